@@ -1,0 +1,184 @@
+//! Client: one account at one service.
+
+mod builder;
+mod call;
+mod draft;
+mod submit;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use url::Url;
+
+use crate::download::{Carrier, Download};
+use crate::error::{Error, ErrorKind};
+use crate::protocol::Protocol;
+use crate::redact::{SecretUrl, shown};
+use crate::stats::{Counters, Stats};
+use crate::task::{Core, Pace, ResumeToken, Task};
+use crate::transport::Transport;
+
+pub use builder::ClientBuilder;
+pub use call::Call;
+pub use submit::{NewTask, TaskRequest};
+
+/// A client of one service, for one account.
+///
+/// Cheap to clone; clones share connections, limits, the pause after a refusal, and the counters.
+///
+/// ```no_run
+/// use longhaul::{Client, Credential, Limit, Profile};
+///
+/// # async fn run() -> longhaul::Result<()> {
+/// let client = Client::builder("https://api.example.com/farmsandfields/v1")
+///     .profile(Profile::smag_task())
+///     .limit(Limit::per_second(4))
+///     .credential(Credential::bearer("eyJhbGciOi"))
+///     .build()?;
+///
+/// let body = serde_json::json!({"farms": [1, 2], "format": "parquet"});
+/// let task = client.task().post("exports").json(&body).submit::<serde_json::Value>().await?;
+/// task.await?.download().to_file("farms.parquet").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    base: Url,
+    transport: Arc<Transport>,
+    carrier: Arc<Carrier>,
+    pace: Pace,
+    counters: Arc<Counters>,
+    /// What the tasks of each kind share, made once.
+    default: Arc<Core>,
+    kinds: BTreeMap<String, Arc<Core>>,
+}
+
+impl Client {
+    /// Begins to set up a client. `base` is the URL that the paths of tasks and calls are relative to; whether it ends
+    /// with `/` makes no difference.
+    pub fn builder(base: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(base.as_ref())
+    }
+
+    /// Submits a request that knows its answer's type.
+    ///
+    /// It returns as soon as the service has accepted; id, status URL and token exist from then on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] and its kin with the service's fault; [`ErrorKind::NoStatusUrl`].
+    ///
+    /// # Cancel safety
+    /// Dropped in flight, the service may have started the task, and nobody holds it. With an
+    /// [idempotency key](NewTask::idempotency_key) the same submit finds it again.
+    pub async fn submit<R: TaskRequest + ?Sized + Sync>(&self, request: &R) -> Result<Task<R::Output>, Error> {
+        request.request(self.task()).submit().await
+    }
+
+    /// Begins a task without a type for its request.
+    pub fn task(&self) -> NewTask {
+        NewTask::new(self.clone())
+    }
+
+    /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
+    ///
+    /// ```
+    /// # use longhaul::testing::Simulator;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = Simulator::start().await?;
+    /// # let client = longhaul::testing::client(&service).build()?;
+    /// use http::Method;
+    ///
+    /// let farms: Vec<serde_json::Value> =
+    ///     client.request(Method::GET, "farms").query([("page", "1")]).send().await?.json().await?;
+    /// assert!(!farms.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: Method, path: impl Into<String>) -> Call {
+        Call::new(self.clone(), method, path.into())
+    }
+
+    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
+    /// not know.
+    pub fn resume<T>(&self, token: ResumeToken) -> Result<Task<T>, Error> {
+        let parts = token.open(&self.0.base)?;
+        let core = match (parts.given, &parts.kind) {
+            (Some(protocol), _) => self.core_of(*protocol),
+            (None, Some(kind)) => self.core(kind).map_err(|_| {
+                let why = format!("it is of the kind `{kind}`, which this client's profile does not have");
+                Error::new(ErrorKind::InvalidToken, why)
+            })?,
+            (None, None) => self.0.default.clone(),
+        };
+        if core.protocol.name() != parts.protocol {
+            let (theirs, ours) = (parts.protocol, core.protocol.name());
+            let why = format!("it was made with the protocol `{theirs}`, and this client reads it with `{ours}`");
+            return Err(Error::new(ErrorKind::InvalidToken, why));
+        }
+        let cursor = parts.cursor.on_behalf(&self.0.base, self.0.transport.trust.clone());
+        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before))
+    }
+
+    /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.
+    ///
+    /// It goes bare, unless it lies unsigned on the client's own origin. Nothing renews it.
+    pub fn download(&self, link: impl AsRef<str>) -> Download {
+        match SecretUrl::parse(link.as_ref()) {
+            Ok(link) => Download::linked(self.0.carrier.clone(), link, None),
+            Err(error) => {
+                let why = format!("the link is not usable: {error}");
+                Download::impossible(Error::new(ErrorKind::Request, why).with_source(error))
+            }
+        }
+    }
+
+    /// What went through this client and its clones so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.counters.snapshot()
+    }
+
+    /// The URL that paths are relative to.
+    #[must_use]
+    pub fn base(&self) -> &Url {
+        &self.0.base
+    }
+
+    fn core(&self, kind: &str) -> Result<Arc<Core>, Error> {
+        self.0.kinds.get(kind).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.0.kinds.keys().map(String::as_str).collect();
+            let why = format!("the profile has no kind `{kind}`; it has [{}]", known.join(", "));
+            Error::new(ErrorKind::Config, why)
+        })
+    }
+
+    fn core_of(&self, protocol: Protocol) -> Arc<Core> {
+        Arc::new(Core {
+            transport: self.0.transport.clone(),
+            carrier: self.0.carrier.clone(),
+            protocol,
+            kind: None,
+            given: true,
+            pace: self.0.pace,
+            base: self.0.base.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &shown(&self.0.base))
+            .field("credential", &self.0.transport.credential)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,290 @@
+//! ClientBuilder: how a client is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use url::Url;
+
+use super::{Client, Inner};
+use crate::clock::Clock;
+use crate::credential::Credential;
+use crate::download::Carrier;
+use crate::error::{Error, ErrorKind};
+use crate::event::Events;
+use crate::limit::Limit;
+use crate::message::{Http, Origin, Trust};
+use crate::profile::Profile;
+use crate::protocol::Protocol;
+use crate::retry::RetryPolicy;
+use crate::stats::Counters;
+use crate::task::{Core, Pace};
+use crate::throttle::Throttle;
+use crate::transport::{Connector, Proxying, Purpose, Transport};
+
+/// Sets up a [`Client`]. Nothing is checked before [`build`](ClientBuilder::build).
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    base: String,
+    profile: Profile,
+    limits: Vec<Limit>,
+    throttle: Throttle,
+    credential: Credential,
+    retry: Option<RetryPolicy>,
+    pace: Pace,
+    clock: Clock,
+    allowed: Vec<String>,
+    connector: Connector,
+    attempt_timeout: Duration,
+    idle_timeout: Duration,
+    body_limit: usize,
+    user_agent: String,
+    http: Option<Arc<dyn Http>>,
+    storage_http: Option<Arc<dyn Http>>,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            profile: Profile::auto(),
+            limits: Vec::new(),
+            throttle: Throttle::new(),
+            credential: Credential::none(),
+            retry: None,
+            pace: Pace::standard(),
+            clock: Clock::system(),
+            allowed: Vec::new(),
+            connector: Connector {
+                connect_timeout: Duration::from_secs(10),
+                proxy: Proxying::FromEnvironment,
+                roots: Vec::new(),
+            },
+            attempt_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(30),
+            body_limit: 1 << 20,
+            user_agent: concat!("longhaul/", env!("CARGO_PKG_VERSION")).to_owned(),
+            http: None,
+            storage_http: None,
+        }
+    }
+
+    /// Sets what is known of the API. [`Profile::auto`] by default.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Adds a limit to those of the profile. All are kept at once.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
+    /// Shares a throttle with other clients of the same account. Each client has its own by default.
+    pub fn throttle(mut self, throttle: &Throttle) -> Self {
+        self.throttle = throttle.clone();
+        self
+    }
+
+    /// Sets the credential. It goes to the base's own origin and the allowed ones, and nowhere else.
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credential = credential;
+        self
+    }
+
+    /// Sets the retries of submits, results and calls, in place of the profile's.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sets when tasks poll, within what the service asks.
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Sets the wall clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Lets the credential and the caller's headers go to another origin of the same service too, such as
+    /// `https://eu.api.example.com`.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.allowed.push(origin.into());
+        self
+    }
+
+    /// Sets how long a connection may take to be made: 10 seconds by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connector.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one attempt may take to the headers of its answer: 60 seconds by default, which is longer than
+    /// services that queue requests are known to hold them.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a body may give no byte: 30 seconds by default. No body has a total timeout.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes of a status, an error or a call's answer are held: 1 MiB by default. Downloads have no such
+    /// limit.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Sends everything through this proxy, downloads too. By default the environment says
+    /// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.connector.proxy = Proxying::Through(url.into());
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.connector.proxy = Proxying::None;
+        self
+    }
+
+    /// Trusts these certificates (PEM, one or several) beside the platform's, for the API and for storage.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.connector.roots.push(pem.into());
+        self
+    }
+
+    /// Sets the User-Agent: `longhaul/` and its version by default.
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = name.into();
+        self
+    }
+
+    /// Puts another HTTP client in place of the built-in one for the API.
+    pub fn http(mut self, http: impl Http) -> Self {
+        self.http = Some(Arc::new(http));
+        self
+    }
+
+    /// Puts another HTTP client in place of the built-in one for storage. It must send no credentials of its own.
+    pub fn storage_http(mut self, http: impl Http) -> Self {
+        self.storage_http = Some(Arc::new(http));
+        self
+    }
+
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting that is wrong.
+    pub fn build(self) -> Result<Client, Error> {
+        let base = base(&self.base)?;
+        let allowed = self.allowed.iter().map(|origin| allowed(origin)).collect::<Result<Vec<_>, _>>()?;
+        self.credential.check()?;
+        let user_agent = HeaderValue::try_from(&self.user_agent)
+            .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
+        for limit in self.profile.limits().iter().chain(&self.limits) {
+            self.throttle.install(limit)?;
+        }
+        let http = match self.http {
+            Some(http) => http,
+            None => Arc::new(self.connector.connect(Purpose::Api)?),
+        };
+        let storage = match self.storage_http {
+            Some(http) => http,
+            None => Arc::new(self.connector.connect(Purpose::Storage)?),
+        };
+        let counters = Arc::new(Counters::default());
+        let sink = counters.clone();
+        let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
+        let transport = Arc::new(Transport {
+            http,
+            trust: Arc::new(Trust::new(&base, allowed)),
+            credential: self.credential,
+            throttle: self.throttle,
+            events: Events::to(move |event| sink.fold(event)),
+            clock: self.clock,
+            attempt_timeout: self.attempt_timeout,
+            idle_timeout: self.idle_timeout,
+            body_limit: self.body_limit,
+            user_agent,
+            retry,
+        });
+        let schedule = *transport.retry.pauses();
+        let carrier = Arc::new(Carrier { transport: transport.clone(), storage, schedule });
+        let core = |kind: Option<&str>, protocol: &Protocol| {
+            Arc::new(Core {
+                transport: transport.clone(),
+                carrier: carrier.clone(),
+                protocol: protocol.clone(),
+                kind: kind.map(str::to_owned),
+                given: false,
+                pace: self.pace,
+                base: base.clone(),
+            })
+        };
+        let kinds = self.profile.kinds().iter();
+        Ok(Client(Arc::new(Inner {
+            default: core(None, self.profile.default_protocol()),
+            kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
+            pace: self.pace,
+            transport,
+            carrier,
+            counters,
+            base,
+        })))
+    }
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("profile", &self.profile.name())
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
+
+fn base(text: &str) -> Result<Url, Error> {
+    let mut url = Url::parse(text.trim()).map_err(|error| {
+        wrong("the base URL is no absolute URL, such as https://api.example.com/v1").with_source(error)
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("the base URL is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("the base URL names a user; give a credential instead"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("the base URL has a query or a fragment; give those with each request"));
+    }
+    // Paths are joined below it, so it must end as a folder.
+    if !url.path().ends_with('/') {
+        let folder = format!("{}/", url.path());
+        url.set_path(&folder);
+    }
+    Ok(url)
+}
+
+fn allowed(text: &str) -> Result<Origin, Error> {
+    let url = Url::parse(text)
+        .map_err(|error| wrong("an allowed origin is no URL, such as https://api.example.com").with_source(error))?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(Origin::of(&url))
+    } else {
+        Err(wrong("an allowed origin is neither http nor https"))
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::Config, what)
+}

@@ -1,0 +1,85 @@
+//! Call: an ordinary request through the same pipeline as the tasks.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Client;
+use super::draft::Draft;
+use crate::error::Error;
+use crate::message::{Class, Response};
+
+/// An ordinary request, while it is being put together: [`Client::request`].
+#[must_use = "nothing is sent until `send` is awaited"]
+pub struct Call {
+    client: Client,
+    draft: Draft,
+    deadline: Option<Duration>,
+}
+
+impl Call {
+    pub(super) fn new(client: Client, method: Method, path: String) -> Self {
+        Self { client, draft: Draft::new(method, path), deadline: None }
+    }
+
+    /// Adds to the query.
+    pub fn query<K: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.draft.query(pairs);
+        self
+    }
+
+    /// Sets a header.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.draft.header(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Sets the body, as JSON.
+    pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
+        self.draft.json(body);
+        self
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
+        self.draft.bytes(body.into(), content_type.as_ref());
+        self
+    }
+
+    /// Sets how long it may take, queue and retries included. There is no such limit by default.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(within);
+        self
+    }
+
+    /// Sends it, and repeats what may be repeated. Redirects are answers: they are not followed.
+    ///
+    /// # Errors
+    /// An answer of 400 or more is an error, with the service's words in [`Error::fault`].
+    ///
+    /// # Cancel safety
+    /// Dropped in flight, the service may have acted.
+    pub async fn send(self) -> Result<Response, Error> {
+        let Self { client, draft, deadline } = self;
+        let request = draft.finish(&client.0.base, Class::Call)?;
+        let deadline = deadline.map(|within| Instant::now() + within);
+        Box::pin(client.0.transport.call(request, None, deadline)).await
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("method", &self.draft.method)
+            .field("path", &path(&self.draft))
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn path(draft: &Draft) -> &str {
+    draft.path.split_once('?').map_or(&draft.path, |(path, _)| path)
+}

@@ -1,0 +1,201 @@
+//! NewTask: a task while it is being put together; TaskRequest: a request that knows its answer's type.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, Method, header};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Client;
+use super::call::path;
+use super::draft::Draft;
+use crate::error::{Error, ErrorKind};
+use crate::hint;
+use crate::message::Class;
+use crate::protocol::{Cursor, Protocol};
+use crate::task::{Core, Task};
+
+/// A request that starts a task, and the type of its result.
+///
+/// ```
+/// use longhaul::{NewTask, TaskRequest};
+///
+/// #[derive(serde::Serialize)]
+/// struct FarmExport {
+///     farms: Vec<u32>,
+///     format: &'static str,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Exported {
+///     rows: u64,
+/// }
+///
+/// impl TaskRequest for FarmExport {
+///     type Output = Exported;
+///
+///     fn request(&self, to: NewTask) -> NewTask {
+///         to.post("exports").json(self)
+///     }
+/// }
+/// ```
+pub trait TaskRequest {
+    /// What the task's result is decoded into.
+    type Output;
+
+    /// Puts the request together.
+    fn request(&self, to: NewTask) -> NewTask;
+}
+
+/// A task while it is being put together: [`Client::task`].
+#[must_use = "nothing is sent until `submit` is awaited"]
+pub struct NewTask {
+    client: Client,
+    draft: Draft,
+    kind: Option<String>,
+    protocol: Option<Protocol>,
+    key: Option<HeaderName>,
+    deadline: Option<Duration>,
+}
+
+impl NewTask {
+    pub(super) fn new(client: Client) -> Self {
+        let draft = Draft::new(Method::POST, String::new());
+        Self { client, draft, kind: None, protocol: None, key: None, deadline: None }
+    }
+
+    /// Chooses one of the profile's kinds of task.
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Reads this task by a protocol of its own, in place of the profile's.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Submits with POST to this path. It is relative to the base; one that begins with `/`, to the base's host.
+    pub fn post(self, path: impl Into<String>) -> Self {
+        self.method(Method::POST, path)
+    }
+
+    /// Submits with PUT to this path.
+    pub fn put(self, path: impl Into<String>) -> Self {
+        self.method(Method::PUT, path)
+    }
+
+    /// Submits with any method to this path.
+    pub fn method(mut self, method: Method, path: impl Into<String>) -> Self {
+        (self.draft.method, self.draft.path) = (method, path.into());
+        self
+    }
+
+    /// Adds to the query of the submit.
+    pub fn query<K: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.draft.query(pairs);
+        self
+    }
+
+    /// Sets a header for the submit and every later request of the task to the same origin.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.draft.header(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Sets the body, as JSON.
+    pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
+        self.draft.json(body);
+        self
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
+        self.draft.bytes(body.into(), content_type.as_ref());
+        self
+    }
+
+    /// Sends this `Idempotency-Key` with the submit: the service starts one task for it, however often it comes. Only
+    /// with a key is a POST repeated whose answer was lost. Use it where the service says that it knows such keys.
+    pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
+        self.idempotency_key_in("idempotency-key", key)
+    }
+
+    /// As [`idempotency_key`](NewTask::idempotency_key), in another header, such as `Operation-Id`.
+    pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
+        self.draft.header(header, key.as_ref());
+        self.key = header.parse().ok();
+        self
+    }
+
+    /// Sets how long the submit and the wait for the end may take together. There is no such limit by default.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(within);
+        self
+    }
+
+    /// Submits. It returns as soon as the service has accepted.
+    ///
+    /// # Errors
+    /// As [`Client::submit`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::submit`].
+    pub async fn submit<T>(self) -> Result<Task<T>, Error> {
+        let deadline = self.deadline.map(|within| Instant::now() + within);
+        let task = Box::pin(self.start(deadline)).await?;
+        Ok(match deadline {
+            Some(deadline) => task.deadline(deadline.saturating_duration_since(Instant::now())),
+            None => task,
+        })
+    }
+
+    async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
+        let core = self.core()?;
+        let Self { client, draft, key, .. } = self;
+        let request = draft.finish(&core.base, Class::Submit)?;
+        let transport = &core.transport;
+        let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.clock.now())
+            .on_behalf(&client.0.base, transport.trust.clone());
+        let mut headers = request.headers().clone();
+        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter().chain(key.clone()) {
+            headers.remove(name);
+        }
+
+        let response = transport.send(request, key.as_ref(), deadline).await?;
+        let attempts = response.attempts();
+        let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
+            response.reply_without_body()
+        } else {
+            response.reply().await?
+        };
+        let step = core.read_reply(&mut cursor, &reply);
+        Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
+            let hint = hint::from_headers(reply.headers(), transport.clock.now()).delay;
+            let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
+            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint)
+        })
+    }
+
+    fn core(&self) -> Result<Arc<Core>, Error> {
+        match (&self.protocol, &self.kind) {
+            (Some(protocol), _) => Ok(self.client.core_of(protocol.clone())),
+            (None, Some(kind)) => self.client.core(kind),
+            (None, None) => Ok(self.client.0.default.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for NewTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewTask")
+            .field("method", &self.draft.method)
+            .field("path", &path(&self.draft))
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,276 @@
+//! Download: the bytes behind a link, into a file, a writer, a stream or memory.
+
+mod carrier;
+mod file;
+mod journal;
+mod progress;
+mod range;
+mod reader;
+mod renew;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::Stream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::error::{Error, ErrorKind};
+use crate::redact::SecretUrl;
+
+pub use progress::{Progress, ProgressWatch};
+
+pub(crate) use carrier::Carrier;
+pub(crate) use renew::Renew;
+
+use progress::Gauge;
+use reader::{Piece, Reader};
+
+/// The bytes behind a link, ready to be fetched: nothing is sent before a sink is chosen and awaited.
+///
+/// A signed link, and one of another origin, is fetched bare: byte for byte as it was given, without credentials,
+/// cookies or `Referer`, over a client of its own. A link on the API's own origin goes through the client's
+/// pipeline, credential and limits included.
+///
+/// A body that breaks off is resumed at its offset with `If-Match` (or `If-Unmodified-Since`), so that a result which
+/// was replaced meanwhile is an error and never a splice. A link that has expired is renewed through its task.
+#[must_use = "nothing is sent until a sink is awaited"]
+pub struct Download {
+    source: Result<Source, Error>,
+    gauge: Gauge,
+}
+
+enum Source {
+    /// The result came with the task's last answer.
+    Held(Bytes),
+    Linked {
+        carrier: Arc<Carrier>,
+        link: SecretUrl,
+        renew: Option<Arc<dyn Renew>>,
+    },
+}
+
+/// What a finished download says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    bytes: u64,
+    resumed_at: u64,
+    reopened: u32,
+    renewed: u32,
+}
+
+impl Receipt {
+    /// The length of the whole.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many of them an earlier call had fetched.
+    #[must_use]
+    pub const fn resumed_at(&self) -> u64 {
+        self.resumed_at
+    }
+
+    /// How often the transfer broke off and went on.
+    #[must_use]
+    pub const fn reopened(&self) -> u32 {
+        self.reopened
+    }
+
+    /// How often the link was renewed.
+    #[must_use]
+    pub const fn renewed(&self) -> u32 {
+        self.renewed
+    }
+}
+
+impl Download {
+    pub(crate) fn linked(carrier: Arc<Carrier>, link: SecretUrl, renew: Option<Arc<dyn Renew>>) -> Self {
+        Self { source: Ok(Source::Linked { carrier, link, renew }), gauge: Gauge::default() }
+    }
+
+    pub(crate) fn held(bytes: Bytes) -> Self {
+        Self { source: Ok(Source::Held(bytes)), gauge: Gauge::default() }
+    }
+
+    pub(crate) fn impossible(error: Error) -> Self {
+        Self { source: Err(error), gauge: Gauge::default() }
+    }
+
+    /// The link, if the result is not held already.
+    #[must_use]
+    pub fn link(&self) -> Option<&SecretUrl> {
+        match &self.source {
+            Ok(Source::Linked { link, .. }) => Some(link),
+            Ok(Source::Held(_)) | Err(_) => None,
+        }
+    }
+
+    /// Watches how far it is. Take it before the sink.
+    #[must_use]
+    pub fn progress(&self) -> ProgressWatch {
+        self.gauge.watch()
+    }
+
+    /// Into a file. What comes is written to `target` + `.part`; only when it is whole, of the stated length and
+    /// synced, it takes the name `target`, in place of what had it before.
+    ///
+    /// After an error or a drop the part file stays, with a small journal beside it, and the same call goes on where
+    /// it ended, also in another process. That needs a strong `ETag` from the storage; without one it begins anew.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] after 8 attempts without a byte of progress, [`ErrorKind::ResultChanged`],
+    /// [`ErrorKind::AccessDenied`], [`ErrorKind::ResultUnavailable`], [`ErrorKind::Io`].
+    ///
+    /// # Cancel safety
+    /// Dropped at any point it leaves a part that can be resumed, and never a file under the final name.
+    pub async fn to_file(self, target: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
+        let target = target.as_ref().to_owned();
+        match self.source? {
+            Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
+            Source::Linked { carrier, link, renew } => {
+                file::fetch(target, Reader::new(carrier, link, renew), &self.gauge).await
+            }
+        }
+    }
+
+    /// Into a writer, in order. It is flushed, not shut down.
+    ///
+    /// # Errors
+    /// As [`to_file`](Download::to_file). What was written stays written.
+    ///
+    /// # Cancel safety
+    /// Not cancel-safe: how much was written is known only to the writer.
+    pub async fn to_writer(self, writer: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Receipt, Error> {
+        let mut pieces = Pieces::open(self.source?, self.gauge);
+        while let Some(chunk) = pieces.next().await? {
+            writer.write_all(&chunk).await.map_err(refused_by_writer)?;
+        }
+        writer.flush().await.map_err(refused_by_writer)?;
+        Ok(pieces.receipt())
+    }
+
+    /// As a stream of chunks, in order. It ends after an error.
+    ///
+    /// ```no_run
+    /// use futures::TryStreamExt;
+    ///
+    /// # async fn run(client: longhaul::Client) -> longhaul::Result<()> {
+    /// let mut chunks = client.download("https://store.example.net/7.parquet?sig=…").stream();
+    /// while let Some(chunk) = chunks.try_next().await? {
+    ///     println!("{} bytes", chunk.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static {
+        enum At {
+            Start(Result<Source, Error>, Gauge),
+            Open(Pieces),
+        }
+        let start = At::Start(self.source, self.gauge);
+        Box::pin(futures::stream::try_unfold(start, async |at| {
+            let mut pieces = match at {
+                At::Start(source, gauge) => Pieces::open(source?, gauge),
+                At::Open(pieces) => pieces,
+            };
+            Ok(pieces.next().await?.map(|chunk| (chunk, At::Open(pieces))))
+        }))
+    }
+
+    /// Into memory, up to `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`to_file`](Download::to_file), and [`ErrorKind::TooLarge`] as soon as it is known to be longer.
+    pub async fn to_memory(self, limit: usize) -> Result<Bytes, Error> {
+        let too_large = || {
+            let message = format!("more than the {limit} bytes that were allowed; download it to a file");
+            Error::new(ErrorKind::TooLarge, message)
+        };
+        let mut pieces = Pieces::open(self.source?, self.gauge);
+        let mut held = BytesMut::new();
+        while let Some(chunk) = pieces.next().await? {
+            let stated = pieces.total().and_then(|total| usize::try_from(total).ok());
+            if held.len() + chunk.len() > limit || stated.is_some_and(|total| total > limit) {
+                return Err(too_large());
+            }
+            held.extend_from_slice(&chunk);
+        }
+        Ok(held.freeze())
+    }
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Ok(Source::Held(bytes)) => write!(f, "Download({} bytes held)", bytes.len()),
+            Ok(Source::Linked { link, .. }) => write!(f, "Download({link})"),
+            Err(error) => write!(f, "Download({error})"),
+        }
+    }
+}
+
+/// The chunks of a source, for sinks that cannot take anything back.
+enum Pieces {
+    Held(Option<Bytes>, Gauge, u64),
+    Linked(Box<Reader>, Gauge),
+}
+
+impl Pieces {
+    fn open(source: Source, gauge: Gauge) -> Self {
+        match source {
+            Source::Held(bytes) => {
+                let length = bytes.len() as u64;
+                gauge.begin(0, Some(length));
+                Self::Held(Some(bytes), gauge, length)
+            }
+            Source::Linked { carrier, link, renew } => Self::Linked(Box::new(Reader::new(carrier, link, renew)), gauge),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            Self::Held(bytes, gauge, _) => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                gauge.add(bytes.as_ref().map_or(0, Bytes::len));
+                Ok(bytes)
+            }
+            Self::Linked(reader, gauge) => match reader.next().await? {
+                Piece::Chunk(chunk) => {
+                    if reader.offset() == chunk.len() as u64 {
+                        gauge.begin(0, reader.total());
+                    }
+                    gauge.add(chunk.len());
+                    Ok(Some(chunk))
+                }
+                Piece::End => Ok(None),
+                Piece::Restart => Err(Error::new(
+                    ErrorKind::Interrupted,
+                    "the transfer broke off, and this storage can neither resume nor prove that the rest would fit; \
+                     a download to a file begins anew",
+                )),
+            },
+        }
+    }
+
+    fn total(&self) -> Option<u64> {
+        match self {
+            Self::Held(_, _, length) => Some(*length),
+            Self::Linked(reader, _) => reader.total(),
+        }
+    }
+
+    fn receipt(&self) -> Receipt {
+        match self {
+            Self::Held(_, _, length) => Receipt { bytes: *length, ..Receipt::default() },
+            Self::Linked(reader, _) => reader.receipt(),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn refused_by_writer(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the writer refused: {error}"))
+}

@@ -1,0 +1,69 @@
+//! Carrier: which way a download's requests go, and what they may carry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use crate::error::{Error, ErrorKind};
+use crate::message::{Class, Http, HttpError, Request, Response};
+use crate::redact::SecretUrl;
+use crate::retry::Schedule;
+use crate::transport::{Broken, Transport};
+
+/// What the downloads of a client share.
+pub(crate) struct Carrier {
+    pub(crate) transport: Arc<Transport>,
+    /// A client that no credential can reach.
+    pub(crate) storage: Arc<dyn Http>,
+    pub(crate) schedule: Schedule,
+}
+
+impl Carrier {
+    /// One GET, with these headers: through the pipeline for the API's own unsigned links, else bare.
+    pub(super) async fn get(&self, link: &SecretUrl, headers: HeaderMap) -> Result<Response, Broken> {
+        let transport = &self.transport;
+        let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if !link.is_signed() && transport.trust.is_own(link.url()) {
+            return transport.attempt(request).await;
+        }
+        if !is_safe(link) {
+            transport.trust.standing(link.url()).map_err(Broken::Refused)?;
+        }
+        request.headers_mut().insert(header::USER_AGENT, transport.user_agent.clone());
+        let sent = tokio::time::timeout(transport.attempt_timeout, self.storage.send(request)).await;
+        let response = sent.unwrap_or_else(|_| Err(HttpError::timeout())).map_err(Broken::Lost)?;
+        Ok(response.bounded(transport.body_limit, transport.idle_timeout))
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        self.transport.idle_timeout
+    }
+
+    pub(super) fn now(&self) -> std::time::SystemTime {
+        self.transport.clock.now()
+    }
+}
+
+/// https anywhere, http on this machine.
+fn is_safe(link: &SecretUrl) -> bool {
+    let url = link.url();
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || loopback
+}
+
+/// The error of an attempt that is not repeated.
+pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
+    match broken {
+        Broken::Refused(error) => error,
+        Broken::Lost(error) => {
+            Error::new(ErrorKind::Interrupted, "no answer from the storage").with_url(link.url()).with_source(error)
+        }
+    }
+}

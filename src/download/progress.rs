@@ -1,0 +1,79 @@
+//! Progress: how far a download is.
+
+use tokio::sync::watch;
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    bytes: u64,
+    total: Option<u64>,
+}
+
+impl Progress {
+    /// How many bytes are there.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many there will be, once the storage has said it.
+    #[must_use]
+    pub const fn total(&self) -> Option<u64> {
+        self.total
+    }
+}
+
+/// Watches a download from another task.
+///
+/// ```no_run
+/// # async fn run(client: longhaul::Client) -> longhaul::Result<()> {
+/// let download = client.download("https://store.example.net/7.parquet?sig=…");
+/// let mut progress = download.progress();
+/// tokio::spawn(async move {
+///     while let Some(progress) = progress.changed().await {
+///         println!("{} of {:?}", progress.bytes(), progress.total());
+///     }
+/// });
+/// download.to_file("7.parquet").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProgressWatch(watch::Receiver<Progress>);
+
+impl ProgressWatch {
+    /// How far it is now.
+    #[must_use]
+    pub fn now(&self) -> Progress {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is further; `None` when the download has ended. Steps between two calls are not kept.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn changed(&mut self) -> Option<Progress> {
+        self.0.changed().await.ok()?;
+        Some(*self.0.borrow_and_update())
+    }
+}
+
+/// The other side.
+#[derive(Debug, Default)]
+pub(super) struct Gauge(watch::Sender<Progress>);
+
+impl Gauge {
+    pub(super) fn watch(&self) -> ProgressWatch {
+        ProgressWatch(self.0.subscribe())
+    }
+
+    pub(super) fn begin(&self, bytes: u64, total: Option<u64>) {
+        self.0.send_replace(Progress { bytes, total });
+    }
+
+    pub(super) fn add(&self, bytes: usize) {
+        if bytes > 0 {
+            self.0.send_modify(|progress| progress.bytes += bytes as u64);
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Reader: the bytes behind a link in order, whatever breaks on the way.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::carrier::{Carrier, gave_up};
+use super::range::{ContentRange, Pin};
+use super::{Receipt, Renew};
+use crate::error::{Error, ErrorKind};
+use crate::hint;
+use crate::message::{Reply, Response};
+use crate::protocol::read_fault;
+use crate::redact::SecretUrl;
+use crate::transport::Broken;
+
+pub(super) struct Reader {
+    carrier: Arc<Carrier>,
+    link: SecretUrl,
+    renew: Option<Arc<dyn Renew>>,
+    /// What the first answer was of.
+    pin: Option<Pin>,
+    offset: u64,
+    body: Option<Response>,
+    /// Bytes still to be passed over, of a storage that sends all from the start.
+    pass_over: u64,
+    whole: bool,
+    /// The storage refuses ranges.
+    without_range: bool,
+    /// Failures since the last byte.
+    failures: u32,
+    /// Bytes since the body was opened.
+    since_open: u64,
+    /// The link is fresh, and has not shown yet that it works.
+    fresh: bool,
+    receipt: Receipt,
+}
+
+/// What a reader hands out.
+pub(super) enum Piece {
+    Chunk(Bytes),
+    /// All that came is void: the storage can only begin anew.
+    Restart,
+    End,
+}
+
+/// What an answer means for the download.
+enum Opened {
+    Body,
+    End,
+    Restart,
+    /// Try again after this long.
+    Again(Duration, Error),
+}
+
+impl Reader {
+    pub(super) fn new(carrier: Arc<Carrier>, link: SecretUrl, renew: Option<Arc<dyn Renew>>) -> Self {
+        Self {
+            carrier,
+            link,
+            renew,
+            pin: None,
+            offset: 0,
+            body: None,
+            pass_over: 0,
+            whole: false,
+            without_range: false,
+            failures: 0,
+            since_open: 0,
+            fresh: false,
+            receipt: Receipt::default(),
+        }
+    }
+
+    /// Goes on where an earlier reader ended.
+    pub(super) fn resume(&mut self, pin: Pin, offset: u64) {
+        self.pin = Some(pin);
+        self.offset = offset;
+        self.receipt.resumed_at = offset;
+    }
+
+    /// Forgets all: from the start, with whatever is there now.
+    pub(super) fn start_over(&mut self) {
+        (self.pin, self.offset, self.body, self.pass_over, self.whole) = (None, 0, None, 0, false);
+        self.receipt.resumed_at = 0;
+    }
+
+    pub(super) const fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    pub(super) fn total(&self) -> Option<u64> {
+        self.pin.as_ref().and_then(|pin| pin.total)
+    }
+
+    /// How many bytes were handed out, counted from the start of the whole.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) const fn receipt(&self) -> Receipt {
+        Receipt { bytes: self.offset, ..self.receipt }
+    }
+
+    /// The next piece.
+    ///
+    /// Cancel-safe: what was read is handed out or still to come.
+    pub(super) async fn next(&mut self) -> Result<Piece, Error> {
+        loop {
+            if self.whole {
+                return Ok(Piece::End);
+            }
+            if self.body.is_none() {
+                match self.open().await? {
+                    Opened::Body => {}
+                    Opened::End => {
+                        self.whole = true;
+                        continue;
+                    }
+                    Opened::Restart => {
+                        self.start_over();
+                        return Ok(Piece::Restart);
+                    }
+                    Opened::Again(pause, error) => {
+                        self.fail(error)?;
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                }
+            }
+            let idle = self.carrier.idle();
+            let Some(body) = &mut self.body else { continue };
+            match body.body_mut().chunk_within(idle).await {
+                Ok(Some(chunk)) => {
+                    if let Some(chunk) = self.take(chunk)? {
+                        return Ok(Piece::Chunk(chunk));
+                    }
+                }
+                Ok(None) if self.total().is_none_or(|total| total == self.offset) => {
+                    self.body = None;
+                    self.whole = true;
+                }
+                ended => {
+                    let error = Error::new(ErrorKind::Interrupted, "the transfer broke off").with_url(self.link.url());
+                    let error = match ended {
+                        Err(cause) => error.with_source(cause),
+                        Ok(_) => error,
+                    };
+                    self.body = None;
+                    self.receipt.reopened += 1;
+                    let pause = self.pause_after_a_break();
+                    self.fail(error)?;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Counts a chunk in; what was handed out before is cut off.
+    fn take(&mut self, mut chunk: Bytes) -> Result<Option<Bytes>, Error> {
+        if self.pass_over > 0 {
+            let old = usize::try_from(self.pass_over).map_or(chunk.len(), |old| old.min(chunk.len()));
+            self.pass_over -= old as u64;
+            drop(chunk.split_to(old));
+        }
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        self.offset += chunk.len() as u64;
+        self.since_open += chunk.len() as u64;
+        self.failures = 0;
+        self.fresh = false;
+        if self.total().is_some_and(|total| self.offset > total) {
+            let message = "the storage sent more bytes than it had stated";
+            return Err(Error::new(ErrorKind::ResultChanged, message).with_url(self.link.url()));
+        }
+        Ok(Some(chunk))
+    }
+
+    fn fail(&mut self, error: Error) -> Result<(), Error> {
+        self.failures += 1;
+        tracing::debug!(link = %self.link, offset = self.offset, failures = self.failures, %error, "download broke off");
+        if self.failures >= MAX_FAILURES { Err(error.with_attempts(self.failures)) } else { Ok(()) }
+    }
+
+    /// A body that gave much is reopened at once.
+    fn pause_after_a_break(&self) -> Duration {
+        if self.since_open >= ENOUGH_PROGRESS { Duration::ZERO } else { self.next_pause() }
+    }
+
+    fn next_pause(&self) -> Duration {
+        let step = usize::try_from(self.failures).unwrap_or(usize::MAX);
+        self.carrier.schedule.pauses(fastrand::u64(..)).nth(step).unwrap_or_default()
+    }
+
+    /// Asks for the bytes from the offset on.
+    async fn open(&mut self) -> Result<Opened, Error> {
+        let mut target = self.link.clone();
+        let mut hops = 0;
+        let response = loop {
+            let response = match self.carrier.get(&target, self.headers()).await {
+                Ok(response) => response,
+                Err(Broken::Refused(error)) => return Err(error),
+                Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
+            };
+            let Some(next) = redirect(&response)? else { break response };
+            hops += 1;
+            if hops > MAX_REDIRECTS {
+                let message = format!("more than {MAX_REDIRECTS} redirects");
+                return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
+            }
+            target = next;
+        };
+        self.since_open = 0;
+        let total = response.content_length();
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => self.opened_partial(response),
+            status if status.is_success() => Ok(self.opened_whole(response, total)),
+            StatusCode::RANGE_NOT_SATISFIABLE => self.unsatisfied(&response),
+            StatusCode::PRECONDITION_FAILED => {
+                Err(self.changed("the storage says that it is not the same any more (412)"))
+            }
+            _ => self.refused(response).await,
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if !self.without_range
+            && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.offset))
+        {
+            headers.insert(header::RANGE, range);
+        }
+        if let Some(pin) = &self.pin {
+            pin.condition(&mut headers);
+        }
+        headers
+    }
+
+    fn opened_partial(&mut self, response: Response) -> Result<Opened, Error> {
+        let Some(range) = ContentRange::of(response.headers()).filter(|range| range.first == self.offset) else {
+            let message = "the storage answered with another range than was asked for";
+            return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
+        };
+        let now = Pin::of(response.headers(), range.total);
+        match &mut self.pin {
+            None => self.pin = Some(now),
+            Some(pin) => {
+                if let Some(why) = pin.differs(&now) {
+                    return Err(self.changed(why));
+                }
+                if self.offset > 0 && pin.etag.is_none() && pin.last_modified.is_none() && pin.total.is_none() {
+                    return Ok(Opened::Restart);
+                }
+                pin.total = pin.total.or(range.total);
+            }
+        }
+        if range.end == self.offset && range.total == Some(self.offset) {
+            return Ok(Opened::End);
+        }
+        self.body = Some(response);
+        Ok(Opened::Body)
+    }
+
+    /// A 200: the storage sends all from the start.
+    fn opened_whole(&mut self, response: Response, total: Option<u64>) -> Opened {
+        let now = Pin::of(response.headers(), total);
+        if self.offset > 0 {
+            // What is there already may stay only if this is provably the same object.
+            if !self.pin.as_ref().is_some_and(|pin| pin.proves(&now)) {
+                return Opened::Restart;
+            }
+            self.pass_over = self.offset;
+        }
+        self.pin = Some(now);
+        self.body = Some(response);
+        Opened::Body
+    }
+
+    fn unsatisfied(&mut self, response: &Response) -> Result<Opened, Error> {
+        let total = ContentRange::unsatisfied(response.headers());
+        if total == Some(self.offset) && self.total().is_none_or(|known| Some(known) == total) {
+            self.pin.get_or_insert_default().total = total;
+            return Ok(Opened::End);
+        }
+        if self.offset > 0 {
+            return Err(self.changed("it is shorter than what is there already (416)"));
+        }
+        if std::mem::replace(&mut self.without_range, true) {
+            return Err(Error::new(
+                ErrorKind::ResultUnavailable,
+                "the storage answered 416 to a request without a range",
+            )
+            .with_url(self.link.url()));
+        }
+        let error = Error::new(ErrorKind::Interrupted, "the storage refused a range").with_url(self.link.url());
+        Ok(Opened::Again(Duration::ZERO, error))
+    }
+
+    /// Any other status: a passing one, an expired link, or the end.
+    async fn refused(&mut self, response: Response) -> Result<Opened, Error> {
+        let hint = hint::from_headers(response.headers(), self.carrier.now()).delay;
+        let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+        let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
+        let url = response.url().clone();
+        let status = response.status();
+        let reply = match response.reply().await {
+            Ok(reply) => reply,
+            Err(_) => Reply::new(status, url, HeaderMap::new(), ""),
+        };
+        let link = self.link.clone();
+        let error = |kind, why: String| {
+            let fault = read_fault(&reply, reply.json().as_ref());
+            Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)
+        };
+        match status.as_u16() {
+            408 | 425 | 429 | 500 | 502..=504 | 506.. => {
+                let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
+                Ok(Opened::Again(hint.unwrap_or_default().max(self.next_pause()), error))
+            }
+            code @ (401 | 403 | 404 | 410) => self.renew(code, storage_time, error).await,
+            400 if says_expired(&reply) => self.renew(400, storage_time, error).await,
+            code => Err(error(ErrorKind::ResultUnavailable, format!("the storage answered with {code}"))),
+        }
+    }
+
+    /// The link does not work: a fresh one from the task, once.
+    async fn renew(
+        &mut self,
+        code: u16,
+        storage_time: Option<SystemTime>,
+        error: impl Fn(ErrorKind, String) -> Error,
+    ) -> Result<Opened, Error> {
+        let kind = if matches!(code, 404 | 410) { ErrorKind::ResultUnavailable } else { ErrorKind::AccessDenied };
+        let known = expiry(&self.link).map(|end| {
+            let now = storage_time.unwrap_or_else(|| self.carrier.now());
+            if end <= now { "; the link has expired" } else { "; the link has not expired yet" }
+        });
+        let known = known.unwrap_or_default();
+        let Some(renew) = self.renew.as_ref().filter(|_| !self.fresh) else {
+            let fresh = if self.fresh { ", also with a fresh link" } else { "" };
+            return Err(error(kind, format!("answered with {code}{fresh}{known}")));
+        };
+        let refused = error(kind, format!("answered with {code}{known}"));
+        self.link = renew.renew().await.map_err(|error| error.with_source(refused.clone()))?;
+        self.fresh = true;
+        self.receipt.renewed += 1;
+        tracing::debug!(link = %self.link, "link renewed");
+        Ok(Opened::Again(Duration::ZERO, refused))
+    }
+
+    fn changed(&self, why: &str) -> Error {
+        Error::new(ErrorKind::ResultChanged, why).with_url(self.link.url())
+    }
+}
+
+/// Where a redirect leads; `None` where it is none. Each hop decides anew what it may carry.
+fn redirect(response: &Response) -> Result<Option<SecretUrl>, Error> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let unusable = || {
+        Error::new(ErrorKind::ResultUnavailable, "the storage redirects to nowhere that can be used")
+            .with_url(response.url())
+            .with_status(response.status())
+    };
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(unusable)?;
+    if let Ok(link) = SecretUrl::parse(location) {
+        return Ok(Some(link));
+    }
+    if location.contains("://") {
+        return Err(unusable());
+    }
+    response.url().join(location).map(|url| Some(SecretUrl::from(url))).map_err(|_| unusable())
+}
+
+/// S3 answers 400 to an expired session token.
+fn says_expired(reply: &Reply) -> bool {
+    String::from_utf8_lossy(reply.body()).contains("Expired")
+}
+
+/// When a signed link ends, as its query says.
+fn expiry(link: &SecretUrl) -> Option<SystemTime> {
+    let query = |name: &str| {
+        let mut pairs = link.url().query_pairs();
+        pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.into_owned())
+    };
+    let timestamp = |text: &str| text.parse::<jiff::Timestamp>().ok().map(SystemTime::from);
+    if let Some(end) = query("se").and_then(|text| timestamp(&text)) {
+        return Some(end);
+    }
+    for (date, life) in [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires")] {
+        if let (Some(begin), Some(life)) = (query(date), query(life).and_then(|text| text.parse().ok())) {
+            return timestamp(&begin)?.checked_add(Duration::from_secs(life));
+        }
+    }
+    let seconds = query("Expires")?.parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Tries in a row without a byte of progress: with the standard pauses, some two minutes.
+const MAX_FAILURES: u32 = 8;
+/// As many as curl allows by custom, fewer than a loop needs to hurt.
+const MAX_REDIRECTS: u32 = 5;
+/// A body that gave at least this much is reopened without a pause.
+const ENOUGH_PROGRESS: u64 = 64 * 1024;

@@ -1,0 +1,244 @@
+//! Error: what went wrong, and all that the caller needs to act on it.
+
+mod fault;
+mod kind;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+pub use fault::Fault;
+pub use kind::ErrorKind;
+
+use crate::redact;
+
+/// The error of every fallible call of this crate.
+///
+/// Match on [`kind`](Error::kind), which is named for what to do next; show it with `Display`, which is one line
+/// without secrets. It is cheap to clone.
+///
+/// ```
+/// use longhaul::{Client, ErrorKind};
+///
+/// let error = Client::builder("not a url").build().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Config);
+/// assert!(error.to_string().contains("base URL"));
+/// ```
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Arc<Inner>);
+
+/// What every fallible call of this crate answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            url: None,
+            status: None,
+            fault: None,
+            attempts: 0,
+            retry_after: None,
+            attached: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// What kind of error this is: the thing to match on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The URL that was asked, without its query.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.0.url.as_deref()
+    }
+
+    /// The HTTP status of the answer that decided, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<http::StatusCode> {
+        self.0.status
+    }
+
+    /// What the service said: code, message, raw body, correlation id.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.0.fault.as_ref()
+    }
+
+    /// How many times the request was sent; 0 where none was.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the service asked to wait, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    pub(crate) fn with_url(self, url: &Url) -> Self {
+        self.amend(|inner| inner.url = Some(redact::shown(url)))
+    }
+
+    pub(crate) fn with_status(self, status: http::StatusCode) -> Self {
+        self.amend(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_fault(self, fault: Fault) -> Self {
+        self.amend(|inner| inner.fault = Some(fault))
+    }
+
+    pub(crate) fn with_attempts(self, attempts: u32) -> Self {
+        self.amend(|inner| inner.attempts = attempts)
+    }
+
+    pub(crate) fn with_retry_after(self, hint: Option<Duration>) -> Self {
+        self.amend(|inner| inner.retry_after = hint)
+    }
+
+    pub(crate) fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.amend(|inner| inner.source = Some(Box::new(source)))
+    }
+
+    /// Carries a thing of a higher floor; its typed getter stands on that floor.
+    pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
+        self.amend(|inner| inner.attached.push(Box::new(thing)))
+    }
+
+    pub(crate) fn attached<A: Any>(&self) -> Option<&A> {
+        self.0.attached.iter().find_map(|thing| thing.downcast_ref())
+    }
+
+    fn amend(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+            return self;
+        }
+        // Somebody holds a clone of it: that one stays as it is, and becomes the source of the amended one.
+        let shared = &self.0;
+        let mut inner = Inner {
+            kind: shared.kind,
+            message: shared.message.clone(),
+            url: shared.url.clone(),
+            status: shared.status,
+            fault: shared.fault.clone(),
+            attempts: shared.attempts,
+            retry_after: shared.retry_after,
+            attached: Vec::new(),
+            source: Some(Box::new(self.clone())),
+        };
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &inner.kind).field("message", &redact::scrub(&inner.message));
+        if let Some(url) = &inner.url {
+            out.field("url", url);
+        }
+        if let Some(status) = inner.status {
+            out.field("status", &status.as_u16());
+        }
+        if let Some(fault) = &inner.fault {
+            out.field("fault", fault);
+        }
+        if inner.attempts > 0 {
+            out.field("attempts", &inner.attempts);
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", source);
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.line())]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    url: Option<String>,
+    status: Option<http::StatusCode>,
+    fault: Option<Fault>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    attached: Vec<Box<dyn Any + Send + Sync>>,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Inner {
+    fn line(&self) -> String {
+        let mut line = format!("{}: {}", self.kind, redact::scrub(&self.message));
+        if let Some(fault) = self.fault.as_ref().filter(|fault| fault.says_something()) {
+            line.push_str(&format!(": {fault}"));
+        }
+        let mut facts = Vec::new();
+        if let Some(status) = self.status {
+            facts.push(format!("status {}", status.as_u16()));
+        }
+        if let Some(url) = &self.url {
+            facts.push(url.clone());
+        }
+        if self.attempts > 1 {
+            facts.push(format!("{} attempts", self.attempts));
+        }
+        if let Some(hint) = self.retry_after {
+            facts.push(format!("the service asked for {hint:?}"));
+        }
+        if !facts.is_empty() {
+            line.push_str(&format!(" ({})", facts.join(", ")));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Error {
+        let fault = Fault::new(b"{\"x\":\"https://s/b?sig=S1\"}".as_slice())
+            .with_code("QuotaExceeded")
+            .with_message("see https://s/b?sig=S2");
+        Error::new(ErrorKind::TaskFailed, "word `failed` at https://s/b?sig=S3")
+            .with_url(&Url::parse("https://a.example/tasks/7?sig=S4").unwrap())
+            .with_status(http::StatusCode::OK)
+            .with_fault(fault)
+            .with_attempts(3)
+    }
+
+    #[test]
+    fn says_it_in_one_line_without_secrets() {
+        let error = full();
+        assert_eq!(
+            error.to_string(),
+            "the task failed: word `failed` at https://s/b?…: QuotaExceeded: see https://s/b?… \
+             (status 200, https://a.example/tasks/7?…, 3 attempts)"
+        );
+        assert!(!format!("{error} {error:?}").contains("sig="));
+        assert!(error.fault().unwrap().body().len() > 10);
+    }
+
+    #[test]
+    fn a_clone_can_be_amended_and_keeps_the_first_as_its_source() {
+        let first = full();
+        let second = first.clone().attach(7_u32);
+        assert_eq!(second.attached::<u32>(), Some(&7));
+        assert_eq!(first.attached::<u32>(), None);
+        assert!(std::error::Error::source(&second).is_some());
+    }
+}

@@ -1,0 +1,86 @@
+//! Fault: what a service said about a failure.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::redact;
+
+/// What the service said about a failure, in its own words.
+///
+/// `Debug` and `Display` show code, message and correlation id with every URL stripped of its query; the raw body
+/// comes out only by [`body`](Fault::body), because it may hold links.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fault {
+    code: Option<String>,
+    message: Option<String>,
+    correlation_id: Option<String>,
+    body: Bytes,
+}
+
+impl Fault {
+    pub(crate) fn new(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+
+    pub(crate) fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    pub(crate) fn with_correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.correlation_id = Some(id.into());
+        self
+    }
+
+    /// The service's code, such as `QuotaExceeded`.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// The service's message.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The id under which the service's support finds the request, from the header or body that carried one.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
+    }
+
+    /// The raw body, up to the client's body limit.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(crate) fn says_something(&self) -> bool {
+        self.code.is_some() || self.message.is_some() || self.correlation_id.is_some()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<_> = [self.code(), self.message()].into_iter().flatten().map(redact::scrub).collect();
+        f.write_str(&parts.join(": "))?;
+        match self.correlation_id() {
+            Some(id) if parts.is_empty() => write!(f, "correlation id {}", redact::scrub(id)),
+            Some(id) => write!(f, " [correlation id {}]", redact::scrub(id)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({self}; {} body bytes)", self.body.len())
+    }
+}

@@ -1,0 +1,120 @@
+//! Client for services that answer a slow request with "accepted, ask me later".
+//!
+//! It submits long-running tasks over HTTP, polls them as the service asks, gives their state as a stream and their
+//! end as a future, and downloads the results from signed URLs, all through one throttled transport.
+//!
+//! ```
+//! use futures::TryStreamExt;
+//! use longhaul::{Client, Credential, Limit, NewTask, Profile, TaskRequest};
+//! # use longhaul::testing::Simulator;
+//!
+//! #[derive(serde::Serialize)]
+//! struct FarmExport {
+//!     farms: Vec<u32>,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(rename_all = "PascalCase")]
+//! struct Exported {
+//!     rows: u64,
+//! }
+//!
+//! impl TaskRequest for FarmExport {
+//!     type Output = Exported;
+//!
+//!     fn request(&self, to: NewTask) -> NewTask {
+//!         to.post("exports").json(self)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let service = Simulator::builder().hint_on_submit(true).start().await?;
+//! # let (url, token, key) = (service.url(), service.bearer(), service.subscription_key());
+//! # let folder = std::env::temp_dir().join(format!("longhaul-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let target = folder.join("farms.parquet");
+//! let client = Client::builder(url)
+//!     .profile(Profile::smag_task())
+//!     .credential(Credential::bearer(token).and(Credential::api_key_header("Ocp-Apim-Subscription-Key", key)))
+//!     .limit(Limit::per_second(4))
+//!     .build()?;
+//!
+//! let mut task = client.submit(&FarmExport { farms: vec![1, 2] }).await?;
+//! let mut updates = task.updates();
+//! while let Some(update) = updates.try_next().await? {
+//!     println!("{}: {:?} %", update.state(), update.percent());
+//! }
+//! let outcome = task.await?;
+//! outcome.download().to_file(&target).await?;
+//! let exported: Exported = outcome.value()?;
+//! # assert!(exported.rows > 0 && target.exists());
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | see |
+//! | --- | --- |
+//! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`], [`Throttle`] |
+//! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
+//! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
+//! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
+//! | get the result | [`Outcome`], [`Download`], [`SecretUrl`] |
+//! | act on a failure | [`Error`], [`ErrorKind`] |
+//! | speak to another kind of service | [`Protocol`] |
+//! | test your own code | `testing` (feature `testing`) |
+//!
+//! The [guide] shows each on one page.
+//!
+//! # Features
+//! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `testing` for the services to test
+//! against. All are additive.
+
+mod client;
+mod clock;
+mod credential;
+mod download;
+mod error;
+mod event;
+mod hint;
+mod limit;
+mod message;
+mod pointer;
+mod profile;
+mod protocol;
+mod redact;
+mod retry;
+mod stats;
+mod task;
+mod throttle;
+mod transport;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+pub use client::{Call, Client, ClientBuilder, NewTask, TaskRequest};
+pub use clock::Clock;
+pub use credential::Credential;
+pub use download::{Download, Progress, ProgressWatch, Receipt};
+pub use error::{Error, ErrorKind, Fault, Result};
+pub use hint::Unit;
+pub use limit::Limit;
+pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
+pub use pointer::{Source, SourceError};
+pub use profile::Profile;
+pub use protocol::{
+    Cursor, FinalStateVia, Finding, ProgressUnit, Protocol, Report, ResultKind, State, StatusKind, Step,
+};
+pub use redact::{SecretUrl, UrlError};
+pub use retry::{RetryPolicy, Schedule};
+pub use stats::Stats;
+pub use task::{Outcome, Pace, ResumeToken, Task, TaskHandle, TaskUpdates, Update, Updates};
+pub use throttle::Throttle;

@@ -1,0 +1,16 @@
+//! Messages: what goes down to the service and what comes up, and the seam in between.
+
+mod body;
+mod http;
+mod origin;
+mod request;
+mod response;
+
+pub use body::Body;
+pub use http::{Http, HttpError};
+pub use request::{Class, Request};
+pub use response::{Reply, Response};
+
+pub(crate) use response::without_bom;
+
+pub(crate) use origin::{Origin, Standing, Trust};

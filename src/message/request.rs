@@ -1,0 +1,105 @@
+//! Request: one message to a service, as the HTTP client gets it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use url::Url;
+
+use crate::redact;
+
+/// One request, complete: what an [`Http`](super::Http) sends.
+///
+/// `Debug` shows method, URL without query, and the names of the headers.
+#[derive(Clone)]
+pub struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+    class: Class,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url, class: Class) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class }
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The URL, query included: it may be secret.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The headers, credentials included.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What the request is for.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub(crate) const fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    pub(crate) const fn url_mut(&mut self) -> &mut Url {
+        &mut self.url
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &redact::shown(&self.url))
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .field("class", &self.class)
+            .finish()
+    }
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// Asks the service to give up a task.
+    Cancel,
+    /// Starts a task.
+    Submit,
+    /// Any other call of the application.
+    Call,
+    /// Looks at the status of a task.
+    Poll,
+    /// Fetches the result document of a task.
+    Result,
+    /// Fetches the bytes of a result.
+    Download,
+}

@@ -1,0 +1,282 @@
+//! Response: what a service answered, as it comes; Reply: the same with its body held.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::{Body, HttpError};
+use crate::error::{Error, ErrorKind};
+use crate::redact;
+
+/// An answer of a service: status and headers are here, the body comes as it is read.
+///
+/// `Debug` shows status, URL without query, and the names of the headers.
+pub struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    url: Url,
+    body: Body,
+    limit: usize,
+    idle: Duration,
+    attempts: u32,
+}
+
+impl Response {
+    /// An answer without headers and body, for implementations of [`Http`](super::Http).
+    ///
+    /// `url` is the URL that was asked: relative links are resolved against it.
+    #[must_use]
+    pub fn new(status: StatusCode, url: Url) -> Self {
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            url,
+            body: Body::empty(),
+            limit: DEFAULT_LIMIT,
+            idle: DEFAULT_IDLE,
+            attempts: 1,
+        }
+    }
+
+    /// Sets the headers.
+    #[must_use]
+    pub fn headers_from(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body_from(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The URL that was asked, without what credentials added to it.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The next chunk of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`] when the body breaks off, or no byte of it comes for 30 seconds.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let chunk = self.body.chunk_within(self.idle).await;
+        chunk.map_err(|error| self.broken(error))
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default), [`ErrorKind::Network`] when it breaks
+    /// off.
+    pub async fn bytes(self) -> Result<Bytes, Error> {
+        let limit = self.limit;
+        let reply = self.reply().await?;
+        if reply.is_whole() {
+            return Ok(reply.into_body());
+        }
+        let message = format!("more than {limit} bytes; read it in chunks, or raise the client's body limit");
+        Err(Error::new(ErrorKind::TooLarge, message).with_url(&reply.url).with_status(reply.status))
+    }
+
+    /// The whole body as text; bytes that are no UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// As [`bytes`](Response::bytes).
+    pub async fn text(self) -> Result<String, Error> {
+        Ok(String::from_utf8_lossy(&self.bytes().await?).into_owned())
+    }
+
+    /// The whole body decoded from JSON, whatever its Content-Type says.
+    ///
+    /// # Errors
+    /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let (status, url) = (self.status, self.url.clone());
+        let body = self.bytes().await?;
+        serde_json::from_slice(without_bom(&body)).map_err(|error| {
+            Error::new(ErrorKind::Decode, "not the JSON that was expected")
+                .with_url(&url)
+                .with_status(status)
+                .with_source(error)
+        })
+    }
+
+    /// Holds the body, up to the limit.
+    pub(crate) async fn reply(self) -> Result<Reply, Error> {
+        let Self { status, headers, url, body, limit, idle, .. } = self;
+        match body.collect(limit, idle).await {
+            Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole }),
+            Err(error) => Err(broken(error, &url, status)),
+        }
+    }
+
+    /// Holds nothing: for a body that is too large by its own word.
+    pub(crate) fn reply_without_body(self) -> Reply {
+        Reply { status: self.status, headers: self.headers, url: self.url, body: Bytes::new(), whole: false }
+    }
+
+    /// The length that the header states.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    pub(crate) const fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    pub(crate) fn bounded(mut self, limit: usize, idle: Duration) -> Self {
+        (self.limit, self.idle) = (limit, idle);
+        self
+    }
+
+    pub(crate) const fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// How many times the request was sent.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn asked(mut self, url: Url) -> Self {
+        self.url = url;
+        self
+    }
+
+    fn broken(&self, error: HttpError) -> Error {
+        broken(error, &self.url, self.status)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status.as_u16())
+            .field("url", &redact::shown(&self.url))
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+/// An answer whose body is held: what [`Protocol::read`](crate::Protocol::read) reads.
+#[derive(Clone)]
+pub struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    url: Url,
+    body: Bytes,
+    whole: bool,
+}
+
+impl Reply {
+    /// An answer to a request of `url`.
+    #[must_use]
+    pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self { status, headers, url, body: body.into(), whole: true }
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The URL that was asked.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The body, up to the client's body limit.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Whether the body is all there, and not cut at the limit.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// A header as text; `None` where it is missing or no text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// The body as JSON, whatever the Content-Type says; `None` where it is none.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        if !self.whole {
+            return None;
+        }
+        serde_json::from_slice(without_bom(&self.body)).ok()
+    }
+
+    pub(crate) fn into_body(self) -> Bytes {
+        self.body
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status.as_u16())
+            .field("url", &redact::shown(&self.url))
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// JSON text without the byte order mark that some services put before it.
+pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
+
+fn broken(error: HttpError, url: &Url, status: StatusCode) -> Error {
+    Error::new(ErrorKind::Network, "the body of the answer broke off")
+        .with_url(url)
+        .with_status(status)
+        .with_source(error)
+}
+
+/// 1 MiB: a status document is a few hundred bytes; more is a result, which is downloaded instead.
+const DEFAULT_LIMIT: usize = 1 << 20;
+/// As long as a stalled connection is worth waiting for.
+const DEFAULT_IDLE: Duration = Duration::from_secs(30);

@@ -1,0 +1,215 @@
+//! Cursor: where a task stands in its protocol. All that reading needs beside the answer.
+
+use std::time::{Duration, SystemTime};
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::StatusKind;
+use crate::clock::unix_millis;
+use crate::message::Trust;
+use crate::redact::{SecretUrl, is_signed};
+
+/// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
+///
+/// It is data, and part of a resume token. `Debug` shows no query of a URL.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Cursor {
+    pub(super) phase: Phase,
+    pub(super) kind: StatusKind,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) seen_alive: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) cancel_asked: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) hops: u8,
+    /// Answers in a row that were no status.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) unreadable: u8,
+    #[serde(with = "method")]
+    pub(super) method: Method,
+    /// The client's base, which templates join to.
+    pub(super) base: Box<str>,
+    /// Where it was submitted.
+    pub(super) request_url: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) status_url: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_location: Option<Box<str>>,
+    /// The URL that is followed now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) following: Option<Box<str>>,
+    /// Milliseconds since 1970.
+    pub(super) submitted: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) troubled_since: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) result_since: Option<u64>,
+    /// The last hint, in milliseconds: it holds until another comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_hint: Option<u64>,
+    #[serde(skip)]
+    pub(super) trust: Option<std::sync::Arc<Trust>>,
+}
+
+/// What the next answer is the answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    Submit,
+    Poll,
+    /// A poll was redirected: either the status or the result.
+    Moved,
+    Result,
+}
+
+impl Cursor {
+    /// A cursor before the submit, for a request of `method` to `url`.
+    #[must_use]
+    pub fn new(method: Method, url: &Url, now: SystemTime) -> Self {
+        Self {
+            phase: Phase::Submit,
+            kind: StatusKind::Bare,
+            seen_alive: false,
+            cancel_asked: false,
+            hops: 0,
+            unreadable: 0,
+            method,
+            base: url.as_str().into(),
+            request_url: url.as_str().into(),
+            id: None,
+            status_url: None,
+            last_location: None,
+            following: None,
+            submitted: unix_millis(now),
+            troubled_since: None,
+            result_since: None,
+            last_hint: None,
+            trust: None,
+        }
+    }
+
+    /// The task's id at the service, if it gave one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Where the status is asked for. Its query may be secret.
+    #[must_use]
+    pub fn status_url(&self) -> Option<SecretUrl> {
+        self.status_url.as_deref().and_then(|url| Url::parse(url).ok()).map(SecretUrl::from)
+    }
+
+    pub(crate) fn on_behalf(mut self, base: &Url, trust: std::sync::Arc<Trust>) -> Self {
+        self.base = base.as_str().into();
+        self.trust = Some(trust);
+        self
+    }
+
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The URL to ask next, outside of the submit.
+    pub(crate) fn next_url(&self) -> Option<Url> {
+        let followed = self.following.as_deref().filter(|_| self.phase != Phase::Poll);
+        followed.or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
+    }
+
+    /// Back to where the status is asked for, with nothing remembered of the way to the result.
+    pub(crate) fn rewind(&mut self) {
+        if self.status_url.is_some() {
+            self.phase = Phase::Poll;
+            self.following = None;
+        }
+        (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
+    }
+
+    pub(crate) fn can_be_asked_again(&self) -> bool {
+        self.status_url.is_some()
+    }
+
+    pub(crate) const fn cancel_was_asked(&mut self) {
+        self.cancel_asked = true;
+    }
+
+    pub(crate) fn age(&self, now: SystemTime) -> Duration {
+        Duration::from_millis(unix_millis(now).saturating_sub(self.submitted))
+    }
+
+    pub(crate) fn sticky_hint(&self) -> Option<Duration> {
+        self.last_hint.map(Duration::from_millis)
+    }
+
+    /// Without the signed URLs.
+    pub(crate) fn without_signed(mut self) -> Self {
+        for url in [&mut self.status_url, &mut self.last_location, &mut self.following] {
+            if url.as_deref().is_some_and(signed) {
+                *url = None;
+            }
+        }
+        if self.following.is_none() && self.phase != Phase::Submit {
+            self.phase = Phase::Poll;
+        }
+        self
+    }
+
+    /// Applies to every URL that is kept: a credential's key that the service echoes is taken out.
+    pub(crate) fn clean(&mut self, clean: impl Fn(&mut Url)) {
+        for kept in [&mut self.status_url, &mut self.last_location, &mut self.following] {
+            if let Some(mut url) = kept.as_deref().and_then(|url| Url::parse(url).ok()) {
+                clean(&mut url);
+                if kept.as_deref() != Some(url.as_str()) {
+                    *kept = Some(url.as_str().into());
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_trusted(&self, url: &Url) -> bool {
+        self.trust.as_ref().is_none_or(|trust| trust.is_own(url))
+    }
+}
+
+impl std::fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursor")
+            .field("phase", &self.phase)
+            .field("kind", &self.kind)
+            .field("id", &self.id)
+            .field("status_url", &self.status_url())
+            .field("seen_alive", &self.seen_alive)
+            .field("cancel_asked", &self.cancel_asked)
+            .finish_non_exhaustive()
+    }
+}
+
+fn signed(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_signed(&url))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+mod method {
+    use http::Method;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(method.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,101 @@
+//! Locations: how a pointer of the service becomes a URL, and where a redirect leads.
+
+use url::Url;
+
+use super::{Cursor, Step};
+use crate::error::{ErrorKind, Fault};
+use crate::redact::SecretUrl;
+
+/// Joins a pointer to the URL of the answer that carried it (RFC 3986, 5).
+pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
+    let pointer = pointer.trim();
+    if let Some(wrong) = pointer.chars().find(|c| !is_uri_char(*c)) {
+        return Err(format!("it holds {wrong:?}, which no URL does"));
+    }
+    if let Ok(exact) = SecretUrl::parse(pointer) {
+        return Ok(exact.url().clone());
+    }
+    // A relative path such as `op:cancel` is no scheme.
+    let relative = pointer.find([':', '/', '?', '#']).is_some_and(|at| pointer.as_bytes().get(at) == Some(&b':'))
+        && !pointer.contains("//");
+    let mut url = if relative { base.join(&format!("./{pointer}")) } else { base.join(pointer) }
+        .map_err(|error| error.to_string())?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// A link of the service: kept byte for byte when it is absolute.
+pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
+    if pointer.trim().contains("://") {
+        return SecretUrl::parse(pointer).map_err(|error| error.to_string());
+    }
+    join(base, pointer).map(SecretUrl::from)
+}
+
+impl Cursor {
+    /// Counts a redirect; says why there may be no further one.
+    pub(super) fn hop(&mut self, from: &Url, to: &Url) -> Result<(), Step> {
+        self.hops = self.hops.saturating_add(1);
+        let why = if from == to {
+            "it redirects to itself".to_owned()
+        } else if self.hops > MAX_HOPS {
+            format!("more than {MAX_HOPS} redirects in a row")
+        } else {
+            return Ok(());
+        };
+        Err(Step::Stop { kind: ErrorKind::StatusUnreadable, why, fault: Fault::default() })
+    }
+
+    /// Says why no request may go to `url`.
+    pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
+        let Some(trust) = &self.trust else { return Ok(()) };
+        trust.standing(url).map(drop).map_err(|error| Step::Stop {
+            kind: error.kind(),
+            why: error.to_string(),
+            fault: Fault::default(),
+        })
+    }
+}
+
+/// The characters of a URI reference (RFC 3986), and what browsers and services also write raw.
+fn is_uri_char(c: char) -> bool {
+    !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"' | '{' | '}' | '^' | '`' | '\\')
+}
+
+/// More redirects than any service needs, few enough to end a circle soon.
+const MAX_HOPS: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_what_services_send() {
+        let base = Url::parse("https://a.example/v1/exports?x=1").unwrap();
+        for (pointer, url) in [
+            ("/x", Some("https://a.example/x")),
+            ("x", Some("https://a.example/v1/x")),
+            ("./x", Some("https://a.example/v1/x")),
+            ("?a", Some("https://a.example/v1/exports?a")),
+            ("//h.example/x", Some("https://h.example/x")),
+            (" https://b.example/x#part ", Some("https://b.example/x")),
+            ("op:cancel", Some("https://a.example/v1/op:cancel")),
+            ("HTTPS://B.example/x", Some("https://b.example/x")),
+            ("not a url", None),
+            ("<none>", None),
+            ("https://[::bad/x", None),
+            ("/\u{7}", None),
+        ] {
+            assert_eq!(join(&base, pointer).ok().as_ref().map(Url::as_str), url, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_signed_link_stays_as_it_is_or_is_refused() {
+        let base = Url::parse("https://a.example/v1/").unwrap();
+        let kept = "https://s.example/c/b?sv=1&sig=a%2Fb%3D";
+        assert_eq!(link(&base, kept).unwrap().expose(), kept);
+        assert_eq!(link(&base, "files/7").unwrap().expose(), "https://a.example/v1/files/7");
+        assert!(link(&base, "https://s.example/b?rscd='x'&sig=1").is_err());
+    }
+}

@@ -1,0 +1,424 @@
+//! Task: a hold on long-running work. One state machine; the future and the stream are thin covers over it.
+
+mod ask;
+mod handle;
+mod outcome;
+mod pace;
+mod renewal;
+mod token;
+mod update;
+mod updates;
+mod waited;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, SystemTime};
+
+use futures::future::BoxFuture;
+use http::HeaderMap;
+use tokio::time::{Instant, Sleep};
+
+use crate::clock::unix_millis;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{Cursor, Report, State, Step};
+
+pub use handle::TaskHandle;
+pub use outcome::Outcome;
+pub use pace::Pace;
+pub use token::ResumeToken;
+pub use update::Update;
+pub use updates::{TaskUpdates, Updates};
+
+pub(crate) use ask::Core;
+
+use ask::Answer;
+use waited::Waited;
+
+/// A hold on a long-running task at a service.
+///
+/// It is a future: awaited, it polls the status as the service asks, and gives the [`Outcome`]. It is a stream of
+/// [`Update`]s by [`updates`](Task::updates). Both can be mixed: watch for a while, then await. It makes progress only
+/// while it is polled, and nothing is spawned for it.
+///
+/// ```
+/// # use longhaul::testing::Simulator;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = Simulator::builder().hint_on_submit(true).start().await?;
+/// # let client = longhaul::testing::client(&service).build()?;
+/// use futures::TryStreamExt;
+///
+/// let mut task = client.task().post("exports").json(&serde_json::json!({})).submit::<serde_json::Value>().await?;
+/// let mut updates = task.updates();
+/// while let Some(update) = updates.try_next().await? {
+///     println!("{} {:?}", update.state(), update.percent());
+/// }
+/// let outcome = task.await?;
+/// assert_eq!(outcome.links().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// Dropping any future or stream made of it, at any point, loses nothing: a send that was under way and the time of
+/// the next poll stay in the task. Dropping the task itself leaves the work running at the service: keep a
+/// [`token`](TaskHandle::token) to come back to it, or ask for its end with [`cancel`](TaskHandle::cancel).
+#[must_use = "a task makes progress only while it is awaited or watched"]
+pub struct Task<T> {
+    shared: Arc<Shared>,
+    doing: Doing<T>,
+    /// What is known and was not handed out yet.
+    ready: Ready,
+    /// What the status told, while its result is being fetched.
+    told: Option<Box<Report>>,
+    deadline: Option<Instant>,
+    begun: Instant,
+}
+
+/// What a task and its handles share.
+struct Shared {
+    core: Arc<Core>,
+    live: Mutex<Live>,
+}
+
+struct Live {
+    cursor: Cursor,
+    /// The caller's headers, for every request of the task to the API's own origin.
+    headers: Option<Box<HeaderMap>>,
+    last: Update,
+    /// Milliseconds since 1970: the service asked not to be polled before.
+    not_before: u64,
+    nudged: bool,
+    waker: Option<Waker>,
+}
+
+enum Doing<T> {
+    Waiting {
+        due: Instant,
+        /// The service asked not to be polled before.
+        earliest: Instant,
+        timer: Option<Pin<Box<Sleep>>>,
+    },
+    Sending(BoxFuture<'static, Answer>),
+    Over(Option<Box<Result<Outcome<T>, Error>>>),
+}
+
+enum Ready {
+    Nothing,
+    Update,
+    Error(Error),
+    UpdateThen(Error),
+}
+
+impl<T> Task<T> {
+    /// Takes hold of a task after its submit was read.
+    pub(crate) fn begin(
+        core: Arc<Core>,
+        cursor: Cursor,
+        headers: HeaderMap,
+        step: Step,
+        status: http::StatusCode,
+    ) -> Result<Self, Error> {
+        let mut task = Self::new(core, cursor, headers, 0);
+        task.live().last.status = Some(status);
+        task.obey(step);
+        match task.ready {
+            // Nothing is held yet that could be resumed: the submit failed.
+            Ready::Error(error) => Err(error),
+            Ready::Nothing | Ready::Update | Ready::UpdateThen(_) => Ok(task),
+        }
+    }
+
+    /// Takes hold of a task again. It may be asked at once, or when the service had asked for it.
+    pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
+        let now = unix_millis(core.transport.clock.now());
+        let wait = Duration::from_millis(not_before.saturating_sub(now)).min(LONGEST_RESUMED_WAIT);
+        let mut task = Self::new(core, cursor, headers, not_before);
+        let due = Instant::now() + wait;
+        task.doing = Doing::Waiting { due, earliest: due, timer: None };
+        task
+    }
+
+    fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
+        let begun = Instant::now();
+        let live = Live {
+            cursor,
+            headers: Some(headers).filter(|headers| !headers.is_empty()).map(Box::new),
+            last: Update::before_any(),
+            not_before,
+            nudged: false,
+            waker: None,
+        };
+        Self {
+            shared: Arc::new(Shared { core, live: Mutex::new(live) }),
+            doing: Doing::Waiting { due: begun, earliest: begun, timer: None },
+            ready: Ready::Nothing,
+            told: None,
+            deadline: None,
+            begun,
+        }
+    }
+
+    /// Sets how long to wait for the end, from now on. Past it the wait ends with
+    /// [`ErrorKind::DeadlineExceeded`]; so it does as soon as the service asks to wait past it. The task itself goes on.
+    ///
+    /// There is none by default.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(Instant::now() + within);
+        self.keep_deadline();
+        self
+    }
+
+    /// A handle to ask about the task, cancel or nudge it from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        TaskHandle::new(self.shared.clone())
+    }
+
+    /// What was last told of the task; before the first poll of a resumed one, its state is taken as running.
+    #[must_use]
+    pub fn last_update(&self) -> Update {
+        self.live().last.clone()
+    }
+
+    /// The next update, as soon as it is known; `None` after the last.
+    ///
+    /// An update comes at once, and the wait for the next poll begins with the next call.
+    ///
+    /// # Errors
+    /// When waiting makes no sense any more. The error carries a token ([`Error::token`]). That the task itself
+    /// failed is an update, and an error only of the awaited task.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn advance(&mut self) -> Option<Result<Update, Error>> {
+        std::future::poll_fn(|cx| self.poll_advance(cx)).await
+    }
+
+    pub(crate) fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update, Error>>> {
+        loop {
+            match std::mem::replace(&mut self.ready, Ready::Nothing) {
+                Ready::Nothing => {}
+                Ready::Update => return Poll::Ready(Some(Ok(self.live().last.clone()))),
+                Ready::Error(error) => return Poll::Ready(Some(Err(error))),
+                Ready::UpdateThen(error) => {
+                    self.ready = Ready::Error(error);
+                    return Poll::Ready(Some(Ok(self.live().last.clone())));
+                }
+            }
+            match &mut self.doing {
+                Doing::Waiting { .. } => {
+                    ready!(self.poll_wait(cx));
+                    let asking = self.shared.ask(self.deadline);
+                    self.doing = Doing::Sending(asking);
+                }
+                Doing::Sending(asking) => {
+                    let answer = ready!(asking.as_mut().poll(cx));
+                    // Free the send before what it leads to.
+                    self.wait_until(Instant::now(), Instant::now());
+                    match answer {
+                        Ok(heard) => {
+                            let step = self.shared.read(&heard);
+                            self.obey(step);
+                        }
+                        Err(error) => self.stop(error),
+                    }
+                }
+                Doing::Over(_) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return Poll::Ready(()) };
+        {
+            let mut live = self.shared.live();
+            if std::mem::take(&mut live.nudged) {
+                let sooner = (*earliest).max(Instant::now());
+                if sooner < *due {
+                    (*due, *timer) = (sooner, None);
+                }
+            }
+            if !live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                live.waker = Some(cx.waker().clone());
+            }
+        }
+        if timer.is_none() && *due <= Instant::now() {
+            return Poll::Ready(());
+        }
+        timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*due))).as_mut().poll(cx)
+    }
+
+    /// Does what a step says. The one place where a task's state changes.
+    fn obey(&mut self, step: Step) {
+        match step {
+            Step::Wait(report) => {
+                self.told = None;
+                let plan = self.shared.plan(&report);
+                let now = Instant::now();
+                self.wait_until(now + plan.delay, now + plan.earliest);
+                self.tell(report, Some(plan.delay));
+                self.keep_deadline();
+            }
+            Step::Follow { after, report, .. } => {
+                self.told = report.map(Box::new).or(self.told.take());
+                let at = Instant::now() + after;
+                self.wait_until(at, at);
+                self.keep_deadline();
+            }
+            Step::Done(report, finding) => {
+                let report =
+                    Report { warning: report.warning.clone(), ..self.told.take().map_or(report, |told| *told) };
+                self.tell(report, None);
+                let outcome = Outcome::new(&self.shared, finding);
+                self.doing = Doing::Over(Some(Box::new(Ok(outcome))));
+            }
+            Step::Ended(report, fault) => {
+                let (kind, how) = match report.state {
+                    State::Canceled => (ErrorKind::TaskCanceled, "canceled"),
+                    State::Expired => (ErrorKind::TaskExpired, "expired"),
+                    _ => (ErrorKind::TaskFailed, "failed"),
+                };
+                let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
+                let error = Error::new(kind, said).with_fault(fault);
+                self.tell(report, None);
+                let error = self.explain(error);
+                self.doing = Doing::Over(Some(Box::new(Err(error))));
+            }
+            Step::Stop { kind, why, fault } => {
+                let error = Error::new(kind, why).with_fault(fault);
+                self.stop(error);
+            }
+        }
+    }
+
+    fn tell(&mut self, report: Report, next_poll: Option<Duration>) {
+        let mut live = self.live();
+        tracing::debug!(id = live.cursor.id(), state = %report.state(), word = report.word(), ?next_poll, "update");
+        live.last.report = report;
+        live.last.next_poll = next_poll;
+        drop(live);
+        self.ready = Ready::Update;
+    }
+
+    fn stop(&mut self, error: Error) {
+        let error = self.explain(error);
+        self.ready = Ready::Error(error.clone());
+        self.doing = Doing::Over(Some(Box::new(Err(error))));
+    }
+
+    /// An error of waiting, with all that is needed to go on.
+    fn explain(&self, error: Error) -> Error {
+        let live = self.live();
+        let waited = Waited {
+            token: live.can_resume().then(|| self.shared.token(&live, false)),
+            last: live.last.clone(),
+            elapsed: self.begun.elapsed(),
+        };
+        let error = match live.last.status {
+            Some(status) if error.status().is_none() => error.with_status(status),
+            _ => error,
+        };
+        let url = live.cursor.next_url();
+        drop(live);
+        match url {
+            Some(url) if error.url().is_none() => error.with_url(&url),
+            _ => error,
+        }
+        .attach(waited)
+    }
+
+    fn wait_until(&mut self, due: Instant, earliest: Instant) {
+        self.doing = Doing::Waiting { due, earliest, timer: None };
+    }
+
+    /// No wait goes past the deadline: one of our own is cut for a last look, and then the wait ends at once.
+    fn keep_deadline(&mut self) {
+        let Some(deadline) = self.deadline else { return };
+        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return };
+        if *due < deadline {
+            return;
+        }
+        let last_look = deadline.checked_sub(LAST_LOOK).filter(|at| at >= earliest && *at > Instant::now());
+        if let Some(last_look) = last_look {
+            (*due, *timer) = (last_look, None);
+            return;
+        }
+        let asked = *earliest >= deadline;
+        let hint = self.shared.live().last.hint();
+        let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
+        let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
+        let error = self.explain(error);
+        self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
+        self.ready = match self.ready {
+            Ready::Update => Ready::UpdateThen(error),
+            _ => Ready::Error(error),
+        };
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.shared.live()
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<Outcome<T>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(update) = ready!(self.poll_advance(cx)) {
+            drop(update);
+        }
+        let Doing::Over(end) = &mut self.doing else { return Poll::Pending };
+        Poll::Ready(end.take().map_or_else(
+            || Err(Error::new(ErrorKind::ResultShape, "the outcome of this task was taken already")),
+            |end| *end,
+        ))
+    }
+}
+
+/// Nothing in a task is pinned in place: its send and its timer are boxed.
+impl<T> Unpin for Task<T> {}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let live = self.live();
+        f.debug_struct("Task").field("cursor", &live.cursor).field("last", &live.last).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // No code panics while it holds the lock.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.core.transport.clock.now()
+    }
+
+    /// When to poll next.
+    fn plan(&self, report: &Report) -> pace::Plan {
+        let now = self.now();
+        let mut live = self.live();
+        let cursor = &live.cursor;
+        // The default is for a service that does not say; before the first poll it could not have said.
+        let default = self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0);
+        let plan = self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
+        live.not_before = unix_millis(now + plan.earliest);
+        plan
+    }
+}
+
+impl Live {
+    fn can_resume(&self) -> bool {
+        self.cursor.can_be_asked_again()
+    }
+}
+
+/// Before a deadline the status is looked at once more, with this much time for the answer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// A token that asks for more was written under another clock.
+const LONGEST_RESUMED_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,127 @@
+//! Asking: one request of a task, and what its answer means.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Pace, Shared};
+use crate::download::Carrier;
+use crate::error::{Error, ErrorKind};
+use crate::message::{Class, Reply, Request};
+use crate::protocol::{Cursor, Phase, Protocol, Step};
+use crate::transport::{Broken, Transport};
+
+/// What the tasks of one kind share.
+pub(crate) struct Core {
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) carrier: Arc<Carrier>,
+    pub(crate) protocol: Protocol,
+    /// The kind's name in the client's profile; `None` for the profile's default.
+    pub(crate) kind: Option<String>,
+    /// The protocol was given with the task, and no profile knows it.
+    pub(crate) given: bool,
+    pub(crate) pace: Pace,
+    pub(crate) base: Url,
+}
+
+/// What came back; an error where asking again makes no sense.
+pub(super) type Answer = Result<Heard, Error>;
+
+pub(super) enum Heard {
+    Reply(Reply),
+    /// Nothing, and asking again may help.
+    Silence(String),
+}
+
+impl Core {
+    /// Asks what the cursor says is next. A poll is one attempt: the task owns the wait after it.
+    pub(super) async fn ask(&self, phase: Phase, url: Url, headers: HeaderMap, deadline: Option<Instant>) -> Answer {
+        let class = if phase == Phase::Result { Class::Result } else { Class::Poll };
+        let request = Request::new(Method::GET, url, class).with_headers(headers);
+        let response = if phase == Phase::Result {
+            self.transport.send(request, None, deadline).await
+        } else {
+            let attempt = self.transport.attempt(request);
+            let attempt = match deadline {
+                Some(deadline) => match tokio::time::timeout_at(deadline, attempt).await {
+                    Ok(attempt) => attempt,
+                    Err(_) => return Err(too_late()),
+                },
+                None => attempt.await,
+            };
+            match attempt {
+                Ok(response) => Ok(response),
+                Err(Broken::Refused(error)) => return Err(error),
+                Err(Broken::Lost(error)) => return Ok(Heard::Silence(format!("the status gave no answer: {error}"))),
+            }
+        };
+        let response = match response {
+            Ok(response) => response,
+            Err(error) if error.kind() == ErrorKind::DeadlineExceeded => return Err(error),
+            Err(error) => {
+                let lost =
+                    Error::new(ErrorKind::ResultUnavailable, "the task succeeded, and its result gave no answer");
+                return Err(lost.with_source(error));
+            }
+        };
+        let limit = response.limit() as u64;
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Ok(Heard::Reply(response.reply_without_body()));
+        }
+        Ok(match response.reply().await {
+            Ok(reply) => Heard::Reply(reply),
+            Err(_) => Heard::Silence("the answer broke off".into()),
+        })
+    }
+
+    /// Reads an answer, and moves the cursor.
+    pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
+        match heard {
+            Heard::Reply(reply) => self.read_reply(cursor, reply),
+            Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.clock.now()),
+        }
+    }
+
+    /// Reads a reply, and moves the cursor.
+    pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
+        let step = self.protocol.read(cursor, reply, self.transport.clock.now());
+        cursor.clean(|url| self.transport.credential.strip(url));
+        step
+    }
+}
+
+impl Shared {
+    /// The request that is next, as a future of its own.
+    pub(super) fn ask(self: &Arc<Self>, deadline: Option<Instant>) -> BoxFuture<'static, Answer> {
+        let live = self.live();
+        let (phase, url) = (live.cursor.phase(), live.cursor.next_url());
+        let headers = live.headers.as_deref().cloned().unwrap_or_default();
+        drop(live);
+        let core = self.core.clone();
+        Box::pin(async move {
+            match url {
+                Some(url) => core.ask(phase, url, headers, deadline).await,
+                None => Err(Error::new(ErrorKind::NoStatusUrl, "there is nothing to ask")),
+            }
+        })
+    }
+
+    pub(super) fn read(&self, heard: &Heard) -> Step {
+        let mut live = self.live();
+        if live.cursor.phase() == Phase::Poll {
+            live.last.polls += 1;
+        }
+        live.last.status = match heard {
+            Heard::Reply(reply) => Some(reply.status()),
+            Heard::Silence(_) => None,
+        };
+        self.core.read(&mut live.cursor, heard)
+    }
+}
+
+fn too_late() -> Error {
+    Error::new(ErrorKind::DeadlineExceeded, "no answer before it")
+}

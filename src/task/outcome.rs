@@ -1,0 +1,140 @@
+//! Outcome: what a finished task gives.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::renewal::Renewal;
+use super::{Shared, Update};
+use crate::download::{Carrier, Download, Renew};
+use crate::error::{Error, ErrorKind};
+use crate::protocol::{Finding, State};
+use crate::redact::SecretUrl;
+
+/// What a finished task gives: a value, links to download, or both.
+///
+/// A partial success is an outcome too: look at [`state`](Outcome::state) where that matters.
+pub struct Outcome<T> {
+    update: Update,
+    finding: Finding,
+    carrier: Arc<Carrier>,
+    renewal: Option<Renewal>,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T> Outcome<T> {
+    pub(super) fn new(shared: &Arc<Shared>, finding: Finding) -> Self {
+        let live = shared.live();
+        let headers = live.headers.as_deref().cloned().unwrap_or_default();
+        Self {
+            update: live.last.clone(),
+            finding,
+            carrier: shared.core.carrier.clone(),
+            renewal: Renewal::new(shared.core.clone(), live.cursor.clone(), headers),
+            output: PhantomData,
+        }
+    }
+
+    /// Succeeded, or partially so.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.update.state()
+    }
+
+    /// The last update: word, polls, status.
+    #[must_use]
+    pub const fn last_update(&self) -> &Update {
+        &self.update
+    }
+
+    /// The links to the result, in the service's order. They are as the service gave them, and may expire; a
+    /// [`download`](Outcome::download) renews them.
+    #[must_use]
+    pub fn links(&self) -> &[SecretUrl] {
+        &self.finding.links
+    }
+
+    /// The final body as it came: the result, or the document that names its links. `None` where there was none, or it
+    /// is too large to hold and must be downloaded.
+    #[must_use]
+    pub const fn bytes(&self) -> Option<&Bytes> {
+        self.finding.body.as_ref()
+    }
+
+    /// The final body as text; bytes that are no UTF-8 are replaced.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        self.bytes().map(|body| String::from_utf8_lossy(body).into_owned())
+    }
+
+    /// The download of the result: of its one link, or of the body where the result came with the answer.
+    ///
+    /// That there is no such thing, or several links, is an error of the sink.
+    pub fn download(&self) -> Download {
+        match self.finding.links.as_slice() {
+            [] => self.held(),
+            [link] => self.linked(0, link),
+            links => Download::impossible(Error::new(
+                ErrorKind::ResultShape,
+                format!("the result has {} links; `downloads()` gives them all", links.len()),
+            )),
+        }
+    }
+
+    /// The downloads of all links, in the service's order; the one of the body where there is no link.
+    #[must_use]
+    pub fn downloads(&self) -> Vec<Download> {
+        if self.finding.links.is_empty() && self.finding.body.is_some() {
+            return vec![self.held()];
+        }
+        self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
+    }
+
+    fn held(&self) -> Download {
+        match &self.finding.body {
+            Some(body) => Download::held(body.clone()),
+            None => Download::impossible(Error::new(
+                ErrorKind::ResultShape,
+                "the task finished without a link and without a body",
+            )),
+        }
+    }
+
+    fn linked(&self, index: usize, link: &SecretUrl) -> Download {
+        let renew = self.renewal.as_ref().map(|renewal| Arc::new(renewal.of(index)) as Arc<dyn Renew>);
+        Download::linked(self.carrier.clone(), link.clone(), renew)
+    }
+}
+
+impl<T: DeserializeOwned> Outcome<T> {
+    /// The value, decoded from JSON now: a wrong shape never loses finished work.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] where the body has another shape; [`ErrorKind::ResultShape`] where it was too large to
+    /// hold, or there was none and `T` is not made of nothing, as `()` and `Option` are.
+    pub fn value(&self) -> Result<T, Error> {
+        let Some(body) = &self.finding.body else {
+            return serde_json::from_str("null").map_err(|_| {
+                let why = if self.finding.links.is_empty() {
+                    "the task finished without a body"
+                } else {
+                    "the result is a link: download it"
+                };
+                Error::new(ErrorKind::ResultShape, why)
+            });
+        };
+        serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
+            Error::new(ErrorKind::Decode, format!("the result has another shape than {}", std::any::type_name::<T>()))
+                .with_source(error)
+        })
+    }
+}
+
+impl<T> fmt::Debug for Outcome<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome").field("update", &self.update).field("finding", &self.finding).finish_non_exhaustive()
+    }
+}

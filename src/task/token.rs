@@ -1,0 +1,184 @@
+//! ResumeToken: a task, put away as data.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Live, Shared};
+use crate::error::{Error, ErrorKind};
+use crate::message::Origin;
+use crate::protocol::{Cursor, Protocol};
+
+/// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
+///
+/// It is JSON by `Display` and `FromStr`, and serde data. It holds the status URL, the task's id and the caller's plain
+/// headers; it never holds a credential, and no signed URL unless it was made by
+/// [`TaskHandle::token_with_signed_urls`](super::TaskHandle::token_with_signed_urls).
+///
+/// ```
+/// # use longhaul::testing::Simulator;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = Simulator::builder().hint_on_submit(true).start().await?;
+/// # let client = longhaul::testing::client(&service).build()?;
+/// use longhaul::ResumeToken;
+///
+/// let task = client.task().post("exports").submit::<serde_json::Value>().await?;
+/// let text = task.handle().token().to_string();     // put this away
+/// drop(task);
+///
+/// let token: ResumeToken = text.parse()?;           // in another process
+/// let outcome = client.resume::<serde_json::Value>(token)?.await?;
+/// assert!(outcome.state().has_result());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeToken {
+    version: u32,
+    protocol: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// The whole protocol, where it was given with the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<Box<Protocol>>,
+    cursor: Cursor,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
+    /// Milliseconds since 1970.
+    not_before: u64,
+}
+
+impl ResumeToken {
+    /// The task's id at the service, if it gave one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.cursor.id()
+    }
+
+    /// The name of its kind in the profile; `None` for the profile's default, or a protocol of its own.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether there is something in it to go on with. A task whose only status URL is signed has nothing, unless
+    /// that was asked for by name.
+    #[must_use]
+    pub fn can_resume(&self) -> bool {
+        self.cursor.can_be_asked_again()
+    }
+}
+
+/// What a token says of where it may be used.
+pub(crate) struct Origins {
+    pub(crate) protocol: String,
+    pub(crate) kind: Option<String>,
+    pub(crate) given: Option<Box<Protocol>>,
+    pub(crate) cursor: Cursor,
+    pub(crate) headers: HeaderMap,
+    pub(crate) not_before: u64,
+}
+
+impl ResumeToken {
+    /// Takes it apart, for a client of this base.
+    pub(crate) fn open(self, base: &Url) -> Result<Origins, Error> {
+        let wrong = |why: String| Err(Error::new(ErrorKind::InvalidToken, why));
+        if self.version != VERSION {
+            return wrong(format!("its version is {}, and this crate reads {VERSION}", self.version));
+        }
+        let Ok(theirs) = Url::parse(self.cursor.base()) else {
+            return wrong("its base is no URL".into());
+        };
+        if Origin::of(&theirs) != Origin::of(base) {
+            let (theirs, ours) = (crate::redact::shown(&theirs), crate::redact::shown(base));
+            return wrong(format!("it is of a task at {theirs}, and this client is for {ours}"));
+        }
+        if !self.can_resume() {
+            return wrong("it has no status URL, because that was signed: use token_with_signed_urls".into());
+        }
+        let headers = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?)));
+        Ok(Origins {
+            headers: headers.collect(),
+            protocol: self.protocol,
+            kind: self.kind,
+            given: self.given,
+            cursor: self.cursor,
+            not_before: self.not_before,
+        })
+    }
+}
+
+impl Shared {
+    pub(super) fn token(&self, live: &Live, signed: bool) -> ResumeToken {
+        let cursor = live.cursor.clone();
+        let headers = live.headers.iter().flat_map(|headers| headers.iter());
+        let given = self.core.given.then(|| Box::new(self.core.protocol.clone()));
+        ResumeToken {
+            version: VERSION,
+            protocol: self.core.protocol.name().to_owned(),
+            kind: self.core.kind.clone(),
+            given,
+            cursor: if signed { cursor } else { cursor.without_signed() },
+            headers: headers
+                .filter(|(name, value)| !value.is_sensitive() && !sounds_secret(name))
+                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+                .collect(),
+            not_before: live.not_before,
+        }
+    }
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let unreadable = |error: serde_json::Error| {
+            Error::new(ErrorKind::InvalidToken, "it is not the text of a resume token").with_source(error)
+        };
+        // The version first, so that a token of another one is not called malformed.
+        let head: Head = serde_json::from_str(text).map_err(unreadable)?;
+        if head.version != VERSION {
+            let why = format!("its version is {}, and this crate reads {VERSION}", head.version);
+            return Err(Error::new(ErrorKind::InvalidToken, why));
+        }
+        serde_json::from_str(text).map_err(unreadable)
+    }
+}
+
+impl fmt::Debug for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResumeToken")
+            .field("version", &self.version)
+            .field("protocol", &self.protocol)
+            .field("kind", &self.kind)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a header's name says that its value is a secret.
+fn sounds_secret(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["auth", "cookie", "key", "token", "secret", "signature", "password"].iter().any(|mark| name.contains(mark))
+        && !name.contains("idempotency")
+}
+
+const VERSION: u32 = 1;

@@ -1,0 +1,33 @@
+//! For tests: a scripted service in memory, and a simulated one on loopback.
+//!
+//! [`script`] answers from a queue and records what it was asked, on a paused clock if the test has one; [`Simulator`]
+//! is a whole service over real sockets. Both serve the tests of this crate, and those of its users (feature
+//! `testing`).
+
+mod script;
+mod simulator;
+
+pub use script::{Canned, Recorded, Script, reply, script};
+pub use simulator::{Content, Counts, Finish, Seen, Side, Simulator, SimulatorBuilder};
+
+use crate::client::{Client, ClientBuilder};
+use crate::credential::Credential;
+use crate::profile::Profile;
+
+/// A client for a simulated service: its URL, its credentials, its profile.
+///
+/// ```
+/// use longhaul::testing::{self, Simulator};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = Simulator::start().await?;
+/// let client = testing::client(&service).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn client(service: &Simulator) -> ClientBuilder {
+    let credential = Credential::bearer(service.bearer())
+        .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key()));
+    Client::builder(service.url()).profile(Profile::smag_task()).credential(credential).no_proxy()
+}

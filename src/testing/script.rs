@@ -1,0 +1,289 @@
+//! A scripted service: answers from a queue, in memory, and a record of what it was asked.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::client::{Client, ClientBuilder};
+use crate::clock::Clock;
+use crate::message::{Body, Class, Http, HttpError, Request, Response};
+use crate::retry::{RetryPolicy, Schedule};
+use crate::task::Pace;
+
+/// A service in memory that gives these answers, in this order.
+///
+/// It works with a paused clock, so that waits of hours take no time and are exact:
+///
+/// ```
+/// use std::time::Duration;
+/// use longhaul::testing::{reply, script};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> longhaul::Result<()> {
+/// let service = script([
+///     reply(202).header("location", "tasks/1").header("retry-after", "60"),
+///     reply(202).header("retry-after", "120"),
+///     reply(200).json(serde_json::json!(7)),
+/// ]);
+/// let client = service.client().build()?;
+/// let outcome = client.task().post("exports").submit::<u32>().await?.await?;
+/// assert_eq!(outcome.value()?, 7);
+/// assert_eq!(service.gaps(), [Duration::from_secs(60), Duration::from_secs(120)]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Past its last answer it says 501 to everything.
+pub fn script(answers: impl IntoIterator<Item = Canned>) -> Script {
+    let state = State { answers: answers.into_iter().collect(), seen: Vec::new(), begun: None };
+    Script(Arc::new(Mutex::new(state)))
+}
+
+/// An answer with this status. A number that is no status stands for 500.
+pub fn reply(status: u16) -> Canned {
+    Canned {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        after: Duration::ZERO,
+        end: End::Whole,
+    }
+}
+
+/// A scripted service: [`script`]. Clones share the queue and the record.
+#[derive(Clone)]
+pub struct Script(Arc<Mutex<State>>);
+
+struct State {
+    answers: VecDeque<Canned>,
+    seen: Vec<Recorded>,
+    begun: Option<Instant>,
+}
+
+/// One answer of a scripted service: [`reply`].
+#[derive(Clone, Debug)]
+#[must_use = "an answer is given only by a script"]
+pub struct Canned {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    after: Duration,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Whole,
+    /// The body breaks off behind its bytes.
+    Cut,
+    /// No answer: the connection breaks.
+    Lost,
+    /// No answer: no connection is made.
+    Unsent,
+    /// No answer, ever.
+    Silent,
+}
+
+impl Canned {
+    /// Adds a header. One that is no header is left out.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// Sets the body, as JSON with its Content-Type.
+    pub fn json(self, body: impl Into<serde_json::Value>) -> Self {
+        let json = body.into().to_string();
+        self.header("content-type", "application/json").body(json)
+    }
+
+    /// Sets the body, without a Content-Type.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Answers this long after it was asked.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.after = delay;
+        self
+    }
+
+    /// Breaks the body off behind its bytes.
+    pub fn cut(mut self) -> Self {
+        self.end = End::Cut;
+        self
+    }
+
+    /// Does not answer: the connection breaks, and the request may have been heard.
+    pub fn lost(mut self) -> Self {
+        self.end = End::Lost;
+        self
+    }
+
+    /// Does not answer: no connection is made, and the request was provably not heard.
+    pub fn unsent(mut self) -> Self {
+        self.end = End::Unsent;
+        self
+    }
+
+    /// Never answers.
+    pub fn silent(mut self) -> Self {
+        self.end = End::Silent;
+        self
+    }
+}
+
+/// One request that a scripted service saw.
+#[derive(Clone)]
+pub struct Recorded {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+    class: Class,
+    at: Duration,
+}
+
+impl Recorded {
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The URL, query included.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What it was for.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// When it came, counted from the first request.
+    #[must_use]
+    pub const fn at(&self) -> Duration {
+        self.at
+    }
+}
+
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.url.path();
+        f.debug_struct("Recorded")
+            .field("method", &self.method)
+            .field("path", &path)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Script {
+    /// A client whose API and storage are this script: base `https://api.example.com/v1/`, no jitter, and a wall clock
+    /// that stands at 2030-01-01 and moves with tokio's.
+    pub fn client(&self) -> ClientBuilder {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+        Client::builder("https://api.example.com/v1")
+            .http(self.clone())
+            .storage_http(self.clone())
+            .pace(Pace::standard().without_jitter())
+            .retry(RetryPolicy::standard().schedule(Schedule::standard().without_jitter()))
+            .clock(Clock::starting_at(start))
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.state().seen.clone()
+    }
+
+    /// The times between one request and the next.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Duration> {
+        let state = self.state();
+        state.seen.iter().zip(state.seen.iter().skip(1)).map(|(one, next)| next.at.saturating_sub(one.at)).collect()
+    }
+
+    /// How many answers were not given yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.state().answers.len()
+    }
+
+    /// Adds an answer at the end.
+    pub fn then(&self, answer: Canned) {
+        self.state().answers.push_back(answer);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Http for Script {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let begun = *state.begun.get_or_insert(now);
+        state.seen.push(Recorded {
+            method: request.method().clone(),
+            url: request.url().clone(),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+            class: request.class(),
+            at: now - begun,
+        });
+        let over = || reply(501).body("the script has no further answer");
+        let Canned { status, headers, body, after, end } = state.answers.pop_front().unwrap_or_else(over);
+        drop(state);
+        let url = request.url().clone();
+        Box::pin(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            let response = Response::new(status, url).headers_from(headers);
+            match end {
+                End::Whole => Ok(response.body_from(body)),
+                End::Cut => {
+                    let chunks = [Ok(body), Err(HttpError::broken())];
+                    Ok(response.body_from(Body::stream(futures::stream::iter(chunks))))
+                }
+                End::Lost => Err(HttpError::broken()),
+                End::Unsent => Err(HttpError::connect()),
+                End::Silent => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        write!(f, "Script({} seen, {} left)", state.seen.len(), state.answers.len())
+    }
+}

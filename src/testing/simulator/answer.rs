@@ -1,0 +1,116 @@
+//! What the API answers: JSON, in the manner of Azure API Management.
+
+use std::time::Duration;
+
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+
+use super::access::Denied;
+use super::server::Body;
+
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+    wait: Option<Duration>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, body: Value) -> Self {
+        Self { status, headers: HeaderMap::new(), body, wait: None }
+    }
+
+    pub(super) fn error(status: StatusCode, message: &str) -> Self {
+        Self::new(status, json!({ "statusCode": status.as_u16(), "message": message }))
+    }
+
+    /// Refused by a limit that stays shut for so long.
+    pub(super) fn throttled(shut: Duration) -> Self {
+        let seconds = shut.as_secs().saturating_add(u64::from(shut.subsec_nanos() > 0));
+        let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
+        Self::error(StatusCode::TOO_MANY_REQUESTS, &message).retry_after(Duration::from_secs(seconds))
+    }
+
+    pub(super) fn denied(denied: Denied) -> Self {
+        Self::error(StatusCode::UNAUTHORIZED, denied.message).header(WWW_AUTHENTICATE, denied.challenge)
+    }
+
+    pub(super) fn disallowed(allowed: &str) -> Self {
+        Self::error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.").header(ALLOW, allowed)
+    }
+
+    pub(super) fn location(self, url: &str) -> Self {
+        self.header(LOCATION, url)
+    }
+
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self.header(RETRY_AFTER, &seconds(wait))
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn asked_to_wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
+    pub(super) fn into_response(self, correlation_id: &str) -> Response<Body> {
+        let described =
+            self.header(CONTENT_TYPE, "application/json; charset=utf-8").header(CORRELATION_ID, correlation_id);
+        let text = described.body.to_string();
+        let body = Full::from(text).map_err(|never| match never {}).boxed_unsync();
+        let mut response = Response::new(body);
+        *response.status_mut() = described.status;
+        *response.headers_mut() = described.headers;
+        response
+    }
+
+    fn header(mut self, name: HeaderName, value: &str) -> Self {
+        // All that we write is visible ASCII, so this always holds.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+}
+
+/// Whole seconds as an integer, others with as many decimals as they need.
+pub(super) fn seconds(wait: Duration) -> String {
+    let (whole, nanos) = (wait.as_secs(), wait.subsec_nanos());
+    if nanos == 0 {
+        return whole.to_string();
+    }
+    let text = format!("{whole}.{nanos:09}");
+    text.trim_end_matches('0').to_owned()
+}
+
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_seconds_as_short_as_they_can_be() {
+        let table = [(0, "0"), (200, "0.2"), (1_000, "1"), (1_250, "1.25"), (60_000, "60"), (10_001, "10.001")];
+        for (millis, text) in table {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn rounds_the_wait_of_a_throttled_request_up() {
+        for (millis, whole) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2)] {
+            let answer = Answer::throttled(Duration::from_millis(millis));
+            assert_eq!(answer.asked_to_wait(), Some(Duration::from_secs(whole)));
+            assert_eq!(answer.headers[RETRY_AFTER], whole.to_string());
+            let message = format!("Rate limit is exceeded. Try again in {whole} seconds.");
+            assert_eq!(answer.body, json!({ "statusCode": 429, "message": message }));
+        }
+    }
+}

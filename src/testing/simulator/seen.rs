@@ -1,0 +1,64 @@
+//! One line of the service's log.
+
+use std::time::Duration;
+
+use http::{HeaderName, Method, StatusCode};
+
+/// A request that a [`Simulator`] has seen.
+///
+/// Holds no header values and no query, so it may be printed anywhere.
+///
+/// [`Simulator`]: super::Simulator
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub(super) side: Side,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) status: Option<StatusCode>,
+    pub(super) at: Duration,
+    pub(super) header_names: Vec<HeaderName>,
+}
+
+/// One of the two origins of a [`Simulator`].
+///
+/// [`Simulator`]: super::Simulator
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Side {
+    /// The API: submits, polls, cancels and the like.
+    Api,
+    /// The storage: results, behind signed links.
+    Storage,
+}
+
+impl Seen {
+    /// The origin that the request went to.
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, without its query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The status of the answer; none before there is one, or if the client hung up first.
+    pub const fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+
+    /// When the request arrived, counted from the start of the simulator.
+    pub const fn at(&self) -> Duration {
+        self.at
+    }
+
+    /// The names of the request's headers, in lower case, each once.
+    pub fn header_names(&self) -> &[HeaderName] {
+        &self.header_names
+    }
+}

@@ -1,0 +1,123 @@
+//! What the API, the storage and the test that runs them have in common.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use http::request::Parts;
+
+use super::access::Access;
+use super::content::Content;
+use super::counts::Counts;
+use super::knobs::Knobs;
+use super::sas::{Signer, Verdict};
+use super::seen::{Seen, Side};
+use super::tasks::{Task, Tasks};
+use super::window::Windows;
+
+pub(super) struct Service {
+    pub(super) access: Access,
+    pub(super) knobs: Knobs,
+    /// Scheme, host and port, with nothing behind.
+    pub(super) api_origin: String,
+    pub(super) storage_origin: String,
+    signer: Signer,
+    started: Instant,
+    first_modified: SystemTime,
+    state: Mutex<State>,
+}
+
+/// All that changes, under one lock: requests are counted, admitted and logged in one order.
+pub(super) struct State {
+    pub(super) windows: Windows,
+    pub(super) tasks: Tasks,
+    pub(super) counts: Counts,
+    pub(super) log: Vec<Seen>,
+    /// Of all results: how often they were replaced.
+    pub(super) version: u64,
+    /// Of all links: how often they were made to expire.
+    pub(super) generation: u64,
+}
+
+impl Service {
+    pub(super) fn new(access: Access, knobs: Knobs, api_origin: String, storage_origin: String) -> Self {
+        let state = State {
+            windows: Windows::new(&knobs.limits),
+            tasks: Tasks::default(),
+            counts: Counts::default(),
+            log: Vec::new(),
+            version: 0,
+            generation: 0,
+        };
+        let now = SystemTime::now();
+        Self {
+            access,
+            api_origin,
+            storage_origin,
+            signer: Signer::new(knobs.link_life),
+            knobs,
+            started: Instant::now(),
+            first_modified: now.checked_sub(HOUR).unwrap_or(now),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the next request to the API takes.
+    pub(super) fn delay(&self) -> Duration {
+        let jitter = self.knobs.jitter.mul_f64(fastrand::f64());
+        self.knobs.latency.saturating_add(jitter)
+    }
+
+    /// Logs a request, and gives its place in the log.
+    pub(super) fn enter(&self, state: &mut State, side: Side, parts: &Parts, now: Instant) -> usize {
+        state.log.push(Seen {
+            side,
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            status: None,
+            at: now.saturating_duration_since(self.started),
+            header_names: parts.headers.keys().cloned().collect(),
+        });
+        state.log.len() - 1
+    }
+
+    /// A fresh signed link to the result of a task.
+    pub(super) fn link(&self, generation: u64, uid: &str, task: &Task) -> String {
+        let path = format!("{EXPORTS}{uid}.{}", task.format());
+        let query = self.signer.sign(generation, &path, SystemTime::now());
+        format!("{}{path}?{query}", self.storage_origin)
+    }
+
+    pub(super) fn check_link(&self, generation: u64, parts: &Parts) -> Verdict {
+        let query = parts.uri.query().unwrap_or_default();
+        self.signer.check(generation, parts.uri.path(), query, SystemTime::now())
+    }
+
+    /// When a version of a result was written: an hour before the start, and every later one a
+    /// second later, because the header that tells it is no finer than that.
+    pub(super) fn modified(&self, version: u64) -> SystemTime {
+        self.first_modified.checked_add(Duration::from_secs(version)).unwrap_or(self.first_modified)
+    }
+}
+
+impl State {
+    pub(super) fn answered(&mut self, entry: usize, status: StatusCode) {
+        if let Some(seen) = self.log.get_mut(entry) {
+            seen.status = Some(status);
+        }
+    }
+
+    /// What the result of a task is now.
+    pub(super) fn content(&self, uid: &str) -> Option<Content> {
+        let task = self.tasks.get(uid)?;
+        Some(Content::new(uid, self.version, task.size()))
+    }
+}
+
+/// What the paths of all results begin with.
+pub(super) const EXPORTS: &str = "/exports/";
+const HOUR: Duration = Duration::from_secs(3_600);

@@ -1,0 +1,122 @@
+//! The built-in HTTP clients, on reqwest, with everything turned off that would work under our feet.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::TryStreamExt;
+
+use crate::error::{Error, ErrorKind};
+use crate::message::{Body, Http, HttpError, Request, Response};
+
+/// How both clients connect.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) proxy: Proxying,
+    /// PEM bundles that are trusted beside the platform's roots.
+    pub(crate) roots: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Proxying {
+    FromEnvironment,
+    None,
+    Through(String),
+}
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Api,
+    /// HTTP/1.1 only, because parallel ranges over one HTTP/2 connection share its fate and its speed; and bytes as
+    /// they are stored.
+    Storage,
+}
+
+impl Connector {
+    pub(crate) fn connect(&self, purpose: Purpose) -> Result<impl Http + use<>, Error> {
+        let mut builder = ::reqwest::Client::builder()
+            .redirect(::reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(::reqwest::retry::never())
+            .connect_timeout(self.connect_timeout)
+            .no_brotli()
+            .no_zstd()
+            .no_deflate();
+        #[cfg(feature = "rustls")]
+        {
+            builder = builder.tls_backend_rustls();
+        }
+        #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+        {
+            builder = builder.tls_backend_native();
+        }
+        builder = match purpose {
+            Purpose::Api if cfg!(feature = "gzip") => builder,
+            Purpose::Api => builder.no_gzip(),
+            Purpose::Storage => builder.no_gzip().http1_only(),
+        };
+        builder = match &self.proxy {
+            Proxying::FromEnvironment => builder,
+            Proxying::None => builder.no_proxy(),
+            Proxying::Through(url) => {
+                builder.proxy(::reqwest::Proxy::all(url).map_err(|error| wrong("the proxy's URL", error))?)
+            }
+        };
+        for root in &self.roots {
+            builder = trust(builder, root)?;
+        }
+        let client = builder.build().map_err(|error| wrong("the HTTP client", error))?;
+        Ok(Reqwest(client))
+    }
+}
+
+struct Reqwest(::reqwest::Client);
+
+impl Http for Reqwest {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
+        let url = request.url().clone();
+        let mut outgoing = ::reqwest::Request::new(request.method().clone(), url.clone());
+        *outgoing.headers_mut() = request.headers().clone();
+        if !request.body().is_empty() {
+            *outgoing.body_mut() = Some(request.body().clone().into());
+        }
+        let sending = self.0.execute(outgoing);
+        Box::pin(async move {
+            let mut incoming = sending.await.map_err(plain)?;
+            let headers = std::mem::take(incoming.headers_mut());
+            let response = Response::new(incoming.status(), url).headers_from(headers);
+            Ok(response.body_from(Body::stream(incoming.bytes_stream().map_err(plain))))
+        })
+    }
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn trust(builder: ::reqwest::ClientBuilder, pem: &[u8]) -> Result<::reqwest::ClientBuilder, Error> {
+    let roots = ::reqwest::Certificate::from_pem_bundle(pem).map_err(|error| wrong("a root certificate", error))?;
+    if roots.is_empty() {
+        return Err(Error::new(ErrorKind::Config, "a root certificate holds no PEM block"));
+    }
+    Ok(builder.tls_certs_merge(roots))
+}
+
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+fn trust(_: ::reqwest::ClientBuilder, _: &[u8]) -> Result<::reqwest::ClientBuilder, Error> {
+    Err(Error::new(ErrorKind::Config, "a root certificate needs the feature `rustls` or `native-tls`"))
+}
+
+fn wrong(what: &str, error: ::reqwest::Error) -> Error {
+    Error::new(ErrorKind::Config, format!("{what} is not usable")).with_source(error.without_url())
+}
+
+/// An error of reqwest, without the URL that it would show.
+fn plain(error: ::reqwest::Error) -> HttpError {
+    let kind = if error.is_connect() {
+        HttpError::connect()
+    } else if error.is_timeout() {
+        HttpError::timeout()
+    } else {
+        HttpError::broken()
+    };
+    kind.because(error.without_url())
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Runs all tests, those against Azurite too: tests/run.sh [arguments for cargo test]
+#
+# Without node 18 or newer, npm, or a registry to install from, the tests that need Azurite are
+# skipped; with CI=true in the environment that is a failure instead.
+set -euo pipefail
+exec </dev/null
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+servers=tests/servers
+folder=
+azurite=
+obstacle=
+unset LONGHAUL_AZURITE_URL
+
+say() {
+    printf 'run.sh: %s\n' "$*" >&2
+}
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+clean_up() {
+    if [ -n "$azurite" ]; then
+        # No need to ask it first: nothing that it holds is kept.
+        kill -KILL "$azurite" 2>/dev/null || true
+        wait "$azurite" 2>/dev/null || true
+    fi
+    if [ -n "$folder" ]; then
+        rm -rf -- "$folder"
+    fi
+}
+
+install_azurite() {
+    # npm writes this file last: where it is missing, an install broke off.
+    if [ "$servers/node_modules/.package-lock.json" -nt "$servers/package-lock.json" ]; then
+        say "Azurite is installed in $servers"
+        return
+    fi
+    say "installing Azurite in $servers"
+    if ! (cd "$servers" && npm ci --no-audit --no-fund) >"$folder/npm.log" 2>&1; then
+        cat "$folder/npm.log" >&2
+        return 1
+    fi
+}
+
+start_azurite() {
+    local key port="" tries=300 log=$folder/azurite.log
+    say "starting Azurite"
+    key=$(head -c 64 /dev/urandom | base64 | tr -d '\n')
+    # Port 0 is any free port; Azurite says which one it got, once it listens.
+    AZURITE_ACCOUNTS=longhaul:$key "$servers/node_modules/.bin/azurite-blob" \
+        --blobHost 127.0.0.1 --blobPort 0 --location "$folder/blobs" \
+        --skipApiVersionCheck --disableTelemetry --silent >"$log" 2>&1 &
+    azurite=$!
+    until [ -n "$port" ] && (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        if [ "$tries" -eq 0 ] || ! kill -0 "$azurite" 2>/dev/null; then
+            cat "$log" >&2
+            fail "Azurite did not come up: its log is above"
+        fi
+        tries=$((tries - 1))
+        sleep 0.1
+        port=$(sed -n 's|.*listens on http://127\.0\.0\.1:\([0-9]*\).*|\1|p' "$log")
+    done
+    say "Azurite listens on port $port"
+    export LONGHAUL_AZURITE_URL=http://127.0.0.1:$port/longhaul
+    export LONGHAUL_AZURITE_ACCOUNT=longhaul
+    export LONGHAUL_AZURITE_KEY=$key
+}
+
+trap clean_up EXIT
+
+command -v cargo >/dev/null || fail "cargo was not found: see https://rustup.rs"
+folder=$(mktemp -d)
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    obstacle="node or npm was not found"
+elif ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then
+    obstacle="node is older than 18"
+elif ! install_azurite; then
+    obstacle="npm could not install Azurite"
+fi
+
+if [ -z "$obstacle" ]; then
+    start_azurite
+elif [ "${CI:-}" = true ]; then
+    fail "$obstacle, and in CI no test is skipped"
+else
+    say "$obstacle: skipping the tests in tests/azurite.rs"
+fi
+
+say "cargo test --locked $*"
+cargo test --locked "$@"
