@@ -124,7 +124,7 @@ impl Client {
             let why = format!("it was made with the protocol `{theirs}`, and this client reads it with `{ours}`");
             return Err(Error::new(ErrorKind::InvalidToken, why));
         }
-        let cursor = parts.cursor.on_behalf(&self.0.base, self.0.transport.trust.clone());
+        let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         Ok(Task::resumed(core, cursor, parts.headers, parts.not_before))
     }
 

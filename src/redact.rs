@@ -159,19 +159,25 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
         return clean;
     }
     let mut out = String::with_capacity(clean.len());
+    let mut after_scheme = false;
+    let schemes: &[&str] =
+        if clean.to_ascii_lowercase().contains("authorization") { &["bearer", "basic"] } else { &["bearer"] };
     for (at, word) in clean.split(' ').enumerate() {
         if at > 0 {
             out.push(' ');
         }
-        match (word.find("://"), word.find('?')) {
-            (_, Some(query)) if word.contains("://") || names_signature(word) => {
+        let query = word.find('?').filter(|_| word.contains("://") || names_signature(word));
+        match query {
+            _ if after_scheme => out.push('…'),
+            Some(query) => {
                 out.push_str(&strip_user(word.split_at(query).0));
                 out.push_str("?…");
             }
-            (Some(_), None) => out.push_str(&strip_user(word)),
-            _ if names_signature(word) => out.push('…'),
-            _ => out.push_str(word),
+            None if word.contains('=') && names_signature(word) => out.push('…'),
+            None => out.push_str(&strip_user(word)),
         }
+        // `Authorization: Bearer …` (RFC 9110, 11.4).
+        after_scheme = schemes.iter().any(|scheme| word.to_ascii_lowercase().ends_with(scheme));
     }
     Cow::Owned(out)
 }
@@ -185,7 +191,7 @@ fn strip_user(word: &str) -> String {
 
 fn names_signature(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["sig=", "signature=", "bearer "].iter().any(|mark| lower.contains(mark))
+    ["sig=", "signature=", "bearer ", "authorization"].iter().any(|mark| lower.contains(mark))
 }
 
 /// The part of a URL that goes on the request line: path and query.
@@ -244,6 +250,9 @@ mod tests {
             ("at https://user:pw@a.example/b", "at https://a.example/b"),
             ("/b?se=1&sig=S", "/b?…"),
             ("broken sig=S", "broken …"),
+            ("Authorization: Basic dTpw", "Authorization: Basic …"),
+            ("the basic plan", "the basic plan"),
+            ("sent Authorization: Bearer T0K.EN again", "sent Authorization: Bearer … again"),
             ("a\r\nb", "a  b"),
         ] {
             assert_eq!(scrub(text), shown, "{text}");

@@ -156,11 +156,11 @@ impl NewTask {
 
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
-        let Self { client, draft, key, .. } = self;
+        let Self { draft, key, .. } = self;
         let request = draft.finish(&core.base, Class::Submit)?;
         let transport = &core.transport;
         let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.clock.now())
-            .on_behalf(&client.0.base, transport.trust.clone());
+            .on_behalf(transport.trust.clone());
         let mut headers = request.headers().clone();
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter().chain(key.clone()) {
             headers.remove(name);

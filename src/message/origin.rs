@@ -33,6 +33,8 @@ impl Origin {
 /// The origins of one client: its own, and those that were allowed by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
+    /// What the paths of the client are relative to.
+    base: Url,
     own: Origin,
     allowed: Vec<Origin>,
 }
@@ -48,7 +50,7 @@ pub(crate) enum Standing {
 
 impl Trust {
     pub(crate) fn new(base: &Url, allowed: impl IntoIterator<Item = Origin>) -> Self {
-        Self { own: Origin::of(base), allowed: allowed.into_iter().collect() }
+        Self { base: base.clone(), own: Origin::of(base), allowed: allowed.into_iter().collect() }
     }
 
     /// Decides what may go to `url`, or why nothing may.
@@ -69,6 +71,10 @@ impl Trust {
             "http" => refused("plain http to another origin"),
             _ => refused("neither http nor https"),
         }
+    }
+
+    pub(crate) const fn base(&self) -> &Url {
+        &self.base
     }
 
     pub(crate) fn is_own(&self, url: &Url) -> bool {

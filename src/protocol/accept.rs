@@ -99,7 +99,8 @@ fn find(
         };
     }
     if let (Some(template), Some(id)) = (&protocol.status_template, cursor.id()) {
-        let at = base(cursor).and_then(|base| join(&base, &expand(template, id)));
+        let trust = cursor.trust().ok_or_else(|| "there is no base to join it to".to_owned());
+        let at = trust.and_then(|trust| join(trust.base(), &expand(template, id)));
         return match at {
             Ok(url) => Ok(Place::At(url, protocol.template_kind, false)),
             Err(why) => Err(Step::Stop {
@@ -130,10 +131,6 @@ fn keep_location(cursor: &mut Cursor, reply: &Reply) {
     if let Some(url) = reply.header("location").and_then(|location| join(reply.url(), location).ok()) {
         cursor.last_location = Some(url.as_str().into());
     }
-}
-
-fn base(cursor: &Cursor) -> Result<url::Url, String> {
-    url::Url::parse(&cursor.base).map_err(|error| error.to_string())
 }
 
 fn refused(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>) -> Step {

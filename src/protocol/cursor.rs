@@ -1,5 +1,7 @@
 //! Cursor: where a task stands in its protocol. All that reading needs beside the answer.
 
+use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::Method;
@@ -29,8 +31,6 @@ pub struct Cursor {
     pub(super) unreadable: u8,
     #[serde(with = "method")]
     pub(super) method: Method,
-    /// The client's base, which templates join to.
-    pub(super) base: Box<str>,
     /// Where it was submitted.
     pub(super) request_url: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,14 +45,14 @@ pub struct Cursor {
     /// Milliseconds since 1970.
     pub(super) submitted: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) troubled_since: Option<u64>,
+    pub(super) troubled_since: Option<NonZeroU64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) result_since: Option<u64>,
-    /// The last hint, in milliseconds: it holds until another comes.
+    pub(super) result_since: Option<NonZeroU64>,
+    /// The last hint, in milliseconds and one more: it holds until another comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) last_hint: Option<u64>,
+    last_hint: Option<NonZeroU64>,
     #[serde(skip)]
-    pub(super) trust: Option<std::sync::Arc<Trust>>,
+    trust: Option<Arc<Trust>>,
 }
 
 /// What the next answer is the answer to.
@@ -78,7 +78,6 @@ impl Cursor {
             hops: 0,
             unreadable: 0,
             method,
-            base: url.as_str().into(),
             request_url: url.as_str().into(),
             id: None,
             status_url: None,
@@ -88,7 +87,7 @@ impl Cursor {
             troubled_since: None,
             result_since: None,
             last_hint: None,
-            trust: None,
+            trust: Some(Arc::new(Trust::new(url, []))),
         }
     }
 
@@ -104,14 +103,9 @@ impl Cursor {
         self.status_url.as_deref().and_then(|url| Url::parse(url).ok()).map(SecretUrl::from)
     }
 
-    pub(crate) fn on_behalf(mut self, base: &Url, trust: std::sync::Arc<Trust>) -> Self {
-        self.base = base.as_str().into();
+    pub(crate) fn on_behalf(mut self, trust: Arc<Trust>) -> Self {
         self.trust = Some(trust);
         self
-    }
-
-    pub(crate) fn base(&self) -> &str {
-        &self.base
     }
 
     pub(crate) const fn phase(&self) -> Phase {
@@ -146,11 +140,19 @@ impl Cursor {
     }
 
     pub(crate) fn sticky_hint(&self) -> Option<Duration> {
-        self.last_hint.map(Duration::from_millis)
+        self.last_hint.map(|hint| Duration::from_millis(hint.get() - 1))
+    }
+
+    pub(super) fn keep_hint(&mut self, hint: Duration) {
+        let millis = u64::try_from(hint.as_millis()).unwrap_or(u64::MAX);
+        self.last_hint = NonZeroU64::new(millis.saturating_add(1));
     }
 
     /// Without the signed URLs.
     pub(crate) fn without_signed(mut self) -> Self {
+        if signed(&self.request_url) {
+            self.request_url = self.request_url.split('?').next().unwrap_or_default().into();
+        }
         for url in [&mut self.status_url, &mut self.last_location, &mut self.following] {
             if url.as_deref().is_some_and(signed) {
                 *url = None;
@@ -164,6 +166,12 @@ impl Cursor {
 
     /// Applies to every URL that is kept: a credential's key that the service echoes is taken out.
     pub(crate) fn clean(&mut self, clean: impl Fn(&mut Url)) {
+        if let Ok(mut url) = Url::parse(&self.request_url) {
+            clean(&mut url);
+            if url.as_str() != &*self.request_url {
+                self.request_url = url.as_str().into();
+            }
+        }
         for kept in [&mut self.status_url, &mut self.last_location, &mut self.following] {
             if let Some(mut url) = kept.as_deref().and_then(|url| Url::parse(url).ok()) {
                 clean(&mut url);
@@ -174,8 +182,14 @@ impl Cursor {
         }
     }
 
+    /// Whose origins these are: the client's, or else that of the submit alone.
+    pub(super) fn trust(&self) -> Option<Arc<Trust>> {
+        let of_submit = || Url::parse(&self.request_url).ok().map(|url| Arc::new(Trust::new(&url, [])));
+        self.trust.clone().or_else(of_submit)
+    }
+
     pub(super) fn is_trusted(&self, url: &Url) -> bool {
-        self.trust.as_ref().is_none_or(|trust| trust.is_own(url))
+        self.trust().is_some_and(|trust| trust.is_own(url))
     }
 }
 

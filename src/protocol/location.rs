@@ -48,7 +48,10 @@ impl Cursor {
 
     /// Says why no request may go to `url`.
     pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
-        let Some(trust) = &self.trust else { return Ok(()) };
+        let Some(trust) = self.trust() else {
+            let why = "the cursor's base is no URL".to_owned();
+            return Err(Step::Stop { kind: ErrorKind::InvalidToken, why, fault: Fault::default() });
+        };
         trust.standing(url).map(drop).map_err(|error| Step::Stop {
             kind: error.kind(),
             why: error.to_string(),

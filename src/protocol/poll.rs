@@ -1,5 +1,6 @@
 //! Reading the answer to a poll.
 
+use std::num::NonZeroU64;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -99,7 +100,7 @@ pub(super) fn report(
     ignored.into_iter().for_each(|why| report.warn(why));
     report.hint = found;
     if let Some(delay) = found {
-        cursor.last_hint = u64::try_from(delay.as_millis()).ok();
+        cursor.keep_hint(delay);
     }
     report
 }
@@ -128,8 +129,8 @@ pub(super) fn trouble(
     now: SystemTime,
 ) -> Step {
     let now = unix_millis(now);
-    let since = *cursor.troubled_since.get_or_insert(now);
-    if u128::from(now.saturating_sub(since)) > protocol.patience.as_millis() {
+    let since = *cursor.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
+    if u128::from(now.saturating_add(1).saturating_sub(since.get())) > protocol.patience.as_millis() {
         return Step::Stop {
             kind: ErrorKind::StatusUnreadable,
             why: format!("{why}; and so for more than {:?}", protocol.patience),

@@ -1,5 +1,6 @@
 //! Finding the result of a finished task.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -124,8 +125,9 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             step => step,
         },
         404 => {
-            let since = *cursor.result_since.get_or_insert(unix_millis(now));
-            if unix_millis(now).saturating_sub(since) >= VISIBILITY_MILLIS {
+            let now = unix_millis(now).saturating_add(1);
+            let since = cursor.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now - 1)).get();
+            if now.saturating_sub(since) >= VISIBILITY_MILLIS {
                 return unavailable(reply, body);
             }
             Step::Follow { url: reply.url().clone(), after: hint.unwrap_or(LOOK_AGAIN).max(LOOK_AGAIN), report: None }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::words::State;
 use crate::error::{ErrorKind, Fault};
-use crate::redact::{SecretUrl, shown};
+use crate::redact::{self, SecretUrl, shown};
 
 /// What an answer means for the task, and what to do next.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl Report {
     }
 
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
-        let warning = warning.into();
+        let warning = redact::scrub(&warning.into()).into_owned();
         self.warning = Some(match self.warning.take() {
             Some(before) => format!("{before}; {warning}").into(),
             None => warning.into(),

@@ -113,18 +113,15 @@ impl<T: DeserializeOwned> Outcome<T> {
     /// The value, decoded from JSON now: a wrong shape never loses finished work.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] where the body has another shape; [`ErrorKind::ResultShape`] where it was too large to
-    /// hold, or there was none and `T` is not made of nothing, as `()` and `Option` are.
+    /// [`ErrorKind::Decode`] where the body has another shape; [`ErrorKind::ResultShape`] where there is only a link, or
+    /// nothing at all and `T` is not made of nothing, as `()` and `Option` are.
     pub fn value(&self) -> Result<T, Error> {
         let Some(body) = &self.finding.body else {
-            return serde_json::from_str("null").map_err(|_| {
-                let why = if self.finding.links.is_empty() {
-                    "the task finished without a body"
-                } else {
-                    "the result is a link: download it"
-                };
-                Error::new(ErrorKind::ResultShape, why)
-            });
+            if !self.finding.links.is_empty() {
+                return Err(Error::new(ErrorKind::ResultShape, "the result is a link: download it"));
+            }
+            return serde_json::from_str("null")
+                .map_err(|_| Error::new(ErrorKind::ResultShape, "the task finished without a body"));
         };
         serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
             Error::new(ErrorKind::Decode, format!("the result has another shape than {}", std::any::type_name::<T>()))

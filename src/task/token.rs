@@ -46,6 +46,8 @@ pub struct ResumeToken {
     /// The whole protocol, where it was given with the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     given: Option<Box<Protocol>>,
+    /// The base of the client that made it.
+    base: String,
     cursor: Cursor,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
@@ -91,7 +93,7 @@ impl ResumeToken {
         if self.version != VERSION {
             return wrong(format!("its version is {}, and this crate reads {VERSION}", self.version));
         }
-        let Ok(theirs) = Url::parse(self.cursor.base()) else {
+        let Ok(theirs) = Url::parse(&self.base) else {
             return wrong("its base is no URL".into());
         };
         if Origin::of(&theirs) != Origin::of(base) {
@@ -126,6 +128,7 @@ impl Shared {
             protocol: self.core.protocol.name().to_owned(),
             kind: self.core.kind.clone(),
             given,
+            base: self.core.base.to_string(),
             cursor: if signed { cursor } else { cursor.without_signed() },
             headers: headers
                 .filter(|(name, value)| !value.is_sensitive() && !sounds_secret(name))

@@ -13,7 +13,7 @@ use crate::limit::Limit;
 pub(super) struct State {
     windows: Vec<Window>,
     paused_until: Option<Instant>,
-    /// After a pause: at most so many at once, doubled by each answer.
+    /// After a pause: at most so many at once, one more with each answer, which doubles it each round trip.
     ramp: Option<usize>,
     /// Requests on their way, by when each is over at the latest.
     flying: BTreeSet<(Instant, u64)>,
@@ -88,10 +88,10 @@ impl State {
         self.flying.remove(&(hold, permit));
     }
 
-    /// An answer came after the pause: let twice as many go.
+    /// An answer came after the pause: let one more go beside the one that it makes room for.
     pub(super) fn widen(&mut self, now: Instant) {
         if self.paused_until.is_none_or(|until| until <= now) {
-            self.ramp = self.ramp.map(|ramp| ramp * 2).filter(|ramp| *ramp <= RAMP_END);
+            self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp <= RAMP_END);
         }
     }
 

@@ -1,0 +1,62 @@
+//! What a waiting task costs: heap bytes, counted by the allocator.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use longhaul::{Client, Cursor, Http, HttpError, Request, Response, State, Task};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+const TASKS: usize = 10_000;
+/// Beside the token's data, which is the cursor and the text of its URLs.
+const ALLOWED: usize = 512;
+
+/// Accepts everything, and remembers nothing.
+struct Accepting;
+
+impl Http for Accepting {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
+        let headers: HeaderMap = [("location", LOCATION), ("retry-after", "60")]
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+        let response = Response::new(StatusCode::ACCEPTED, request.url().clone()).headers_from(headers);
+        Box::pin(async move { Ok(response) })
+    }
+}
+
+const LOCATION: &str = "https://api.example.com/v1/tasks/0f8fad5b-d9cb-469f-a165-70867728950e";
+
+#[test]
+fn ten_thousand_waiting_tasks_are_small() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let client = Client::builder("https://api.example.com/v1").http(Accepting).build().unwrap();
+        let mut tasks: Vec<Task<u32>> = Vec::with_capacity(TASKS);
+        // The first warms up what all share.
+        client.task().post("exports").submit::<u32>().await.unwrap().advance().await;
+        let before = HEAP.current_usage();
+        for _ in 0..TASKS {
+            let mut task = client.task().post("exports").submit::<u32>().await.unwrap();
+            // It has told what it knows, and waits with its timer set.
+            task.advance().await.unwrap().unwrap();
+            assert!(tokio::time::timeout(Duration::ZERO, task.advance()).await.is_err());
+            tasks.push(task);
+        }
+        let heap = (HEAP.current_usage() - before) / TASKS + size_of::<Task<u32>>();
+        let token = tasks[0].handle().token();
+        let data = size_of::<Cursor>() + LOCATION.len() + "https://api.example.com/v1/exports".len();
+        println!(
+            "a waiting task: {heap} bytes, of which {} in the Task itself, and {data} the token's data (as JSON {} bytes)",
+            size_of::<Task<u32>>(),
+            token.to_string().len(),
+        );
+        assert_eq!(tasks[0].last_update().state(), State::Accepted);
+        assert!(heap - data <= ALLOWED, "{heap} bytes, {data} of them the token's data");
+    });
+}

@@ -1,0 +1,621 @@
+//! How a response is read: tables of cases, without a runtime (docs/protocol.md).
+
+#![cfg(test)]
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+use longhaul::{Cursor, FinalStateVia, Protocol, Reply, ResultKind, Source, State, StatusKind, Step};
+use url::Url;
+
+/// One answer, written as `STATUS | name: value | name: value | body`.
+fn reply(text: &str, url: Url) -> Reply {
+    let mut parts = text.split(" | ").map(str::trim);
+    let status: u16 = parts.next().unwrap().parse().unwrap();
+    let mut headers = HeaderMap::new();
+    let mut body = String::new();
+    for part in parts {
+        match part.split_once(": ") {
+            Some((name, value)) if !part.starts_with(['{', '[', '<', '"', '\u{feff}']) => {
+                let name: HeaderName = name.parse().unwrap();
+                headers.append(name, value.parse().unwrap());
+            }
+            _ => body = part.to_owned(),
+        }
+    }
+    Reply::new(StatusCode::from_u16(status).unwrap(), url, headers, body)
+}
+
+/// A step in words.
+fn said(step: &Step, cursor: &Cursor) -> String {
+    let short = |url: &str| url.replace("https://a.example", "");
+    match step {
+        Step::Wait(report) => {
+            let at = cursor.status_url().map(|url| short(url.expose())).unwrap_or_default();
+            let mut text = format!("wait {} {at}", report.state());
+            if let Some(hint) = report.hint() {
+                text += &format!(" in {hint:?}");
+            }
+            if let Some(percent) = report.percent() {
+                text += &format!(" {percent}%");
+            }
+            if report.warning().is_some() {
+                text += " !";
+            }
+            text
+        }
+        Step::Follow { url, after, .. } if after.is_zero() => format!("follow {}", short(url.as_str())),
+        Step::Follow { url, after, .. } => format!("follow {} in {after:?}", short(url.as_str())),
+        Step::Done(report, finding) => {
+            let links: Vec<_> = finding.links().iter().map(|link| short(link.expose())).collect();
+            let body = finding.body().map_or("-".into(), |body| String::from_utf8_lossy(body).into_owned());
+            if links.is_empty() {
+                format!("{} {body}", report.state())
+            } else {
+                format!("{} {links:?}", report.state())
+            }
+        }
+        Step::Ended(report, fault) => format!("{} {}", report.state(), fault.code().unwrap_or("-")),
+        Step::Stop { kind, .. } => format!("stop {kind:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Reads a conversation, and tells each step.
+fn walk(protocol: &Protocol, method: &Method, answers: &[&str]) -> Vec<String> {
+    let request: Url = "https://a.example/v1/exports".parse().unwrap();
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let mut cursor = Cursor::new(method.clone(), &request, start);
+    let mut next = request;
+    let mut told = Vec::new();
+    for (at, answer) in answers.iter().enumerate() {
+        let now = start + Duration::from_secs(at as u64);
+        let step = protocol.read(&mut cursor, &reply(answer, next.clone()), now);
+        told.push(said(&step, &cursor));
+        next = match &step {
+            Step::Follow { url, .. } => url.clone(),
+            _ => cursor.status_url().map_or(next, |url| url.expose().parse().unwrap()),
+        };
+        // What stands in a token reads the same.
+        cursor = serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap();
+    }
+    told
+}
+
+type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+
+fn check(protocol: &Protocol, method: &Method, rows: &[Row<'_>]) {
+    for (name, answers, expected) in rows {
+        assert_eq!(&walk(protocol, method, answers), expected, "{name}");
+    }
+}
+
+#[test]
+fn reads_the_answer_to_a_submit() {
+    check(
+        &Protocol::auto(),
+        &Method::POST,
+        &[
+            ("location", &["202 | location: /tasks/7"], &["wait accepted /tasks/7"]),
+            ("its hint delays the first poll", &["202 | location: /t | retry-after: 30"], &["wait accepted /t in 30s"]),
+            ("relative to the request", &["202 | location: tasks/7"], &["wait accepted /v1/tasks/7"]),
+            ("a query alone", &["202 | location: ?op=7"], &["wait accepted /v1/exports?op=7"]),
+            ("another host", &["202 | location: //b.example/t"], &["wait accepted https://b.example/t"]),
+            ("a colon is no scheme", &["202 | location: op:7"], &["wait accepted /v1/op:7"]),
+            ("operation-location", &["202 | operation-location: /ops/7"], &["wait accepted /ops/7"]),
+            ("with 200 too", &["200 | operation-location: /ops/7"], &["wait accepted /ops/7"]),
+            ("with 201 too", &["201 | operation-location: /ops/7 | location: /x"], &["wait accepted /ops/7"]),
+            (
+                "azure-asyncoperation",
+                &["201 | azure-asyncoperation: https://a.example/ops/7"],
+                &["wait accepted /ops/7"],
+            ),
+            (
+                "operation-location before azure-asyncoperation before location",
+                &["202 | location: /l | azure-asyncoperation: /a | operation-location: /o"],
+                &["wait accepted /o"],
+            ),
+            (
+                "a garbage location beside a good pointer is not looked at",
+                &["202 | location: <nowhere at all> | operation-location: /o"],
+                &["wait accepted /o"],
+            ),
+            ("content-location", &["202 | content-location: /status/7"], &["wait accepted /status/7"]),
+            ("a body that says running", &["202 | location: /t | {\"status\": \"running\"}"], &["wait running /t"]),
+            ("progress", &["202 | location: /t | {\"percentComplete\": 5}"], &["wait accepted /t 5%"]),
+            ("durable functions", &["200 | {\"statusQueryGetUri\": \"/s/7\"}"], &["wait accepted /s/7"]),
+            ("a created resource", &["201 | location: /r/7 | {\"status\": \"queued\"}"], &["wait accepted /r/7"]),
+            ("201 that asks to come back", &["201 | location: /r/7 | retry-after: 5"], &["wait accepted /r/7 in 5s"]),
+            ("201 without a state is finished", &["201 | location: /r/7 | {\"id\": 7}"], &["succeeded {\"id\": 7}"]),
+            ("200 with a value is finished", &["200 | {\"rows\": 7}"], &["succeeded {\"rows\": 7}"]),
+            ("204 is finished", &["204"], &["succeeded -"]),
+            ("finished with a result inside", &["200 | {\"status\": \"done\", \"result\": 7}"], &["succeeded 7"]),
+            (
+                "finished beside a monitor",
+                &["200 | operation-location: /o | {\"status\": \"Succeeded\", \"result\": [1]}"],
+                &["succeeded [1]"],
+            ),
+            (
+                "202 with location and success speaks of the submit",
+                &["202 | location: /t | {\"status\": \"success\", \"queue\": \"q\"}"],
+                &["wait accepted /t"],
+            ),
+            ("failed at once", &["200 | {\"status\": \"failed\", \"error\": {\"code\": \"Q\"}}"], &["failed Q"]),
+            (
+                "a self link of a finished resource",
+                &["201 | {\"_links\": {\"self\": {\"href\": \"/r/7\"}}}"],
+                &["succeeded {\"_links\": {\"self\": {\"href\": \"/r/7\"}}}"],
+            ),
+            (
+                "a self link of a pending one",
+                &["201 | {\"state\": \"initialized\", \"_links\": {\"self\": {\"href\": \"/r/7\"}}}"],
+                &["wait accepted /r/7"],
+            ),
+            ("202 with nothing", &["202"], &["stop NoStatusUrl"]),
+            ("202 with a location that is no URL", &["202 | location: not a url"], &["stop NoStatusUrl"]),
+            ("see other", &["303 | location: /result"], &["follow /result"]),
+            ("a redirect of a submit", &["302 | location: /elsewhere"], &["stop Rejected"]),
+            ("refused", &["400 | {\"error\": {\"code\": \"Bad\"}}"], &["stop Rejected"]),
+            ("not logged in", &["401"], &["stop Unauthorized"]),
+            ("throttled to the end", &["429"], &["stop Throttled"]),
+            ("to plain http", &["202 | location: http://a.example/t"], &["stop Untrusted"]),
+            ("to a file", &["202 | location: file:///etc/passwd"], &["stop Untrusted"]),
+            ("with a user", &["202 | location: https://u:p@a.example/t"], &["stop Untrusted"]),
+        ],
+    );
+}
+
+#[test]
+fn reads_a_resource_that_was_put() {
+    let put = Method::PUT;
+    let auto = Protocol::auto();
+    check(
+        &auto,
+        &put,
+        &[
+            (
+                "the resource tells",
+                &["201 | {\"properties\": {\"provisioningState\": \"Creating\"}, \"status\": \"creating\"}"],
+                &["succeeded {\"properties\": {\"provisioningState\": \"Creating\"}, \"status\": \"creating\"}"],
+            ),
+            (
+                "it is asked at its own URL",
+                &[
+                    "201 | {\"properties\": {\"provisioningState\": \"InProgress\"}}",
+                    "200 | {\"properties\": {\"provisioningState\": \"Succeeded\"}, \"n\": 1}",
+                ],
+                &[
+                    "wait running /v1/exports",
+                    "succeeded {\"properties\": {\"provisioningState\": \"Succeeded\"}, \"n\": 1}",
+                ],
+            ),
+            (
+                "a monitor's end leads to the resource",
+                &[
+                    "201 | azure-asyncoperation: /o | {\"n\": 0}",
+                    "200 | {\"status\": \"Succeeded\"}",
+                    "200 | {\"n\": 1}",
+                ],
+                &["wait accepted /o", "follow /v1/exports", "succeeded {\"n\": 1}"],
+            ),
+            (
+                "a resource without a state is done",
+                &["202 | location: /r | retry-after: 1 | {\"state\": \"pending\"}", "200 | {\"n\": 1}"],
+                &["wait accepted /r in 1s", "succeeded {\"n\": 1}"],
+            ),
+        ],
+    );
+    check(
+        &auto,
+        &Method::DELETE,
+        &[(
+            "nothing is left to fetch",
+            &["202 | operation-location: /o | location: /l", "200 | {\"status\": \"Succeeded\"}"],
+            &["wait accepted /o", "succeeded {\"status\": \"Succeeded\"}"],
+        )],
+    );
+}
+
+#[test]
+fn reads_a_bare_status() {
+    const SUBMIT: &str = "202 | location: /t";
+    let auto = Protocol::auto();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("pending", &["202 | retry-after: 9"], &["wait running /t in 9s"]),
+        ("pending with progress", &["202 | {\"percentComplete\": 40}"], &["wait running /t 40%"]),
+        ("progress in a header", &["202 | x-progress: 12.5% of files"], &["wait running /t 12.5%"]),
+        ("a pending word with 200", &["200 | {\"status\": \"In progress\"}"], &["wait running /t"]),
+        (
+            "a new location each time",
+            &["202 | location: /t2", "202 | location: /t3"],
+            &["wait running /t2", "wait running /t3"],
+        ),
+        ("a garbage one is passed over", &["202 | location: <x>"], &["wait running /t !"]),
+        ("the result itself", &["200 | {\"rows\": 7}"], &["succeeded {\"rows\": 7}"]),
+        ("a text as the result", &["200 | a,b"], &["succeeded a,b"]),
+        ("no content", &["204"], &["succeeded -"]),
+        (
+            "a success word of the result's own",
+            &["200 | {\"status\": \"completed\", \"rows\": 7}"],
+            &["succeeded {\"status\": \"completed\", \"rows\": 7}"],
+        ),
+        (
+            "a failed word of the result's own",
+            &["200 | {\"status\": \"failed\", \"rows\": 7}"],
+            &["succeeded {\"status\": \"failed\", \"rows\": 7}"],
+        ),
+        ("a failed monitor", &["200 | {\"status\": \"Failed\", \"error\": {\"code\": \"Q\"}}"], &["failed Q"]),
+        ("a canceled monitor", &["200 | {\"id\": 1, \"status\": \"CANCELED\"}"], &["canceled -"]),
+        (
+            "a succeeded monitor",
+            &["200 | {\"status\": \"succeeded\", \"percentComplete\": 100, \"result\": 7}"],
+            &["succeeded 7"],
+        ),
+        (
+            "success beside an error",
+            &["200 | {\"status\": \"succeeded\", \"error\": {\"code\": \"Q\"}}"],
+            &["failed Q"],
+        ),
+        (
+            "resourceLocation",
+            &["200 | {\"status\": \"succeeded\", \"resourceLocation\": \"/r\"}", "200 | [7]"],
+            &["follow /r", "succeeded [7]"],
+        ),
+        (
+            "an unknown word is the result's own",
+            &["200 | {\"status\": \"shiny\"}"],
+            &["succeeded {\"status\": \"shiny\"}"],
+        ),
+        ("a 4xx is the task's end", &["422 | {\"code\": \"Q\"}"], &["failed Q"]),
+    ];
+    for (name, answers, expected) in rows {
+        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
+        let expected: Vec<_> = ["wait accepted /t"].into_iter().chain(expected.iter().copied()).collect();
+        assert_eq!(walk(&auto, &Method::POST, &answers), expected, "{name}");
+    }
+}
+
+#[test]
+fn reads_a_monitor() {
+    const SUBMIT: &str = "202 | operation-location: /o";
+    let auto = Protocol::auto();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("running", &["200 | {\"status\": \"Running\", \"percentComplete\": 40}"], &["wait running /o 40%"]),
+        ("not started", &["200 | {\"status\": \"NotStarted\"}"], &["wait accepted /o"]),
+        ("an unknown word is pending", &["200 | {\"status\": \"shiny\"}"], &["wait running /o"]),
+        ("a number as a word", &["200 | {\"status\": 42}"], &["wait running /o"]),
+        ("the word wins over 202", &["202 | {\"status\": \"Succeeded\"}"], &["succeeded {\"status\": \"Succeeded\"}"]),
+        ("202 without a word", &["202"], &["wait running /o"]),
+        (
+            "JSON without a content type, behind a BOM",
+            &["200 | \u{feff}{\"status\": \"Succeeded\", \"result\": 7}"],
+            &["succeeded 7"],
+        ),
+        (
+            "HTML, then well again",
+            &["200 | <html>", "200 | {\"status\": \"running\"}"],
+            &["wait running /o !", "wait running /o"],
+        ),
+        (
+            "three in a row that are none",
+            &["200", "200 | {\"status\": null}", "200 | {"],
+            &["wait running /o !", "wait running /o !", "stop StatusUnreadable"],
+        ),
+        ("a result inside", &["200 | {\"status\": \"Succeeded\", \"output\": {\"n\": 1}}"], &["succeeded {\"n\":1}"]),
+        (
+            "a link inside",
+            &["200 | {\"status\": \"Succeeded\", \"result\": \"https://s.example/b?sig=a%2F\"}"],
+            &["succeeded [\"https://s.example/b?sig=a%2F\"]"],
+        ),
+        ("a new monitor", &["200 | operation-location: /o2 | {\"status\": \"Running\"}"], &["wait running /o2"]),
+        (
+            "partly",
+            &["200 | {\"status\": \"CompletedWithErrors\"}"],
+            &["partially_succeeded {\"status\": \"CompletedWithErrors\"}"],
+        ),
+        ("expired", &["200 | {\"status\": \"expired\"}"], &["expired -"]),
+        ("a 4xx says nothing of the task", &["422 | {\"code\": \"Q\"}"], &["stop StatusUnreadable"]),
+        ("a terminal body in a 500", &["500 | {\"runtimeStatus\": \"Failed\", \"code\": \"Q\"}"], &["failed Q"]),
+        ("a pending body in a 500", &["500 | {\"runtimeStatus\": \"Running\"}"], &["wait running /o !"]),
+    ];
+    for (name, answers, expected) in rows {
+        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
+        let expected: Vec<_> = ["wait accepted /o"].into_iter().chain(expected.iter().copied()).collect();
+        assert_eq!(walk(&auto, &Method::POST, &answers), expected, "{name}");
+    }
+    check(
+        &auto,
+        &Method::POST,
+        &[
+            (
+                "the last location is the result",
+                &["202 | operation-location: /o | location: /r", "200 | {\"status\": \"Succeeded\"}", "200 | [7]"],
+                &["wait accepted /o", "follow /r", "succeeded [7]"],
+            ),
+            (
+                "a newer one replaces it",
+                &[
+                    "202 | operation-location: /o | location: /r",
+                    "200 | location: /r2 | {\"status\": \"ok then\"}",
+                    "200 | {\"status\": \"Succeeded\"}",
+                    "200 | [7]",
+                ],
+                &["wait accepted /o", "wait running /o", "follow /r2", "succeeded [7]"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reads_redirects() {
+    const SUBMIT: &str = "202 | location: /t";
+    let auto = Protocol::auto();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("see other", &["303 | location: /r", "200 | [7]"], &["follow /r", "succeeded [7]"]),
+        ("see other in a while", &["303 | location: /r | retry-after: 2"], &["follow /r in 2s"]),
+        ("found the result", &["302 | location: /r", "200 | [7]"], &["follow /r", "succeeded [7]"]),
+        ("found a moved monitor", &["302 | location: /m", "202"], &["follow /m", "wait running /m"]),
+        (
+            "to a signed link",
+            &["302 | location: https://s.example/b?sv=1&sig=x"],
+            &["succeeded [\"https://s.example/b?sv=1&sig=x\"]"],
+        ),
+        (
+            "see other at another origin is a link",
+            &["303 | location: https://s.example/b"],
+            &["succeeded [\"https://s.example/b\"]"],
+        ),
+        ("moved for good", &["301 | location: /t2", "202"], &["follow /t2", "wait running /t2"]),
+        ("moved for once", &["307 | location: /t2", "202"], &["follow /t2", "wait running /t"]),
+        ("to itself", &["302 | location: /t"], &["stop StatusUnreadable"]),
+        ("to plain http", &["302 | location: http://a.example/t"], &["stop Untrusted"]),
+        ("to nowhere", &["302"], &["stop StatusUnreadable"]),
+        (
+            "a chain",
+            &["302 | location: /a", "302 | location: /b", "303 | location: /c", "200 | [7]"],
+            &["follow /a", "follow /b", "follow /c", "succeeded [7]"],
+        ),
+    ];
+    for (name, answers, expected) in rows {
+        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
+        let expected: Vec<_> = ["wait accepted /t"].into_iter().chain(expected.iter().copied()).collect();
+        assert_eq!(walk(&auto, &Method::POST, &answers), expected, "{name}");
+    }
+    let circle: Vec<_> = [SUBMIT].into_iter().chain(["307 | location: /a", "307 | location: /b"].repeat(9)).collect();
+    let told = walk(&auto, &Method::POST, &circle);
+    assert_eq!(told.iter().position(|step| step == "stop StatusUnreadable"), Some(11), "{told:?}");
+}
+
+#[test]
+fn reads_trouble() {
+    let auto = Protocol::auto();
+    check(
+        &auto,
+        &Method::POST,
+        &[
+            (
+                "busy",
+                &["202 | location: /t", "503 | retry-after: 7", "202"],
+                &["wait accepted /t", "wait running /t in 7s !", "wait running /t"],
+            ),
+            ("limited", &["202 | location: /t", "429"], &["wait accepted /t", "wait running /t !"]),
+            (
+                "a gateway",
+                &["202 | location: /t", "502", "504", "408", "425"],
+                &[
+                    "wait accepted /t",
+                    "wait running /t !",
+                    "wait running /t !",
+                    "wait running /t !",
+                    "wait running /t !",
+                ],
+            ),
+            (
+                "not implemented",
+                &["202 | operation-location: /t", "501"],
+                &["wait accepted /t", "stop StatusUnreadable"],
+            ),
+            (
+                "not visible yet",
+                &["202 | location: /t", "404", "404", "202"],
+                &["wait accepted /t", "wait running /t !", "wait running /t !", "wait running /t"],
+            ),
+            (
+                "gone after it was alive",
+                &["202 | location: /t", "202", "404"],
+                &["wait accepted /t", "wait running /t", "stop Gone"],
+            ),
+            ("gone for good", &["202 | location: /t", "410"], &["wait accepted /t", "stop Gone"]),
+            ("not logged in any more", &["202 | location: /t", "401"], &["wait accepted /t", "stop Unauthorized"]),
+            ("forbidden", &["202 | location: /t", "403"], &["wait accepted /t", "stop StatusUnreadable"]),
+            ("a hint that is none", &["202 | location: /t | retry-after: /bar"], &["wait accepted /t !"]),
+            ("a hint of years", &["202 | location: /t | retry-after: 1000000000000"], &["wait accepted /t !"]),
+            (
+                "the result is not there yet",
+                &["202 | location: /t", "303 | location: /r", "202", "200 | [7]"],
+                &["wait accepted /t", "follow /r", "wait running /t", "succeeded [7]"],
+            ),
+            (
+                "the result is not visible yet",
+                &["202 | location: /t", "303 | location: /r", "404", "200 | [7]"],
+                &["wait accepted /t", "follow /r", "follow /r in 1s", "succeeded [7]"],
+            ),
+            (
+                "the result is refused",
+                &["202 | location: /t", "303 | location: /r", "403"],
+                &["wait accepted /t", "follow /r", "stop ResultUnavailable"],
+            ),
+            (
+                "the result is gone",
+                &["202 | location: /t", "303 | location: /r", "410"],
+                &["wait accepted /t", "follow /r", "stop ResultUnavailable"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn patience_ends_after_ten_minutes_in_a_row() {
+    let auto = Protocol::auto();
+    let url: Url = "https://a.example/t".parse().unwrap();
+    let start = SystemTime::UNIX_EPOCH;
+    let mut cursor = Cursor::new(Method::POST, &url, start);
+    let at = |secs| start + Duration::from_secs(secs);
+    let mut read = |text, secs| said(&auto.read(&mut cursor, &reply(text, url.clone()), at(secs)), &cursor);
+    assert_eq!(read("202 | location: /t", 0), "wait accepted /t");
+    assert_eq!(read("503", 10), "wait running /t !");
+    assert_eq!(read("503", 600), "wait running /t !");
+    assert_eq!(read("202", 605), "wait running /t");
+    assert_eq!(read("503", 610), "wait running /t !");
+    assert_eq!(read("503", 1210), "wait running /t !");
+    assert_eq!(read("503", 1211), "stop StatusUnreadable");
+}
+
+#[test]
+fn reads_a_smag_task() {
+    const SUBMIT: &str = "201 | location: /tasks/7 | {\"TaskUid\": \"7\", \"Location\": \"/tasks/7\"}";
+    let smag = Protocol::smag_task();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "started, in milliseconds",
+            &["200 | {\"Status\": \"started\", \"RetryAfter\": 1500, \"PercentComplete\": 3}"],
+            &["wait running /tasks/7 in 1.5s 3%"],
+        ),
+        (
+            "the header first, in seconds",
+            &["200 | retry-after: 2 | {\"Status\": \"started\", \"RetryAfter\": 9}"],
+            &["wait running /tasks/7 in 2s"],
+        ),
+        (
+            "the location while it runs is no result",
+            &["200 | location: /tasks/7 | {\"Status\": \"started\", \"Location\": \"/tasks/7\"}"],
+            &["wait running /tasks/7"],
+        ),
+        (
+            "a resource that holds the result",
+            &[
+                "200 | location: /results/7 | {\"Status\": \"finished\"}",
+                "200 | {\"TaskUid\": \"7\", \"Result\": \"https://s.example/b?sig=x\", \"Rows\": 3}",
+            ],
+            &["follow /results/7", "succeeded [\"https://s.example/b?sig=x\"]"],
+        ),
+        (
+            "the same, in the body alone",
+            &[
+                "200 | {\"status\": \"finished\", \"location\": \"/results/7\"}",
+                "200 | {\"result\": \"https://s.example/b?sig=x\"}",
+            ],
+            &["follow /results/7", "succeeded [\"https://s.example/b?sig=x\"]"],
+        ),
+        (
+            "the signed link itself",
+            &[
+                "200 | location: https://s.example/b?sig=x | {\"Status\": \"finished\", \"Location\": \"https://s.example/b?sig=x\"}",
+            ],
+            &["succeeded [\"https://s.example/b?sig=x\"]"],
+        ),
+        (
+            "a signed link on the own origin is not fetched",
+            &["200 | {\"Status\": \"finished\", \"Location\": \"https://a.example/b?sig=x\"}"],
+            &["succeeded [\"/b?sig=x\"]"],
+        ),
+        (
+            "only a result",
+            &["200 | {\"Status\": \"finished\", \"Result\": \"https://s.example/b?sig=x\"}"],
+            &["succeeded [\"https://s.example/b?sig=x\"]"],
+        ),
+        (
+            "a word that nobody knows, and a result",
+            &["200 | {\"Status\": \"klaar\", \"Result\": \"https://s.example/b?sig=x\"}"],
+            &["succeeded [\"https://s.example/b?sig=x\"]"],
+        ),
+        ("a word that nobody knows", &["200 | {\"Status\": \"bezig\"}"], &["wait running /tasks/7"]),
+        ("failed", &["200 | {\"Status\": \"failed\", \"Error\": {\"code\": \"Q\"}}"], &["failed Q"]),
+        (
+            "a result at plain http",
+            &["200 | {\"Status\": \"finished\", \"Result\": \"http://s.example/b?sig=x\"}"],
+            &["stop Untrusted"],
+        ),
+        (
+            "a result that would be rewritten",
+            &["200 | {\"Status\": \"finished\", \"Result\": \"https://s.example/b?x='&sig=x\"}"],
+            &["stop ResultUnavailable"],
+        ),
+    ];
+    for (name, answers, expected) in rows {
+        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
+        let expected: Vec<_> = ["wait accepted /tasks/7"].into_iter().chain(expected.iter().copied()).collect();
+        assert_eq!(walk(&smag, &Method::POST, &answers), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_protocol_can_be_bent() {
+    let jobs = Protocol::auto()
+        .id(Source::pointer("/job/id"))
+        .status_template("jobs/{id}")
+        .word("READY", State::Succeeded)
+        .result(Source::pointer("/files/*/url"), ResultKind::Link);
+    check(
+        &jobs,
+        &Method::POST,
+        &[
+            (
+                "an id, a template, a word and links",
+                &[
+                    "200 | {\"job\": {\"id\": \"a/b\"}}",
+                    "200 | {\"status\": \"ready\", \"files\": [{\"url\": \"/f/1\"}, {\"url\": \"https://s.example/2?sig=x\"}]}",
+                ],
+                &["wait accepted /v1/jobs/a%2Fb", "succeeded [\"/f/1\", \"https://s.example/2?sig=x\"]"],
+            ),
+            ("an id that is no text", &["202 | {\"job\": {\"id\": 7}}"], &["wait accepted /v1/jobs/7"]),
+            ("no id", &["202 | {\"job\": {}}"], &["stop NoStatusUrl"]),
+        ],
+    );
+    let answers = ["202 | operation-location: /o | location: /l", "200 | {\"status\": \"Succeeded\", \"n\": 1}"];
+    for (via, expected) in [
+        (FinalStateVia::Operation, "succeeded {\"status\": \"Succeeded\", \"n\": 1}"),
+        (FinalStateVia::Location, "follow /l"),
+        (FinalStateVia::OriginalUri, "follow /v1/exports"),
+    ] {
+        let told = walk(&Protocol::auto().final_state_via(via), &Method::POST, &answers);
+        assert_eq!(told.last().unwrap(), expected, "{via:?}");
+    }
+    let header = Protocol::auto().prefer_status_url(Source::header("X-Job"), StatusKind::Monitor);
+    assert_eq!(walk(&header, &Method::POST, &["200 | x-job: /j | location: /l"]), ["wait accepted /j"]);
+}
+
+#[test]
+fn a_protocol_is_data() {
+    for protocol in [Protocol::auto(), Protocol::smag_task().word("klaar", State::Succeeded)] {
+        let text = serde_json::to_string(&protocol).unwrap();
+        assert_eq!(serde_json::from_str::<Protocol>(&text).unwrap(), protocol);
+    }
+    let short: Protocol = serde_json::from_str(r#"{"name": "mine", "state": ["/job/state"]}"#).unwrap();
+    assert_eq!(short.name(), "mine");
+    assert!(serde_json::from_str::<Protocol>(r#"{"nmae": "mine"}"#).unwrap_err().to_string().contains("nmae"));
+}
+
+#[test]
+fn a_canceled_task_that_is_gone_was_canceled() {
+    // The mark is set by a handle; a token carries it.
+    let url: Url = "https://a.example/t".parse().unwrap();
+    let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+    let auto = Protocol::auto();
+    let _ = auto.read(&mut cursor, &reply("202 | location: /t", url.clone()), SystemTime::UNIX_EPOCH);
+    let mut value = serde_json::to_value(&cursor).unwrap();
+    value["cancel_asked"] = true.into();
+    let mut cursor: Cursor = serde_json::from_value(value).unwrap();
+    let step = auto.read(&mut cursor, &reply("404", url), SystemTime::UNIX_EPOCH);
+    assert_eq!(said(&step, &cursor), "canceled -");
+}
+
+#[test]
+fn a_date_counts_from_the_answers_own_date() {
+    let told = walk(
+        &Protocol::auto(),
+        &Method::POST,
+        &["202 | location: /t | date: Sun, 06 Nov 1994 08:49:37 GMT | retry-after: Sun, 06 Nov 1994 08:50:37 GMT"],
+    );
+    assert_eq!(told, ["wait accepted /t in 60s"]);
+}
