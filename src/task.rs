@@ -5,6 +5,7 @@ mod handle;
 mod outcome;
 mod pace;
 mod renewal;
+mod shared;
 mod token;
 mod update;
 mod updates;
@@ -13,9 +14,9 @@ mod waited;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -35,6 +36,7 @@ pub use updates::{TaskUpdates, Updates};
 pub(crate) use ask::Core;
 
 use ask::Answer;
+use shared::{Live, Shared};
 use waited::Waited;
 
 /// A hold on a long-running task at a service.
@@ -76,23 +78,6 @@ pub struct Task<T> {
     told: Option<Box<Report>>,
     deadline: Option<Instant>,
     begun: Instant,
-}
-
-/// What a task and its handles share.
-struct Shared {
-    core: Arc<Core>,
-    live: Mutex<Live>,
-}
-
-struct Live {
-    cursor: Cursor,
-    /// The caller's headers, for every request of the task to the API's own origin.
-    headers: Option<Box<HeaderMap>>,
-    last: Update,
-    /// Milliseconds since 1970: the service asked not to be polled before.
-    not_before: u64,
-    nudged: bool,
-    waker: Option<Waker>,
 }
 
 enum Doing<T> {
@@ -153,7 +138,7 @@ impl<T> Task<T> {
             waker: None,
         };
         Self {
-            shared: Arc::new(Shared { core, live: Mutex::new(live) }),
+            shared: Shared::new(core, live),
             doing: Doing::Waiting { due: begun, earliest: begun, timer: None },
             ready: Ready::Nothing,
             told: None,
@@ -386,35 +371,6 @@ impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let live = self.live();
         f.debug_struct("Task").field("cursor", &live.cursor).field("last", &live.last).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn live(&self) -> MutexGuard<'_, Live> {
-        // No code panics while it holds the lock.
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> SystemTime {
-        self.core.transport.clock.now()
-    }
-
-    /// When to poll next.
-    fn plan(&self, report: &Report) -> pace::Plan {
-        let now = self.now();
-        let mut live = self.live();
-        let cursor = &live.cursor;
-        // The default is for a service that does not say; before the first poll it could not have said.
-        let default = self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0);
-        let plan = self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
-        live.not_before = unix_millis(now + plan.earliest);
-        plan
-    }
-}
-
-impl Live {
-    fn can_resume(&self) -> bool {
-        self.cursor.can_be_asked_again()
     }
 }
 

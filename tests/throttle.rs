@@ -157,7 +157,7 @@ async fn a_slot_is_free_one_window_after_the_answer_came() {
 async fn callers_go_in_the_order_they_came() {
     let service = Counting::default();
     let client = service.client(Limit::per_second(3));
-    join_all((0..50).map(|number| get(&client, format!("{number:02}")).boxed_local_later(number))).await;
+    join_all((0..50).map(|number| later(number, get(&client, format!("{number:02}"))))).await;
     let paths = service.0.lock().unwrap().paths.clone();
     assert!(paths.is_sorted(), "{paths:?}");
     assert_eq!(paths.len(), 50);
@@ -276,16 +276,8 @@ fn a_limit_that_admits_nothing_is_refused() {
     }
 }
 
-/// Begins a caller a moment after the one before it.
-trait Later: Future + Sized {
-    fn boxed_local_later(self, number: u32) -> impl Future<Output = Self::Output>;
-}
-
-impl<F: Future> Later for F {
-    fn boxed_local_later(self, number: u32) -> impl Future<Output = F::Output> {
-        async move {
-            tokio::time::sleep(Duration::from_millis(u64::from(number))).await;
-            self.await
-        }
-    }
+/// Begins a caller so many milliseconds after the first.
+async fn later<F: Future>(millis: u64, caller: F) -> F::Output {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    caller.await
 }
