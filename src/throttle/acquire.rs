@@ -58,7 +58,7 @@ impl Future for Acquire {
         let driver = !std::mem::replace(&mut state.has_driver, true);
         drop(state);
         if driver {
-            tokio::spawn(drive(Driver(Arc::downgrade(&this.throttle.0))));
+            tokio::spawn(drive(Driver { shared: Arc::downgrade(&this.throttle.0), in_office: true }));
         } else {
             this.throttle.0.changed.notify_one();
         }
@@ -76,9 +76,9 @@ impl Drop for Acquire {
 }
 
 /// Wakes whoever is next, for as long as somebody waits.
-async fn drive(driver: Driver) {
+async fn drive(mut driver: Driver) {
     loop {
-        let Some(shared) = driver.0.upgrade() else { return };
+        let Some(shared) = driver.shared.upgrade() else { return };
         let throttle = Throttle(shared);
         let dispatched = {
             let mut state = throttle.lock();
@@ -86,7 +86,10 @@ async fn drive(driver: Driver) {
             state.has_driver = dispatched.is_some();
             dispatched
         };
-        let Some((wake, look_again)) = dispatched else { return };
+        let Some((wake, look_again)) = dispatched else {
+            driver.in_office = false;
+            return;
+        };
         wake.into_iter().for_each(std::task::Waker::wake);
         let changed = throttle.0.changed.notified();
         match look_again {
@@ -97,19 +100,20 @@ async fn drive(driver: Driver) {
 }
 
 /// Ends with the runtime that it was spawned on; those who wait elsewhere are woken to start another.
-struct Driver(Weak<Shared>);
+struct Driver {
+    shared: Weak<Shared>,
+    /// It has not handed over yet: whoever waits counts on it.
+    in_office: bool,
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let Some(shared) = self.0.upgrade() else { return };
+        let Some(shared) = self.shared.upgrade().filter(|_| self.in_office) else { return };
         let throttle = Throttle(shared);
         let waiting = {
             let mut state = throttle.lock();
-            let waiting = state.wakers();
-            if !waiting.is_empty() {
-                state.has_driver = false;
-            }
-            waiting
+            state.has_driver = false;
+            state.wakers()
         };
         waiting.into_iter().for_each(std::task::Waker::wake);
     }
