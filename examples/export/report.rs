@@ -1,0 +1,154 @@
+//! What the user gets at the end, on stdout: a table, or JSON for programs.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+use longhaul::{Receipt, Stats};
+use serde_json::{Value, json};
+
+use crate::service::Service;
+
+/// Numbers with their names, in an order to be read in.
+pub(crate) type Counted = Vec<(&'static str, u64)>;
+
+/// How one task went.
+pub(crate) struct Row {
+    pub(crate) task: String,
+    pub(crate) state: String,
+    pub(crate) polls: u32,
+    pub(crate) waited: Duration,
+    pub(crate) receipt: Receipt,
+    pub(crate) took: Duration,
+    pub(crate) verified: Option<&'static str>,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) error: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn new(task: String) -> Self {
+        Self {
+            task,
+            state: String::new(),
+            polls: 0,
+            waited: Duration::ZERO,
+            receipt: Receipt::default(),
+            took: Duration::ZERO,
+            verified: None,
+            file: None,
+            error: None,
+        }
+    }
+
+    /// A submit that was not accepted, or a token that cannot be gone on with.
+    pub(crate) fn refused(task: String, error: &longhaul::Error) -> Self {
+        Self { state: "refused".into(), error: Some(in_full(error)), ..Self::new(task) }
+    }
+
+    pub(crate) fn is_right(&self) -> bool {
+        self.error.is_none()
+    }
+
+    pub(crate) fn outcome(&self) -> String {
+        match (&self.error, &self.file) {
+            (Some(error), _) => error.clone(),
+            (None, Some(file)) => format!("saved {}", file.display()),
+            (None, None) => self.state.clone(),
+        }
+    }
+
+    fn rate(&self) -> u64 {
+        let millis = self.took.as_millis().max(1);
+        u64::try_from(u128::from(self.receipt.bytes().saturating_sub(self.receipt.resumed_at())) * 1000 / millis)
+            .unwrap_or(u64::MAX)
+    }
+
+    fn line(&self) -> String {
+        let (bytes, rate) = (HumanBytes(self.receipt.bytes()).to_string(), format!("{}/s", HumanBytes(self.rate())));
+        let (waited, verified) = (format!("{:.1} s", self.waited.as_secs_f64()), self.verified.unwrap_or("-"));
+        format!(
+            "{:36}  {:12}  {:>5}  {waited:>7}  {bytes:>11}  {rate:>13}  {verified}",
+            self.task, self.state, self.polls
+        )
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "task": self.task,
+            "state": self.state,
+            "polls": self.polls,
+            "waited_ms": u64::try_from(self.waited.as_millis()).ok(),
+            "bytes": self.receipt.bytes(),
+            "resumed_at": self.receipt.resumed_at(),
+            "reopened": self.receipt.reopened(),
+            "bytes_per_second": self.rate(),
+            "verified": self.verified,
+            "file": self.file,
+            "error": self.error,
+        })
+    }
+}
+
+/// The tasks, and what went through the client and the simulated service altogether.
+pub(crate) fn print(rows: &[Row], saved: usize, service: &Service, as_json: bool) {
+    let stats = service.client.stats();
+    let failed = rows.iter().filter(|row| !row.is_right()).count();
+    if as_json {
+        for row in rows {
+            println!("{}", row.json());
+        }
+        let (client, simulator) = (in_json(counted(stats)), service.counts().map(in_json));
+        let totals = json!({
+            "tasks": rows.len(),
+            "failed": failed,
+            "saved": saved,
+            "client": client,
+            "simulator": simulator,
+        });
+        println!("{}", json!({ "totals": totals }));
+        return;
+    }
+    println!("{:36}  {:12}  {:>5}  {:>7}  {:>11}  {:>13}  checked", "task", "state", "polls", "wait", "bytes", "rate");
+    for row in rows {
+        println!("{}", row.line());
+    }
+    for row in rows.iter().filter(|row| !row.is_right()) {
+        println!("{}: {}", row.task, row.outcome());
+    }
+    println!("client:    {}", in_words(&counted(stats)));
+    if let Some(counts) = service.counts() {
+        println!("simulator: {}", in_words(&counts));
+    }
+}
+
+fn counted(stats: Stats) -> Counted {
+    vec![
+        ("requests", stats.requests()),
+        ("polls", stats.polls()),
+        ("throttled", stats.throttled()),
+        ("failed", stats.failed()),
+        ("broken", stats.broken()),
+        ("retries", stats.retries()),
+        ("pauses", stats.pauses()),
+        ("queued_ms", u64::try_from(stats.queued().as_millis()).unwrap_or(u64::MAX)),
+    ]
+}
+
+fn in_words(counts: &Counted) -> String {
+    counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn in_json(counts: Counted) -> Value {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// An error with its causes: `Display` of a longhaul error is one line, and what lies beneath is its source.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
