@@ -1,12 +1,16 @@
 //! Download: the bytes behind a link, into a file, a writer, a stream or memory.
 
 mod carrier;
+mod expiry;
 mod file;
 mod journal;
+mod part;
 mod progress;
 mod range;
 mod reader;
+mod redirect;
 mod renew;
+mod writer;
 
 use std::fmt;
 use std::path::Path;
@@ -118,7 +122,8 @@ impl Download {
     /// synced, it takes the name `target`, in place of what had it before.
     ///
     /// After an error or a drop the part file stays, with a small journal beside it, and the same call goes on where
-    /// it ended, also in another process. That needs a strong `ETag` from the storage; without one it begins anew.
+    /// it ended, also in another process, and with a fresh link to the same. That needs a strong `ETag` from the
+    /// storage; without one it begins anew.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`] after 8 attempts without a byte of progress, [`ErrorKind::ResultChanged`],
@@ -127,7 +132,7 @@ impl Download {
     /// # Cancel safety
     /// Dropped at any point it leaves a part that can be resumed, and never a file under the final name.
     pub async fn to_file(self, target: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
-        let target = target.as_ref().to_owned();
+        let target = target.as_ref();
         match self.source? {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
             Source::Linked { carrier, link, renew } => {
@@ -192,8 +197,8 @@ impl Download {
         let mut pieces = Pieces::open(self.source?, self.gauge);
         let mut held = BytesMut::new();
         while let Some(chunk) = pieces.next().await? {
-            let stated = pieces.total().and_then(|total| usize::try_from(total).ok());
-            if held.len() + chunk.len() > limit || stated.is_some_and(|total| total > limit) {
+            let stated = pieces.total().is_some_and(|total| total > limit as u64);
+            if stated || held.len() + chunk.len() > limit {
                 return Err(too_large());
             }
             held.extend_from_slice(&chunk);
@@ -223,7 +228,7 @@ impl Pieces {
         match source {
             Source::Held(bytes) => {
                 let length = bytes.len() as u64;
-                gauge.begin(0, Some(length));
+                gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
             Source::Linked { carrier, link, renew } => Self::Linked(Box::new(Reader::new(carrier, link, renew)), gauge),
@@ -232,20 +237,19 @@ impl Pieces {
 
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         match self {
-            Self::Held(bytes, gauge, _) => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                gauge.add(bytes.as_ref().map_or(0, Bytes::len));
-                Ok(bytes)
+            Self::Held(bytes, gauge, length) => {
+                gauge.set(*length, Some(*length));
+                Ok(bytes.take().filter(|bytes| !bytes.is_empty()))
             }
             Self::Linked(reader, gauge) => match reader.next().await? {
                 Piece::Chunk(chunk) => {
-                    if reader.offset() == chunk.len() as u64 {
-                        gauge.begin(0, reader.total());
-                    }
-                    gauge.add(chunk.len());
+                    gauge.set(reader.offset(), reader.total());
                     Ok(Some(chunk))
                 }
-                Piece::End => Ok(None),
+                Piece::End => {
+                    gauge.set(reader.offset(), reader.total());
+                    Ok(None)
+                }
                 Piece::Restart => Err(Error::new(
                     ErrorKind::Interrupted,
                     "the transfer broke off, and this storage can neither resume nor prove that the rest would fit; \
@@ -270,7 +274,6 @@ impl Pieces {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn refused_by_writer(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("the writer refused: {error}"))
+    Error::new(ErrorKind::Io, format!("the writer refused: {error}")).with_source(error)
 }

@@ -19,13 +19,26 @@ pub(crate) struct Carrier {
     pub(crate) schedule: Schedule,
 }
 
+/// Which way a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Through the client's pipeline, with its credential and limits: the API's own unsigned links.
+    Pipeline,
+    /// Over the client for storage, with nothing of the API's: all others.
+    Bare,
+}
+
 impl Carrier {
-    /// One GET, with these headers: through the pipeline for the API's own unsigned links, else bare.
-    pub(super) async fn get(&self, link: &SecretUrl, headers: HeaderMap) -> Result<Response, Broken> {
+    pub(super) fn way(&self, link: &SecretUrl) -> Way {
+        if !link.is_signed() && self.transport.trust.is_own(link.url()) { Way::Pipeline } else { Way::Bare }
+    }
+
+    /// One GET, with these headers.
+    pub(super) async fn get(&self, link: &SecretUrl, way: Way, headers: HeaderMap) -> Result<Response, Broken> {
         let transport = &self.transport;
         let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if !link.is_signed() && transport.trust.is_own(link.url()) {
+        if way == Way::Pipeline {
             return transport.attempt(request).await;
         }
         if !is_safe(link) {

@@ -67,13 +67,7 @@ impl Gauge {
         ProgressWatch(self.0.subscribe())
     }
 
-    pub(super) fn begin(&self, bytes: u64, total: Option<u64>) {
+    pub(super) fn set(&self, bytes: u64, total: Option<u64>) {
         self.0.send_replace(Progress { bytes, total });
-    }
-
-    pub(super) fn add(&self, bytes: usize) {
-        if bytes > 0 {
-            self.0.send_modify(|progress| progress.bytes += bytes as u64);
-        }
     }
 }

@@ -83,7 +83,7 @@ impl Pin {
         totals.filter(|(before, now)| before != now).map(|_| "its length changed")
     }
 
-    /// Whether `other` is provably of the same object.
+    /// Whether `other`, which does not differ, is provably of the same object.
     pub(super) fn proves(&self, other: &Self) -> bool {
         match (&self.etag, &self.last_modified) {
             (Some(_), _) => self.etag == other.etag,

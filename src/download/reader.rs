@@ -1,14 +1,15 @@
 //! Reader: the bytes behind a link in order, whatever breaks on the way.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 
-use super::carrier::{Carrier, gave_up};
+use super::carrier::{Carrier, Way, gave_up};
 use super::range::{ContentRange, Pin};
-use super::{Receipt, Renew};
+use super::{Receipt, Renew, expiry, redirect};
 use crate::error::{Error, ErrorKind};
 use crate::hint;
 use crate::message::{Reply, Response};
@@ -23,7 +24,11 @@ pub(super) struct Reader {
     /// What the first answer was of.
     pin: Option<Pin>,
     offset: u64,
+    /// The furthest offset there was: what comes again after a restart is no progress.
+    furthest: u64,
     body: Option<Response>,
+    /// Where the last body ends, as the storage said.
+    body_end: Option<u64>,
     /// Bytes still to be passed over, of a storage that sends all from the start.
     pass_over: u64,
     whole: bool,
@@ -31,7 +36,7 @@ pub(super) struct Reader {
     without_range: bool,
     /// Failures since the last byte.
     failures: u32,
-    /// Bytes since the body was opened.
+    /// Bytes of progress since the body was opened.
     since_open: u64,
     /// The link is fresh, and has not shown yet that it works.
     fresh: bool,
@@ -63,7 +68,9 @@ impl Reader {
             renew,
             pin: None,
             offset: 0,
+            furthest: 0,
             body: None,
+            body_end: None,
             pass_over: 0,
             whole: false,
             without_range: false,
@@ -83,8 +90,12 @@ impl Reader {
 
     /// Forgets all: from the start, with whatever is there now.
     pub(super) fn start_over(&mut self) {
-        (self.pin, self.offset, self.body, self.pass_over, self.whole) = (None, 0, None, 0, false);
+        (self.pin, self.offset, self.body, self.body_end, self.pass_over) = (None, 0, None, None, 0);
         self.receipt.resumed_at = 0;
+    }
+
+    pub(super) const fn link(&self) -> &SecretUrl {
+        &self.link
     }
 
     pub(super) const fn pin(&self) -> Option<&Pin> {
@@ -119,10 +130,7 @@ impl Reader {
                         self.whole = true;
                         continue;
                     }
-                    Opened::Restart => {
-                        self.start_over();
-                        return Ok(Piece::Restart);
-                    }
+                    Opened::Restart => return Ok(Piece::Restart),
                     Opened::Again(pause, error) => {
                         self.fail(error)?;
                         tokio::time::sleep(pause).await;
@@ -138,7 +146,7 @@ impl Reader {
                         return Ok(Piece::Chunk(chunk));
                     }
                 }
-                Ok(None) if self.total().is_none_or(|total| total == self.offset) => {
+                Ok(None) if self.is_whole() => {
                     self.body = None;
                     self.whole = true;
                 }
@@ -158,6 +166,12 @@ impl Reader {
         }
     }
 
+    /// Whether nothing is missing when a body ends here. Of a range without a total nobody knows: more is asked for.
+    fn is_whole(&self) -> bool {
+        let all = self.total().map_or(self.body_end.is_none(), |total| total == self.offset);
+        all && self.pass_over == 0
+    }
+
     /// Counts a chunk in; what was handed out before is cut off.
     fn take(&mut self, mut chunk: Bytes) -> Result<Option<Bytes>, Error> {
         if self.pass_over > 0 {
@@ -168,13 +182,15 @@ impl Reader {
         if chunk.is_empty() {
             return Ok(None);
         }
-        self.offset += chunk.len() as u64;
-        self.since_open += chunk.len() as u64;
-        self.failures = 0;
+        let length = chunk.len() as u64;
+        self.offset += length;
         self.fresh = false;
-        if self.total().is_some_and(|total| self.offset > total) {
-            let message = "the storage sent more bytes than it had stated";
-            return Err(Error::new(ErrorKind::ResultChanged, message).with_url(self.link.url()));
+        if [self.body_end, self.total()].into_iter().flatten().any(|end| self.offset > end) {
+            return Err(self.changed("the storage sent more bytes than it had stated"));
+        }
+        if self.offset > self.furthest {
+            self.since_open += length.min(self.offset - self.furthest);
+            (self.furthest, self.failures) = (self.offset, 0);
         }
         Ok(Some(chunk))
     }
@@ -197,31 +213,37 @@ impl Reader {
 
     /// Asks for the bytes from the offset on.
     async fn open(&mut self) -> Result<Opened, Error> {
+        if self.offset == 0 {
+            // Nothing was handed out that the rest would have to fit.
+            self.pin = None;
+        }
         let mut target = self.link.clone();
+        let mut way = self.carrier.way(&target);
         let mut hops = 0;
         let response = loop {
-            let response = match self.carrier.get(&target, self.headers()).await {
+            let response = match self.carrier.get(&target, way, self.headers()).await {
                 Ok(response) => response,
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
             };
-            let Some(next) = redirect(&response)? else { break response };
+            let Some(next) = redirect::read(&response)? else { break response };
             hops += 1;
             if hops > MAX_REDIRECTS {
                 let message = format!("more than {MAX_REDIRECTS} redirects");
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
             }
             target = next;
-        };
-        self.since_open = 0;
-        let total = response.content_length();
-        match response.status() {
-            StatusCode::PARTIAL_CONTENT => self.opened_partial(response),
-            status if status.is_success() => Ok(self.opened_whole(response, total)),
-            StatusCode::RANGE_NOT_SATISFIABLE => self.unsatisfied(&response),
-            StatusCode::PRECONDITION_FAILED => {
-                Err(self.changed("the storage says that it is not the same any more (412)"))
+            if way == Way::Pipeline {
+                // Once bare, bare to the end: a storage must not make the client call the API in its own name.
+                way = self.carrier.way(&target);
             }
+        };
+        (self.since_open, self.pass_over) = (0, 0);
+        match response.status().as_u16() {
+            206 => self.opened_partial(response),
+            200 | 203 | 204 => self.opened_whole(response),
+            412 => Err(self.changed("the storage says that it is not the same any more (412)")),
+            416 => self.unsatisfied(&response),
             _ => self.refused(response).await,
         }
     }
@@ -240,7 +262,11 @@ impl Reader {
     }
 
     fn opened_partial(&mut self, response: Response) -> Result<Opened, Error> {
-        let Some(range) = ContentRange::of(response.headers()).filter(|range| range.first == self.offset) else {
+        let fits = |range: &ContentRange| {
+            let length = range.end - range.first;
+            range.first == self.offset && response.content_length().is_none_or(|stated| stated == length)
+        };
+        let Some(range) = ContentRange::of(response.headers()).filter(fits) else {
             let message = "the storage answered with another range than was asked for";
             return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
         };
@@ -251,7 +277,8 @@ impl Reader {
                 if let Some(why) = pin.differs(&now) {
                     return Err(self.changed(why));
                 }
-                if self.offset > 0 && pin.etag.is_none() && pin.last_modified.is_none() && pin.total.is_none() {
+                if pin.etag.is_none() && pin.last_modified.is_none() && pin.total.is_none() {
+                    self.start_over();
                     return Ok(Opened::Restart);
                 }
                 pin.total = pin.total.or(range.total);
@@ -260,40 +287,57 @@ impl Reader {
         if range.end == self.offset && range.total == Some(self.offset) {
             return Ok(Opened::End);
         }
+        self.body_end = Some(range.end);
         self.body = Some(response);
         Ok(Opened::Body)
     }
 
-    /// A 200: the storage sends all from the start.
-    fn opened_whole(&mut self, response: Response, total: Option<u64>) -> Opened {
+    /// The storage sends all from the start.
+    fn opened_whole(&mut self, response: Response) -> Result<Opened, Error> {
+        let total = response.content_length();
         let now = Pin::of(response.headers(), total);
-        if self.offset > 0 {
-            // What is there already may stay only if this is provably the same object.
-            if !self.pin.as_ref().is_some_and(|pin| pin.proves(&now)) {
-                return Opened::Restart;
+        let mut opened = Opened::Body;
+        match &mut self.pin {
+            None => self.pin = Some(now),
+            Some(pin) => {
+                if let Some(why) = pin.differs(&now) {
+                    return Err(self.changed(why));
+                }
+                // What is there already may stay only if this is provably the same object.
+                if pin.proves(&now) {
+                    pin.total = pin.total.or(total);
+                    self.pass_over = self.offset;
+                } else {
+                    self.start_over();
+                    self.pin = Some(now);
+                    opened = Opened::Restart;
+                }
             }
-            self.pass_over = self.offset;
         }
-        self.pin = Some(now);
+        self.body_end = total;
         self.body = Some(response);
-        Opened::Body
+        Ok(opened)
     }
 
+    /// A 416: there is no byte at the offset.
     fn unsatisfied(&mut self, response: &Response) -> Result<Opened, Error> {
-        let total = ContentRange::unsatisfied(response.headers());
-        if total == Some(self.offset) && self.total().is_none_or(|known| Some(known) == total) {
+        let stated = ContentRange::unsatisfied(response.headers());
+        let now = Pin::of(response.headers(), stated);
+        if let Some(why) = self.pin.as_ref().and_then(|pin| pin.differs(&now)) {
+            return Err(self.changed(why));
+        }
+        // Not every storage says of how many; then what it said before holds.
+        let total = stated.or(self.total()).or(self.body_end);
+        if total == Some(self.offset) {
             self.pin.get_or_insert_default().total = total;
             return Ok(Opened::End);
         }
         if self.offset > 0 {
-            return Err(self.changed("it is shorter than what is there already (416)"));
+            return Err(self.changed("it ends before what is asked for (416)"));
         }
         if std::mem::replace(&mut self.without_range, true) {
-            return Err(Error::new(
-                ErrorKind::ResultUnavailable,
-                "the storage answered 416 to a request without a range",
-            )
-            .with_url(self.link.url()));
+            let message = "the storage answered with 416 to a request without a range";
+            return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
         }
         let error = Error::new(ErrorKind::Interrupted, "the storage refused a range").with_url(self.link.url());
         Ok(Opened::Again(Duration::ZERO, error))
@@ -334,7 +378,7 @@ impl Reader {
         error: impl Fn(ErrorKind, String) -> Error,
     ) -> Result<Opened, Error> {
         let kind = if matches!(code, 404 | 410) { ErrorKind::ResultUnavailable } else { ErrorKind::AccessDenied };
-        let known = expiry(&self.link).map(|end| {
+        let known = expiry::of(&self.link).map(|end| {
             let now = storage_time.unwrap_or_else(|| self.carrier.now());
             if end <= now { "; the link has expired" } else { "; the link has not expired yet" }
         });
@@ -344,7 +388,10 @@ impl Reader {
             return Err(error(kind, format!("answered with {code}{fresh}{known}")));
         };
         let refused = error(kind, format!("answered with {code}{known}"));
-        self.link = renew.renew().await.map_err(|error| error.with_source(refused.clone()))?;
+        self.link = renew.renew().await.map_err(|error| match error.source() {
+            Some(_) => error,
+            None => error.with_source(refused.clone()),
+        })?;
         self.fresh = true;
         self.receipt.renewed += 1;
         tracing::debug!(link = %self.link, "link renewed");
@@ -356,49 +403,9 @@ impl Reader {
     }
 }
 
-/// Where a redirect leads; `None` where it is none. Each hop decides anew what it may carry.
-fn redirect(response: &Response) -> Result<Option<SecretUrl>, Error> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let unusable = || {
-        Error::new(ErrorKind::ResultUnavailable, "the storage redirects to nowhere that can be used")
-            .with_url(response.url())
-            .with_status(response.status())
-    };
-    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(unusable)?;
-    if let Ok(link) = SecretUrl::parse(location) {
-        return Ok(Some(link));
-    }
-    if location.contains("://") {
-        return Err(unusable());
-    }
-    response.url().join(location).map(|url| Some(SecretUrl::from(url))).map_err(|_| unusable())
-}
-
 /// S3 answers 400 to an expired session token.
 fn says_expired(reply: &Reply) -> bool {
     String::from_utf8_lossy(reply.body()).contains("Expired")
-}
-
-/// When a signed link ends, as its query says.
-fn expiry(link: &SecretUrl) -> Option<SystemTime> {
-    let query = |name: &str| {
-        let mut pairs = link.url().query_pairs();
-        pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.into_owned())
-    };
-    let timestamp = |text: &str| text.parse::<jiff::Timestamp>().ok().map(SystemTime::from);
-    if let Some(end) = query("se").and_then(|text| timestamp(&text)) {
-        return Some(end);
-    }
-    for (date, life) in [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires")] {
-        if let (Some(begin), Some(life)) = (query(date), query(life).and_then(|text| text.parse().ok())) {
-            return timestamp(&begin)?.checked_add(Duration::from_secs(life));
-        }
-    }
-    let seconds = query("Expires")?.parse().ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Tries in a row without a byte of progress: with the standard pauses, some two minutes.

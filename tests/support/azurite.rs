@@ -56,14 +56,8 @@ impl Azurite {
         Some(Self {
             endpoint: Url::parse(&url).expect("LONGHAUL_AZURITE_URL is a URL"),
             account: env::var("LONGHAUL_AZURITE_ACCOUNT").expect("LONGHAUL_AZURITE_ACCOUNT is set"),
-            key: STANDARD
-                .decode(key)
-                .expect("LONGHAUL_AZURITE_KEY is base64"),
-            http: Client::builder()
-                .no_proxy()
-                .timeout(PATIENCE)
-                .build()
-                .unwrap(),
+            key: STANDARD.decode(key).expect("LONGHAUL_AZURITE_KEY is base64"),
+            http: Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
         })
     }
 
@@ -99,12 +93,7 @@ impl Azurite {
 
     /// A link that lives for an hour, but is signed with a key that is not the account's.
     pub(crate) fn sas_with_wrong_signature(&self, container: &str, blob: &str) -> String {
-        self.read_url(
-            container,
-            blob,
-            SignedLife::ValidFor(HOUR),
-            b"not the account's key",
-        )
+        self.read_url(container, blob, SignedLife::ValidFor(HOUR), b"not the account's key")
     }
 
     fn read_url(&self, container: &str, blob: &str, life: SignedLife, key: &[u8]) -> String {
@@ -169,10 +158,7 @@ async fn expect(request: RequestBuilder, statuses: &[StatusCode]) {
     let response = request.send().await.unwrap();
     let status = response.status();
     let body = response.text().await.unwrap();
-    assert!(
-        statuses.contains(&status),
-        "Azurite answered {status}: {body}"
-    );
+    assert!(statuses.contains(&status), "Azurite answered {status}: {body}");
 }
 
 /// The first version of the service that takes 5000 MiB in one Put Blob is 2019-12-12; this one
