@@ -60,7 +60,7 @@
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
-//! | get the result | [`Outcome`], [`Download`], [`SecretUrl`] |
+//! | get the result | [`Outcome`], [`Pages`], [`Download`], [`SecretUrl`] |
 //! | act on a failure | [`Error`], [`ErrorKind`] |
 //! | speak to another kind of service | [`Protocol`] |
 //! | test your own code | `testing` (feature `testing`) |
@@ -80,6 +80,7 @@ mod event;
 mod hint;
 mod limit;
 mod message;
+mod page;
 mod pointer;
 mod profile;
 mod protocol;
@@ -108,10 +109,12 @@ pub use error::{Error, ErrorKind, Fault, Result};
 pub use hint::Unit;
 pub use limit::Limit;
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
+pub use page::Pages;
 pub use pointer::{Source, SourceError};
 pub use profile::Profile;
 pub use protocol::{
-    Cursor, FinalStateVia, Finding, ProgressUnit, Protocol, Report, ResultKind, State, StatusKind, Step,
+    Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, ProgressUnit, Protocol, Reduce, Report,
+    ResultKind, State, StatusKind, Step,
 };
 pub use redact::{SecretUrl, UrlError};
 pub use retry::{RetryPolicy, Schedule};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::seconds;
+
 /// A promise to keep: so many requests in any window of so long, for one or several windows at once.
 ///
 /// A window slides: no stretch of its length ever holds more than its count, as the service counts arrivals. A request
@@ -19,7 +21,14 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    windows: Vec<(u32, Duration)>,
+    windows: Vec<Window>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Window {
+    count: u32,
+    #[serde(with = "seconds")]
+    seconds: Duration,
 }
 
 impl Limit {
@@ -38,18 +47,18 @@ impl Limit {
     /// `count` requests in any stretch of `window`. Zero for either is an error when the client is built.
     #[must_use]
     pub fn per(window: Duration, count: u32) -> Self {
-        Self { windows: vec![(count, window)] }
+        Self { windows: vec![Window { count, seconds: window }] }
     }
 
     /// And at most `count` requests in any stretch of `window`.
     #[must_use]
     pub fn and_per(mut self, window: Duration, count: u32) -> Self {
-        self.windows.push((count, window));
+        self.windows.push(Window { count, seconds: window });
         self
     }
 
     /// The windows: count and length of each.
     pub fn windows(&self) -> impl Iterator<Item = (u32, Duration)> + '_ {
-        self.windows.iter().copied()
+        self.windows.iter().map(|window| (window.count, window.seconds))
     }
 }

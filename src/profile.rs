@@ -46,6 +46,41 @@ impl Profile {
         Self::of("smag_task", Protocol::smag_task())
     }
 
+    /// The pattern "Asynchronous Request-Reply" ([`Protocol::async_request_reply`]).
+    #[must_use]
+    pub fn async_request_reply() -> Self {
+        Self::of("async_request_reply", Protocol::async_request_reply())
+    }
+
+    /// Azure: the REST API guidelines, and the kinds `arm` (Resource Manager) and `data_plane`.
+    #[must_use]
+    pub fn azure() -> Self {
+        Self::of("azure", Protocol::azure_guidelines())
+            .kind("guidelines", Protocol::azure_guidelines())
+            .kind("arm", Protocol::azure_resource_manager())
+            .kind("data_plane", Protocol::azure_data_plane())
+    }
+
+    /// Google's long-running operations ([`Protocol::google_operations`]).
+    #[must_use]
+    pub fn google_operations() -> Self {
+        Self::of("google_operations", Protocol::google_operations())
+    }
+
+    /// The profile of this name, as `auto` or `smag_task`; `None` where there is none.
+    ///
+    /// ```
+    /// # use longhaul::Profile;
+    /// assert_eq!(Profile::by_name("azure"), Some(Profile::azure()));
+    /// ```
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Self::auto, Self::smag_task, Self::async_request_reply, Self::azure, Self::google_operations]
+            .map(|profile| profile())
+            .into_iter()
+            .find(|profile| profile.name == name)
+    }
+
     fn of(name: &str, protocol: Protocol) -> Self {
         Self {
             name: name.to_owned(),

@@ -1,32 +1,43 @@
 //! Protocol: how an API speaks of tasks. A pure reader: a response goes in, a step comes out.
 
 mod accept;
+mod cookies;
 mod cursor;
+mod exchange;
 mod fault;
 mod location;
+mod page;
 mod poll;
 mod presets;
 mod result;
+mod rule;
+mod setters;
 mod step;
+mod verdict;
 mod words;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 pub use cursor::Cursor;
+pub use exchange::{Exchange, ExchangeError};
+pub use page::{Next, PageRule};
 pub use step::{Finding, Report, Step};
 pub use words::State;
 
 pub(crate) use cursor::Phase;
-pub(crate) use fault::read as read_fault;
+pub(crate) use exchange::Asking;
+pub(crate) use fault::read_common as read_fault;
 pub(crate) use location::join;
 
+use crate::clock::seconds;
 use crate::hint::Unit;
 use crate::message::Reply;
 use crate::pointer::Source;
+
+use rule::Rule;
 
 /// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
 ///
@@ -48,22 +59,58 @@ use crate::pointer::Source;
 #[serde(default, deny_unknown_fields)]
 pub struct Protocol {
     name: String,
+    // The submit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefer: Option<String>,
     status_url: Vec<StatusUrl>,
     rotates: bool,
     id: Vec<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status_template: Option<String>,
     template_kind: StatusKind,
+    // The poll.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<Exchange>,
+    repeat_query: Vec<String>,
+    cookies: bool,
+    conditional: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_header: Option<Source>,
     state: Vec<Source>,
+    reduce: Reduce,
     words: BTreeMap<String, State>,
+    statuses: BTreeMap<String, State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_state: Option<State>,
     done: Vec<Source>,
     progress: Vec<Source>,
     progress_unit: ProgressUnit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress_of: Option<Fraction>,
+    error_code: Vec<Source>,
+    error_message: Vec<Source>,
+    canceled_codes: Vec<String>,
     intervals: Vec<Interval>,
+    #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
     default_interval: Option<Duration>,
-    result: Vec<ResultRule>,
-    final_state_via: Option<FinalStateVia>,
-    cancel: Option<String>,
+    #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
+    keep_alive: Option<Duration>,
+    start: Vec<Start>,
+    #[serde(with = "seconds")]
     patience: Duration,
+    #[serde(with = "seconds")]
+    visibility: Duration,
+    // The end.
+    result: Vec<ResultRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<PageRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_state_via: Option<FinalStateVia>,
+    #[serde(with = "exchange::or_none")]
+    cancel: Option<Exchange>,
+    cancel_url: Vec<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleanup: Option<Exchange>,
 }
 
 /// What stands behind a status URL.
@@ -143,124 +190,45 @@ struct ResultRule {
     kind: ResultKind,
 }
 
+/// How the states of several parts make one, where a place such as `/parts/*/state` has several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reduce {
+    /// The first counts.
+    #[default]
+    First,
+    /// It ends when all have ended: succeeded if all did, partially succeeded if some did.
+    All,
+    /// It ends with the first that ends.
+    Any,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fraction {
+    done: Source,
+    total: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    when: String,
+    request: Exchange,
+}
+
+impl StatusKind {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Bare => "bare: its HTTP status tells",
+            Self::Monitor => "a monitor: its word tells",
+            Self::Resource => "the resource, with a state inside",
+        }
+    }
+}
+
 impl Protocol {
-    /// Its name, which stands in resume tokens and in errors.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Sets the name.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// A place of the status URL in the submit's answer, looked at before those that stand already.
-    #[must_use]
-    pub fn prefer_status_url(mut self, at: Source, kind: StatusKind) -> Self {
-        self.status_url.insert(0, StatusUrl { at, kind, only_pending: false });
-        self
-    }
-
-    /// A place of the status URL in the submit's answer, looked at after those that stand already.
-    #[must_use]
-    pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
-        self.status_url.push(StatusUrl { at, kind, only_pending: false });
-        self
-    }
-
-    /// The place of the task's id in the submit's answer.
-    #[must_use]
-    pub fn id(mut self, at: Source) -> Self {
-        self.id.insert(0, at);
-        self
-    }
-
-    /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
-    /// percent-encoded; `{+id}` keeps its slashes.
-    #[must_use]
-    pub fn status_template(mut self, template: impl Into<String>) -> Self {
-        self.status_template = Some(template.into());
-        self
-    }
-
-    /// The place of the state's word, looked at first.
-    #[must_use]
-    pub fn state(mut self, at: Source) -> Self {
-        self.state.insert(0, at);
-        self
-    }
-
-    /// What a word of this API means, before the common words. Case, spaces, `_` and `-` do not count.
-    #[must_use]
-    pub fn word(mut self, word: &str, state: State) -> Self {
-        self.words.insert(words::plain(word), state);
-        self
-    }
-
-    /// A value here means success, unless a word says that the task is pending or has failed.
-    #[must_use]
-    pub fn done(mut self, at: Source) -> Self {
-        self.done.push(at);
-        self
-    }
-
-    /// The place of the progress, looked at first, and the unit of all.
-    #[must_use]
-    pub fn progress(mut self, at: Source, unit: ProgressUnit) -> Self {
-        self.progress.insert(0, at);
-        self.progress_unit = unit;
-        self
-    }
-
-    /// A place that says when to poll next, looked at after the `Retry-After` headers.
-    #[must_use]
-    pub fn interval(mut self, at: Source, unit: Unit) -> Self {
-        self.intervals.push(Interval { at, unit });
-        self
-    }
-
-    /// How long to wait between polls where the service has never said.
-    #[must_use]
-    pub const fn default_interval(mut self, interval: Duration) -> Self {
-        self.default_interval = Some(interval);
-        self
-    }
-
-    /// A place of the result in the finished answer, looked at after those that were added before it, and before
-    /// those of the protocol it began as.
-    #[must_use]
-    pub fn result(mut self, at: Source, kind: ResultKind) -> Self {
-        let base = Self::auto().result;
-        let own = self.result.iter().position(|rule| base.contains(rule)).unwrap_or(self.result.len());
-        self.result.insert(own, ResultRule { at, kind });
-        self
-    }
-
-    /// Where the final value is, whatever the answers hint at.
-    #[must_use]
-    pub const fn final_state_via(mut self, via: FinalStateVia) -> Self {
-        self.final_state_via = Some(via);
-        self
-    }
-
-    /// How a task is canceled: a method and a URL template relative to the base, such as `POST jobs/{id}/cancel`;
-    /// `DELETE {status}` stands for the status URL.
-    #[must_use]
-    pub fn cancel(mut self, how: impl Into<String>) -> Self {
-        self.cancel = Some(how.into());
-        self
-    }
-
-    /// For how long in a row polls may fail before the wait ends with an error: 10 minutes by default.
-    #[must_use]
-    pub const fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
     /// Reads one answer: moves the cursor, and says what to do next.
     ///
     /// `now` is the wall time, for dates in headers. It never panics, whatever the answer holds.
@@ -285,10 +253,14 @@ impl Protocol {
     /// ```
     #[must_use]
     pub fn read(&self, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
+        if self.cookies {
+            cursor.extra().cookies.take(reply);
+        }
         match cursor.phase {
             Phase::Submit => accept::read(self, cursor, reply, now),
             Phase::Poll => poll::read(self, cursor, reply, now),
             Phase::Moved => poll::read_moved(self, cursor, reply, now),
+            Phase::Start => poll::read_start(self, cursor, reply, now),
             Phase::Result => result::read(self, cursor, reply, now),
         }
     }
@@ -296,26 +268,40 @@ impl Protocol {
     /// Reads that no answer came: the task's state is what it was, and the wait goes on while there is patience.
     #[must_use]
     pub fn read_silence(&self, cursor: &mut Cursor, why: &str, now: SystemTime) -> Step {
-        poll::trouble(self, cursor, Report::new(State::Running), why, now)
+        cursor.because(Rule::NoAnswer);
+        poll::trouble(self, cursor, Report::new(cursor.state), why, now)
     }
 
-    /// The request that cancels the task at the cursor: method and URL; `None` where there is none.
-    pub(crate) fn cancel_request(&self, cursor: &Cursor, base: &Url) -> Option<(http::Method, Url)> {
-        let (method, target) = self.cancel.as_deref()?.split_once(' ')?;
-        let method = method.parse().ok()?;
-        if target == "{status}" {
-            return Some((method, cursor.status_url.as_deref()?.parse().ok()?));
+    /// Why the answers up to the cursor were read as they were, in words that a person can act on.
+    pub(crate) fn explain(&self, cursor: &Cursor) -> String {
+        let (submit, last) = cursor.rules();
+        let mut lines = vec![format!("protocol: {}", self.name)];
+        if submit != Rule::NotReadYet {
+            lines.push(format!("submit: {}", submit.words(self)));
         }
-        let target = if target.contains("id}") {
-            crate::pointer::expand(target, cursor.id.as_deref()?)
-        } else {
-            target.to_owned()
-        };
-        join(base, &target).ok().map(|url| (method, url))
+        if let Some(url) = cursor.status_url() {
+            lines.push(format!("status URL: {url} ({})", cursor.kind.words()));
+        }
+        if last != Rule::NotReadYet {
+            lines.push(format!("last answer: {}", last.words(self)));
+        }
+        lines.join("\n")
     }
 
     pub(crate) const fn interval_without_hint(&self) -> Option<Duration> {
         self.default_interval
+    }
+
+    pub(crate) const fn longest_interval(&self) -> Option<Duration> {
+        self.keep_alive
+    }
+
+    pub(crate) const fn page_rule(&self) -> Option<&PageRule> {
+        self.pages.as_ref()
+    }
+
+    pub(crate) fn prefer_header(&self) -> Option<&str> {
+        self.prefer.as_deref()
     }
 }
 

@@ -182,6 +182,11 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// As [`scrub`], line by line.
+pub(crate) fn scrub_lines(text: &str) -> String {
+    text.lines().map(scrub).collect::<Vec<_>>().join("\n")
+}
+
 fn strip_user(word: &str) -> String {
     let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -78,6 +78,14 @@ pub struct Task<T> {
     told: Option<Box<Report>>,
     deadline: Option<Instant>,
     begun: Instant,
+    beat: Option<Box<Beat>>,
+    cancel_on_drop: bool,
+}
+
+/// Signs of life between polls.
+struct Beat {
+    every: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 enum Doing<T> {
@@ -110,10 +118,13 @@ impl<T> Task<T> {
         let mut task = Self::new(core, cursor, headers, 0);
         task.live().last.status = Some(status);
         task.obey(step);
-        match task.ready {
+        match std::mem::replace(&mut task.ready, Ready::Nothing) {
             // Nothing is held yet that could be resumed: the submit failed.
             Ready::Error(error) => Err(error),
-            Ready::Nothing | Ready::Update | Ready::UpdateThen(_) => Ok(task),
+            ready => {
+                task.ready = ready;
+                Ok(task)
+            }
         }
     }
 
@@ -144,6 +155,8 @@ impl<T> Task<T> {
             told: None,
             deadline: None,
             begun,
+            beat: None,
+            cancel_on_drop: false,
         }
     }
 
@@ -155,6 +168,26 @@ impl<T> Task<T> {
         self.deadline = Some(Instant::now() + within);
         self.keep_deadline();
         self
+    }
+
+    /// Tells the last update again whenever a wait gives nothing new for this long, so that a stream shows life between
+    /// polls that are far apart ([`Update::is_heartbeat`]). Nothing is sent for it.
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.beat = Some(Box::new(Beat { every: every.max(SHORTEST_BEAT), timer: None }));
+        self
+    }
+
+    /// Asks the service to give the task up when this value is dropped before the end. The request is sent by a task of
+    /// its own on the current tokio runtime; where there is none, or the runtime ends, it is not sent.
+    pub const fn cancel_on_drop(mut self) -> Self {
+        self.cancel_on_drop = true;
+        self
+    }
+
+    /// Why the answers so far were read as they were: [`TaskHandle::explain`].
+    #[must_use]
+    pub fn explain(&self) -> String {
+        self.shared.explain(&self.live())
     }
 
     /// A handle to ask about the task, cancel or nudge it from elsewhere.
@@ -196,7 +229,10 @@ impl<T> Task<T> {
             }
             match &mut self.doing {
                 Doing::Waiting { .. } => {
-                    ready!(self.poll_wait(cx));
+                    if self.poll_wait(cx).is_pending() {
+                        return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
+                    }
+                    self.beat_anew();
                     let asking = self.shared.ask(self.deadline);
                     self.doing = Doing::Sending(asking);
                 }
@@ -237,6 +273,20 @@ impl<T> Task<T> {
         timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*due))).as_mut().poll(cx)
     }
 
+    fn poll_beat(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(beat) = &mut self.beat else { return Poll::Pending };
+        let timer = beat.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(beat.every)));
+        ready!(timer.as_mut().poll(cx));
+        beat.timer = None;
+        Poll::Ready(())
+    }
+
+    fn beat_anew(&mut self) {
+        if let Some(beat) = &mut self.beat {
+            beat.timer = None;
+        }
+    }
+
     /// Does what a step says. The one place where a task's state changes.
     fn obey(&mut self, step: Step) {
         match step {
@@ -270,7 +320,7 @@ impl<T> Task<T> {
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
                 self.tell(report, None);
-                let error = self.explain(error);
+                let error = self.with_wait(error);
                 self.doing = Doing::Over(Some(Box::new(Err(error))));
             }
             Step::Stop { kind, why, fault } => {
@@ -290,18 +340,19 @@ impl<T> Task<T> {
     }
 
     fn stop(&mut self, error: Error) {
-        let error = self.explain(error);
+        let error = self.with_wait(error);
         self.ready = Ready::Error(error.clone());
         self.doing = Doing::Over(Some(Box::new(Err(error))));
     }
 
     /// An error of waiting, with all that is needed to go on.
-    fn explain(&self, error: Error) -> Error {
+    fn with_wait(&self, error: Error) -> Error {
         let live = self.live();
         let waited = Waited {
             token: live.can_resume().then(|| self.shared.token(&live, false)),
             last: live.last.clone(),
             elapsed: self.begun.elapsed(),
+            explained: self.shared.explain(&live),
         };
         let error = match live.last.status {
             Some(status) if error.status().is_none() => error.with_status(status),
@@ -336,7 +387,7 @@ impl<T> Task<T> {
         let hint = self.shared.live().last.hint();
         let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
         let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
-        let error = self.explain(error);
+        let error = self.with_wait(error);
         self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
         self.ready = match self.ready {
             Ready::Update => Ready::UpdateThen(error),
@@ -367,6 +418,20 @@ impl<T> Future for Task<T> {
 /// Nothing in a task is pinned in place: its send and its timer are boxed.
 impl<T> Unpin for Task<T> {}
 
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let over = matches!(self.doing, Doing::Over(_));
+        if let (true, false, Ok(runtime)) = (self.cancel_on_drop, over, tokio::runtime::Handle::try_current()) {
+            let handle = self.handle();
+            runtime.spawn(async move {
+                if let Err(error) = handle.cancel().await {
+                    tracing::warn!(%error, "a dropped task was not canceled");
+                }
+            });
+        }
+    }
+}
+
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let live = self.live();
@@ -376,5 +441,7 @@ impl<T> fmt::Debug for Task<T> {
 
 /// Before a deadline the status is looked at once more, with this much time for the answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
+/// More often than this a heartbeat is noise.
+const SHORTEST_BEAT: Duration = Duration::from_millis(10);
 /// A token that asks for more was written under another clock.
 const LONGEST_RESUMED_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -125,7 +125,8 @@ impl Transport {
         let class = request.class();
 
         let queued = Instant::now();
-        let mut permit = self.throttle.acquire().hold(self.attempt_timeout + HOLD_GUARD).await;
+        let timeout = self.attempt_timeout.max(held_for(request.headers()));
+        let mut permit = self.throttle.acquire().hold(timeout + HOLD_GUARD).await;
         self.events.tell(Event::Waited { queued: queued.elapsed() });
         match standing {
             Standing::Own => self.credential.stamp(&mut request).map_err(Broken::Refused)?,
@@ -135,7 +136,7 @@ impl Transport {
 
         permit.sent();
         self.events.tell(Event::Sent { class });
-        let sent = tokio::time::timeout(self.attempt_timeout, self.http.send(request)).await;
+        let sent = tokio::time::timeout(timeout, self.http.send(request)).await;
         match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
             Ok(response) => {
                 permit.answered();
@@ -189,11 +190,20 @@ pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
 }
 
 /// Ends with an error at the deadline.
-async fn by<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Error> {
+pub(crate) async fn by<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Error> {
     let Some(deadline) = deadline else { return Ok(future.await) };
     tokio::time::timeout_at(deadline, future)
         .await
         .map_err(|_| Error::new(ErrorKind::DeadlineExceeded, "no answer before the deadline"))
+}
+
+/// How long the service was asked to hold its answer (`Prefer: wait=10`, RFC 7240), with some time for the way.
+fn held_for(headers: &HeaderMap) -> Duration {
+    let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let waits =
+        preferences.flat_map(|value| value.split([',', ';'])).filter_map(|part| part.trim().strip_prefix("wait="));
+    let longest = waits.filter_map(|wait| wait.trim_matches('"').parse::<u32>().ok()).max();
+    longest.map_or(Duration::ZERO, |wait| Duration::from_secs(wait.into()) + HELD_GUARD)
 }
 
 /// What may go to another origin: nothing that the caller or a credential put there.
@@ -205,6 +215,8 @@ fn keep_plain(headers: &mut HeaderMap) {
     *headers = kept;
 }
 
+/// An answer that is held to the last moment still has to come.
+const HELD_GUARD: Duration = Duration::from_secs(10);
 /// A 429 without a word of how long.
 const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
 /// An attempt that timed out may still be counted this much later.

@@ -5,7 +5,11 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use longhaul::{Cursor, FinalStateVia, Protocol, Reply, ResultKind, Source, State, StatusKind, Step};
+use longhaul::{
+    Cursor, FinalStateVia, Next, PageRule, Profile, Protocol, Reduce, Reply, ResultKind, Source, State, StatusKind,
+    Step,
+};
+use proptest::prelude::*;
 use url::Url;
 
 /// One answer, written as `STATUS | name: value | name: value | body`.
@@ -49,7 +53,9 @@ fn said(step: &Step, cursor: &Cursor) -> String {
         Step::Done(report, finding) => {
             let links: Vec<_> = finding.links().iter().map(|link| short(link.expose())).collect();
             let body = finding.body().map_or("-".into(), |body| String::from_utf8_lossy(body).into_owned());
-            if links.is_empty() {
+            if let Some(pages) = finding.pages() {
+                format!("{} pages {}", report.state(), short(pages.as_str()))
+            } else if links.is_empty() {
                 format!("{} {body}", report.state())
             } else {
                 format!("{} {links:?}", report.state())
@@ -294,12 +300,12 @@ fn reads_a_monitor() {
         (
             "HTML, then well again",
             &["200 | <html>", "200 | {\"status\": \"running\"}"],
-            &["wait running /o !", "wait running /o"],
+            &["wait accepted /o !", "wait running /o"],
         ),
         (
             "three in a row that are none",
             &["200", "200 | {\"status\": null}", "200 | {"],
-            &["wait running /o !", "wait running /o !", "stop StatusUnreadable"],
+            &["wait accepted /o !", "wait accepted /o !", "stop StatusUnreadable"],
         ),
         ("a result inside", &["200 | {\"status\": \"Succeeded\", \"output\": {\"n\": 1}}"], &["succeeded {\"n\":1}"]),
         (
@@ -316,7 +322,7 @@ fn reads_a_monitor() {
         ("expired", &["200 | {\"status\": \"expired\"}"], &["expired -"]),
         ("a 4xx says nothing of the task", &["422 | {\"code\": \"Q\"}"], &["stop StatusUnreadable"]),
         ("a terminal body in a 500", &["500 | {\"runtimeStatus\": \"Failed\", \"code\": \"Q\"}"], &["failed Q"]),
-        ("a pending body in a 500", &["500 | {\"runtimeStatus\": \"Running\"}"], &["wait running /o !"]),
+        ("a pending body in a 500", &["500 | {\"runtimeStatus\": \"Running\"}"], &["wait accepted /o !"]),
     ];
     for (name, answers, expected) in rows {
         let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
@@ -396,18 +402,18 @@ fn reads_trouble() {
             (
                 "busy",
                 &["202 | location: /t", "503 | retry-after: 7", "202"],
-                &["wait accepted /t", "wait running /t in 7s !", "wait running /t"],
+                &["wait accepted /t", "wait accepted /t in 7s !", "wait running /t"],
             ),
-            ("limited", &["202 | location: /t", "429"], &["wait accepted /t", "wait running /t !"]),
+            ("limited", &["202 | location: /t", "429"], &["wait accepted /t", "wait accepted /t !"]),
             (
                 "a gateway",
                 &["202 | location: /t", "502", "504", "408", "425"],
                 &[
                     "wait accepted /t",
-                    "wait running /t !",
-                    "wait running /t !",
-                    "wait running /t !",
-                    "wait running /t !",
+                    "wait accepted /t !",
+                    "wait accepted /t !",
+                    "wait accepted /t !",
+                    "wait accepted /t !",
                 ],
             ),
             (
@@ -418,7 +424,7 @@ fn reads_trouble() {
             (
                 "not visible yet",
                 &["202 | location: /t", "404", "404", "202"],
-                &["wait accepted /t", "wait running /t !", "wait running /t !", "wait running /t"],
+                &["wait accepted /t", "wait accepted /t !", "wait accepted /t !", "wait running /t"],
             ),
             (
                 "gone after it was alive",
@@ -463,8 +469,8 @@ fn patience_ends_after_ten_minutes_in_a_row() {
     let at = |secs| start + Duration::from_secs(secs);
     let mut read = |text, secs| said(&auto.read(&mut cursor, &reply(text, url.clone()), at(secs)), &cursor);
     assert_eq!(read("202 | location: /t", 0), "wait accepted /t");
-    assert_eq!(read("503", 10), "wait running /t !");
-    assert_eq!(read("503", 600), "wait running /t !");
+    assert_eq!(read("503", 10), "wait accepted /t !");
+    assert_eq!(read("503", 600), "wait accepted /t !");
     assert_eq!(read("202", 605), "wait running /t");
     assert_eq!(read("503", 610), "wait running /t !");
     assert_eq!(read("503", 1210), "wait running /t !");
@@ -618,4 +624,519 @@ fn a_date_counts_from_the_answers_own_date() {
         &["202 | location: /t | date: Sun, 06 Nov 1994 08:49:37 GMT | retry-after: Sun, 06 Nov 1994 08:50:37 GMT"],
     );
     assert_eq!(told, ["wait accepted /t in 60s"]);
+}
+
+#[test]
+fn reads_links_by_their_rel() {
+    check(
+        &Protocol::auto(),
+        &Method::POST,
+        &[
+            ("in the header", &["202 | link: </m/7>; rel=\"monitor\", </x>; rel=next"], &["wait accepted /m/7"]),
+            ("self in the header is of the answer", &["202 | link: </x>; rel=self"], &["stop NoStatusUrl"]),
+            (
+                "in the body",
+                &["201 | {\"status\": \"accepted\", \"links\": [{\"rel\": \"status\", \"href\": \"/s/7\"}]}"],
+                &["wait accepted /s/7"],
+            ),
+            (
+                "OGC: a header before the links",
+                &[
+                    "201 | location: /jobs/7 | {\"status\": \"accepted\", \"links\": [{\"rel\": \"self\", \"href\": \"/x\"}]}",
+                ],
+                &["wait accepted /jobs/7"],
+            ),
+            (
+                "of a finished answer they are links",
+                &["200 | {\"links\": [{\"rel\": \"self\", \"href\": \"/x\"}], \"n\": 1}"],
+                &["succeeded {\"links\": [{\"rel\": \"self\", \"href\": \"/x\"}], \"n\": 1}"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_guessed_location_that_is_of_something_else_is_given_up() {
+    check(
+        &Protocol::auto(),
+        &Method::POST,
+        &[
+            (
+                "refused",
+                &[
+                    "202 | operation-location: /o | location: nonsense",
+                    "200 | {\"status\": \"Succeeded\", \"n\": 1}",
+                    "405",
+                    "200 | {\"status\": \"Succeeded\", \"n\": 1}",
+                ],
+                &[
+                    "wait accepted /o",
+                    "follow /v1/nonsense",
+                    "follow /o",
+                    "succeeded {\"status\": \"Succeeded\", \"n\": 1}",
+                ],
+            ),
+            (
+                "no URL at all",
+                &["202 | operation-location: /o | location: http://[garbage", "200 | {\"status\": \"Succeeded\"}"],
+                &["wait accepted /o", "succeeded {\"status\": \"Succeeded\"}"],
+            ),
+            (
+                "one that was named is not",
+                &[
+                    "202 | operation-location: /o",
+                    "200 | {\"status\": \"Succeeded\", \"resourceLocation\": \"/r\"}",
+                    "405",
+                ],
+                &["wait accepted /o", "follow /r", "stop ResultUnavailable"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reads_the_request_reply_pattern() {
+    check(
+        &Protocol::async_request_reply(),
+        &Method::POST,
+        &[
+            (
+                "pending is 200, done is 303",
+                &[
+                    "202 | location: /s/7",
+                    "200",
+                    "200 | waiting",
+                    "200 | {\"status\": \"In progress\"}",
+                    "303 | location: /r/7",
+                    "200 | [7]",
+                ],
+                &[
+                    "wait accepted /s/7",
+                    "wait running /s/7",
+                    "wait running /s/7",
+                    "wait running /s/7",
+                    "follow /r/7",
+                    "succeeded [7]",
+                ],
+            ),
+            (
+                "done is 302",
+                &["202 | location: /s/7", "302 | location: /r/7", "200 | [7]"],
+                &["wait accepted /s/7", "follow /r/7", "succeeded [7]"],
+            ),
+            (
+                "done is a signed link",
+                &["202 | location: /s/7", "302 | location: https://s.example/b?sig=x"],
+                &["wait accepted /s/7", "succeeded [\"https://s.example/b?sig=x\"]"],
+            ),
+            (
+                "failed in 200",
+                &["202 | location: /s/7", "200 | {\"status\": \"Failed\", \"error\": {\"code\": \"Q\"}}"],
+                &["wait accepted /s/7", "failed Q"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reads_azure() {
+    check(
+        &Protocol::azure_resource_manager(),
+        &Method::POST,
+        &[(
+            "azure-asyncoperation first, then location",
+            &[
+                "202 | operation-location: /x | azure-asyncoperation: /o | location: /l",
+                "200 | {\"status\": \"Succeeded\"}",
+                "200 | {\"n\": 1}",
+            ],
+            &["wait accepted /o", "follow /l", "succeeded {\"n\": 1}"],
+        )],
+    );
+    check(
+        &Protocol::azure_resource_manager(),
+        &Method::PUT,
+        &[(
+            "provisioningState",
+            &[
+                "201 | {\"properties\": {\"provisioningState\": \"Accepted\"}}",
+                "200 | {\"properties\": {\"provisioningState\": \"Failed\", \"error\": {\"code\": \"Q\"}}}",
+            ],
+            &["wait accepted /v1/exports", "failed Q"],
+        )],
+    );
+    check(
+        &Protocol::azure_data_plane(),
+        &Method::POST,
+        &[(
+            "the inner code of an error",
+            &[
+                "202 | operation-location: /o",
+                "200 | {\"status\": \"failed\", \"error\": {\"code\": \"C\", \"innererror\": {\"code\": \"Q\"}}}",
+            ],
+            &["wait accepted /o", "failed Q"],
+        )],
+    );
+}
+
+#[test]
+fn reads_google_operations() {
+    let google = Protocol::google_operations();
+    check(
+        &google,
+        &Method::POST,
+        &[
+            (
+                "false is left out",
+                &[
+                    "200 | {\"name\": \"operations/a b\"}",
+                    "200 | {\"name\": \"operations/a b\", \"metadata\": {\"progressPercent\": 40}}",
+                    "200 | {\"name\": \"operations/a b\", \"done\": true, \"response\": {\"n\": 1}}",
+                ],
+                &["wait accepted /v1/operations/a%20b", "wait running /v1/operations/a%20b 40%", "succeeded {\"n\":1}"],
+            ),
+            ("done at once", &["200 | {\"name\": \"o\", \"done\": true, \"response\": 7}"], &["succeeded 7"]),
+            (
+                "failed",
+                &["200 | {\"name\": \"o\"}", "200 | {\"done\": true, \"error\": {\"code\": 8, \"message\": \"m\"}}"],
+                &["wait accepted /v1/o", "failed 8"],
+            ),
+            (
+                "canceled",
+                &["200 | {\"name\": \"o\"}", "200 | {\"done\": true, \"error\": {\"code\": 1}}"],
+                &["wait accepted /v1/o", "canceled 1"],
+            ),
+            (
+                "no document",
+                &["200 | {\"name\": \"o\"}", "200 | <html>"],
+                &["wait accepted /v1/o", "wait accepted /v1/o !"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reads_by_status_tag_bool_and_parts() {
+    let snowflake = Protocol::auto()
+        .status_template("statements/{id}")
+        .status(202, State::Running)
+        .status(200, State::Succeeded)
+        .status(422, State::Failed)
+        .status(408, State::Expired);
+    check(
+        &snowflake,
+        &Method::POST,
+        &[
+            (
+                "by HTTP status",
+                &["202 | {\"id\": \"s\"}", "202", "200 | [7]"],
+                &["wait accepted /v1/statements/s", "wait running /v1/statements/s", "succeeded [7]"],
+            ),
+            (
+                "failed",
+                &["202 | {\"id\": \"s\"}", "422 | {\"code\": \"Q\"}"],
+                &["wait accepted /v1/statements/s", "failed Q"],
+            ),
+            (
+                "expired",
+                &["202 | {\"id\": \"s\"}", "408 | {\"code\": \"Q\"}"],
+                &["wait accepted /v1/statements/s", "expired Q"],
+            ),
+        ],
+    );
+    let dropbox = Protocol::auto()
+        .state(Source::pointer("/.tag"))
+        .id(Source::pointer("/async_job_id"))
+        .status_template("check")
+        .poll("POST check {\"async_job_id\": \"{id}\"}".parse().unwrap());
+    check(
+        &dropbox,
+        &Method::POST,
+        &[
+            (
+                "by tag",
+                &[
+                    "200 | {\".tag\": \"async_job_id\", \"async_job_id\": \"j\"}",
+                    "200 | {\".tag\": \"in_progress\"}",
+                    "200 | {\".tag\": \"complete\"}",
+                ],
+                &["wait accepted /v1/check", "wait running /v1/check", "succeeded {\".tag\": \"complete\"}"],
+            ),
+            (
+                "complete at once",
+                &["200 | {\".tag\": \"complete\", \"n\": 1}"],
+                &["succeeded {\".tag\": \"complete\", \"n\": 1}"],
+            ),
+        ],
+    );
+    let parts = |reduce| {
+        Protocol::auto().state(Source::pointer("/details/*/status")).reduce(reduce).done(Source::pointer("/never"))
+    };
+    let body = |words: [&str; 2]| {
+        format!("200 | {{\"details\": [{{\"status\": \"{}\"}}, {{\"status\": \"{}\"}}]}}", words[0], words[1])
+    };
+    for (reduce, words, state) in [
+        (Reduce::All, ["Completed", "Running"], "wait running"),
+        (Reduce::All, ["Submitted", "Submitted"], "wait accepted"),
+        (Reduce::All, ["Completed", "Completed"], "succeeded"),
+        (Reduce::All, ["Completed", "Failed"], "partially_succeeded"),
+        (Reduce::All, ["Failed", "Failed"], "failed"),
+        (Reduce::All, ["Failed", "Canceled"], "failed"),
+        (Reduce::All, ["Completed", "shiny"], "wait running"),
+        (Reduce::Any, ["Running", "Completed"], "succeeded"),
+        (Reduce::Any, ["Running", "Running"], "wait running"),
+        (Reduce::First, ["Completed", "Running"], "succeeded"),
+    ] {
+        let told = walk(&parts(reduce), &Method::POST, &["202 | operation-location: /o", &body(words)]);
+        assert!(told[1].starts_with(state), "{reduce:?} {words:?}: {told:?}");
+    }
+}
+
+#[test]
+fn reads_progress_in_every_form() {
+    use longhaul::ProgressUnit;
+    let ratio = Protocol::auto().progress_of(Source::pointer("/status/done"), Source::pointer("/status/total"));
+    let fraction = Protocol::auto().progress(Source::pointer("/share"), ProgressUnit::Fraction);
+    for (protocol, body, percent) in [
+        (&ratio, "{\"state\": \"running\", \"status\": {\"done\": 1, \"total\": 4}}", " 25%"),
+        (&ratio, "{\"state\": \"running\", \"status\": {\"done\": 1, \"total\": 0}}", ""),
+        (&ratio, "{\"state\": \"running\", \"status\": {\"done\": \"5\", \"total\": \"4\"}}", " 100%"),
+        (&fraction, "{\"state\": \"running\", \"share\": 0.25}", " 25%"),
+        (&fraction, "{\"state\": \"running\", \"share\": -1}", ""),
+        (&Protocol::auto(), "{\"state\": \"running\", \"percent_done\": 250}", " 100%"),
+        (&Protocol::auto(), "{\"state\": \"running\", \"progress\": \"half\"}", ""),
+        (&Protocol::auto(), "{\"state\": \"running\", \"progress\": {\"percent\": 3}}", ""),
+    ] {
+        let told = walk(protocol, &Method::POST, &["202 | operation-location: /o", &format!("200 | {body}")]);
+        assert_eq!(told[1], format!("wait running /o{percent}"), "{body}");
+    }
+}
+
+#[test]
+fn a_state_can_fire_a_second_request_once() {
+    let recording = Protocol::auto()
+        .status_template("jobs/{id}")
+        .start("READY", "PUT jobs/{id} {\"state\": \"PROCESSING\"}".parse().unwrap());
+    let submit = "200 | {\"id\": \"j\", \"state\": \"PENDING\"}";
+    let ready = "200 | {\"id\": \"j\", \"state\": \"READY\"}";
+    check(
+        &recording,
+        &Method::POST,
+        &[
+            (
+                "at its word",
+                &[submit, ready, "200 | {\"state\": \"PROCESSING\"}", ready, "200 | {\"state\": \"FULFILLED\"}"],
+                &[
+                    "wait accepted /v1/jobs/j",
+                    "follow /v1/jobs/j",
+                    "wait running /v1/jobs/j",
+                    "wait running /v1/jobs/j",
+                    "succeeded {\"state\": \"FULFILLED\"}",
+                ],
+            ),
+            (
+                "again where it was refused for load",
+                &[submit, ready, "503", ready],
+                &["wait accepted /v1/jobs/j", "follow /v1/jobs/j", "wait running /v1/jobs/j !", "follow /v1/jobs/j"],
+            ),
+            (
+                "not where it was refused",
+                &[submit, ready, "400 | {\"code\": \"Q\"}"],
+                &["wait accepted /v1/jobs/j", "follow /v1/jobs/j", "stop Rejected"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reads_a_status_out_of_band() {
+    let exports = Protocol::auto().status_header(Source::header("X-Export-Status"));
+    check(
+        &exports,
+        &Method::POST,
+        &[
+            (
+                "pending",
+                &["202 | location: /t", "200 | x-export-status: 202"],
+                &["wait accepted /t", "wait running /t"],
+            ),
+            (
+                "done",
+                &["202 | location: /t", "200 | x-export-status: 200 | a,b"],
+                &["wait accepted /t", "succeeded a,b"],
+            ),
+            (
+                "failed",
+                &["202 | location: /t", "200 | x-export-status: 422 | {\"code\": \"Q\"}"],
+                &["wait accepted /t", "failed Q"],
+            ),
+            (
+                "garbage is passed over",
+                &["202 | location: /t", "202 | x-export-status: soon"],
+                &["wait accepted /t", "wait running /t"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn pages_begin_where_the_protocol_says() {
+    let jobs = Protocol::auto().status_template("jobs/{id}").pages(
+        PageRule::new("jobs/{id}/results?pageSize=2", Source::pointer("/rows/*"))
+            .next(Next::cursor(Source::pointer("/cursor"), "cursor")),
+    );
+    check(
+        &jobs,
+        &Method::POST,
+        &[(
+            "after the end",
+            &["202 | {\"jobId\": \"j\"}", "200 | {\"state\": \"FULFILLED\"}"],
+            &["wait accepted /v1/jobs/j", "succeeded pages /v1/jobs/j/results?pageSize=2"],
+        )],
+    );
+}
+
+#[test]
+fn unchanged_keeps_the_state_and_resets_the_trouble() {
+    let told = walk(&Protocol::auto(), &Method::POST, &["202 | location: /t", "202", "503", "304", "202"]);
+    assert_eq!(
+        told,
+        ["wait accepted /t", "wait running /t", "wait running /t !", "wait running /t", "wait running /t"]
+    );
+}
+
+#[test]
+fn a_url_of_six_kibibytes_is_as_good_as_any() {
+    let long = format!("/t?state={}", "x".repeat(6 * 1024));
+    let told = walk(&Protocol::auto(), &Method::POST, &[&format!("202 | location: {long}"), "202"]);
+    assert_eq!(told, [format!("wait accepted {long}"), format!("wait running {long}")]);
+}
+
+#[test]
+fn every_preset_is_data_in_json_and_toml() {
+    for name in ["auto", "smag_task", "async_request_reply", "azure", "google_operations"] {
+        let profile = Profile::by_name(name).unwrap();
+        assert_eq!(profile.name(), name);
+        let json = serde_json::to_string(&profile).unwrap();
+        assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), profile, "{json}");
+        let toml = toml::to_string(&profile).unwrap();
+        assert_eq!(toml::from_str::<Profile>(&toml).unwrap(), profile, "{toml}");
+    }
+    let written: Profile = toml::from_str(
+        r#"
+        name = "genesys"
+        [[limits]]
+        windows = [{ count = 300, seconds = 60 }]
+        [kinds.recording]
+        name = "recording"
+        status_template = "recording/jobs/{id}"
+        default_interval = 5
+        start = [{ when = "READY", request = 'PUT recording/jobs/{id} {"state": "PROCESSING"}' }]
+        cancel = "DELETE recording/jobs/{id}"
+        [kinds.details]
+        name = "details"
+        status_template = "jobs/{id}"
+        pages = { url = "jobs/{id}/results", rows = "/conversations/*", next = "/cursor?cursor" }
+        "#,
+    )
+    .unwrap();
+    assert_eq!(written.name(), "genesys");
+}
+
+/// Any JSON, with the members that a protocol looks for among its names.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let names = prop::sample::select(vec![
+        "status",
+        "state",
+        "error",
+        "result",
+        "Result",
+        "Location",
+        "TaskUid",
+        "id",
+        "done",
+        "percentComplete",
+        "links",
+        "rel",
+        "href",
+        "code",
+        "message",
+        "properties",
+        "provisioningState",
+        "_links",
+        "self",
+        "resourceLocation",
+        "x",
+    ]);
+    let words = prop::sample::select(vec![
+        "Succeeded",
+        "failed",
+        "running",
+        "monitor",
+        "/t",
+        "https://s.example/b?sig=x",
+        "http://[",
+        "",
+        "42",
+        "\u{0}",
+        "op:x",
+    ]);
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<f64>().prop_map(|number| serde_json::json!(number)),
+        any::<u64>().prop_map(Into::into),
+        words.prop_map(Into::into),
+        ".{0,8}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::vec((names.clone(), inner), 0..5).prop_map(|members| {
+                serde_json::Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if std::env::var_os("LONGHAUL_LONG").is_some() { 100_000 } else { 1000 },
+        ..ProptestConfig::default()
+    })]
+
+    /// No JSON, header or status makes reading panic, or lead on for ever without a wait.
+    #[test]
+    fn no_answer_makes_reading_panic_or_loop(
+        preset in 0..5_usize,
+        answers in prop::collection::vec(
+            (100..600_u16, any_json(), "[ -~]{0,24}", "[ -~]{0,12}", prop::option::of("[/a-z.?:]{0,8}")),
+            1..12,
+        ),
+    ) {
+        let protocol = [
+            Protocol::auto(), Protocol::smag_task(), Protocol::async_request_reply(), Protocol::azure_resource_manager(),
+            Protocol::google_operations(),
+        ][preset].clone();
+        let url: Url = "https://a.example/v1/exports".parse().unwrap();
+        let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+        let mut follows = 0;
+        for (code, body, location, retry_after, moved) in answers.iter().cycle().take(60) {
+            let mut headers = HeaderMap::new();
+            headers.insert("location", moved.as_ref().unwrap_or(location).parse().unwrap());
+            headers.insert("retry-after", retry_after.parse().unwrap());
+            let reply = Reply::new(StatusCode::from_u16(*code).unwrap(), url.clone(), headers, body.to_string());
+            match protocol.read(&mut cursor, &reply, SystemTime::UNIX_EPOCH) {
+                Step::Follow { after, .. } if after.is_zero() => follows += 1,
+                Step::Wait(report) => {
+                    prop_assert!(!report.state().is_terminal());
+                    prop_assert!(report.percent().is_none_or(|percent| (0.0..=100.0).contains(&percent)));
+                    follows = 0;
+                }
+                Step::Follow { .. } => follows = 0,
+                _ => break,
+            }
+            prop_assert!(follows <= 14, "led on {follows} times in a row");
+        }
+    }
 }

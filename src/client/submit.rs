@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::Instant;
+use url::Url;
 
 use super::Client;
 use super::call::path;
 use super::draft::Draft;
 use crate::error::{Error, ErrorKind};
 use crate::hint;
-use crate::message::Class;
+use crate::message::{Class, Response};
 use crate::protocol::{Cursor, Protocol};
 use crate::task::{Core, Task};
 
@@ -132,6 +133,15 @@ impl NewTask {
         self
     }
 
+    /// Asks the service to answer at once, or after holding the answer for at most this long, in case it is finished by
+    /// then: `Prefer: respond-async, wait=10` (RFC 7240).
+    pub fn prefer_async(self, hold: Option<Duration>) -> Self {
+        match hold {
+            Some(hold) => self.header("prefer", format!("respond-async, wait={}", hold.as_secs())),
+            None => self.header("prefer", "respond-async"),
+        }
+    }
+
     /// Sets how long the submit and the wait for the end may take together. There is no such limit by default.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.deadline = Some(within);
@@ -157,17 +167,32 @@ impl NewTask {
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
         let Self { draft, key, .. } = self;
-        let request = draft.finish(&core.base, Class::Submit)?;
+        let mut request = draft.finish(&core.base, Class::Submit)?;
+        if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
+            request.headers_mut().entry("prefer").or_insert(prefer);
+        }
         let transport = &core.transport;
         let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.clock.now())
             .on_behalf(transport.trust.clone());
+        if let Some(text) = key.as_ref().and_then(|key| request.headers().get(key)?.to_str().ok()) {
+            cursor.keep_idempotency_key(text.to_owned());
+        }
         let mut headers = request.headers().clone();
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter().chain(key.clone()) {
             headers.remove(name);
         }
+        if core.protocol.prefer_header().is_some() {
+            headers.remove("prefer");
+        }
 
-        let response = transport.send(request, key.as_ref(), deadline).await?;
-        let attempts = response.attempts();
+        let mut response = transport.send(request.clone(), key.as_ref(), deadline).await?;
+        let mut attempts = response.attempts();
+        for _ in 0..MAX_MOVES {
+            let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
+            tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
+            response = transport.send(request.clone().with_url(url), key.as_ref(), deadline).await?;
+            attempts += response.attempts();
+        }
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
             response.reply_without_body()
         } else {
@@ -189,6 +214,18 @@ impl NewTask {
         }
     }
 }
+
+/// Where a submit has moved, method and body kept (RFC 9110, 15.4.8 and 15.4.9).
+fn moved(response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    crate::protocol::join(response.url(), location).ok()
+}
+
+/// More moves than a service has reason for.
+const MAX_MOVES: u32 = 5;
 
 impl fmt::Debug for NewTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -65,6 +65,11 @@ impl Request {
         self
     }
 
+    pub(crate) fn with_url(mut self, url: Url) -> Self {
+        self.url = url;
+        self
+    }
+
     pub(crate) const fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }

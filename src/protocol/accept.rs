@@ -6,8 +6,9 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::location::join;
+use super::rule::Rule;
 use super::words::State;
-use super::{Cursor, Phase, Protocol, Report, StatusKind, Step, fault, poll, result};
+use super::{Cursor, Phase, Protocol, Report, StatusKind, Step, fault, poll, result, verdict};
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
 use crate::pointer::expand;
@@ -19,21 +20,35 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         return refused(protocol, cursor, reply, body);
     }
     cursor.id = protocol.id.iter().find_map(|at| at.text(reply, body)).map(Into::into);
+    if let Ok(submit) = url::Url::parse(&cursor.request_url) {
+        protocol.remember(cursor, &submit);
+    }
 
     let mut report = poll::report(protocol, cursor, reply, body, now);
-    let known = report.word().and_then(|word| protocol.classify(word));
+    let (known, _) = verdict::word(protocol, reply, body);
     let place = match find(protocol, cursor, reply, body, known) {
         Ok(place) => place,
         Err(step) => return step,
     };
     if let Some(state) = known.filter(|state| state.is_terminal() && ends_now(reply, body, &place)) {
+        cursor.accepted_because(Rule::FinishedAtOnce);
         report.state = state;
         keep_location(cursor, reply);
+        // Where it could be asked again, for a fresh link.
+        if let Place::At { url, kind, .. } = place
+            && cursor.admit(&url).is_ok()
+        {
+            cursor.kind = kind;
+            cursor.status_url =
+                Some(url.as_str().into()).filter(|_| state.has_result() && reply.status() != StatusCode::CREATED);
+        }
         return poll::terminal(protocol, cursor, reply, body, report);
     }
     match place {
-        Place::At(url, kind, is_location) => {
+        Place::At { url, kind, is_location, rule } => {
+            cursor.accepted_because(rule);
             if let Err(step) = cursor.admit(&url) {
+                cursor.because(Rule::Untrusted);
                 return step;
             }
             if !is_location {
@@ -43,14 +58,19 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.kind = kind;
             cursor.phase = Phase::Poll;
             report.state = known.filter(|state| !state.is_terminal()).unwrap_or(State::Accepted);
-            Step::Wait(report)
+            cursor.state = report.state;
+            poll::start(protocol, cursor, report)
         }
-        Place::Nowhere if reply.status() == StatusCode::ACCEPTED => Step::Stop {
-            kind: ErrorKind::NoStatusUrl,
-            why: "neither its headers nor its body name a status URL, and there is no template for an id".into(),
-            fault: fault::read(reply, body),
-        },
+        Place::Nowhere if reply.status() == StatusCode::ACCEPTED => {
+            cursor.accepted_because(Rule::NowhereToAsk);
+            Step::Stop {
+                kind: ErrorKind::NoStatusUrl,
+                why: "neither its headers nor its body name a status URL, and there is no template for an id".into(),
+                fault: fault::read(protocol, reply, body),
+            }
+        }
         Place::Nowhere => {
+            cursor.accepted_because(Rule::WholeAtOnce);
             report.state = State::Succeeded;
             report.percent = report.percent.or(Some(100.0));
             result::whole_body(cursor, reply, report)
@@ -59,15 +79,14 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
 }
 
 enum Place {
-    /// The status URL, what stands there, and whether `Location` said so.
-    At(url::Url, StatusKind, bool),
+    At { url: url::Url, kind: StatusKind, is_location: bool, rule: Rule },
     Nowhere,
 }
 
 /// Where the status is to be asked for: the first pointer that this answer may give.
 fn find(
     protocol: &Protocol,
-    cursor: &Cursor,
+    cursor: &mut Cursor,
     reply: &Reply,
     body: Option<&Value>,
     known: Option<State>,
@@ -75,7 +94,7 @@ fn find(
     let status = reply.status();
     let pending = known.is_some_and(|state| !state.is_terminal());
     let asks_to_wait = reply.headers().contains_key(http::header::RETRY_AFTER);
-    for pointer in &protocol.status_url {
+    for (pointer, place) in super::rule::numbered(&protocol.status_url) {
         let Some(text) = pointer.at.text(reply, body) else { continue };
         if pointer.only_pending && !pending && status != StatusCode::ACCEPTED {
             // A link to itself in a finished answer is no promise of a task.
@@ -89,41 +108,69 @@ fn find(
             StatusKind::Bare => continue,
             kind => kind,
         };
+        let is_location = pointer.at == crate::pointer::Source::header("location");
         return match join(reply.url(), &text) {
-            Ok(url) => Ok(Place::At(url, kind, pointer.at == crate::pointer::Source::header("location"))),
-            Err(why) => Err(Step::Stop {
-                kind: ErrorKind::NoStatusUrl,
-                why: format!("{} is no URL: {why}", pointer.at),
-                fault: fault::read(reply, body),
-            }),
+            Ok(url) => Ok(Place::At { url, kind, is_location, rule: Rule::PointerAt(place) }),
+            Err(why) => {
+                cursor.accepted_because(Rule::PointerUnusable(place));
+                Err(no_status_url(protocol, reply, body, format!("{} is no URL: {why}", pointer.at)))
+            }
         };
+    }
+    if (pending || status == StatusCode::ACCEPTED)
+        && protocol.rotates
+        && let Some(url) = rel_link(reply, body)
+    {
+        return Ok(Place::At { url, kind: StatusKind::Monitor, is_location: false, rule: Rule::LinkRel });
     }
     if let (Some(template), Some(id)) = (&protocol.status_template, cursor.id()) {
         let trust = cursor.trust().ok_or_else(|| "there is no base to join it to".to_owned());
-        let at = trust.and_then(|trust| join(trust.base(), &expand(template, id)));
-        return match at {
-            Ok(url) => Ok(Place::At(url, protocol.template_kind, false)),
-            Err(why) => Err(Step::Stop {
-                kind: ErrorKind::NoStatusUrl,
-                why: format!("the template `{template}` makes no URL: {why}"),
-                fault: fault::read(reply, body),
-            }),
+        return match trust.and_then(|trust| join(trust.base(), &expand(template, id))) {
+            Ok(url) => Ok(Place::At { url, kind: protocol.template_kind, is_location: false, rule: Rule::Template }),
+            Err(why) => {
+                Err(no_status_url(protocol, reply, body, format!("the template `{template}` makes no URL: {why}")))
+            }
         };
     }
     if pending && (cursor.method == Method::PUT || cursor.method == Method::PATCH) {
-        return Ok(Place::At(reply.url().clone(), StatusKind::Resource, false));
+        let url = reply.url().clone();
+        return Ok(Place::At { url, kind: StatusKind::Resource, is_location: false, rule: Rule::OwnUrl });
     }
     Ok(Place::Nowhere)
+}
+
+/// The link whose rel says that the status is there: in the header `Link` (RFC 8288), or in `links` of the body.
+fn rel_link(reply: &Reply, body: Option<&Value>) -> Option<url::Url> {
+    const RELS: [&str; 3] = ["monitor", "status", "self"];
+    let in_header = |rel: &str| {
+        let links = reply.headers().get_all(http::header::LINK);
+        links.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).find_map(|link| {
+            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+            let named = parameters
+                .split(';')
+                .filter_map(|part| part.trim().strip_prefix("rel="))
+                .any(|rels| rels.trim_matches('"').split_whitespace().any(|other| other.eq_ignore_ascii_case(rel)));
+            named.then(|| join(reply.url(), target).ok()).flatten()
+        })
+    };
+    let in_body = |rel: &str| {
+        let links = body?.get("links")?.as_array()?;
+        let link = links.iter().find(|link| {
+            link.get("rel").and_then(Value::as_str).is_some_and(|other| other.eq_ignore_ascii_case(rel))
+        })?;
+        join(reply.url(), link.get("href")?.as_str()?).ok()
+    };
+    RELS.iter().find_map(|rel| in_header(rel).filter(|_| *rel != "self").or_else(|| in_body(rel)))
 }
 
 /// Whether a terminal word in the submit's answer ends the task. Beside a plain `Location`, 202 says that it is not
 /// completed, and `"status": "success"` speaks of the submit.
 fn ends_now(reply: &Reply, body: Option<&Value>, place: &Place) -> bool {
     match place {
-        Place::At(_, StatusKind::Bare, _) => {
-            reply.status() != StatusCode::ACCEPTED || body.is_some_and(poll::is_monitor_shaped)
+        Place::At { kind: StatusKind::Bare, .. } => {
+            reply.status() != StatusCode::ACCEPTED || body.is_some_and(verdict::is_monitor_shaped)
         }
-        Place::At(..) | Place::Nowhere => true,
+        Place::At { .. } | Place::Nowhere => true,
     }
 }
 
@@ -133,12 +180,18 @@ fn keep_location(cursor: &mut Cursor, reply: &Reply) {
     }
 }
 
+fn no_status_url(protocol: &Protocol, reply: &Reply, body: Option<&Value>, why: String) -> Step {
+    Step::Stop { kind: ErrorKind::NoStatusUrl, why, fault: fault::read(protocol, reply, body) }
+}
+
 fn refused(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>) -> Step {
     let status = reply.status();
     if status == StatusCode::SEE_OTHER {
+        cursor.accepted_because(Rule::Redirected(303));
         let report = Report { percent: Some(100.0), ..Report::new(State::Succeeded) };
-        return result::redirected(protocol, cursor, reply, report);
+        return result::redirected(cursor, reply, report);
     }
+    cursor.accepted_because(Rule::Refused);
     let (kind, why) = match status {
         StatusCode::UNAUTHORIZED => (ErrorKind::Unauthorized, String::new()),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (ErrorKind::Throttled, String::new()),
@@ -146,7 +199,7 @@ fn refused(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
         _ => (ErrorKind::Rejected, String::new()),
     };
     let why = if why.is_empty() { format!("the submit was answered with {}", status.as_u16()) } else { why };
-    let fault = if status.is_redirection() { Fault::default() } else { fault::read(reply, body) };
+    let fault = if status.is_redirection() { Fault::default() } else { fault::read(protocol, reply, body) };
     Step::Stop { kind, why, fault }
 }
 

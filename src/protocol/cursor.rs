@@ -8,7 +8,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::StatusKind;
+use super::cookies::Cookies;
+use super::rule::Rule;
+use super::{State, StatusKind};
 use crate::clock::unix_millis;
 use crate::message::Trust;
 use crate::redact::{SecretUrl, is_signed};
@@ -24,6 +26,12 @@ pub struct Cursor {
     pub(super) seen_alive: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) cancel_asked: bool,
+    /// The result's URL is the last Location, which nothing named as the result's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) guessed: bool,
+    /// It was refused there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) location_refused: bool,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) hops: u8,
     /// Answers in a row that were no status.
@@ -51,8 +59,38 @@ pub struct Cursor {
     /// The last hint, in milliseconds and one more: it holds until another comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_hint: Option<NonZeroU64>,
+    /// The last state that was told.
+    #[serde(default = "accepted", skip_serializing_if = "is_accepted")]
+    pub(super) state: State,
+    /// Which of the protocol's starts were fired, a bit each.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) started: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) extra: Option<Box<Extra>>,
+    /// Why the submit and the last answer were read as they were.
+    #[serde(skip)]
+    pub(super) rules: (Rule, Rule),
     #[serde(skip)]
     trust: Option<Arc<Trust>>,
+}
+
+/// What few tasks have.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Extra {
+    #[serde(default, skip_serializing_if = "Cookies::is_empty")]
+    pub(super) cookies: Cookies,
+    /// The ETag of the last status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) etag: Option<String>,
+    /// Where the service says that a cancel goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cancel_url: Option<String>,
+    /// The idempotency key of the submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+    /// The query members of the submit that every poll repeats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) query: Vec<(String, String)>,
 }
 
 /// What the next answer is the answer to.
@@ -63,6 +101,8 @@ pub(crate) enum Phase {
     Poll,
     /// A poll was redirected: either the status or the result.
     Moved,
+    /// The request that a state fired.
+    Start,
     Result,
 }
 
@@ -74,6 +114,8 @@ impl Cursor {
             phase: Phase::Submit,
             kind: StatusKind::Bare,
             seen_alive: false,
+            guessed: false,
+            location_refused: false,
             cancel_asked: false,
             hops: 0,
             unreadable: 0,
@@ -87,6 +129,10 @@ impl Cursor {
             troubled_since: None,
             result_since: None,
             last_hint: None,
+            state: State::Accepted,
+            started: 0,
+            extra: None,
+            rules: (Rule::NotReadYet, Rule::NotReadYet),
             trust: Some(Arc::new(Trust::new(url, []))),
         }
     }
@@ -114,8 +160,7 @@ impl Cursor {
 
     /// The URL to ask next, outside of the submit.
     pub(crate) fn next_url(&self) -> Option<Url> {
-        let followed = self.following.as_deref().filter(|_| self.phase != Phase::Poll);
-        followed.or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
+        self.following.as_deref().or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
     }
 
     /// Back to where the status is asked for, with nothing remembered of the way to the result.
@@ -127,8 +172,39 @@ impl Cursor {
         (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
     }
 
+    /// Whether the next answer is to a poll, and not to a redirect of one.
+    pub(crate) fn is_polling(&self) -> bool {
+        self.phase == Phase::Poll && self.following.is_none()
+    }
+
     pub(crate) fn can_be_asked_again(&self) -> bool {
         self.status_url.is_some()
+    }
+
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    pub(crate) fn idempotency_key(&self) -> Option<&str> {
+        self.extra.as_ref()?.key.as_deref()
+    }
+
+    pub(crate) fn keep_idempotency_key(&mut self, key: String) {
+        self.extra().key = Some(key);
+    }
+
+    /// Says why the submit was read as it was.
+    pub(super) const fn accepted_because(&mut self, rule: Rule) {
+        self.rules.0 = rule;
+    }
+
+    /// Says why this answer is read as it is.
+    pub(super) const fn because(&mut self, rule: Rule) {
+        self.rules.1 = rule;
+    }
+
+    pub(crate) const fn rules(&self) -> (Rule, Rule) {
+        self.rules
     }
 
     pub(crate) const fn cancel_was_asked(&mut self) {
@@ -157,6 +233,11 @@ impl Cursor {
             if url.as_deref().is_some_and(signed) {
                 *url = None;
             }
+        }
+        if let Some(extra) = &mut self.extra
+            && extra.cancel_url.as_deref().is_some_and(signed)
+        {
+            extra.cancel_url = None;
         }
         if self.following.is_none() && self.phase != Phase::Submit {
             self.phase = Phase::Poll;
@@ -213,6 +294,15 @@ fn signed(url: &str) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
 const fn is_zero(number: &u8) -> bool {
     *number == 0
+}
+
+const fn accepted() -> State {
+    State::Accepted
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+const fn is_accepted(state: &State) -> bool {
+    matches!(state, State::Accepted)
 }
 
 mod method {

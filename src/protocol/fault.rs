@@ -2,12 +2,22 @@
 
 use serde_json::Value;
 
+use super::Protocol;
 use crate::error::Fault;
 use crate::message::Reply;
 use crate::pointer::{Source, text};
 
-/// Reads a failure; the raw body is always kept.
-pub(crate) fn read(reply: &Reply, body: Option<&Value>) -> Fault {
+/// Reads a failure as the common shapes have it; the raw body is always kept.
+pub(crate) fn read_common(reply: &Reply, body: Option<&Value>) -> Fault {
+    gather(&[], &[], reply, body)
+}
+
+/// Reads a failure; the protocol's own places come first.
+pub(super) fn read(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Fault {
+    gather(&protocol.error_code, &protocol.error_message, reply, body)
+}
+
+fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Value>) -> Fault {
     let mut fault = Fault::new(reply.body().clone());
     let find = |places: &[&str]| {
         places.iter().find_map(|place| {
@@ -15,10 +25,11 @@ pub(crate) fn read(reply: &Reply, body: Option<&Value>) -> Fault {
             text(&value)
         })
     };
-    if let Some(code) = find(CODES) {
+    let own = |places: &[Source]| places.iter().find_map(|place| place.text(reply, body));
+    if let Some(code) = own(codes).or_else(|| find(CODES)) {
         fault = fault.with_code(code);
     }
-    if let Some(message) = find(MESSAGES) {
+    if let Some(message) = own(messages).or_else(|| find(MESSAGES)) {
         fault = fault.with_message(message);
     } else if body.is_none() && reply.is_whole() {
         // Plain text of a gateway; a page of HTML says nothing in one line.
@@ -117,7 +128,7 @@ mod tests {
         ] {
             let url = "https://a.example".parse().unwrap();
             let reply = Reply::new(StatusCode::BAD_REQUEST, url, HeaderMap::new(), body);
-            let fault = read(&reply, reply.json().as_ref());
+            let fault = read_common(&reply, reply.json().as_ref());
             assert_eq!((fault.code(), fault.message(), fault.correlation_id()), (code, message, id), "{body}");
             assert_eq!(fault.body(), body.as_bytes());
         }

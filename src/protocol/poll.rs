@@ -7,6 +7,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::location::join;
+use super::rule::Rule;
+use super::verdict::{Verdict, judge, word};
 use super::words::State;
 use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result};
 use crate::clock::unix_millis;
@@ -18,22 +20,27 @@ use crate::redact::is_signed;
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
-    let status = reply.status();
+    cursor.following = None;
     let report = report(protocol, cursor, reply, body, now);
-    match status.as_u16() {
-        301 | 302 | 303 | 307 | 308 => return redirected(protocol, cursor, reply, report),
+    let code = out_of_band(protocol, reply, body).unwrap_or(reply.status().as_u16());
+    match code {
+        301 | 302 | 303 | 307 | 308 => return redirected(cursor, reply, code, report),
         304 => {
+            cursor.because(Rule::Unchanged);
             cursor.settle();
-            return Step::Wait(report);
+            return Step::Wait(Report { state: cursor.state, ..report });
         }
         200..=299 => {}
-        _ => return failed(protocol, cursor, reply, body, report, now),
+        _ => return failed(protocol, cursor, reply, body, code, report, now),
     }
     cursor.seen_alive = true;
     cursor.hops = 0;
-    match judge(protocol, cursor.kind, reply, body, &report) {
+    let (verdict, rule) = judge(protocol, cursor.kind, reply, code, body, &report);
+    cursor.because(rule);
+    match verdict {
         Verdict::Pending(state) => {
             cursor.settle();
+            cursor.state = state;
             pending(protocol, cursor, reply, body, Report { state, ..report })
         }
         Verdict::Terminal(state) => {
@@ -53,7 +60,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             Step::Stop {
                 kind: ErrorKind::StatusUnreadable,
                 why: format!("{why}, {MAX_UNREADABLE} times in a row"),
-                fault: fault::read(reply, body),
+                fault: fault::read(protocol, reply, body),
             }
         }
     }
@@ -63,16 +70,46 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
 pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
+    let code = reply.status().as_u16();
     if reply.status().is_success() {
-        let report = report(protocol, cursor, reply, body, now);
-        if let Verdict::Pending(_) = judge(protocol, StatusKind::Bare, reply, body, &report) {
+        let (known, _) = word(protocol, reply, body);
+        if known.map_or(code == 202, |state| !state.is_terminal()) {
             cursor.status_url = Some(reply.url().as_str().into());
-            cursor.kind = StatusKind::Bare;
             cursor.phase = Phase::Poll;
             return read(protocol, cursor, reply, now);
         }
+    } else if is_transient(code) {
+        // It may still be either: it is asked again.
+        let report = report(protocol, cursor, reply, body, now);
+        cursor.because(Rule::Transient(code));
+        return trouble(protocol, cursor, report, &format!("the redirect's target answered with {code}"), now);
     }
     result::read(protocol, cursor, reply, now)
+}
+
+/// Reads the answer to the request that a state fired.
+pub(super) fn read_start(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
+    let json = reply.json();
+    let body = json.as_ref();
+    cursor.phase = Phase::Poll;
+    if reply.status().is_success() {
+        let report = report(protocol, cursor, reply, body, now);
+        cursor.state = State::Running;
+        return Step::Wait(Report { state: State::Running, word: None, ..report });
+    }
+    let code = reply.status().as_u16();
+    if is_transient(code) {
+        // Not fired after all: the next poll that shows the word fires it again.
+        cursor.started &= !(1 << cursor.started.checked_ilog2().unwrap_or(0));
+        let report = report(protocol, cursor, reply, body, now);
+        return trouble(protocol, cursor, report, &format!("the start was answered with {code}"), now);
+    }
+    cursor.because(Rule::StartRefused);
+    Step::Stop {
+        kind: ErrorKind::Rejected,
+        why: format!("the request that starts the task was answered with {code}"),
+        fault: fault::read(protocol, reply, body),
+    }
 }
 
 /// All that an answer tells of the task, its state apart.
@@ -83,9 +120,10 @@ pub(super) fn report(
     body: Option<&Value>,
     now: SystemTime,
 ) -> Report {
-    let mut report = Report::new(State::Running);
+    let mut report = Report::new(cursor.state);
     report.word = protocol.state.iter().find_map(|at| at.text(reply, body)).map(|word| word.chars().take(80).collect());
-    report.percent = protocol.progress.iter().find_map(|at| percent(&at.text(reply, body)?, protocol.progress_unit));
+    report.percent = ratio(protocol, reply, body)
+        .or_else(|| protocol.progress.iter().find_map(|at| percent(&at.text(reply, body)?, protocol.progress_unit)));
     let mut hints = std::iter::once(hint::from_headers(reply.headers(), now)).chain(
         protocol
             .intervals
@@ -99,8 +137,17 @@ pub(super) fn report(
     });
     ignored.into_iter().for_each(|why| report.warn(why));
     report.hint = found;
-    if let Some(delay) = found {
+    if let Some(delay) = found.filter(|_| reply.status().as_u16() < 400) {
+        // How long to stay away after a refusal says nothing of how often to poll.
         cursor.keep_hint(delay);
+    }
+    if protocol.conditional && reply.status().is_success() {
+        cursor.extra().etag = reply.header("etag").map(str::to_owned);
+    }
+    if let Some(url) = protocol.cancel_url.iter().find_map(|at| join(reply.url(), &at.text(reply, body)?).ok())
+        && cursor.admit(&url).is_ok()
+    {
+        cursor.extra().cancel_url = Some(url.into());
     }
     report
 }
@@ -117,7 +164,12 @@ pub(super) fn terminal(
         report.percent = report.percent.or(Some(100.0));
         return result::finish(protocol, cursor, reply, body, report);
     }
-    Step::Ended(report, fault::read(reply, body))
+    let fault = fault::read(protocol, reply, body);
+    let canceled = fault.code().is_some_and(|code| protocol.canceled_codes.iter().any(|known| known == code));
+    if canceled {
+        report.state = State::Canceled;
+    }
+    Step::Ended(report, fault)
 }
 
 /// An answer that says nothing of the task: the wait goes on while there is patience.
@@ -138,90 +190,11 @@ pub(super) fn trouble(
         };
     }
     report.warn(why);
+    report.word = None;
     Step::Wait(report)
 }
 
-/// Whether a document has members that only a monitor has, or none that a monitor has not.
-pub(super) fn is_monitor_shaped(body: &Value) -> bool {
-    const SIGNS: [&str; 16] = [
-        "error",
-        "errors",
-        "percentcomplete",
-        "percentagecomplete",
-        "percentprogress",
-        "percentdone",
-        "progress",
-        "resourcelocation",
-        "createddatetime",
-        "lastactiondatetime",
-        "lastupdateddatetime",
-        "createdat",
-        "updatedat",
-        "starttime",
-        "endtime",
-        "runtimestatus",
-    ];
-    const PLAIN: [&str; 10] =
-        ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
-    let Some(members) = body.as_object() else { return false };
-    let plain = |name: &String| super::words::plain(name.trim_start_matches('_'));
-    members.keys().any(|name| SIGNS.contains(&plain(name).as_str()))
-        || members.keys().all(|name| PLAIN.contains(&plain(name).as_str()))
-}
-
-enum Verdict {
-    Pending(State),
-    Terminal(State),
-    IsResult,
-    Unreadable(&'static str),
-}
-
-/// What a 2xx answer says of the task.
-fn judge(protocol: &Protocol, kind: StatusKind, reply: &Reply, body: Option<&Value>, report: &Report) -> Verdict {
-    let accepted = reply.status() == StatusCode::ACCEPTED;
-    let empty = reply.status() == StatusCode::NO_CONTENT || reply.body().trim_ascii().is_empty();
-    let word = report.word().map(|word| {
-        let state = protocol.classify(word);
-        // A success beside an error is none.
-        if state == Some(State::Succeeded) && fault::has_error(reply, body) { Some(State::Failed) } else { state }
-    });
-    let done = || protocol.done.iter().any(|at| at.value(reply, body).is_some());
-    match (kind, word) {
-        (StatusKind::Bare, Some(Some(state))) if !state.is_terminal() => Verdict::Pending(state),
-        (StatusKind::Bare, Some(Some(state))) => {
-            let asks_to_wait = reply.headers().contains_key(http::header::RETRY_AFTER);
-            if asks_to_wait || body.is_some_and(is_monitor_shaped) {
-                Verdict::Terminal(state)
-            } else if accepted {
-                Verdict::Pending(State::Running)
-            } else {
-                Verdict::IsResult
-            }
-        }
-        (StatusKind::Bare, Some(None) | None) if accepted => Verdict::Pending(State::Running),
-        (StatusKind::Bare, Some(None) | None) => Verdict::IsResult,
-
-        (_, Some(Some(state))) => {
-            if state.is_terminal() {
-                Verdict::Terminal(state)
-            } else {
-                Verdict::Pending(state)
-            }
-        }
-        (_, Some(None) | None) if done() => Verdict::Terminal(State::Succeeded),
-        (_, Some(None)) => Verdict::Pending(State::Running),
-        (StatusKind::Monitor | StatusKind::Resource, None) if accepted => Verdict::Pending(State::Running),
-        (StatusKind::Resource, None) => Verdict::IsResult,
-        (StatusKind::Monitor, None) if empty => Verdict::Unreadable("the status document is empty"),
-        (StatusKind::Monitor, None) if !reply.is_whole() => {
-            Verdict::Unreadable("the status document is larger than the client's body limit")
-        }
-        (StatusKind::Monitor, None) if body.is_none() => Verdict::Unreadable("the status document is no JSON"),
-        (StatusKind::Monitor, None) => Verdict::Unreadable("the status document has no state"),
-    }
-}
-
-/// Still pending: the answer may name a new place to ask.
+/// Still pending: a word may fire a request, and the answer may name a new place to ask.
 fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, mut report: Report) -> Step {
     let moved = protocol
         .status_url
@@ -246,14 +219,37 @@ fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
     {
         cursor.last_location = Some(url.as_str().into());
     }
-    Step::Wait(report)
+    start(protocol, cursor, report)
 }
 
-fn redirected(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
-    let code = reply.status().as_u16();
+/// Fires the request that this word is waited for with, once.
+pub(super) fn start(protocol: &Protocol, cursor: &mut Cursor, report: Report) -> Step {
+    let due = protocol.start.iter().take(8).zip(0_u8..).find(|(start, at)| {
+        let same = report.word().is_some_and(|word| super::words::plain(word) == super::words::plain(&start.when));
+        same && cursor.started & (1 << at) == 0
+    });
+    let Some((_, at)) = due else { return Step::Wait(report) };
+    let before = (cursor.phase, cursor.started);
+    cursor.phase = Phase::Start;
+    // The highest bit is the one that is being fired: they come in order.
+    cursor.started |= 1 << at;
+    match protocol.next(cursor, http::HeaderMap::new()) {
+        Some(next) => {
+            cursor.because(Rule::StartFired(at));
+            Step::Follow { url: next.request.url().clone(), after: std::time::Duration::ZERO, report: Some(report) }
+        }
+        None => {
+            (cursor.phase, cursor.started) = before;
+            Step::Wait(report)
+        }
+    }
+}
+
+fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> Step {
+    cursor.because(Rule::Redirected(code));
+    let percent = report.percent.or(Some(100.0));
     if code == 303 {
-        let percent = report.percent.or(Some(100.0));
-        return result::redirected(protocol, cursor, reply, Report { state: State::Succeeded, percent, ..report });
+        return result::redirected(cursor, reply, Report { state: State::Succeeded, percent, ..report });
     }
     let target = reply.header("location").ok_or_else(|| "it names no Location".to_owned());
     let url = match target.and_then(|location| join(reply.url(), location)) {
@@ -268,8 +264,8 @@ fn redirected(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, report: R
     };
     if code == 302 && is_signed(&url) {
         // A signed link is the result itself: it is downloaded, never polled.
-        let percent = report.percent.or(Some(100.0));
-        return result::redirected(protocol, cursor, reply, Report { state: State::Succeeded, percent, ..report });
+        cursor.because(Rule::SignedRedirect);
+        return result::redirected(cursor, reply, Report { state: State::Succeeded, percent, ..report });
     }
     if let Err(step) = cursor.hop(reply.url(), &url).and_then(|()| cursor.admit(&url)) {
         return step;
@@ -289,41 +285,70 @@ fn failed(
     cursor: &mut Cursor,
     reply: &Reply,
     body: Option<&Value>,
+    code: u16,
     report: Report,
     now: SystemTime,
 ) -> Step {
-    let code = reply.status().as_u16();
-    let stop = |kind, why: &str| Step::Stop { kind, why: why.to_owned(), fault: fault::read(reply, body) };
-    if matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505)) {
+    if let Some(state) = protocol.statuses.get(&code.to_string()).copied() {
+        cursor.because(Rule::Status(code));
+        cursor.settle();
+        cursor.state = state;
+        let report = Report { state, ..report };
+        return if state.is_terminal() { terminal(protocol, cursor, reply, body, report) } else { Step::Wait(report) };
+    }
+    if is_transient(code) {
         // Some services send a whole status with a 500: what it says of the task counts.
         let known = report.word().and_then(|word| protocol.classify(word));
         if let Some(state) = known.filter(|state| state.is_terminal() && cursor.kind != StatusKind::Bare) {
+            cursor.because(Rule::TerminalInError(code));
             cursor.settle();
             return terminal(protocol, cursor, reply, body, Report { state, ..report });
         }
+        cursor.because(Rule::Transient(code));
         return trouble(protocol, cursor, report, &format!("the status answered with {code}"), now);
     }
-    match code {
-        401 => stop(ErrorKind::Unauthorized, "the status answered with 401"),
-        403 if is_signed(reply.url()) => stop(ErrorKind::StatusUnreadable, "the signed status URL has expired"),
-        403 => stop(ErrorKind::StatusUnreadable, "the status answered with 403"),
+    let gone_after_delete = cursor.method == http::Method::DELETE && cursor.seen_alive;
+    let young = !cursor.seen_alive && cursor.age(now) < protocol.visibility;
+    let (rule, kind) = match code {
         404 if cursor.cancel_asked => {
-            Step::Ended(Report { state: State::Canceled, ..report }, fault::read(reply, body))
+            cursor.because(Rule::GoneAfterCancel);
+            return Step::Ended(Report { state: State::Canceled, ..report }, fault::read(protocol, reply, body));
         }
-        404 if cursor.method == http::Method::DELETE && cursor.seen_alive => {
-            let report = Report { state: State::Succeeded, ..report };
-            Step::Done(report, super::Finding::default())
+        404 if gone_after_delete => {
+            cursor.because(Rule::GoneAfterDelete);
+            return Step::Done(Report { state: State::Succeeded, ..report }, super::Finding::default());
         }
-        404 if !cursor.seen_alive && cursor.age(now) < VISIBILITY => {
-            trouble(protocol, cursor, report, "the status is not visible yet (404)", now)
+        404 if young => {
+            cursor.because(Rule::NotVisible);
+            return trouble(protocol, cursor, report, "the status is not visible yet (404)", now);
         }
-        404 => stop(ErrorKind::Gone, "the status answered with 404"),
-        410 => stop(ErrorKind::Gone, "the status answered with 410"),
+        404 | 410 => (Rule::Gone(code), ErrorKind::Gone),
+        401 => (Rule::Forbidden(code), ErrorKind::Unauthorized),
+        403 => (Rule::Forbidden(code), ErrorKind::StatusUnreadable),
         400..=499 if cursor.kind == StatusKind::Bare => {
-            Step::Ended(Report { state: State::Failed, ..report }, fault::read(reply, body))
+            cursor.because(Rule::BareRefusal(code));
+            return Step::Ended(Report { state: State::Failed, ..report }, fault::read(protocol, reply, body));
         }
-        _ => stop(ErrorKind::StatusUnreadable, &format!("the status answered with {code}")),
-    }
+        _ => (Rule::StatusRefused(code), ErrorKind::StatusUnreadable),
+    };
+    cursor.because(rule);
+    let why = if code == 403 && is_signed(reply.url()) {
+        "the signed status URL has expired (403)".to_owned()
+    } else {
+        format!("the status answered with {code}")
+    };
+    Step::Stop { kind, why, fault: fault::read(protocol, reply, body) }
+}
+
+/// A status that may pass by itself (as `retry::decide` has it, which stands beside and not below).
+const fn is_transient(code: u16) -> bool {
+    matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505))
+}
+
+/// The number that stands for the HTTP status, where the protocol names a place for one.
+fn out_of_band(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<u16> {
+    let text = protocol.status_header.as_ref()?.text(reply, body)?;
+    text.parse().ok().filter(|code| StatusCode::from_u16(*code).is_ok())
 }
 
 impl Cursor {
@@ -331,8 +356,14 @@ impl Cursor {
     fn settle(&mut self) {
         self.troubled_since = None;
         self.unreadable = 0;
-        self.following = None;
     }
+}
+
+fn ratio(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<f64> {
+    let of = protocol.progress_of.as_ref()?;
+    let done: f64 = of.done.text(reply, body)?.parse().ok()?;
+    let total: f64 = of.total.text(reply, body)?.parse().ok().filter(|total| *total > 0.0)?;
+    Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
 }
 
 fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
@@ -345,7 +376,5 @@ fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
     Some(percent.clamp(0.0, 100.0))
 }
 
-/// A service may need so long until a new task is visible everywhere.
-const VISIBILITY: std::time::Duration = std::time::Duration::from_secs(30);
 /// So many answers in a row that are no status end the wait.
 const MAX_UNREADABLE: u8 = 3;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::location::{join, link};
+use super::rule::{Rule, numbered};
 use super::words::State;
 use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault};
 use crate::clock::unix_millis;
@@ -24,74 +25,72 @@ pub(super) fn finish(
     body: Option<&Value>,
     mut report: Report,
 ) -> Step {
-    match protocol.final_state_via {
-        Some(FinalStateVia::Operation) => return from_document(protocol, cursor, reply, body, report),
-        Some(FinalStateVia::Location) => {
-            if let Some(url) = newest_location(cursor, reply) {
-                return at(cursor, url, report);
-            }
-        }
-        Some(FinalStateVia::OriginalUri) => {
-            if let Ok(url) = Url::parse(&cursor.request_url) {
-                return at(cursor, url, report);
-            }
-        }
-        None => {}
+    let via = match protocol.final_state_via {
+        Some(FinalStateVia::Operation) => return document(protocol, cursor, reply, body, report, Rule::FinalStateVia),
+        Some(FinalStateVia::Location) => newest_location(cursor, reply),
+        Some(FinalStateVia::OriginalUri) => Url::parse(&cursor.request_url).ok(),
+        None => None,
+    };
+    if let Some(url) = via {
+        return at(cursor, url, report, Rule::FinalStateVia);
     }
-    for rule in &protocol.result {
+    if let Some(rule) = &protocol.pages
+        && let Some(url) = cursor.trust().and_then(|trust| rule.first(trust.base(), cursor.id()))
+    {
+        cursor.because(Rule::Pages);
+        let body = held(reply);
+        return Step::Done(report, Finding { pages: Some(url), body, ..Finding::default() });
+    }
+    for (rule, place) in numbered(&protocol.result) {
         let values = rule.at.values(reply, body);
-        if values.is_empty() {
-            continue;
-        }
+        let Some(first) = values.first() else { continue };
         match rule.kind {
-            ResultKind::Value => match links(reply, &values, Reading::Guess) {
-                Ok(links) if !links.is_empty() => return done(cursor, report, links, reply),
-                _ => {
-                    let value = values.first().and_then(|value| serde_json::to_vec(value).ok());
-                    return Step::Done(report, Finding { links: Vec::new(), body: value.map(Bytes::from) });
-                }
-            },
-            ResultKind::Link => match links(reply, &values, Reading::Sure) {
-                Ok(links) => return done(cursor, report, links, reply),
-                Err(why) => return unusable(&rule.at.to_string(), &why),
-            },
-            ResultKind::Url => {
-                let text = values.first().and_then(|value| crate::pointer::text(value)).unwrap_or_default();
-                match link(reply.url(), &text) {
-                    Ok(url) if Some(url.expose()) == cursor.status_url.as_deref() => {}
-                    Ok(url) => return at_link(cursor, url, report),
-                    Err(why) => report.warn(format!("ignored {}: {why}", rule.at)),
-                }
+            ResultKind::Value => {
+                cursor.because(Rule::ResultAt(place));
+                return match links(reply, &values, Reading::Guess) {
+                    Ok(links) if !links.is_empty() => done(cursor, report, links, reply),
+                    _ => Step::Done(report, Finding { body: written(first), ..Finding::default() }),
+                };
             }
+            ResultKind::Link => {
+                cursor.because(Rule::ResultAt(place));
+                return match links(reply, &values, Reading::Sure) {
+                    Ok(links) => done(cursor, report, links, reply),
+                    Err(why) => unusable(cursor, &rule.at.to_string(), &why),
+                };
+            }
+            ResultKind::Url => match link(reply.url(), &crate::pointer::text(first).unwrap_or_default()) {
+                Ok(url) if Some(url.expose()) == cursor.status_url.as_deref() => {}
+                Ok(url) => return at_link(cursor, url, report, Rule::ResultAt(place)),
+                Err(why) => report.warn(format!("ignored {}: {why}", rule.at)),
+            },
         }
     }
     if cursor.method == Method::DELETE {
-        return from_document(protocol, cursor, reply, body, report);
+        return document(protocol, cursor, reply, body, report, Rule::StatusDocument);
     }
     if let Some(url) = newest_location(cursor, reply) {
-        return at(cursor, url, report);
+        return at(cursor, url, report, Rule::LastLocation);
     }
     if cursor.method == Method::PUT || cursor.method == Method::PATCH {
         let polled = cursor.phase == Phase::Poll && cursor.status_url.as_deref() != Some(&*cursor.request_url);
         if let (true, Ok(url)) = (polled, Url::parse(&cursor.request_url)) {
-            return at(cursor, url, report);
+            return at(cursor, url, report, Rule::OriginalUri);
         }
     }
-    from_document(protocol, cursor, reply, body, report)
+    document(protocol, cursor, reply, body, report, Rule::StatusDocument)
 }
 
 /// A 303, or a 302 to a signed link: the result is there.
-pub(super) fn redirected(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
+pub(super) fn redirected(cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
+    let rule = cursor.rules().1;
     let target = reply.header("location").ok_or_else(|| "it names no Location".to_owned());
     match target.and_then(|location| link(reply.url(), location)) {
-        Ok(url) => {
-            if let Err(step) = cursor.hop(reply.url(), url.url()) {
-                return step;
-            }
-            at_link(cursor, url, report)
-        }
-        Err(why) if protocol.rotates || cursor.phase != Phase::Poll => unusable("the Location of the redirect", &why),
-        Err(why) => unusable("Location", &why),
+        Ok(url) => match cursor.hop(reply.url(), url.url()) {
+            Ok(()) => at_link(cursor, url, report, rule),
+            Err(step) => step,
+        },
+        Err(why) => unusable(cursor, "the Location of the redirect", &why),
     }
 }
 
@@ -104,67 +103,104 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     match reply.status().as_u16() {
         202 => {
             // Not there yet: the service takes its word back.
+            cursor.because(Rule::ResultNotReady);
             cursor.phase = Phase::Poll;
             cursor.status_url.get_or_insert_with(|| reply.url().as_str().into());
             cursor.following = None;
+            cursor.state = State::Running;
             Step::Wait(Report { hint, percent: None, ..Report::new(State::Running) })
         }
         200..=299 => {
-            let found = protocol.result.iter().filter(|rule| rule.kind == ResultKind::Link).find_map(|rule| {
-                let values = rule.at.values(reply, body);
-                (!values.is_empty()).then(|| links(reply, &values, Reading::Sure).map_err(|why| (&rule.at, why)))
-            });
+            let found = numbered(&protocol.result).filter(|(rule, _)| rule.kind == ResultKind::Link).find_map(
+                |(rule, place)| {
+                    let values = rule.at.values(reply, body);
+                    (!values.is_empty()).then(|| {
+                        let links = links(reply, &values, Reading::Sure);
+                        links.map(|links| (links, place)).map_err(|why| (&rule.at, why))
+                    })
+                },
+            );
             match found {
-                Some(Ok(links)) => done(cursor, report, links, reply),
-                Some(Err((at, why))) => unusable(&at.to_string(), &why),
-                None => whole_body(cursor, reply, report),
+                Some(Ok((links, place))) => {
+                    cursor.because(Rule::LinkInResult(place));
+                    done(cursor, report, links, reply)
+                }
+                Some(Err((at, why))) => unusable(cursor, &at.to_string(), &why),
+                None => {
+                    cursor.because(Rule::ResultBody);
+                    whole_body(cursor, reply, report)
+                }
             }
         }
-        301 | 302 | 303 | 307 | 308 => match redirected(protocol, cursor, reply, report) {
-            Step::Follow { url, report, .. } => Step::Follow { url, report, after: hint.unwrap_or_default() },
-            step => step,
-        },
-        404 => {
-            let now = unix_millis(now).saturating_add(1);
-            let since = cursor.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now - 1)).get();
-            if now.saturating_sub(since) >= VISIBILITY_MILLIS {
-                return unavailable(reply, body);
+        code @ (301 | 302 | 303 | 307 | 308) => {
+            cursor.because(Rule::Redirected(code));
+            match redirected(cursor, reply, report) {
+                Step::Follow { url, report, .. } => Step::Follow { url, report, after: hint.unwrap_or_default() },
+                step => step,
             }
+        }
+        404 if young(protocol, cursor, now) => {
+            cursor.because(Rule::ResultNotVisible);
             Step::Follow { url: reply.url().clone(), after: hint.unwrap_or(LOOK_AGAIN).max(LOOK_AGAIN), report: None }
         }
-        _ => unavailable(reply, body),
+        400 | 404 | 405 | 410 | 501 if cursor.guessed && cursor.status_url.is_some() => {
+            // The Location was of something else: the status document is all there is.
+            cursor.location_refused = true;
+            cursor.rewind();
+            match cursor.next_url() {
+                Some(url) => Step::Follow { url, after: hint.unwrap_or_default(), report: None },
+                None => unavailable(protocol, cursor, reply, body),
+            }
+        }
+        _ => unavailable(protocol, cursor, reply, body),
     }
 }
 
 /// The body of this answer is the result; one that is too large to hold becomes a link to itself.
 pub(super) fn whole_body(cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
     if !reply.is_whole() {
+        cursor.because(Rule::ResultTooLarge);
         let links = vec![SecretUrl::from(reply.url().clone())];
-        return Step::Done(report, Finding { links, body: None });
+        return Step::Done(report, Finding { links, ..Finding::default() });
     }
     cursor.following = None;
-    let body = Some(reply.body().clone()).filter(|body| !body.is_empty());
-    Step::Done(report, Finding { links: Vec::new(), body })
+    Step::Done(report, Finding { body: held(reply), ..Finding::default() })
 }
 
 /// The status document is all there is.
-fn from_document(
+fn document(
     protocol: &Protocol,
     cursor: &mut Cursor,
     reply: &Reply,
     body: Option<&Value>,
     report: Report,
+    why: Rule,
 ) -> Step {
+    cursor.because(why);
     let inline = protocol
         .result
         .iter()
         .filter(|rule| rule.kind == ResultKind::Value)
         .find_map(|rule| rule.at.value(reply, body))
-        .and_then(|value| serde_json::to_vec(&*value).ok());
+        .and_then(|value| written(&value));
     match inline {
-        Some(value) => Step::Done(report, Finding { links: Vec::new(), body: Some(Bytes::from(value)) }),
+        Some(value) => Step::Done(report, Finding { body: Some(value), ..Finding::default() }),
         None => whole_body(cursor, reply, report),
     }
+}
+
+fn written(value: &Value) -> Option<Bytes> {
+    serde_json::to_vec(value).ok().map(Bytes::from)
+}
+
+fn held(reply: &Reply) -> Option<Bytes> {
+    Some(reply.body().clone()).filter(|body| reply.is_whole() && !body.is_empty())
+}
+
+fn young(protocol: &Protocol, cursor: &mut Cursor, now: SystemTime) -> bool {
+    let now = unix_millis(now);
+    let since = cursor.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now)).get() - 1;
+    u128::from(now.saturating_sub(since)) < protocol.visibility.as_millis()
 }
 
 fn newest_location(cursor: &Cursor, reply: &Reply) -> Option<Url> {
@@ -173,33 +209,36 @@ fn newest_location(cursor: &Cursor, reply: &Reply) -> Option<Url> {
     stated
         .filter(|_| cursor.phase != Phase::Submit || reply.status() != StatusCode::CREATED)
         .or_else(|| kept().filter(|_| cursor.phase != Phase::Submit))
-        .filter(|url| Some(url.as_str()) != cursor.status_url.as_deref())
+        .filter(|url| Some(url.as_str()) != cursor.status_url.as_deref() && !cursor.location_refused)
 }
 
-fn at(cursor: &mut Cursor, url: Url, report: Report) -> Step {
-    at_link(cursor, SecretUrl::from(url), report)
+fn at(cursor: &mut Cursor, url: Url, report: Report, why: Rule) -> Step {
+    at_link(cursor, SecretUrl::from(url), report, why)
 }
 
 /// The result is at this URL: fetched if it is the API's own and unsigned, else it is the link itself.
-fn at_link(cursor: &mut Cursor, url: SecretUrl, report: Report) -> Step {
+fn at_link(cursor: &mut Cursor, url: SecretUrl, report: Report, why: Rule) -> Step {
+    cursor.because(why);
     if let Err(step) = cursor.admit(url.url()) {
+        cursor.because(Rule::Untrusted);
         return step;
     }
     if is_signed(url.url()) || !cursor.is_trusted(url.url()) {
-        return Step::Done(report, Finding { links: vec![url], body: None });
+        return Step::Done(report, Finding { links: vec![url], ..Finding::default() });
     }
     cursor.phase = Phase::Result;
+    cursor.guessed = why == Rule::LastLocation;
     cursor.following = Some(url.expose().into());
     let after = report.hint.filter(|_| cursor.hops > 0).unwrap_or_default();
     Step::Follow { url: url.url().clone(), after, report: Some(report) }
 }
 
-fn done(cursor: &Cursor, report: Report, links: Vec<SecretUrl>, reply: &Reply) -> Step {
+fn done(cursor: &mut Cursor, report: Report, links: Vec<SecretUrl>, reply: &Reply) -> Step {
     if let Err(step) = links.iter().try_for_each(|link| cursor.admit(link.url())) {
+        cursor.because(Rule::Untrusted);
         return step;
     }
-    let body = Some(reply.body().clone()).filter(|body| reply.is_whole() && !body.is_empty());
-    Step::Done(report, Finding { links, body })
+    Step::Done(report, Finding { links, body: held(reply), ..Finding::default() })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,15 +269,18 @@ fn links(reply: &Reply, values: &[std::borrow::Cow<'_, Value>], reading: Reading
     Ok(links)
 }
 
-fn unavailable(reply: &Reply, body: Option<&Value>) -> Step {
+fn unavailable(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>) -> Step {
+    let code = reply.status().as_u16();
+    cursor.because(Rule::ResultRefused(code));
     Step::Stop {
         kind: ErrorKind::ResultUnavailable,
-        why: format!("the task succeeded, and its result answered with {}", reply.status().as_u16()),
-        fault: fault::read(reply, body),
+        why: format!("the task succeeded, and its result answered with {code}"),
+        fault: fault::read(protocol, reply, body),
     }
 }
 
-fn unusable(at: &str, why: &str) -> Step {
+fn unusable(cursor: &mut Cursor, at: &str, why: &str) -> Step {
+    cursor.because(Rule::ResultUnusable);
     Step::Stop {
         kind: ErrorKind::ResultUnavailable,
         why: format!("the task succeeded, and {at} is no link that can be used: {why}"),
@@ -246,5 +288,4 @@ fn unusable(at: &str, why: &str) -> Step {
     }
 }
 
-const VISIBILITY_MILLIS: u64 = 30_000;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -110,6 +110,7 @@ impl Report {
 pub struct Finding {
     pub(crate) links: Vec<SecretUrl>,
     pub(crate) body: Option<Bytes>,
+    pub(crate) pages: Option<Url>,
 }
 
 impl Finding {
@@ -117,6 +118,12 @@ impl Finding {
     #[must_use]
     pub fn links(&self) -> &[SecretUrl] {
         &self.links
+    }
+
+    /// The URL of the first page, of a result that comes in pages.
+    #[must_use]
+    pub const fn pages(&self) -> Option<&Url> {
+        self.pages.as_ref()
     }
 
     /// The value as the service wrote it; `None` where there is none, or it was too large to hold.

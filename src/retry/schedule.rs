@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::seconds;
+
 /// Exponential pauses: each the double of the one before, up to a longest, with equal jitter (half of a pause is
 /// fixed, half is drawn), so that clients which failed together do not come back together.
 ///
@@ -18,7 +20,9 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
+    #[serde(with = "seconds")]
     first: Duration,
+    #[serde(with = "seconds")]
     longest: Duration,
     jitter: bool,
 }

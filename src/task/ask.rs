@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method};
 use tokio::time::Instant;
-use url::Url;
 
 use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Reply, Request};
-use crate::protocol::{Cursor, Phase, Protocol, Step};
-use crate::transport::{Broken, Transport};
+use crate::message::Reply;
+use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
+use crate::transport::{Broken, Transport, by};
 
 /// What the tasks of one kind share.
 pub(crate) struct Core {
@@ -24,7 +22,8 @@ pub(crate) struct Core {
     /// The protocol was given with the task, and no profile knows it.
     pub(crate) given: bool,
     pub(crate) pace: Pace,
-    pub(crate) base: Url,
+    /// The client's base, as tokens name it.
+    pub(crate) base: url::Url,
 }
 
 /// What came back; an error where asking again makes no sense.
@@ -37,35 +36,25 @@ pub(super) enum Heard {
 }
 
 impl Core {
-    /// Asks what the cursor says is next. A poll is one attempt: the task owns the wait after it.
-    pub(super) async fn ask(&self, phase: Phase, url: Url, headers: HeaderMap, deadline: Option<Instant>) -> Answer {
-        let class = if phase == Phase::Result { Class::Result } else { Class::Poll };
-        let request = Request::new(Method::GET, url, class).with_headers(headers);
-        let response = if phase == Phase::Result {
-            self.transport.send(request, None, deadline).await
-        } else {
-            let attempt = self.transport.attempt(request);
-            let attempt = match deadline {
-                Some(deadline) => match tokio::time::timeout_at(deadline, attempt).await {
-                    Ok(attempt) => attempt,
-                    Err(_) => return Err(too_late()),
-                },
-                None => attempt.await,
-            };
-            match attempt {
-                Ok(response) => Ok(response),
+    /// Asks what is next. A poll is one attempt: the task owns the wait after it.
+    pub(super) async fn ask(&self, asking: Asking, deadline: Option<Instant>) -> Answer {
+        let Asking { request, phase } = asking;
+        let response = match phase {
+            Phase::Result => {
+                self.transport.send(request, None, deadline).await.map_err(|error| match error.kind() {
+                    ErrorKind::DeadlineExceeded => error,
+                    _ => {
+                        let lost = "the task succeeded, and its result gave no answer";
+                        Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
+                    }
+                })?
+            }
+            Phase::Start => self.transport.send(request, None, deadline).await?,
+            Phase::Submit | Phase::Poll | Phase::Moved => match by(deadline, self.transport.attempt(request)).await? {
+                Ok(response) => response,
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(Broken::Lost(error)) => return Ok(Heard::Silence(format!("the status gave no answer: {error}"))),
-            }
-        };
-        let response = match response {
-            Ok(response) => response,
-            Err(error) if error.kind() == ErrorKind::DeadlineExceeded => return Err(error),
-            Err(error) => {
-                let lost =
-                    Error::new(ErrorKind::ResultUnavailable, "the task succeeded, and its result gave no answer");
-                return Err(lost.with_source(error));
-            }
+            },
         };
         let limit = response.limit() as u64;
         if response.content_length().is_some_and(|length| length > limit) {
@@ -96,14 +85,14 @@ impl Core {
 impl Shared {
     /// The request that is next, as a future of its own.
     pub(super) fn ask(self: &Arc<Self>, deadline: Option<Instant>) -> BoxFuture<'static, Answer> {
-        let live = self.live();
-        let (phase, url) = (live.cursor.phase(), live.cursor.next_url());
-        let headers = live.headers.as_deref().cloned().unwrap_or_default();
-        drop(live);
+        let asking = {
+            let live = self.live();
+            self.core.protocol.next(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())
+        };
         let core = self.core.clone();
         Box::pin(async move {
-            match url {
-                Some(url) => core.ask(phase, url, headers, deadline).await,
+            match asking {
+                Some(asking) => core.ask(asking, deadline).await,
                 None => Err(Error::new(ErrorKind::NoStatusUrl, "there is nothing to ask")),
             }
         })
@@ -111,7 +100,7 @@ impl Shared {
 
     pub(super) fn read(&self, heard: &Heard) -> Step {
         let mut live = self.live();
-        if live.cursor.phase() == Phase::Poll {
+        if live.cursor.is_polling() {
             live.last.polls += 1;
         }
         live.last.status = match heard {
@@ -120,8 +109,4 @@ impl Shared {
         };
         self.core.read(&mut live.cursor, heard)
     }
-}
-
-fn too_late() -> Error {
-    Error::new(ErrorKind::DeadlineExceeded, "no answer before it")
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::{ResumeToken, Shared, Update};
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Request};
 use crate::redact::SecretUrl;
 
 /// A task from elsewhere: to ask about it, put it away, cancel or nudge it, while somebody else awaits it.
@@ -61,19 +60,25 @@ impl TaskHandle {
     /// Dropped in flight, the service may or may not have heard it; asking again is harmless.
     pub async fn cancel(&self) -> Result<(), Error> {
         let core = &self.0.core;
-        let (request, headers) = {
+        let request = {
             let live = self.0.live();
-            (core.protocol.cancel_request(&live.cursor, &core.base), live.headers.as_deref().cloned())
+            core.protocol.cancel_request(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())
         };
-        let Some((method, url)) = request else {
+        let Some(request) = request else {
             let why = format!("the protocol `{}` knows no cancel for this task", core.protocol.name());
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
-        let request = Request::new(method, url, Class::Cancel).with_headers(headers.unwrap_or_default());
         core.transport.call(request, None, None).await?;
         self.0.live().cursor.cancel_was_asked();
         self.nudge();
         Ok(())
+    }
+
+    /// Why the answers so far were read as they were: which rule fired, on which header or member, and what to change
+    /// where it is wrong. Some lines of text, without secrets.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        self.0.explain(&self.0.live())
     }
 
     /// Asks for a poll now, cutting short a pause of our own choice. What the service asked for is still kept.

@@ -5,13 +5,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::renewal::Renewal;
-use super::{Shared, Update};
-use crate::download::{Carrier, Download, Renew};
+use super::{Core, Shared, Update};
+use crate::download::{Download, Renew};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Finding, State};
+use crate::page::Pages;
+use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
 
 /// What a finished task gives: a value, links to download, or both.
@@ -20,8 +22,9 @@ use crate::redact::SecretUrl;
 pub struct Outcome<T> {
     update: Update,
     finding: Finding,
-    carrier: Arc<Carrier>,
-    renewal: Option<Renewal>,
+    core: Arc<Core>,
+    cursor: Cursor,
+    headers: HeaderMap,
     output: PhantomData<fn() -> T>,
 }
 
@@ -32,8 +35,9 @@ impl<T> Outcome<T> {
         Self {
             update: live.last.clone(),
             finding,
-            carrier: shared.core.carrier.clone(),
-            renewal: Renewal::new(shared.core.clone(), live.cursor.clone(), headers),
+            core: shared.core.clone(),
+            cursor: live.cursor.clone(),
+            headers,
             output: PhantomData,
         }
     }
@@ -93,6 +97,60 @@ impl<T> Outcome<T> {
         self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
     }
 
+    /// The rows of a result that comes in pages, as the protocol says ([`Protocol::pages`](crate::Protocol::pages)).
+    ///
+    /// ```
+    /// use futures::TryStreamExt;
+    /// use longhaul::testing::{reply, script};
+    /// use longhaul::{Next, PageRule, Protocol, Source};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let service = script([
+    ///     reply(202).json(json!({"jobId": "j7"})),
+    ///     reply(200).json(json!({"state": "FULFILLED"})),
+    ///     reply(200).json(json!({"rows": [1, 2], "cursor": "c"})),
+    ///     reply(200).json(json!({"rows": [3]})),
+    /// ]);
+    /// let client = service.client().build()?;
+    /// let jobs = Protocol::auto().status_template("jobs/{id}").pages(
+    ///     PageRule::new("jobs/{id}/results", Source::pointer("/rows/*"))
+    ///         .next(Next::cursor(Source::pointer("/cursor"), "cursor")),
+    /// );
+    /// let task = client.task().protocol(jobs).post("jobs").submit::<()>().await?;
+    /// let rows: Vec<u32> = task.await?.pages().try_collect().await?;
+    /// assert_eq!(rows, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// That the protocol gives no pages is an error of the stream.
+    pub fn pages<R: DeserializeOwned>(&self) -> Pages<R> {
+        match (&self.finding.pages, self.core.protocol.page_rule()) {
+            (Some(first), Some(rule)) => {
+                Pages::new(self.core.transport.clone(), self.headers.clone(), rule.clone(), first.clone())
+            }
+            _ => Pages::impossible(Error::new(
+                ErrorKind::ResultShape,
+                format!("the protocol `{}` says nothing of pages", self.core.protocol.name()),
+            )),
+        }
+    }
+
+    /// Lets the service forget the task, where the protocol says how
+    /// ([`Protocol::cleanup`](crate::Protocol::cleanup)). Its results may go with it: take them first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the protocol says nothing of it, and those of any call.
+    pub async fn cleanup(&self) -> Result<(), Error> {
+        let Some(request) = self.core.protocol.cleanup_request(&self.cursor, self.headers.clone()) else {
+            let why = format!("the protocol `{}` knows no cleanup for this task", self.core.protocol.name());
+            return Err(Error::new(ErrorKind::Unsupported, why));
+        };
+        self.core.transport.call(request, None, None).await.map(drop)
+    }
+
     fn held(&self) -> Download {
         match &self.finding.body {
             Some(body) => Download::held(body.clone()),
@@ -104,8 +162,12 @@ impl<T> Outcome<T> {
     }
 
     fn linked(&self, index: usize, link: &SecretUrl) -> Download {
-        let renew = self.renewal.as_ref().map(|renewal| Arc::new(renewal.of(index)) as Arc<dyn Renew>);
-        Download::linked(self.carrier.clone(), link.clone(), renew)
+        let renewal = Renewal::new(self.core.clone(), self.cursor.clone(), self.headers.clone(), index);
+        Download::linked(
+            self.core.carrier.clone(),
+            link.clone(),
+            renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>),
+        )
     }
 }
 

@@ -21,22 +21,17 @@ pub(super) struct Renewal {
 }
 
 impl Renewal {
-    /// `None` for a task that has no status to ask for.
-    pub(super) fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap) -> Option<Self> {
-        cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index: 0 })
-    }
-
-    /// For the link at this place.
-    pub(super) fn of(&self, index: usize) -> Self {
-        Self { index, ..self.clone() }
+    /// For the link at this place; `None` for a task that has no status to ask for.
+    pub(super) fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, index: usize) -> Option<Self> {
+        cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index })
     }
 
     async fn ask(self) -> Result<SecretUrl, Error> {
         let Self { core, mut cursor, headers, index } = self;
         cursor.rewind();
         for _ in 0..MAX_STEPS {
-            let Some(url) = cursor.next_url() else { break };
-            let heard = core.ask(cursor.phase(), url, headers.clone(), None).await?;
+            let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
+            let heard = core.ask(asking, None).await?;
             match core.read(&mut cursor, &heard) {
                 Step::Done(_, finding) => {
                     return finding.links.get(index).cloned().ok_or_else(|| failed("it names no such link any more"));

@@ -49,9 +49,44 @@ impl Shared {
         let cursor = &live.cursor;
         // The default is for a service that does not say; before the first poll it could not have said.
         let default = self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0);
-        let plan = self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
+        let mut plan =
+            self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
+        if let (None, Some(longest)) = (report.hint, self.core.protocol.longest_interval()) {
+            plan.delay = plan.delay.min(longest).max(plan.earliest);
+        }
         live.not_before = unix_millis(now + plan.earliest);
         plan
+    }
+}
+
+impl Shared {
+    /// What was read, why, and what comes next.
+    pub(super) fn explain(&self, live: &Live) -> String {
+        let mut text = self.core.protocol.explain(&live.cursor);
+        let last = &live.last;
+        let mut told = format!("\nstate: {}", last.state());
+        if let Some(word) = last.word() {
+            told += &format!(", the service's word is `{word}`");
+        }
+        if let Some(status) = last.status() {
+            told += &format!(", HTTP {}", status.as_u16());
+        }
+        text += &told;
+        if let Some(warning) = last.warning() {
+            text += &format!("\nwarning: {warning}");
+        }
+        if let Some(next) = last.next_poll() {
+            let why = match (last.hint(), live.cursor.sticky_hint()) {
+                (Some(hint), _) => format!("the service asked for {hint:?}"),
+                (None, Some(hint)) => format!("the service last asked for {hint:?}"),
+                (None, None) if self.core.protocol.interval_without_hint().is_some() => {
+                    "the service did not say; the protocol's interval and the task's age".into()
+                }
+                (None, None) => "the service did not say; 5 % of the task's age, 1 to 30 s".into(),
+            };
+            text += &format!("\nnext poll: {next:?} after the last ({why})");
+        }
+        crate::redact::scrub_lines(&text)
     }
 }
 

@@ -68,6 +68,12 @@ impl ResumeToken {
         self.kind.as_deref()
     }
 
+    /// The idempotency key that its submit carried.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.cursor.idempotency_key()
+    }
+
     /// Whether there is something in it to go on with. A task whose only status URL is signed has nothing, unless
     /// that was asked for by name.
     #[must_use]

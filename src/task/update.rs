@@ -13,12 +13,24 @@ pub struct Update {
     pub(super) status: Option<StatusCode>,
     pub(super) next_poll: Option<Duration>,
     pub(super) polls: u32,
+    pub(super) heartbeat: bool,
 }
 
 impl Update {
     pub(super) fn before_any() -> Self {
         let report = Report { state: State::Running, word: None, percent: None, hint: None, warning: None };
-        Self { report, status: None, next_poll: None, polls: 0 }
+        Self { report, status: None, next_poll: None, polls: 0, heartbeat: false }
+    }
+
+    pub(super) const fn again(mut self) -> Self {
+        self.heartbeat = true;
+        self
+    }
+
+    /// Whether it says again what was said before ([`Task::heartbeat`](crate::Task::heartbeat)).
+    #[must_use]
+    pub const fn is_heartbeat(&self) -> bool {
+        self.heartbeat
     }
 
     /// The class of the state.

@@ -9,6 +9,7 @@ pub(super) struct Waited {
     pub(super) token: Option<ResumeToken>,
     pub(super) last: Update,
     pub(super) elapsed: Duration,
+    pub(super) explained: String,
 }
 
 /// What an error of waiting for a task carries.
@@ -17,6 +18,13 @@ impl Error {
     #[must_use]
     pub fn token(&self) -> Option<&ResumeToken> {
         self.attached::<Waited>()?.token.as_ref()
+    }
+
+    /// Why the answers were read as they were: which rule fired, on which header or member
+    /// ([`TaskHandle::explain`](crate::TaskHandle::explain)).
+    #[must_use]
+    pub fn explain(&self) -> Option<&str> {
+        self.attached::<Waited>().map(|waited| waited.explained.as_str())
     }
 
     /// The last update of the task.

@@ -1,0 +1,136 @@
+//! Pages: the rows of a result that comes in pages, as a stream.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::future::BoxFuture;
+use futures::stream::Stream;
+use http::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+use crate::message::{Class, Reply, Request};
+use crate::protocol::PageRule;
+use crate::transport::Transport;
+
+/// The rows of a result, page after page: [`Outcome::pages`](crate::Outcome::pages).
+///
+/// Each page is a request through the client's pipeline, sent when the rows before it have been taken. A page is held
+/// in memory, up to the client's body limit.
+///
+/// # Cancel safety
+/// Dropping a `next()` loses nothing.
+#[must_use = "streams do nothing unless polled"]
+pub struct Pages<R> {
+    rule: PageRule,
+    source: Option<(Arc<Transport>, HeaderMap)>,
+    next: Option<Url>,
+    fetching: Option<BoxFuture<'static, Result<Reply, Error>>>,
+    rows: VecDeque<Value>,
+    wrong: Option<Error>,
+    fetched: u32,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R> Pages<R> {
+    pub(crate) fn new(transport: Arc<Transport>, headers: HeaderMap, rule: PageRule, first: Url) -> Self {
+        Self {
+            rule,
+            source: Some((transport, headers)),
+            next: Some(first),
+            fetching: None,
+            rows: VecDeque::new(),
+            wrong: None,
+            fetched: 0,
+            row: PhantomData,
+        }
+    }
+
+    pub(crate) fn impossible(error: Error) -> Self {
+        Self {
+            rule: PageRule::new("", crate::pointer::Source::pointer("/")),
+            source: None,
+            next: None,
+            fetching: None,
+            rows: VecDeque::new(),
+            wrong: Some(error),
+            fetched: 0,
+            row: PhantomData,
+        }
+    }
+
+    /// How many pages were fetched so far.
+    #[must_use]
+    pub const fn fetched(&self) -> u32 {
+        self.fetched
+    }
+
+    fn fetch(&mut self) -> Option<BoxFuture<'static, Result<Reply, Error>>> {
+        let (transport, headers) = self.source.clone()?;
+        let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
+        Some(Box::pin(async move {
+            let reply = transport.call(request, None, None).await?.reply().await?;
+            if reply.is_whole() {
+                return Ok(reply);
+            }
+            let message = "a page is larger than the client's body limit; ask for smaller pages, or raise it";
+            Err(Error::new(ErrorKind::TooLarge, message).with_url(reply.url()))
+        }))
+    }
+}
+
+impl<R: DeserializeOwned> Stream for Pages<R> {
+    type Item = Result<R, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(row) = this.rows.pop_front() {
+                let row = serde_json::from_value(row).map_err(|error| {
+                    let message = format!("a row has another shape than {}", std::any::type_name::<R>());
+                    Error::new(ErrorKind::Decode, message).with_source(error)
+                });
+                return Poll::Ready(Some(row));
+            }
+            if let Some(error) = this.wrong.take() {
+                this.next = None;
+                return Poll::Ready(Some(Err(error)));
+            }
+            if this.fetching.is_none() {
+                this.fetching = this.fetch();
+            }
+            let Some(fetching) = &mut this.fetching else { return Poll::Ready(None) };
+            let fetched = ready!(fetching.as_mut().poll(cx));
+            this.fetching = None;
+            let read = fetched.and_then(|reply| {
+                this.fetched += 1;
+                this.rule.read(&reply).map_err(|why| {
+                    Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
+                })
+            });
+            match read {
+                Ok((rows, next)) => {
+                    this.rows = rows.into();
+                    this.next = next;
+                }
+                Err(error) => this.wrong = Some(error),
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Pages<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages")
+            .field("next", &self.next.as_ref().map(crate::redact::shown))
+            .field("rows_held", &self.rows.len())
+            .field("fetched", &self.fetched)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! Cookies: what a service wants back with the polls of one task (RFC 6265, as little of it as that takes).
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::message::Reply;
+
+/// The cookies of one task. They go to the origin that set them, below their path, and stand in the task's token.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Cookies(Vec<Cookie>);
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Cookie {
+    name: String,
+    value: String,
+    origin: String,
+    path: String,
+}
+
+impl Cookies {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes what an answer sets.
+    pub(crate) fn take(&mut self, reply: &Reply) {
+        let origin = reply.url().origin().ascii_serialization();
+        for header in reply.headers().get_all(http::header::SET_COOKIE) {
+            let Some((pair, attributes)) = header.to_str().ok().map(|text| text.split_once(';').unwrap_or((text, "")))
+            else {
+                continue;
+            };
+            let Some((name, value)) = pair.split_once('=').map(|(name, value)| (name.trim(), value.trim())) else {
+                continue;
+            };
+            let attribute = |wanted: &str| {
+                attributes
+                    .split(';')
+                    .filter_map(|part| part.trim().split_once('='))
+                    .find_map(|(name, value)| name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned()))
+            };
+            let path = attribute("path").filter(|path| path.starts_with('/')).unwrap_or_else(|| folder(reply.url()));
+            self.0.retain(|old| !(old.name == name && old.origin == origin && old.path == path));
+            let over = attribute("max-age").and_then(|age| age.parse::<i64>().ok()).is_some_and(|age| age <= 0);
+            if name.is_empty() || over || self.0.len() >= MOST {
+                continue;
+            }
+            self.0.push(Cookie { name: name.into(), value: value.into(), origin: origin.clone(), path });
+        }
+    }
+
+    /// The header for a request; `None` where no cookie fits.
+    pub(crate) fn header(&self, url: &Url) -> Option<String> {
+        let origin = url.origin().ascii_serialization();
+        let fits = |cookie: &&Cookie| {
+            let below = url.path().strip_prefix(cookie.path.trim_end_matches('/'));
+            cookie.origin == origin && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let pairs: Vec<_> =
+            self.0.iter().filter(fits).map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+}
+
+fn folder(url: &Url) -> String {
+    match url.path().rsplit_once('/') {
+        Some(("", _)) | None => "/".into(),
+        Some((folder, _)) => folder.into(),
+    }
+}
+
+/// As many as RFC 6265 asks of a client for one host.
+const MOST: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    #[test]
+    fn gives_back_what_was_set_where_it_was_set() {
+        let mut headers = HeaderMap::new();
+        for cookie in ["a=1; Path=/; HttpOnly", "b=2; path=/v1", "c=3", "d=4; Max-Age=0", "=5", "none", "a=6; Path=/"] {
+            headers.append("set-cookie", cookie.parse().unwrap());
+        }
+        let url: Url = "https://a.example/v1/exports".parse().unwrap();
+        let mut cookies = Cookies::default();
+        cookies.take(&Reply::new(StatusCode::OK, url, headers, ""));
+        let at = |url: &str| cookies.header(&url.parse().unwrap());
+        assert_eq!(at("https://a.example/v1/tasks").as_deref(), Some("b=2; c=3; a=6"));
+        assert_eq!(at("https://a.example/v10").as_deref(), Some("a=6"));
+        assert_eq!(at("https://a.example:8443/v1"), None);
+        assert_eq!(at("https://b.example/v1"), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! Exchange: a request of a protocol as a template; Asking: the request that is next.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::location::join;
+use super::{Cursor, Phase, Protocol};
+use crate::message::{Class, Request};
+use crate::pointer::expand;
+
+/// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
+/// for its status URL.
+///
+/// Written as on the first line of HTTP, also in serialized form. The URL is relative to the client's base.
+///
+/// ```
+/// use longhaul::Exchange;
+///
+/// let check: Exchange = r#"POST jobs/check {"async_job_id": "{id}"}"#.parse()?;
+/// assert_eq!(check.to_string(), r#"POST jobs/check {"async_job_id": "{id}"}"#);
+/// assert!("jobs/{id}".parse::<Exchange>().is_err());
+/// # Ok::<(), longhaul::ExchangeError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Exchange {
+    method: Method,
+    target: String,
+    body: Option<String>,
+}
+
+/// A text that is no request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no request such as `DELETE {{status}}` or `POST jobs/{{id}}/cancel {{\"now\": true}}`")]
+pub struct ExchangeError(String);
+
+impl Exchange {
+    /// The method, the URL and the body for the task at the cursor; `None` where it has no id or status URL to put in.
+    fn fill(&self, cursor: &Cursor) -> Option<(Method, Url, Option<String>)> {
+        let id = cursor.id().unwrap_or_default();
+        if (self.target.contains("id}") || self.body.as_ref().is_some_and(|body| body.contains("{id}")))
+            && id.is_empty()
+        {
+            return None;
+        }
+        let trust = cursor.trust()?;
+        let url = if self.target == "{status}" {
+            Url::parse(cursor.status_url.as_deref()?).ok()?
+        } else {
+            join(trust.base(), &expand(&self.target, id)).ok()?
+        };
+        // The id stands inside a JSON text.
+        let quoted = serde_json::Value::from(id).to_string();
+        let inside = quoted.trim_matches('"');
+        Some((self.method.clone(), url, self.body.as_ref().map(|body| body.replace("{id}", inside))))
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.target)?;
+        self.body.iter().try_for_each(|body| write!(f, " {body}"))
+    }
+}
+
+impl FromStr for Exchange {
+    type Err = ExchangeError;
+
+    fn from_str(text: &str) -> Result<Self, ExchangeError> {
+        let wrong = || ExchangeError(text.to_owned());
+        let (method, rest) = text.trim().split_once(' ').ok_or_else(wrong)?;
+        let (target, body) =
+            rest.trim().split_once(' ').map_or((rest.trim(), None), |(target, body)| (target, Some(body)));
+        if target.is_empty() || method.chars().any(|c| !c.is_ascii_uppercase()) {
+            return Err(wrong());
+        }
+        let body = body.map(|body| body.trim().to_owned()).filter(|body| !body.is_empty());
+        if body.as_ref().is_some_and(|body| serde_json::from_str::<serde_json::Value>(body).is_err()) {
+            return Err(wrong());
+        }
+        Ok(Self { method: method.parse().map_err(|_| wrong())?, target: target.to_owned(), body })
+    }
+}
+
+impl TryFrom<String> for Exchange {
+    type Error = ExchangeError;
+
+    fn try_from(text: String) -> Result<Self, ExchangeError> {
+        text.parse()
+    }
+}
+
+impl From<Exchange> for String {
+    fn from(exchange: Exchange) -> Self {
+        exchange.to_string()
+    }
+}
+
+/// An exchange that may be missing, also where a default has one: the text `none`.
+pub(super) mod or_none {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Exchange;
+
+    #[expect(clippy::ref_option, reason = "the shape that serde wants")]
+    pub(crate) fn serialize<S: Serializer>(exchange: &Option<Exchange>, to: S) -> Result<S::Ok, S::Error> {
+        match exchange {
+            Some(exchange) => to.collect_str(exchange),
+            None => to.serialize_str("none"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Exchange>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text == "none" { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
+    }
+}
+
+/// The request that is next for a task, and how it may be sent.
+pub(crate) struct Asking {
+    pub(crate) request: Request,
+    pub(crate) phase: Phase,
+}
+
+impl Protocol {
+    /// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
+    pub(crate) fn next(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
+        let phase = cursor.phase();
+        let (method, mut url, body) = match (phase, &self.poll) {
+            (Phase::Start, _) => {
+                let fired = usize::try_from(cursor.started.checked_ilog2()?).ok()?;
+                self.start.get(fired)?.request.fill(cursor)?
+            }
+            (Phase::Poll, Some(poll)) if cursor.following.is_none() => poll.fill(cursor)?,
+            _ => (Method::GET, cursor.next_url()?, None),
+        };
+        let own = cursor.is_trusted(&url);
+        if phase == Phase::Poll && own {
+            self.repeat(cursor, &mut url);
+        }
+        let class = match phase {
+            Phase::Result => Class::Result,
+            Phase::Start => Class::Submit,
+            Phase::Submit | Phase::Poll | Phase::Moved => Class::Poll,
+        };
+        let mut request = dressed(Request::new(method, url, class), headers, body);
+        if let Some(extra) = &cursor.extra {
+            let cookies = extra.cookies.header(request.url());
+            if let Some(cookies) = cookies.and_then(|cookies| HeaderValue::try_from(cookies).ok()) {
+                request.headers_mut().insert(header::COOKIE, cookies);
+            }
+            let etag = extra.etag.as_ref().filter(|_| phase == Phase::Poll && own);
+            if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+                request.headers_mut().insert(header::IF_NONE_MATCH, etag);
+            }
+        }
+        Some(Asking { request, phase })
+    }
+
+    /// The request that cancels the task; `None` where there is none.
+    pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+        let given = cursor.extra.as_ref().and_then(|extra| Url::parse(extra.cancel_url.as_deref()?).ok());
+        let (method, url, body) = match (given, &self.cancel) {
+            (Some(url), Some(how)) if how.to_string() != super::presets::CANCEL_AT_STATUS_URL => {
+                (how.method.clone(), url, how.body.clone())
+            }
+            (Some(url), _) => (Method::POST, url, None),
+            (None, how) => how.as_ref()?.fill(cursor)?,
+        };
+        Some(dressed(Request::new(method, url, Class::Cancel), headers, body))
+    }
+
+    /// The request that lets the service forget the task; `None` where there is none.
+    pub(crate) fn cleanup_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+        let (method, url, body) = self.cleanup.as_ref()?.fill(cursor)?;
+        Some(dressed(Request::new(method, url, Class::Call), headers, body))
+    }
+
+    /// Adds what the submit's query had and every poll must have, where the URL lacks it.
+    fn repeat(&self, cursor: &Cursor, url: &mut Url) {
+        let Some(extra) = &cursor.extra else { return };
+        for (name, value) in &extra.query {
+            if !url.query_pairs().any(|(other, _)| other == name.as_str()) {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+    }
+
+    /// Keeps what polls must repeat of the submit.
+    pub(crate) fn remember(&self, cursor: &mut Cursor, submit: &Url) {
+        let kept: Vec<_> = submit
+            .query_pairs()
+            .filter(|(name, _)| self.repeat_query.iter().any(|wanted| wanted == name))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        if !kept.is_empty() {
+            cursor.extra().query = kept;
+        }
+    }
+}
+
+fn dressed(request: Request, mut headers: HeaderMap, body: Option<String>) -> Request {
+    let Some(body) = body else { return request.with_headers(headers) };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.with_headers(headers).with_body(Bytes::from(body))
+}

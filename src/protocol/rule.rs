@@ -1,0 +1,150 @@
+//! Rule: why an answer was read as it was, for `explain()`.
+
+use super::Protocol;
+
+/// The rule that fired. Numbers are places in the lists of the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rule {
+    #[default]
+    NotReadYet,
+    // The answer to a submit.
+    Refused,
+    PointerAt(u8),
+    LinkRel,
+    Template,
+    OwnUrl,
+    FinishedAtOnce,
+    WholeAtOnce,
+    NowhereToAsk,
+    PointerUnusable(u8),
+    // The answer to a poll.
+    Word(u8),
+    UnknownWord(u8),
+    Reduced,
+    Status(u16),
+    Pending202,
+    PendingByDefault,
+    DoneAt(u8),
+    BareResult,
+    WithoutState,
+    SuccessBesideError,
+    Unreadable,
+    Unchanged,
+    Transient(u16),
+    NoAnswer,
+    TerminalInError(u16),
+    NotVisible,
+    Redirected(u16),
+    SignedRedirect,
+    GoneAfterCancel,
+    GoneAfterDelete,
+    Gone(u16),
+    Forbidden(u16),
+    BareRefusal(u16),
+    StatusRefused(u16),
+    StartFired(u8),
+    StartRefused,
+    // The way to the result.
+    FinalStateVia,
+    ResultAt(u8),
+    Pages,
+    LastLocation,
+    OriginalUri,
+    StatusDocument,
+    ResultBody,
+    ResultTooLarge,
+    LinkInResult(u8),
+    ResultNotReady,
+    ResultNotVisible,
+    ResultRefused(u16),
+    ResultUnusable,
+    Untrusted,
+}
+
+impl Rule {
+    /// The rule in words that a person can act on.
+    pub(crate) fn words(self, protocol: &Protocol) -> String {
+        let nth = |list: Vec<String>, at: u8| list.get(usize::from(at)).cloned().unwrap_or_default();
+        let pointer = |at| nth(protocol.status_url.iter().map(|pointer| pointer.at.to_string()).collect(), at);
+        let state = |at| nth(protocol.state.iter().map(ToString::to_string).collect(), at);
+        let done = |at| nth(protocol.done.iter().map(ToString::to_string).collect(), at);
+        let result = |at| nth(protocol.result.iter().map(|rule| rule.at.to_string()).collect(), at);
+        match self {
+            Self::NotReadYet => "nothing was read yet".into(),
+            Self::Refused => "the submit was refused: it is no 2xx".into(),
+            Self::PointerAt(at) => format!("the status URL stands at {}", pointer(at)),
+            Self::LinkRel => "the status URL is a link with a rel of monitor, status or self".into(),
+            Self::Template => {
+                let template = protocol.status_template.as_deref().unwrap_or_default();
+                format!("the status URL is the template `{template}` with the task's id")
+            }
+            Self::OwnUrl => "a resource that was put, with a pending state, is asked at its own URL".into(),
+            Self::FinishedAtOnce => "the submit's answer already holds a final state".into(),
+            Self::WholeAtOnce => {
+                "a 200, 201 or 204 without a status URL and without a pending state is the result".into()
+            }
+            Self::NowhereToAsk => {
+                "202 without a status URL: looked at the protocol's pointers, at links, and for an id with a template"
+                    .into()
+            }
+            Self::PointerUnusable(at) => format!("what stands at {} is no URL", pointer(at)),
+            Self::Word(at) => format!("the word at {} is known", state(at)),
+            Self::UnknownWord(at) => {
+                format!(
+                    "the word at {} is not known, which counts as running: say what it means with Protocol::word",
+                    state(at)
+                )
+            }
+            Self::Reduced => "the words of all parts were put together".into(),
+            Self::Status(code) => format!("the protocol gives the HTTP status {code} this state"),
+            Self::Pending202 => "202 without a word means that it is not finished".into(),
+            Self::PendingByDefault => "the protocol says what a missing state means".into(),
+            Self::DoneAt(at) => format!("there is a value at {}, which means that it is done", done(at)),
+            Self::BareResult => {
+                "a 2xx other than 202 at a bare status URL, without a pending word, is the result itself".into()
+            }
+            Self::WithoutState => "a resource without a state is finished".into(),
+            Self::SuccessBesideError => "a success word beside an error means failed".into(),
+            Self::Unreadable => {
+                "a status document must have a state: see Protocol::state for where it is looked for".into()
+            }
+            Self::Unchanged => "304: nothing changed".into(),
+            Self::Transient(code) => format!("{code} says nothing of the task, and may pass"),
+            Self::NoAnswer => "no answer came, which says nothing of the task".into(),
+            Self::TerminalInError(code) => format!("the body of the {code} holds a final state, which counts"),
+            Self::NotVisible => "404 of a task that was never seen, soon after its submit, may pass".into(),
+            Self::Redirected(code) => format!("{code} leads on"),
+            Self::SignedRedirect => "a redirect to a signed link is the result itself".into(),
+            Self::GoneAfterCancel => "404 after a cancel means canceled".into(),
+            Self::GoneAfterDelete => "404 after a DELETE means that it is done".into(),
+            Self::Gone(code) => format!("{code}: the status is gone, and how the task ended is unknown"),
+            Self::Forbidden(code) => format!("{code}: the credential may not read the status"),
+            Self::BareRefusal(code) => format!("{code} at a bare status URL means that the task failed"),
+            Self::StatusRefused(code) => format!("{code} at a monitor says nothing of the task, and does not pass"),
+            Self::StartFired(at) => match protocol.start.get(usize::from(at)) {
+                Some(start) => format!("the word `{}` fires `{}`", start.when, start.request),
+                None => String::new(),
+            },
+            Self::StartRefused => "the request that the word fired was refused".into(),
+            Self::FinalStateVia => "the protocol's final-state-via says where the result is".into(),
+            Self::ResultAt(at) => format!("the result stands at {}", result(at)),
+            Self::Pages => "the protocol gives the URL of the first page".into(),
+            Self::LastLocation => "the last Location, which is not the status URL, is the result's".into(),
+            Self::OriginalUri => "the result of a PUT or PATCH is the resource itself".into(),
+            Self::StatusDocument => "nothing names a result, so the final body is all there is".into(),
+            Self::ResultBody => "the body at the result's URL is the value".into(),
+            Self::ResultTooLarge => "the result is larger than the body limit, so its URL is the link".into(),
+            Self::LinkInResult(at) => format!("the body at the result's URL holds a link at {}", result(at)),
+            Self::ResultNotReady => "202 at the result's URL: back to the status".into(),
+            Self::ResultNotVisible => "404 at the result's URL, soon after the end, may pass".into(),
+            Self::ResultRefused(code) => format!("{code} at the result's URL"),
+            Self::ResultUnusable => "what should be the result's link cannot be used".into(),
+            Self::Untrusted => "the URL leads where no request may go".into(),
+        }
+    }
+}
+
+/// A list with the place of each item, as a rule names it.
+pub(super) fn numbered<T>(list: &[T]) -> impl Iterator<Item = (&T, u8)> {
+    list.iter().enumerate().map(|(place, item)| (item, u8::try_from(place).unwrap_or(u8::MAX)))
+}

@@ -1,0 +1,273 @@
+//! How a protocol is written: a setter for every part.
+
+use std::time::Duration;
+
+use super::{
+    Exchange, FinalStateVia, Fraction, Interval, PageRule, ProgressUnit, Protocol, Reduce, ResultKind, ResultRule,
+    Start, State, StatusKind, StatusUrl, words,
+};
+use crate::hint::Unit;
+use crate::pointer::Source;
+
+impl Protocol {
+    /// Its name, which stands in resume tokens and in errors.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sets the name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A place of the status URL in the submit's answer, looked at before those that stand already.
+    #[must_use]
+    pub fn prefer_status_url(mut self, at: Source, kind: StatusKind) -> Self {
+        self.status_url.insert(0, StatusUrl { at, kind, only_pending: false });
+        self
+    }
+
+    /// A place of the status URL in the submit's answer, looked at after those that stand already.
+    #[must_use]
+    pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
+        self.status_url.push(StatusUrl { at, kind, only_pending: false });
+        self
+    }
+
+    /// The place of the task's id in the submit's answer.
+    #[must_use]
+    pub fn id(mut self, at: Source) -> Self {
+        self.id.insert(0, at);
+        self
+    }
+
+    /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
+    /// percent-encoded; `{+id}` keeps its slashes.
+    #[must_use]
+    pub fn status_template(mut self, template: impl Into<String>) -> Self {
+        self.status_template = Some(template.into());
+        self
+    }
+
+    /// The place of the state's word, looked at first.
+    #[must_use]
+    pub fn state(mut self, at: Source) -> Self {
+        self.state.insert(0, at);
+        self
+    }
+
+    /// What a word of this API means, before the common words. Case, spaces, `_` and `-` do not count.
+    #[must_use]
+    pub fn word(mut self, word: &str, state: State) -> Self {
+        self.words.insert(words::plain(word), state);
+        self
+    }
+
+    /// A value here means success, unless a word says that the task is pending or has failed.
+    #[must_use]
+    pub fn done(mut self, at: Source) -> Self {
+        self.done.push(at);
+        self
+    }
+
+    /// The place of the progress, looked at first, and the unit of all.
+    #[must_use]
+    pub fn progress(mut self, at: Source, unit: ProgressUnit) -> Self {
+        self.progress.insert(0, at);
+        self.progress_unit = unit;
+        self
+    }
+
+    /// A place that says when to poll next, looked at after the `Retry-After` headers.
+    #[must_use]
+    pub fn interval(mut self, at: Source, unit: Unit) -> Self {
+        self.intervals.push(Interval { at, unit });
+        self
+    }
+
+    /// How long to wait between polls where the service has never said.
+    #[must_use]
+    pub const fn default_interval(mut self, interval: Duration) -> Self {
+        self.default_interval = Some(interval);
+        self
+    }
+
+    /// A place of the result in the finished answer, looked at after those that were added before it, and before
+    /// those of the protocol it began as.
+    #[must_use]
+    pub fn result(mut self, at: Source, kind: ResultKind) -> Self {
+        let base = Self::auto().result;
+        let own = self.result.iter().position(|rule| base.contains(rule)).unwrap_or(self.result.len());
+        self.result.insert(own, ResultRule { at, kind });
+        self
+    }
+
+    /// Where the final value is, whatever the answers hint at.
+    #[must_use]
+    pub const fn final_state_via(mut self, via: FinalStateVia) -> Self {
+        self.final_state_via = Some(via);
+        self
+    }
+
+    /// How a task is canceled, such as `POST jobs/{id}/cancel`; `DELETE {status}` is the default.
+    #[must_use]
+    pub fn cancel(mut self, how: Exchange) -> Self {
+        self.cancel = Some(how);
+        self
+    }
+
+    /// Says that the API knows no cancel.
+    #[must_use]
+    pub fn without_cancel(mut self) -> Self {
+        (self.cancel, self.cancel_url) = (None, Vec::new());
+        self
+    }
+
+    /// A place where the service gives the URL of the cancel. It is sent as the method of [`cancel`](Self::cancel), or
+    /// as a POST.
+    #[must_use]
+    pub fn cancel_url(mut self, at: Source) -> Self {
+        self.cancel_url.insert(0, at);
+        self
+    }
+
+    /// What is sent when the result has been taken, to let the service forget the task
+    /// ([`Outcome::cleanup`](crate::Outcome::cleanup)).
+    #[must_use]
+    pub fn cleanup(mut self, how: Exchange) -> Self {
+        self.cleanup = Some(how);
+        self
+    }
+
+    /// How the status is asked for, where that is no plain GET of the status URL, such as
+    /// `POST {status} {"async_job_id": "{id}"}`.
+    #[must_use]
+    pub fn poll(mut self, how: Exchange) -> Self {
+        self.poll = Some(how);
+        self
+    }
+
+    /// Names a member of the submit's query that every poll repeats, such as `api-version`.
+    #[must_use]
+    pub fn repeat_query(mut self, name: impl Into<String>) -> Self {
+        self.repeat_query.push(name.into());
+        self
+    }
+
+    /// Gives cookies back that the service sets, for this task alone. They stand in its token.
+    #[must_use]
+    pub const fn with_cookies(mut self) -> Self {
+        self.cookies = true;
+        self
+    }
+
+    /// Asks with `If-None-Match` once a status carried an `ETag`, so that an unchanged one costs no body.
+    #[must_use]
+    pub const fn conditional(mut self) -> Self {
+        self.conditional = true;
+        self
+    }
+
+    /// Sends this `Prefer` header (RFC 7240) with the submit, such as `respond-async` or `respond-async, wait=10`.
+    #[must_use]
+    pub fn prefer(mut self, preference: impl Into<String>) -> Self {
+        self.prefer = Some(preference.into());
+        self
+    }
+
+    /// A place whose number stands for the HTTP status of a poll.
+    #[must_use]
+    pub fn status_header(mut self, at: Source) -> Self {
+        self.status_header = Some(at);
+        self
+    }
+
+    /// What an HTTP status of a poll means, where no word is known.
+    #[must_use]
+    pub fn status(mut self, code: u16, state: State) -> Self {
+        self.statuses.insert(code.to_string(), state);
+        self
+    }
+
+    /// What a status document without a state means.
+    #[must_use]
+    pub const fn without_state(mut self, state: State) -> Self {
+        self.without_state = Some(state);
+        self
+    }
+
+    /// How the states of several parts make one.
+    #[must_use]
+    pub const fn reduce(mut self, reduce: Reduce) -> Self {
+        self.reduce = reduce;
+        self
+    }
+
+    /// The places of two numbers whose ratio is the progress.
+    #[must_use]
+    pub fn progress_of(mut self, done: Source, total: Source) -> Self {
+        self.progress_of = Some(Fraction { done, total });
+        self
+    }
+
+    /// A place of the error's code, looked at first.
+    #[must_use]
+    pub fn error_code(mut self, at: Source) -> Self {
+        self.error_code.insert(0, at);
+        self
+    }
+
+    /// A place of the error's message, looked at first.
+    #[must_use]
+    pub fn error_message(mut self, at: Source) -> Self {
+        self.error_message.insert(0, at);
+        self
+    }
+
+    /// A code of an error that means that the task was canceled.
+    #[must_use]
+    pub fn canceled_code(mut self, code: impl Into<String>) -> Self {
+        self.canceled_codes.push(code.into());
+        self
+    }
+
+    /// The longest pause between polls that keeps a task alive, for services that drop one that nobody asks for. What
+    /// the service asks for still comes first.
+    #[must_use]
+    pub const fn keep_alive(mut self, longest: Duration) -> Self {
+        self.keep_alive = Some(longest);
+        self
+    }
+
+    /// A second request, fired once when this word is seen, such as `PUT jobs/{id} {"state": "PROCESSING"}` at
+    /// `READY`. A protocol has at most eight.
+    #[must_use]
+    pub fn start(mut self, when: impl Into<String>, request: Exchange) -> Self {
+        self.start.push(Start { when: when.into(), request });
+        self
+    }
+
+    /// How long after its submit a task may be answered with 404 before that counts: 30 seconds by default.
+    #[must_use]
+    pub const fn visibility(mut self, grace: Duration) -> Self {
+        self.visibility = grace;
+        self
+    }
+
+    /// The result comes in pages ([`Outcome::pages`](crate::Outcome::pages)).
+    #[must_use]
+    pub fn pages(mut self, rule: PageRule) -> Self {
+        self.pages = Some(rule);
+        self
+    }
+
+    /// For how long in a row polls may fail before the wait ends with an error: 10 minutes by default.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+}

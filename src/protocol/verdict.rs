@@ -1,0 +1,170 @@
+//! Verdict: what a 2xx answer says of the task.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::rule::{Rule, numbered};
+use super::words::{State, plain};
+use super::{Protocol, Reduce, Report, StatusKind, fault};
+use crate::message::Reply;
+use crate::pointer::text;
+
+pub(super) enum Verdict {
+    Pending(State),
+    Terminal(State),
+    IsResult,
+    Unreadable(&'static str),
+}
+
+/// What a 2xx answer says of the task, and by which rule. `code` is its status, or what stands for it.
+pub(super) fn judge(
+    protocol: &Protocol,
+    kind: StatusKind,
+    reply: &Reply,
+    code: u16,
+    body: Option<&Value>,
+    report: &Report,
+) -> (Verdict, Rule) {
+    let (state, rule) = word(protocol, reply, body);
+    let bare = kind == StatusKind::Bare;
+    match state {
+        // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
+        Some(state) if state.is_terminal() && bare && !is_monitor(protocol, reply, body) => {
+            if code == 202 {
+                (Verdict::Pending(State::Running), Rule::Pending202)
+            } else {
+                (Verdict::IsResult, Rule::BareResult)
+            }
+        }
+        Some(state) => (of(state), rule),
+        None => nameless(protocol, kind, reply, code, body, report, rule),
+    }
+}
+
+/// What the words say together, by which rule; `None` where none is known.
+pub(super) fn word(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> (Option<State>, Rule) {
+    let found = numbered(&protocol.state).find_map(|(at, place)| {
+        let words: Vec<String> = at.values(reply, body).iter().filter_map(|value| text(value)).collect();
+        (!words.is_empty()).then_some((words, place))
+    });
+    let Some((words, place)) = found else { return (None, Rule::NotReadYet) };
+    let states: Vec<Option<State>> = words.iter().map(|word| protocol.classify(word)).collect();
+    let (state, rule) = match (protocol.reduce, states.as_slice()) {
+        (Reduce::First, [first, ..]) | (_, [first]) => match first {
+            Some(state) => (Some(*state), Rule::Word(place)),
+            None => (None, Rule::UnknownWord(place)),
+        },
+        (reduce, all) => (Some(together(reduce, all)), Rule::Reduced),
+    };
+    // A success beside an error is none.
+    if state == Some(State::Succeeded) && fault::has_error(reply, body) {
+        return (Some(State::Failed), Rule::SuccessBesideError);
+    }
+    (state, rule)
+}
+
+fn of(state: State) -> Verdict {
+    if state.is_terminal() { Verdict::Terminal(state) } else { Verdict::Pending(state) }
+}
+
+/// A word that nobody knows counts as running.
+fn together(reduce: Reduce, states: &[Option<State>]) -> State {
+    let states = || states.iter().map(|state| state.unwrap_or(State::Running));
+    let ended = states().filter(|state| state.is_terminal());
+    if reduce == Reduce::Any {
+        return ended.chain([State::Running]).next().unwrap_or(State::Running);
+    }
+    if states().any(|state| !state.is_terminal()) {
+        return if states().all(|state| state == State::Accepted) { State::Accepted } else { State::Running };
+    }
+    let first = states().next().unwrap_or(State::Running);
+    if states().all(|state| state == first) {
+        first
+    } else if states().any(State::has_result) {
+        State::PartiallySucceeded
+    } else {
+        State::Failed
+    }
+}
+
+/// No word is known.
+fn nameless(
+    protocol: &Protocol,
+    kind: StatusKind,
+    reply: &Reply,
+    code: u16,
+    body: Option<&Value>,
+    report: &Report,
+    rule: Rule,
+) -> (Verdict, Rule) {
+    let done = numbered(&protocol.done).find(|(at, _)| at.value(reply, body).is_some());
+    if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
+        return (Verdict::Terminal(State::Succeeded), Rule::DoneAt(place));
+    }
+    if let Some(state) = protocol.statuses.get(&code.to_string()) {
+        let bare_success = kind == StatusKind::Bare && *state == State::Succeeded;
+        return (if bare_success { Verdict::IsResult } else { of(*state) }, Rule::Status(code));
+    }
+    if let (Some(state), None) = (protocol.without_state, report.word()) {
+        // Only of a document: an empty or broken body has no state because it is none.
+        if body.is_some_and(Value::is_object) {
+            let state = if fault::has_error(reply, body) { State::Failed } else { state };
+            return (of(state), Rule::PendingByDefault);
+        }
+    }
+    if code == 202 {
+        return (Verdict::Pending(State::Running), if report.word().is_some() { rule } else { Rule::Pending202 });
+    }
+    let empty = reply.status() == StatusCode::NO_CONTENT || reply.body().trim_ascii().is_empty();
+    match kind {
+        StatusKind::Bare => (Verdict::IsResult, Rule::BareResult),
+        _ if report.word().is_some() => (Verdict::Pending(State::Running), rule),
+        StatusKind::Resource => (Verdict::IsResult, Rule::WithoutState),
+        StatusKind::Monitor => {
+            let why = if empty {
+                "the status document is empty"
+            } else if !reply.is_whole() {
+                "the status document is larger than the client's body limit"
+            } else if body.is_none() {
+                "the status document is no JSON"
+            } else {
+                "the status document has no state"
+            };
+            (Verdict::Unreadable(why), Rule::Unreadable)
+        }
+    }
+}
+
+fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
+    reply.headers().contains_key(http::header::RETRY_AFTER)
+        || body.is_some_and(is_monitor_shaped)
+        || protocol.done.iter().any(|at| at.value(reply, body).is_some())
+}
+
+/// Whether a document has members that only a monitor has, or none that a monitor has not.
+pub(super) fn is_monitor_shaped(body: &Value) -> bool {
+    const SIGNS: [&str; 16] = [
+        "error",
+        "errors",
+        "percentcomplete",
+        "percentagecomplete",
+        "percentprogress",
+        "percentdone",
+        "progress",
+        "resourcelocation",
+        "createddatetime",
+        "lastactiondatetime",
+        "lastupdateddatetime",
+        "createdat",
+        "updatedat",
+        "starttime",
+        "endtime",
+        "runtimestatus",
+    ];
+    const PLAIN: [&str; 10] =
+        ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
+    let Some(members) = body.as_object() else { return false };
+    let plain = |name: &String| plain(name.trim_start_matches('_'));
+    members.keys().any(|name| SIGNS.contains(&plain(name).as_str()))
+        || members.keys().all(|name| PLAIN.contains(&plain(name).as_str()))
+}
