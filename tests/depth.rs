@@ -1,0 +1,362 @@
+//! A task to its depth: cancel, heartbeat, cookies, conditions, moves, pages, explanations. Over a script.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use longhaul::testing::{Canned, Recorded, Script, reply, script};
+use longhaul::{Client, ErrorKind, Exchange, Next, Pace, PageRule, Protocol, ResumeToken, Source, State, Task, Update};
+use serde_json::{Value, json};
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn accepted() -> Canned {
+    reply(202).header("location", "/v1/tasks/7")
+}
+
+fn exchange(text: &str) -> Exchange {
+    text.parse().unwrap()
+}
+
+fn client(service: &Script) -> Client {
+    service.client().build().unwrap()
+}
+
+async fn submit(service: &Script, protocol: Protocol) -> Task<Value> {
+    client(service).task().protocol(protocol).post("exports?api-version=3&x=1").submit().await.unwrap()
+}
+
+fn asked(service: &Script) -> Vec<String> {
+    let line = |seen: &Recorded| {
+        let query = seen.url().query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{} {}{query}", seen.method(), seen.url().path())
+    };
+    service.requests().iter().map(line).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_goes_where_the_protocol_or_the_service_says() {
+    for (protocol, answer, request) in [
+        (Protocol::auto(), json!({}), "DELETE /v1/tasks/7"),
+        (
+            Protocol::auto().cancel(exchange("POST jobs/{id}/cancel")),
+            json!({"id": "a b"}),
+            "POST /v1/jobs/a%20b/cancel",
+        ),
+        (Protocol::auto(), json!({"urls": {"cancel": "/v1/stop/7"}}), "POST /v1/stop/7"),
+        (
+            Protocol::auto()
+                .cancel_url(Source::pointer("/stop"))
+                .cancel(exchange("PATCH {status} {\"state\": \"Aborted\"}")),
+            json!({"stop": "../stop/7"}),
+            "PATCH /stop/7",
+        ),
+    ] {
+        let service = script([accepted().json(answer), reply(202), reply(410)]);
+        submit(&service, protocol).await.handle().cancel().await.unwrap();
+        assert_eq!(asked(&service)[1], request);
+    }
+    let service = script([accepted()]);
+    let error = submit(&service, Protocol::auto().without_cancel()).await.handle().cancel().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let service = script([accepted(), reply(409).json(json!({"code": "TooLate"}))]);
+    let error = submit(&service, Protocol::auto()).await.handle().cancel().await.unwrap_err();
+    assert_eq!((error.kind(), error.fault().unwrap().code()), (ErrorKind::Rejected, Some("TooLate")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_task_is_canceled_only_where_that_was_asked_for() {
+    let service = script([accepted(), accepted(), reply(204)]);
+    drop(submit(&service, Protocol::auto()).await);
+    drop(submit(&service, Protocol::auto()).await.cancel_on_drop());
+    tokio::time::sleep(secs(1)).await;
+    let deletes = asked(&service).into_iter().filter(|line| line.starts_with("DELETE")).count();
+    assert_eq!((deletes, service.requests().len()), (1, 3));
+
+    let service = script([accepted(), reply(200).json(json!(1))]);
+    let mut task = submit(&service, Protocol::auto()).await.cancel_on_drop();
+    (&mut task).await.unwrap();
+    drop(task);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(service.requests().len(), 2, "one that has ended is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_shows_life_between_polls() {
+    let service = script([accepted().header("retry-after", "10"), reply(200).json(json!(1))]);
+    let mut task = submit(&service, Protocol::auto()).await.heartbeat(secs(3));
+    let updates: Vec<Update> = task.updates().try_collect().await.unwrap();
+    let told: Vec<_> = updates.iter().map(|update| (update.state(), update.is_heartbeat())).collect();
+    let accepted = |beat| (State::Accepted, beat);
+    assert_eq!(told, [accepted(false), accepted(true), accepted(true), accepted(true), (State::Succeeded, false)]);
+    assert_eq!(service.gaps(), [secs(10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_status_costs_no_body() {
+    let service = script([
+        accepted(),
+        reply(202).header("etag", "\"1\"").json(json!({"status": "running", "percentComplete": 5})),
+        reply(304),
+        reply(200).json(json!(1)),
+    ]);
+    let mut task = submit(&service, Protocol::auto().conditional()).await;
+    let states: Vec<State> = task.updates().map_ok(|update| update.state()).try_collect().await.unwrap();
+    assert_eq!(states, [State::Accepted, State::Running, State::Running, State::Succeeded]);
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("if-none-match").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, None, Some("\"1\"".into()), Some("\"1\"".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_goes_back_for_its_task_alone_and_stands_in_its_token() {
+    let answers = || [accepted().header("set-cookie", "node=n7; Path=/v1; HttpOnly"), reply(202), reply(200)];
+    let service = script(answers());
+    let mut task = submit(&service, Protocol::auto().with_cookies()).await;
+    task.advance().await;
+    task.advance().await;
+    let token: ResumeToken = task.handle().token().to_string().parse().unwrap();
+    client(&service).resume::<Value>(token).unwrap().await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, Some("node=n7".into()), Some("node=n7".into())]);
+
+    let service = script(answers());
+    submit(&service, Protocol::auto()).await.await.unwrap();
+    assert!(service.requests().iter().all(|seen| seen.header("cookie").is_none()), "only where it was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_repeat_the_query_that_the_api_wants() {
+    let service = script([accepted(), reply(202).header("location", "/v1/tasks/8?api-version=4"), reply(200)]);
+    submit(&service, Protocol::auto().repeat_query("api-version")).await.await.unwrap();
+    assert_eq!(
+        asked(&service),
+        ["POST /v1/exports?api-version=3&x=1", "GET /v1/tasks/7?api-version=3", "GET /v1/tasks/8?api-version=4",]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_can_be_a_post_with_a_body() {
+    let check = Protocol::auto()
+        .state(Source::pointer("/.tag"))
+        .id(Source::pointer("/async_job_id"))
+        .status_template("check")
+        .poll(exchange(r#"POST check {"async_job_id": "{id}"}"#));
+    let service = script([
+        reply(200).json(json!({".tag": "async_job_id", "async_job_id": "j\"7"})),
+        reply(200).json(json!({".tag": "in_progress"})),
+        reply(200).json(json!({".tag": "complete", "n": 1})),
+    ]);
+    let outcome = submit(&service, check).await.await.unwrap();
+    assert_eq!(outcome.value().unwrap(), json!({".tag": "complete", "n": 1}));
+    assert_eq!(asked(&service)[1..], ["POST /v1/check", "POST /v1/check"]);
+    assert_eq!(service.requests()[1].body().as_ref(), br#"{"async_job_id": "j\"7"}"#);
+    assert_eq!(service.requests()[1].header("content-type"), Some("application/json"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_fires_the_second_request() {
+    let recording = Protocol::auto()
+        .status_template("jobs/{id}")
+        .start("READY", exchange(r#"PUT jobs/{id} {"state": "PROCESSING"}"#));
+    let ready = || reply(200).json(json!({"state": "READY"}));
+    let service = script([
+        reply(200).json(json!({"id": "j", "state": "PENDING"})),
+        ready(),
+        reply(202).header("retry-after", "5"),
+        ready(),
+        reply(200).json(json!({"state": "FULFILLED"})),
+    ]);
+    let mut task = submit(&service, recording).await;
+    let states: Vec<State> = task.updates().map_ok(|update| update.state()).try_collect().await.unwrap();
+    assert_eq!(states, [State::Accepted, State::Running, State::Running, State::Succeeded]);
+    assert_eq!(asked(&service)[1..4], ["GET /v1/jobs/j", "PUT /v1/jobs/j", "GET /v1/jobs/j"]);
+    assert_eq!(service.requests()[2].body().as_ref(), br#"{"state": "PROCESSING"}"#);
+    assert_eq!(service.gaps()[2], secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_that_moved_is_sent_again_to_its_own_origin_only() {
+    for code in [307, 308] {
+        let service =
+            script([reply(code).header("location", "/v2/exports"), reply(202).header("location", "t"), reply(200)]);
+        let task = client(&service).task().post("exports").json(&json!({"a": 1})).submit::<Value>().await.unwrap();
+        task.await.unwrap();
+        assert_eq!(asked(&service), ["POST /v1/exports", "POST /v2/exports", "GET /v2/t"]);
+        assert_eq!(service.requests()[1].body().as_ref(), br#"{"a":1}"#);
+    }
+    for (code, location) in [(307, "https://evil.example/exports"), (302, "/v2/exports"), (301, "/v2/exports")] {
+        let service = script([reply(code).header("location", location)]);
+        let error = client(&service).task().post("exports").submit::<Value>().await.unwrap_err();
+        assert_eq!((error.kind(), service.requests().len()), (ErrorKind::Rejected, 1), "{code} {location}");
+        assert!(error.to_string().contains("redirected to"), "{error}");
+    }
+    let circle = script((0..20).map(|_| reply(307).header("location", "/v1/exports")));
+    client(&circle).task().post("exports").submit::<Value>().await.unwrap_err();
+    assert_eq!(circle.requests().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_moved_for_once_is_asked_there_once() {
+    let service = script([accepted(), reply(307).header("location", "/v1/elsewhere"), reply(202), reply(200)]);
+    let outcome = submit(&service, Protocol::auto()).await.await.unwrap();
+    assert_eq!(asked(&service)[1..], ["GET /v1/tasks/7", "GET /v1/elsewhere", "GET /v1/tasks/7"]);
+    assert_eq!(outcome.last_update().polls(), 2, "a redirect is part of its poll");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_answer_is_waited_for() {
+    let service = script([reply(200).json(json!(1)).after(secs(100))]);
+    let new = client(&service).task().post("exports").prefer_async(Some(secs(120)));
+    new.submit::<Value>().await.unwrap().await.unwrap();
+    assert_eq!(service.requests()[0].header("prefer"), Some("respond-async, wait=120"));
+
+    let service = script([accepted(), reply(200)]);
+    submit(&service, Protocol::auto().prefer("respond-async")).await.await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("prefer").is_some()).collect();
+    assert_eq!(sent, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_key_is_in_the_token_and_not_on_the_polls() {
+    let service = script([reply(503), accepted(), reply(200)]);
+    let new = client(&service).task().post("exports").idempotency_key_in("operation-id", "k7");
+    let task = new.submit::<Value>().await.unwrap();
+    let token: ResumeToken = task.handle().token().to_string().parse().unwrap();
+    assert_eq!(token.idempotency_key(), Some("k7"));
+    task.await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("operation-id").is_some()).collect();
+    assert_eq!(sent, [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_come_one_after_the_other_and_only_when_they_are_wanted() {
+    let paged = |next: Next| {
+        Protocol::auto()
+            .status_template("jobs/{id}")
+            .pages(PageRule::new("jobs/{id}/rows?size=2", Source::pointer("/rows/*")).next(next))
+    };
+    let by_cursor = paged(Next::cursor(Source::pointer("/cursor"), "cursor"));
+    let begin = || [reply(202).json(json!({"id": "j"})), reply(200).json(json!({"state": "done"}))];
+    let service = script(begin().into_iter().chain([
+        reply(200).json(json!({"rows": [1, 2], "cursor": "a&b"})),
+        reply(503),
+        reply(200).json(json!({"rows": [3], "cursor": "null"})),
+    ]));
+    let outcome = submit(&service, by_cursor.clone()).await.await.unwrap();
+    let mut pages = outcome.pages::<u32>();
+    assert_eq!(pages.next().await.unwrap().unwrap(), 1);
+    assert_eq!(service.requests().len(), 3);
+    let rest: Vec<u32> = pages.try_collect().await.unwrap();
+    assert_eq!(rest, [2, 3]);
+    assert_eq!(
+        asked(&service)[2..],
+        [
+            "GET /v1/jobs/j/rows?size=2",
+            "GET /v1/jobs/j/rows?size=2&cursor=a%26b",
+            "GET /v1/jobs/j/rows?size=2&cursor=a%26b",
+        ]
+    );
+
+    let by_url = paged(Next::url(Source::pointer("/next")));
+    let service = script(begin().into_iter().chain([
+        reply(200).json(json!({"rows": [1], "next": "/v1/jobs/j/rows?page=2"})),
+        reply(200).json(json!({"rows": ["x"]})),
+    ]));
+    let outcome = submit(&service, by_url.clone()).await.await.unwrap();
+    let rows: Vec<_> = outcome.pages::<u32>().collect().await;
+    assert_eq!((rows.len(), rows[1].as_ref().unwrap_err().kind()), (2, ErrorKind::Decode));
+
+    for (answer, kind) in [
+        (reply(200).json(json!({"rows": [], "next": "/v1/jobs/j/rows?size=2"})), ErrorKind::ResultUnavailable),
+        (reply(200).body("<html>"), ErrorKind::ResultUnavailable),
+        (reply(404), ErrorKind::Rejected),
+    ] {
+        let service = script(begin().into_iter().chain([answer]));
+        let outcome = submit(&service, by_url.clone()).await.await.unwrap();
+        let rows: Vec<_> = outcome.pages::<u32>().collect().await;
+        assert_eq!((rows.len(), rows[0].as_ref().unwrap_err().kind()), (1, kind));
+    }
+    let service = script([reply(200).json(json!(1))]);
+    let outcome = submit(&service, Protocol::auto()).await.await.unwrap();
+    let error = outcome.pages::<u32>().next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResultShape);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cleanup_is_a_request_of_its_own() {
+    let google = Protocol::google_operations();
+    let service = script([
+        reply(200).json(json!({"name": "operations/7"})),
+        reply(200).json(json!({"done": true, "response": {"n": 1}})),
+        reply(200),
+    ]);
+    let outcome = submit(&service, google).await.await.unwrap();
+    outcome.cleanup().await.unwrap();
+    assert_eq!(asked(&service)[2], "DELETE /v1/operations/7");
+    let service = script([reply(200)]);
+    let error = submit(&service, Protocol::auto()).await.await.unwrap().cleanup().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_explains_itself() {
+    let service = script([
+        reply(202).header("operation-location", "/v1/ops/7?sig=S3CRET").header("retry-after", "9"),
+        reply(200).json(json!({"status": "bezig"})),
+        reply(410),
+    ]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    let text = task.explain();
+    for part in [
+        "protocol: auto",
+        "the status URL stands at header:operation-location",
+        "status URL: https://api.example.com/v1/ops/7?… (a monitor: its word tells)",
+        "next poll: 9s after the last (the service asked for 9s)",
+    ] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    task.advance().await;
+    task.advance().await;
+    let text = task.handle().explain();
+    assert!(text.contains("the word at /status is not known") && text.contains("Protocol::word"), "{text}");
+    assert!(text.contains("`bezig`") && text.contains("the service last asked for 9s"), "{text}");
+    let error = task.await.unwrap_err();
+    let text = error.explain().unwrap();
+    assert!(text.contains("410: the status is gone"), "{text}");
+    assert!(!text.contains("S3CRET"), "{text}");
+
+    let service = script([reply(202).body("ok")]);
+    let error = client(&service).task().post("exports").submit::<Value>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoStatusUrl);
+    assert!(error.explain().unwrap().contains("202 without a status URL"), "{error:?}");
+    assert_eq!(error.fault().unwrap().body(), b"ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_drops_idle_tasks_is_asked_in_time() {
+    let service = script([accepted()].into_iter().chain((0..20).map(|_| reply(202))).chain([reply(200)]));
+    let protocol = Protocol::auto().default_interval(secs(300)).keep_alive(secs(60));
+    submit(&service, protocol).await.await.unwrap();
+    assert!(service.gaps()[1..].iter().all(|gap| *gap == secs(60)), "{:?}", service.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_visibility_grace_can_be_set() {
+    let service = script([accepted()].into_iter().chain((0..100).map(|_| reply(404))));
+    let client = service.client().pace(Pace::standard().without_jitter()).build().unwrap();
+    let protocol = Protocol::auto().visibility(secs(5));
+    let error = client.task().protocol(protocol).post("x").submit::<Value>().await.unwrap().await.unwrap_err();
+    assert_eq!((error.kind(), error.polls()), (ErrorKind::Gone, Some(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_after_a_refusal_is_not_the_pace_from_then_on() {
+    let service = script([accepted(), reply(429).header("retry-after", "60"), reply(202), reply(200)]);
+    submit(&service, Protocol::auto()).await.await.unwrap();
+    let gaps = service.gaps();
+    assert_eq!(gaps[..2], [secs(1), secs(60)]);
+    assert!(gaps[2] < secs(10), "{gaps:?}");
+}
