@@ -37,10 +37,12 @@ impl Credential {
         Self(Vec::new())
     }
 
-    /// `Authorization: Bearer` and this token (RFC 6750).
+    /// `Authorization: Bearer` and this token (RFC 6750), which may have that word before it already.
     #[must_use]
     pub fn bearer(token: impl AsRef<str>) -> Self {
-        let value = Secret::new(format!("Bearer {}", token.as_ref().trim()));
+        let token = token.as_ref().trim();
+        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
+        let value = Secret::new(format!("Bearer {token}"));
         Self(vec![Part::Header { name: header::AUTHORIZATION.as_str().to_owned(), value, label: "bearer" }])
     }
 
@@ -66,6 +68,13 @@ impl Credential {
 
     /// Whether every part can be put on a request.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        let empty = self.0.iter().any(|part| {
+            let (Part::Header { value, .. } | Part::Query { value, .. }) = part;
+            matches!(value.expose().trim(), "" | "Bearer")
+        });
+        if empty {
+            return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
+        }
         self.headers().map(drop)
     }
 

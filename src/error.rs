@@ -141,6 +141,15 @@ impl Error {
     }
 }
 
+/// The words of the error at the end of the chain: what a person needs to know first.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;

@@ -101,6 +101,10 @@ pub mod guide {}
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/protocol.md")]
+mod protocol_md {}
+
 pub use client::{Call, Client, ClientBuilder, NewTask, TaskRequest};
 pub use clock::Clock;
 pub use credential::Credential;

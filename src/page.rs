@@ -93,7 +93,7 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
         loop {
             if let Some(row) = this.rows.pop_front() {
                 let row = serde_json::from_value(row).map_err(|error| {
-                    let message = format!("a row has another shape than {}", std::any::type_name::<R>());
+                    let message = format!("a row is no {}: {error}", std::any::type_name::<R>());
                     Error::new(ErrorKind::Decode, message).with_source(error)
                 });
                 return Poll::Ready(Some(row));

@@ -78,6 +78,7 @@ pub struct Protocol {
     status_header: Option<Source>,
     state: Vec<Source>,
     reduce: Reduce,
+    #[serde(deserialize_with = "words::plain_keys")]
     words: BTreeMap<String, State>,
     statuses: BTreeMap<String, State>,
     #[serde(skip_serializing_if = "Option::is_none")]

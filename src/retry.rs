@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// was provably not sent, was refused with 429 or 503, or carries an idempotency key. A pause is the longer one of
 /// the service's Retry-After and the schedule's step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     retries: u32,
     schedule: Schedule,

@@ -190,6 +190,18 @@ impl<T> Task<T> {
         self.shared.explain(&self.live())
     }
 
+    /// The task's id at the service, if it gave one.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.handle().id()
+    }
+
+    /// The task as data, to go on waiting in another process: [`TaskHandle::token`].
+    #[must_use]
+    pub fn token(&self) -> ResumeToken {
+        self.handle().token()
+    }
+
     /// A handle to ask about the task, cancel or nudge it from elsewhere.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
@@ -349,7 +361,7 @@ impl<T> Task<T> {
     fn with_wait(&self, error: Error) -> Error {
         let live = self.live();
         let waited = Waited {
-            token: live.can_resume().then(|| self.shared.token(&live, false)),
+            token: (live.can_resume() && !error.kind().is_final()).then(|| self.shared.token(&live, false)),
             last: live.last.clone(),
             elapsed: self.begun.elapsed(),
             explained: self.shared.explain(&live),

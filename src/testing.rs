@@ -13,6 +13,7 @@ pub use simulator::{Content, Counts, Finish, Seen, Side, Simulator, SimulatorBui
 use crate::client::{Client, ClientBuilder};
 use crate::credential::Credential;
 use crate::profile::Profile;
+use crate::protocol::Protocol;
 
 /// A client for a simulated service: its URL, its credentials, its profile.
 ///
@@ -29,5 +30,10 @@ use crate::profile::Profile;
 pub fn client(service: &Simulator) -> ClientBuilder {
     let credential = Credential::bearer(service.bearer())
         .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key()));
-    Client::builder(service.url()).profile(Profile::smag_task()).credential(credential).no_proxy()
+    // SMAG's documents know no cancel; the simulated service does.
+    let mut protocol = Protocol::smag_task();
+    if let Ok(cancel) = "DELETE {status}".parse() {
+        protocol = protocol.cancel(cancel);
+    }
+    Client::builder(service.url()).profile(Profile::smag_task().protocol(protocol)).credential(credential).no_proxy()
 }

@@ -41,6 +41,9 @@ use state::State;
 /// What it keeps: in any sliding window, the service never sees more arrivals than the limit. A slot is taken when a
 /// request goes out and runs from the moment its *answer* came, because a service counts arrivals, and those lie
 /// between the two. The price is throughput: window / (window + mean round trip) of the limit.
+///
+/// It lives in this process: another one, or this one started anew, knows nothing of what was sent, and shares no
+/// budget with it. A refusal is then met as any other, with a pause.
 #[derive(Clone, Debug, Default)]
 pub struct Throttle(Arc<Shared>);
 
@@ -75,10 +78,12 @@ impl Throttle {
         Acquire::new(self.clone())
     }
 
-    /// Stops everybody until then. It ends as a ramp: one probe, then two, four and so on.
-    pub(crate) fn pause(&self, until: Instant) {
-        self.lock().pause(until);
+    /// Stops everybody until then; tells whether everybody was still going. It ends as a ramp: one probe, then two,
+    /// four and so on.
+    pub(crate) fn pause(&self, until: Instant) -> bool {
+        let was_open = self.lock().pause(until, Instant::now());
         self.0.changed.notify_one();
+        was_open
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

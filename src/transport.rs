@@ -82,7 +82,7 @@ impl Transport {
                     Err(Broken::Lost(error)) => Err(lost(error, &request).with_attempts(attempts)),
                 };
             }
-            tracing::debug!(class = ?request.class(), attempts, ?pause, ?failure, "retrying");
+            tracing::info!(class = ?request.class(), attempts, ?pause, ?failure, "retrying");
             self.events.tell(Event::Retrying);
             if let Ok(response) = outcome {
                 // Read to its end, so that the connection can be used again.
@@ -164,9 +164,10 @@ impl Transport {
     fn pause(&self, response: &Response) {
         let hint = hint::from_headers(response.headers(), self.clock.now()).delay;
         let pause = hint.unwrap_or(PAUSE_WITHOUT_HINT);
-        tracing::warn!(status = response.status().as_u16(), ?pause, "refused for load: everybody pauses");
-        self.events.tell(Event::Paused);
-        self.throttle.pause(Instant::now() + pause);
+        if self.throttle.pause(Instant::now() + pause) {
+            tracing::warn!(status = response.status().as_u16(), ?pause, "refused for load: everybody pauses");
+            self.events.tell(Event::Paused);
+        }
     }
 }
 
@@ -186,6 +187,7 @@ pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
         (false, true) => "it broke off",
         (false, false) => "it broke off, and the service may have acted; it was not repeated",
     };
+    let what = format!("{what}: {}", crate::error::root_cause(&error));
     Error::new(ErrorKind::Network, what).with_url(request.url()).with_source(error)
 }
 

@@ -288,8 +288,8 @@ fn reads_a_monitor() {
     let rows: &[(&str, &[&str], &[&str])] = &[
         ("running", &["200 | {\"status\": \"Running\", \"percentComplete\": 40}"], &["wait running /o 40%"]),
         ("not started", &["200 | {\"status\": \"NotStarted\"}"], &["wait accepted /o"]),
-        ("an unknown word is pending", &["200 | {\"status\": \"shiny\"}"], &["wait running /o"]),
-        ("a number as a word", &["200 | {\"status\": 42}"], &["wait running /o"]),
+        ("an unknown word is pending", &["200 | {\"status\": \"shiny\"}"], &["wait running /o !"]),
+        ("a number as a word", &["200 | {\"status\": 42}"], &["wait running /o !"]),
         ("the word wins over 202", &["202 | {\"status\": \"Succeeded\"}"], &["succeeded {\"status\": \"Succeeded\"}"]),
         ("202 without a word", &["202"], &["wait running /o"]),
         (
@@ -342,7 +342,7 @@ fn reads_a_monitor() {
                 "a newer one replaces it",
                 &[
                     "202 | operation-location: /o | location: /r",
-                    "200 | location: /r2 | {\"status\": \"ok then\"}",
+                    "200 | location: /r2 | {\"status\": \"running\"}",
                     "200 | {\"status\": \"Succeeded\"}",
                     "200 | [7]",
                 ],
@@ -535,7 +535,7 @@ fn reads_a_smag_task() {
             &["200 | {\"Status\": \"klaar\", \"Result\": \"https://s.example/b?sig=x\"}"],
             &["succeeded [\"https://s.example/b?sig=x\"]"],
         ),
-        ("a word that nobody knows", &["200 | {\"Status\": \"bezig\"}"], &["wait running /tasks/7"]),
+        ("a word that nobody knows", &["200 | {\"Status\": \"bezig\"}"], &["wait running /tasks/7 !"]),
         ("failed", &["200 | {\"Status\": \"failed\", \"Error\": {\"code\": \"Q\"}}"], &["failed Q"]),
         (
             "a result at plain http",
@@ -653,6 +653,35 @@ fn reads_links_by_their_rel() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_fetched_document_that_names_a_signed_link_is_not_the_result() {
+    check(
+        &Protocol::auto(),
+        &Method::POST,
+        &[
+            (
+                "its link is",
+                &["202 | location: /t", "303 | location: /r", "200 | {\"Result\": \"https://s.example/b?sig=x\"}"],
+                &["wait accepted /t", "follow /r", "succeeded [\"https://s.example/b?sig=x\"]"],
+            ),
+            (
+                "a plain URL is a value",
+                &["202 | location: /t", "303 | location: /r", "200 | {\"result\": \"https://s.example/b\"}"],
+                &["wait accepted /t", "follow /r", "succeeded {\"result\": \"https://s.example/b\"}"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_created_resource_that_might_be_a_task_is_warned_of() {
+    let url: Url = "https://a.example/v1/exports".parse().unwrap();
+    let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+    let created = reply("201 | location: /tasks/7 | {\"TaskUid\": \"7\"}", url);
+    let Step::Done(report, _) = Protocol::auto().read(&mut cursor, &created, SystemTime::UNIX_EPOCH) else { panic!() };
+    assert!(report.warning().unwrap().contains("prefer_status_url"));
 }
 
 #[test]
@@ -1027,8 +1056,11 @@ fn every_preset_is_data_in_json_and_toml() {
         name = "genesys"
         [[limits]]
         windows = [{ count = 300, seconds = 60 }]
+        [retry]
+        retries = 2
         [kinds.recording]
         name = "recording"
+        words = { "Very READY" = "succeeded" }
         status_template = "recording/jobs/{id}"
         default_interval = 5
         start = [{ when = "READY", request = 'PUT recording/jobs/{id} {"state": "PROCESSING"}' }]
@@ -1041,6 +1073,10 @@ fn every_preset_is_data_in_json_and_toml() {
     )
     .unwrap();
     assert_eq!(written.name(), "genesys");
+    // A word is known however it was written.
+    let protocol: Protocol = serde_json::from_str(r#"{"words": {"Very READY": "succeeded"}}"#).unwrap();
+    let told = walk(&protocol, &Method::POST, &["202 | operation-location: /o", "200 | {\"status\": \"very_ready\"}"]);
+    assert!(told[1].starts_with("succeeded"), "{told:?}");
 }
 
 /// Any JSON, with the members that a protocol looks for among its names.

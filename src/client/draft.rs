@@ -44,6 +44,13 @@ impl Draft {
         }
     }
 
+    pub(super) fn secret_header(&mut self, name: &str, value: &str) {
+        self.header(name, value);
+        if let Some(value) = self.headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+
     pub(super) fn query<K: Into<String>, V: Into<String>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
         self.query.extend(pairs.into_iter().map(|(name, value)| (name.into(), value.into())));
     }

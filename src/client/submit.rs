@@ -108,6 +108,13 @@ impl NewTask {
         self
     }
 
+    /// As [`header`](NewTask::header), for a value that is a secret: it is not written into tokens, so that a resumed
+    /// task goes without it.
+    pub fn secret_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.draft.secret_header(name.as_ref(), value.as_ref());
+        self
+    }
+
     /// Sets the body, as JSON.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         self.draft.json(body);
@@ -166,6 +173,11 @@ impl NewTask {
 
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
+        if self.draft.path.is_empty() {
+            let why =
+                "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
+            return Err(Error::new(ErrorKind::Request, why));
+        }
         let Self { draft, key, .. } = self;
         let mut request = draft.finish(&core.base, Class::Submit)?;
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {

@@ -140,9 +140,23 @@ pub enum ErrorKind {
     Unsupported,
 }
 
+impl ErrorKind {
+    /// Whether it says how the task itself ended: waiting on makes no sense.
+    ///
+    /// ```
+    /// # use longhaul::ErrorKind;
+    /// assert!(ErrorKind::TaskFailed.is_final());
+    /// assert!(!ErrorKind::DeadlineExceeded.is_final());
+    /// ```
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::TaskFailed | Self::TaskCanceled | Self::TaskExpired)
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Config => "wrong configuration",
             Self::Request => "the request cannot be made",
             Self::Network => "no answer from the service",
@@ -153,7 +167,7 @@ impl fmt::Display for ErrorKind {
             Self::Untrusted => "refused to follow a URL",
             Self::StatusUnreadable => "the status of the task cannot be read",
             Self::Gone => "the status of the task is gone",
-            Self::DeadlineExceeded => "the deadline of the task has passed",
+            Self::DeadlineExceeded => "the deadline ends the wait",
             Self::TaskFailed => "the task failed",
             Self::TaskCanceled => "the task was canceled",
             Self::TaskExpired => "the task expired",

@@ -117,10 +117,7 @@ impl Response {
         let (status, url) = (self.status, self.url.clone());
         let body = self.bytes().await?;
         serde_json::from_slice(without_bom(&body)).map_err(|error| {
-            Error::new(ErrorKind::Decode, "not the JSON that was expected")
-                .with_url(&url)
-                .with_status(status)
-                .with_source(error)
+            Error::new(ErrorKind::Decode, error.to_string()).with_url(&url).with_status(status).with_source(error)
         })
     }
 

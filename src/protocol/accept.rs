@@ -73,6 +73,12 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.accepted_because(Rule::WholeAtOnce);
             report.state = State::Succeeded;
             report.percent = report.percent.or(Some(100.0));
+            if reply.headers().contains_key(http::header::LOCATION) {
+                report.warn(
+                    "taken as finished, because its answer has no state and no Retry-After; if its Location is a status URL, \
+                     say so with Protocol::prefer_status_url",
+                );
+            }
             result::whole_body(cursor, reply, report)
         }
     }

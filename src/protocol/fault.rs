@@ -26,7 +26,9 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
         })
     };
     let own = |places: &[Source]| places.iter().find_map(|place| place.text(reply, body));
-    if let Some(code) = own(codes).or_else(|| find(CODES)) {
+    // A code that only says the HTTP status again says nothing.
+    let code = own(codes).or_else(|| find(CODES)).filter(|code| *code != reply.status().as_u16().to_string());
+    if let Some(code) = code {
         fault = fault.with_code(code);
     }
     if let Some(message) = own(messages).or_else(|| find(MESSAGES)) {

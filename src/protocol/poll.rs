@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::location::join;
 use super::rule::Rule;
 use super::verdict::{Verdict, judge, word};
-use super::words::State;
+use super::words::{State, plain};
 use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result};
 use crate::clock::unix_millis;
 use crate::error::{ErrorKind, Fault};
@@ -41,7 +41,12 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Verdict::Pending(state) => {
             cursor.settle();
             cursor.state = state;
-            pending(protocol, cursor, reply, body, Report { state, ..report })
+            let mut report = Report { state, ..report };
+            let fires = |word: &str| protocol.start.iter().any(|start| plain(&start.when) == plain(word));
+            if let (Rule::UnknownWord(_), Some(word)) = (rule, report.word().filter(|word| !fires(word))) {
+                report.warn(format!("the word `{word}` is not known, and counts as running"));
+            }
+            pending(protocol, cursor, reply, body, report)
         }
         Verdict::Terminal(state) => {
             cursor.settle();
@@ -225,7 +230,7 @@ fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
 /// Fires the request that this word is waited for with, once.
 pub(super) fn start(protocol: &Protocol, cursor: &mut Cursor, report: Report) -> Step {
     let due = protocol.start.iter().take(8).zip(0_u8..).find(|(start, at)| {
-        let same = report.word().is_some_and(|word| super::words::plain(word) == super::words::plain(&start.when));
+        let same = report.word().is_some_and(|word| plain(word) == plain(&start.when));
         same && cursor.started & (1 << at) == 0
     });
     let Some((_, at)) = due else { return Step::Wait(report) };

@@ -111,15 +111,23 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             Step::Wait(Report { hint, percent: None, ..Report::new(State::Running) })
         }
         200..=299 => {
-            let found = numbered(&protocol.result).filter(|(rule, _)| rule.kind == ResultKind::Link).find_map(
-                |(rule, place)| {
-                    let values = rule.at.values(reply, body);
-                    (!values.is_empty()).then(|| {
+            let found = numbered(&protocol.result).find_map(|(rule, place)| {
+                let values = rule.at.values(reply, body);
+                match rule.kind {
+                    _ if values.is_empty() => None,
+                    ResultKind::Link => {
                         let links = links(reply, &values, Reading::Sure);
-                        links.map(|links| (links, place)).map_err(|why| (&rule.at, why))
-                    })
-                },
-            );
+                        Some(links.map(|links| (links, place)).map_err(|why| (&rule.at, why)))
+                    }
+                    // A document that only names a signed link is not the result itself.
+                    ResultKind::Value => {
+                        let links = links(reply, &values, Reading::Guess).ok()?;
+                        let signed = !links.is_empty() && links.iter().all(SecretUrl::is_signed);
+                        signed.then_some(Ok((links, place)))
+                    }
+                    ResultKind::Url => None,
+                }
+            });
             match found {
                 Some(Ok((links, place))) => {
                     cursor.because(Rule::LinkInResult(place));

@@ -1,6 +1,8 @@
 //! State, and what the words of services mean.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Protocol;
 
@@ -55,7 +57,7 @@ impl State {
 
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -70,6 +72,12 @@ impl Protocol {
 /// A word without what services vary: case, spaces, `_` and `-`.
 pub(super) fn plain(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()
+}
+
+/// The words of a protocol that was written by hand, however they are spelled there.
+pub(super) fn plain_keys<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, State>, D::Error> {
+    let written = BTreeMap::<String, State>::deserialize(from)?;
+    Ok(written.into_iter().map(|(word, state)| (plain(&word), state)).collect())
 }
 
 /// The words that mean the same wherever they were seen. `terminated`, `ready`, `active`, `deleted`, `ok` and

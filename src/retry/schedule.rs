@@ -19,6 +19,7 @@ use crate::clock::seconds;
 /// assert_eq!(pauses, schedule.pauses(7).take(8).collect::<Vec<_>>()); // the same seed, the same pauses
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Schedule {
     #[serde(with = "seconds")]
     first: Duration,
@@ -56,6 +57,12 @@ impl Schedule {
             let step = step.min(longest);
             if jitter { step.mul_f64(0.5 + 0.5 * chance.f64()).min(longest) } else { step }
         })
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::standard()
     }
 }
 

@@ -68,6 +68,12 @@ impl ResumeToken {
         self.kind.as_deref()
     }
 
+    /// The base URL of the client that made it: the one to resume it with.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The idempotency key that its submit carried.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
@@ -186,7 +192,9 @@ impl fmt::Debug for ResumeToken {
 /// Whether a header's name says that its value is a secret.
 fn sounds_secret(name: &HeaderName) -> bool {
     let name = name.as_str();
-    ["auth", "cookie", "key", "token", "secret", "signature", "password"].iter().any(|mark| name.contains(mark))
+    ["auth", "cookie", "key", "token", "secret", "signature", "pass", "credential", "session", "sas"]
+        .iter()
+        .any(|mark| name.contains(mark))
         && !name.contains("idempotency")
 }
 

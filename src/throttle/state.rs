@@ -40,9 +40,11 @@ impl State {
         }
     }
 
-    pub(super) fn pause(&mut self, until: Instant) {
+    pub(super) fn pause(&mut self, until: Instant, now: Instant) -> bool {
+        let was_open = self.paused_until.is_none_or(|until| until <= now);
         self.paused_until = self.paused_until.max(Some(until));
         self.ramp = Some(1);
+        was_open
     }
 
     /// How many may go out now, all windows, the pause and the ramp together.

@@ -1,0 +1,185 @@
+//! The lines on stdout. Scripts read them: their members and the order of these stay as they are.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use longhaul::{Error, ErrorKind, Outcome, State, Update};
+use serde::Serialize;
+use serde_json::Value;
+
+/// One line, flushed.
+pub(crate) fn print(line: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&text)?;
+    stdout.flush()
+}
+
+#[derive(Serialize)]
+pub(crate) struct UpdateLine {
+    event: &'static str,
+    state: State,
+    word: Option<String>,
+    percent: Option<f64>,
+    status: Option<u16>,
+    next_poll_ms: Option<u64>,
+    warning: Option<String>,
+}
+
+impl UpdateLine {
+    pub(crate) fn of(update: &Update) -> Self {
+        Self {
+            event: "update",
+            state: update.state(),
+            word: update.word().map(scrub),
+            percent: update.percent(),
+            status: update.status().map(|status| status.as_u16()),
+            next_poll_ms: update.next_poll().map(millis),
+            warning: update.warning().map(scrub),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct DownloadLine {
+    pub(crate) event: &'static str,
+    pub(crate) bytes: u64,
+    pub(crate) file: String,
+}
+
+/// The last line.
+#[derive(Serialize)]
+pub(crate) struct End {
+    event: &'static str,
+    outcome: &'static str,
+    value: Option<Value>,
+    link: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<String>,
+    error: Option<Trouble>,
+    status: Option<u16>,
+    polls: u32,
+}
+
+impl End {
+    pub(crate) fn of_outcome(outcome: &Outcome<Value>, has_pages: bool) -> Self {
+        let links: Vec<_> = outcome.links().iter().map(ToString::to_string).collect();
+        let value = outcome.value().ok().or_else(|| outcome.text().map(Value::from));
+        Self {
+            outcome: outcome.state().as_str(),
+            value: value.filter(|value| !has_pages && !value.is_null()),
+            link: links.first().cloned(),
+            links: if links.len() > 1 { links } else { Vec::new() },
+            error: None,
+            ..Self::new()
+        }
+        .at(outcome.last_update())
+    }
+
+    pub(crate) fn of_error(error: &Error) -> Self {
+        let outcome = match error.kind() {
+            ErrorKind::TaskFailed => "failed",
+            ErrorKind::TaskCanceled => "canceled",
+            ErrorKind::TaskExpired => "expired",
+            _ => "error",
+        };
+        Self {
+            outcome,
+            error: Some(Trouble::of(error)),
+            status: error.status().map(|status| status.as_u16()),
+            polls: error.polls().unwrap_or_default(),
+            ..Self::new()
+        }
+    }
+
+    pub(crate) fn error(trouble: Trouble) -> Self {
+        Self::new().but(trouble)
+    }
+
+    /// The same, where something went wrong after all.
+    pub(crate) fn but(self, trouble: Trouble) -> Self {
+        Self { outcome: "error", error: Some(trouble), ..self }
+    }
+
+    pub(crate) fn at(self, update: &Update) -> Self {
+        Self { status: update.status().map(|status| status.as_u16()), polls: update.polls(), ..self }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.outcome {
+            "succeeded" => 0,
+            "partially_succeeded" => 3,
+            "failed" | "canceled" | "expired" => 1,
+            _ => 2,
+        }
+    }
+
+    const fn new() -> Self {
+        let (event, outcome) = ("outcome", "error");
+        Self { event, outcome, value: None, link: None, links: Vec::new(), error: None, status: None, polls: 0 }
+    }
+}
+
+/// What went wrong: the service's words where it said any.
+#[derive(Serialize)]
+pub(crate) struct Trouble {
+    kind: String,
+    code: Option<String>,
+    message: String,
+    body: Option<String>,
+}
+
+impl Trouble {
+    pub(crate) fn of(error: &Error) -> Self {
+        let fault = error.fault();
+        let body = fault.map(longhaul::Fault::body).filter(|body| !body.is_empty());
+        Self {
+            kind: snake_case(&format!("{:?}", error.kind())),
+            code: fault.and_then(|fault| fault.code()).map(scrub),
+            message: fault.and_then(|fault| fault.message()).map_or_else(|| error.to_string(), scrub),
+            body: body.map(|body| String::from_utf8_lossy(body).into_owned()),
+        }
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::plain("interrupted", "interrupted; the task goes on at the service")
+    }
+
+    pub(crate) fn io(message: &str) -> Self {
+        Self::plain("io", message)
+    }
+
+    fn plain(kind: &str, message: &str) -> Self {
+        Self { kind: kind.into(), code: None, message: message.into(), body: None }
+    }
+}
+
+/// A service's words without signatures: every URL in them loses its query.
+fn scrub(text: &str) -> String {
+    let clean = |word: &str| {
+        let small = word.to_ascii_lowercase();
+        let signed = small.contains("sig=") || small.contains("signature=");
+        match word.find('?') {
+            Some(query) if signed || small.contains("://") => format!("{}?…", word.split_at(query).0),
+            _ if signed => "…".to_owned(),
+            _ => word.to_owned(),
+        }
+    };
+    text.split(' ').map(clean).collect::<Vec<_>>().join(" ")
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+fn millis(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
+}

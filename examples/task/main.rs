@@ -1,0 +1,182 @@
+//! Any API from the command line, to try a service before code is written for it: `cargo run --example task -- --help`.
+//!
+//! ```text
+//! task --json '{"farms": [1, 2]}' -H "Authorization: Bearer $TOKEN" --out farms.parquet POST https://api.example.com/v1/exports
+//! ```
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
+
+mod lines;
+mod options;
+mod token;
+
+use std::future::pending;
+use std::path::Path;
+use std::pin::pin;
+use std::process::ExitCode;
+
+use futures::TryStreamExt;
+use longhaul::{Client, Credential, Outcome, Pace, Task};
+use serde_json::Value;
+
+use lines::{DownloadLine, End, Trouble, UpdateLine, print};
+use options::{HELP, Options, Start};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = match options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("task: {error}\ntask: try `--help`");
+            return ExitCode::from(2);
+        }
+    };
+    let end = run(&options).await;
+    let code = end.exit_code();
+    match print(&end) {
+        Ok(()) => ExitCode::from(code),
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+/// From the submit to the end, however it comes.
+async fn run(options: &Options) -> End {
+    let mut interrupt = pin!(interrupt());
+    let begun = tokio::select! {
+        begun = begin(options) => begun,
+        () = &mut interrupt => return End::error(Trouble::interrupted()),
+    };
+    let mut task = match begun {
+        Ok(task) => task,
+        Err(error) => {
+            explain(options, error.explain());
+            return End::of_error(&error);
+        }
+    };
+    let handle = task.handle();
+    if let Err(error) = keep_token(options, &task) {
+        return End::error(error).at(&handle.last_update());
+    }
+    let end = tokio::select! {
+        end = follow(options, &mut task) => end,
+        () = &mut interrupt => {
+            // The place to ask may have moved since the submit.
+            let kept = keep_token(options, &task);
+            End::error(kept.err().unwrap_or_else(Trouble::interrupted)).at(&handle.last_update())
+        }
+    };
+    explain(options, Some(&handle.explain()));
+    end
+}
+
+/// Ctrl-C.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        pending().await
+    }
+}
+
+/// Submits, or takes a task up again.
+async fn begin(options: &Options) -> longhaul::Result<Task<Value>> {
+    let client = client(options)?;
+    let (method, url) = match &options.start {
+        Start::Submit { method, url } => (method.clone(), url),
+        Start::Resume { token, .. } => {
+            let task = client.resume((**token).clone())?;
+            return Ok(match options.deadline {
+                Some(deadline) => task.deadline(deadline),
+                None => task,
+            });
+        }
+    };
+    // An absolute URL stays as it is; the base only says where relative paths of the service begin.
+    let mut new = client.task().method(method, url.as_str());
+    if let Some(body) = &options.json {
+        new = new.body(body.clone(), "application/json");
+    }
+    for (name, value) in &options.headers {
+        new = new.header(name, value);
+    }
+    if let Some(kind) = &options.kind {
+        new = new.kind(kind);
+    }
+    if let Some(deadline) = options.deadline {
+        new = new.deadline(deadline);
+    }
+    new.submit().await
+}
+
+fn client(options: &Options) -> longhaul::Result<Client> {
+    // As a credential, a header also goes with results and downloads of the same origin, and with a resumed task.
+    let carried = options.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+    let credential =
+        carried.fold(Credential::none(), |all, (name, value)| all.and(Credential::api_key_header(name, value)));
+    let pace = options.min_interval.map_or(Pace::standard(), |floor| Pace::standard().floor(floor));
+    let base = options.base();
+    let builder = Client::builder(&base).profile(options.profile.clone()).credential(credential).pace(pace);
+    if is_loopback(&base) { builder.no_proxy() } else { builder }.build()
+}
+
+/// Tells every update, then the end.
+async fn follow(options: &Options, task: &mut Task<Value>) -> End {
+    match watch(options, task).await {
+        Ok(Ok(outcome)) => finish(options, &outcome).await,
+        Ok(Err(error)) => End::of_error(&error),
+        Err(error) => End::error(Trouble::io(&format!("stdout cannot be written: {error}"))),
+    }
+}
+
+async fn watch(options: &Options, task: &mut Task<Value>) -> std::io::Result<longhaul::Result<Outcome<Value>>> {
+    let handle = task.handle();
+    let mut updates = task.updates();
+    loop {
+        match updates.try_next().await {
+            Ok(Some(update)) => print(&UpdateLine::of(&update))?,
+            Ok(None) => break,
+            Err(error) => return Ok(Err(error)),
+        }
+        let explained = handle.explain();
+        explain(options, explained.lines().find(|line| line.starts_with("last answer")));
+    }
+    Ok(task.await)
+}
+
+async fn finish(options: &Options, outcome: &Outcome<Value>) -> End {
+    let end = End::of_outcome(outcome, options.has_pages());
+    let Some(file) = &options.out else { return end };
+    match download(outcome, file).await {
+        Ok(()) => end,
+        Err(trouble) => end.but(trouble),
+    }
+}
+
+async fn download(outcome: &Outcome<Value>, file: &Path) -> Result<(), Trouble> {
+    let receipt = outcome.download().to_file(file).await.map_err(|error| Trouble::of(&error))?;
+    let line = DownloadLine { event: "download", bytes: receipt.bytes(), file: file.display().to_string() };
+    print(&line).map_err(|error| Trouble::io(&format!("stdout cannot be written: {error}")))
+}
+
+fn keep_token(options: &Options, task: &Task<Value>) -> Result<(), Trouble> {
+    let Some(file) = &options.token_out else { return Ok(()) };
+    token::write(file, &task.handle())
+        .map_err(|error| Trouble::io(&format!("the token cannot be written to {}: {error}", file.display())))
+}
+
+fn explain(options: &Options, text: Option<&str>) {
+    if let Some(text) = text.filter(|_| options.explain) {
+        eprintln!("{text}");
+    }
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
