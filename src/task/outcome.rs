@@ -119,7 +119,7 @@ impl<T> Outcome<T> {
     ///         .next(Next::cursor(Source::pointer("/cursor"), "cursor")),
     /// );
     /// let task = client.task().protocol(jobs).post("jobs").submit::<()>().await?;
-    /// let rows: Vec<u32> = task.await?.pages().try_collect().await?;
+    /// let rows: Vec<u32> = task.await?.pages::<u32>().try_collect().await?;
     /// assert_eq!(rows, [1, 2, 3]);
     /// # Ok(())
     /// # }
