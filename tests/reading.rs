@@ -180,9 +180,13 @@ fn reads_a_resource_that_was_put() {
         &put,
         &[
             (
-                "the resource tells",
-                &["201 | {\"properties\": {\"provisioningState\": \"Creating\"}, \"status\": \"creating\"}"],
-                &["succeeded {\"properties\": {\"provisioningState\": \"Creating\"}, \"status\": \"creating\"}"],
+                "any word of provisioningState but the last ones is pending",
+                &[
+                    "201 | {\"properties\": {\"provisioningState\": \"Simmering\"}}",
+                    "200 | {\"properties\": {\"provisioningState\": \"Creating\"}}",
+                    "200 | {\"properties\": {\"provisioningState\": \"Failed\", \"error\": {\"code\": \"Q\"}}}",
+                ],
+                &["wait accepted /v1/exports", "wait running /v1/exports", "failed Q"],
             ),
             (
                 "it is asked at its own URL",
@@ -214,11 +218,21 @@ fn reads_a_resource_that_was_put() {
     check(
         &auto,
         &Method::DELETE,
-        &[(
-            "nothing is left to fetch",
-            &["202 | operation-location: /o | location: /l", "200 | {\"status\": \"Succeeded\"}"],
-            &["wait accepted /o", "succeeded {\"status\": \"Succeeded\"}"],
-        )],
+        &[
+            (
+                "nothing is left to fetch",
+                &["202 | operation-location: /o | location: /l", "200 | {\"status\": \"Succeeded\"}"],
+                &["wait accepted /o", "succeeded {\"status\": \"Succeeded\"}"],
+            ),
+            (
+                "a failed state at a bare URL",
+                &[
+                    "202 | location: /l | {\"properties\": {\"provisioningState\": \"Deleting\"}}",
+                    "200 | {\"properties\": {\"provisioningState\": \"Failed\"}, \"id\": 7, \"tags\": {}}",
+                ],
+                &["wait running /l", "failed -"],
+            ),
+        ],
     );
 }
 

@@ -98,7 +98,8 @@ fn find(
     known: Option<State>,
 ) -> Result<Place, Step> {
     let status = reply.status();
-    let pending = known.is_some_and(|state| !state.is_terminal());
+    let unknown = known.is_none() && body.and_then(verdict::provisioning_state).is_some();
+    let pending = unknown || known.is_some_and(|state| !state.is_terminal());
     let asks_to_wait = reply.headers().contains_key(http::header::RETRY_AFTER);
     for (pointer, place) in super::rule::numbered(&protocol.status_url) {
         let Some(text) = pointer.at.text(reply, body) else { continue };

@@ -135,6 +135,14 @@ fn nameless(
     }
 }
 
+/// The state of a resource of Azure Resource Manager, which is never a word of the result's own; and there, all but
+/// three words mean that it is not finished.
+pub(super) fn provisioning_state(body: &Value) -> Option<&str> {
+    let of = |value: &'_ Value| value.get("provisioningState").is_some();
+    let holder = if of(body) { body } else { body.get("properties").filter(|properties| of(properties))? };
+    holder.get("provisioningState")?.as_str().filter(|state| !state.is_empty())
+}
+
 fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
     reply.headers().contains_key(http::header::RETRY_AFTER)
         || body.is_some_and(is_monitor_shaped)
@@ -164,6 +172,9 @@ pub(super) fn is_monitor_shaped(body: &Value) -> bool {
     const PLAIN: [&str; 10] =
         ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
     let Some(members) = body.as_object() else { return false };
+    if provisioning_state(body).is_some() {
+        return true;
+    }
     let plain = |name: &String| plain(name.trim_start_matches('_'));
     members.keys().any(|name| SIGNS.contains(&plain(name).as_str()))
         || members.keys().all(|name| PLAIN.contains(&plain(name).as_str()))

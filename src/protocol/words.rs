@@ -98,7 +98,9 @@ fn common(plain: &str) -> Option<State> {
         "notstarted" | "new" | "accepted" | "created" | "submitted" | "initialized" | "pending" | "queued"
         | "inqueue" | "scheduled" | "waiting" | "open" | "uploadcomplete" => State::Accepted,
         "running" | "started" | "inprogress" | "processing" | "working" | "executing" | "initializing"
-        | "preparing" | "canceling" | "cancelling" => State::Running,
+        | "preparing" | "canceling" | "cancelling" | "creating" | "updating" | "deleting" | "provisioning" => {
+            State::Running
+        }
         _ => return None,
     })
 }
