@@ -27,6 +27,7 @@ pub use page::{Next, PageRule};
 pub use step::{Finding, Report, Step};
 pub use words::State;
 
+pub(crate) use cookies::Cookies;
 pub(crate) use cursor::Phase;
 pub(crate) use exchange::Asking;
 pub(crate) use fault::read_common as read_fault;
@@ -254,8 +255,8 @@ impl Protocol {
     /// ```
     #[must_use]
     pub fn read(&self, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
-        if self.cookies {
-            cursor.extra().cookies.take(reply);
+        if self.cookies || cursor.keeps_cookies() {
+            cursor.extra().cookies.take(reply.url(), reply.headers());
         }
         match cursor.phase {
             Phase::Submit => accept::read(self, cursor, reply, now),

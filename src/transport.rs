@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Events};
 use crate::hint;
 use crate::message::{Http, HttpError, Request, Response, Standing, Trust};
-use crate::protocol::read_fault;
+use crate::protocol::{Cookies, read_fault};
 use crate::retry::{Failure, RetryPolicy, may_retry};
 use crate::throttle::Throttle;
 
@@ -56,12 +56,30 @@ impl Transport {
         key: Option<&HeaderName>,
         deadline: Option<Instant>,
     ) -> Result<Response, Error> {
+        self.send_with(request, key, deadline, None).await
+    }
+
+    /// As [`send`](Self::send), with the cookies of a task: what a refusal sets goes with the next attempt.
+    pub(crate) async fn send_with(
+        &self,
+        request: Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+        mut jar: Option<&mut Cookies>,
+    ) -> Result<Response, Error> {
         let keyed = key.is_some_and(|key| request.headers().contains_key(key));
         let mut pauses = self.retry.pauses().pauses(fastrand::u64(..));
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let outcome = by(deadline, self.attempt(request.clone())).await?;
+            let mut next = request.clone();
+            if let Some(jar) = &jar {
+                jar.give(&mut next);
+            }
+            let outcome = by(deadline, self.attempt(next)).await?;
+            if let (Some(jar), Ok(response)) = (&mut jar, &outcome) {
+                jar.take(response.url(), response.headers());
+            }
             let (failure, hint) = match &outcome {
                 Ok(response) if response.status().as_u16() < 400 => (None, None),
                 Ok(response) => {

@@ -122,6 +122,13 @@ async fn a_cookie_goes_back_for_its_task_alone_and_stands_in_its_token() {
     let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
     assert_eq!(sent, [None, Some("node=n7".into()), Some("node=n7".into())]);
 
+    // Also one that a refusal sets, and for one task alone.
+    let service = script([reply(503).header("set-cookie", "try=1"), accepted(), reply(200)]);
+    let new = client(&service).task().with_cookies().post("exports");
+    new.submit::<Value>().await.unwrap().await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, Some("try=1".into()), Some("try=1".into())]);
+
     let service = script(answers());
     submit(&service, Protocol::auto()).await.await.unwrap();
     assert!(service.requests().iter().all(|seen| seen.header("cookie").is_none()), "only where it was asked for");

@@ -200,6 +200,15 @@ fn reads_a_resource_that_was_put() {
                 ],
             ),
             (
+                "202 is not the end, whatever its body says, and a location is not the resource",
+                &[
+                    "202 | azure-asyncoperation: /o | location: /l | {\"properties\": {\"provisioningState\": \"Succeeded\"}}",
+                    "200 | {\"status\": \"Succeeded\"}",
+                    "200 | {\"n\": 1}",
+                ],
+                &["wait accepted /o", "follow /v1/exports", "succeeded {\"n\": 1}"],
+            ),
+            (
                 "a monitor's end leads to the resource",
                 &[
                     "201 | azure-asyncoperation: /o | {\"n\": 0}",

@@ -59,13 +59,14 @@ pub struct NewTask {
     kind: Option<String>,
     protocol: Option<Protocol>,
     key: Option<HeaderName>,
+    with_cookies: bool,
     deadline: Option<Duration>,
 }
 
 impl NewTask {
     pub(super) fn new(client: Client) -> Self {
         let draft = Draft::new(Method::POST, String::new());
-        Self { client, draft, kind: None, protocol: None, key: None, deadline: None }
+        Self { client, draft, kind: None, protocol: None, key: None, with_cookies: false, deadline: None }
     }
 
     /// Chooses one of the profile's kinds of task.
@@ -140,6 +141,13 @@ impl NewTask {
         self
     }
 
+    /// Gives cookies back that the service sets, for this task alone, as
+    /// [`Protocol::with_cookies`](crate::Protocol::with_cookies) does for all. They stand in its token.
+    pub const fn with_cookies(mut self) -> Self {
+        self.with_cookies = true;
+        self
+    }
+
     /// Asks the service to answer at once, or after holding the answer for at most this long, in case it is finished by
     /// then: `Prefer: respond-async, wait=10` (RFC 7240).
     pub fn prefer_async(self, hold: Option<Duration>) -> Self {
@@ -178,7 +186,7 @@ impl NewTask {
                 "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
-        let Self { draft, key, .. } = self;
+        let Self { draft, key, with_cookies, .. } = self;
         let mut request = draft.finish(&core.base, Class::Submit)?;
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
@@ -186,6 +194,9 @@ impl NewTask {
         let transport = &core.transport;
         let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.clock.now())
             .on_behalf(transport.trust.clone());
+        if with_cookies {
+            cursor.keep_cookies();
+        }
         if let Some(text) = key.as_ref().and_then(|key| request.headers().get(key)?.to_str().ok()) {
             cursor.keep_idempotency_key(text.to_owned());
         }
@@ -197,12 +208,15 @@ impl NewTask {
             headers.remove("prefer");
         }
 
-        let mut response = transport.send(request.clone(), key.as_ref(), deadline).await?;
+        let protocol = &core.protocol;
+        let mut response =
+            transport.send_with(request.clone(), key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
         let mut attempts = response.attempts();
         for _ in 0..MAX_MOVES {
             let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
             tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
-            response = transport.send(request.clone().with_url(url), key.as_ref(), deadline).await?;
+            let moved = request.clone().with_url(url);
+            response = transport.send_with(moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
             attempts += response.attempts();
         }
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {

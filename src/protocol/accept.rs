@@ -30,7 +30,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Ok(place) => place,
         Err(step) => return step,
     };
-    if let Some(state) = known.filter(|state| state.is_terminal() && ends_now(reply, body, &place)) {
+    if let Some(state) = known.filter(|state| state.is_terminal() && ends_now(reply, &place)) {
         cursor.accepted_because(Rule::FinishedAtOnce);
         report.state = state;
         keep_location(cursor, reply);
@@ -170,15 +170,10 @@ fn rel_link(reply: &Reply, body: Option<&Value>) -> Option<url::Url> {
     RELS.iter().find_map(|rel| in_header(rel).filter(|_| *rel != "self").or_else(|| in_body(rel)))
 }
 
-/// Whether a terminal word in the submit's answer ends the task. Beside a plain `Location`, 202 says that it is not
-/// completed, and `"status": "success"` speaks of the submit.
-fn ends_now(reply: &Reply, body: Option<&Value>, place: &Place) -> bool {
-    match place {
-        Place::At { kind: StatusKind::Bare, .. } => {
-            reply.status() != StatusCode::ACCEPTED || body.is_some_and(verdict::is_monitor_shaped)
-        }
-        Place::At { .. } | Place::Nowhere => true,
-    }
+/// Whether a terminal word in the submit's answer ends the task. Beside a status URL, 202 says that it is not completed:
+/// `"status": "success"` speaks of the submit, and `provisioningState` of the resource as it was.
+fn ends_now(reply: &Reply, place: &Place) -> bool {
+    matches!(place, Place::Nowhere) || reply.status() != StatusCode::ACCEPTED
 }
 
 fn keep_location(cursor: &mut Cursor, reply: &Reply) {

@@ -1,9 +1,10 @@
 //! Cookies: what a service wants back with the polls of one task (RFC 6265, as little of it as that takes).
 
+use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::message::Reply;
+use crate::message::Request;
 
 /// The cookies of one task. They go to the origin that set them, below their path, and stand in the task's token.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +25,9 @@ impl Cookies {
     }
 
     /// Takes what an answer sets.
-    pub(crate) fn take(&mut self, reply: &Reply) {
-        let origin = reply.url().origin().ascii_serialization();
-        for header in reply.headers().get_all(http::header::SET_COOKIE) {
+    pub(crate) fn take(&mut self, url: &Url, headers: &HeaderMap) {
+        let origin = url.origin().ascii_serialization();
+        for header in headers.get_all(http::header::SET_COOKIE) {
             let Some((pair, attributes)) = header.to_str().ok().map(|text| text.split_once(';').unwrap_or((text, "")))
             else {
                 continue;
@@ -40,9 +41,10 @@ impl Cookies {
                     .filter_map(|part| part.trim().split_once('='))
                     .find_map(|(name, value)| name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned()))
             };
-            let path = attribute("path").filter(|path| path.starts_with('/')).unwrap_or_else(|| folder(reply.url()));
+            let path = attribute("path").filter(|path| path.starts_with('/')).unwrap_or_else(|| folder(url));
             self.0.retain(|old| !(old.name == name && old.origin == origin && old.path == path));
-            let over = attribute("max-age").and_then(|age| age.parse::<i64>().ok()).is_some_and(|age| age <= 0);
+            let old = attribute("max-age").and_then(|age| age.parse::<i64>().ok()).map(|age| age <= 0);
+            let over = old.unwrap_or_else(|| attribute("expires").is_some_and(|date| is_past(&date)));
             if name.is_empty() || over || self.0.len() >= MOST {
                 continue;
             }
@@ -50,8 +52,15 @@ impl Cookies {
         }
     }
 
+    /// Puts those that fit on a request.
+    pub(crate) fn give(&self, request: &mut Request) {
+        if let Some(value) = self.header(request.url()).and_then(|text| HeaderValue::try_from(text).ok()) {
+            request.headers_mut().insert(http::header::COOKIE, value);
+        }
+    }
+
     /// The header for a request; `None` where no cookie fits.
-    pub(crate) fn header(&self, url: &Url) -> Option<String> {
+    fn header(&self, url: &Url) -> Option<String> {
         let origin = url.origin().ascii_serialization();
         let fits = |cookie: &&Cookie| {
             let below = url.path().strip_prefix(cookie.path.trim_end_matches('/'));
@@ -63,6 +72,12 @@ impl Cookies {
     }
 }
 
+/// A date of the past takes a cookie back; how long one would have lived beyond its task is of no account.
+fn is_past(date: &str) -> bool {
+    let date = httpdate::parse_http_date(&date.replace('-', " ")).or_else(|_| httpdate::parse_http_date(date));
+    date.is_ok_and(|date| date < std::time::SystemTime::UNIX_EPOCH + A_YEAR)
+}
+
 fn folder(url: &Url) -> String {
     match url.path().rsplit_once('/') {
         Some(("", _)) | None => "/".into(),
@@ -70,24 +85,34 @@ fn folder(url: &Url) -> String {
     }
 }
 
+/// Services write 1970 for a cookie that they take back.
+const A_YEAR: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
 /// As many as RFC 6265 asks of a client for one host.
 const MOST: usize = 50;
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
 
     #[test]
     fn gives_back_what_was_set_where_it_was_set() {
         let mut headers = HeaderMap::new();
-        for cookie in ["a=1; Path=/; HttpOnly", "b=2; path=/v1", "c=3", "d=4; Max-Age=0", "=5", "none", "a=6; Path=/"] {
+        for cookie in [
+            "a=1; Path=/; HttpOnly",
+            "b=2; path=/v1",
+            "c=3",
+            "d=4; Max-Age=0",
+            "e=9; Path=/",
+            "e=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "=5",
+            "none",
+            "a=6; Path=/",
+        ] {
             headers.append("set-cookie", cookie.parse().unwrap());
         }
         let url: Url = "https://a.example/v1/exports".parse().unwrap();
         let mut cookies = Cookies::default();
-        cookies.take(&Reply::new(StatusCode::OK, url, headers, ""));
+        cookies.take(&url, &headers);
         let at = |url: &str| cookies.header(&url.parse().unwrap());
         assert_eq!(at("https://a.example/v1/tasks").as_deref(), Some("b=2; c=3; a=6"));
         assert_eq!(at("https://a.example/v10").as_deref(), Some("a=6"));

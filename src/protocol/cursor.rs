@@ -77,6 +77,9 @@ pub struct Cursor {
 /// What few tasks have.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Extra {
+    /// Cookies are kept for this task, whatever its protocol says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keeps_cookies: bool,
     #[serde(default, skip_serializing_if = "Cookies::is_empty")]
     pub(super) cookies: Cookies,
     /// The ETag of the last status.
@@ -183,6 +186,14 @@ impl Cursor {
 
     pub(super) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    pub(crate) fn keeps_cookies(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.keeps_cookies)
+    }
+
+    pub(crate) fn keep_cookies(&mut self) {
+        self.extra().keeps_cookies = true;
     }
 
     pub(crate) fn idempotency_key(&self) -> Option<&str> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::location::join;
-use super::{Cursor, Phase, Protocol};
+use super::{Cookies, Cursor, Phase, Protocol};
 use crate::message::{Class, Request};
 use crate::pointer::expand;
 
@@ -150,10 +150,7 @@ impl Protocol {
         };
         let mut request = dressed(Request::new(method, url, class), headers, body);
         if let Some(extra) = &cursor.extra {
-            let cookies = extra.cookies.header(request.url());
-            if let Some(cookies) = cookies.and_then(|cookies| HeaderValue::try_from(cookies).ok()) {
-                request.headers_mut().insert(header::COOKIE, cookies);
-            }
+            extra.cookies.give(&mut request);
             let etag = extra.etag.as_ref().filter(|_| phase == Phase::Poll && own);
             if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
                 request.headers_mut().insert(header::IF_NONE_MATCH, etag);
@@ -189,6 +186,11 @@ impl Protocol {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
+    }
+
+    /// The jar for the cookies of the task's submit; `None` where nobody asked for one.
+    pub(crate) fn jar<'c>(&self, cursor: &'c mut Cursor) -> Option<&'c mut Cookies> {
+        (self.cookies || cursor.keeps_cookies()).then(|| &mut cursor.extra().cookies)
     }
 
     /// Keeps what polls must repeat of the submit.

@@ -69,10 +69,11 @@ pub(super) fn finish(
     if cursor.method == Method::DELETE {
         return document(protocol, cursor, reply, body, report, Rule::StatusDocument);
     }
-    if let Some(url) = newest_location(cursor, reply) {
+    let changes_a_resource = cursor.method == Method::PUT || cursor.method == Method::PATCH;
+    if let Some(url) = newest_location(cursor, reply).filter(|_| !changes_a_resource) {
         return at(cursor, url, report, Rule::LastLocation);
     }
-    if cursor.method == Method::PUT || cursor.method == Method::PATCH {
+    if changes_a_resource {
         let polled = cursor.phase == Phase::Poll && cursor.status_url.as_deref() != Some(&*cursor.request_url);
         if let (true, Ok(url)) = (polled, Url::parse(&cursor.request_url)) {
             return at(cursor, url, report, Rule::OriginalUri);
