@@ -125,6 +125,8 @@ pub(super) mod or_none {
 pub(crate) struct Asking {
     pub(crate) request: Request,
     pub(crate) phase: Phase,
+    /// What a refusal sets goes with the next attempt.
+    pub(crate) jar: Option<Cookies>,
 }
 
 impl Protocol {
@@ -156,7 +158,9 @@ impl Protocol {
                 request.headers_mut().insert(header::IF_NONE_MATCH, etag);
             }
         }
-        Some(Asking { request, phase })
+        let kept = cursor.extra.as_ref().map(|extra| extra.cookies.clone()).unwrap_or_default();
+        let jar = (self.cookies || cursor.keeps_cookies()).then_some(kept);
+        Some(Asking { request, phase, jar })
     }
 
     /// The request that cancels the task; `None` where there is none.

@@ -30,7 +30,9 @@ pub(super) fn judge(
     match state {
         // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
         Some(state) if state.is_terminal() && bare && !is_monitor(protocol, reply, body) => {
-            if code == 202 {
+            if !state.has_result() && body.and_then(provisioning_state).is_some() {
+                (of(state), rule)
+            } else if code == 202 {
                 (Verdict::Pending(State::Running), Rule::Pending202)
             } else {
                 (Verdict::IsResult, Rule::BareResult)
@@ -135,7 +137,7 @@ fn nameless(
     }
 }
 
-/// The state of a resource of Azure Resource Manager, which is never a word of the result's own; and there, all but
+/// The state of a resource of Azure Resource Manager. A failed one is never a word of the result's own; and all but
 /// three words mean that it is not finished.
 pub(super) fn provisioning_state(body: &Value) -> Option<&str> {
     let of = |value: &'_ Value| value.get("provisioningState").is_some();
@@ -172,9 +174,6 @@ pub(super) fn is_monitor_shaped(body: &Value) -> bool {
     const PLAIN: [&str; 10] =
         ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
     let Some(members) = body.as_object() else { return false };
-    if provisioning_state(body).is_some() {
-        return true;
-    }
     let plain = |name: &String| plain(name.trim_start_matches('_'));
     members.keys().any(|name| SIGNS.contains(&plain(name).as_str()))
         || members.keys().all(|name| PLAIN.contains(&plain(name).as_str()))

@@ -38,18 +38,20 @@ pub(super) enum Heard {
 impl Core {
     /// Asks what is next. A poll is one attempt: the task owns the wait after it.
     pub(super) async fn ask(&self, asking: Asking, deadline: Option<Instant>) -> Answer {
-        let Asking { request, phase } = asking;
+        let Asking { request, phase, mut jar } = asking;
         let response = match phase {
             Phase::Result => {
-                self.transport.send(request, None, deadline).await.map_err(|error| match error.kind() {
-                    ErrorKind::DeadlineExceeded => error,
-                    _ => {
-                        let lost = "the task succeeded, and its result gave no answer";
-                        Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
+                self.transport.send_with(request, None, deadline, jar.as_mut()).await.map_err(|error| {
+                    match error.kind() {
+                        ErrorKind::DeadlineExceeded => error,
+                        _ => {
+                            let lost = "the task succeeded, and its result gave no answer";
+                            Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
+                        }
                     }
                 })?
             }
-            Phase::Start => self.transport.send(request, None, deadline).await?,
+            Phase::Start => self.transport.send_with(request, None, deadline, jar.as_mut()).await?,
             Phase::Submit | Phase::Poll | Phase::Moved => match by(deadline, self.transport.attempt(request)).await? {
                 Ok(response) => response,
                 Err(Broken::Refused(error)) => return Err(error),
