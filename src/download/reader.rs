@@ -377,7 +377,11 @@ impl Reader {
         storage_time: Option<SystemTime>,
         error: impl Fn(ErrorKind, String) -> Error,
     ) -> Result<Opened, Error> {
-        let kind = if matches!(code, 404 | 410) { ErrorKind::ResultUnavailable } else { ErrorKind::AccessDenied };
+        let kind = match code {
+            404 | 410 => ErrorKind::ResultUnavailable,
+            401 if self.carrier.way(&self.link) == Way::Pipeline => ErrorKind::Unauthorized,
+            _ => ErrorKind::AccessDenied,
+        };
         let known = expiry::of(&self.link).map(|end| {
             let now = storage_time.unwrap_or_else(|| self.carrier.now());
             if end <= now { "; the link has expired" } else { "; the link has not expired yet" }

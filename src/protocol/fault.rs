@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Protocol;
 use crate::error::Fault;
-use crate::message::Reply;
+use crate::message::{Reply, without_bom};
 use crate::pointer::{Source, text};
 
 /// Reads a failure as the common shapes have it; the raw body is always kept.
@@ -27,7 +27,11 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     };
     let own = |places: &[Source]| places.iter().find_map(|place| place.text(reply, body));
     // A code that only says the HTTP status again says nothing.
-    let code = own(codes).or_else(|| find(CODES)).filter(|code| *code != reply.status().as_u16().to_string());
+    let in_header = || reply.header("x-ms-error-code").map(str::to_owned);
+    let code = own(codes)
+        .or_else(|| find(CODES))
+        .or_else(in_header)
+        .filter(|code| *code != reply.status().as_u16().to_string());
     if let Some(code) = code {
         fault = fault.with_code(code);
     }
@@ -35,7 +39,7 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
         fault = fault.with_message(message);
     } else if body.is_none() && reply.is_whole() {
         // Plain text of a gateway; a page of HTML says nothing in one line.
-        let plain = String::from_utf8_lossy(reply.body());
+        let plain = String::from_utf8_lossy(without_bom(reply.body()));
         let plain = plain.trim();
         if !plain.is_empty() && !plain.starts_with('<') {
             fault = fault.with_message(plain.chars().take(300).collect::<String>());

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::TryStreamExt;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{Body, Http, HttpError, Request, Response};
+use crate::message::{Body, Class, Http, HttpError, Request, Response};
 
 /// How both clients connect.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub(crate) enum Proxying {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Api,
+    ApiAsStored,
     /// HTTP/1.1 only, because parallel ranges over one HTTP/2 connection share its fate and its speed; and bytes as
     /// they are stored.
     Storage,
@@ -35,6 +36,16 @@ pub(crate) enum Purpose {
 
 impl Connector {
     pub(crate) fn connect(&self, purpose: Purpose) -> Result<impl Http + use<>, Error> {
+        let client = self.client(purpose)?;
+        // Downloads of the API's own links are counted and resumed by their bytes, as storage's are.
+        let as_stored = match purpose {
+            Purpose::Api if cfg!(feature = "gzip") => self.client(Purpose::ApiAsStored)?,
+            _ => client.clone(),
+        };
+        Ok(Reqwest { client, as_stored })
+    }
+
+    fn client(&self, purpose: Purpose) -> Result<::reqwest::Client, Error> {
         let mut builder = ::reqwest::Client::builder()
             .redirect(::reqwest::redirect::Policy::none())
             .referer(false)
@@ -53,7 +64,7 @@ impl Connector {
         }
         builder = match purpose {
             Purpose::Api if cfg!(feature = "gzip") => builder,
-            Purpose::Api => builder.no_gzip(),
+            Purpose::Api | Purpose::ApiAsStored => builder.no_gzip(),
             Purpose::Storage => builder.no_gzip().http1_only(),
         };
         builder = match &self.proxy {
@@ -66,12 +77,15 @@ impl Connector {
         for root in &self.roots {
             builder = trust(builder, root)?;
         }
-        let client = builder.build().map_err(|error| wrong("the HTTP client", error))?;
-        Ok(Reqwest(client))
+        builder.build().map_err(|error| wrong("the HTTP client", error))
     }
 }
 
-struct Reqwest(::reqwest::Client);
+struct Reqwest {
+    client: ::reqwest::Client,
+    /// Without decompression.
+    as_stored: ::reqwest::Client,
+}
 
 impl Http for Reqwest {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
@@ -81,7 +95,8 @@ impl Http for Reqwest {
         if !request.body().is_empty() {
             *outgoing.body_mut() = Some(request.body().clone().into());
         }
-        let sending = self.0.execute(outgoing);
+        let client = if request.class() == Class::Download { &self.as_stored } else { &self.client };
+        let sending = client.execute(outgoing);
         Box::pin(async move {
             let mut incoming = sending.await.map_err(plain)?;
             let headers = std::mem::take(incoming.headers_mut());
