@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use url::Url;
 
 use crate::download::{Carrier, Download};
@@ -92,7 +92,7 @@ impl Client {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = Simulator::start().await?;
     /// # let client = longhaul::testing::client(&service).build()?;
-    /// use http::Method;
+    /// use http::{HeaderMap, Method};
     ///
     /// let farms: Vec<serde_json::Value> =
     ///     client.request(Method::GET, "farms").query([("page", "1")]).send().await?.json().await?;
@@ -133,7 +133,7 @@ impl Client {
     /// It goes bare, unless it lies unsigned on the client's own origin. Nothing renews it.
     pub fn download(&self, link: impl AsRef<str>) -> Download {
         match SecretUrl::parse(link.as_ref()) {
-            Ok(link) => Download::linked(self.0.carrier.clone(), link, None),
+            Ok(link) => Download::linked(self.0.carrier.clone(), link, HeaderMap::new(), None),
             Err(error) => {
                 let why = format!("the link is not usable: {error}");
                 Download::impossible(Error::new(ErrorKind::Request, why).with_source(error))

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::Stream;
+use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::error::{Error, ErrorKind};
@@ -51,6 +52,7 @@ enum Source {
     Linked {
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     },
 }
@@ -91,8 +93,14 @@ impl Receipt {
 }
 
 impl Download {
-    pub(crate) fn linked(carrier: Arc<Carrier>, link: SecretUrl, renew: Option<Arc<dyn Renew>>) -> Self {
-        Self { source: Ok(Source::Linked { carrier, link, renew }), gauge: Gauge::default() }
+    /// `headers` are the caller's, for the API's own origin.
+    pub(crate) fn linked(
+        carrier: Arc<Carrier>,
+        link: SecretUrl,
+        headers: HeaderMap,
+        renew: Option<Arc<dyn Renew>>,
+    ) -> Self {
+        Self { source: Ok(Source::Linked { carrier, link, headers, renew }), gauge: Gauge::default() }
     }
 
     pub(crate) fn held(bytes: Bytes) -> Self {
@@ -135,8 +143,8 @@ impl Download {
         let target = target.as_ref();
         match self.source? {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, renew } => {
-                file::fetch(target, Reader::new(carrier, link, renew), &self.gauge).await
+            Source::Linked { carrier, link, headers, renew } => {
+                file::fetch(target, Reader::new(carrier, link, headers, renew), &self.gauge).await
             }
         }
     }
@@ -231,7 +239,9 @@ impl Pieces {
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, renew } => Self::Linked(Box::new(Reader::new(carrier, link, renew)), gauge),
+            Source::Linked { carrier, link, headers, renew } => {
+                Self::Linked(Box::new(Reader::new(carrier, link, headers, renew)), gauge)
+            }
         }
     }
 

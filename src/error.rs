@@ -85,6 +85,11 @@ impl Error {
         self.0.retry_after
     }
 
+    /// What went wrong, without the kind and the facts that `Display` adds.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     pub(crate) fn with_url(self, url: &Url) -> Self {
         self.amend(|inner| inner.url = Some(redact::shown(url)))
     }

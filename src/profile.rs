@@ -67,6 +67,9 @@ impl Profile {
         Self::of("google_operations", Protocol::google_operations())
     }
 
+    /// The names of the profiles that are built in.
+    pub const NAMES: [&str; 5] = ["auto", "smag_task", "async_request_reply", "azure", "google_operations"];
+
     /// The profile of this name, as `auto` or `smag_task`; `None` where there is none.
     ///
     /// ```

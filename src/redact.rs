@@ -172,6 +172,9 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
             Some(query) => {
                 out.push_str(&strip_user(word.split_at(query).0));
                 out.push_str("?…");
+                // What ends the sentence is not the link's.
+                let end = word.trim_end_matches(['.', ',', ':', ';', ')']).len();
+                out.push_str(word.split_at(end).1);
             }
             None if word.contains('=') && names_signature(word) => out.push('…'),
             None => out.push_str(&strip_user(word)),
@@ -254,6 +257,7 @@ mod tests {
             ("see https://a.example/b?sig=S&x=1 now", "see https://a.example/b?… now"),
             ("at https://user:pw@a.example/b", "at https://a.example/b"),
             ("/b?se=1&sig=S", "/b?…"),
+            ("(at https://a.example/b?sig=S), and", "(at https://a.example/b?…), and"),
             ("broken sig=S", "broken …"),
             ("Authorization: Basic dTpw", "Authorization: Basic …"),
             ("the basic plan", "the basic plan"),

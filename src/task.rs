@@ -352,6 +352,7 @@ impl<T> Task<T> {
     }
 
     fn stop(&mut self, error: Error) {
+        self.live().last.next_poll = None;
         let error = self.with_wait(error);
         self.ready = Ready::Error(error.clone());
         self.doing = Doing::Over(Some(Box::new(Err(error))));

@@ -367,3 +367,28 @@ async fn a_wait_after_a_refusal_is_not_the_pace_from_then_on() {
     assert_eq!(gaps[..2], [secs(1), secs(60)]);
     assert!(gaps[2] < secs(10), "{gaps:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_headers_go_with_a_download_of_the_apis_own_and_not_to_storage() {
+    for (location, expected) in [("/v1/files/7", [true, true]), ("https://store.example.net/7?sig=x", [true, false])] {
+        let answers = [accepted(), reply(303).header("location", location)];
+        let fetched = (location.starts_with('/')).then(|| reply(200).body(vec![7_u8; 2000]));
+        let service = script(answers.into_iter().chain(fetched).chain([reply(200).body(vec![7_u8; 2000])]));
+        let client = service.client().body_limit(1000).build().unwrap();
+        let new = client.task().post("exports").header("X-Tenant", "t7");
+        let outcome = new.submit::<Value>().await.unwrap().await.unwrap();
+        outcome.download().to_memory(10_000).await.unwrap();
+        let seen = service.requests();
+        let sent: Vec<_> = [0, seen.len() - 1].map(|at| seen[at].header("x-tenant").is_some()).into();
+        assert_eq!(sent, expected, "{location}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_of_a_task_that_was_finished_at_once_says_so() {
+    let service = script([reply(200).json(json!(1))]);
+    let task = submit(&service, Protocol::auto()).await;
+    let error = client(&service).resume::<Value>(task.token()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidToken);
+    assert!(error.to_string().contains("finished when it was submitted"), "{error}");
+}

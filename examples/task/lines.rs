@@ -8,12 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// One line, flushed.
-pub(crate) fn print(line: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&text)?;
-    stdout.flush()
+pub(crate) fn print(line: &impl Serialize) -> Result<(), Trouble> {
+    let write = || {
+        let mut stdout = io::stdout().lock();
+        serde_json::to_writer(&mut stdout, line)?;
+        writeln!(stdout)?;
+        stdout.flush()
+    };
+    write().map_err(|error: io::Error| Trouble::io(&format!("stdout cannot be written: {error}")))
 }
 
 #[derive(Serialize)]
@@ -142,8 +144,8 @@ impl Trouble {
         }
     }
 
-    pub(crate) fn interrupted() -> Self {
-        Self::plain("interrupted", "interrupted; the task goes on at the service")
+    pub(crate) fn interrupted(how: &str) -> Self {
+        Self::plain("interrupted", &format!("interrupted; {how}"))
     }
 
     pub(crate) fn io(message: &str) -> Self {

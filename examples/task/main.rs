@@ -48,7 +48,7 @@ async fn run(options: &Options) -> End {
     let mut interrupt = pin!(interrupt());
     let begun = tokio::select! {
         begun = begin(options) => begun,
-        () = &mut interrupt => return End::error(Trouble::interrupted()),
+        () = &mut interrupt => return End::error(Trouble::interrupted("whether the service has the task is unknown")),
     };
     let mut task = match begun {
         Ok(task) => task,
@@ -62,11 +62,12 @@ async fn run(options: &Options) -> End {
         return End::error(error).at(&handle.last_update());
     }
     let end = tokio::select! {
-        end = follow(options, &mut task) => end,
+        end = follow(options, &mut task) => end.unwrap_or_else(|trouble| End::error(trouble).at(&handle.last_update())),
         () = &mut interrupt => {
             // The place to ask may have moved since the submit.
             let kept = keep_token(options, &task);
-            End::error(kept.err().unwrap_or_else(Trouble::interrupted)).at(&handle.last_update())
+            let trouble = kept.err().unwrap_or_else(|| Trouble::interrupted("the task goes on at the service"));
+            End::error(trouble).at(&handle.last_update())
         }
     };
     explain(options, Some(&handle.explain()));
@@ -76,7 +77,7 @@ async fn run(options: &Options) -> End {
 /// Ctrl-C.
 async fn interrupt() {
     if tokio::signal::ctrl_c().await.is_err() {
-        pending().await
+        pending::<()>().await;
     }
 }
 
@@ -94,7 +95,7 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Value>> {
         }
     };
     // An absolute URL stays as it is; the base only says where relative paths of the service begin.
-    let mut new = client.task().method(method, url.as_str());
+    let mut new = client.task().method(method, url.as_str()).with_cookies();
     if let Some(body) = &options.json {
         new = new.body(body.clone(), "application/json");
     }
@@ -117,47 +118,40 @@ fn client(options: &Options) -> longhaul::Result<Client> {
         carried.fold(Credential::none(), |all, (name, value)| all.and(Credential::api_key_header(name, value)));
     let pace = options.min_interval.map_or(Pace::standard(), |floor| Pace::standard().floor(floor));
     let base = options.base();
+    let is_loopback = matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let builder = Client::builder(&base).profile(options.profile.clone()).credential(credential).pace(pace);
-    if is_loopback(&base) { builder.no_proxy() } else { builder }.build()
+    if is_loopback { builder.no_proxy() } else { builder }.build()
 }
 
-/// Tells every update, then the end.
-async fn follow(options: &Options, task: &mut Task<Value>) -> End {
-    match watch(options, task).await {
-        Ok(Ok(outcome)) => finish(options, &outcome).await,
-        Ok(Err(error)) => End::of_error(&error),
-        Err(error) => End::error(Trouble::io(&format!("stdout cannot be written: {error}"))),
-    }
-}
-
-async fn watch(options: &Options, task: &mut Task<Value>) -> std::io::Result<longhaul::Result<Outcome<Value>>> {
+/// Tells every update, then fetches the result.
+async fn follow(options: &Options, task: &mut Task<Value>) -> Result<End, Trouble> {
     let handle = task.handle();
     let mut updates = task.updates();
     loop {
         match updates.try_next().await {
             Ok(Some(update)) => print(&UpdateLine::of(&update))?,
             Ok(None) => break,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(End::of_error(&error)),
         }
         let explained = handle.explain();
         explain(options, explained.lines().find(|line| line.starts_with("last answer")));
     }
-    Ok(task.await)
-}
-
-async fn finish(options: &Options, outcome: &Outcome<Value>) -> End {
-    let end = End::of_outcome(outcome, options.has_pages());
-    let Some(file) = &options.out else { return end };
-    match download(outcome, file).await {
+    let outcome = match task.await {
+        Ok(outcome) => outcome,
+        Err(error) => return Ok(End::of_error(&error)),
+    };
+    let end = End::of_outcome(&outcome, options.has_pages());
+    let Some(file) = &options.out else { return Ok(end) };
+    Ok(match download(&outcome, file).await {
         Ok(()) => end,
         Err(trouble) => end.but(trouble),
-    }
+    })
 }
 
 async fn download(outcome: &Outcome<Value>, file: &Path) -> Result<(), Trouble> {
     let receipt = outcome.download().to_file(file).await.map_err(|error| Trouble::of(&error))?;
     let line = DownloadLine { event: "download", bytes: receipt.bytes(), file: file.display().to_string() };
-    print(&line).map_err(|error| Trouble::io(&format!("stdout cannot be written: {error}")))
+    print(&line)
 }
 
 fn keep_token(options: &Options, task: &Task<Value>) -> Result<(), Trouble> {
@@ -169,14 +163,5 @@ fn keep_token(options: &Options, task: &Task<Value>) -> Result<(), Trouble> {
 fn explain(options: &Options, text: Option<&str>) {
     if let Some(text) = text.filter(|_| options.explain) {
         eprintln!("{text}");
-    }
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

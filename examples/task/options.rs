@@ -143,12 +143,10 @@ fn resumed(file: &Path, url: Option<Url>) -> Result<Start, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("--resume {}: {why}", file.display());
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
     let token: ResumeToken = text.parse().map_err(|error| wrong(&error))?;
-    // A token says which base it is of, but only as data.
-    let stated = || {
-        let data: Value = serde_json::from_str(&text).ok()?;
-        data.get("base")?.as_str()?.parse().ok()
+    let base = match url {
+        Some(url) => folder(&url),
+        None => token.base().parse().map_err(|error| wrong(&error))?,
     };
-    let base = url.map(|url| folder(&url)).or_else(stated).ok_or_else(|| wrong(&"its base is no URL"))?;
     Ok(Start::Resume { token: Box::new(token), base })
 }
 

@@ -20,6 +20,8 @@ use crate::transport::Broken;
 pub(super) struct Reader {
     carrier: Arc<Carrier>,
     link: SecretUrl,
+    /// The caller's, for the API's own origin.
+    own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
     /// What the first answer was of.
     pin: Option<Pin>,
@@ -61,10 +63,16 @@ enum Opened {
 }
 
 impl Reader {
-    pub(super) fn new(carrier: Arc<Carrier>, link: SecretUrl, renew: Option<Arc<dyn Renew>>) -> Self {
+    pub(super) fn new(
+        carrier: Arc<Carrier>,
+        link: SecretUrl,
+        headers: HeaderMap,
+        renew: Option<Arc<dyn Renew>>,
+    ) -> Self {
         Self {
             carrier,
             link,
+            own_headers: headers,
             renew,
             pin: None,
             offset: 0,
@@ -221,7 +229,7 @@ impl Reader {
         let mut way = self.carrier.way(&target);
         let mut hops = 0;
         let response = loop {
-            let response = match self.carrier.get(&target, way, self.headers()).await {
+            let response = match self.carrier.get(&target, way, self.headers(way)).await {
                 Ok(response) => response,
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
@@ -248,8 +256,9 @@ impl Reader {
         }
     }
 
-    fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn headers(&self, way: Way) -> HeaderMap {
+        // The caller's headers are for the API: storage gets none of them.
+        let mut headers = if way == Way::Pipeline { self.own_headers.clone() } else { HeaderMap::new() };
         if !self.without_range
             && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.offset))
         {

@@ -54,7 +54,7 @@ impl Cursor {
         };
         trust.standing(url).map(drop).map_err(|error| Step::Stop {
             kind: error.kind(),
-            why: error.to_string(),
+            why: error.message().to_owned(),
             fault: Fault::default(),
         })
     }

@@ -97,6 +97,12 @@ impl<T> Outcome<T> {
         self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
     }
 
+    /// Whether the result comes in pages.
+    #[must_use]
+    pub const fn has_pages(&self) -> bool {
+        self.finding.pages.is_some()
+    }
+
     /// The rows of a result that comes in pages, as the protocol says ([`Protocol::pages`](crate::Protocol::pages)).
     ///
     /// ```
@@ -163,11 +169,8 @@ impl<T> Outcome<T> {
 
     fn linked(&self, index: usize, link: &SecretUrl) -> Download {
         let renewal = Renewal::new(self.core.clone(), self.cursor.clone(), self.headers.clone(), index);
-        Download::linked(
-            self.core.carrier.clone(),
-            link.clone(),
-            renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>),
-        )
+        let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
+        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew)
     }
 }
 

@@ -64,7 +64,8 @@ impl Shared {
     pub(super) fn explain(&self, live: &Live) -> String {
         let mut text = self.core.protocol.explain(&live.cursor);
         let last = &live.last;
-        let mut told = format!("\nstate: {}", last.state());
+        let nothing_told = last.polls() == 0 && last.next_poll().is_none() && !last.state().is_terminal();
+        let mut told = if nothing_told { "\nstate: unknown".to_owned() } else { format!("\nstate: {}", last.state()) };
         if let Some(word) = last.word() {
             told += &format!(", the service's word is `{word}`");
         }

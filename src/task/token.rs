@@ -10,7 +10,7 @@ use url::Url;
 use super::{Live, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::message::Origin;
-use crate::protocol::{Cursor, Protocol};
+use crate::protocol::{Cursor, Phase, Protocol};
 
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
 ///
@@ -111,6 +111,9 @@ impl ResumeToken {
         if Origin::of(&theirs) != Origin::of(base) {
             let (theirs, ours) = (crate::redact::shown(&theirs), crate::redact::shown(base));
             return wrong(format!("it is of a task at {theirs}, and this client is for {ours}"));
+        }
+        if !self.can_resume() && self.cursor.phase() != Phase::Poll {
+            return wrong("its task was finished when it was submitted: there is nothing to wait for".into());
         }
         if !self.can_resume() {
             return wrong("it has no status URL, because that was signed: use token_with_signed_urls".into());

@@ -8,7 +8,7 @@ They listen on a free port of 127.0.0.1, print it as their first line, and stop 
 architecture-center, after the "Asynchronous Request-Reply" pattern of the Azure Architecture Center:
     POST /api/work         202, Location relative, Retry-After 1
     GET  /api/status/ID    200 {"status": "In progress"} twice, then a redirect, 303 unless told otherwise
-    GET  /api/result/ID    200, JSON that does not say so
+    GET  /api/result/ID    200, JSON without a Content-Type, with the path and query of the submit
 
 operation-location, as services do it that were never tested against a strict client:
     POST /api/rows         202, Operation-Location relative to the folder, a Location that is no URL, Retry-After 0.5
@@ -63,16 +63,16 @@ class ArchitectureCenter(Service):
     redirect = 303
 
     def submit(self, number):
-        if self.path != "/api/work":
+        if self.path.partition("?")[0] != "/api/work":
             return self.answer(400, {"error": {"code": "BadPath", "message": f"{self.path} takes no work."}})
-        self.tasks[number] = 0
+        self.tasks[number] = [0, self.path]
         self.answer(202, Location=f"/api/status/{number}", Retry_After="1")
 
     def look(self, folder, number):
         if folder == "/api/result":
-            return self.answer(200, {"id": number, "rows": 7})
-        self.tasks[number] += 1
-        if self.tasks[number] <= 2:
+            return self.answer(200, {"rows": 7, "submitted": self.tasks[number][1]})
+        self.tasks[number][0] += 1
+        if self.tasks[number][0] <= 2:
             return self.answer(200, {"status": "In progress"}, Content_Type="application/json")
         self.answer(self.redirect, Location=f"/api/result/{number}")
 
