@@ -48,14 +48,23 @@ pub(crate) mod seconds {
 
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         if duration.subsec_nanos() == 0 {
-            to.serialize_u64(duration.as_secs())
+            // TOML knows no larger number.
+            to.serialize_u64(duration.as_secs().min(i64::MAX.unsigned_abs()))
         } else {
             to.serialize_f64(duration.as_secs_f64())
         }
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+        from_seconds(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+
+    /// What is too long for a duration is as long as one can be.
+    fn from_seconds(seconds: f64) -> Result<Duration, String> {
+        if seconds.is_nan() || seconds < 0.0 {
+            return Err(format!("{seconds} is no number of seconds"));
+        }
+        Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
     pub(crate) mod option {
@@ -71,7 +80,7 @@ pub(crate) mod seconds {
 
         pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
             let seconds = Option::<f64>::deserialize(from)?;
-            seconds.map(Duration::try_from_secs_f64).transpose().map_err(D::Error::custom)
+            seconds.map(super::from_seconds).transpose().map_err(D::Error::custom)
         }
     }
 }

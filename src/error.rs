@@ -43,6 +43,7 @@ impl Error {
             status: None,
             fault: None,
             attempts: 0,
+            unsent: false,
             retry_after: None,
             attached: Vec::new(),
             source: None,
@@ -137,12 +138,24 @@ impl Error {
             status: shared.status,
             fault: shared.fault.clone(),
             attempts: shared.attempts,
+            unsent: shared.unsent,
             retry_after: shared.retry_after,
             attached: Vec::new(),
             source: Some(Box::new(self.clone())),
         };
         change(&mut inner);
         Self(Arc::new(inner))
+    }
+}
+
+impl Error {
+    /// Whether the request provably never left.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.0.unsent
+    }
+
+    pub(crate) fn with_unsent(self, unsent: bool) -> Self {
+        self.amend(|inner| inner.unsent = unsent)
     }
 }
 
@@ -188,6 +201,7 @@ struct Inner {
     status: Option<http::StatusCode>,
     fault: Option<Fault>,
     attempts: u32,
+    unsent: bool,
     retry_after: Option<Duration>,
     attached: Vec<Box<dyn Any + Send + Sync>>,
     #[source]

@@ -1,7 +1,8 @@
 //! Pages: the rows of a result that comes in pages, as a stream.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Pages<R> {
     fetching: Option<BoxFuture<'static, Result<Reply, Error>>>,
     rows: VecDeque<Value>,
     wrong: Option<Error>,
+    /// The URLs of the pages so far, hashed.
+    seen: HashSet<u64>,
     fetched: u32,
     row: PhantomData<fn() -> R>,
 }
@@ -43,6 +46,7 @@ impl<R> Pages<R> {
         Self {
             rule,
             source: Some((transport, headers)),
+            seen: HashSet::from([hash(&first)]),
             next: Some(first),
             fetching: None,
             rows: VecDeque::new(),
@@ -60,6 +64,7 @@ impl<R> Pages<R> {
             fetching: None,
             rows: VecDeque::new(),
             wrong: Some(error),
+            seen: HashSet::new(),
             fetched: 0,
             row: PhantomData,
         }
@@ -76,6 +81,10 @@ impl<R> Pages<R> {
         let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
         Some(Box::pin(async move {
             let reply = transport.call(request, None, None).await?.reply().await?;
+            if !reply.status().is_success() {
+                let message = format!("the page was answered with {}", reply.status().as_u16());
+                return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(reply.url()));
+            }
             if reply.is_whole() {
                 return Ok(reply);
             }
@@ -117,12 +126,24 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
             match read {
                 Ok((rows, next)) => {
                     this.rows = rows.into();
+                    // A page that was read already would lead round for ever.
+                    let again = next.as_ref().is_some_and(|url| !this.seen.insert(hash(url)));
+                    if again {
+                        let message = "the pages lead in a circle";
+                        this.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message));
+                    }
                     this.next = next;
                 }
                 Err(error) => this.wrong = Some(error),
             }
         }
     }
+}
+
+fn hash(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
 }
 
 impl<R> fmt::Debug for Pages<R> {

@@ -124,9 +124,12 @@ pub struct SourceError(String);
 
 /// Puts `id` into a template: `{id}` as one path segment, percent-encoded; `{+id}` with its slashes kept (RFC 6570).
 pub(crate) fn expand(template: &str, id: &str) -> String {
-    template
-        .replace("{id}", &utf8_percent_encode(id, SEGMENT).to_string())
-        .replace("{+id}", &utf8_percent_encode(id, SEGMENTS).to_string())
+    // A segment of dots alone would lead out of its folder, encoded or not.
+    let segment = match id {
+        "." | ".." => id.replace('.', "%252E"),
+        id => utf8_percent_encode(id, SEGMENT).to_string(),
+    };
+    template.replace("{id}", &segment).replace("{+id}", &utf8_percent_encode(id, SEGMENTS).to_string())
 }
 
 /// A scalar as text.

@@ -140,6 +140,24 @@ pub(crate) fn is_signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| SIGNATURES.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
+/// Whether the query of `url` carries what lets whoever has it act: a signature, or a key by a common name.
+pub(crate) fn holds_secret(url: &Url) -> bool {
+    const KEYS: [&str; 11] = [
+        "code",
+        "token",
+        "access_token",
+        "key",
+        "api_key",
+        "apikey",
+        "api-key",
+        "subscription-key",
+        "x-functions-key",
+        "secret",
+        "password",
+    ];
+    is_signed(url) || url.query_pairs().any(|(name, _)| KEYS.iter().any(|known| name.eq_ignore_ascii_case(known)))
+}
+
 /// A URL as it may be shown: scheme, host, port and path.
 pub(crate) fn shown(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -168,6 +186,7 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
         }
         let query = word.find('?').filter(|_| word.contains("://") || names_signature(word));
         match query {
+            _ if after_scheme && word.is_empty() => continue,
             _ if after_scheme => out.push('…'),
             Some(query) => {
                 out.push_str(&strip_user(word.split_at(query).0));
@@ -199,7 +218,24 @@ fn strip_user(word: &str) -> String {
 
 fn names_signature(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["sig=", "signature=", "bearer ", "authorization"].iter().any(|mark| lower.contains(mark))
+    [
+        "sig=",
+        "signature=",
+        "bearer",
+        "authorization",
+        "apikey=",
+        "api_key=",
+        "api-key=",
+        "token=",
+        "password=",
+        "secret=",
+        "subscription-key=",
+        "functions-key=",
+        "?code=",
+        "&code=",
+    ]
+    .iter()
+    .any(|mark| lower.contains(mark))
 }
 
 /// The part of a URL that goes on the request line: path and query.

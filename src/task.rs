@@ -80,6 +80,10 @@ pub struct Task<T> {
     begun: Instant,
     beat: Option<Box<Beat>>,
     cancel_on_drop: bool,
+    /// The service said how the task ended.
+    ended: bool,
+    /// Wakes a send that is under way at the deadline.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Signs of life between polls.
@@ -93,7 +97,7 @@ enum Doing<T> {
         due: Instant,
         /// The service asked not to be polled before.
         earliest: Instant,
-        timer: Option<Pin<Box<Sleep>>>,
+        timer: Option<(tokio::runtime::Id, Pin<Box<Sleep>>)>,
     },
     Sending(BoxFuture<'static, Answer>),
     Over(Option<Box<Result<Outcome<T>, Error>>>),
@@ -157,6 +161,8 @@ impl<T> Task<T> {
             begun,
             beat: None,
             cancel_on_drop: false,
+            ended: false,
+            alarm: None,
         }
     }
 
@@ -165,7 +171,9 @@ impl<T> Task<T> {
     ///
     /// There is none by default.
     pub fn deadline(mut self, within: Duration) -> Self {
-        self.deadline = Some(Instant::now() + within);
+        // One that lies beyond all times is none.
+        self.deadline = Instant::now().checked_add(within);
+        self.alarm = None;
         self.keep_deadline();
         self
     }
@@ -249,7 +257,11 @@ impl<T> Task<T> {
                     self.doing = Doing::Sending(asking);
                 }
                 Doing::Sending(asking) => {
-                    let answer = ready!(asking.as_mut().poll(cx));
+                    let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
+                        ready!(self.poll_alarm(cx));
+                        self.stop(Error::new(ErrorKind::DeadlineExceeded, "no answer before it"));
+                        continue;
+                    };
                     // Free the send before what it leads to.
                     self.wait_until(Instant::now(), Instant::now());
                     match answer {
@@ -257,7 +269,12 @@ impl<T> Task<T> {
                             let step = self.shared.read(&heard);
                             self.obey(step);
                         }
-                        Err(error) => self.stop(error),
+                        Err(error) => {
+                            if error.is_unsent() {
+                                self.live().cursor.not_fired();
+                            }
+                            self.stop(error);
+                        }
                     }
                 }
                 Doing::Over(_) => return Poll::Ready(None),
@@ -279,10 +296,20 @@ impl<T> Task<T> {
                 live.waker = Some(cx.waker().clone());
             }
         }
-        if timer.is_none() && *due <= Instant::now() {
+        if *due <= Instant::now() {
             return Poll::Ready(());
         }
-        timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*due))).as_mut().poll(cx)
+        // A timer belongs to the runtime that it was made in; the task may be polled in another now.
+        let here = tokio::runtime::Handle::current().id();
+        if timer.as_ref().is_some_and(|(made_in, _)| *made_in != here) {
+            *timer = None;
+        }
+        timer.get_or_insert_with(|| (here, Box::pin(tokio::time::sleep_until(*due)))).1.as_mut().poll(cx)
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx)
     }
 
     fn poll_beat(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -314,12 +341,14 @@ impl<T> Task<T> {
                 self.told = report.map(Box::new).or(self.told.take());
                 let at = Instant::now() + after;
                 self.wait_until(at, at);
+                self.live().not_before = unix_millis(self.shared.now() + after);
                 self.keep_deadline();
             }
             Step::Done(report, finding) => {
                 let report =
                     Report { warning: report.warning.clone(), ..self.told.take().map_or(report, |told| *told) };
                 self.tell(report, None);
+                self.ended = true;
                 let outcome = Outcome::new(&self.shared, finding);
                 self.doing = Doing::Over(Some(Box::new(Ok(outcome))));
             }
@@ -329,6 +358,7 @@ impl<T> Task<T> {
                     State::Expired => (ErrorKind::TaskExpired, "expired"),
                     _ => (ErrorKind::TaskFailed, "failed"),
                 };
+                self.ended = true;
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
                 self.tell(report, None);
@@ -391,13 +421,17 @@ impl<T> Task<T> {
         if *due < deadline {
             return;
         }
-        let last_look = deadline.checked_sub(LAST_LOOK).filter(|at| at >= earliest && *at > Instant::now());
+        let now = Instant::now();
+        let room = LAST_LOOK.min(deadline.saturating_duration_since(now) / 4);
+        let last_look = deadline.checked_sub(room).filter(|at| at >= earliest && *at > now);
         if let Some(last_look) = last_look {
             (*due, *timer) = (last_look, None);
             return;
         }
-        let asked = *earliest >= deadline;
-        let hint = self.shared.live().last.hint();
+        let live = self.shared.live();
+        let hint = live.last.hint();
+        let asked = *earliest >= deadline && hint.or(live.cursor.sticky_hint()).is_some();
+        drop(live);
         let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
         let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
         let error = self.with_wait(error);
@@ -433,8 +467,7 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        let over = matches!(self.doing, Doing::Over(_));
-        if let (true, false, Ok(runtime)) = (self.cancel_on_drop, over, tokio::runtime::Handle::try_current()) {
+        if let (true, false, Ok(runtime)) = (self.cancel_on_drop, self.ended, tokio::runtime::Handle::try_current()) {
             let handle = self.handle();
             runtime.spawn(async move {
                 if let Err(error) = handle.cancel().await {

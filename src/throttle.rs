@@ -63,6 +63,9 @@ impl Throttle {
 
     /// Takes a limit on; one that is there already is shared.
     pub(crate) fn install(&self, limit: &Limit) -> Result<(), Error> {
+        if limit.windows().any(|(_, window)| window > LONGEST_WINDOW) {
+            return Err(Error::new(ErrorKind::Config, "a limit's window is longer than a year"));
+        }
         if limit.windows().any(|(count, window)| count == 0 || window.is_zero()) {
             return Err(Error::new(ErrorKind::Config, "a limit of zero requests, or over no time, admits nothing"));
         }
@@ -91,3 +94,6 @@ impl Throttle {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// So that no sum of times runs over.
+const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);

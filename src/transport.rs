@@ -104,7 +104,7 @@ impl Transport {
             self.events.tell(Event::Retrying);
             if let Ok(response) = outcome {
                 // Read to its end, so that the connection can be used again.
-                drop(response.reply().await);
+                by(deadline, async { drop(tokio::time::timeout(DRAIN, response.reply()).await) }).await?;
             }
             tokio::time::sleep(pause).await;
         }
@@ -122,7 +122,7 @@ impl Transport {
             return Ok(response);
         }
         let (attempts, hint) = (response.attempts(), hint::from_headers(response.headers(), self.clock.now()).delay);
-        let reply = response.reply().await?;
+        let reply = by(deadline, response.reply()).await??;
         let kind = match reply.status() {
             StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Throttled,
@@ -206,7 +206,8 @@ pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
         (false, false) => "it broke off, and the service may have acted; it was not repeated",
     };
     let what = format!("{what}: {}", crate::error::root_cause(&error));
-    Error::new(ErrorKind::Network, what).with_url(request.url()).with_source(error)
+    let unsent = error.is_unsent();
+    Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent).with_source(error)
 }
 
 /// Ends with an error at the deadline.
@@ -239,5 +240,7 @@ fn keep_plain(headers: &mut HeaderMap) {
 const HELD_GUARD: Duration = Duration::from_secs(10);
 /// A 429 without a word of how long.
 const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
+/// A refusal's body is worth a connection, and no more of a wait.
+const DRAIN: Duration = Duration::from_secs(5);
 /// An attempt that timed out may still be counted this much later.
 const HOLD_GUARD: Duration = Duration::from_secs(1);

@@ -392,3 +392,121 @@ async fn the_token_of_a_task_that_was_finished_at_once_says_so() {
     assert_eq!(error.kind(), ErrorKind::InvalidToken);
     assert!(error.to_string().contains("finished when it was submitted"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_created_is_never_deleted_by_a_cancel() {
+    let service = script([reply(201).json(json!({"status": "updating"})), reply(204)]);
+    let new = client(&service).task().method(http::Method::PATCH, "vm/1");
+    let task = new.submit::<Value>().await.unwrap();
+    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_was_redirected_was_not_heard() {
+    let service = script([accepted(), reply(302).header("location", "/login"), reply(404)]);
+    let task = submit(&service, Protocol::auto()).await;
+    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_ne!(task.await.unwrap_err().kind(), ErrorKind::TaskCanceled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_of_unknown_fate_is_not_sent_twice_and_one_that_never_left_is() {
+    let uploading = || reply(200).json(json!({"id": "j", "state": "UploadComplete"}));
+    let protocol =
+        || Protocol::auto().status_template("jobs/{id}").start("UploadComplete", exchange("POST jobs/{id}/start"));
+    for (answers, starts) in [
+        (vec![reply(0).lost()], 1),
+        (vec![reply(200).body("cut").cut()], 1),
+        (vec![reply(503), reply(200)], 2),
+        ((0..5).map(|_| reply(0).unsent()).chain([uploading(), reply(200)]).collect(), 6),
+    ] {
+        let service = script([uploading()].into_iter().chain(answers));
+        (0..5).for_each(|_| service.then(reply(200).json(json!({"state": "UploadComplete"}))));
+        service.then(reply(200).json(json!({"state": "JobComplete"})));
+        let client = client(&service);
+        let task = client.task().protocol(protocol()).post("jobs").submit::<Value>().await.unwrap();
+        if let Err(error) = task.await {
+            let again: ResumeToken = error.token().unwrap().to_string().parse().unwrap();
+            drop(client.resume::<Value>(again).unwrap().await);
+        }
+        let posts = asked(&service).iter().filter(|line| line.ends_with("/start")).count();
+        assert_eq!(posts, starts, "{:?}", asked(&service));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditional_polls_end_too() {
+    let service = script([
+        reply(202).header("operation-location", "/v1/o"),
+        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "resourceLocation": "/v1/r"})),
+        reply(202),
+        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "result": 7})),
+    ]);
+    assert_eq!(submit(&service, Protocol::auto().conditional()).await.await.unwrap().value().unwrap(), json!(7));
+    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_set_later_binds_what_is_under_way() {
+    let service = script([accepted(), reply(200).silent()]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    task.advance().await;
+    assert!(tokio::time::timeout(secs(10), task.advance()).await.is_err());
+    let begun = tokio::time::Instant::now();
+    let error = task.deadline(secs(5)).await.unwrap_err();
+    assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(5)));
+
+    let service = script([accepted(), reply(200).json(json!(1))]);
+    submit(&service, Protocol::auto()).await.deadline(Duration::MAX).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_keeps_the_wait_of_a_redirect() {
+    let service = script([accepted(), reply(307).header("location", "/v1/e").header("retry-after", "60"), reply(200)]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    task.advance().await;
+    assert!(tokio::time::timeout(secs(10), task.advance()).await.is_err());
+    let token = task.token();
+    drop(task);
+    client(&service).resume::<Value>(token).unwrap().await.unwrap();
+    assert!(service.gaps()[1] >= secs(60), "{:?}", service.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_lead_in_a_circle_end() {
+    let paged = Protocol::auto()
+        .status_template("jobs/{id}")
+        .pages(PageRule::new("rows/a", Source::pointer("/rows/*")).next(Next::url(Source::pointer("/next"))));
+    let page = |next: &str| reply(200).json(json!({"rows": [1], "next": next}));
+    let begin = [reply(202).json(json!({"id": "j"})), reply(200).json(json!({"state": "done"}))];
+    let service = script(begin.into_iter().chain([page("/v1/rows/b"), page("/v1/rows/a"), page("/v1/rows/b")]));
+    let rows: Vec<_> = submit(&service, paged).await.await.unwrap().pages::<u32>().collect().await;
+    assert_eq!((rows.len(), rows[2].as_ref().unwrap_err().kind()), (3, ErrorKind::ResultUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_in_urls_are_not_in_plain_tokens() {
+    let service =
+        script([reply(202)
+            .json(json!({"statusQueryGetUri": "/v1/s?code=SYSTEMKEY", "urls": {"cancel": "/v1/c?apikey=K3Y"}}))]);
+    let client = service.client().credential(longhaul::Credential::api_key_query("apikey", "K3Y")).build().unwrap();
+    let task = client.task().post("x").submit::<Value>().await.unwrap();
+    let text = format!("{} {:?}", task.token(), task);
+    assert!(!text.contains("SYSTEMKEY") && !text.contains("K3Y"), "{text}");
+    assert!(!task.handle().token_with_signed_urls().to_string().contains("K3Y"));
+}
+
+#[test]
+fn a_task_can_move_to_another_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = script([accepted().header("retry-after", "0.5"), reply(200).json(json!(1))]);
+    let first = runtime();
+    let mut task = first.block_on(submit(&service, Protocol::auto()));
+    first.block_on(async {
+        task.advance().await;
+        assert!(tokio::time::timeout(Duration::from_millis(10), task.advance()).await.is_err());
+    });
+    drop(first);
+    runtime().block_on(async { tokio::time::timeout(secs(20), task).await }).expect("woken there").unwrap();
+}

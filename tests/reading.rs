@@ -1199,3 +1199,90 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_status_behind_a_302_is_a_status_and_a_page_is_none() {
+    let auto = Protocol::auto();
+    check(
+        &auto,
+        &Method::POST,
+        &[
+            (
+                "a failed one",
+                &[
+                    "202 | location: /t",
+                    "302 | location: /m",
+                    "200 | {\"status\": \"failed\", \"error\": {\"code\": \"Q\"}}",
+                ],
+                &["wait accepted /t", "follow /m", "failed Q"],
+            ),
+            (
+                "a running one behind two",
+                &["202 | location: /t", "302 | location: /a", "302 | location: /b", "200 | {\"status\": \"running\"}"],
+                &["wait accepted /t", "follow /a", "follow /b", "wait running /b"],
+            ),
+            (
+                "a refusal",
+                &["202 | location: /t", "302 | location: /a", "401"],
+                &["wait accepted /t", "follow /a", "stop Unauthorized"],
+            ),
+            (
+                "a page to log in",
+                &["202 | operation-location: /t", "302 | location: https://login.example/", "200 | <html>"],
+                &["wait accepted /t", "follow https://login.example/", "stop StatusUnreadable"],
+            ),
+            (
+                "a result that is a pending status",
+                &[
+                    "202 | location: /t",
+                    "303 | location: /r",
+                    "200 | {\"status\": \"running\", \"percentComplete\": 5}",
+                ],
+                &["wait accepted /t", "follow /r", "wait running /t"],
+            ),
+            (
+                "a result with a status of its own",
+                &["202 | location: /t", "303 | location: /r", "200 | {\"status\": \"open\", \"id\": 7}"],
+                &["wait accepted /t", "follow /r", "succeeded {\"status\": \"open\", \"id\": 7}"],
+            ),
+            (
+                "a failed bare status with its reason",
+                &[
+                    "202 | location: /t",
+                    "200 | {\"jobId\": 7, \"x\": 1, \"status\": \"FAILED\", \"errorMessage\": \"full\"}",
+                ],
+                &["wait accepted /t", "failed -"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_refusal_says_nothing_of_the_task_whatever_its_body_says() {
+    for code in [408, 429, 500, 502, 503] {
+        let refusal = format!("{code} | {{\"status\": \"error\", \"message\": \"rate limited\"}}");
+        let told = walk(
+            &Protocol::auto(),
+            &Method::POST,
+            &["202 | operation-location: /o", &refusal, "200 | {\"status\": \"running\"}"],
+        );
+        assert_eq!(told[1..], ["wait accepted /o !", "wait running /o"], "{code}");
+    }
+}
+
+#[test]
+fn redirects_with_answers_between_them_are_not_in_a_row() {
+    let answers: Vec<_> = ["202 | location: /t"].into_iter().chain(["307 | location: /a", "503"].repeat(20)).collect();
+    let told = walk(&Protocol::auto(), &Method::POST, &answers);
+    assert!(!told.iter().any(|step| step.starts_with("stop")), "{told:?}");
+}
+
+#[test]
+fn what_is_written_reads_back_the_same() {
+    let url: Next = serde_json::from_str(&serde_json::to_string(&Next::url(Source::pointer("/a?b"))).unwrap()).unwrap();
+    assert_eq!(url, Next::url(Source::pointer("/a?b")));
+    let patient = Protocol::auto().patience(Duration::MAX).default_interval(Duration::MAX);
+    let json = serde_json::to_string(&patient).unwrap();
+    assert!(serde_json::from_str::<Protocol>(&json).is_ok());
+    assert!(toml::from_str::<Protocol>(&toml::to_string(&patient).unwrap()).is_ok());
+}

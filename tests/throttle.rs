@@ -281,3 +281,22 @@ async fn later<F: Future>(millis: u64, caller: F) -> F::Output {
     tokio::time::sleep(Duration::from_millis(millis)).await;
     caller.await
 }
+
+#[test]
+fn a_runtime_that_lives_and_is_not_run_stalls_nobody() {
+    let service = Counting::default();
+    let client = builder(&service).limit(Limit::per(Duration::from_millis(300), 1)).build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (idle, other) = (runtime(), runtime());
+    idle.block_on(async {
+        get(&client, "a").await.unwrap();
+        // The timer is made here, and then nobody runs it.
+        assert!(tokio::time::timeout(Duration::from_millis(20), get(&client, "b")).await.is_err());
+    });
+    other.block_on(async {
+        for path in ["c", "d"] {
+            tokio::time::timeout(Duration::from_secs(30), get(&client, path)).await.expect("woken").unwrap();
+        }
+    });
+    drop(idle);
+}

@@ -213,7 +213,8 @@ impl ClientBuilder {
             throttle: self.throttle,
             events: Events::to(move |event| sink.fold(event)),
             clock: self.clock,
-            attempt_timeout: self.attempt_timeout,
+            // So that no sum of times runs over.
+            attempt_timeout: self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60)),
             idle_timeout: self.idle_timeout,
             body_limit: self.body_limit,
             user_agent,

@@ -66,7 +66,7 @@ impl Call {
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, draft, deadline } = self;
         let request = draft.finish(&client.0.base, Class::Call)?;
-        let deadline = deadline.map(|within| Instant::now() + within);
+        let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         Box::pin(client.0.transport.call(request, None, deadline)).await
     }
 }

@@ -171,7 +171,7 @@ impl NewTask {
     /// # Cancel safety
     /// As [`Client::submit`].
     pub async fn submit<T>(self) -> Result<Task<T>, Error> {
-        let deadline = self.deadline.map(|within| Instant::now() + within);
+        let deadline = self.deadline.and_then(|within| Instant::now().checked_add(within));
         let task = Box::pin(self.start(deadline)).await?;
         Ok(match deadline {
             Some(deadline) => task.deadline(deadline.saturating_duration_since(Instant::now())),
@@ -222,7 +222,7 @@ impl NewTask {
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
             response.reply_without_body()
         } else {
-            response.reply().await?
+            crate::transport::by(deadline, response.reply()).await??
         };
         let step = core.read_reply(&mut cursor, &reply);
         Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {

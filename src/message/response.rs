@@ -130,6 +130,15 @@ impl Response {
         }
     }
 
+    /// Holds what comes of the body, and none of it if it breaks off.
+    pub(crate) async fn reply_as_far_as_it_comes(self) -> Reply {
+        let (status, headers, url) = (self.status, self.headers.clone(), self.url.clone());
+        match self.reply().await {
+            Ok(reply) => reply,
+            Err(_) => Reply { status, headers, url, body: Bytes::new(), whole: true },
+        }
+    }
+
     /// Holds nothing: for a body that is too large by its own word.
     pub(crate) fn reply_without_body(self) -> Reply {
         Reply { status: self.status, headers: self.headers, url: self.url, body: Bytes::new(), whole: false }

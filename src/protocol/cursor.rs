@@ -13,7 +13,7 @@ use super::rule::Rule;
 use super::{State, StatusKind};
 use crate::clock::unix_millis;
 use crate::message::Trust;
-use crate::redact::{SecretUrl, is_signed};
+use crate::redact::{SecretUrl, holds_secret};
 
 /// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
 ///
@@ -62,7 +62,10 @@ pub struct Cursor {
     /// The last state that was told.
     #[serde(default = "accepted", skip_serializing_if = "is_accepted")]
     pub(super) state: State,
-    /// Which of the protocol's starts were fired, a bit each.
+    /// Which of the protocol's starts is being fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) firing: Option<u8>,
+    /// Which were fired, a bit each.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) started: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +136,7 @@ impl Cursor {
             result_since: None,
             last_hint: None,
             state: State::Accepted,
+            firing: None,
             started: 0,
             extra: None,
             rules: (Rule::NotReadYet, Rule::NotReadYet),
@@ -172,12 +176,21 @@ impl Cursor {
             self.phase = Phase::Poll;
             self.following = None;
         }
+        self.firing = None;
+        if let Some(extra) = &mut self.extra {
+            extra.etag = None;
+        }
         (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
     }
 
     /// Whether the next answer is to a poll, and not to a redirect of one.
     pub(crate) fn is_polling(&self) -> bool {
         self.phase == Phase::Poll && self.following.is_none()
+    }
+
+    /// Whether the last answers said nothing of the task.
+    pub(crate) const fn is_troubled(&self) -> bool {
+        self.troubled_since.is_some()
     }
 
     pub(crate) fn can_be_asked_again(&self) -> bool {
@@ -194,6 +207,20 @@ impl Cursor {
 
     pub(crate) fn keep_cookies(&mut self) {
         self.extra().keeps_cookies = true;
+    }
+
+    /// The start that is being fired was sent.
+    pub(super) const fn fired(&mut self) {
+        if let Some(at) = self.firing.take() {
+            self.started |= 1 << (at & 7);
+        }
+    }
+
+    /// It was provably not done.
+    pub(crate) const fn not_fired(&mut self) {
+        if let Some(at) = self.firing.take() {
+            self.started &= !(1 << (at & 7));
+        }
     }
 
     pub(crate) fn idempotency_key(&self) -> Option<&str> {
@@ -252,6 +279,7 @@ impl Cursor {
         }
         if self.following.is_none() && self.phase != Phase::Submit {
             self.phase = Phase::Poll;
+            self.firing = None;
         }
         self
     }
@@ -262,6 +290,18 @@ impl Cursor {
             clean(&mut url);
             if url.as_str() != &*self.request_url {
                 self.request_url = url.as_str().into();
+            }
+        }
+        if let Some(extra) = &mut self.extra {
+            if let Some(mut url) = extra.cancel_url.as_deref().and_then(|url| Url::parse(url).ok()) {
+                clean(&mut url);
+                extra.cancel_url = Some(url.into());
+            }
+            let mut query = Url::parse("x:").ok();
+            if let Some(url) = query.as_mut().filter(|_| !extra.query.is_empty()) {
+                url.query_pairs_mut().extend_pairs(&extra.query);
+                clean(url);
+                extra.query = url.query_pairs().map(|(name, value)| (name.into(), value.into())).collect();
             }
         }
         for kept in [&mut self.status_url, &mut self.last_location, &mut self.following] {
@@ -299,7 +339,7 @@ impl std::fmt::Debug for Cursor {
 }
 
 fn signed(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| is_signed(&url))
+    Url::parse(url).is_ok_and(|url| holds_secret(&url))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::location::join;
-use super::{Cookies, Cursor, Phase, Protocol};
+use super::{Cookies, Cursor, Phase, Protocol, StatusKind};
 use crate::message::{Class, Request};
 use crate::pointer::expand;
 
@@ -40,6 +40,10 @@ pub struct Exchange {
 pub struct ExchangeError(String);
 
 impl Exchange {
+    fn is_default_cancel(&self) -> bool {
+        self.to_string() == super::presets::CANCEL_AT_STATUS_URL
+    }
+
     /// The method, the URL and the body for the task at the cursor; `None` where it has no id or status URL to put in.
     fn fill(&self, cursor: &Cursor) -> Option<(Method, Url, Option<String>)> {
         let id = cursor.id().unwrap_or_default();
@@ -49,14 +53,19 @@ impl Exchange {
             return None;
         }
         let trust = cursor.trust()?;
-        let url = if self.target == "{status}" {
-            Url::parse(cursor.status_url.as_deref()?).ok()?
+        let url = if let Some(below) = self.target.strip_prefix("{status}") {
+            let mut url = Url::parse(cursor.status_url.as_deref()?).ok()?;
+            if !below.is_empty() {
+                let path = format!("{}{}", url.path().trim_end_matches('/'), expand(below, id));
+                url.set_path(&path);
+            }
+            url
         } else {
             join(trust.base(), &expand(&self.target, id)).ok()?
         };
         // The id stands inside a JSON text.
         let quoted = serde_json::Value::from(id).to_string();
-        let inside = quoted.trim_matches('"');
+        let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
         Some((self.method.clone(), url, self.body.as_ref().map(|body| body.replace("{id}", inside))))
     }
 }
@@ -134,11 +143,16 @@ impl Protocol {
     pub(crate) fn next(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
         let phase = cursor.phase();
         let (method, mut url, body) = match (phase, &self.poll) {
-            (Phase::Start, _) => {
-                let fired = usize::try_from(cursor.started.checked_ilog2()?).ok()?;
-                self.start.get(fired)?.request.fill(cursor)?
+            (Phase::Start, _) => self.start.get(usize::from(cursor.firing?))?.request.fill(cursor)?,
+            (Phase::Poll, Some(poll)) => {
+                let (method, url, body) = poll.fill(cursor)?;
+                match cursor.following.as_deref().and_then(|url| Url::parse(url).ok()) {
+                    None => (method, url, body),
+                    // 307 and 308 keep method and body, on the API's own origin.
+                    Some(moved) if cursor.is_trusted(&moved) => (method, moved, body),
+                    Some(moved) => (Method::GET, moved, None),
+                }
             }
-            (Phase::Poll, Some(poll)) if cursor.following.is_none() => poll.fill(cursor)?,
             _ => (Method::GET, cursor.next_url()?, None),
         };
         let own = cursor.is_trusted(&url);
@@ -167,10 +181,10 @@ impl Protocol {
     pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         let given = cursor.extra.as_ref().and_then(|extra| Url::parse(extra.cancel_url.as_deref()?).ok());
         let (method, url, body) = match (given, &self.cancel) {
-            (Some(url), Some(how)) if how.to_string() != super::presets::CANCEL_AT_STATUS_URL => {
-                (how.method.clone(), url, how.body.clone())
-            }
+            (Some(url), Some(how)) if !how.is_default_cancel() => (how.method.clone(), url, how.body.clone()),
             (Some(url), _) => (Method::POST, url, None),
+            // What was created is not the task: to delete it would be another thing than to cancel.
+            (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
             (None, how) => how.as_ref()?.fill(cursor)?,
         };
         Some(dressed(Request::new(method, url, Class::Cancel), headers, body))

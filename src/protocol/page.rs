@@ -105,7 +105,9 @@ impl Next {
 
 impl fmt::Display for Next {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.at)?;
+        let at = self.at.to_string();
+        let mark = if at.contains('?') && self.member.is_none() { "?" } else { "" };
+        write!(f, "{at}{mark}")?;
         self.member.iter().try_for_each(|member| write!(f, "?{member}"))
     }
 }
@@ -115,6 +117,7 @@ impl FromStr for Next {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.rsplit_once('?') {
+            Some((at, "")) => Ok(Self::url(at.parse()?)),
             Some((at, member)) => Ok(Self::cursor(at.parse()?, member)),
             None => Ok(Self::url(text.parse()?)),
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::location::join;
 use super::rule::Rule;
-use super::verdict::{Verdict, judge, word};
+use super::verdict::{Verdict, is_monitor_shaped, judge, word};
 use super::words::{State, plain};
 use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result};
 use crate::clock::unix_millis;
@@ -20,7 +20,9 @@ use crate::redact::is_signed;
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
-    cursor.following = None;
+    if cursor.following.take().is_none() {
+        cursor.hops = 0;
+    }
     let report = report(protocol, cursor, reply, body, now);
     let code = out_of_band(protocol, reply, body).unwrap_or(reply.status().as_u16());
     match code {
@@ -71,23 +73,46 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
 }
 
-/// Reads what stood where a poll was redirected to by 302: still pending, and the monitor has moved; else the result.
+/// Reads what stood where a poll was redirected to by 302: a status, and the monitor has moved; else the result.
 pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
     let code = reply.status().as_u16();
-    if reply.status().is_success() {
-        let (known, _) = word(protocol, reply, body);
-        if known.map_or(code == 202, |state| !state.is_terminal()) {
-            cursor.status_url = Some(reply.url().as_str().into());
-            cursor.phase = Phase::Poll;
-            return read(protocol, cursor, reply, now);
+    match code {
+        301 | 302 | 307 | 308 => {
+            let report = report(protocol, cursor, reply, body, now);
+            return redirected(cursor, reply, 302, report);
         }
-    } else if is_transient(code) {
-        // It may still be either: it is asked again.
-        let report = report(protocol, cursor, reply, body, now);
-        cursor.because(Rule::Transient(code));
-        return trouble(protocol, cursor, report, &format!("the redirect's target answered with {code}"), now);
+        200..=299 => {
+            let (known, _) = word(protocol, reply, body);
+            let is_status =
+                known.map_or(code == 202, |state| !state.is_terminal() || body.is_some_and(is_monitor_shaped));
+            if is_status {
+                cursor.status_url = Some(reply.url().as_str().into());
+                cursor.phase = Phase::Poll;
+                return read(protocol, cursor, reply, now);
+            }
+            if cursor.kind != StatusKind::Bare && body.is_none() && reply.body().trim_ascii_start().starts_with(b"<") {
+                cursor.because(Rule::Unreadable);
+                return Step::Stop {
+                    kind: ErrorKind::StatusUnreadable,
+                    why: "the status was redirected to a page, such as one to log in".into(),
+                    fault: Fault::default(),
+                };
+            }
+        }
+        303 | 404 | 410 => {}
+        _ if is_transient(code) => {
+            // It may still be either: it is asked again.
+            let report = report(protocol, cursor, reply, body, now);
+            cursor.because(Rule::Transient(code));
+            return trouble(protocol, cursor, report, &format!("the redirect's target answered with {code}"), now);
+        }
+        _ => {
+            cursor.phase = Phase::Poll;
+            let report = report(protocol, cursor, reply, body, now);
+            return failed(protocol, cursor, reply, body, code, report, now);
+        }
     }
     result::read(protocol, cursor, reply, now)
 }
@@ -97,15 +122,16 @@ pub(super) fn read_start(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
     let json = reply.json();
     let body = json.as_ref();
     cursor.phase = Phase::Poll;
+    let code = reply.status().as_u16();
     if reply.status().is_success() {
+        cursor.fired();
         let report = report(protocol, cursor, reply, body, now);
         cursor.state = State::Running;
         return Step::Wait(Report { state: State::Running, word: None, ..report });
     }
-    let code = reply.status().as_u16();
-    if is_transient(code) {
-        // Not fired after all: the next poll that shows the word fires it again.
-        cursor.started &= !(1 << cursor.started.checked_ilog2().unwrap_or(0));
+    if matches!(code, 429 | 503) {
+        // Refused for load, and so not done: the next poll that shows the word fires it again.
+        cursor.not_fired();
         let report = report(protocol, cursor, reply, body, now);
         return trouble(protocol, cursor, report, &format!("the start was answered with {code}"), now);
     }
@@ -165,6 +191,10 @@ pub(super) fn terminal(
     body: Option<&Value>,
     mut report: Report,
 ) -> Step {
+    if let Some(extra) = &mut cursor.extra {
+        // A final status is asked for again only to be read anew.
+        extra.etag = None;
+    }
     if report.state.has_result() {
         report.percent = report.percent.or(Some(100.0));
         return result::finish(protocol, cursor, reply, body, report);
@@ -234,17 +264,20 @@ pub(super) fn start(protocol: &Protocol, cursor: &mut Cursor, report: Report) ->
         same && cursor.started & (1 << at) == 0
     });
     let Some((_, at)) = due else { return Step::Wait(report) };
-    let before = (cursor.phase, cursor.started);
+    let before = cursor.phase;
     cursor.phase = Phase::Start;
-    // The highest bit is the one that is being fired: they come in order.
-    cursor.started |= 1 << at;
+    cursor.firing = Some(at);
     match protocol.next(cursor, http::HeaderMap::new()) {
         Some(next) => {
+            if !next.request.method().is_idempotent() {
+                // Of unknown fate it counts as sent: it is not repeated.
+                cursor.started |= 1 << at;
+            }
             cursor.because(Rule::StartFired(at));
             Step::Follow { url: next.request.url().clone(), after: std::time::Duration::ZERO, report: Some(report) }
         }
         None => {
-            (cursor.phase, cursor.started) = before;
+            (cursor.phase, cursor.firing) = (before, None);
             Step::Wait(report)
         }
     }
@@ -302,9 +335,12 @@ fn failed(
         return if state.is_terminal() { terminal(protocol, cursor, reply, body, report) } else { Step::Wait(report) };
     }
     if is_transient(code) {
-        // Some services send a whole status with a 500: what it says of the task counts.
-        let known = report.word().and_then(|word| protocol.classify(word));
-        if let Some(state) = known.filter(|state| state.is_terminal() && cursor.kind != StatusKind::Bare) {
+        // Durable Functions send a whole status with a 500: what it says of the task counts. `"status": "error"` does not:
+        // it speaks of the request.
+        let whole = code == 500 && cursor.kind != StatusKind::Bare && body.is_some_and(is_monitor_shaped);
+        let (known, _) = if whole { word(protocol, reply, body) } else { (None, Rule::NotReadYet) };
+        let of_the_task = report.word().is_some_and(|word| plain(word) != "error");
+        if let Some(state) = known.filter(|state| state.is_terminal() && of_the_task) {
             cursor.because(Rule::TerminalInError(code));
             cursor.settle();
             return terminal(protocol, cursor, reply, body, Report { state, ..report });

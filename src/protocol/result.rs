@@ -11,7 +11,7 @@ use url::Url;
 use super::location::{join, link};
 use super::rule::{Rule, numbered};
 use super::words::State;
-use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault};
+use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault, verdict};
 use crate::clock::unix_millis;
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
@@ -101,8 +101,11 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     let body = json.as_ref();
     let hint = crate::hint::from_headers(reply.headers(), now).delay;
     let report = Report { percent: Some(100.0), ..Report::new(State::Succeeded) };
+    let (word, _) = verdict::word(protocol, reply, body);
+    let is_status = reply.headers().contains_key(http::header::RETRY_AFTER) || body.is_some_and(verdict::has_signs);
+    let pending = is_status && reply.status().is_success() && word.is_some_and(|state| !state.is_terminal());
     match reply.status().as_u16() {
-        202 => {
+        code if code == 202 || pending => {
             // Not there yet: the service takes its word back.
             cursor.because(Rule::ResultNotReady);
             cursor.phase = Phase::Poll;

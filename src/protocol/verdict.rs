@@ -153,7 +153,15 @@ fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool 
 
 /// Whether a document has members that only a monitor has, or none that a monitor has not.
 pub(super) fn is_monitor_shaped(body: &Value) -> bool {
-    const SIGNS: [&str; 16] = [
+    const PLAIN: [&str; 10] =
+        ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
+    let Some(members) = body.as_object() else { return false };
+    has_signs(body) || members.keys().all(|name| PLAIN.contains(&plain(name.trim_start_matches('_')).as_str()))
+}
+
+/// Whether a document has members that only a monitor has.
+pub(super) fn has_signs(body: &Value) -> bool {
+    const SIGNS: [&str; 21] = [
         "error",
         "errors",
         "percentcomplete",
@@ -170,11 +178,12 @@ pub(super) fn is_monitor_shaped(body: &Value) -> bool {
         "starttime",
         "endtime",
         "runtimestatus",
+        "errormessage",
+        "errorcode",
+        "errordetails",
+        "failurereason",
+        "activityerrors",
     ];
-    const PLAIN: [&str; 10] =
-        ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
     let Some(members) = body.as_object() else { return false };
-    let plain = |name: &String| plain(name.trim_start_matches('_'));
-    members.keys().any(|name| SIGNS.contains(&plain(name).as_str()))
-        || members.keys().all(|name| PLAIN.contains(&plain(name).as_str()))
+    members.keys().any(|name| SIGNS.contains(&plain(name.trim_start_matches('_')).as_str()))
 }

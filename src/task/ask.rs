@@ -62,7 +62,11 @@ impl Core {
         if response.content_length().is_some_and(|length| length > limit) {
             return Ok(Heard::Reply(response.reply_without_body()));
         }
-        Ok(match response.reply().await {
+        if phase == Phase::Start {
+            // What it was answered with counts; a body that breaks off takes nothing back.
+            return Ok(Heard::Reply(response.reply_as_far_as_it_comes().await));
+        }
+        Ok(match by(deadline, response.reply()).await? {
             Ok(reply) => Heard::Reply(reply),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })

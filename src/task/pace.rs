@@ -59,11 +59,11 @@ impl Pace {
             // Zero means soon, and never a hot loop.
             let base = if asked.is_zero() { own(age) } else { asked };
             let delay = base.max(self.floor).mul_f64(1.0 + 0.1 * chance);
-            let earliest = hint.unwrap_or_default().max(self.floor);
+            let earliest = asked.max(self.floor);
             return Plan { delay: delay.max(earliest), earliest };
         }
         let spread = if self.jitter { 0.8 + 0.4 * chance } else { 1.0 };
-        let delay = default.unwrap_or_else(|| own(age)).mul_f64(spread);
+        let delay = default.unwrap_or_else(|| own(age)).min(self.ceiling).mul_f64(spread);
         Plan { delay: delay.min(self.ceiling).max(self.floor), earliest: self.floor }
     }
 }

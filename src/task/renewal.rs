@@ -56,7 +56,8 @@ impl Renewal {
 
 impl Renew for Renewal {
     fn renew(&self) -> BoxFuture<'static, Result<SecretUrl, Error>> {
-        Box::pin(self.clone().ask())
+        let asking = tokio::time::timeout(LONGEST, self.clone().ask());
+        Box::pin(async move { asking.await.unwrap_or_else(|_| Err(failed("it took too long"))) })
     }
 }
 
@@ -66,4 +67,6 @@ fn failed(why: &str) -> Error {
 
 /// Redirects, the status, the result: more steps than any service needs.
 const MAX_STEPS: u32 = 16;
+/// A download waits no longer for a fresh link.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -38,7 +38,7 @@ impl Shared {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> SystemTime {
+    pub(super) fn now(&self) -> SystemTime {
         self.core.transport.clock.now()
     }
 
@@ -48,7 +48,8 @@ impl Shared {
         let mut live = self.live();
         let cursor = &live.cursor;
         // The default is for a service that does not say; before the first poll it could not have said.
-        let default = self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0);
+        let default =
+            self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0 && !cursor.is_troubled());
         let mut plan =
             self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
         if let (None, Some(longest)) = (report.hint, self.core.protocol.longest_interval()) {

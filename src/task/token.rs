@@ -122,12 +122,16 @@ impl ResumeToken {
             .headers
             .iter()
             .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?)));
+        let mut cursor = self.cursor;
+        if matches!(cursor.phase(), Phase::Submit | Phase::Start) {
+            cursor.rewind();
+        }
         Ok(Origins {
             headers: headers.collect(),
             protocol: self.protocol,
             kind: self.kind,
             given: self.given,
-            cursor: self.cursor,
+            cursor,
             not_before: self.not_before,
         })
     }

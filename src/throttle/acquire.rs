@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::{Permit, Shared, Throttle};
 
@@ -17,11 +17,13 @@ pub(crate) struct Acquire {
     throttle: Throttle,
     ticket: Option<u64>,
     hold: Duration,
+    /// Should the driver stand still.
+    fallback: Option<Pin<Box<Sleep>>>,
 }
 
 impl Acquire {
     pub(super) const fn new(throttle: Throttle) -> Self {
-        Self { throttle, ticket: None, hold: DEFAULT_HOLD }
+        Self { throttle, ticket: None, hold: DEFAULT_HOLD, fallback: None }
     }
 
     /// For how long the request may at most be on its way: its slot is held until then if nothing is heard of it.
@@ -55,13 +57,25 @@ impl Future for Acquire {
         if this.ticket.is_none() {
             this.ticket = Some(state.join(cx.waker().clone()));
         }
-        let driver = !std::mem::replace(&mut state.has_driver, true);
+        // It is told of this below, and so due at once.
+        let stands_still = *state.driver_due.get_or_insert(now) + STANDSTILL < now;
+        let driver = !std::mem::replace(&mut state.has_driver, true) || stands_still;
+        if driver {
+            state.driver_due = None;
+        }
         drop(state);
         if driver {
             tokio::spawn(drive(Driver { shared: Arc::downgrade(&this.throttle.0), in_office: true }));
         } else {
             this.throttle.0.changed.notify_one();
         }
+        // Woken by the driver as a rule; by this where the driver's runtime lives and is not run.
+        let mut fallback = this.fallback.take().unwrap_or_else(|| Box::pin(tokio::time::sleep(LOOK_YOURSELF)));
+        if fallback.as_mut().poll(cx).is_ready() {
+            fallback = Box::pin(tokio::time::sleep(LOOK_YOURSELF));
+            let _ = fallback.as_mut().poll(cx);
+        }
+        this.fallback = Some(fallback);
         Poll::Pending
     }
 }
@@ -84,6 +98,7 @@ async fn drive(mut driver: Driver) {
             let mut state = throttle.lock();
             let dispatched = state.dispatch(Instant::now());
             state.has_driver = dispatched.is_some();
+            state.driver_due = dispatched.as_ref().and_then(|(_, look_again)| *look_again);
             dispatched
         };
         let Some((wake, look_again)) = dispatched else {
@@ -119,5 +134,9 @@ impl Drop for Driver {
     }
 }
 
+/// How often a waiter looks for itself whether the driver goes on.
+const LOOK_YOURSELF: Duration = Duration::from_secs(1);
+/// A driver that is this late stands in a runtime that nobody runs.
+const STANDSTILL: Duration = Duration::from_millis(500);
 /// An attempt without a timeout of its own is taken to be over by then.
 const DEFAULT_HOLD: Duration = Duration::from_secs(120);

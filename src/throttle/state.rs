@@ -20,6 +20,8 @@ pub(super) struct State {
     queue: BTreeMap<u64, Waiter>,
     last_id: u64,
     pub(super) has_driver: bool,
+    /// When the driver looks again at the latest: later, it stands in a runtime that nobody runs.
+    pub(super) driver_due: Option<Instant>,
 }
 
 #[derive(Debug)]
