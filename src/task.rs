@@ -1,6 +1,8 @@
 //! Task: a hold on long-running work. One state machine; the future and the stream are thin covers over it.
 
 mod ask;
+mod beat;
+mod deadline;
 mod handle;
 mod outcome;
 mod pace;
@@ -36,6 +38,7 @@ pub use updates::{TaskUpdates, Updates};
 pub(crate) use ask::Core;
 
 use ask::Answer;
+use beat::Beat;
 use shared::{Live, Shared};
 use waited::Waited;
 
@@ -84,12 +87,6 @@ pub struct Task<T> {
     ended: bool,
     /// Wakes a send that is under way at the deadline.
     alarm: Option<Pin<Box<Sleep>>>,
-}
-
-/// Signs of life between polls.
-struct Beat {
-    every: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 enum Doing<T> {
@@ -164,25 +161,6 @@ impl<T> Task<T> {
             ended: false,
             alarm: None,
         }
-    }
-
-    /// Sets how long to wait for the end, from now on. Past it the wait ends with
-    /// [`ErrorKind::DeadlineExceeded`]; so it does as soon as the service asks to wait past it. The task itself goes on.
-    ///
-    /// There is none by default.
-    pub fn deadline(mut self, within: Duration) -> Self {
-        // One that lies beyond all times is none.
-        self.deadline = Instant::now().checked_add(within);
-        self.alarm = None;
-        self.keep_deadline();
-        self
-    }
-
-    /// Tells the last update again whenever a wait gives nothing new for this long, so that a stream shows life between
-    /// polls that are far apart ([`Update::is_heartbeat`]). Nothing is sent for it.
-    pub fn heartbeat(mut self, every: Duration) -> Self {
-        self.beat = Some(Box::new(Beat { every: every.max(SHORTEST_BEAT), timer: None }));
-        self
     }
 
     /// Asks the service to give the task up when this value is dropped before the end. The request is sent by a task of
@@ -307,25 +285,6 @@ impl<T> Task<T> {
         timer.get_or_insert_with(|| (here, Box::pin(tokio::time::sleep_until(*due)))).1.as_mut().poll(cx)
     }
 
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx)
-    }
-
-    fn poll_beat(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(beat) = &mut self.beat else { return Poll::Pending };
-        let timer = beat.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(beat.every)));
-        ready!(timer.as_mut().poll(cx));
-        beat.timer = None;
-        Poll::Ready(())
-    }
-
-    fn beat_anew(&mut self) {
-        if let Some(beat) = &mut self.beat {
-            beat.timer = None;
-        }
-    }
-
     /// Does what a step says. The one place where a task's state changes.
     fn obey(&mut self, step: Step) {
         match step {
@@ -414,34 +373,6 @@ impl<T> Task<T> {
         self.doing = Doing::Waiting { due, earliest, timer: None };
     }
 
-    /// No wait goes past the deadline: one of our own is cut for a last look, and then the wait ends at once.
-    fn keep_deadline(&mut self) {
-        let Some(deadline) = self.deadline else { return };
-        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return };
-        if *due < deadline {
-            return;
-        }
-        let now = Instant::now();
-        let room = LAST_LOOK.min(deadline.saturating_duration_since(now) / 4);
-        let last_look = deadline.checked_sub(room).filter(|at| at >= earliest && *at > now);
-        if let Some(last_look) = last_look {
-            (*due, *timer) = (last_look, None);
-            return;
-        }
-        let live = self.shared.live();
-        let hint = live.last.hint();
-        let asked = *earliest >= deadline && hint.or(live.cursor.sticky_hint()).is_some();
-        drop(live);
-        let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
-        let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
-        let error = self.with_wait(error);
-        self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
-        self.ready = match self.ready {
-            Ready::Update => Ready::UpdateThen(error),
-            _ => Ready::Error(error),
-        };
-    }
-
     fn live(&self) -> MutexGuard<'_, Live> {
         self.shared.live()
     }
@@ -485,9 +416,5 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// Before a deadline the status is looked at once more, with this much time for the answer.
-const LAST_LOOK: Duration = Duration::from_secs(1);
-/// More often than this a heartbeat is noise.
-const SHORTEST_BEAT: Duration = Duration::from_millis(10);
 /// A token that asks for more was written under another clock.
 const LONGEST_RESUMED_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

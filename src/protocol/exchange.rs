@@ -187,7 +187,11 @@ impl Protocol {
             (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
             (None, how) => how.as_ref()?.fill(cursor)?,
         };
-        Some(dressed(Request::new(method, url, Class::Cancel), headers, body))
+        let mut request = dressed(Request::new(method, url, Class::Cancel), headers, body);
+        if let Some(extra) = &cursor.extra {
+            extra.cookies.give(&mut request);
+        }
+        Some(request)
     }
 
     /// The request that lets the service forget the task; `None` where there is none.

@@ -37,6 +37,13 @@ impl Protocol {
         self
     }
 
+    /// Keeps the status URL that the submit gave, whatever later answers name.
+    #[must_use]
+    pub const fn fixed_status_url(mut self) -> Self {
+        self.rotates = false;
+        self
+    }
+
     /// The place of the task's id in the submit's answer.
     #[must_use]
     pub fn id(mut self, at: Source) -> Self {

@@ -1,0 +1,60 @@
+//! The deadline of a task: no wait goes past it, and nothing under way.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Doing, Ready, Task};
+use crate::error::{Error, ErrorKind};
+
+impl<T> Task<T> {
+    /// Sets how long to wait for the end, from now on. Past it the wait ends with
+    /// [`ErrorKind::DeadlineExceeded`]; so it does as soon as the service asks to wait past it. The task itself goes on.
+    ///
+    /// There is none by default.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        // One that lies beyond all times is none.
+        self.deadline = Instant::now().checked_add(within);
+        self.alarm = None;
+        self.keep_deadline();
+        self
+    }
+
+    /// No wait goes past the deadline: one of our own is cut for a last look, and then the wait ends at once.
+    pub(super) fn keep_deadline(&mut self) {
+        let Some(deadline) = self.deadline else { return };
+        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return };
+        if *due < deadline {
+            return;
+        }
+        let now = Instant::now();
+        let room = LAST_LOOK.min(deadline.saturating_duration_since(now) / 4);
+        let last_look = deadline.checked_sub(room).filter(|at| at >= earliest && *at > now);
+        if let Some(last_look) = last_look {
+            (*due, *timer) = (last_look, None);
+            return;
+        }
+        let live = self.shared.live();
+        let hint = live.last.hint();
+        let asked = *earliest >= deadline && hint.or(live.cursor.sticky_hint()).is_some();
+        drop(live);
+        let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
+        let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
+        let error = self.with_wait(error);
+        self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
+        self.ready = match self.ready {
+            Ready::Update => Ready::UpdateThen(error),
+            _ => Ready::Error(error),
+        };
+    }
+
+    /// Is ready at the deadline, for a send that is under way.
+    pub(super) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx)
+    }
+}
+
+/// Before a deadline the status is looked at once more, with this much time for the answer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
