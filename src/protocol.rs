@@ -12,7 +12,9 @@ mod presets;
 mod result;
 mod rule;
 mod setters;
+mod start;
 mod step;
+mod trouble;
 mod verdict;
 mod words;
 
@@ -262,7 +264,7 @@ impl Protocol {
             Phase::Submit => accept::read(self, cursor, reply, now),
             Phase::Poll => poll::read(self, cursor, reply, now),
             Phase::Moved => poll::read_moved(self, cursor, reply, now),
-            Phase::Start => poll::read_start(self, cursor, reply, now),
+            Phase::Start => start::read(self, cursor, reply, now),
             Phase::Result => result::read(self, cursor, reply, now),
         }
     }
@@ -271,7 +273,7 @@ impl Protocol {
     #[must_use]
     pub fn read_silence(&self, cursor: &mut Cursor, why: &str, now: SystemTime) -> Step {
         cursor.because(Rule::NoAnswer);
-        poll::trouble(self, cursor, Report::new(cursor.state), why, now)
+        trouble::wait(self, cursor, Report::new(cursor.state), why, now)
     }
 
     /// Why the answers up to the cursor were read as they were, in words that a person can act on.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::location::join;
 use super::rule::Rule;
 use super::words::State;
-use super::{Cursor, Phase, Protocol, Report, StatusKind, Step, fault, poll, result, verdict};
+use super::{Cursor, Phase, Protocol, Report, StatusKind, Step, fault, poll, result, start, verdict};
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
 use crate::pointer::expand;
@@ -59,7 +59,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.phase = Phase::Poll;
             report.state = known.filter(|state| !state.is_terminal()).unwrap_or(State::Accepted);
             cursor.state = report.state;
-            poll::start(protocol, cursor, report)
+            start::fire(protocol, cursor, report)
         }
         Place::Nowhere if reply.status() == StatusCode::ACCEPTED => {
             cursor.accepted_because(Rule::NowhereToAsk);

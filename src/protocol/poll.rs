@@ -1,6 +1,5 @@
 //! Reading the answer to a poll.
 
-use std::num::NonZeroU64;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -8,10 +7,10 @@ use serde_json::Value;
 
 use super::location::join;
 use super::rule::Rule;
+use super::trouble;
 use super::verdict::{Verdict, is_monitor_shaped, judge, word};
 use super::words::{State, plain};
-use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result};
-use crate::clock::unix_millis;
+use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result, start};
 use crate::error::{ErrorKind, Fault};
 use crate::hint::{self, Hint};
 use crate::message::Reply;
@@ -33,7 +32,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             return Step::Wait(Report { state: cursor.state, ..report });
         }
         200..=299 => {}
-        _ => return failed(protocol, cursor, reply, body, code, report, now),
+        _ => return trouble::refused(protocol, cursor, reply, body, code, report, now),
     }
     cursor.seen_alive = true;
     cursor.hops = 0;
@@ -62,7 +61,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Verdict::Unreadable(why) => {
             cursor.unreadable = cursor.unreadable.saturating_add(1);
             if cursor.unreadable < MAX_UNREADABLE {
-                return trouble(protocol, cursor, report, why, now);
+                return trouble::wait(protocol, cursor, report, why, now);
             }
             Step::Stop {
                 kind: ErrorKind::StatusUnreadable,
@@ -102,45 +101,25 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
             }
         }
         303 | 404 | 410 => {}
-        _ if is_transient(code) => {
+        _ if trouble::is_transient(code) => {
             // It may still be either: it is asked again.
             let report = report(protocol, cursor, reply, body, now);
             cursor.because(Rule::Transient(code));
-            return trouble(protocol, cursor, report, &format!("the redirect's target answered with {code}"), now);
+            return trouble::wait(
+                protocol,
+                cursor,
+                report,
+                &format!("the redirect's target answered with {code}"),
+                now,
+            );
         }
         _ => {
             cursor.phase = Phase::Poll;
             let report = report(protocol, cursor, reply, body, now);
-            return failed(protocol, cursor, reply, body, code, report, now);
+            return trouble::refused(protocol, cursor, reply, body, code, report, now);
         }
     }
     result::read(protocol, cursor, reply, now)
-}
-
-/// Reads the answer to the request that a state fired.
-pub(super) fn read_start(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
-    let json = reply.json();
-    let body = json.as_ref();
-    cursor.phase = Phase::Poll;
-    let code = reply.status().as_u16();
-    if reply.status().is_success() {
-        cursor.fired();
-        let report = report(protocol, cursor, reply, body, now);
-        cursor.state = State::Running;
-        return Step::Wait(Report { state: State::Running, word: None, ..report });
-    }
-    if matches!(code, 429 | 503) {
-        // Refused for load, and so not done: the next poll that shows the word fires it again.
-        cursor.not_fired();
-        let report = report(protocol, cursor, reply, body, now);
-        return trouble(protocol, cursor, report, &format!("the start was answered with {code}"), now);
-    }
-    cursor.because(Rule::StartRefused);
-    Step::Stop {
-        kind: ErrorKind::Rejected,
-        why: format!("the request that starts the task was answered with {code}"),
-        fault: fault::read(protocol, reply, body),
-    }
 }
 
 /// All that an answer tells of the task, its state apart.
@@ -207,28 +186,6 @@ pub(super) fn terminal(
     Step::Ended(report, fault)
 }
 
-/// An answer that says nothing of the task: the wait goes on while there is patience.
-pub(super) fn trouble(
-    protocol: &Protocol,
-    cursor: &mut Cursor,
-    mut report: Report,
-    why: &str,
-    now: SystemTime,
-) -> Step {
-    let now = unix_millis(now);
-    let since = *cursor.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
-    if u128::from(now.saturating_add(1).saturating_sub(since.get())) > protocol.patience.as_millis() {
-        return Step::Stop {
-            kind: ErrorKind::StatusUnreadable,
-            why: format!("{why}; and so for more than {:?}", protocol.patience),
-            fault: Fault::default(),
-        };
-    }
-    report.warn(why);
-    report.word = None;
-    Step::Wait(report)
-}
-
 /// Still pending: a word may fire a request, and the answer may name a new place to ask.
 fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, mut report: Report) -> Step {
     let moved = protocol
@@ -254,33 +211,7 @@ fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
     {
         cursor.last_location = Some(url.as_str().into());
     }
-    start(protocol, cursor, report)
-}
-
-/// Fires the request that this word is waited for with, once.
-pub(super) fn start(protocol: &Protocol, cursor: &mut Cursor, report: Report) -> Step {
-    let due = protocol.start.iter().take(8).zip(0_u8..).find(|(start, at)| {
-        let same = report.word().is_some_and(|word| plain(word) == plain(&start.when));
-        same && cursor.started & (1 << at) == 0
-    });
-    let Some((_, at)) = due else { return Step::Wait(report) };
-    let before = cursor.phase;
-    cursor.phase = Phase::Start;
-    cursor.firing = Some(at);
-    match protocol.next(cursor, http::HeaderMap::new()) {
-        Some(next) => {
-            if !next.request.method().is_idempotent() {
-                // Of unknown fate it counts as sent: it is not repeated.
-                cursor.started |= 1 << at;
-            }
-            cursor.because(Rule::StartFired(at));
-            Step::Follow { url: next.request.url().clone(), after: std::time::Duration::ZERO, report: Some(report) }
-        }
-        None => {
-            (cursor.phase, cursor.firing) = (before, None);
-            Step::Wait(report)
-        }
-    }
+    start::fire(protocol, cursor, report)
 }
 
 fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> Step {
@@ -317,75 +248,6 @@ fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> 
     Step::Follow { url, after: report.hint.unwrap_or_default(), report: None }
 }
 
-/// A 4xx or 5xx.
-fn failed(
-    protocol: &Protocol,
-    cursor: &mut Cursor,
-    reply: &Reply,
-    body: Option<&Value>,
-    code: u16,
-    report: Report,
-    now: SystemTime,
-) -> Step {
-    if let Some(state) = protocol.statuses.get(&code.to_string()).copied() {
-        cursor.because(Rule::Status(code));
-        cursor.settle();
-        cursor.state = state;
-        let report = Report { state, ..report };
-        return if state.is_terminal() { terminal(protocol, cursor, reply, body, report) } else { Step::Wait(report) };
-    }
-    if is_transient(code) {
-        // Durable Functions send a whole status with a 500: what it says of the task counts. `"status": "error"` does not:
-        // it speaks of the request.
-        let whole = code == 500 && cursor.kind != StatusKind::Bare && body.is_some_and(is_monitor_shaped);
-        let (known, _) = if whole { word(protocol, reply, body) } else { (None, Rule::NotReadYet) };
-        let of_the_task = report.word().is_some_and(|word| plain(word) != "error");
-        if let Some(state) = known.filter(|state| state.is_terminal() && of_the_task) {
-            cursor.because(Rule::TerminalInError(code));
-            cursor.settle();
-            return terminal(protocol, cursor, reply, body, Report { state, ..report });
-        }
-        cursor.because(Rule::Transient(code));
-        return trouble(protocol, cursor, report, &format!("the status answered with {code}"), now);
-    }
-    let gone_after_delete = cursor.method == http::Method::DELETE && cursor.seen_alive;
-    let young = !cursor.seen_alive && cursor.age(now) < protocol.visibility;
-    let (rule, kind) = match code {
-        404 if cursor.cancel_asked => {
-            cursor.because(Rule::GoneAfterCancel);
-            return Step::Ended(Report { state: State::Canceled, ..report }, fault::read(protocol, reply, body));
-        }
-        404 if gone_after_delete => {
-            cursor.because(Rule::GoneAfterDelete);
-            return Step::Done(Report { state: State::Succeeded, ..report }, super::Finding::default());
-        }
-        404 if young => {
-            cursor.because(Rule::NotVisible);
-            return trouble(protocol, cursor, report, "the status is not visible yet (404)", now);
-        }
-        404 | 410 => (Rule::Gone(code), ErrorKind::Gone),
-        401 => (Rule::Forbidden(code), ErrorKind::Unauthorized),
-        403 => (Rule::Forbidden(code), ErrorKind::StatusUnreadable),
-        400..=499 if cursor.kind == StatusKind::Bare => {
-            cursor.because(Rule::BareRefusal(code));
-            return Step::Ended(Report { state: State::Failed, ..report }, fault::read(protocol, reply, body));
-        }
-        _ => (Rule::StatusRefused(code), ErrorKind::StatusUnreadable),
-    };
-    cursor.because(rule);
-    let why = if code == 403 && is_signed(reply.url()) {
-        "the signed status URL has expired (403)".to_owned()
-    } else {
-        format!("the status answered with {code}")
-    };
-    Step::Stop { kind, why, fault: fault::read(protocol, reply, body) }
-}
-
-/// A status that may pass by itself (as `retry::decide` has it, which stands beside and not below).
-const fn is_transient(code: u16) -> bool {
-    matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505))
-}
-
 /// The number that stands for the HTTP status, where the protocol names a place for one.
 fn out_of_band(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<u16> {
     let text = protocol.status_header.as_ref()?.text(reply, body)?;
@@ -394,7 +256,7 @@ fn out_of_band(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Opti
 
 impl Cursor {
     /// The status could be read.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.troubled_since = None;
         self.unreadable = 0;
     }
