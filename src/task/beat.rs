@@ -16,7 +16,7 @@ pub(super) struct Beat {
 
 impl<T> Task<T> {
     /// Tells the last update again whenever a wait gives nothing new for this long, so that a stream shows life between
-    /// polls that are far apart ([`Update::is_heartbeat`]). Nothing is sent for it.
+    /// polls that are far apart ([`Update::is_heartbeat`](crate::Update::is_heartbeat)). Nothing is sent for it.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.beat = Some(Box::new(Beat { every: every.max(SHORTEST_BEAT), timer: None }));
         self
