@@ -1,8 +1,12 @@
 //! What time it is, on the wall: dates in headers, the life of signed URLs. Waits use tokio's clock.
 
+mod alarm;
+
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+pub(crate) use alarm::Alarm;
 
 /// The wall clock of a client.
 ///

@@ -11,6 +11,6 @@ pub use http::{Http, HttpError};
 pub use request::{Class, Request};
 pub use response::{Reply, Response};
 
-pub(crate) use response::without_bom;
+pub(crate) use response::{is_transient, without_bom};
 
 pub(crate) use origin::{Origin, Standing, Trust};

@@ -229,5 +229,10 @@ mod tests {
     fn an_id_cannot_leave_its_segment() {
         assert_eq!(expand("jobs/{id}/x", "../a?b#c"), "jobs/..%2Fa%3Fb%23c/x");
         assert_eq!(expand("v1/{+id}", "operations/7"), "v1/operations/7");
+        for dots in [".", ".."] {
+            let base = url::Url::parse("https://a.example/v1/").unwrap();
+            let url = base.join(&expand("jobs/{id}/x", dots)).unwrap();
+            assert!(url.path().starts_with("/v1/jobs/%25"), "{url}");
+        }
     }
 }

@@ -297,6 +297,9 @@ mod tests {
             ("broken sig=S", "broken …"),
             ("Authorization: Basic dTpw", "Authorization: Basic …"),
             ("the basic plan", "the basic plan"),
+            ("Bearer  T0K.EN and more", "Bearer  … and more"),
+            ("with apikey=K3Y at", "with … at"),
+            ("/p?code=SYSTEMKEY", "/p?…"),
             ("sent Authorization: Bearer T0K.EN again", "sent Authorization: Bearer … again"),
             ("a\r\nb", "a  b"),
         ] {

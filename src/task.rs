@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use crate::clock::unix_millis;
+use crate::clock::{Alarm, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Cursor, Report, State, Step};
 
@@ -86,7 +86,7 @@ pub struct Task<T> {
     /// The service said how the task ended.
     ended: bool,
     /// Wakes a send that is under way at the deadline.
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 enum Doing<T> {
@@ -94,7 +94,7 @@ enum Doing<T> {
         due: Instant,
         /// The service asked not to be polled before.
         earliest: Instant,
-        timer: Option<(tokio::runtime::Id, Pin<Box<Sleep>>)>,
+        alarm: Alarm,
     },
     Sending(BoxFuture<'static, Answer>),
     Over(Option<Box<Result<Outcome<T>, Error>>>),
@@ -135,7 +135,7 @@ impl<T> Task<T> {
         let wait = Duration::from_millis(not_before.saturating_sub(now)).min(LONGEST_RESUMED_WAIT);
         let mut task = Self::new(core, cursor, headers, not_before);
         let due = Instant::now() + wait;
-        task.doing = Doing::Waiting { due, earliest: due, timer: None };
+        task.doing = Doing::Waiting { due, earliest: due, alarm: Alarm::default() };
         task
     }
 
@@ -151,7 +151,7 @@ impl<T> Task<T> {
         };
         Self {
             shared: Shared::new(core, live),
-            doing: Doing::Waiting { due: begun, earliest: begun, timer: None },
+            doing: Doing::Waiting { due: begun, earliest: begun, alarm: Alarm::default() },
             ready: Ready::Nothing,
             told: None,
             deadline: None,
@@ -159,7 +159,7 @@ impl<T> Task<T> {
             beat: None,
             cancel_on_drop: false,
             ended: false,
-            alarm: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -261,28 +261,17 @@ impl<T> Task<T> {
     }
 
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return Poll::Ready(()) };
+        let Doing::Waiting { due, earliest, alarm } = &mut self.doing else { return Poll::Ready(()) };
         {
             let mut live = self.shared.live();
             if std::mem::take(&mut live.nudged) {
-                let sooner = (*earliest).max(Instant::now());
-                if sooner < *due {
-                    (*due, *timer) = (sooner, None);
-                }
+                *due = (*due).min((*earliest).max(Instant::now()));
             }
             if !live.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 live.waker = Some(cx.waker().clone());
             }
         }
-        if *due <= Instant::now() {
-            return Poll::Ready(());
-        }
-        // A timer belongs to the runtime that it was made in; the task may be polled in another now.
-        let here = tokio::runtime::Handle::current().id();
-        if timer.as_ref().is_some_and(|(made_in, _)| *made_in != here) {
-            *timer = None;
-        }
-        timer.get_or_insert_with(|| (here, Box::pin(tokio::time::sleep_until(*due)))).1.as_mut().poll(cx)
+        alarm.poll_at(*due, cx)
     }
 
     /// Does what a step says. The one place where a task's state changes.
@@ -370,7 +359,7 @@ impl<T> Task<T> {
     }
 
     fn wait_until(&mut self, due: Instant, earliest: Instant) {
-        self.doing = Doing::Waiting { due, earliest, timer: None };
+        self.doing = Doing::Waiting { due, earliest, alarm: Alarm::default() };
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

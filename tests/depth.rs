@@ -54,10 +54,17 @@ async fn a_cancel_goes_where_the_protocol_or_the_service_says() {
             json!({"stop": "../stop/7"}),
             "PATCH /stop/7",
         ),
+        (
+            Protocol::auto().cancel_url(Source::pointer("/stop")).cancel(exchange("POST x {\"job\": \"{id}\"}")),
+            json!({"stop": "/stop", "id": "j7"}),
+            "POST /stop {\"job\": \"j7\"}",
+        ),
     ] {
         let service = script([accepted().json(answer), reply(202), reply(410)]);
         submit(&service, protocol).await.handle().cancel().await.unwrap();
-        assert_eq!(asked(&service)[1], request);
+        let body = String::from_utf8(service.requests()[1].body().to_vec()).unwrap();
+        let sent = format!("{} {body}", asked(&service)[1]);
+        assert!(sent.trim_end().starts_with(request), "{sent} for {request}");
     }
     let service = script([accepted()]);
     let error = submit(&service, Protocol::auto().without_cancel()).await.handle().cancel().await.unwrap_err();
@@ -82,6 +89,45 @@ async fn a_dropped_task_is_canceled_only_where_that_was_asked_for() {
     drop(task);
     tokio::time::sleep(secs(1)).await;
     assert_eq!(service.requests().len(), 2, "one that has ended is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ended_early_does_not_spare_the_cancel() {
+    let service = script([accepted().header("retry-after", "60"), reply(204)]);
+    let task = submit(&service, Protocol::auto()).await.cancel_on_drop().deadline(secs(5));
+    assert_eq!(task.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(asked(&service)[1..], ["DELETE /v1/tasks/7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_etag_is_of_the_url_that_gave_it() {
+    let service = script([
+        accepted(),
+        reply(202).header("etag", "\"1\"").header("location", "/v1/tasks/8"),
+        reply(202),
+        reply(200),
+    ]);
+    submit(&service, Protocol::auto().conditional()).await.await.unwrap();
+    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()), "{:?}", asked(&service));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_header_goes_along_and_not_into_the_token() {
+    let service = script([accepted(), reply(200)]);
+    let new = client(&service).task().post("x").header("X-Tenant", "t7").secret_header("X-Mine", "hunter2");
+    let task = new.submit::<Value>().await.unwrap();
+    let token = task.token().to_string();
+    assert!(token.contains("t7") && !token.contains("hunter2"), "{token}");
+    task.await.unwrap();
+    assert_eq!(service.requests()[1].header("x-mine"), Some("hunter2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blip_is_asked_after_soon_and_not_after_the_protocols_interval() {
+    let service = script([accepted(), reply(500), reply(202), reply(200)]);
+    submit(&service, Protocol::auto().default_interval(secs(300))).await.await.unwrap();
+    assert_eq!(service.gaps(), [secs(1), secs(1), secs(300)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,14 +198,14 @@ async fn a_poll_can_be_a_post_with_a_body() {
         .status_template("check")
         .poll(exchange(r#"POST check {"async_job_id": "{id}"}"#));
     let service = script([
-        reply(200).json(json!({".tag": "async_job_id", "async_job_id": "j\"7"})),
+        reply(200).json(json!({".tag": "async_job_id", "async_job_id": "j\"7\""})),
         reply(200).json(json!({".tag": "in_progress"})),
         reply(200).json(json!({".tag": "complete", "n": 1})),
     ]);
     let outcome = submit(&service, check).await.await.unwrap();
     assert_eq!(outcome.value().unwrap(), json!({".tag": "complete", "n": 1}));
     assert_eq!(asked(&service)[1..], ["POST /v1/check", "POST /v1/check"]);
-    assert_eq!(service.requests()[1].body().as_ref(), br#"{"async_job_id": "j\"7"}"#);
+    assert_eq!(service.requests()[1].body().as_ref(), br#"{"async_job_id": "j\"7\""}"#);
     assert_eq!(service.requests()[1].header("content-type"), Some("application/json"));
 }
 
@@ -502,7 +548,9 @@ fn a_task_can_move_to_another_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let service = script([accepted().header("retry-after", "0.5"), reply(200).json(json!(1))]);
     let first = runtime();
-    let mut task = first.block_on(submit(&service, Protocol::auto()));
+    let task = first.block_on(submit(&service, Protocol::auto()));
+    // Every timer of it is set there: that of the wait, and that of the heartbeat.
+    let mut task = task.heartbeat(Duration::from_millis(200)).deadline(secs(60));
     first.block_on(async {
         task.advance().await;
         assert!(tokio::time::timeout(Duration::from_millis(10), task.advance()).await.is_err());

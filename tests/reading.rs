@@ -1259,14 +1259,11 @@ fn a_status_behind_a_302_is_a_status_and_a_page_is_none() {
 
 #[test]
 fn a_refusal_says_nothing_of_the_task_whatever_its_body_says() {
-    for code in [408, 429, 500, 502, 503] {
-        let refusal = format!("{code} | {{\"status\": \"error\", \"message\": \"rate limited\"}}");
-        let told = walk(
-            &Protocol::auto(),
-            &Method::POST,
-            &["202 | operation-location: /o", &refusal, "200 | {\"status\": \"running\"}"],
-        );
-        assert_eq!(told[1..], ["wait accepted /o !", "wait running /o"], "{code}");
+    for (code, word) in [(408, "error"), (429, "failed"), (500, "error"), (502, "canceled"), (503, "succeeded")] {
+        let refusal = format!("{code} | {{\"status\": \"{word}\", \"message\": \"rate limited\"}}");
+        let answers = ["202 | operation-location: /o", &refusal, "200 | {\"status\": \"running\"}"];
+        let told = walk(&Protocol::auto(), &Method::POST, &answers);
+        assert_eq!(told[1..], ["wait accepted /o !", "wait running /o"], "{code} {word}");
     }
 }
 

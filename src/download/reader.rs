@@ -12,7 +12,7 @@ use super::range::{ContentRange, Pin};
 use super::{Receipt, Renew, expiry, redirect};
 use crate::error::{Error, ErrorKind};
 use crate::hint;
-use crate::message::{Reply, Response};
+use crate::message::{Reply, Response, is_transient};
 use crate::protocol::read_fault;
 use crate::redact::SecretUrl;
 use crate::transport::Broken;
@@ -369,7 +369,7 @@ impl Reader {
             Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)
         };
         match status.as_u16() {
-            408 | 425 | 429 | 500 | 502..=504 | 506.. => {
+            code if is_transient(code) => {
                 let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
                 Ok(Opened::Again(hint.unwrap_or_default().max(self.next_pause()), error))
             }

@@ -270,6 +270,11 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// Whether a status may pass by itself: the request may be sent again, where its method allows.
+pub(crate) const fn is_transient(code: u16) -> bool {
+    matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505))
+}
+
 /// JSON text without the byte order mark that some services put before it.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)

@@ -177,10 +177,23 @@ impl Cursor {
             self.following = None;
         }
         self.firing = None;
+        self.forget_etag();
+        (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
+    }
+
+    /// The status is asked for there from now on.
+    pub(super) fn move_to(&mut self, url: &Url) {
+        if self.status_url.as_deref() != Some(url.as_str()) {
+            self.status_url = Some(url.as_str().into());
+            // It was of what stood at the other URL.
+            self.forget_etag();
+        }
+    }
+
+    pub(super) fn forget_etag(&mut self) {
         if let Some(extra) = &mut self.extra {
             extra.etag = None;
         }
-        (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
     }
 
     /// Whether the next answer is to a poll, and not to a redirect of one.

@@ -63,10 +63,14 @@ impl Exchange {
         } else {
             join(trust.base(), &expand(&self.target, id)).ok()?
         };
-        // The id stands inside a JSON text.
-        let quoted = serde_json::Value::from(id).to_string();
+        Some((self.method.clone(), url, self.body_for(cursor)))
+    }
+
+    /// The body, with the id inside its JSON text.
+    fn body_for(&self, cursor: &Cursor) -> Option<String> {
+        let quoted = serde_json::Value::from(cursor.id().unwrap_or_default()).to_string();
         let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-        Some((self.method.clone(), url, self.body.as_ref().map(|body| body.replace("{id}", inside))))
+        self.body.as_ref().map(|body| body.replace("{id}", inside))
     }
 }
 
@@ -181,7 +185,7 @@ impl Protocol {
     pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         let given = cursor.extra.as_ref().and_then(|extra| Url::parse(extra.cancel_url.as_deref()?).ok());
         let (method, url, body) = match (given, &self.cancel) {
-            (Some(url), Some(how)) if !how.is_default_cancel() => (how.method.clone(), url, how.body.clone()),
+            (Some(url), Some(how)) if !how.is_default_cancel() => (how.method.clone(), url, how.body_for(cursor)),
             (Some(url), _) => (Method::POST, url, None),
             // What was created is not the task: to delete it would be another thing than to cancel.
             (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,

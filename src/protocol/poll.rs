@@ -13,7 +13,7 @@ use super::words::{State, plain};
 use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result, start};
 use crate::error::{ErrorKind, Fault};
 use crate::hint::{self, Hint};
-use crate::message::Reply;
+use crate::message::{Reply, is_transient};
 use crate::redact::is_signed;
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
@@ -87,7 +87,7 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
             let is_status =
                 known.map_or(code == 202, |state| !state.is_terminal() || body.is_some_and(is_monitor_shaped));
             if is_status {
-                cursor.status_url = Some(reply.url().as_str().into());
+                cursor.move_to(reply.url());
                 cursor.phase = Phase::Poll;
                 return read(protocol, cursor, reply, now);
             }
@@ -101,7 +101,7 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
             }
         }
         303 | 404 | 410 => {}
-        _ if trouble::is_transient(code) => {
+        _ if is_transient(code) => {
             // It may still be either: it is asked again.
             let report = report(protocol, cursor, reply, body, now);
             cursor.because(Rule::Transient(code));
@@ -170,10 +170,8 @@ pub(super) fn terminal(
     body: Option<&Value>,
     mut report: Report,
 ) -> Step {
-    if let Some(extra) = &mut cursor.extra {
-        // A final status is asked for again only to be read anew.
-        extra.etag = None;
-    }
+    // A final status is asked for again only to be read anew.
+    cursor.forget_etag();
     if report.state.has_result() {
         report.percent = report.percent.or(Some(100.0));
         return result::finish(protocol, cursor, reply, body, report);
@@ -200,7 +198,7 @@ fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
                 if let Err(step) = cursor.admit(&url) {
                     return step;
                 }
-                cursor.status_url = Some(url.as_str().into());
+                cursor.move_to(&url);
             }
             Err(why) => report.warn(format!("ignored a new status URL: {why}")),
         }
@@ -242,7 +240,7 @@ fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> 
     cursor.following = Some(url.as_str().into());
     match code {
         302 => cursor.phase = Phase::Moved,
-        301 | 308 => cursor.status_url = Some(url.as_str().into()),
+        301 | 308 => cursor.move_to(&url),
         _ => {}
     }
     Step::Follow { url, after: report.hint.unwrap_or_default(), report: None }

@@ -12,7 +12,7 @@ use super::words::{State, plain};
 use super::{Cursor, Finding, Protocol, Report, StatusKind, Step, fault};
 use crate::clock::unix_millis;
 use crate::error::{ErrorKind, Fault};
-use crate::message::Reply;
+use crate::message::{Reply, is_transient};
 use crate::redact::is_signed;
 
 /// A 4xx or 5xx.
@@ -93,9 +93,4 @@ pub(super) fn wait(protocol: &Protocol, cursor: &mut Cursor, mut report: Report,
     report.warn(why);
     report.word = None;
     Step::Wait(report)
-}
-
-/// A status that may pass by itself (as `retry::decide` has it, which stands beside and not below).
-pub(super) const fn is_transient(code: u16) -> bool {
-    matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505))
 }

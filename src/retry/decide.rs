@@ -2,6 +2,8 @@
 
 use http::{Method, StatusCode};
 
+use crate::message::is_transient;
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -21,16 +23,7 @@ pub(crate) fn may_retry(method: &Method, keyed: bool, failure: Failure) -> bool 
         Failure::Unsent => true,
         Failure::Lost => repeatable,
         Failure::Status(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => true,
-        Failure::Status(status) => repeatable && is_transient(status),
-    }
-}
-
-/// Whether a status may pass by itself.
-pub(crate) fn is_transient(status: StatusCode) -> bool {
-    match status.as_u16() {
-        408 | 425 | 429 => true,
-        501 | 505 => false,
-        code => code >= 500,
+        Failure::Status(status) => repeatable && is_transient(status.as_u16()),
     }
 }
 

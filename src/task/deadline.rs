@@ -16,7 +16,6 @@ impl<T> Task<T> {
     pub fn deadline(mut self, within: Duration) -> Self {
         // One that lies beyond all times is none.
         self.deadline = Instant::now().checked_add(within);
-        self.alarm = None;
         self.keep_deadline();
         self
     }
@@ -24,7 +23,7 @@ impl<T> Task<T> {
     /// No wait goes past the deadline: one of our own is cut for a last look, and then the wait ends at once.
     pub(super) fn keep_deadline(&mut self) {
         let Some(deadline) = self.deadline else { return };
-        let Doing::Waiting { due, earliest, timer } = &mut self.doing else { return };
+        let Doing::Waiting { due, earliest, .. } = &mut self.doing else { return };
         if *due < deadline {
             return;
         }
@@ -32,7 +31,7 @@ impl<T> Task<T> {
         let room = LAST_LOOK.min(deadline.saturating_duration_since(now) / 4);
         let last_look = deadline.checked_sub(room).filter(|at| at >= earliest && *at > now);
         if let Some(last_look) = last_look {
-            (*due, *timer) = (last_look, None);
+            *due = last_look;
             return;
         }
         let live = self.shared.live();
@@ -52,7 +51,7 @@ impl<T> Task<T> {
     /// Is ready at the deadline, for a send that is under way.
     pub(super) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline))).as_mut().poll(cx)
+        self.alarm.poll_at(deadline, cx)
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::{Permit, Shared, Throttle};
+use crate::clock::Alarm;
 
 /// The future of [`Throttle::acquire`].
 #[derive(Debug)]
@@ -17,13 +18,14 @@ pub(crate) struct Acquire {
     throttle: Throttle,
     ticket: Option<u64>,
     hold: Duration,
-    /// Should the driver stand still.
-    fallback: Option<Pin<Box<Sleep>>>,
+    /// When to look for itself, should the driver stand still.
+    look_at: Option<Instant>,
+    alarm: Alarm,
 }
 
 impl Acquire {
-    pub(super) const fn new(throttle: Throttle) -> Self {
-        Self { throttle, ticket: None, hold: DEFAULT_HOLD, fallback: None }
+    pub(super) fn new(throttle: Throttle) -> Self {
+        Self { throttle, ticket: None, hold: DEFAULT_HOLD, look_at: None, alarm: Alarm::default() }
     }
 
     /// For how long the request may at most be on its way: its slot is held until then if nothing is heard of it.
@@ -70,12 +72,10 @@ impl Future for Acquire {
             this.throttle.0.changed.notify_one();
         }
         // Woken by the driver as a rule; by this where the driver's runtime lives and is not run.
-        let mut fallback = this.fallback.take().unwrap_or_else(|| Box::pin(tokio::time::sleep(LOOK_YOURSELF)));
-        if fallback.as_mut().poll(cx).is_ready() {
-            fallback = Box::pin(tokio::time::sleep(LOOK_YOURSELF));
-            let _ = fallback.as_mut().poll(cx);
-        }
-        this.fallback = Some(fallback);
+        let look_at = this.look_at.filter(|at| now < *at).unwrap_or(now + LOOK_YOURSELF);
+        this.look_at = Some(look_at);
+        // It lies ahead, so this only sets the alarm.
+        let _ = this.alarm.poll_at(look_at, cx);
         Poll::Pending
     }
 }
