@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use serde::{Deserialize, Serialize};
+
+use super::date::{self, Since, Time};
+use super::{Unit, ignored, sitecore};
+use crate::pointer;
 
 /// What an answer says of waiting: how long, and what in it was not understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,80 +15,53 @@ pub(crate) struct Hint {
     pub(crate) ignored: Option<String>,
 }
 
-/// The unit of a number that a service gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Unit {
-    /// Seconds, as in the header (RFC 9110, 10.2.3).
-    #[default]
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-}
-
-/// The first header that parses, of `retry-after-ms`, `x-ms-retry-after-ms` and `Retry-After`.
-///
-/// A date counts from the answer's own Date, so that a skewed clock on either side does no harm; without one, from
-/// `now`.
+/// The first header that parses, of `retry-after-ms`, `x-ms-retry-after-ms`, `x-amz-retry-after`, `Retry-After` and
+/// Sitecore's `x-ratelimit-expires`.
 pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Hint {
-    let mut hint = Hint::default();
-    for (name, unit) in [
-        ("retry-after-ms", Unit::Milliseconds),
-        ("x-ms-retry-after-ms", Unit::Milliseconds),
-        ("retry-after", Unit::Seconds),
-    ] {
+    let since = Since::new(headers, now);
+    let mut ignoring = None;
+    for (name, unit) in NAMES {
         for value in headers.get_all(name) {
             let text = value.to_str().unwrap_or("not text").trim();
-            let date = || (unit == Unit::Seconds).then(|| until_date(text, headers, now)).flatten();
-            match number(text, unit).or_else(date) {
-                Some(delay) if delay <= LONGEST => return Hint { delay: Some(delay), ignored: hint.ignored },
-                _ => {
-                    hint.ignored.get_or_insert_with(|| format!("ignored {name}: {}", shorten(text)));
-                }
+            let date = || unit.is_seconds().then(|| wait(date::http(text)?, since)).flatten();
+            match delay(text, unit, since).or_else(date) {
+                Some(delay) => return Hint { delay: Some(delay), ignored: ignoring },
+                None => ignoring = ignoring.or_else(|| Some(ignored(name, text))),
             }
         }
     }
-    hint
+    let Some(expires) = headers.get(sitecore::EXPIRES) else { return Hint { delay: None, ignored: ignoring } };
+    let delay = sitecore::reset(since).filter(|delay| *delay <= LONGEST);
+    if delay.is_none() {
+        ignoring = ignoring.or_else(|| Some(ignored(sitecore::EXPIRES, expires.to_str().unwrap_or("not text"))));
+    }
+    Hint { delay, ignored: ignoring }
 }
 
 /// A hint in a body or a header of the service's own.
-pub(crate) fn from_value(value: &serde_json::Value, unit: Unit) -> Hint {
-    let text = match value {
-        serde_json::Value::String(text) => text.trim().to_owned(),
-        other => other.to_string(),
-    };
-    match number(&text, unit) {
-        Some(delay) if delay <= LONGEST => Hint { delay: Some(delay), ignored: None },
-        _ => Hint { delay: None, ignored: Some(format!("ignored an interval of {}", shorten(&text))) },
+pub(crate) fn from_value(value: &serde_json::Value, unit: Unit, headers: &HeaderMap, now: SystemTime) -> Hint {
+    let text = pointer::text(value).unwrap_or_else(|| value.to_string());
+    match delay(&text, unit, Since::new(headers, now)) {
+        Some(delay) => Hint { delay: Some(delay), ignored: None },
+        None => Hint { delay: None, ignored: Some(ignored("an interval of", &text)) },
     }
 }
 
-/// A non-negative decimal number: digits, and at most one point between digits.
-fn number(text: &str, unit: Unit) -> Option<Duration> {
-    let plain = text.starts_with(|c: char| c.is_ascii_digit())
-        && text.ends_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let number: f64 = text.parse().ok().filter(|_| plain)?;
-    let seconds = match unit {
-        Unit::Seconds => number,
-        Unit::Milliseconds => number / 1000.0,
-    };
-    // Rounded up to the millisecond: never earlier than asked.
-    Duration::try_from_secs_f64((seconds * 1000.0).ceil() / 1000.0).ok()
+fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
+    wait(unit.read(text)?, since)
 }
 
-fn until_date(text: &str, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let date = httpdate::parse_http_date(text).ok()?;
-    let stated = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
-    let since = stated.and_then(|text| httpdate::parse_http_date(text).ok()).unwrap_or(now);
-    Some(date.duration_since(since).unwrap_or(Duration::ZERO))
+/// A moment in the past asks for no wait.
+fn wait(time: Time, since: Since<'_>) -> Option<Duration> {
+    Some(since.until(time).unwrap_or(Duration::ZERO)).filter(|delay| *delay <= LONGEST)
 }
 
-fn shorten(text: &str) -> String {
-    let short: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
-    format!("`{short}`")
-}
+const NAMES: [(&str, Unit); 4] = [
+    ("retry-after-ms", Unit::Milliseconds),
+    ("x-ms-retry-after-ms", Unit::Milliseconds),
+    ("x-amz-retry-after", Unit::Milliseconds),
+    ("retry-after", Unit::Seconds),
+];
 
 /// A longer wait than a day is taken as malformed: an epoch in a field for seconds, as a rule.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -111,6 +87,11 @@ mod tests {
             (&[("retry-after", "86400")], Some(86_400_000)),
             (&[("retry-after-ms", "250"), ("retry-after", "9")], Some(250)),
             (&[("x-ms-retry-after-ms", "100")], Some(100)),
+            (&[("x-amz-retry-after", "1500"), ("retry-after", "9")], Some(1_500)),
+            (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:47")], Some(10_000)),
+            (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:47"), ("retry-after", "3")], Some(3_000)),
+            (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:27")], None),
+            (&[date, ("x-ratelimit-expires", "11/08/1994 08:49:37")], None),
             (&[("retry-after-ms", "soon"), ("retry-after", "9")], Some(9_000)),
             (&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], Some(60_000)),
             (&[date, ("retry-after", "Sunday, 06-Nov-94 08:50:37 GMT")], Some(60_000)),
@@ -146,8 +127,17 @@ mod tests {
             (serde_json::json!(-2), Unit::Seconds, None),
             (serde_json::json!([]), Unit::Seconds, None),
             (serde_json::json!(1e300), Unit::Seconds, None),
+            (serde_json::json!("Thu, 01 Jan 1970 00:00:07 GMT"), Unit::Seconds, None),
+            (serde_json::json!("Thu, 01 Jan 1970 00:00:07 GMT"), Unit::HttpDate, Some(7_000)),
+            (serde_json::json!("1969-12-31T23:59:59Z"), Unit::Rfc3339, None),
+            (serde_json::json!(86_400), Unit::EpochSeconds, Some(86_400_000)),
+            (serde_json::json!(86_401), Unit::EpochSeconds, None),
         ] {
-            assert_eq!(from_value(&value, unit).delay, millis.map(Duration::from_millis), "{value}");
+            assert_eq!(
+                from_value(&value, unit, &HeaderMap::new(), SystemTime::UNIX_EPOCH).delay,
+                millis.map(Duration::from_millis),
+                "{value}"
+            );
         }
     }
 }

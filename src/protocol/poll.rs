@@ -138,7 +138,8 @@ pub(super) fn report(
         protocol
             .intervals
             .iter()
-            .filter_map(|interval| Some(hint::from_value(&*interval.at.value(reply, body)?, interval.unit))),
+            .filter_map(|interval| Some((interval.at.value(reply, body)?, interval.unit)))
+            .map(|(value, unit)| hint::from_value(&value, unit, reply.headers(), now)),
     );
     let mut ignored = Vec::new();
     let found = hints.find_map(|Hint { delay, ignored: why }| {

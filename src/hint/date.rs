@@ -1,0 +1,113 @@
+//! Date: the moments that services write, and how far off they are.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, header};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// A length of time, or a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    In(Duration),
+    At(SystemTime),
+}
+
+/// What the moments in an answer count from: its own Date, so that a skewed clock on either side does no harm; without
+/// one, our clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since<'a> {
+    headers: &'a HeaderMap,
+    now: SystemTime,
+}
+
+impl<'a> Since<'a> {
+    pub(super) const fn new(headers: &'a HeaderMap, now: SystemTime) -> Self {
+        Self { headers, now }
+    }
+
+    pub(super) const fn headers(self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// How long until then; none for the past.
+    pub(super) fn until(self, time: Time) -> Option<Duration> {
+        match time {
+            Time::In(span) => Some(span),
+            Time::At(moment) => moment.duration_since(self.moment()).ok(),
+        }
+    }
+
+    fn moment(self) -> SystemTime {
+        let stated = self.headers.get(header::DATE).and_then(|value| value.to_str().ok());
+        stated.and_then(|text| httpdate::parse_http_date(text.trim()).ok()).unwrap_or(self.now)
+    }
+}
+
+/// The three forms of RFC 9110, 5.6.7.
+pub(super) fn http(text: &str) -> Option<Time> {
+    httpdate::parse_http_date(text).ok().map(Time::At)
+}
+
+pub(super) fn rfc3339(text: &str) -> Option<Time> {
+    at(text.parse().ok()?)
+}
+
+/// `MM/dd/yyyy HH:mm:ss`, UTC.
+pub(super) fn month_day_year(text: &str) -> Option<Time> {
+    let civil = DateTime::strptime("%m/%d/%Y %H:%M:%S", text).ok()?;
+    at(TimeZone::UTC.to_timestamp(civil).ok()?)
+}
+
+pub(super) fn epoch(since: Duration) -> Option<Time> {
+    SystemTime::UNIX_EPOCH.checked_add(since).map(Time::At)
+}
+
+/// A moment before 1970 is none.
+fn at(timestamp: jiff::Timestamp) -> Option<Time> {
+    epoch(timestamp.duration_since(jiff::Timestamp::UNIX_EPOCH).try_into().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_moments() {
+        type Read = fn(&str) -> Option<Time>;
+        let cases: &[(Read, &str, Option<u64>)] = &[
+            (http, "Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777_000)),
+            (http, "Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777_000)),
+            (http, "Sun Nov  6 08:49:37 1994", Some(784_111_777_000)),
+            (http, "1994-11-06T08:49:37Z", None),
+            (rfc3339, "1994-11-06T08:49:37Z", Some(784_111_777_000)),
+            (rfc3339, "1994-11-06T09:49:37.25+01:00", Some(784_111_777_250)),
+            (rfc3339, "1969-12-31T23:59:59Z", None),
+            (rfc3339, "1994-11-06T08:49:37", None),
+            (rfc3339, "784111777", None),
+            (month_day_year, "07/10/2024 14:12:52", Some(1_720_620_772_000)),
+            (month_day_year, "13/07/2024 14:12:52", None),
+            (month_day_year, "2024-07-10 14:12:52", None),
+        ];
+        for (read, text, millis) in cases {
+            let expected = millis.and_then(|millis| epoch(Duration::from_millis(millis)));
+            assert_eq!(read(text), expected, "{text}");
+        }
+        assert_eq!(epoch(Duration::MAX), None);
+    }
+
+    #[test]
+    fn counts_from_the_answers_own_date() {
+        let moment = http("Sun, 06 Nov 1994 08:50:37 GMT").unwrap();
+        let dated = |date: &'static str| HeaderMap::from_iter([(header::DATE, date.parse().unwrap())]);
+        for (headers, expected) in [
+            (dated("Sun, 06 Nov 1994 08:49:37 GMT"), Some(60)),
+            (dated("Sun, 06 Nov 1994 08:50:38 GMT"), None),
+            (dated("garbage"), Some(784_111_837)),
+            (HeaderMap::new(), Some(784_111_837)),
+        ] {
+            let since = Since::new(&headers, SystemTime::UNIX_EPOCH);
+            assert_eq!(since.until(moment), expected.map(Duration::from_secs), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Number: the plain decimal numbers of services, read exactly.
+
+use std::time::Duration;
+
+/// A length of time in units of so many milliseconds, rounded up to the millisecond: never earlier than asked.
+pub(super) fn decimal(text: &str, millis: u128) -> Option<Duration> {
+    let (whole, fraction) = parts(text)?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let billionths = digits.fold(0, |number, digit| number * 10 + u128::from(digit - b'0'));
+    let finer = fraction.bytes().skip(9).any(|digit| digit != b'0');
+    let exact = u128::from(whole) * BILLION + billionths + u128::from(finer);
+    u64::try_from((exact * millis).div_ceil(BILLION)).ok().map(Duration::from_millis)
+}
+
+/// Digits, and at most one point between digits.
+fn parts(text: &str) -> Option<(u64, &str)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(whole) && digits(fraction)).then_some(())?;
+    Some((whole.parse().ok()?, fraction))
+}
+
+const BILLION: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_decimals_exactly_and_rounds_up() {
+        for (text, millis, expected) in [
+            ("0", 1000, Some(0)),
+            ("1.5", 1000, Some(1_500)),
+            ("64.57", 1000, Some(64_570)),
+            ("1470173023.123", 1000, Some(1_470_173_023_123)),
+            ("0.0001", 1000, Some(1)),
+            ("0.0000000000001", 1000, Some(1)),
+            ("0.001000000000", 1000, Some(1)),
+            ("250.5", 1, Some(251)),
+            ("1.5", 60_000, Some(90_000)),
+            ("18446744073709551615", 1, Some(u64::MAX)),
+            ("18446744073709551615", 1000, None),
+            ("18446744073709551616", 1, None),
+        ] {
+            assert_eq!(decimal(text, millis), expected.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_plain_number() {
+        for text in ["", "-1", "+1", ".5", "5.", "1.2.3", "1e3", "NaN", "inf", "1,000", " 1", "٣"] {
+            assert_eq!(decimal(text, 1), None, "{text}");
+        }
+    }
+}
