@@ -1,17 +1,223 @@
-//! Hint: what an answer says of time.
+//! Hint: what an answer says of time and of rate budgets.
 
+mod budget;
+mod classic;
 mod date;
+mod ietf;
+mod ledger;
 mod number;
+mod reset;
 mod retry_after;
 mod sitecore;
 mod span;
+mod structured;
 mod unit;
+mod vendor;
 
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+
+use date::Since;
+use ledger::Ledger;
+
+pub use budget::Budget;
 pub(crate) use retry_after::{Hint, from_headers, from_value};
 pub use unit::Unit;
+
+/// All that an answer says of waiting and of rate budgets, in whatever dialect.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use longhaul::Hints;
+///
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("retry-after", "2".parse()?);
+/// headers.insert("x-ratelimit-limit-minute", "60".parse()?);
+/// headers.insert("x-ratelimit-remaining-minute", "0".parse()?);
+/// headers.insert("x-ratelimit-reset", "soon".parse()?);
+///
+/// let hints = Hints::of(&headers, SystemTime::now());
+/// assert_eq!(hints.delay(), Some(Duration::from_secs(2)));
+/// let minute = &hints.budgets()[0];
+/// assert_eq!((minute.name(), minute.remaining(), minute.limit()), (Some("minute"), Some(0), Some(60)));
+/// assert_eq!(hints.ignored(), ["ignored x-ratelimit-reset: `soon`"]);
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
+///
+/// Read are `Retry-After` and its relatives; `X-RateLimit-*` and `X-Rate-Limit-*`, also with the name of a window or a
+/// resource, as of Kong, OpenAI, GitHub, Discord, Akamai and Anthropic; `RateLimit` and `RateLimit-Policy` of the IETF
+/// with their earlier drafts; and those of Genesys, Sitecore Send, HubSpot, Azure Resource Manager, Salesforce, Shopify
+/// and Gorgias.
+///
+/// A `Reset` without a unit is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
+/// in seconds or milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    delay: Option<Duration>,
+    budgets: Vec<Budget>,
+    ignored: Vec<String>,
+}
+
+impl Hints {
+    /// Reads headers. It allocates nothing where none of them is about limits.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+        let mut ledger = Ledger::new(Since::new(headers, now));
+        let mut asking = false;
+        for (name, value) in headers {
+            let name = name.as_str();
+            asking |= retry_after::is_asking(name);
+            if !is_about_limits(name) {
+                continue;
+            }
+            let text = value.to_str().unwrap_or_default().trim();
+            if read(name, text, &mut ledger).is_none() {
+                ledger.ignore(ignored(name, text));
+            }
+        }
+        let hint = if asking { from_headers(headers, now) } else { Hint::default() };
+        hint.ignored.into_iter().for_each(|text| ledger.ignore(text));
+        let (budgets, ignored) = ledger.close();
+        Self { delay: hint.delay, budgets, ignored }
+    }
+
+    /// How long the service asks to wait: at most a day.
+    ///
+    /// `Retry-After` wins over the reset of a budget, which is no delay by itself: most answers tell of one. Only
+    /// Sitecore Send's is, which comes with refusals alone.
+    #[must_use]
+    pub const fn delay(&self) -> Option<Duration> {
+        self.delay
+    }
+
+    /// The budgets, each once.
+    #[must_use]
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    /// What was malformed, contradictory or in the past: one short text each, with at most 40 characters of a value.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+}
+
+/// All names of rate limits have it, and few others.
+fn is_about_limits(name: &str) -> bool {
+    name.as_bytes().windows(5).any(|part| part == b"limit")
+}
+
+fn read<'a>(name: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
+    match name {
+        "ratelimit" => ietf::status(text, ledger),
+        "ratelimit-policy" => ietf::policies(text, ledger),
+        _ => vendor::usage(name, text, ledger).unwrap_or_else(|| classic::read(name, text, ledger)),
+    }
+}
+
+/// Reads all, also behind one that makes no sense.
+fn each<T>(items: impl IntoIterator<Item = T>, mut read: impl FnMut(T) -> Option<()>) -> Option<()> {
+    let mut sound = Some(());
+    for item in items {
+        sound = read(item).and(sound);
+    }
+    sound
+}
 
 /// What is said of a value that was not understood. Its beginning is enough to find it by.
 fn ignored(what: &str, value: &str) -> String {
     let shown = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
     format!("ignored {}: `{}`", shown(what, 60), shown(value, 40))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pairs = [(&'static str, &'static str)];
+
+    /// What is read of headers, at 14:12:45 UTC on 10 July 2024: `name remaining/limit in window reset reset`.
+    pub(super) fn budgets(pairs: &Pairs) -> Vec<String> {
+        shown(&hints(pairs))
+    }
+
+    pub(super) fn ignored(pairs: &Pairs) -> Vec<String> {
+        hints(pairs).ignored
+    }
+
+    pub(super) fn headers(pairs: &Pairs) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
+    }
+
+    pub(super) fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_720_620_765)
+    }
+
+    pub(super) fn shown(hints: &Hints) -> Vec<String> {
+        let number = |number: Option<u64>| number.map_or("?".into(), |number| number.to_string());
+        let span = |span: Option<Duration>| span.map_or("?".into(), |span| format!("{span:?}"));
+        let shown = |budget: &Budget| {
+            let counts = (number(budget.remaining()), number(budget.limit()));
+            let times = (span(budget.window()), span(budget.reset()));
+            let other = if budget.counts_requests() { "" } else { " of others" };
+            let name = budget.name().unwrap_or("-");
+            format!("{name} {}/{} in {} reset {}{other}", counts.0, counts.1, times.0, times.1)
+        };
+        hints.budgets().iter().map(shown).collect()
+    }
+
+    fn hints(pairs: &Pairs) -> Hints {
+        Hints::of(&headers(pairs), now())
+    }
+
+    #[test]
+    fn retry_after_wins_over_a_reset_which_is_no_delay() {
+        let reset = ("x-ratelimit-reset", "30");
+        assert_eq!(hints(&[reset]).delay(), None);
+        assert_eq!(hints(&[reset, ("retry-after", "7")]).delay(), Some(Duration::from_secs(7)));
+        let expires = ("x-ratelimit-expires", "07/10/2024 14:12:52");
+        assert_eq!(hints(&[expires]).delay(), Some(Duration::from_secs(7)));
+        assert_eq!(hints(&[expires, ("retry-after", "3")]).delay(), Some(Duration::from_secs(3)));
+        assert_eq!(budgets(&[expires, ("retry-after", "3")]), ["- ?/? in ? reset 7s"]);
+    }
+
+    #[test]
+    fn reports_each_malformed_value_once_with_its_beginning_only() {
+        let long = "x".repeat(5_000).leak();
+        for (pairs, expected) in [
+            (&[("x-ratelimit-expires", "soon")], "ignored x-ratelimit-expires: `soon`"),
+            (&[("retry-after", "soon")], "ignored retry-after: `soon`"),
+            (&[("x-ratelimit-limit", "")], "ignored x-ratelimit-limit: ``"),
+            (&[("ratelimit", &*long)], &format!("ignored ratelimit: `{}`", &long[..40])),
+        ] {
+            assert_eq!(ignored(pairs), [expected]);
+        }
+        let mut headers = headers(&[("x-ratelimit-bucket", "x")]);
+        headers.insert("x-ratelimit-bucket", http::HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(Hints::of(&headers, now()).ignored(), ["ignored x-ratelimit-bucket: ``"]);
+    }
+
+    #[test]
+    fn holds_few_budgets_of_many_and_says_so() {
+        let many: Vec<String> = (0..5_000).map(|number| format!("\"{number}\";q=1;w=1")).collect();
+        let headers = HeaderMap::from_iter([("ratelimit-policy".parse().unwrap(), many.join(",").parse().unwrap())]);
+        let hints = Hints::of(&headers, now());
+        assert_eq!(hints.budgets().len(), 32);
+        assert_eq!(hints.ignored()[0], "ignored more than 32 budgets");
+        assert_eq!(hints.ignored().len(), 2);
+    }
+
+    #[test]
+    fn holds_nothing_where_nothing_is_about_limits() {
+        let pairs = [
+            ("content-length", "7"),
+            ("x-upload-limit", ""),
+            ("x-ratelimit-scope", "user"),
+            ("x-ratelimit-global", "true"),
+            ("access-control-expose-headers", "x-ratelimit-limit"),
+        ];
+        assert_eq!(hints(&pairs), Hints::default());
+    }
 }

@@ -110,7 +110,7 @@ pub use clock::Clock;
 pub use credential::Credential;
 pub use download::{Download, Progress, ProgressWatch, Receipt};
 pub use error::{Error, ErrorKind, Fault, Result};
-pub use hint::Unit;
+pub use hint::{Budget, Hints, Unit};
 pub use limit::Limit;
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
 pub use page::Pages;

@@ -12,6 +12,17 @@ pub(super) fn decimal(text: &str, millis: u128) -> Option<Duration> {
     u64::try_from((exact * millis).div_ceil(BILLION)).ok().map(Duration::from_millis)
 }
 
+/// A count, rounded down: never more than stated.
+pub(super) fn count(text: &str) -> Option<u64> {
+    parts(text).map(|(whole, _)| whole)
+}
+
+/// A count, rounded up.
+pub(super) fn count_up(text: &str) -> Option<u64> {
+    let (whole, fraction) = parts(text)?;
+    whole.checked_add(u64::from(fraction.bytes().any(|digit| digit != b'0')))
+}
+
 /// Digits, and at most one point between digits.
 fn parts(text: &str) -> Option<(u64, &str)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -49,7 +60,14 @@ mod tests {
     #[test]
     fn refuses_what_is_no_plain_number() {
         for text in ["", "-1", "+1", ".5", "5.", "1.2.3", "1e3", "NaN", "inf", "1,000", " 1", "٣"] {
-            assert_eq!(decimal(text, 1), None, "{text}");
+            assert_eq!((decimal(text, 1), count(text), count_up(text)), (None, None, None), "{text}");
         }
+    }
+
+    #[test]
+    fn counts_are_never_too_generous() {
+        assert_eq!((count("598.0"), count_up("598.0")), (Some(598), Some(598)));
+        assert_eq!((count("598.9"), count_up("598.1")), (Some(598), Some(599)));
+        assert_eq!((count("18446744073709551615"), count_up("18446744073709551615.5")), (Some(u64::MAX), None));
     }
 }

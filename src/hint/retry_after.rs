@@ -47,7 +47,12 @@ pub(crate) fn from_value(value: &serde_json::Value, unit: Unit, headers: &Header
     }
 }
 
-fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
+/// Whether a header, named in lower case, asks to wait.
+pub(super) fn is_asking(name: &str) -> bool {
+    name == sitecore::EXPIRES || NAMES.iter().any(|(known, _)| *known == name)
+}
+
+pub(super) fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
     wait(unit.read(text)?, since)
 }
 

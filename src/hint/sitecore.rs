@@ -13,7 +13,7 @@ pub(super) fn reset(since: Since<'_>) -> Option<Duration> {
 }
 
 /// How long the window is.
-fn window(since: Since<'_>) -> Option<Duration> {
+pub(super) fn window(since: Since<'_>) -> Option<Duration> {
     match (moment(since, FIRST_CALL)?, moment(since, EXPIRES)?) {
         (Time::At(first), Time::At(end)) => end.duration_since(first).ok().filter(|window| !window.is_zero()),
         _ => None,
@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn a_skewed_clock_never_makes_the_wait_longer_than_the_window() {
-        let cases: &[(&[(&'static str, &'static str)], Option<u64>, Option<u64>)] = &[
+        type Pairs = [(&'static str, &'static str)];
+        let cases: &[(&Pairs, Option<u64>, Option<u64>)] = &[
             (&[(EXPIRES, "07/10/2024 14:12:52"), ("date", "Wed, 10 Jul 2024 14:12:50 GMT")], Some(2), None),
             (
                 &[

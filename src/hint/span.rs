@@ -9,6 +9,24 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
 }
 
+/// The length of a window that is named by it.
+pub(super) fn named(word: &str) -> Option<Duration> {
+    let seconds = match word {
+        "second" | "secondly" => 1,
+        "minute" | "minutely" => 60,
+        "hour" | "hourly" => 60 * 60,
+        "day" | "daily" => DAY,
+        "week" | "weekly" => 7 * DAY,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// What stands behind the slash of `50/second`, `50/s` or `50/10s`.
+pub(super) fn per(word: &str) -> Option<Duration> {
+    named(word).or_else(|| duration(word)).or_else(|| duration(&format!("1{word}")))
+}
+
 /// The first number in a sentence that stands before a word for a unit of time: `Try again in 60 seconds.`
 pub(super) fn in_words(text: &str) -> Option<Duration> {
     let mut rest = text;
@@ -37,6 +55,8 @@ fn millis(word: &str) -> Option<u128> {
         _ => None,
     }
 }
+
+const DAY: u64 = 24 * 60 * 60;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,205 @@
+//! Ledger: the budgets of an answer while its headers are read, in whatever order they stand.
+
+use std::borrow::Cow;
+use std::mem;
+use std::time::Duration;
+
+use super::budget::{Budget, is_other_than_requests};
+use super::date::{Since, Time};
+use super::{ignored, span};
+
+#[derive(Debug)]
+pub(super) struct Ledger<'a> {
+    since: Since<'a>,
+    drafts: Vec<Draft<'a>>,
+    policies: Vec<Policy<'a>>,
+    ignored: Vec<String>,
+}
+
+/// A budget as far as it is known. What is stated twice holds as it was stated first.
+#[derive(Debug, Default)]
+pub(super) struct Draft<'a> {
+    /// What stands before `ratelimit` in the names of its headers.
+    source: &'a str,
+    name: Option<Cow<'a, str>>,
+    /// A name that came in a header of its own.
+    pub(super) label: Option<&'a str>,
+    /// What is counted, where that is stated.
+    pub(super) unit: Option<Cow<'a, str>>,
+    pub(super) limit: Option<u64>,
+    pub(super) remaining: Option<u64>,
+    pub(super) used: Option<u64>,
+    pub(super) window: Option<Duration>,
+    pub(super) reset: Option<Duration>,
+}
+
+/// `100;w=60`: it belongs to the budget without a name that has this limit, or else makes one more.
+#[derive(Debug)]
+struct Policy<'a> {
+    source: &'a str,
+    limit: u64,
+    window: Duration,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) const fn new(since: Since<'a>) -> Self {
+        Self { since, drafts: Vec::new(), policies: Vec::new(), ignored: Vec::new() }
+    }
+
+    pub(super) const fn since(&self) -> Since<'a> {
+        self.since
+    }
+
+    /// The budget of this name, begun where there is none; none where there are too many.
+    pub(super) fn draft(&mut self, source: &'a str, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
+        self.find_or_begin(source, name.map(Cow::Borrowed))
+    }
+
+    /// The budget of a policy that the IETF's fields name.
+    pub(super) fn draft_of_policy(&mut self, name: Cow<'a, str>) -> Option<&mut Draft<'a>> {
+        self.find_or_begin("", Some(name))
+    }
+
+    pub(super) fn policy(&mut self, source: &'a str, limit: u64, window: Duration) -> Option<()> {
+        (self.policies.len() < MOST).then(|| self.policies.push(Policy { source, limit, window }))
+    }
+
+    /// The time until then; none for the past and the absurdly far.
+    pub(super) fn reset(&self, time: Time) -> Option<Duration> {
+        self.since.until(time).filter(|reset| *reset <= FURTHEST)
+    }
+
+    pub(super) fn ignore(&mut self, text: String) {
+        if self.ignored.len() < MOST_IGNORED && !self.ignored.contains(&text) {
+            self.ignored.push(text);
+        }
+    }
+
+    pub(super) fn close(mut self) -> (Vec<Budget>, Vec<String>) {
+        for Policy { source, limit, window } in mem::take(&mut self.policies) {
+            let Some(draft) = self.draft(source, None) else { break };
+            if draft.window.is_none() && draft.limit.is_none_or(|known| known == limit) {
+                (draft.limit, draft.window) = (Some(limit), Some(window));
+            } else {
+                self.begin(Draft { source, limit: Some(limit), window: Some(window), ..Draft::default() });
+            }
+        }
+        let mut budgets = Vec::new();
+        for mut draft in mem::take(&mut self.drafts) {
+            if let Some((remaining, limit)) = draft.contradiction() {
+                self.ignore(ignored(draft.title().unwrap_or("a budget"), &format!("{remaining} of {limit}")));
+                (draft.limit, draft.remaining, draft.used) = (None, None, None);
+            }
+            budgets.extend(draft.budget().filter(|budget| !budgets.contains(budget)));
+        }
+        (budgets, self.ignored)
+    }
+
+    fn find_or_begin(&mut self, source: &'a str, name: Option<Cow<'a, str>>) -> Option<&mut Draft<'a>> {
+        match self.drafts.iter().position(|draft| draft.source == source && draft.name == name) {
+            Some(at) => self.drafts.get_mut(at),
+            None => self.begin(Draft { source, name, ..Draft::default() }),
+        }
+    }
+
+    fn begin(&mut self, draft: Draft<'a>) -> Option<&mut Draft<'a>> {
+        if self.drafts.len() >= MOST {
+            self.ignore(format!("ignored more than {MOST} budgets"));
+            return None;
+        }
+        self.drafts.push(draft);
+        self.drafts.last_mut()
+    }
+}
+
+impl Draft<'_> {
+    fn title(&self) -> Option<&str> {
+        self.name.as_deref().or(self.label)
+    }
+
+    fn left(&self) -> Option<u64> {
+        self.remaining.or_else(|| Some(self.limit?.saturating_sub(self.used?)))
+    }
+
+    /// More left than is granted: neither can be believed.
+    fn contradiction(&self) -> Option<(u64, u64)> {
+        self.left().zip(self.limit).filter(|(remaining, limit)| remaining > limit)
+    }
+
+    /// None where nothing is told but a name or a window.
+    fn budget(&self) -> Option<Budget> {
+        let remaining = self.left();
+        (self.limit.is_some() || remaining.is_some() || self.reset.is_some()).then_some(())?;
+        let title = self.title();
+        let window = || span::named(title?.rsplit('-').next()?);
+        let counts_requests = match &self.unit {
+            Some(unit) => unit == "requests",
+            None => !is_other_than_requests(self.source) && !title.is_some_and(is_other_than_requests),
+        };
+        Some(Budget {
+            name: title.map(str::to_owned),
+            limit: self.limit,
+            remaining,
+            window: self.window.or_else(window),
+            reset: self.reset,
+            counts_requests,
+        })
+    }
+}
+
+/// A window's length, where it can be one.
+pub(super) fn window(length: Duration) -> Option<Duration> {
+    (!length.is_zero() && length <= FURTHEST).then_some(length)
+}
+
+/// A year and a little: a longer time is a wrong unit.
+const FURTHEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Far more than any service has.
+const MOST: usize = 32;
+const MOST_IGNORED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{budgets, ignored};
+
+    #[test]
+    fn ignores_numbers_that_contradict_each_other() {
+        for (limit, remaining, expected) in [
+            ("60", "60", "- 60/60 in ? reset 30s"),
+            ("0", "0", "- 0/0 in ? reset 30s"),
+            ("60", "61", "- ?/? in ? reset 30s"),
+            ("0", "1", "- ?/? in ? reset 30s"),
+        ] {
+            let pairs =
+                [("x-ratelimit-limit", limit), ("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", "30")];
+            assert_eq!(budgets(&pairs), [expected]);
+            assert_eq!(ignored(&pairs).is_empty(), remaining <= limit, "{limit} {remaining}");
+        }
+        let pairs = [("x-ratelimit-limit-minute", "5"), ("x-ratelimit-remaining-minute", "9")];
+        assert_eq!((budgets(&pairs), ignored(&pairs)), (vec![], vec!["ignored minute: `9 of 5`".into()]));
+    }
+
+    #[test]
+    fn what_was_used_is_the_rest_of_what_is_left() {
+        let limit = ("x-ratelimit-limit", "60");
+        for (pairs, expected) in [
+            (&[limit, ("x-ratelimit-used", "18")][..], &["- 42/60 in ? reset ?"][..]),
+            (&[limit, ("x-ratelimit-used", "61")], &["- 0/60 in ? reset ?"]),
+            (&[limit, ("x-ratelimit-used", "18"), ("x-ratelimit-remaining", "7")], &["- 7/60 in ? reset ?"]),
+            (&[("x-ratelimit-used", "18")], &[]),
+        ] {
+            assert_eq!(budgets(pairs), expected);
+        }
+    }
+
+    #[test]
+    fn tells_a_budget_once_that_two_dialects_tell() {
+        let pairs = [
+            ("x-ratelimit-limit", "60"),
+            ("ratelimit-limit", "60"),
+            ("x-ratelimit-remaining", "7"),
+            ("ratelimit-remaining", "7"),
+        ];
+        assert_eq!(budgets(&pairs), ["- 7/60 in ? reset ?"]);
+    }
+}

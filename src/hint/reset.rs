@@ -1,0 +1,59 @@
+//! Reset: when a budget is full again, from a value that leaves its unit to be guessed.
+
+use super::date::{self, Time};
+use super::{number, span};
+
+/// A number is told apart by its size; a text by its form: RFC 3339, HTTP-date, or a duration such as `6m0s`.
+///
+/// Up to a day in seconds, it is seconds. Below a billion, milliseconds: budgets of more than a day are rarer, and too
+/// early is put right by the next answer. Then seconds since 1970 (until the year 5138), and milliseconds.
+pub(super) fn read(text: &str) -> Option<Time> {
+    let Some(number) = number::decimal(text, 1000) else {
+        let moment = date::rfc3339(text).or_else(|| date::http(text));
+        return moment.or_else(|| span::duration(text).map(Time::In));
+    };
+    match number.as_secs() {
+        0..=86_400 => Some(Time::In(number)),
+        86_401..1_000_000_000 => number::decimal(text, 1).map(Time::In),
+        1_000_000_000..100_000_000_000 => date::epoch(number),
+        _ => date::epoch(number::decimal(text, 1)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn tells_the_unit_by_size_and_form() {
+        let length = |millis| Some(Time::In(Duration::from_millis(millis)));
+        let moment = |millis| date::epoch(Duration::from_millis(millis));
+        for (text, expected) in [
+            ("0", length(0)),
+            ("30", length(30_000)),
+            ("64.57", length(64_570)),
+            ("86400", length(86_400_000)),
+            ("86401", length(86_401)),
+            ("600000", length(600_000)),
+            ("600000.5", length(600_001)),
+            ("1372700873", moment(1_372_700_873_000)),
+            ("1470173023.123", moment(1_470_173_023_123)),
+            ("1372700873000", moment(1_372_700_873_000)),
+            ("2016-08-02T21:23:43.123Z", moment(1_470_173_023_123)),
+            ("Tue, 02 Aug 2016 21:23:43 GMT", moment(1_470_173_023_000)),
+            ("1s", length(1_000)),
+            ("6m0s", length(360_000)),
+            ("12ms", length(12)),
+            ("-1", None),
+            ("NaN", None),
+            ("1e3", None),
+            ("soon", None),
+            ("", None),
+            ("18446744073709551616", None),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+}
