@@ -8,6 +8,7 @@ mod ledger;
 mod number;
 mod reset;
 mod retry_after;
+mod rule;
 mod sitecore;
 mod span;
 mod structured;
@@ -18,11 +19,13 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
+use crate::message::Reply;
 use date::Since;
 use ledger::Ledger;
 
 pub use budget::Budget;
 pub(crate) use retry_after::{Hint, from_headers, from_value};
+pub use rule::{HintFact, HintRule};
 pub use unit::Unit;
 
 /// All that an answer says of waiting and of rate budgets, in whatever dialect.
@@ -64,22 +67,40 @@ impl Hints {
     #[must_use]
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
         let mut ledger = Ledger::new(Since::new(headers, now));
-        let mut asking = false;
-        for (name, value) in headers {
-            let name = name.as_str();
-            asking |= retry_after::is_asking(name);
-            if !is_about_limits(name) {
-                continue;
-            }
-            let text = value.to_str().unwrap_or_default().trim();
-            if read(name, text, &mut ledger).is_none() {
-                ledger.ignore(ignored(name, text));
-            }
+        if read_headers(headers, &[], &mut ledger) {
+            ask(headers, now, &mut ledger);
         }
-        let hint = if asking { from_headers(headers, now) } else { Hint::default() };
-        hint.ignored.into_iter().for_each(|text| ledger.ignore(text));
-        let (budgets, ignored) = ledger.close();
-        Self { delay: hint.delay, budgets, ignored }
+        ledger.close()
+    }
+
+    /// Reads headers and, by the rules of a service, its own places in headers and body.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use longhaul::{HintFact, HintRule, Hints, Reply, Source};
+    ///
+    /// let body = r#"{ "error": { "reason": { ".tag": "too_many_requests" }, "retry_after": 15 } }"#;
+    /// let url = "https://api.example/2/files".parse()?;
+    /// let reply = Reply::new(http::StatusCode::TOO_MANY_REQUESTS, url, http::HeaderMap::new(), body);
+    ///
+    /// let rules = [HintRule::new(Source::pointer("/error/retry_after"), HintFact::Delay)];
+    /// let hints = Hints::read(&reply, &rules, SystemTime::now());
+    /// assert_eq!(hints.delay(), Some(Duration::from_secs(15)));
+    /// # Ok::<(), url::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn read(reply: &Reply, rules: &[HintRule], now: SystemTime) -> Self {
+        let mut ledger = Ledger::new(Since::new(reply.headers(), now));
+        let asking = read_headers(reply.headers(), rules, &mut ledger);
+        let body = rules.iter().any(HintRule::is_of_the_body).then(|| reply.json()).flatten();
+        // Each overwrites, so that the first has the last word.
+        for rule in rules.iter().rev() {
+            rule.read(reply, body.as_ref(), &mut ledger);
+        }
+        if asking && ledger.delay.is_none() {
+            ask(reply.headers(), now, &mut ledger);
+        }
+        ledger.close()
     }
 
     /// How long the service asks to wait: at most a day.
@@ -102,6 +123,29 @@ impl Hints {
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
+}
+
+/// One pass; the answer is whether any header asks to wait. What a rule is for is left to it.
+fn read_headers<'a>(headers: &'a HeaderMap, rules: &[HintRule], ledger: &mut Ledger<'a>) -> bool {
+    let mut asking = false;
+    for (name, value) in headers {
+        let name = name.as_str();
+        asking |= retry_after::is_asking(name);
+        if !is_about_limits(name) || rules.iter().any(|rule| rule.is_of_header(name)) {
+            continue;
+        }
+        let text = value.to_str().unwrap_or_default().trim();
+        if read(name, text, ledger).is_none() {
+            ledger.ignore(ignored(name, text));
+        }
+    }
+    asking
+}
+
+fn ask(headers: &HeaderMap, now: SystemTime, ledger: &mut Ledger<'_>) {
+    let Hint { delay, ignored } = from_headers(headers, now);
+    ledger.delay = delay;
+    ignored.into_iter().for_each(|text| ledger.ignore(text));
 }
 
 /// All names of rate limits have it, and few others.

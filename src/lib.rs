@@ -61,6 +61,7 @@
 //! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
 //! | get the result | [`Outcome`], [`Pages`], [`Download`], [`SecretUrl`] |
+//! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
 //! | act on a failure | [`Error`], [`ErrorKind`] |
 //! | speak to another kind of service | [`Protocol`] |
 //! | test your own code | `testing` (feature `testing`) |
@@ -110,7 +111,7 @@ pub use clock::Clock;
 pub use credential::Credential;
 pub use download::{Download, Progress, ProgressWatch, Receipt};
 pub use error::{Error, ErrorKind, Fault, Result};
-pub use hint::{Budget, Hints, Unit};
+pub use hint::{Budget, HintFact, HintRule, Hints, Unit};
 pub use limit::Limit;
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
 pub use page::Pages;

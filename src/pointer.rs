@@ -79,6 +79,14 @@ impl Source {
     pub(crate) const fn is_header(&self) -> bool {
         matches!(self.0, Kind::Header(_))
     }
+
+    /// The name of the header, in lower case.
+    pub(crate) fn header_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Header(name) => Some(name),
+            Kind::Pointer(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -13,6 +13,15 @@ pub(super) enum Time {
     At(SystemTime),
 }
 
+impl Time {
+    pub(super) const fn length(self) -> Option<Duration> {
+        match self {
+            Self::In(span) => Some(span),
+            Self::At(_) => None,
+        }
+    }
+}
+
 /// What the moments in an answer count from: its own Date, so that a skewed clock on either side does no harm; without
 /// one, our clock.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Ledger: the budgets of an answer while its headers are read, in whatever order they stand.
+//! Ledger: what an answer says while it is read, in whatever order it stands there.
 
 use std::borrow::Cow;
 use std::mem;
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::budget::{Budget, is_other_than_requests};
 use super::date::{Since, Time};
-use super::{ignored, span};
+use super::{Hints, ignored, span};
 
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
     since: Since<'a>,
+    pub(super) delay: Option<Duration>,
     drafts: Vec<Draft<'a>>,
     policies: Vec<Policy<'a>>,
     ignored: Vec<String>,
@@ -43,7 +44,7 @@ struct Policy<'a> {
 
 impl<'a> Ledger<'a> {
     pub(super) const fn new(since: Since<'a>) -> Self {
-        Self { since, drafts: Vec::new(), policies: Vec::new(), ignored: Vec::new() }
+        Self { since, delay: None, drafts: Vec::new(), policies: Vec::new(), ignored: Vec::new() }
     }
 
     pub(super) const fn since(&self) -> Since<'a> {
@@ -58,6 +59,14 @@ impl<'a> Ledger<'a> {
     /// The budget of a policy that the IETF's fields name.
     pub(super) fn draft_of_policy(&mut self, name: Cow<'a, str>) -> Option<&mut Draft<'a>> {
         self.find_or_begin("", Some(name))
+    }
+
+    /// The budget of this name, whatever told of it.
+    pub(super) fn draft_named(&mut self, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
+        match self.drafts.iter().position(|draft| draft.title() == name) {
+            Some(at) => self.drafts.get_mut(at),
+            None => self.begin(Draft { name: name.map(Cow::Borrowed), ..Draft::default() }),
+        }
     }
 
     pub(super) fn policy(&mut self, source: &'a str, limit: u64, window: Duration) -> Option<()> {
@@ -75,7 +84,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    pub(super) fn close(mut self) -> (Vec<Budget>, Vec<String>) {
+    pub(super) fn close(mut self) -> Hints {
         for Policy { source, limit, window } in mem::take(&mut self.policies) {
             let Some(draft) = self.draft(source, None) else { break };
             if draft.window.is_none() && draft.limit.is_none_or(|known| known == limit) {
@@ -92,7 +101,7 @@ impl<'a> Ledger<'a> {
             }
             budgets.extend(draft.budget().filter(|budget| !budgets.contains(budget)));
         }
-        (budgets, self.ignored)
+        Hints { delay: self.delay, budgets, ignored: self.ignored }
     }
 
     fn find_or_begin(&mut self, source: &'a str, name: Option<Cow<'a, str>>) -> Option<&mut Draft<'a>> {
