@@ -6,6 +6,8 @@ mod date;
 mod ietf;
 mod ledger;
 mod number;
+#[cfg(test)]
+mod properties;
 mod reset;
 mod retry_after;
 mod rule;

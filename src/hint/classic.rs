@@ -1,5 +1,6 @@
 //! Classic: the headers with `ratelimit-` or `rate-limit-` in their names, of whatever service.
 
+use super::date::Time;
 use super::ledger::{self, Ledger};
 use super::{Unit, ietf, number, reset, sitecore, span, vendor};
 
@@ -54,10 +55,11 @@ pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) 
             ledger.draft(source, name)?.reset = Some(reset);
         }
         Fact::Expires => {
-            let (reset, window) = (sitecore::reset(ledger.since()), sitecore::window(ledger.since()));
+            let since = ledger.since();
+            let reset = ledger.reset(Time::In(sitecore::reset(since)?))?;
             let draft = ledger.draft(source, name)?;
-            draft.reset = draft.reset.or(Some(reset?));
-            draft.window = draft.window.or(window.and_then(ledger::window));
+            draft.reset = draft.reset.or(Some(reset));
+            draft.window = draft.window.or(sitecore::window(since).and_then(ledger::window));
         }
         // It is read together with the end.
         Fact::FirstCall => drop(Unit::MonthDayYear.read(text)?),
@@ -278,6 +280,7 @@ mod tests {
             ("x-ratelimit-reset-after", "1720620825"),
             ("x-ratelimit-next", "tomorrow"),
             ("x-ratelimit-expires", "07/10/2024 14:12:44"),
+            ("x-ratelimit-expires", "07/10/2034 14:12:52"),
             ("x-ratelimit-firstcall", "2024-07-10"),
         ] {
             assert_eq!(budgets(&[pair]), [""; 0], "{pair:?}");
