@@ -18,6 +18,7 @@ use crate::protocol::Protocol;
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Counters, Stats};
 use crate::task::{Core, Pace, ResumeToken, Task};
+use crate::throttle::{Keys, Throttle};
 use crate::transport::Transport;
 
 pub use builder::ClientBuilder;
@@ -145,6 +146,23 @@ impl Client {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
+    }
+
+    /// Its throttle, for your own requests under the same limits, to change a limit, and to ask what it does. It counts
+    /// for the client's account.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.0.transport.throttle
+    }
+
+    /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Request`] where the path does not join to the base.
+    pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
+        let url = crate::protocol::join(&self.0.base, path)
+            .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
+        Ok(Keys::request(method, &url).credential(&self.0.transport.credential_id))
     }
 
     /// The URL that paths are relative to.

@@ -1,6 +1,8 @@
 //! Credential: what proves to the service who asks.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue, header};
 
@@ -113,6 +115,31 @@ impl Credential {
         url.set_query(query.as_deref());
     }
 
+    /// What it is made of, without the secrets; `None` for none.
+    pub(crate) fn label(&self) -> Option<String> {
+        let parts: Vec<_> = self
+            .0
+            .iter()
+            .map(|part| match part {
+                Part::Header { name, label: "", .. } => format!("header {}", shown(name)),
+                Part::Header { label, .. } => (*label).to_owned(),
+                Part::Query { name, .. } => format!("query {}", shown(name)),
+            })
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// Tells one from another within this process, without a way back.
+    pub(crate) fn id(&self) -> String {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let mut hasher = KEYS.build_hasher();
+        for part in &self.0 {
+            let (Part::Header { name, value, .. } | Part::Query { name, value }) = part;
+            (name, value.expose()).hash(&mut hasher);
+        }
+        format!("{} #{:08x}", self.label().unwrap_or_default(), hasher.finish() >> 32)
+    }
+
     fn query_names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Query { name, .. } => Some(name.as_str()),
@@ -140,16 +167,7 @@ impl Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<_> = self
-            .0
-            .iter()
-            .map(|part| match part {
-                Part::Header { name, label: "", .. } => format!("header {}", shown(name)),
-                Part::Header { label, .. } => (*label).to_owned(),
-                Part::Query { name, .. } => format!("query {}", shown(name)),
-            })
-            .collect();
-        write!(f, "Credential[{}]", parts.join(", "))
+        write!(f, "Credential[{}]", self.label().unwrap_or_default())
     }
 }
 

@@ -111,8 +111,9 @@ pub use clock::Clock;
 pub use credential::Credential;
 pub use download::{Download, Progress, ProgressWatch, Receipt};
 pub use error::{Error, ErrorKind, Fault, Result};
+pub use event::{Blame, Event};
 pub use hint::{Budget, HintFact, HintRule, Hints, Unit};
-pub use limit::Limit;
+pub use limit::{Anchor, Limit, Scope, Window};
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
 pub use page::Pages;
 pub use pointer::{Source, SourceError};
@@ -125,4 +126,6 @@ pub use redact::{SecretUrl, UrlError};
 pub use retry::{RetryPolicy, Schedule};
 pub use stats::Stats;
 pub use task::{Outcome, Pace, ResumeToken, Task, TaskHandle, TaskUpdates, Update, Updates};
-pub use throttle::Throttle;
+pub use throttle::{Acquire, Explained, Feedback, Keys, Learned, Permit, Throttle};
+#[cfg(feature = "tower")]
+pub use throttle::{Counted, ThrottleLayer, Throttled};

@@ -1,34 +1,58 @@
 //! Limit: a promise about how often a service is asked, as a user says it.
 
+mod anchor;
+mod route;
+mod scope;
+mod window;
+
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::seconds;
+use crate::error::{Error, ErrorKind};
 
-/// A promise to keep: so many requests in any window of so long, for one or several windows at once.
+pub use anchor::Anchor;
+pub use scope::Scope;
+pub use window::Window;
+
+pub(crate) use route::Route;
+pub(crate) use window::zone_of;
+
+/// A promise to keep: so many requests in a window, for one or several windows at once, and for whom they count.
 ///
 /// A window slides: no stretch of its length ever holds more than its count, as the service counts arrivals. A request
-/// goes out when *all* windows admit it, and a refusal by one charges none.
+/// goes out when *all* windows of *all* limits that match it admit it; a refusal by one charges none.
 ///
 /// ```
-/// use std::time::Duration;
-/// use longhaul::Limit;
+/// use longhaul::{Limit, Scope};
 ///
-/// // 4 a second and 10,000 in any 24 hours, which keeps a limit per calendar day in every time zone.
-/// let limit = Limit::per_second(4).and_per(Duration::from_secs(24 * 60 * 60), 10_000);
-/// assert_eq!(limit.windows().count(), 2);
+/// // 4 a second and 10,000 a calendar day for an API key, whatever tokens are used under it.
+/// let limit = Limit::per_second(4).and_per_day(10_000, "America/New_York");
+/// assert_eq!(limit.to_string(), "4 per 1s and 10000 per day in America/New_York of the account");
+///
+/// // A limit of one route, and a profile's way to write it.
+/// let stats = Limit::per_minute(2).scope(Scope::route("GET campaigns/*/stats/*"));
+/// let text = serde_json::to_string(&stats)?;
+/// assert_eq!(text, r#"{"scope":"route GET campaigns/*/stats/*","windows":[{"count":2,"seconds":60}]}"#);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// What is wrong with one (zero, longer than 400 days, an unknown time zone) is an error when it is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Scope::is_account")]
+    scope: Scope,
     windows: Vec<Window>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Window {
-    count: u32,
-    #[serde(with = "seconds")]
-    seconds: Duration,
+    #[serde(skip_serializing_if = "Anchor::is_response")]
+    anchor: Anchor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_queue: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    soft: bool,
 }
 
 impl Limit {
@@ -44,21 +68,233 @@ impl Limit {
         Self::per(Duration::from_secs(60), count)
     }
 
-    /// `count` requests in any stretch of `window`. Zero for either is an error when the client is built.
+    /// `count` requests in any stretch of `window`.
     #[must_use]
     pub fn per(window: Duration, count: u32) -> Self {
-        Self { windows: vec![Window { count, seconds: window }] }
+        Self::default().and_per(window, count)
+    }
+
+    /// `count` requests in a calendar day, which begins at midnight in this IANA time zone. A request that may have
+    /// arrived on either side of midnight counts for both days.
+    #[must_use]
+    pub fn per_day(count: u32, zone: impl Into<String>) -> Self {
+        Self::default().and_per_day(count, zone)
+    }
+
+    /// `bytes` in any stretch of `window`: the bodies of requests, and those of answers as they are received. How long
+    /// an answer is shows only when it comes, so a window can be overdrawn; then it admits nothing until it no
+    /// longer is.
+    #[must_use]
+    pub fn bytes_per(window: Duration, bytes: u64) -> Self {
+        Self::default().and_bytes_per(window, bytes)
+    }
+
+    /// `count` requests at once: from the send to the end of the answer's body.
+    #[must_use]
+    pub fn concurrent(count: u32) -> Self {
+        Self::default().and_concurrent(count)
     }
 
     /// And at most `count` requests in any stretch of `window`.
     #[must_use]
-    pub fn and_per(mut self, window: Duration, count: u32) -> Self {
-        self.windows.push(Window { count, seconds: window });
+    pub fn and_per(self, window: Duration, count: u32) -> Self {
+        self.and(Window::Sliding { count, length: window })
+    }
+
+    /// And at most `count` in a calendar day: [`per_day`](Limit::per_day).
+    #[must_use]
+    pub fn and_per_day(self, count: u32, zone: impl Into<String>) -> Self {
+        self.and(Window::Daily { count, zone: zone.into() })
+    }
+
+    /// And at most so many bytes: [`bytes_per`](Limit::bytes_per).
+    #[must_use]
+    pub fn and_bytes_per(self, window: Duration, bytes: u64) -> Self {
+        self.and(Window::Bytes { bytes, length: window })
+    }
+
+    /// And at most `count` at once: [`concurrent`](Limit::concurrent).
+    #[must_use]
+    pub fn and_concurrent(self, count: u32) -> Self {
+        self.and(Window::Concurrent { count })
+    }
+
+    /// The service queues this many requests above the limit, and answers them late, before it refuses any.
+    ///
+    /// Requests then go out as such a service takes them: a first burst of the count, then evenly at the rate, counted
+    /// from the send, because its queue takes up what the network bunches together. Never more are on their way than
+    /// the service can hold.
+    #[must_use]
+    pub const fn and_server_queue(mut self, length: u32) -> Self {
+        self.server_queue = Some(length);
         self
     }
 
-    /// The windows: count and length of each.
-    pub fn windows(&self) -> impl Iterator<Item = (u32, Duration)> + '_ {
-        self.windows.iter().map(|window| (window.count, window.seconds))
+    /// Sets whose requests count. [`Scope::Account`] by default.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Names it, as events and errors show it, and as the service does where its answers name a limit (`"burst"` of
+    /// `RateLimit-Policy`): a refusal by that name pauses this limit.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the moment that a request's slot runs from. [`Anchor::Response`] by default.
+    #[must_use]
+    pub const fn anchor(mut self, anchor: Anchor) -> Self {
+        self.anchor = anchor;
+        self
+    }
+
+    /// Only reports when it is passed, and never holds a request back: for a cap that the service does not enforce.
+    #[must_use]
+    pub const fn soft(mut self) -> Self {
+        self.soft = true;
+        self
+    }
+
+    /// Its windows.
+    #[must_use]
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(crate) const fn scoped(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(crate) const fn anchored(&self) -> Anchor {
+        self.anchor
+    }
+
+    pub(crate) const fn queue(&self) -> Option<u32> {
+        self.server_queue
+    }
+
+    pub(crate) const fn is_soft(&self) -> bool {
+        self.soft
+    }
+
+    /// Whether it can be kept.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong = |why: String| Err(Error::new(ErrorKind::Config, format!("the limit `{self}`: {why}")));
+        if self.windows.is_empty() {
+            return wrong("it has no window, so it promises nothing".into());
+        }
+        for window in &self.windows {
+            if let Err(why) = window.check() {
+                return wrong(why);
+            }
+        }
+        let sliding = |window: &Window| matches!(window, Window::Sliding { .. });
+        if self.server_queue.is_some() && self.windows.iter().filter(|window| sliding(window)).count() != 1 {
+            return wrong("a server queue goes with just one window of requests: its rate".into());
+        }
+        match self.anchor {
+            Anchor::SendPlus(guard) if guard > window::LONGEST => wrong("its guard is longer than 400 days".into()),
+            _ => self.scope.check().or_else(wrong),
+        }
+    }
+
+    fn and(mut self, window: Window) -> Self {
+        self.windows.push(window);
+        self
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{}: ", name.escape_debug())?;
+        }
+        for (at, window) in self.windows.iter().enumerate() {
+            let and = if at > 0 { " and " } else { "" };
+            write!(f, "{and}{window}")?;
+        }
+        if let Some(queue) = self.server_queue {
+            write!(f, " with {queue} queued")?;
+        }
+        write!(f, " of {}", self.scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_text_and_data_and_comes_back_the_same() {
+        let second = Duration::from_secs(1);
+        for (limit, shown) in [
+            (Limit::per_second(4), "4 per 1s of the account"),
+            (Limit::per_minute(10).scope(Scope::Host), "10 per 60s of the host"),
+            (Limit::bytes_per(second, 1 << 20).and_concurrent(8), "1048576 bytes per 1s and 8 at once of the account"),
+            (
+                Limit::per_second(15).and_server_queue(100).named("rate"),
+                "rate: 15 per 1s with 100 queued of the account",
+            ),
+            (
+                Limit::per(second / 2, 3).anchor(Anchor::SendPlus(second)).soft().scope(Scope::Kind("export".into())),
+                "3 per 500ms of tasks of the kind export",
+            ),
+            (
+                Limit::per_day(5, "Europe/Berlin").scope(Scope::TokenEndpoint),
+                "5 per day in Europe/Berlin of the token endpoint",
+            ),
+        ] {
+            assert_eq!(limit.to_string(), shown);
+            limit.check().unwrap();
+            let json = serde_json::to_string(&limit).unwrap();
+            assert_eq!(serde_json::from_str::<Limit>(&json).unwrap(), limit, "{json}");
+            let text = toml::to_string(&limit).unwrap();
+            assert_eq!(toml::from_str::<Limit>(&text).unwrap(), limit, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_named() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        for (limit, named) in [
+            (Limit::default(), "no window"),
+            (Limit::per_second(0), "admits nothing"),
+            (Limit::per(Duration::ZERO, 1), "no time"),
+            (Limit::per(day * 401, 1), "400 days"),
+            (Limit::per(Duration::MAX, 1), "400 days"),
+            (Limit::per_second(1).and_per(Duration::ZERO, 1), "no time"),
+            (Limit::per_day(1, "Mars/Olympus"), "Mars/Olympus"),
+            (Limit::per_day(0, "UTC"), "admits nothing"),
+            (Limit::bytes_per(day, 0), "admits nothing"),
+            (Limit::concurrent(0), "admits nothing"),
+            (Limit::concurrent(1).and_server_queue(9), "server queue"),
+            (Limit::per_second(1).anchor(Anchor::SendPlus(Duration::MAX)), "guard"),
+            (Limit::per_second(1).scope(Scope::route("GET a/*x*")), "one `*`"),
+            (Limit::per_second(1).scope(Scope::Kind(String::new())), "kind"),
+        ] {
+            let error = limit.check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        for text in [
+            r#"{"windows":[{"count":1}]}"#,
+            r#"{"windows":[{"count":1,"seconds":-1}]}"#,
+            r#"{"windows":[{"count":1,"seconds":1,"at_once":1}]}"#,
+            r#"{"windows":[],"scope":"planet"}"#,
+            r#"{"windows":[],"anchor":"moon"}"#,
+            r#"{"windows":[],"unknown":1}"#,
+        ] {
+            assert!(serde_json::from_str::<Limit>(text).is_err(), "{text}");
+        }
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hint::HintRule;
 use crate::limit::Limit;
 use crate::protocol::Protocol;
 use crate::retry::RetryPolicy;
+use crate::throttle::Feedback;
 
 /// All that longhaul must know of one API: how it speaks of tasks, kind by kind, its limits, its retries.
 ///
@@ -31,6 +33,10 @@ pub struct Profile {
     kinds: BTreeMap<String, Protocol>,
     limits: Vec<Limit>,
     retry: RetryPolicy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<Feedback>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<HintRule>,
 }
 
 impl Profile {
@@ -91,6 +97,8 @@ impl Profile {
             kinds: BTreeMap::new(),
             limits: Vec::new(),
             retry: RetryPolicy::standard(),
+            feedback: None,
+            hints: Vec::new(),
         }
     }
 
@@ -128,6 +136,28 @@ impl Profile {
         self
     }
 
+    /// Leaves its limits out, to set your own in their place.
+    #[must_use]
+    pub fn without_limits(mut self) -> Self {
+        self.limits.clear();
+        self
+    }
+
+    /// Sets what the throttle makes of the service's answers.
+    #[must_use]
+    pub const fn feedback(mut self, feedback: Feedback) -> Self {
+        self.feedback = Some(feedback);
+        self
+    }
+
+    /// Adds a place where the service's answers say how long to wait, or what is left of a budget, beside the
+    /// [headers that are known](crate::Hints). One in the body is read of answers that refuse for load (429 and 503).
+    #[must_use]
+    pub fn hint(mut self, rule: HintRule) -> Self {
+        self.hints.push(rule);
+        self
+    }
+
     /// Sets the retries.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
@@ -145,6 +175,14 @@ impl Profile {
 
     pub(crate) fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    pub(crate) fn hints(&self) -> &[HintRule] {
+        &self.hints
+    }
+
+    pub(crate) const fn heeds(&self) -> Option<Feedback> {
+        self.feedback
     }
 
     pub(crate) const fn retries(&self) -> &RetryPolicy {

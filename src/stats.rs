@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::event::Event;
+use crate::event::Mark;
 use crate::message::Class;
 
 /// What went through a client and its clones so far: a snapshot.
@@ -83,7 +83,7 @@ impl Stats {
     }
 }
 
-/// Folds events into numbers.
+/// Folds marks into numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     requests: AtomicU64,
@@ -98,23 +98,23 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn fold(&self, event: Event) {
-        let (counter, by) = match event {
-            Event::Sent { class } => {
+    pub(crate) fn fold(&self, mark: Mark) {
+        let (counter, by) = match mark {
+            Mark::Sent { class } => {
                 if class == Class::Poll {
                     self.polls.fetch_add(1, Relaxed);
                 }
                 (&self.requests, 1)
             }
-            Event::Answered { status } => match status.as_u16() {
+            Mark::Answered { status } => match status.as_u16() {
                 429 | 503 => (&self.throttled, 1),
                 400.. => (&self.failed, 1),
                 _ => (&self.succeeded, 1),
             },
-            Event::Broke => (&self.broken, 1),
-            Event::Retrying => (&self.retries, 1),
-            Event::Paused => (&self.pauses, 1),
-            Event::Waited { queued } => (&self.queued_micros, u64::try_from(queued.as_micros()).unwrap_or(u64::MAX)),
+            Mark::Broke => (&self.broken, 1),
+            Mark::Retrying => (&self.retries, 1),
+            Mark::Paused => (&self.pauses, 1),
+            Mark::Waited { queued } => (&self.queued_micros, u64::try_from(queued.as_micros()).unwrap_or(u64::MAX)),
         };
         counter.fetch_add(by, Relaxed);
     }

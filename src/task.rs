@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use crate::clock::{Alarm, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Cursor, Report, State, Step};
+use crate::throttle::Acquire;
 
 pub use handle::TaskHandle;
 pub use outcome::Outcome;
@@ -96,6 +97,8 @@ enum Doing<T> {
         earliest: Instant,
         alarm: Alarm,
     },
+    /// In the throttle's queue: a ticket, and no request.
+    Queued(Box<Acquire>),
     Sending(BoxFuture<'static, Answer>),
     Over(Option<Box<Result<Outcome<T>, Error>>>),
 }
@@ -231,9 +234,18 @@ impl<T> Task<T> {
                         return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
                     }
                     self.beat_anew();
-                    let asking = self.shared.ask(self.deadline);
-                    self.doing = Doing::Sending(asking);
+                    self.doing = match self.shared.admit(self.deadline) {
+                        Some(acquire) => Doing::Queued(acquire),
+                        None => Doing::Sending(self.shared.ask(None, self.deadline)),
+                    };
                 }
+                Doing::Queued(acquire) => match ready!(Pin::new(acquire.as_mut()).poll(cx)) {
+                    Ok(permit) => self.doing = Doing::Sending(self.shared.ask(Some(permit), self.deadline)),
+                    Err(error) => {
+                        self.wait_until(Instant::now(), Instant::now());
+                        self.stop(error);
+                    }
+                },
                 Doing::Sending(asking) => {
                     let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
                         ready!(self.poll_alarm(cx));

@@ -1,27 +1,65 @@
 //! Throttle: the right to send one attempt now, under all limits at once.
 
 mod acquire;
+mod driver;
+mod explain;
+mod feedback;
+mod flight;
+mod gauge;
+mod keys;
+mod lanes;
+#[cfg(feature = "tower")]
+mod layer;
+mod learned;
+mod learner;
+mod line;
+mod meter;
+#[cfg(test)]
+mod model;
+mod out;
 mod permit;
+mod queue;
+mod quota;
+mod rules;
+mod set;
 mod state;
-mod window;
+mod trips;
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use futures::stream::{self, Stream};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
+use url::Url;
 
-use crate::error::{Error, ErrorKind};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::event::Event;
 use crate::limit::Limit;
+use crate::message::Class;
 
-pub(crate) use permit::Permit;
+pub use acquire::Acquire;
+pub use explain::Explained;
+pub use feedback::Feedback;
+pub use keys::Keys;
+#[cfg(feature = "tower")]
+pub use layer::{Counted, ThrottleLayer, Throttled};
+pub use learned::Learned;
+pub use permit::Permit;
 
-use acquire::Acquire;
+pub(crate) use rules::Asker;
+
+use learner::Learner;
+use meter::{Now, Tick};
 use state::State;
 
-/// The shared state of limits: which requests went out when, who waits, and for how long everybody pauses.
+/// The shared state of limits: which requests went out when, who waits, and who pauses.
 ///
-/// A [`Client`](crate::Client) makes its own, and its clones share it. Give one throttle to several clients that
-/// spend the same account's budget:
+/// A [`Client`](crate::Client) makes its own, and its clones share it. Give one throttle to several clients, and those
+/// for the same service and [`account`](crate::ClientBuilder::account) keep each limit once, together:
 ///
 /// ```
 /// use longhaul::{Client, Limit, Throttle};
@@ -38,62 +76,258 @@ use state::State;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 ///
+/// Your own requests can go under the same limits: [`acquire`](Throttle::acquire) a [`Permit`] from
+/// [`Client::throttle`](crate::Client::throttle), or from a throttle without any client.
+///
 /// What it keeps: in any sliding window, the service never sees more arrivals than the limit. A slot is taken when a
 /// request goes out and runs from the moment its *answer* came, because a service counts arrivals, and those lie
-/// between the two. The price is throughput: window / (window + mean round trip) of the limit.
+/// between the two. The price is throughput: window / (window + mean round trip) of the limit; see
+/// [`Anchor`](crate::Anchor) for less.
 ///
-/// It lives in this process: another one, or this one started anew, knows nothing of what was sent, and shares no
-/// budget with it. A refusal is then met as any other, with a pause.
-#[derive(Clone, Debug, Default)]
-pub struct Throttle(Arc<Shared>);
+/// Who waits goes by class ([`Class`]), inside a class by turns of the tasks, and for one task first come, first
+/// served. It lives in this process: another one, or this one started anew, knows nothing of what was sent, and shares
+/// no budget with it. A refusal is then met as any other, with a pause.
+#[derive(Clone)]
+pub struct Throttle {
+    shared: Arc<Shared>,
+    /// The account that this handle counts for.
+    owner: u32,
+    /// The path that relative routes stand below.
+    base: Arc<str>,
+}
 
-#[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Something changed that the driver must look at.
+    /// Something is due earlier than the timers know.
     changed: Notify,
+    events: broadcast::Sender<Event>,
+    /// Somebody watches, or did.
+    is_watched: AtomicBool,
 }
 
 impl Throttle {
-    /// A throttle without limits. The clients that share it bring theirs.
+    /// A throttle without limits.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let shared = Shared {
+            state: Mutex::new(State::new(Instant::now())),
+            changed: Notify::new(),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            is_watched: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared), owner: 0, base: "/".into() }
     }
 
-    /// Takes a limit on; one that is there already is shared.
-    pub(crate) fn install(&self, limit: &Limit) -> Result<(), Error> {
-        if limit.windows().any(|(_, window)| window > LONGEST_WINDOW) {
-            return Err(Error::new(ErrorKind::Config, "a limit's window is longer than a year"));
-        }
-        if limit.windows().any(|(count, window)| count == 0 || window.is_zero()) {
-            return Err(Error::new(ErrorKind::Config, "a limit of zero requests, or over no time, admits nothing"));
-        }
-        self.lock().install(limit);
-        Ok(())
-    }
-
-    /// Waits for the right to send one attempt.
+    /// The same throttle, for the requests of one account of the service at this URL. What a client has by
+    /// [`Client::throttle`](crate::Client::throttle).
     ///
-    /// Cancel-safe: dropped, it leaves the queue and takes nothing with it. One that is alive but not polled holds up
-    /// nobody: its turn passes on, its place is kept.
-    pub(crate) fn acquire(&self) -> Acquire {
-        Acquire::new(self.clone())
+    /// Limits that are set on it count for the account alone; those set on [`Throttle::new`]'s, for all.
+    #[must_use]
+    pub fn account(&self, base: &Url, name: &str) -> Self {
+        let owner = self.shared.with(|state, _| state.owner(&base.origin().ascii_serialization(), name));
+        Self { shared: self.shared.clone(), owner, base: base.path().into() }
     }
 
-    /// Stops everybody until then; tells whether everybody was still going. It ends as a ramp: one probe, then two,
-    /// four and so on.
-    pub(crate) fn pause(&self, until: Instant) -> bool {
-        let was_open = self.lock().pause(until, Instant::now());
-        self.0.changed.notify_one();
-        was_open
+    /// Takes a limit on. One that is there already is shared.
+    ///
+    /// It counts for what is asked from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it admits nothing, is longer than 400 days, is in no time
+    /// zone, or contradicts one that is kept for the same requests.
+    #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
+    pub fn limit(&self, limit: Limit) -> Result<(), Error> {
+        self.shared.with(|state, now| state.install(self.owner, &self.base, &limit, now))
+    }
+
+    /// Gives a limit other counts while it is kept: that of the same scope, over the same windows. What it has counted
+    /// stays, and all who wait are looked at again. Where there is none, it is taken on.
+    ///
+    /// ```
+    /// use longhaul::{Limit, Throttle};
+    ///
+    /// let throttle = Throttle::new();
+    /// throttle.limit(Limit::per_second(4))?;
+    /// throttle.change(Limit::per_second(10))?; // by day the service allows more
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept.
+    #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
+    pub fn change(&self, limit: Limit) -> Result<(), Error> {
+        self.shared.with(|state, now| state.change(self.owner, &self.base, &limit, now))
+    }
+
+    /// Sets what is made of answers. [`Feedback::Budgets`] by default.
+    pub fn feedback(&self, feedback: Feedback) {
+        self.shared.with(|state, _| {
+            state.feedback = feedback;
+            for owner in 0..state.owners.len() {
+                let learns = state.owners.get(owner).is_some_and(|owner| owner.learner.is_some());
+                if feedback == Feedback::Learn && !learns {
+                    state.learner_of(u32::try_from(owner).unwrap_or(0), Learner::new());
+                } else if let Some(owner) = state.owners.get_mut(owner).filter(|_| feedback != Feedback::Learn) {
+                    owner.learner = None;
+                }
+            }
+        });
+    }
+
+    /// Sets the wall clock, by which calendar days go.
+    pub fn clock(&self, clock: Clock) {
+        self.shared.with(|state, _| state.clock = clock);
+    }
+
+    /// Waits for the right to send one request.
+    ///
+    /// ```
+    /// use longhaul::{Class, Keys, Limit, Throttle};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let throttle = Throttle::new();
+    /// throttle.limit(Limit::per_second(4))?;
+    ///
+    /// let mut permit = throttle.acquire(Class::Call, &Keys::new()).await?;
+    /// permit.sent(); // dropped before this, it is refunded
+    /// // ... send, and when the headers of the answer are here:
+    /// permit.answered();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Only with a [deadline](Acquire::deadline): [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) as
+    /// soon as it cannot be met, naming the limit and the time.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the queue and takes nothing with it. One that is alive but not polled holds up nobody: its
+    /// turn passes on after 20 ms, and it has its place again when it is polled.
+    ///
+    /// # Panics
+    /// Where it has to wait outside of a tokio runtime with time enabled.
+    pub fn acquire(&self, class: Class, keys: &Keys) -> Acquire {
+        self.acquire_for(class, &keys.asker(self.owner))
+    }
+
+    /// The right to send one request, if there is one now and nobody stands before it.
+    #[must_use]
+    pub fn try_acquire(&self, class: Class, keys: &Keys) -> Option<Permit> {
+        permit::try_now(&self.shared, class, &keys.asker(self.owner))
+    }
+
+    /// Stops all requests of this account, or of all for [`Throttle::new`]'s, for so long. It ends as after a refusal:
+    /// one probe, then two, four and so on.
+    pub fn pause(&self, during: Duration) {
+        self.shared.with(|state, now| {
+            let during = Tick::try_from(during.as_nanos()).unwrap_or(Tick::MAX / 4);
+            let doors: Vec<u32> = match self.owner {
+                0 => state.owners.iter().map(|owner| owner.door).collect(),
+                owner => state.owners.get(owner as usize).map(|owner| owner.door).into_iter().collect(),
+            };
+            for door in doors {
+                state.pause(door, now.tick.saturating_add(during), now);
+            }
+        });
+    }
+
+    /// What a request would meet now: the limit that admits it last, how many stand before it, and for how long.
+    #[must_use]
+    pub fn explain(&self, class: Class, keys: &Keys) -> Explained {
+        self.shared.with(|state, now| state.explain(&keys.asker(self.owner), class, now))
+    }
+
+    /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;
+    /// [`Event::Missed`] says how many it lost.
+    ///
+    /// It ends with the throttle's last clone.
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+        self.shared.is_watched.store(true, Relaxed);
+        Box::pin(stream::unfold(self.shared.events.subscribe(), async |mut events| match events.recv().await {
+            Ok(event) => Some((event, events)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }))
+    }
+
+    /// The limits that were found out so far, to be [given back](Throttle::recall) at the next start.
+    #[must_use]
+    pub fn learned(&self) -> Learned {
+        self.shared.with(|state, _| state.learned())
+    }
+
+    /// Takes on what was found out before, as a start; it goes on learning from there. Turns
+    /// [`Feedback::Learn`] on.
+    pub fn recall(&self, learned: &Learned) {
+        self.feedback(Feedback::Learn);
+        self.shared.with(|state, _| state.recall(learned));
+    }
+
+    pub(crate) fn acquire_for(&self, class: Class, asker: &Asker<'_>) -> Acquire {
+        Acquire::new(self.shared.clone(), class, asker)
+    }
+
+    pub(crate) const fn owner(&self) -> u32 {
+        self.owner
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Throttle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        let limits: Vec<_> = state.rules.iter().map(|rule| rule.limit.to_string()).collect();
+        f.debug_struct("Throttle")
+            .field("limits", &limits)
+            .field("counters", &state.gauges.len())
+            .field("waiting", &state.waiters.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Does something to the state, and then, with the lock gone, what follows for others.
+    fn with<R>(&self, act: impl FnOnce(&mut State, Now) -> R) -> R {
+        let mut state = self.lock();
+        // Read inside the lock, so that nobody sees times in the wrong order.
+        let now = state.now(Instant::now());
+        state.has_listeners = self.is_watched.load(Relaxed);
+        let result = act(&mut state, now);
+        if state.wakes.is_empty() && state.told.is_empty() && state.drivers.is_empty() {
+            return result;
+        }
+        let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
+        let earlier = !state.drivers.is_empty() && state.next_due().is_none_or(|due| due < state.armed);
+        if earlier {
+            state.armed = 0;
+        }
+        drop(state);
+        if earlier {
+            self.changed.notify_waiters();
+        }
+        for event in told {
+            // Nobody listens any more.
+            let _ = self.events.send(event);
+        }
+        wakes.into_iter().for_each(std::task::Waker::wake);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock; if it did, the numbers in there would still be whole.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// So that no sum of times runs over.
-const LONGEST_WINDOW: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
+/// The time from one tick to another.
+const fn elapsed(from: Tick, to: Tick) -> Duration {
+    Duration::from_nanos(to.saturating_sub(from))
+}
+
+const EVENTS_KEPT: usize = 1024;

@@ -7,18 +7,19 @@ mod reqwest;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::credential::Credential;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Events};
-use crate::hint;
-use crate::message::{Http, HttpError, Request, Response, Standing, Trust};
+use crate::event::{Event, Mark, Marks};
+use crate::hint::{HintRule, Hints};
+use crate::message::{Body, Http, HttpError, Reply, Request, Response, Standing, Trust};
 use crate::protocol::{Cookies, read_fault};
 use crate::retry::{Failure, RetryPolicy, may_retry};
-use crate::throttle::Throttle;
+use crate::throttle::{Acquire, Asker, Permit, Throttle};
 
 pub(crate) use reqwest::{Connector, Proxying, Purpose};
 
@@ -27,9 +28,15 @@ pub(crate) struct Transport {
     pub(crate) http: Arc<dyn Http>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
+    /// What the credential is called, and by what its own limits know it.
+    pub(crate) credential_label: Option<Arc<str>>,
+    pub(crate) credential_id: String,
+    /// Bound to the client's account.
     pub(crate) throttle: Throttle,
     pub(crate) retry: RetryPolicy,
-    pub(crate) events: Events,
+    /// Where this service's answers tell of time and budgets, beside the known headers.
+    pub(crate) hint_rules: Vec<HintRule>,
+    pub(crate) marks: Marks,
     pub(crate) clock: Clock,
     pub(crate) attempt_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -76,16 +83,13 @@ impl Transport {
             if let Some(jar) = &jar {
                 jar.give(&mut next);
             }
-            let outcome = by(deadline, self.attempt(next)).await?;
+            let outcome = by(deadline, self.attempt(next, deadline)).await?;
             if let (Some(jar), Ok(response)) = (&mut jar, &outcome) {
                 jar.take(response.url(), response.headers());
             }
             let (failure, hint) = match &outcome {
                 Ok(response) if response.status().as_u16() < 400 => (None, None),
-                Ok(response) => {
-                    let hint = hint::from_headers(response.headers(), self.clock.now()).delay;
-                    (Some(Failure::Status(response.status())), hint)
-                }
+                Ok(response) => (Some(Failure::Status(response.status())), response.hint()),
                 Err(Broken::Refused(_)) => (None, None),
                 Err(Broken::Lost(error)) if error.is_unsent() => (Some(Failure::Unsent), None),
                 Err(Broken::Lost(_)) => (Some(Failure::Lost), None),
@@ -101,7 +105,7 @@ impl Transport {
                 };
             }
             tracing::info!(class = ?request.class(), attempts, ?pause, ?failure, "retrying");
-            self.events.tell(Event::Retrying);
+            self.marks.tell(Mark::Retrying);
             if let Ok(response) = outcome {
                 // Read to its end, so that the connection can be used again.
                 by(deadline, async { drop(tokio::time::timeout(DRAIN, response.reply()).await) }).await?;
@@ -121,7 +125,7 @@ impl Transport {
         if response.status().as_u16() < 400 {
             return Ok(response);
         }
-        let (attempts, hint) = (response.attempts(), hint::from_headers(response.headers(), self.clock.now()).delay);
+        let (attempts, hint) = (response.attempts(), response.hint());
         let reply = by(deadline, response.reply()).await??;
         let kind = match reply.status() {
             StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
@@ -137,55 +141,112 @@ impl Transport {
     }
 
     /// One attempt: trust, permit, credential, send.
-    pub(crate) async fn attempt(&self, mut request: Request) -> Result<Response, Broken> {
+    pub(crate) async fn attempt(&self, request: Request, deadline: Option<Instant>) -> Result<Response, Broken> {
+        self.trust.standing(request.url()).map_err(Broken::Refused)?;
+        let permit = self.admit(&request, deadline).await.map_err(|error| {
+            let error = if error.url().is_none() { error.with_url(request.url()) } else { error };
+            Broken::Refused(error)
+        })?;
+        self.attempt_with(permit, request).await
+    }
+
+    /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
+    pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
+        let acquire = self.throttle.acquire_for(request.class(), &self.asker(request));
+        let acquire = acquire.hold(self.timeout(request) + HOLD_GUARD);
+        match deadline {
+            Some(deadline) => acquire.deadline(deadline),
+            None => acquire,
+        }
+    }
+
+    /// One attempt, with the right to it in hand.
+    pub(crate) async fn attempt_with(&self, mut permit: Permit, mut request: Request) -> Result<Response, Broken> {
         let standing = self.trust.standing(request.url()).map_err(Broken::Refused)?;
         let asked = request.url().clone();
-        let class = request.class();
-
-        let queued = Instant::now();
-        let timeout = self.attempt_timeout.max(held_for(request.headers()));
-        let mut permit = self.throttle.acquire().hold(timeout + HOLD_GUARD).await;
-        self.events.tell(Event::Waited { queued: queued.elapsed() });
+        let (class, method) = (request.class(), request.method().clone());
+        self.marks.tell(Mark::Waited { queued: permit.waited() });
         match standing {
             Standing::Own => self.credential.stamp(&mut request).map_err(Broken::Refused)?,
             Standing::Foreign => keep_plain(request.headers_mut()),
         }
         request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
 
+        let timeout = self.timeout(&request);
         permit.sent();
-        self.events.tell(Event::Sent { class });
+        permit.charge(request.body().len() as u64);
+        self.marks.tell(Mark::Sent { class });
         let sent = tokio::time::timeout(timeout, self.http.send(request)).await;
         match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
             Ok(response) => {
-                permit.answered();
                 let status = response.status();
                 tracing::debug!(?class, status = status.as_u16(), url = %crate::redact::shown(&asked), "answered");
-                self.events.tell(Event::Answered { status });
-                let refused = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-                if refused && standing == Standing::Own {
-                    self.pause(&response);
-                }
-                Ok(response.bounded(self.body_limit, self.idle_timeout).asked(asked))
+                self.marks.tell(Mark::Answered { status });
+                let response = response.bounded(self.body_limit, self.idle_timeout);
+                let (response, hints) = self.hints(response).await;
+                self.hear(&mut permit, status, &hints, &method, &asked);
+                let response = response.asked(asked).hinted(hints.delay());
+                Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
             }
             Err(error) => {
                 if error.is_unsent() {
                     permit.unsent();
                 }
                 tracing::debug!(?class, %error, url = %crate::redact::shown(&asked), "no answer");
-                self.events.tell(Event::Broke);
+                self.marks.tell(Mark::Broke);
                 Err(Broken::Lost(error))
             }
         }
     }
 
-    /// One refusal for load stops everybody, for as long as the service asks.
-    fn pause(&self, response: &Response) {
-        let hint = hint::from_headers(response.headers(), self.clock.now()).delay;
-        let pause = hint.unwrap_or(PAUSE_WITHOUT_HINT);
-        if self.throttle.pause(Instant::now() + pause) {
-            tracing::warn!(status = response.status().as_u16(), ?pause, "refused for load: everybody pauses");
-            self.events.tell(Event::Paused);
+    /// What an answer says of time and budgets. Its body is looked at where it refuses and a rule of the service names a
+    /// place there.
+    async fn hints(&self, response: Response) -> (Response, Hints) {
+        let now = self.clock.now();
+        if self.hint_rules.is_empty() {
+            let hints = Hints::of(response.headers(), now);
+            return (response, hints);
         }
+        let refused = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if refused && self.hint_rules.iter().any(HintRule::is_of_the_body) {
+            let (response, reply) = response.held(DRAIN).await;
+            return (response, Hints::read(&reply, &self.hint_rules, now));
+        }
+        let reply = Reply::new(response.status(), response.url().clone(), response.headers().clone(), Bytes::new());
+        (response, Hints::read(&reply, &self.hint_rules, now))
+    }
+
+    /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
+    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, method: &http::Method, asked: &url::Url) {
+        let Some(stopped) = permit.hear(status, hints) else { return };
+        permit.tell(|| Event::Refused {
+            status,
+            request: format!("{method} {}", crate::redact::shown(asked)).into(),
+            credential: self.credential_label.clone(),
+            limit: stopped.limit.clone(),
+            blame: stopped.blame,
+        });
+        if stopped.is_new {
+            let (limit, pause) = (&*stopped.limit, hints.delay());
+            tracing::warn!(status = status.as_u16(), %limit, ?pause, blame = ?stopped.blame, "refused for load: all under it pause");
+            self.marks.tell(Mark::Paused);
+        }
+    }
+
+    fn asker<'a>(&'a self, request: &'a Request) -> Asker<'a> {
+        Asker {
+            owner: self.throttle.owner(),
+            credential: &self.credential_id,
+            host: request.url().host_str().unwrap_or_default(),
+            method: Some(request.method()),
+            path: request.url().path(),
+            kind: request.kind(),
+            task: request.task(),
+        }
+    }
+
+    fn timeout(&self, request: &Request) -> Duration {
+        self.attempt_timeout.max(held_for(request.headers()))
     }
 }
 
@@ -238,9 +299,20 @@ fn keep_plain(headers: &mut HeaderMap) {
 
 /// An answer that is held to the last moment still has to come.
 const HELD_GUARD: Duration = Duration::from_secs(10);
-/// A 429 without a word of how long.
-const PAUSE_WITHOUT_HINT: Duration = Duration::from_secs(1);
 /// A refusal's body is worth a connection, and no more of a wait.
 const DRAIN: Duration = Duration::from_secs(5);
+/// A response whose body is counted as it comes, and holds its permit until its end.
+fn counted(mut response: Response, permit: Permit) -> Response {
+    let body = std::mem::take(response.body_mut());
+    let chunks = futures::stream::try_unfold((body, permit), async |(mut body, mut permit)| {
+        let chunk = body.chunk().await?;
+        Ok(chunk.map(|chunk| {
+            permit.charge(chunk.len() as u64);
+            (chunk, (body, permit))
+        }))
+    });
+    response.body_from(Body::stream(chunks))
+}
+
 /// An attempt that timed out may still be counted this much later.
 const HOLD_GUARD: Duration = Duration::from_secs(1);

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs all tests, those against Azurite too: tests/run.sh [arguments for cargo test]
+# Runs all tests, those against Azurite and nginx too: tests/run.sh [arguments for cargo test]
 #
-# Without node 18 or newer, npm, or a registry to install from, the tests that need Azurite are
-# skipped; with CI=true in the environment that is a failure instead.
+# Azurite needs node 18 or newer and npm; nginx is taken where it is, or installed by apt-get as root.
+# The tests whose server cannot be had are skipped; with CI=true in the environment that is a failure
+# instead.
 set -euo pipefail
 exec </dev/null
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -11,7 +12,8 @@ servers=tests/servers
 folder=
 azurite=
 obstacle=
-unset LONGHAUL_AZURITE_URL
+nginx=
+unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX
 
 say() {
     printf 'run.sh: %s\n' "$*" >&2
@@ -70,6 +72,22 @@ start_azurite() {
     export LONGHAUL_AZURITE_KEY=$key
 }
 
+# Sets `nginx` to where it is, if it can be had.
+find_nginx() {
+    nginx=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx || true)
+    if [ -n "$nginx" ] || [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        return
+    fi
+    say "installing nginx"
+    # Only the program: it is started by the tests, with settings of their own.
+    if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --no-install-recommends nginx-light; } >"$folder/apt.log" 2>&1; then
+        cat "$folder/apt.log" >&2
+        return
+    fi
+    nginx=$(PATH=$PATH:/usr/sbin command -v nginx || true)
+}
+
 trap clean_up EXIT
 
 command -v cargo >/dev/null || fail "cargo was not found: see https://rustup.rs"
@@ -89,6 +107,16 @@ elif [ "${CI:-}" = true ]; then
     fail "$obstacle, and in CI no test is skipped"
 else
     say "$obstacle: skipping the tests in tests/azurite.rs"
+fi
+
+find_nginx
+if [ -n "$nginx" ]; then
+    say "nginx is $nginx"
+    export LONGHAUL_NGINX=$nginx
+elif [ "${CI:-}" = true ]; then
+    fail "nginx was not found and could not be installed, and in CI no test is skipped"
+else
+    say "nginx was not found, and is installed only by apt-get as root: skipping the tests in tests/nginx.rs"
 fi
 
 say "cargo test --locked $*"

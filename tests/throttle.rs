@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, FutureExt, join_all};
+use futures::stream::StreamExt;
 use http::{Method, StatusCode};
 use longhaul::testing::{reply, script};
-use longhaul::{Client, ErrorKind, Http, HttpError, Limit, Request, Response, RetryPolicy, Throttle};
+use longhaul::{
+    Blame, Class, Client, ErrorKind, Event, Http, HttpError, Limit, Request, Response, RetryPolicy, Scope, Throttle,
+};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -247,7 +250,7 @@ async fn one_refusal_stops_everybody_and_the_end_is_a_ramp() {
     let refused = get(&client, "refused");
     let others = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        join_all((0..14).map(|_| get(&client, "other"))).await
+        join_all((0..14).map(|_| get(&client, "refused"))).await
     };
     let (refused, _) = futures::future::join(refused, others).await;
     refused.unwrap();
@@ -255,6 +258,56 @@ async fn one_refusal_stops_everybody_and_the_end_is_a_ramp() {
     let in_flight: Vec<_> = at.chunk_by(|a, b| a == b).map(<[u128]>::len).collect();
     assert_eq!(at[0], 30_000, "nobody before");
     assert_eq!(in_flight[..3], [1, 2, 4], "one probe, then two, then four: {at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_a_declared_limit_stops_its_route_and_a_second_one_the_account() {
+    let service = script([reply(429).header("retry-after", "30"), reply(200), reply(429).header("retry-after", "10")]);
+    (0..9).for_each(|_| service.then(reply(200)));
+    let client = service.client().retry(RetryPolicy::none()).build().unwrap();
+    let paused = |path: &str| {
+        let keys = client.keys(&Method::GET, path).unwrap();
+        client.throttle().explain(Class::Call, &keys).limit().map(str::to_owned)
+    };
+    get(&client, "tasks/1").await.unwrap_err();
+    assert_eq!(paused("tasks/2").as_deref(), Some("the route GET api.example.com/v1/tasks/*"));
+    assert_eq!(paused("farms"), None);
+    get(&client, "farms").await.unwrap();
+    get(&client, "exports").await.unwrap_err();
+    assert_eq!(paused("farms").as_deref(), Some("the account"));
+    get(&client, "farms").await.unwrap();
+    get(&client, "tasks/2").await.unwrap();
+    let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
+    assert_eq!(at, [0, 0, 0, 10, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stops_all_under_the_declared_limit_and_nobody_else() {
+    let service = script([reply(429).header("retry-after", "30"), reply(200), reply(200)]);
+    let client = service
+        .client()
+        .retry(RetryPolicy::none())
+        .limit(Limit::per_second(9).scope(Scope::route("GET stats/{kind}")))
+        .build()
+        .unwrap();
+    let mut events = client.throttle().events();
+    get(&client, "stats/opens").await.unwrap_err();
+    get(&client, "stats/clicks").await.unwrap();
+    get(&client, "stats/opens").await.unwrap();
+    let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
+    assert_eq!(at, [0, 0, 30]);
+    let told: Vec<Event> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
+    let limit = "9 per 1s of the route GET stats/{kind} at /opens";
+    assert!(
+        matches!(&told[0], Event::Paused { limit: paused, during } if &**paused == limit && during.as_secs() == 30)
+    );
+    assert!(
+        matches!(&told[1], Event::Refused { status, request, limit: refused, blame: Blame::Foreign, .. }
+            if *status == 429 && &**request == "GET https://api.example.com/v1/stats/opens" && &**refused == limit),
+        "{told:?}"
+    );
+    assert!(matches!(&told[2], Event::Waiting { limit: waits, ahead: 0, .. } if &**waits == limit), "{told:?}");
+    assert!(matches!(&told[3], Event::Granted { waited, .. } if waited.as_secs() == 30), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

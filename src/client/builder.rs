@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::credential::Credential;
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
-use crate::event::Events;
+use crate::event::Marks;
 use crate::limit::Limit;
 use crate::message::{Http, Origin, Trust};
 use crate::profile::Profile;
@@ -19,7 +19,7 @@ use crate::protocol::Protocol;
 use crate::retry::RetryPolicy;
 use crate::stats::Counters;
 use crate::task::{Core, Pace};
-use crate::throttle::Throttle;
+use crate::throttle::{Feedback, Throttle};
 use crate::transport::{Connector, Proxying, Purpose, Transport};
 
 /// Sets up a [`Client`]. Nothing is checked before [`build`](ClientBuilder::build).
@@ -29,7 +29,9 @@ pub struct ClientBuilder {
     base: String,
     profile: Profile,
     limits: Vec<Limit>,
-    throttle: Throttle,
+    throttle: Option<Throttle>,
+    account: String,
+    feedback: Option<Feedback>,
     credential: Credential,
     retry: Option<RetryPolicy>,
     pace: Pace,
@@ -50,7 +52,9 @@ impl ClientBuilder {
             base: base.to_owned(),
             profile: Profile::auto(),
             limits: Vec::new(),
-            throttle: Throttle::new(),
+            throttle: None,
+            account: String::new(),
+            feedback: None,
             credential: Credential::none(),
             retry: None,
             pace: Pace::standard(),
@@ -77,14 +81,31 @@ impl ClientBuilder {
     }
 
     /// Adds a limit to those of the profile. All are kept at once.
+    ///
+    /// A route of it that is relative stands below the client's base.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
         self
     }
 
-    /// Shares a throttle with other clients of the same account. Each client has its own by default.
+    /// Shares a throttle with other clients. Those of the same service and [account](ClientBuilder::account) keep each
+    /// limit once, together. Each client has its own by default.
     pub fn throttle(mut self, throttle: &Throttle) -> Self {
-        self.throttle = throttle.clone();
+        self.throttle = Some(throttle.clone());
+        self
+    }
+
+    /// Names the account whose limits it spends: an API key's number, a tenant. It is no secret, and matters where a
+    /// [throttle](ClientBuilder::throttle) is shared by clients of several accounts at one service.
+    pub fn account(mut self, name: impl Into<String>) -> Self {
+        self.account = name.into();
+        self
+    }
+
+    /// Sets what the throttle makes of answers, in place of the profile's: [`Feedback::Budgets`] by default. It counts
+    /// for all who share the throttle.
+    pub const fn feedback(mut self, feedback: Feedback) -> Self {
+        self.feedback = Some(feedback);
         self
     }
 
@@ -106,7 +127,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the wall clock.
+    /// Sets the wall clock, also of the client's own throttle. A shared one has
+    /// [its own](crate::Throttle::clock).
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -192,8 +214,17 @@ impl ClientBuilder {
         self.credential.check()?;
         let user_agent = HeaderValue::try_from(&self.user_agent)
             .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
+        let throttle = self.throttle.unwrap_or_else(|| {
+            let throttle = Throttle::new();
+            throttle.clock(self.clock);
+            throttle
+        });
+        if let Some(feedback) = self.feedback.or(self.profile.heeds()) {
+            throttle.feedback(feedback);
+        }
+        let throttle = throttle.account(&base, &self.account);
         for limit in self.profile.limits().iter().chain(&self.limits) {
-            self.throttle.install(limit)?;
+            throttle.limit(limit.clone())?;
         }
         let http = match self.http {
             Some(http) => http,
@@ -209,9 +240,12 @@ impl ClientBuilder {
         let transport = Arc::new(Transport {
             http,
             trust: Arc::new(Trust::new(&base, allowed)),
+            credential_label: self.credential.label().map(Into::into),
+            credential_id: self.credential.id(),
             credential: self.credential,
-            throttle: self.throttle,
-            events: Events::to(move |event| sink.fold(event)),
+            throttle,
+            hint_rules: self.profile.hints().to_vec(),
+            marks: Marks::to(move |mark| sink.fold(mark)),
             clock: self.clock,
             // So that no sum of times runs over.
             attempt_timeout: self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60)),
@@ -227,7 +261,7 @@ impl ClientBuilder {
                 transport: transport.clone(),
                 carrier: carrier.clone(),
                 protocol: protocol.clone(),
-                kind: kind.map(str::to_owned),
+                kind: kind.map(Arc::from),
                 given: false,
                 pace: self.pace,
                 base: base.clone(),

@@ -19,11 +19,12 @@ pub struct Call {
     client: Client,
     draft: Draft,
     deadline: Option<Duration>,
+    class: Class,
 }
 
 impl Call {
     pub(super) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, draft: Draft::new(method, path), deadline: None }
+        Self { client, draft: Draft::new(method, path), deadline: None, class: Class::Call }
     }
 
     /// Adds to the query.
@@ -56,6 +57,13 @@ impl Call {
         self
     }
 
+    /// Sets how urgent it is against other requests that wait: [`Class::Call`] by default, [`Class::Batch`] for what can
+    /// wait for all others.
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
     /// Sends it, and repeats what may be repeated. Redirects are answers: they are not followed.
     ///
     /// # Errors
@@ -64,8 +72,8 @@ impl Call {
     /// # Cancel safety
     /// Dropped in flight, the service may have acted.
     pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, draft, deadline } = self;
-        let request = draft.finish(&client.0.base, Class::Call)?;
+        let Self { client, draft, deadline, class } = self;
+        let request = draft.finish(&client.0.base, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         Box::pin(client.0.transport.call(request, None, deadline)).await
     }

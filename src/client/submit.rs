@@ -14,7 +14,6 @@ use super::Client;
 use super::call::path;
 use super::draft::Draft;
 use crate::error::{Error, ErrorKind};
-use crate::hint;
 use crate::message::{Class, Response};
 use crate::protocol::{Cursor, Protocol};
 use crate::task::{Core, Task};
@@ -187,7 +186,7 @@ impl NewTask {
             return Err(Error::new(ErrorKind::Request, why));
         }
         let Self { draft, key, with_cookies, .. } = self;
-        let mut request = draft.finish(&core.base, Class::Submit)?;
+        let mut request = draft.finish(&core.base, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
         }
@@ -219,6 +218,7 @@ impl NewTask {
             response = transport.send_with(moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
             attempts += response.attempts();
         }
+        let hint = response.hint();
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
             response.reply_without_body()
         } else {
@@ -226,7 +226,6 @@ impl NewTask {
         };
         let step = core.read_reply(&mut cursor, &reply);
         Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
-            let hint = hint::from_headers(reply.headers(), transport.clock.now()).delay;
             let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
             error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint)
         })

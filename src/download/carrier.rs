@@ -39,7 +39,7 @@ impl Carrier {
         let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if way == Way::Pipeline {
-            return transport.attempt(request).await;
+            return transport.attempt(request, None).await;
         }
         if !is_safe(link) {
             transport.trust.standing(link.url()).map_err(Broken::Refused)?;

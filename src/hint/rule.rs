@@ -75,7 +75,7 @@ impl HintRule {
         self
     }
 
-    pub(super) const fn is_of_the_body(&self) -> bool {
+    pub(crate) const fn is_of_the_body(&self) -> bool {
         !self.at.is_header()
     }
 
@@ -131,7 +131,7 @@ mod tests {
 
     use super::super::tests::{headers, now, shown};
     use super::*;
-    use crate::Hints;
+    use crate::hint::Hints;
 
     type Pairs = [(&'static str, &'static str)];
 

@@ -1,6 +1,7 @@
 //! Request: one message to a service, as the HTTP client gets it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -18,11 +19,15 @@ pub struct Request {
     headers: HeaderMap,
     body: Bytes,
     class: Class,
+    /// The kind of task that it is for.
+    kind: Option<Arc<str>>,
+    /// The task that it is for; 0 for none.
+    task: u64,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, class: Class) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class, kind: None, task: 0 }
     }
 
     /// The method.
@@ -70,6 +75,19 @@ impl Request {
         self
     }
 
+    pub(crate) fn for_task(mut self, kind: Option<Arc<str>>, task: u64) -> Self {
+        (self.kind, self.task) = (kind, task);
+        self
+    }
+
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    pub(crate) const fn task(&self) -> u64 {
+        self.task
+    }
+
     pub(crate) const fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
@@ -91,10 +109,12 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What a request is for.
+/// What a request is for, the most urgent first: the order in which requests leave the throttle's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Class {
+    /// Fetches or refreshes a token: without it nothing else goes.
+    Token,
     /// Asks the service to give up a task.
     Cancel,
     /// Starts a task.
@@ -107,4 +127,6 @@ pub enum Class {
     Result,
     /// Fetches the bytes of a result.
     Download,
+    /// What can wait for all others.
+    Batch,
 }

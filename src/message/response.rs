@@ -23,6 +23,7 @@ pub struct Response {
     limit: usize,
     idle: Duration,
     attempts: u32,
+    hint: Option<Duration>,
 }
 
 impl Response {
@@ -39,6 +40,7 @@ impl Response {
             limit: DEFAULT_LIMIT,
             idle: DEFAULT_IDLE,
             attempts: 1,
+            hint: None,
         }
     }
 
@@ -161,6 +163,27 @@ impl Response {
     pub(crate) const fn after(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
+    }
+
+    /// With what it asks to wait.
+    pub(crate) const fn hinted(mut self, hint: Option<Duration>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// How long it asks to wait.
+    pub(crate) const fn hint(&self) -> Option<Duration> {
+        self.hint
+    }
+
+    /// Holds what comes of the body within a time, and gives it as a reply too.
+    pub(crate) async fn held(self, within: Duration) -> (Self, Reply) {
+        let (status, headers, url, limit, idle) =
+            (self.status, self.headers.clone(), self.url.clone(), self.limit, self.idle);
+        let empty = Reply::new(status, url.clone(), headers.clone(), Bytes::new());
+        let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
+        let held = Self::new(status, url).headers_from(headers).body_from(reply.body.clone());
+        (held.bounded(limit, idle), reply)
     }
 
     /// How many times the request was sent.

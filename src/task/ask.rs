@@ -10,6 +10,7 @@ use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::message::Reply;
 use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
+use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
 
 /// What the tasks of one kind share.
@@ -18,7 +19,7 @@ pub(crate) struct Core {
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) protocol: Protocol,
     /// The kind's name in the client's profile; `None` for the profile's default.
-    pub(crate) kind: Option<String>,
+    pub(crate) kind: Option<Arc<str>>,
     /// The protocol was given with the task, and no profile knows it.
     pub(crate) given: bool,
     pub(crate) pace: Pace,
@@ -36,28 +37,38 @@ pub(super) enum Heard {
 }
 
 impl Core {
-    /// Asks what is next. A poll is one attempt: the task owns the wait after it.
-    pub(super) async fn ask(&self, asking: Asking, deadline: Option<Instant>) -> Answer {
+    /// Asks what is next, with the right to it where it was waited for. A poll is one attempt: the task owns the wait
+    /// after it.
+    pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> Answer {
         let Asking { request, phase, mut jar } = asking;
-        let response = match phase {
-            Phase::Result => {
-                self.transport.send_with(request, None, deadline, jar.as_mut()).await.map_err(|error| {
-                    match error.kind() {
+        let response =
+            match phase {
+                Phase::Result => self.transport.send_with(request, None, deadline, jar.as_mut()).await.map_err(
+                    |error| match error.kind() {
                         ErrorKind::DeadlineExceeded => error,
                         _ => {
                             let lost = "the task succeeded, and its result gave no answer";
                             Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
                         }
+                    },
+                )?,
+                Phase::Start => self.transport.send_with(request, None, deadline, jar.as_mut()).await?,
+                Phase::Submit | Phase::Poll | Phase::Moved => {
+                    let attempt = async {
+                        match permit {
+                            Some(permit) => self.transport.attempt_with(permit, request).await,
+                            None => self.transport.attempt(request, deadline).await,
+                        }
+                    };
+                    match by(deadline, attempt).await? {
+                        Ok(response) => response,
+                        Err(Broken::Refused(error)) => return Err(error),
+                        Err(Broken::Lost(error)) => {
+                            return Ok(Heard::Silence(format!("the status gave no answer: {error}")));
+                        }
                     }
-                })?
-            }
-            Phase::Start => self.transport.send_with(request, None, deadline, jar.as_mut()).await?,
-            Phase::Submit | Phase::Poll | Phase::Moved => match by(deadline, self.transport.attempt(request)).await? {
-                Ok(response) => response,
-                Err(Broken::Refused(error)) => return Err(error),
-                Err(Broken::Lost(error)) => return Ok(Heard::Silence(format!("the status gave no answer: {error}"))),
-            },
-        };
+                }
+            };
         let limit = response.limit() as u64;
         if response.content_length().is_some_and(|length| length > limit) {
             return Ok(Heard::Reply(response.reply_without_body()));
@@ -89,19 +100,37 @@ impl Core {
 }
 
 impl Shared {
+    /// A place in the throttle's queue for the poll that is next. While it stands there, nothing is built of it.
+    pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
+        let Asking { request, phase, .. } = self.next()?;
+        let polls = matches!(phase, Phase::Submit | Phase::Poll | Phase::Moved);
+        let transport = &self.core.transport;
+        let goes = polls && transport.trust.standing(request.url()).is_ok();
+        goes.then(|| Box::new(transport.admit(&request, deadline)))
+    }
+
     /// The request that is next, as a future of its own.
-    pub(super) fn ask(self: &Arc<Self>, deadline: Option<Instant>) -> BoxFuture<'static, Answer> {
-        let asking = {
-            let live = self.live();
-            self.core.protocol.next(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())
-        };
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        permit: Option<Permit>,
+        deadline: Option<Instant>,
+    ) -> BoxFuture<'static, Answer> {
+        let asking = self.next();
         let core = self.core.clone();
         Box::pin(async move {
             match asking {
-                Some(asking) => core.ask(asking, deadline).await,
+                Some(asking) => core.ask(asking, permit, deadline).await,
                 None => Err(Error::new(ErrorKind::NoStatusUrl, "there is nothing to ask")),
             }
         })
+    }
+
+    fn next(self: &Arc<Self>) -> Option<Asking> {
+        let live = self.live();
+        let asking = self.core.protocol.next(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())?;
+        // Its address tells a task from all others that live.
+        let task = Arc::as_ptr(self).addr() as u64;
+        Some(Asking { request: asking.request.for_task(self.core.kind.clone(), task), ..asking })
     }
 
     pub(super) fn read(&self, heard: &Heard) -> Step {

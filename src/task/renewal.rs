@@ -31,7 +31,7 @@ impl Renewal {
         cursor.rewind();
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
-            let heard = core.ask(asking, None).await?;
+            let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {
                 Step::Done(_, finding) => {
                     return finding.links.get(index).cloned().ok_or_else(|| failed("it names no such link any more"));

@@ -145,7 +145,7 @@ impl Shared {
         ResumeToken {
             version: VERSION,
             protocol: self.core.protocol.name().to_owned(),
-            kind: self.core.kind.clone(),
+            kind: self.core.kind.as_deref().map(str::to_owned),
             given,
             base: self.core.base.to_string(),
             cursor: if signed { cursor } else { cursor.without_signed() },

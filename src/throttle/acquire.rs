@@ -1,142 +1,146 @@
-//! Acquire: waiting for a permit; and the one timer that wakes whoever is next.
+//! Acquire: waiting for a permit.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Permit, Shared, Throttle};
-use crate::clock::Alarm;
+use super::driver;
+use super::flight::Tells;
+use super::meter::Tick;
+use super::permit::{About, Permit};
+use super::queue::{Answer, Ask};
+use super::rules::Asker;
+use super::set::Set;
+use super::{Shared, elapsed};
+use crate::error::{Error, ErrorKind};
+use crate::message::Class;
 
-/// The future of [`Throttle::acquire`].
-#[derive(Debug)]
+/// The future of [`Throttle::acquire`](super::Throttle::acquire).
 #[must_use = "nobody stands in the queue until this is awaited"]
-pub(crate) struct Acquire {
-    throttle: Throttle,
-    ticket: Option<u64>,
+pub struct Acquire {
+    shared: Arc<Shared>,
+    stage: Stage,
+    class: Class,
+    task: u64,
+    deadline: Option<Instant>,
     hold: Duration,
-    /// When to look for itself, should the driver stand still.
-    look_at: Option<Instant>,
-    alarm: Alarm,
+    since: Option<Instant>,
+    about: About,
+}
+
+enum Stage {
+    Asking(Set),
+    Waiting(u32),
+    Over,
 }
 
 impl Acquire {
-    pub(super) fn new(throttle: Throttle) -> Self {
-        Self { throttle, ticket: None, hold: DEFAULT_HOLD, look_at: None, alarm: Alarm::default() }
+    pub(super) fn new(shared: Arc<Shared>, class: Class, asker: &Asker<'_>) -> Self {
+        let met = {
+            let mut state = shared.lock();
+            let met = state.meet(asker, class);
+            state.hold(&met.set);
+            met
+        };
+        let about = About { owner: asker.owner, route: met.route };
+        let (stage, hold) = (Stage::Asking(met.set), DEFAULT_HOLD);
+        Self { shared, stage, class, task: asker.task, deadline: None, hold, since: None, about }
     }
 
-    /// For how long the request may at most be on its way: its slot is held until then if nothing is heard of it.
-    pub(crate) const fn hold(mut self, longest: Duration) -> Self {
+    /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how long the request may take to its answer: 2 minutes by default. Its slot is held until then, if nothing
+    /// is heard of it.
+    pub const fn hold(mut self, longest: Duration) -> Self {
         self.hold = longest;
         self
     }
 }
 
 impl Future for Acquire {
-    type Output = Permit;
+    type Output = Result<Permit, Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut state = this.throttle.lock();
-        // Inside the lock, so that no two waiters see times in the wrong order.
-        let now = Instant::now();
-        let turn = match this.ticket {
-            Some(ticket) => state.is_turn(ticket, cx.waker(), now),
-            None => !state.has_claimants() && state.available(now) > 0,
-        };
-        if turn {
-            if let Some(ticket) = this.ticket.take() {
-                state.leave(ticket);
+        let (answer, label, starts) = this.shared.with(|state, now| {
+            state.catch_up(now);
+            let answer = match std::mem::replace(&mut this.stage, Stage::Over) {
+                Stage::Asking(set) => {
+                    let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
+                    state.ask(Ask { set, class: this.class, task: this.task, deadline }, cx.waker(), now)
+                }
+                Stage::Waiting(waiter) => state.look(waiter, cx.waker(), now),
+                Stage::Over => return (None, None, None),
+            };
+            let mut label = None;
+            let mut starts = None;
+            match &answer {
+                Answer::Granted(flight, _) => state.launch(*flight, now.tick.saturating_add(nanos(this.hold))),
+                Answer::Waiting(waiter) => {
+                    this.stage = Stage::Waiting(*waiter);
+                    starts = driver::register(state);
+                }
+                Answer::TooLate { gauge, opens } => label = Some((state.label(*gauge), elapsed(now.tick, *opens))),
             }
-            let hold = now + this.hold;
-            let id = state.take(hold);
-            drop(state);
-            return Poll::Ready(Permit::new(this.throttle.clone(), id, hold));
+            let tells = match &answer {
+                Answer::Granted(flight, _) => state.flights.tells(*flight),
+                Answer::Waiting(_) | Answer::TooLate { .. } => Tells::default(),
+            };
+            (Some((answer, tells)), label, starts)
+        });
+        if let Some(runtime) = starts {
+            driver::start(&this.shared, &runtime);
         }
-        if this.ticket.is_none() {
-            this.ticket = Some(state.join(cx.waker().clone()));
+        match answer {
+            Some((Answer::Granted(flight, serial), tells)) => {
+                let about = std::mem::take(&mut this.about);
+                let waited = this.since.map_or(Duration::ZERO, |since| since.elapsed());
+                Poll::Ready(Ok(Permit::new(this.shared.clone(), flight, serial, tells, waited, about)))
+            }
+            Some((Answer::Waiting(_), _)) => {
+                this.since.get_or_insert_with(Instant::now);
+                Poll::Pending
+            }
+            Some((Answer::TooLate { .. }, _)) => {
+                let (limit, wait) = label.unwrap_or_else(|| ("a limit".into(), Duration::ZERO));
+                let why =
+                    format!("the limit `{limit}` admits it in {wait:.1?} at the earliest, and its deadline is before");
+                Poll::Ready(Err(Error::new(ErrorKind::DeadlineExceeded, why)))
+            }
+            None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),
         }
-        // It is told of this below, and so due at once.
-        let stands_still = *state.driver_due.get_or_insert(now) + STANDSTILL < now;
-        let driver = !std::mem::replace(&mut state.has_driver, true) || stands_still;
-        if driver {
-            state.driver_due = None;
-        }
-        drop(state);
-        if driver {
-            tokio::spawn(drive(Driver { shared: Arc::downgrade(&this.throttle.0), in_office: true }));
-        } else {
-            this.throttle.0.changed.notify_one();
-        }
-        // Woken by the driver as a rule; by this where the driver's runtime lives and is not run.
-        let look_at = this.look_at.filter(|at| now < *at).unwrap_or(now + LOOK_YOURSELF);
-        this.look_at = Some(look_at);
-        // It lies ahead, so this only sets the alarm.
-        let _ = this.alarm.poll_at(look_at, cx);
-        Poll::Pending
     }
 }
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.throttle.lock().leave(ticket);
-            self.throttle.0.changed.notify_one();
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Asking(set) => self.shared.lock().release(&set),
+            Stage::Waiting(waiter) => self.shared.with(|state, now| state.leave(waiter, now)),
+            Stage::Over => {}
         }
     }
 }
 
-/// Wakes whoever is next, for as long as somebody waits.
-async fn drive(mut driver: Driver) {
-    loop {
-        let Some(shared) = driver.shared.upgrade() else { return };
-        let throttle = Throttle(shared);
-        let dispatched = {
-            let mut state = throttle.lock();
-            let dispatched = state.dispatch(Instant::now());
-            state.has_driver = dispatched.is_some();
-            state.driver_due = dispatched.as_ref().and_then(|(_, look_again)| *look_again);
-            dispatched
-        };
-        let Some((wake, look_again)) = dispatched else {
-            driver.in_office = false;
-            return;
-        };
-        wake.into_iter().for_each(std::task::Waker::wake);
-        let changed = throttle.0.changed.notified();
-        match look_again {
-            Some(at) => drop(tokio::time::timeout_at(at, changed).await),
-            None => changed.await,
-        }
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waits = matches!(self.stage, Stage::Waiting(_));
+        f.debug_struct("Acquire").field("class", &self.class).field("waits", &waits).finish_non_exhaustive()
     }
 }
 
-/// Ends with the runtime that it was spawned on; those who wait elsewhere are woken to start another.
-struct Driver {
-    shared: Weak<Shared>,
-    /// It has not handed over yet: whoever waits counts on it.
-    in_office: bool,
+pub(super) fn nanos(duration: Duration) -> Tick {
+    Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX / 4)
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let Some(shared) = self.shared.upgrade().filter(|_| self.in_office) else { return };
-        let throttle = Throttle(shared);
-        let waiting = {
-            let mut state = throttle.lock();
-            state.has_driver = false;
-            state.wakers()
-        };
-        waiting.into_iter().for_each(std::task::Waker::wake);
-    }
-}
-
-/// How often a waiter looks for itself whether the driver goes on.
-const LOOK_YOURSELF: Duration = Duration::from_secs(1);
-/// A driver that is this late stands in a runtime that nobody runs.
-const STANDSTILL: Duration = Duration::from_millis(500);
 /// An attempt without a timeout of its own is taken to be over by then.
-const DEFAULT_HOLD: Duration = Duration::from_secs(120);
+pub(super) const DEFAULT_HOLD: Duration = Duration::from_secs(120);

@@ -1,66 +1,197 @@
 //! Permit: the right to send one attempt, in two phases.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use http::{HeaderMap, StatusCode};
 
-use super::Throttle;
+use super::Shared;
+use super::acquire::{DEFAULT_HOLD, nanos};
+use super::feedback::Heard;
+use super::flight::Tells;
+use super::meter::Now;
+use super::rules::Asker;
+use super::state::State;
+use crate::event::Blame;
+use crate::hint::Hints;
+use crate::message::Class;
 
-/// The right to send one attempt now.
+/// The right to send one request now.
 ///
-/// Dropped unsent, it is refunded. Dropped after [`sent`](Permit::sent), it is charged from then on, with a guard for
-/// what may still be on its way. [`answered`](Permit::answered) anchors it.
-#[derive(Debug)]
+/// Dropped unsent, it is refunded. After [`sent`](Permit::sent), one of [`answered`](Permit::answered) and
+/// [`heard`](Permit::heard) says that the answer is here; dropped without, it is charged from then on, with a second for
+/// what may still be on its way. Keep it until the end of the body where a limit counts bytes or requests at once.
 #[must_use = "a permit that is dropped unsent is refunded"]
-pub(crate) struct Permit {
-    throttle: Throttle,
-    id: u64,
-    hold: Instant,
+pub struct Permit {
+    shared: Arc<Shared>,
+    flight: u32,
+    serial: u64,
     phase: Phase,
+    tells: Tells,
+    waited: Duration,
+    about: About,
+}
+
+/// What a permit was asked for.
+#[derive(Debug, Default)]
+pub(super) struct About {
+    pub(super) owner: u32,
+    pub(super) route: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Reserved,
     Sent,
-    Anchored,
+    Answered,
+    Over,
+}
+
+/// What an answer did to the throttle.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    /// The limit, or the route, that now pauses.
+    pub(crate) limit: Arc<str>,
+    pub(crate) blame: Blame,
+    /// It was going before.
+    pub(crate) is_new: bool,
+}
+
+/// The right to send now, if there is one.
+pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>) -> Option<Permit> {
+    let (flight, serial, tells, route) = shared.with(|state, now| {
+        state.catch_up(now);
+        let met = state.meet(asker, class);
+        let (flight, serial) = state.try_go(&met.set, class, now)?;
+        state.hold(&met.set);
+        state.launch(flight, now.tick.saturating_add(nanos(DEFAULT_HOLD)));
+        Some((flight, serial, state.flights.tells(flight), met.route))
+    })?;
+    Some(Permit::new(shared.clone(), flight, serial, tells, Duration::ZERO, About { owner: asker.owner, route }))
 }
 
 impl Permit {
-    pub(super) const fn new(throttle: Throttle, id: u64, hold: Instant) -> Self {
-        Self { throttle, id, hold, phase: Phase::Reserved }
+    pub(super) const fn new(
+        shared: Arc<Shared>,
+        flight: u32,
+        serial: u64,
+        tells: Tells,
+        waited: Duration,
+        about: About,
+    ) -> Self {
+        Self { shared, flight, serial, phase: Phase::Reserved, tells, waited, about }
     }
 
     /// From here on the service may count it.
-    pub(crate) const fn sent(&mut self) {
-        self.phase = Phase::Sent;
+    pub fn sent(&mut self) {
+        if self.phase == Phase::Reserved {
+            self.phase = Phase::Sent;
+            if self.tells.send {
+                self.shared.with(|state, now| state.send(self.flight, self.serial, now));
+            }
+        }
     }
 
-    /// The answer is here: the service counted it before now.
-    pub(crate) fn answered(mut self) {
-        self.phase = Phase::Anchored;
-        let now = Instant::now();
-        let mut state = self.throttle.lock();
-        state.anchor(self.id, self.hold, now);
-        state.widen(now);
+    /// The headers of the answer are here: the service counted it before now.
+    pub fn answered(&mut self) {
+        if self.phase == Phase::Over || self.phase == Phase::Answered {
+            return;
+        }
+        self.phase = if self.tells.body { Phase::Answered } else { Phase::Over };
+        self.shared.with(|state, now| self.arrive(state, now));
     }
 
-    /// It provably never left.
-    pub(crate) fn unsent(mut self) {
-        self.phase = Phase::Reserved;
+    /// As [`answered`](Permit::answered), and lets the throttle act on what the answer says: pause after a 429 or 503,
+    /// keep the budgets that its headers tell.
+    pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let now = self.shared.lock().clock.now();
+        self.hear(status, &Hints::of(headers, now));
+    }
+
+    /// As [`heard`](Permit::heard), with the hints read already; tells what it stopped.
+    pub(crate) fn hear(&mut self, status: StatusCode, hints: &Hints) -> Option<Stopped> {
+        if self.phase == Phase::Over || self.phase == Phase::Answered {
+            return None;
+        }
+        self.phase = if self.tells.body { Phase::Answered } else { Phase::Over };
+        self.shared.with(|state, now| {
+            state.catch_up(now);
+            let (set, sent) =
+                state.flights.get(self.flight, self.serial).map(|flight| (flight.set.clone(), flight.sent))?;
+            state.hold(&set);
+            self.arrive(state, now);
+            let heard = Heard { owner: self.about.owner, route: self.about.route.as_ref(), status, hints, sent };
+            let paused = state.hear(&set, &heard, now);
+            state.release(&set);
+            paused.map(|paused| Stopped {
+                limit: state.label(paused.gauge),
+                blame: paused.blame,
+                is_new: paused.is_new,
+            })
+        })
+    }
+
+    fn arrive(&self, state: &mut State, now: Now) {
+        if self.tells.body {
+            state.answer(self.flight, self.serial, now);
+        } else {
+            state.answer_whole(self.flight, self.serial, now);
+        }
+    }
+
+    /// So many bytes of a body went, or came.
+    pub fn charge(&mut self, bytes: u64) {
+        if self.tells.body && bytes > 0 {
+            self.shared.with(|state, now| state.charge(self.flight, self.serial, bytes, now));
+        }
+    }
+
+    /// It provably never left: refunded.
+    pub fn unsent(mut self) {
+        if self.phase == Phase::Sent {
+            self.phase = Phase::Reserved;
+        }
+    }
+
+    /// Whether a limit wants it to be kept until the end of the body.
+    #[must_use]
+    pub const fn counts_bodies(&self) -> bool {
+        self.tells.body
+    }
+
+    /// How long it stood in the queue.
+    #[must_use]
+    pub const fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    pub(crate) fn tell(&self, event: impl FnOnce() -> crate::event::Event) {
+        if self.shared.is_watched.load(Relaxed) {
+            // Nobody listens any more.
+            let _ = self.shared.events.send(event());
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        let (flight, serial) = (self.flight, self.serial);
         match self.phase {
-            Phase::Anchored => {}
-            Phase::Reserved => self.throttle.lock().refund(self.id, self.hold),
-            Phase::Sent => self.throttle.lock().anchor(self.id, self.hold, Instant::now() + GUARD),
+            Phase::Over => {}
+            Phase::Reserved => self.shared.with(|state, now| state.refund(flight, serial, now)),
+            Phase::Sent => self.shared.with(|state, now| state.lose(flight, serial, now.tick + GUARD, now)),
+            Phase::Answered => self.shared.with(|state, now| state.finish(flight, serial, now)),
         }
-        self.throttle.0.changed.notify_one();
     }
 }
 
-/// A request that was given up may still arrive this much later.
-const GUARD: Duration = Duration::from_secs(1);
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+/// A request that was given up may still arrive this much later: a second.
+const GUARD: u64 = 1_000_000_000;

@@ -1,172 +1,307 @@
-//! The state under the throttle's lock: windows, pause, and the queue of those who wait.
+//! The state under the throttle's lock: gauges, the permits that are out, and those who wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use slab::Slab;
+use tokio::runtime::Id;
 use tokio::time::Instant;
 
-use super::window::Window;
-use crate::limit::Limit;
-
-#[derive(Debug, Default)]
-pub(super) struct State {
-    windows: Vec<Window>,
-    paused_until: Option<Instant>,
-    /// After a pause: at most so many at once, one more with each answer, which doubles it each round trip.
-    ramp: Option<usize>,
-    /// Requests on their way, by when each is over at the latest.
-    flying: BTreeSet<(Instant, u64)>,
-    queue: BTreeMap<u64, Waiter>,
-    last_id: u64,
-    pub(super) has_driver: bool,
-    /// When the driver looks again at the latest: later, it stands in a runtime that nobody runs.
-    pub(super) driver_due: Option<Instant>,
-}
+use super::feedback::Feedback;
+use super::flight::Flights;
+use super::gauge::{CLASSES, Gauge};
+use super::line::{Line, Place};
+use super::meter::{Meter, Now, Tick};
+use super::rules::{Owner, Rule};
+use super::set::Set;
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::message::Class;
 
 #[derive(Debug)]
-struct Waiter {
-    waker: Waker,
-    /// Since when a grant waits for it.
-    granted: Option<Instant>,
-    /// It did not claim its grant in time: not before it is polled again.
-    passed_over: bool,
+pub(super) struct State {
+    began: Instant,
+    latest: Tick,
+    pub(super) clock: Clock,
+    pub(super) feedback: Feedback,
+    pub(super) owners: Vec<Owner>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) gauges: Slab<Gauge>,
+    /// Keyed gauges are swept when there are more than so many.
+    pub(super) sweep_at: usize,
+    pub(super) flights: Flights,
+    pub(super) waiters: Slab<Waiter>,
+    pub(super) lanes: Slab<Lane>,
+    pub(super) lane_of: HashMap<(Set, Class), u32>,
+    /// The lane that has been passed to and fro between two gauges: others leave it a slot everywhere.
+    pub(super) starving: Option<u32>,
+    /// When gauges with somebody parked are looked at next.
+    pub(super) agenda: BTreeSet<(Tick, u32)>,
+    /// Grants that wait for their waiters.
+    pub(super) claims: VecDeque<(Tick, u32, u64)>,
+    /// When a grant was last claimed, and when that one was granted.
+    pub(super) last_claim: (Tick, Tick),
+    /// Waiters that must go by a time.
+    pub(super) deadlines: BTreeSet<(Tick, u32)>,
+    pub(super) turns: Turns,
+    /// Waiters that are parked or granted: those for whom a timer runs.
+    pub(super) active: usize,
+    /// The runtimes in which a timer runs.
+    pub(super) drivers: Vec<Id>,
+    /// When the timers fire.
+    pub(super) armed: Tick,
+    /// To be woken once the lock is gone.
+    pub(super) wakes: Vec<Waker>,
+    /// To be told once the lock is gone, if anybody listens.
+    pub(super) told: Vec<Event>,
+    pub(super) has_listeners: bool,
+}
+
+/// One who waits: a ticket, not a built request.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) set: Set,
+    pub(super) class: Class,
+    pub(super) task: u64,
+    pub(super) place: Place,
+    pub(super) waker: Waker,
+    pub(super) joined: Tick,
+    pub(super) deadline: Tick,
+    pub(super) standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Parked {
+        lane: u32,
+    },
+    Granted {
+        flight: u32,
+        serial: u64,
+        at: Tick,
+    },
+    /// It did not come for its grant: not before it is polled again.
+    Passed,
+    /// It cannot go before its deadline.
+    TooLate {
+        gauge: u32,
+        opens: Tick,
+    },
+}
+
+/// Those of one class who meet the same gauges: what admits one admits the next.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) set: Set,
+    pub(super) class: Class,
+    pub(super) line: Line,
+    /// Its first, as its gauge knows it.
+    pub(super) head: Place,
+    pub(super) gauge: u32,
+    /// How often it found its gauge open and another closed since it last went.
+    pub(super) bounces: u8,
+}
+
+/// Whose turn it is among tasks: start-time fair queueing, by the number of requests.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// The turn that each class has come to.
+    pub(super) now: [u64; CLASSES],
+    /// The last turn given to requests without a task.
+    plain: [u64; CLASSES],
+    /// The last turn given to each task, and how many of it wait.
+    tasks: HashMap<(Class, u64), (u64, u32)>,
+    tickets: u64,
+}
+
+impl Turns {
+    pub(super) fn give(&mut self, class: Class, task: u64) -> Place {
+        let at = super::gauge::rank(class);
+        let now = self.now.get(at).copied().unwrap_or_default();
+        self.tickets += 1;
+        let last = match task {
+            0 => self.plain.get_mut(at),
+            _ => {
+                let (last, waiting) = self.tasks.entry((class, task)).or_default();
+                *waiting += 1;
+                Some(last)
+            }
+        };
+        let turn = last.map_or(now, |last| {
+            *last = now.max(*last + 1);
+            *last
+        });
+        Place { turn, ticket: self.tickets }
+    }
+
+    /// One of the task waits no longer.
+    pub(super) fn left(&mut self, class: Class, task: u64) {
+        if let Some((_, waiting)) = self.tasks.get_mut(&(class, task)) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.tasks.remove(&(class, task));
+            }
+        }
+    }
 }
 
 impl State {
-    pub(super) fn install(&mut self, limit: &Limit) {
-        for (count, length) in limit.windows() {
-            if !self.windows.iter().any(|window| window.is(count, length)) {
-                self.windows.push(Window::new(count, length));
-            }
+    pub(super) fn new(now: Instant) -> Self {
+        let mut state = Self {
+            began: now,
+            latest: 0,
+            clock: Clock::system(),
+            feedback: Feedback::default(),
+            owners: Vec::new(),
+            rules: Vec::new(),
+            gauges: Slab::new(),
+            sweep_at: SWEEP_FROM,
+            flights: Flights::default(),
+            waiters: Slab::new(),
+            lanes: Slab::new(),
+            lane_of: HashMap::new(),
+            starving: None,
+            agenda: BTreeSet::new(),
+            claims: VecDeque::new(),
+            last_claim: (0, 0),
+            deadlines: BTreeSet::new(),
+            turns: Turns::default(),
+            active: 0,
+            drivers: Vec::new(),
+            armed: Tick::MAX,
+            wakes: Vec::new(),
+            told: Vec::new(),
+            has_listeners: false,
+        };
+        // Those without an account.
+        state.owner("", "");
+        state
+    }
+
+    /// The time, which never runs back, also where several runtimes with clocks of their own share a throttle.
+    pub(super) fn now(&mut self, now: Instant) -> Now {
+        self.latest = self.latest.max(self.tick(now));
+        Now { tick: self.latest, clock: self.clock }
+    }
+
+    pub(super) const fn latest(&self) -> Tick {
+        self.latest
+    }
+
+    pub(super) fn tick(&self, at: Instant) -> Tick {
+        let since = at.saturating_duration_since(self.began);
+        // A u64 of nanoseconds is 584 years.
+        since.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(since.subsec_nanos()))
+    }
+
+    pub(super) fn instant(&self, tick: Tick) -> Option<Instant> {
+        self.began.checked_add(Duration::from_nanos(tick))
+    }
+
+    /// Does what is due: flights that are over, grants that nobody claims, deadlines, gauges that open.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        while let Some((over, flight, serial)) = self.flights.next_over()
+            && over <= now.tick
+        {
+            self.lose(flight, serial, over, now);
         }
-    }
-
-    pub(super) fn pause(&mut self, until: Instant, now: Instant) -> bool {
-        let was_open = self.paused_until.is_none_or(|until| until <= now);
-        self.paused_until = self.paused_until.max(Some(until));
-        self.ramp = Some(1);
-        was_open
-    }
-
-    /// How many may go out now, all windows, the pause and the ramp together.
-    pub(super) fn available(&mut self, now: Instant) -> usize {
-        if self.paused_until.is_some_and(|until| now < until) {
-            return 0;
-        }
-        while self.flying.first().is_some_and(|(over, _)| *over <= now) {
-            self.flying.pop_first();
-        }
-        let ramp = self.ramp.map_or(usize::MAX, |ramp| ramp.saturating_sub(self.flying.len()));
-        self.windows.iter_mut().map(|window| window.available(now)).fold(ramp, usize::min)
-    }
-
-    /// When time alone will admit the next one.
-    pub(super) fn next_change(&mut self, now: Instant) -> Option<Instant> {
-        let pause = self.paused_until.filter(|until| now < *until);
-        let windows = self.windows.iter_mut().filter_map(|window| window.frees_at(now)).max();
-        let ramp = self.ramp.filter(|ramp| self.flying.len() >= *ramp).and(self.flying.first()).map(|(over, _)| *over);
-        pause.max(windows).max(ramp)
-    }
-
-    /// Takes a slot in every window, held until `hold`.
-    pub(super) fn take(&mut self, hold: Instant) -> u64 {
-        self.last_id += 1;
-        self.windows.iter_mut().for_each(|window| window.take(self.last_id, hold));
-        self.flying.insert((hold, self.last_id));
-        self.last_id
-    }
-
-    /// Gives a permit's slots back as if they had never been taken.
-    pub(super) fn refund(&mut self, permit: u64, hold: Instant) {
-        self.windows.iter_mut().for_each(|window| window.refund(permit, hold));
-        self.flying.remove(&(hold, permit));
-    }
-
-    /// Anchors a permit's slots: the service cannot have seen the request later than this.
-    pub(super) fn anchor(&mut self, permit: u64, hold: Instant, anchor: Instant) {
-        for window in &mut self.windows {
-            window.refund(permit, hold);
-            window.take(permit, anchor);
-        }
-        self.flying.remove(&(hold, permit));
-    }
-
-    /// An answer came after the pause: let one more go beside the one that it makes room for.
-    pub(super) fn widen(&mut self, now: Instant) {
-        if self.paused_until.is_none_or(|until| until <= now) {
-            self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp <= RAMP_END);
-        }
-    }
-
-    /// Joins the queue at its end.
-    pub(super) fn join(&mut self, waker: Waker) -> u64 {
-        self.last_id += 1;
-        self.queue.insert(self.last_id, Waiter { waker, granted: None, passed_over: false });
-        self.last_id
-    }
-
-    pub(super) fn leave(&mut self, ticket: u64) {
-        self.queue.remove(&ticket);
-    }
-
-    /// Whether anybody stands before a newcomer.
-    pub(super) fn has_claimants(&self) -> bool {
-        self.queue.values().any(|waiter| !waiter.passed_over)
-    }
-
-    /// A waiter was polled: it takes part again, and may learn that it is its turn.
-    pub(super) fn is_turn(&mut self, ticket: u64, waker: &Waker, now: Instant) -> bool {
-        let available = self.available(now);
-        if let Some(waiter) = self.queue.get_mut(&ticket) {
-            waiter.waker.clone_from(waker);
-            waiter.passed_over = false;
-        }
-        let mut ahead = self.queue.iter().filter(|(_, waiter)| !waiter.passed_over).map(|(other, _)| *other);
-        let turn = ahead.by_ref().take(available).any(|other| other == ticket);
-        if !turn && let Some(waiter) = self.queue.get_mut(&ticket) {
-            waiter.granted = None;
-        }
-        turn
-    }
-
-    /// Whom to wake now, and when to look again; `None` with an empty queue.
-    pub(super) fn dispatch(&mut self, now: Instant) -> Option<(Vec<Waker>, Option<Instant>)> {
-        if self.queue.is_empty() {
-            return None;
-        }
-        let mut free = self.available(now);
-        let mut wake = Vec::new();
-        let mut look_again: Option<Instant> = None;
-        for waiter in self.queue.values_mut().filter(|waiter| !waiter.passed_over) {
-            if free == 0 {
+        while let Some(&(granted, waiter, ticket)) = self.claims.front() {
+            if !self.is_granted(waiter, ticket) {
+                self.claims.pop_front();
+            } else if self.is_overdue(granted, now.tick) {
+                self.claims.pop_front();
+                self.pass_over(waiter, now);
+            } else {
                 break;
             }
-            let granted = *waiter.granted.get_or_insert_with(|| {
-                wake.push(waiter.waker.clone());
-                now
-            });
-            if now >= granted + CLAIM {
-                waiter.granted = None;
-                waiter.passed_over = true;
-                continue;
+        }
+        while let Some(&(deadline, waiter)) = self.deadlines.first()
+            && deadline <= now.tick
+        {
+            self.refuse(waiter, now);
+        }
+        while let Some(&(due, gauge)) = self.agenda.first()
+            && due <= now.tick
+        {
+            self.agenda.pop_first();
+            if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
+                gauge.due = None;
             }
-            free -= 1;
-            look_again = look_again.into_iter().chain([granted + CLAIM]).min();
+            self.dispatch(gauge, now);
         }
-        if free == 0 && self.has_claimants() {
-            look_again = look_again.into_iter().chain(self.next_change(now)).min();
-        }
-        Some((wake, look_again))
     }
 
-    /// Everybody who waits, to be polled again.
-    pub(super) fn wakers(&self) -> Vec<Waker> {
-        self.queue.values().map(|waiter| waiter.waker.clone()).collect()
+    /// When to catch up next; `None` where nobody waits.
+    pub(super) fn next_due(&self) -> Option<Tick> {
+        if self.active == 0 {
+            return None;
+        }
+        let agenda = self.agenda.first().map(|(due, _)| *due);
+        let claim = self.claims.front().map(|(granted, ..)| (*granted).max(self.last_claim.0) + CLAIM);
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let flight = self.flights.next_over().map(|(over, ..)| over);
+        Some([agenda, claim, deadline, flight].into_iter().flatten().min().unwrap_or(Tick::MAX))
+    }
+
+    /// Sets when a gauge is looked at next.
+    pub(super) fn set_due(&mut self, id: u32, due: Option<Tick>, now: Now) {
+        let Some(gauge) = self.gauges.get_mut(id as usize) else { return };
+        // A wall clock can be set anew while somebody waits for its midnight.
+        let due = match gauge.meter {
+            Meter::Daily(_) => due.map(|due| due.min(now.tick + LOOK_AT_THE_WALL)),
+            _ => due,
+        };
+        if gauge.due != due {
+            if let Some(old) = std::mem::replace(&mut gauge.due, due) {
+                self.agenda.remove(&(old, id));
+            }
+            if let Some(due) = due {
+                self.agenda.insert((due, id));
+            }
+        }
+    }
+
+    pub(super) fn label(&self, gauge: u32) -> Arc<str> {
+        self.gauges.get(gauge as usize).map_or_else(|| Arc::from("a limit"), |gauge| gauge.label.clone())
+    }
+
+    pub(super) fn tell(&mut self, event: impl FnOnce(&Self) -> Event) {
+        if self.has_listeners {
+            let event = event(self);
+            self.told.push(event);
+        }
+    }
+
+    fn is_granted(&self, waiter: u32, ticket: u64) -> bool {
+        let granted = |waiter: &Waiter| matches!(waiter.standing, Standing::Granted { .. });
+        self.waiters.get(waiter as usize).is_some_and(|waiter| waiter.place.ticket == ticket && granted(waiter))
+    }
+
+    /// A grant is overdue when nobody comes for any, or others come for later ones: a runtime that is only slow takes
+    /// them in turn.
+    const fn is_overdue(&self, granted: Tick, now: Tick) -> bool {
+        let (claimed, then) = self.last_claim;
+        now >= granted + CLAIM && (now >= claimed + CLAIM || then > granted + CLAIM)
+    }
+
+    pub(super) fn remove_parked(&mut self, lane: u32) {
+        let Some(lane) = self.lanes.get(lane as usize) else { return };
+        if let Some(lanes) = lanes_of(&mut self.gauges, lane.gauge, lane.class) {
+            lanes.remove(&lane.head);
+        }
     }
 }
 
-/// How long a grant waits for a waiter that is not polled.
-const CLAIM: Duration = Duration::from_millis(20);
-/// When so many were let go at once, the pause is over.
-const RAMP_END: usize = 64;
+/// The lanes of a class that are parked at a gauge.
+pub(super) fn lanes_of(gauges: &mut Slab<Gauge>, gauge: u32, class: Class) -> Option<&mut BTreeMap<Place, u32>> {
+    let parked = gauges.get_mut(gauge as usize)?.parked.get_or_insert_default();
+    parked.lanes.get_mut(super::gauge::rank(class))
+}
+
+/// How long a grant waits for a waiter that is not polled: 20 ms.
+const CLAIM: Tick = 20_000_000;
+/// A minute.
+const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;
+const SWEEP_FROM: usize = 256;

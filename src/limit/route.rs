@@ -1,0 +1,143 @@
+//! Route: a pattern of method and path.
+
+use http::Method;
+
+/// A pattern of method and path, ready to match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    method: Option<Method>,
+    segments: Vec<Segment>,
+    /// Anything may follow.
+    open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Segment {
+    before: String,
+    /// What follows a wildcard, if there is one; whether each of its values counts apart.
+    wild: Option<(String, bool)>,
+}
+
+impl Route {
+    /// `base` is the path that a relative pattern stands below.
+    pub(crate) fn parse(pattern: &str, base: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("the route `{}`: {why}", pattern.escape_debug()));
+        let (method, path) = match pattern.trim().split_once(' ') {
+            Some((method, path)) => match Method::from_bytes(method.as_bytes()) {
+                Ok(method) if method.as_str().bytes().all(|byte| byte.is_ascii_uppercase()) => (Some(method), path),
+                _ => return wrong("before the path stands a method, such as GET"),
+            },
+            None => (None, pattern.trim()),
+        };
+        let path = path.trim();
+        if path.is_empty() || path.contains([' ', '?', '#']) {
+            return wrong("its path is empty, or holds a space or a query");
+        }
+        let path =
+            if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", base.trim_end_matches('/')) };
+        let (path, open) = match path.strip_suffix("/**") {
+            Some(path) => (path, true),
+            None => (path.as_str(), false),
+        };
+        let mut segments = Vec::new();
+        for part in parts(path) {
+            match Segment::parse(part) {
+                Some(segment) => segments.push(segment),
+                None => return wrong("a segment holds at most one `*` or `{name}`, and `**` stands at the end"),
+            }
+        }
+        Ok(Self { method, segments, open })
+    }
+
+    /// What distinguishes this request's budget from others of the route; `None` where it is not of the route.
+    pub(crate) fn matches(&self, method: &Method, path: &str) -> Option<String> {
+        if self.method.as_ref().is_some_and(|own| own != method) {
+            return None;
+        }
+        let mut key = String::new();
+        let mut given = parts(path);
+        for segment in &self.segments {
+            let part = given.next()?;
+            let value = segment.matches(part)?;
+            if !value.is_empty() {
+                key.push('/');
+                key.push_str(value);
+            }
+        }
+        (self.open || given.next().is_none()).then_some(key)
+    }
+
+    /// Whether different requests of it have different budgets.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.segments.iter().any(|segment| segment.wild.as_ref().is_some_and(|(_, keyed)| *keyed))
+    }
+}
+
+impl Segment {
+    fn parse(part: &str) -> Option<Self> {
+        let (before, after, keyed) = match (part.split_once('*'), part.split_once('{')) {
+            (None, None) => return (!part.contains('}')).then(|| Self { before: part.to_owned(), wild: None }),
+            (Some((before, after)), None) => (before, after, false),
+            (None, Some((before, rest))) => {
+                let (name, after) = rest.split_once('}')?;
+                (before, after, !name.is_empty())
+            }
+            (Some(_), Some(_)) => return None,
+        };
+        let plain = !before.contains('}') && !after.contains(['*', '{', '}']);
+        plain.then(|| Self { before: before.to_owned(), wild: Some((after.to_owned(), keyed)) })
+    }
+
+    /// The value that counts apart, empty where none does; `None` where it does not match.
+    fn matches<'a>(&self, part: &'a str) -> Option<&'a str> {
+        match &self.wild {
+            None => (part == self.before).then_some(""),
+            Some((after, keyed)) => {
+                let value = part.strip_prefix(self.before.as_str())?.strip_suffix(after.as_str())?;
+                Some(if *keyed { value } else { "" })
+            }
+        }
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_methods_segments_and_rests() {
+        for (pattern, request, key) in [
+            ("GET campaigns/*/stats/*", "GET /v3/campaigns/7/stats/Opens", Some("")),
+            ("GET campaigns/*/stats/*", "GET /v3/campaigns/7/stats", None),
+            ("GET campaigns/*/stats/*", "POST /v3/campaigns/7/stats/Opens", None),
+            ("GET campaigns/*/stats/*", "GET /campaigns/7/stats/Opens", None),
+            ("/campaigns/*", "GET /campaigns/7/", Some("")),
+            ("campaigns/*.json", "GET /v3/campaigns/7.json", Some("")),
+            ("campaigns/*.json", "GET /v3/campaigns/7.xml", None),
+            ("/api/v2/analytics/**", "GET /api/v2/analytics", Some("")),
+            ("/api/v2/analytics/**", "DELETE /api/v2/analytics/jobs/7", Some("")),
+            ("/api/v2/analytics/**", "GET /api/v2/audits", None),
+            ("lists/{list}/members/{m}.json", "GET /v3/lists/a/members/b.json", Some("/a/b")),
+            ("lists/{list}", "GET /v3/lists/a", Some("/a")),
+            ("/", "GET /", Some("")),
+            ("/**", "GET /any/thing", Some("")),
+        ] {
+            let route = Route::parse(pattern, "/v3/").unwrap();
+            let (method, path) = request.split_once(' ').unwrap();
+            assert_eq!(route.matches(&method.parse().unwrap(), path).as_deref(), key, "{pattern} {request}");
+            assert_eq!(route.is_keyed(), pattern.contains('{'));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_pattern() {
+        for pattern in ["", "get x", "GET", " GET ", "a?b", "a/*b*", "a/**/b", "a/{b", "a/b}", "a/{b}{c}", "a b c"] {
+            let parsed = Route::parse(pattern, "/");
+            assert!(parsed.is_err() || pattern.trim() == "GET", "{pattern}: {parsed:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Scope: whose requests a limit counts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Route;
+
+/// Whose requests a limit counts, and so whom a refusal stops.
+///
+/// Also as text, in profiles: `account`, `credential`, `host`, `route GET campaigns/*`, `kind export`,
+/// `token endpoint`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum Scope {
+    /// All requests of the account at the service: of the API key or tenant that
+    /// [`account`](crate::ClientBuilder::account) names, whatever tokens are used.
+    #[default]
+    Account,
+    /// The requests under each credential: every token has a budget of its own.
+    Credential,
+    /// The requests to each host.
+    Host,
+    /// The requests of one route: see [`Scope::route`].
+    Route(String),
+    /// The requests for tasks of this kind of the profile.
+    Kind(String),
+    /// The requests that fetch tokens. They count for no other scope.
+    TokenEndpoint,
+}
+
+impl Scope {
+    /// A method (or none, for all) and a path: `GET campaigns/*/stats/*`.
+    ///
+    /// A path that begins with `/` is one of the host, another one of the client's base URL. `*` stands for any text
+    /// within a segment, `**` at the end for any rest, so that `/api/v2/analytics/**` is all of one microservice.
+    /// `{name}` is as `*`, and each value has a budget of its own: `lists/{list}/subscribers`.
+    ///
+    /// ```
+    /// use longhaul::Scope;
+    ///
+    /// assert_eq!(Scope::route("DELETE lists/{list}").to_string(), "the route DELETE lists/{list}");
+    /// ```
+    #[must_use]
+    pub fn route(pattern: impl Into<String>) -> Self {
+        Self::Route(pattern.into())
+    }
+
+    pub(super) const fn is_account(&self) -> bool {
+        matches!(self, Self::Account)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Route(pattern) => Route::parse(pattern, "/").map(drop),
+            Self::Kind(kind) if kind.trim().is_empty() => Err("the kind of task has no name".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account => f.write_str("the account"),
+            Self::Credential => f.write_str("the credential"),
+            Self::Host => f.write_str("the host"),
+            Self::Route(pattern) => write!(f, "the route {}", pattern.escape_debug()),
+            Self::Kind(kind) => write!(f, "tasks of the kind {}", kind.escape_debug()),
+            Self::TokenEndpoint => f.write_str("the token endpoint"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(' ') {
+            None if text == "account" => Ok(Self::Account),
+            None if text == "credential" => Ok(Self::Credential),
+            None if text == "host" => Ok(Self::Host),
+            Some(("token", "endpoint")) => Ok(Self::TokenEndpoint),
+            Some(("route", pattern)) => Ok(Self::Route(pattern.to_owned())),
+            Some(("kind", kind)) => Ok(Self::Kind(kind.to_owned())),
+            _ => Err(format!(
+                "`{}` is no scope: account, credential, host, token endpoint, route METHOD PATH, kind NAME",
+                text.escape_debug()
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Account => "account".into(),
+            Scope::Credential => "credential".into(),
+            Scope::Host => "host".into(),
+            Scope::TokenEndpoint => "token endpoint".into(),
+            Scope::Route(pattern) => format!("route {pattern}"),
+            Scope::Kind(kind) => format!("kind {kind}"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Explained: what a request meets, for people.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::elapsed;
+use super::meter::Now;
+use super::rules::Asker;
+use super::state::State;
+use crate::message::Class;
+
+/// What a request meets now: [`Throttle::explain`](super::Throttle::explain). `Display` is some lines of text.
+///
+/// ```
+/// use longhaul::{Class, Keys, Limit, Throttle};
+///
+/// let throttle = Throttle::new();
+/// throttle.limit(Limit::per_second(1))?;
+/// let mut permit = throttle.try_acquire(Class::Call, &Keys::new()).unwrap();
+/// permit.answered();
+/// let explained = throttle.explain(Class::Call, &Keys::new());
+/// assert_eq!(explained.limit(), Some("1 per 1s of the account"));
+/// assert!(explained.at_least().as_millis() > 900);
+/// # Ok::<(), longhaul::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    limit: Option<Arc<str>>,
+    ahead: u32,
+    at_least: Duration,
+    lines: Vec<String>,
+}
+
+impl Explained {
+    /// The limit that admits it last; `None` where it may go at once.
+    #[must_use]
+    pub fn limit(&self) -> Option<&str> {
+        self.limit.as_deref()
+    }
+
+    /// How many stand before it there, its own class and more urgent ones.
+    #[must_use]
+    pub const fn ahead(&self) -> u32 {
+        self.ahead
+    }
+
+    /// How long it waits at least. Requests that are on their way may make it longer; those before it that give up,
+    /// shorter.
+    #[must_use]
+    pub const fn at_least(&self) -> Duration {
+        self.at_least
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.limit {
+            None => f.write_str("it may go at once")?,
+            Some(limit) => {
+                write!(f, "`{limit}` admits it last: {} before it, {:.1?} at least", self.ahead, self.at_least)?;
+            }
+        }
+        self.lines.iter().try_for_each(|line| write!(f, "\n{line}"))
+    }
+}
+
+impl State {
+    pub(super) fn explain(&mut self, asker: &Asker<'_>, class: Class, now: Now) -> Explained {
+        self.catch_up(now);
+        let set = self.meet(asker, class).set;
+        let goes = set.gauges().iter().all(|id| {
+            self.gauges.get_mut(*id as usize).is_none_or(|gauge| {
+                gauge.opening(class, 1, now) == super::meter::Opening::Open && !gauge.has_parked_before(class)
+            })
+        });
+        let mut lines = Vec::new();
+        for id in set.gauges() {
+            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
+            let used = gauge.meter.use_of(now) * 100.0;
+            let mut line = format!("{}: {used:.0} % used, {} on their way", gauge.label, gauge.flying);
+            let waiting: u32 = gauge.waiting.iter().sum();
+            if waiting > 0 {
+                line += &format!(", {waiting} waiting");
+            }
+            if gauge.is_paused(now.tick) {
+                line += &format!(", paused for {:.1?}", elapsed(now.tick, gauge.paused_until()));
+            }
+            lines.push(line);
+        }
+        let last = self.not_before(&set, class, now).filter(|_| !goes);
+        let gauge = last.and_then(|(id, _)| self.gauges.get(id as usize));
+        Explained {
+            limit: gauge.map(|gauge| gauge.label.clone()),
+            ahead: gauge.map_or(0, |gauge| gauge.ahead(class)),
+            at_least: last.map_or(Duration::ZERO, |(_, opens)| elapsed(now.tick, opens)),
+            lines,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Gauge: one window of one limit for one key, with its pause and those who wait for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::line::Place;
+use super::meter::{Meter, Now, Opening, Tick};
+use super::quota::Quota;
+use super::trips::Trips;
+use crate::limit::Anchor;
+use crate::message::Class;
+
+/// One window of one limit for one key.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    /// What it is, for people.
+    pub(super) label: Arc<str>,
+    /// What a service may call it.
+    pub(super) name: Option<Arc<str>>,
+    pub(super) meter: Meter,
+    pub(super) anchor: Anchor,
+    pub(super) soft: bool,
+    /// A declared limit, and no door of an account or of a route.
+    pub(super) declared: bool,
+    /// How wide its scope is: 0 is the widest.
+    pub(super) width: u8,
+    /// Not only one key or route meets it, so it is never forgotten.
+    pub(super) shared: bool,
+    /// How often it refused in a row, without a word of how long.
+    pub(super) refusals: u8,
+    /// Requests on their way to their headers.
+    pub(super) flying: u32,
+    paused_until: Tick,
+    /// After a pause: at most so many at once, one more with each answer, which doubles it each round trip.
+    ramp: Option<u32>,
+    pub(super) quota: Option<Box<Quota>>,
+    pub(super) trips: Option<Box<Trips>>,
+    /// Lanes whose first waits for this gauge, by class and place.
+    pub(super) parked: Option<Box<Parked>>,
+    /// How many wait who meet this gauge, wherever they are parked, by class.
+    pub(super) waiting: [u32; CLASSES],
+    /// When it is looked at next; then it stands in the agenda.
+    pub(super) due: Option<Tick>,
+    /// Waiters, flights and askers that hold on to it.
+    pub(super) holders: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Parked {
+    pub(super) lanes: [BTreeMap<Place, u32>; CLASSES],
+    /// How often others went while the first of a class stood.
+    pub(super) passed: [u8; CLASSES],
+}
+
+impl Gauge {
+    pub(super) fn door(label: Arc<str>) -> Self {
+        Self::new(label, Meter::Door, Anchor::Response)
+    }
+
+    pub(super) fn new(label: Arc<str>, meter: Meter, anchor: Anchor) -> Self {
+        let mut gauge = Self {
+            label,
+            name: None,
+            meter,
+            anchor,
+            soft: false,
+            declared: false,
+            width: 0,
+            shared: false,
+            refusals: 0,
+            flying: 0,
+            paused_until: 0,
+            ramp: None,
+            quota: None,
+            trips: None,
+            parked: None,
+            waiting: [0; CLASSES],
+            due: None,
+            holders: 0,
+        };
+        gauge.watch();
+        gauge
+    }
+
+    /// Whether `need` more of a class may go, and when if not.
+    pub(super) fn opening(&mut self, class: Class, need: u32, now: Now) -> Opening {
+        if self.paused_until > now.tick {
+            return Opening::At(self.paused_until);
+        }
+        if self.ramp.is_some_and(|ramp| self.flying.saturating_add(need) > ramp) {
+            return Opening::Closed;
+        }
+        let meter = if self.soft { Opening::Open } else { self.meter.opening(need, self.flying, now) };
+        match &mut self.quota {
+            None => meter,
+            Some(quota) => meter.max(quota.opening(class, now.tick)),
+        }
+    }
+
+    /// Before when one of this class that comes now certainly does not go.
+    pub(super) fn not_before(&mut self, class: Class, now: Now) -> Tick {
+        let ahead = self.ahead(class);
+        let meter = if self.soft { now.tick } else { self.meter.not_before(ahead, now) };
+        let quota = match self.quota.as_mut().map(|quota| quota.opening(class, now.tick)) {
+            Some(Opening::At(at)) => at,
+            _ => now.tick,
+        };
+        meter.max(quota).max(self.paused_until)
+    }
+
+    /// How many stand before one of this class that comes now.
+    pub(super) fn ahead(&self, class: Class) -> u32 {
+        self.waiting.iter().take(rank(class) + 1).sum()
+    }
+
+    pub(super) fn take(&mut self, now: Now) {
+        self.flying += 1;
+        self.meter.take(now);
+        if let Some(quota) = &mut self.quota {
+            quota.take(now.tick);
+        }
+    }
+
+    pub(super) fn refund(&mut self) {
+        self.flying = self.flying.saturating_sub(1);
+        self.meter.refund();
+        if let Some(quota) = &mut self.quota {
+            quota.refund();
+        }
+    }
+
+    /// The request goes out now.
+    pub(super) fn send(&mut self, now: Now) {
+        match self.anchor {
+            Anchor::Send => self.meter.anchor(now.tick, now),
+            Anchor::SendPlus(guard) => {
+                let guard = Tick::try_from(guard.as_nanos()).unwrap_or(Tick::MAX / 4);
+                self.meter.anchor(now.tick.saturating_add(guard), now);
+            }
+            Anchor::Response | Anchor::ResponseLessRoundTrip => {}
+        }
+    }
+
+    /// The request, which was sent at `sent`, arrived before `at`. `is_sent`: [`send`](Self::send) was called.
+    pub(super) fn land(&mut self, sent: Tick, is_sent: bool, at: Tick, now: Now) {
+        self.flying = self.flying.saturating_sub(1);
+        match self.anchor {
+            Anchor::Send | Anchor::SendPlus(_) if is_sent => {}
+            Anchor::ResponseLessRoundTrip => {
+                let credit = self.trips.as_ref().map_or(0, |trips| trips.credit());
+                self.meter.anchor(at.saturating_sub(credit).max(sent), now);
+            }
+            _ => self.meter.anchor(at, now),
+        }
+    }
+
+    /// Watches round trips, where they are used.
+    pub(super) fn watch(&mut self) {
+        if self.anchor == Anchor::ResponseLessRoundTrip || matches!(self.meter, Meter::Paced(_)) {
+            self.trips.get_or_insert_default();
+        }
+    }
+
+    pub(super) const fn anchors_at_send(&self) -> bool {
+        matches!(self.anchor, Anchor::Send | Anchor::SendPlus(_))
+    }
+
+    /// Whether it wants to be told of a send.
+    pub(super) const fn sees_sends(&self) -> bool {
+        self.anchors_at_send() || self.trips.is_some()
+    }
+
+    pub(super) const fn is_paused(&self, now: Tick) -> bool {
+        self.paused_until > now
+    }
+
+    pub(super) const fn paused_until(&self) -> Tick {
+        self.paused_until
+    }
+
+    /// Stops everybody until then; tells whether everybody was still going.
+    pub(super) fn pause(&mut self, until: Tick, now: Tick) -> bool {
+        let was_open = !self.is_paused(now);
+        self.paused_until = self.paused_until.max(until);
+        self.ramp = Some(1);
+        was_open
+    }
+
+    /// An answer came after a pause: let one more go beside the one that it makes room for.
+    pub(super) fn widen(&mut self, now: Tick) {
+        if !self.is_paused(now) {
+            self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp <= RAMP_END);
+        }
+    }
+
+    /// Whether nothing holds on to it, and it holds nothing back.
+    pub(super) fn is_idle(&mut self, now: Now) -> bool {
+        self.holders == 0 && self.flying == 0 && !self.is_paused(now.tick) && self.meter.is_idle(now)
+    }
+
+    pub(super) fn has_parked(&self) -> bool {
+        self.parked.as_ref().is_some_and(|parked| parked.lanes.iter().any(|lanes| !lanes.is_empty()))
+    }
+
+    /// Whether one of this class, or of a more urgent one, stands here.
+    pub(super) fn has_parked_before(&self, class: Class) -> bool {
+        let before = |parked: &Parked| parked.lanes.iter().take(rank(class) + 1).any(|lanes| !lanes.is_empty());
+        self.parked.as_deref().is_some_and(before)
+    }
+}
+
+impl Parked {
+    /// The lane whose turn it is: of the most urgent class, unless another was passed over too often. `skipped` are
+    /// classes, by their bits, that may not go.
+    pub(super) fn next(&self, skipped: u16) -> Option<(usize, u32)> {
+        let firsts = || {
+            let some = |(class, lanes): (usize, &BTreeMap<Place, u32>)| Some((class, *lanes.first_key_value()?.1));
+            self.lanes.iter().enumerate().filter_map(some).filter(|(class, _)| skipped & (1 << class) == 0)
+        };
+        let aged = firsts().find(|(class, _)| self.passed.get(*class).is_some_and(|passed| *passed >= AGED));
+        aged.or_else(|| firsts().next())
+    }
+
+    /// One of this class went.
+    pub(super) fn went(&mut self, class: usize) {
+        for (other, (passed, lanes)) in self.passed.iter_mut().zip(&self.lanes).enumerate() {
+            if other == class || lanes.is_empty() {
+                *passed = 0;
+            } else if other > class {
+                *passed = passed.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// How urgent a class is: 0 is the most.
+pub(super) const fn rank(class: Class) -> usize {
+    match class {
+        Class::Token => 0,
+        Class::Cancel => 1,
+        Class::Submit => 2,
+        Class::Call => 3,
+        Class::Poll => 4,
+        Class::Result => 5,
+        Class::Download => 6,
+        Class::Batch => 7,
+    }
+}
+
+pub(super) const CLASSES: usize = 8;
+/// After so many turns of others, a less urgent class has one: it goes slowly, and never starves.
+const AGED: u8 = 16;
+/// When so many were let go at once, the pause is over.
+const RAMP_END: u32 = 64;

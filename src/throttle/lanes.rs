@@ -1,0 +1,234 @@
+//! Lanes: those who meet the same gauges, and where each stands.
+
+use super::gauge::{Gauge, rank};
+use super::line::Line;
+use super::meter::{Now, Opening, Tick};
+use super::set::Set;
+use super::state::{Lane, Standing, State, lanes_of};
+use crate::message::Class;
+
+impl State {
+    /// Lets those go whom a gauge admits now.
+    pub(super) fn dispatch(&mut self, id: u32, now: Now) {
+        let mut skipped = 0;
+        let mut due: Option<Tick> = None;
+        loop {
+            let parked = self.gauges.get(id as usize).and_then(|gauge| gauge.parked.as_deref());
+            let Some((class, lane)) = parked.and_then(|parked| parked.next(skipped)) else { break };
+            match self.binding(lane, now) {
+                None => self.grant_first(lane, now),
+                Some((binding, opening)) if binding == id => {
+                    skipped |= 1 << class;
+                    if let Opening::At(at) = opening {
+                        due = Some(due.map_or(at, |due| due.min(at)));
+                    }
+                }
+                Some((binding, opening)) => self.park(lane, binding, opening, now),
+            }
+        }
+        self.set_due(id, due, now);
+    }
+
+    /// Something about a gauge has changed.
+    pub(super) fn touch(&mut self, id: u32, now: Now) {
+        if self.gauges.get(id as usize).is_some_and(Gauge::has_parked) {
+            self.dispatch(id, now);
+        }
+    }
+
+    pub(super) fn touch_all(&mut self, set: &Set, now: Now) {
+        if self.active > 0 {
+            set.gauges().iter().for_each(|gauge| self.touch(*gauge, now));
+        }
+    }
+
+    /// How many slots must be free: one is left for a lane that starves.
+    pub(super) fn need(&self, gauge: u32, lane: Option<u32>) -> u32 {
+        let Some(starving) = self.starving.filter(|starving| Some(*starving) != lane) else { return 1 };
+        let lane = self.lanes.get(starving as usize);
+        if lane.is_some_and(|lane| lane.set.gauges().contains(&gauge)) { 2 } else { 1 }
+    }
+
+    /// The gauge that admits the first of a lane last, if any does not now.
+    fn binding(&mut self, lane: u32, now: Now) -> Option<(u32, Opening)> {
+        let (set, class) = self.lanes.get(lane as usize).map(|lane| (lane.set.clone(), lane.class))?;
+        let mut binding: Option<(u32, Opening)> = None;
+        for id in set.gauges() {
+            let need = self.need(*id, Some(lane));
+            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
+            let opening = gauge.opening(class, need, now);
+            if opening > binding.map_or(Opening::Open, |(_, latest)| latest) {
+                binding = Some((*id, opening));
+            }
+        }
+        binding
+    }
+
+    pub(super) fn enqueue(&mut self, id: u32, now: Now) {
+        let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
+        let (set, class, place) = (waiter.set.clone(), waiter.class, waiter.place);
+        let lane = match self.lane_of.get(&(set.clone(), class)) {
+            Some(lane) => *lane,
+            None => {
+                let line = Line::default();
+                let lane = Lane { set: set.clone(), class, line, head: place, gauge: u32::MAX, bounces: 0 };
+                let lane = u32::try_from(self.lanes.insert(lane)).unwrap_or(u32::MAX);
+                self.lane_of.insert((set.clone(), class), lane);
+                lane
+            }
+        };
+        waiter.standing = Standing::Parked { lane };
+        self.active += 1;
+        for gauge in set.gauges() {
+            if let Some(waiting) =
+                self.gauges.get_mut(*gauge as usize).and_then(|gauge| gauge.waiting.get_mut(rank(class)))
+            {
+                *waiting += 1;
+            }
+        }
+        let Some(entry) = self.lanes.get_mut(lane as usize) else { return };
+        entry.line.join(place, id);
+        if entry.gauge != u32::MAX && entry.head < place {
+            return;
+        }
+        // It is the first of its lane.
+        self.remove_parked(lane);
+        if let Some(entry) = self.lanes.get_mut(lane as usize) {
+            entry.head = place;
+        }
+        let (gauge, opening) = match self.binding(lane, now) {
+            Some(binding) => binding,
+            // Nothing but others who stand there.
+            None => {
+                let stands = |gauge: &&u32| {
+                    self.gauges.get(**gauge as usize).is_some_and(|gauge| gauge.has_parked_before(class))
+                };
+                let gauge = set.gauges().iter().find(stands).or(set.gauges().first()).copied();
+                (gauge.unwrap_or_default(), Opening::Open)
+            }
+        };
+        self.park(lane, gauge, opening, now);
+        self.dispatch(gauge, now);
+    }
+
+    fn park(&mut self, id: u32, gauge: u32, opening: Opening, now: Now) {
+        self.remove_parked(id);
+        let Some(lane) = self.lanes.get_mut(id as usize) else { return };
+        if lane.gauge != u32::MAX && lane.gauge != gauge {
+            lane.bounces = lane.bounces.saturating_add(1);
+            if lane.bounces >= STARVES && self.starving.is_none() {
+                self.starving = Some(id);
+            }
+        }
+        lane.gauge = gauge;
+        if let Some(lanes) = lanes_of(&mut self.gauges, gauge, lane.class) {
+            lanes.insert(lane.head, id);
+        }
+        if let Opening::At(at) = opening {
+            let due = self.gauges.get(gauge as usize).and_then(|gauge| gauge.due);
+            self.set_due(gauge, Some(due.map_or(at, |due| due.min(at))), now);
+        }
+    }
+
+    fn grant_first(&mut self, lane: u32, now: Now) {
+        let Some(entry) = self.lanes.get(lane as usize) else { return };
+        let (gauge, class, place, set) = (entry.gauge, entry.class, entry.head, entry.set.clone());
+        let first = self.first_of(lane);
+        if let Some(entry) = self.lanes.get_mut(lane as usize) {
+            entry.line.pop();
+            entry.bounces = 0;
+        }
+        self.next_in(lane, now);
+        let Some(id) = first else { return };
+        if let Some(parked) = self.gauges.get_mut(gauge as usize).and_then(|gauge| gauge.parked.as_mut()) {
+            parked.went(rank(class));
+        }
+        if let Some(turn) = self.turns.now.get_mut(rank(class)) {
+            *turn = (*turn).max(place.turn);
+        }
+        self.count_out(&set, class);
+        let (flight, serial) = self.take(set, now);
+        if let Some(waiter) = self.waiters.get_mut(id as usize) {
+            waiter.standing = Standing::Granted { flight, serial, at: now.tick };
+            self.wakes.push(waiter.waker.clone());
+            self.claims.push_back((now.tick, id, waiter.place.ticket));
+        }
+    }
+
+    /// The first waiter of a lane.
+    fn first_of(&mut self, lane: u32) -> Option<u32> {
+        let waiters = &self.waiters;
+        let line = &mut self.lanes.get_mut(lane as usize)?.line;
+        let first = line.first(|place, id| {
+            waiters
+                .get(id as usize)
+                .is_some_and(|waiter| waiter.place == place && waiter.standing == Standing::Parked { lane })
+        });
+        first.map(|(_, id)| id)
+    }
+
+    /// Puts a lane's next waiter in the place of its first, or ends the lane.
+    fn next_in(&mut self, id: u32, now: Now) {
+        self.remove_parked(id);
+        let next = self.first_of(id).and_then(|waiter| Some(self.waiters.get(waiter as usize)?.place));
+        let was_starving = self.starving == Some(id);
+        if was_starving {
+            self.starving = None;
+        }
+        let freed = was_starving.then(|| self.lanes.get(id as usize).map(|lane| lane.set.clone())).flatten();
+        match (next, self.lanes.get_mut(id as usize)) {
+            (Some(place), Some(lane)) => {
+                lane.head = place;
+                let (gauge, class) = (lane.gauge, lane.class);
+                if let Some(lanes) = lanes_of(&mut self.gauges, gauge, class) {
+                    lanes.insert(place, id);
+                }
+            }
+            _ => {
+                if let Some(lane) = self.lanes.try_remove(id as usize) {
+                    self.lane_of.remove(&(lane.set, lane.class));
+                }
+            }
+        }
+        // Others had left it a slot: they are looked at at once, by the timer.
+        for gauge in freed.iter().flat_map(Set::gauges) {
+            if self.gauges.get(*gauge as usize).is_some_and(Gauge::has_parked) {
+                self.set_due(*gauge, Some(now.tick), now);
+            }
+        }
+    }
+
+    pub(super) fn unpark(&mut self, id: u32, now: Now) {
+        let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
+        let Standing::Parked { lane } = waiter.standing else { return };
+        waiter.standing = Standing::Passed;
+        let (set, class, place) = (waiter.set.clone(), waiter.class, waiter.place);
+        self.active -= 1;
+        self.count_out(&set, class);
+        let waiters = &self.waiters;
+        let Some(entry) = self.lanes.get_mut(lane as usize) else { return };
+        entry.line.left(|place, id| {
+            waiters
+                .get(id as usize)
+                .is_some_and(|waiter| waiter.place == place && waiter.standing == Standing::Parked { lane })
+        });
+        if entry.head == place {
+            let gauge = entry.gauge;
+            self.next_in(lane, now);
+            self.touch(gauge, now);
+        }
+    }
+
+    pub(super) fn count_out(&mut self, set: &Set, class: Class) {
+        for gauge in set.gauges() {
+            if let Some(waiting) =
+                self.gauges.get_mut(*gauge as usize).and_then(|gauge| gauge.waiting.get_mut(rank(class)))
+            {
+                *waiting -= 1;
+            }
+        }
+    }
+}
+
+/// A lane that was passed on so often between gauges is let through.
+const STARVES: u8 = 8;

@@ -1,0 +1,167 @@
+//! ThrottleLayer: the throttle around any tower service of HTTP requests.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Keys, Permit, Throttle};
+use crate::message::Class;
+
+/// Puts a [`Throttle`] around any tower service of HTTP requests, such as one of hyper or tonic, so that it goes under
+/// the same limits and the same pause as the clients that share it (feature `tower`).
+///
+/// The service is ready at once, and the wait is in the call: a waiting request holds nothing of the inner service.
+/// Answers are [heard](Permit::heard), and where a limit counts bytes or requests at once, the permit lives in the body
+/// of the response.
+///
+/// ```
+/// use longhaul::{Class, Limit, Throttle, ThrottleLayer};
+/// use tower_layer::Layer;
+/// use tower_service::Service;
+///
+/// # #[derive(Clone)]
+/// # struct Inner;
+/// # impl Service<http::Request<String>> for Inner {
+/// #     type Response = http::Response<String>;
+/// #     type Error = std::convert::Infallible;
+/// #     type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+/// #         std::task::Poll::Ready(Ok(()))
+/// #     }
+/// #     fn call(&mut self, _: http::Request<String>) -> Self::Future {
+/// #         std::future::ready(Ok(http::Response::new("hello".into())))
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let throttle = Throttle::new();
+/// throttle.limit(Limit::per_second(15))?;
+/// let mut service = ThrottleLayer::new(&throttle).layer(Inner);
+/// let response = service.call(http::Request::get("https://api.example.com/farms").body(String::new())?).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ThrottleLayer {
+    throttle: Throttle,
+    class: Class,
+    credential: String,
+}
+
+impl ThrottleLayer {
+    /// Requests go through this throttle, as calls.
+    #[must_use]
+    pub fn new(throttle: &Throttle) -> Self {
+        Self { throttle: throttle.clone(), class: Class::Call, credential: String::new() }
+    }
+
+    /// Sets how urgent they are.
+    #[must_use]
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Counts them for a credential, by a name that is no secret.
+    #[must_use]
+    pub fn credential(mut self, name: impl Into<String>) -> Self {
+        self.credential = name.into();
+        self
+    }
+}
+
+impl<S> Layer<S> for ThrottleLayer {
+    type Service = Throttled<S>;
+
+    fn layer(&self, inner: S) -> Throttled<S> {
+        Throttled { inner, layer: self.clone() }
+    }
+}
+
+/// A service behind a throttle: [`ThrottleLayer`].
+#[derive(Clone, Debug)]
+pub struct Throttled<S> {
+    inner: S,
+    layer: ThrottleLayer,
+}
+
+impl<S, A, B> Service<http::Request<A>> for Throttled<S>
+where
+    S: Service<http::Request<A>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    A: Body + Send + 'static,
+{
+    type Response = http::Response<Counted<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<A>) -> Self::Future {
+        let ThrottleLayer { throttle, class, credential } = &self.layer;
+        let keys = Keys::uri(request.method(), request.uri()).credential(credential.as_str());
+        let (acquire, mut inner) = (throttle.acquire(*class, &keys), self.inner.clone());
+        Box::pin(async move {
+            // Without a deadline there is always one, in the end.
+            let mut permit = acquire.await.ok();
+            poll_fn(|cx| inner.poll_ready(cx)).await?;
+            if let Some(permit) = &mut permit {
+                permit.sent();
+                permit.charge(request.body().size_hint().exact().unwrap_or_default());
+            }
+            let (parts, body) = inner.call(request).await?.into_parts();
+            if let Some(permit) = &mut permit {
+                permit.heard(parts.status, &parts.headers);
+            }
+            let permit = permit.filter(Permit::counts_bodies);
+            Ok(http::Response::from_parts(parts, Counted { body, permit }))
+        })
+    }
+}
+
+pin_project! {
+    /// The body of an answer, counted as it comes: [`ThrottleLayer`].
+    #[derive(Debug)]
+    pub struct Counted<B> {
+        #[pin]
+        body: B,
+        permit: Option<Permit>,
+    }
+}
+
+impl<B: Body> Body for Counted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let frame = ready!(this.body.poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(permit), Some(data)) = (this.permit.as_mut(), frame.data_ref()) {
+                    permit.charge(data.remaining() as u64);
+                }
+            }
+            // At its end, or where it breaks off, it is over.
+            Some(Err(_)) | None => *this.permit = None,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

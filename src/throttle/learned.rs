@@ -1,0 +1,60 @@
+//! Learned: the limits that were found out, as data.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::learner::Learner;
+use super::meter::Meter;
+use super::state::State;
+use crate::clock::seconds;
+
+/// The limits that a throttle has found out: [`Throttle::learned`](super::Throttle::learned). Serde data, without
+/// secrets unless the name of an account is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Learned(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    origin: String,
+    account: String,
+    count: u32,
+    #[serde(with = "seconds")]
+    seconds: Duration,
+}
+
+impl Learned {
+    /// Whether nothing was found out.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The limits: origin, account, count and window of each.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, &str, u32, Duration)> {
+        self.0.iter().map(|entry| (entry.origin.as_str(), entry.account.as_str(), entry.count, entry.seconds))
+    }
+}
+
+impl State {
+    pub(super) fn learned(&self) -> Learned {
+        let found = |owner: &super::rules::Owner| {
+            let gauge = self.gauges.get(owner.learner? as usize)?;
+            let Meter::Learner(learner) = &gauge.meter else { return None };
+            let (count, seconds) = learner.found()?;
+            let (origin, account) = owner.is();
+            Some(Entry { origin: origin.to_owned(), account: account.to_owned(), count, seconds })
+        };
+        Learned(self.owners.iter().filter_map(found).collect())
+    }
+
+    pub(super) fn recall(&mut self, learned: &Learned) {
+        for Entry { origin, account, count, seconds } in &learned.0 {
+            if *count > 0 && !seconds.is_zero() {
+                let owner = self.owner(origin, account);
+                self.learner_of(owner, Learner::knowing(*count, *seconds));
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Learner: looks for a limit that nobody states.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::meter::{Opening, Sliding, Tick};
+
+/// Looks for an unknown limit: by slow start, then by cubic regrowth after the first refusal, until the smallest window
+/// whose count repeats at two refusals is known. From then on that window is kept, and probed.
+#[derive(Debug)]
+pub(super) struct Learner {
+    stage: Stage,
+    /// When accepted requests arrived, half way between send and answer; of the last minute.
+    accepted: VecDeque<Tick>,
+    /// The counts in each of [`WINDOWS`] at the last refusal.
+    counts: Option<[usize; WINDOWS.len()]>,
+    /// Refusals of requests that were sent before belong to the last one.
+    epoch: Tick,
+    /// Requests that went out while searching, not answered yet.
+    flying: u32,
+    /// Nobody goes before.
+    closed_until: Tick,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Searching(Pace),
+    Found(Found),
+}
+
+/// A rate, evenly.
+#[derive(Debug)]
+struct Pace {
+    rate: f64,
+    next_at: Tick,
+    /// Where it grows from: the start of this second of slow start, or the last refusal.
+    since: Tick,
+    /// The rate at the last refusal; none in slow start.
+    refused_at: Option<f64>,
+    used: u32,
+}
+
+#[derive(Debug)]
+struct Found {
+    window: Sliding,
+    /// Since when one more is tried, by how many, and when next.
+    probing: Option<Tick>,
+    step: u32,
+    probe_at: Tick,
+    was_full: bool,
+}
+
+impl Learner {
+    pub(super) fn new() -> Self {
+        Self::at(Stage::Searching(Pace { rate: FLOOR, next_at: 0, since: 0, refused_at: None, used: 0 }))
+    }
+
+    /// With what was found before.
+    pub(super) fn knowing(count: u32, window: Duration) -> Self {
+        Self::at(Stage::Found(Found::new(count, window, PROBE)))
+    }
+
+    fn at(stage: Stage) -> Self {
+        Self { stage, accepted: VecDeque::new(), counts: None, epoch: 0, flying: 0, closed_until: 0 }
+    }
+
+    /// What was found: how many in how long.
+    pub(super) fn found(&self) -> Option<(u32, Duration)> {
+        match &self.stage {
+            Stage::Searching(_) => None,
+            Stage::Found(found) => Some((found.known(), Duration::from_nanos(found.window.length()))),
+        }
+    }
+
+    pub(super) fn opening(&mut self, need: u32, now: Tick) -> Opening {
+        if now < self.closed_until {
+            return Opening::At(self.closed_until);
+        }
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.opening(now),
+            Stage::Found(found) => {
+                found.probe(now);
+                let opening = found.window.opening(need, now);
+                found.was_full |= opening != Opening::Open;
+                opening
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Tick) {
+        self.flying += 1;
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.take(now),
+            Stage::Found(found) => found.window.take(),
+        }
+    }
+
+    pub(super) fn refund(&mut self) {
+        self.flying = self.flying.saturating_sub(1);
+        if let Stage::Found(found) = &mut self.stage {
+            found.window.refund();
+        }
+    }
+
+    pub(super) fn anchor(&mut self, at: Tick) {
+        self.flying = self.flying.saturating_sub(1);
+        if let Stage::Found(found) = &mut self.stage {
+            found.window.anchor(at);
+        }
+    }
+
+    pub(super) fn use_of(&mut self, now: Tick) -> f64 {
+        match &mut self.stage {
+            Stage::Searching(_) => f64::from(self.flying.min(1)),
+            Stage::Found(found) => found.window.use_of(now),
+        }
+    }
+
+    /// A request was accepted; tells whether that changed what is found.
+    pub(super) fn accepted(&mut self, sent: Tick, now: Tick) -> bool {
+        self.accepted.push_back(middle(sent, now));
+        let oldest = now.saturating_sub(nanos(LONGEST));
+        while self.accepted.front().is_some_and(|at| *at < oldest) || self.accepted.len() > MOST_KEPT {
+            self.accepted.pop_front();
+        }
+        match &mut self.stage {
+            Stage::Searching(_) => false,
+            Stage::Found(found) => found.succeed(sent, now),
+        }
+    }
+
+    /// A request was refused; tells whether that changed what is found.
+    pub(super) fn refused(&mut self, sent: Tick, now: Tick) -> bool {
+        if sent < self.epoch {
+            return false;
+        }
+        self.epoch = now;
+        let at = middle(sent, now);
+        let counts = WINDOWS.map(|window| {
+            let since = at.saturating_sub(nanos(window));
+            self.accepted
+                .iter()
+                .rev()
+                .take_while(|accepted| **accepted > since)
+                .filter(|accepted| **accepted <= at)
+                .count()
+        });
+        let before = self.counts.replace(counts);
+        match &mut self.stage {
+            Stage::Found(found) => {
+                let window = Duration::from_nanos(found.window.length());
+                let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| counts.get(at)).copied();
+                let counted = u32::try_from(counted.unwrap_or_default()).unwrap_or(u32::MAX);
+                match found.refuse(counted, now) {
+                    Some(pause) => {
+                        self.closed_until = now + pause;
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Stage::Searching(pace) => {
+                let repeats = |(now, before): (&usize, &usize)| now == before && *now > 0;
+                let repeated = before.and_then(|before| counts.iter().zip(&before).position(repeats));
+                match repeated.and_then(|at| Some((*counts.get(at)?, *WINDOWS.get(at)?))) {
+                    Some((count, window)) => {
+                        let mut found = Found::new(u32::try_from(count).unwrap_or(u32::MAX), window, now + PROBE);
+                        // What is counted there now is held already.
+                        (0..self.flying).for_each(|_| found.window.take());
+                        let since = now.saturating_sub(nanos(window));
+                        for at in self.accepted.iter().filter(|at| **at > since) {
+                            found.window.take();
+                            found.window.anchor(*at);
+                        }
+                        self.stage = Stage::Found(found);
+                        true
+                    }
+                    None => {
+                        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+                        let measured = counts.first().map_or(FLOOR, |count| *count as f64);
+                        pace.refuse(measured, now);
+                        false
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Pace {
+    fn opening(&mut self, now: Tick) -> Opening {
+        self.grow(now);
+        // A timer ticks each millisecond.
+        let burst = period(self.rate).saturating_mul(1_000_000 / period(self.rate).max(1));
+        if self.next_at <= now + burst { Opening::Open } else { Opening::At(self.next_at - burst) }
+    }
+
+    fn take(&mut self, now: Tick) {
+        self.used += 1;
+        self.next_at = self.next_at.max(now) + period(self.rate);
+    }
+
+    fn grow(&mut self, now: Tick) {
+        let age = seconds(now.saturating_sub(self.since));
+        match self.refused_at {
+            None if age >= 1.0 => {
+                // A rate that nobody asked for says nothing.
+                if f64::from(self.used) >= 0.7 * self.rate {
+                    self.rate *= 2.0;
+                }
+                (self.since, self.used) = (now, 0);
+            }
+            None => {}
+            Some(most) => {
+                let back = (most * (1.0 - DECREASE) / CUBIC).cbrt();
+                self.rate = (CUBIC * (age - back).powi(3) + most).max(FLOOR);
+            }
+        }
+    }
+
+    fn refuse(&mut self, measured: f64, now: Tick) {
+        let most = measured.min(self.rate).max(FLOOR);
+        (self.refused_at, self.since) = (Some(most), now);
+        self.rate = most * DECREASE;
+        self.next_at = now + period(self.rate);
+    }
+}
+
+impl Found {
+    fn new(count: u32, window: Duration, probe_at: Tick) -> Self {
+        Self { window: Sliding::new(count.max(1), window), probing: None, step: 1, probe_at, was_full: false }
+    }
+
+    /// What is known to be admitted.
+    fn known(&self) -> u32 {
+        let probed = if self.probing.is_some() { self.step } else { 0 };
+        self.window.count().saturating_sub(probed).max(1)
+    }
+
+    /// Tries one more, when it is time and everything is used.
+    fn probe(&mut self, now: Tick) {
+        if self.probing.is_none() && now >= self.probe_at && self.was_full {
+            self.window.change(self.window.count().saturating_add(self.step));
+            (self.probing, self.was_full) = (Some(now), false);
+        }
+    }
+
+    /// A request was accepted: two full windows of it are an answer.
+    fn succeed(&mut self, sent: Tick, now: Tick) -> bool {
+        let Some(since) = self.probing.filter(|since| self.was_full && now >= since + 2 * self.window.length()) else {
+            return false;
+        };
+        if sent < since {
+            return false;
+        }
+        (self.probing, self.probe_at) = (None, now);
+        self.step = self.step.saturating_mul(2);
+        true
+    }
+
+    /// Gives the pause where more was lost than a probe.
+    fn refuse(&mut self, counted: u32, now: Tick) -> Option<Tick> {
+        let known = self.known();
+        self.probe_at = now + PROBE;
+        let was_probing = self.probing.take().is_some();
+        self.step = 1;
+        if was_probing && counted >= known {
+            // The probe was one too many, or several: as many were admitted as are counted.
+            self.window.change(counted.min(self.window.count()).max(known));
+            return (self.window.count() != known).then_some(0);
+        }
+        // The limit has come down, or somebody else spends it.
+        let (count, pause) = if counted > 0 && counted < known {
+            (counted, 0)
+        } else {
+            ((known / 10 * 7).max(known.saturating_sub(1) / 2).max(1), self.window.length() / 2)
+        };
+        self.window.change(count);
+        Some(pause)
+    }
+}
+
+fn middle(sent: Tick, now: Tick) -> Tick {
+    sent + now.saturating_sub(sent) / 2
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is from 1 up")]
+fn period(rate: f64) -> Tick {
+    (1e9 / rate.max(0.001)) as Tick
+}
+
+fn seconds(tick: Tick) -> f64 {
+    Duration::from_nanos(tick).as_secs_f64()
+}
+
+fn nanos(duration: Duration) -> Tick {
+    Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX)
+}
+
+/// The lengths of windows that services count in.
+const WINDOWS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), LONGEST];
+const LONGEST: Duration = Duration::from_secs(60);
+/// Requests a second to begin with.
+const FLOOR: f64 = 2.0;
+/// To this share of what was admitted after a refusal.
+const DECREASE: f64 = 0.9;
+/// How steeply it grows again (RFC 9438, 5).
+const CUBIC: f64 = 0.4;
+/// A found limit is tried again every 15 seconds, while it is used up.
+const PROBE: Tick = 15 * 1_000_000_000;
+/// Faster services are counted over shorter windows.
+const MOST_KEPT: usize = 16_384;

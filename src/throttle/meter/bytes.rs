@@ -1,0 +1,103 @@
+//! Bytes: a window of bandwidth.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Opening, Tick};
+
+/// So many bytes in any stretch of a length. How many a request costs shows only as they come, so it admits while
+/// anything is left, and then pays off what is overdrawn.
+#[derive(Debug)]
+pub(in crate::throttle) struct Bytes {
+    limit: u64,
+    length: Tick,
+    /// What was charged, oldest first; neighbours in time share the newest of theirs.
+    charged: VecDeque<Charge>,
+    sum: u64,
+}
+
+#[derive(Debug)]
+struct Charge {
+    since: Tick,
+    newest: Tick,
+    bytes: u64,
+}
+
+impl Bytes {
+    pub(super) fn new(limit: u64, length: Duration) -> Self {
+        let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
+        Self { limit, length, charged: VecDeque::new(), sum: 0 }
+    }
+
+    pub(super) const fn change(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    pub(super) fn opening(&mut self, now: Tick) -> Opening {
+        self.settle(now);
+        let mut left = self.sum;
+        if left < self.limit {
+            return Opening::Open;
+        }
+        for charge in &self.charged {
+            left -= charge.bytes;
+            if left < self.limit {
+                return Opening::At(charge.newest + self.length);
+            }
+        }
+        Opening::Open
+    }
+
+    pub(super) fn charge(&mut self, bytes: u64, now: Tick) {
+        self.settle(now);
+        self.sum = self.sum.saturating_add(bytes);
+        match self.charged.back_mut() {
+            Some(last) if now < last.since + self.length / BUCKETS => {
+                last.newest = now;
+                last.bytes = last.bytes.saturating_add(bytes);
+            }
+            _ => self.charged.push_back(Charge { since: now, newest: now, bytes }),
+        }
+    }
+
+    pub(super) fn use_of(&mut self, now: Tick) -> f64 {
+        self.settle(now);
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let (sum, limit) = (self.sum as f64, self.limit.max(1) as f64);
+        sum / limit
+    }
+
+    fn settle(&mut self, now: Tick) {
+        while let Some(first) = self.charged.front()
+            && first.newest + self.length <= now
+        {
+            self.sum = self.sum.saturating_sub(first.bytes);
+            self.charged.pop_front();
+        }
+    }
+}
+
+/// A window is kept in so many parts: it holds back half a percent longer at most.
+const BUCKETS: Tick = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admits_until_it_is_overdrawn_and_again_when_that_is_paid_off() {
+        let mut bytes = Bytes::new(100, Duration::from_nanos(256_000));
+        bytes.charge(60, 0);
+        assert_eq!(bytes.opening(10), Opening::Open);
+        bytes.charge(30, 999);
+        bytes.charge(90, 5000);
+        assert_eq!(bytes.opening(6000), Opening::At(256_999), "180 less 90");
+        bytes.charge(50, 7000);
+        assert_eq!(bytes.opening(7000), Opening::At(261_000), "230 less 90 is too much still");
+        assert_eq!(bytes.opening(261_000), Opening::Open);
+        bytes.change(50);
+        assert_eq!(bytes.opening(261_000), Opening::At(263_000));
+        (0..1_000_000).for_each(|at| bytes.charge(1, 300_000 + at));
+        assert!(bytes.charged.len() <= 257, "{}", bytes.charged.len());
+    }
+}

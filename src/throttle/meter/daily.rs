@@ -1,0 +1,180 @@
+//! Daily: a window that begins at midnight in a time zone.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, Zoned};
+
+use super::{Now, Opening, Tick};
+use crate::limit::zone_of;
+
+/// So many requests in a calendar day.
+///
+/// A request lies somewhere between its send and its answer, and the service's clock may differ by [`GUARD`]: whatever
+/// touches two days by that counts for both.
+#[derive(Debug)]
+pub(in crate::throttle) struct Daily {
+    count: u32,
+    zone: TimeZone,
+    /// The current day, in milliseconds since 1970: it is left a guard after its end.
+    begins: i64,
+    ends: i64,
+    today: u32,
+    /// Counted for the next day already.
+    tomorrow: u32,
+    flying: u32,
+    jumped: bool,
+}
+
+impl Daily {
+    pub(super) fn new(count: u32, zone: &str, now: Now) -> Self {
+        // It was looked up before.
+        let zone = zone_of(zone).unwrap_or(TimeZone::UTC);
+        let (begins, ends) = day_of(millis(now), &zone);
+        Self { count, zone, begins, ends, today: 0, tomorrow: 0, flying: 0, jumped: false }
+    }
+
+    pub(super) const fn change(&mut self, count: u32) {
+        self.count = count;
+    }
+
+    pub(super) fn opening(&mut self, need: u32, now: Now) -> Opening {
+        let wall = self.settle(now);
+        let used = if wall + GUARD < self.ends { self.today } else { self.today.max(self.tomorrow) };
+        if used.saturating_add(self.flying).saturating_add(need) <= self.count {
+            return Opening::Open;
+        }
+        // With all that counts for it, the next day may be full as well: then it is looked at again.
+        Opening::At(later(now.tick, self.ends + GUARD - wall))
+    }
+
+    pub(super) fn not_before(&mut self, ahead: u32, now: Now) -> Tick {
+        let wall = self.settle(now);
+        if self.today.saturating_add(self.flying).saturating_add(ahead) < self.count {
+            return now.tick;
+        }
+        let days = ahead / self.count.max(1);
+        later(now.tick, self.ends + GUARD - wall).saturating_add(u64::from(days) * SHORTEST_DAY)
+    }
+
+    pub(super) const fn take(&mut self) {
+        self.flying += 1;
+    }
+
+    pub(super) const fn refund(&mut self) {
+        self.flying = self.flying.saturating_sub(1);
+    }
+
+    pub(super) fn anchor(&mut self, now: Now) {
+        self.refund();
+        let wall = self.settle(now);
+        self.today = self.today.saturating_add(1);
+        if wall + GUARD >= self.ends {
+            self.tomorrow = self.tomorrow.saturating_add(1);
+        }
+    }
+
+    pub(super) fn use_of(&mut self, now: Now) -> f64 {
+        self.settle(now);
+        f64::from(self.today.saturating_add(self.flying)) / f64::from(self.count.max(1))
+    }
+
+    pub(super) const fn jumped(&mut self) -> bool {
+        std::mem::replace(&mut self.jumped, false)
+    }
+
+    fn settle(&mut self, now: Now) -> i64 {
+        let wall = millis(now);
+        if wall + GUARD < self.begins {
+            // The clock was set back. What was counted counts on, for the day that it really is.
+            (self.begins, self.ends) = day_of(wall, &self.zone);
+            self.jumped = true;
+        } else if wall >= self.ends + GUARD {
+            let next = self.ends;
+            (self.begins, self.ends) = day_of(wall - GUARD, &self.zone);
+            self.today = if self.begins == next { self.tomorrow } else { 0 };
+            self.tomorrow = 0;
+        }
+        wall
+    }
+}
+
+fn millis(now: Now) -> i64 {
+    let since = now.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+fn later(tick: Tick, millis: i64) -> Tick {
+    tick.saturating_add(u64::try_from(millis).unwrap_or(0).saturating_mul(1_000_000))
+}
+
+/// When the day of this moment begins and ends.
+fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
+    let bounds = || -> Result<(i64, i64), jiff::Error> {
+        let day: Zoned = Timestamp::from_millisecond(wall)?.to_zoned(zone.clone());
+        let begins = day.start_of_day()?;
+        let ends = begins.checked_add(1.day())?.start_of_day()?;
+        Ok((begins.timestamp().as_millisecond(), ends.timestamp().as_millisecond()))
+    };
+    // Only a clock at the end of time has no next day.
+    bounds().unwrap_or((wall, wall.saturating_add(24 * 60 * 60 * 1000)))
+}
+
+/// How far the service's clock may be from ours, and a request from either: 2 seconds.
+const GUARD: i64 = 2000;
+/// A day in spring.
+const SHORTEST_DAY: Tick = 22 * 60 * 60 * 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    /// A moment of this wall time, as tokio's paused clock would have it.
+    fn at(time: &str) -> Now {
+        let time: Timestamp = time.parse().unwrap();
+        Now { tick: 0, clock: Clock::starting_at(time.into()) }
+    }
+
+    fn used(daily: &mut Daily, times: u32, now: Now) {
+        for _ in 0..times {
+            assert_eq!(daily.opening(1, now), Opening::Open);
+            daily.take();
+            daily.anchor(now);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_again_after_local_midnight() {
+        let mut daily = Daily::new(3, "America/New_York", at("2026-11-24T12:00:00Z"));
+        used(&mut daily, 3, at("2026-11-24T12:00:00Z"));
+        // Midnight is at 05:00 UTC, and two seconds later it opens.
+        let seconds = (17 * 60 * 60 + 2) * 1_000_000_000;
+        assert_eq!(daily.opening(1, at("2026-11-24T12:00:00Z")), Opening::At(seconds));
+        assert!(daily.opening(1, at("2026-11-25T05:00:01Z")) > Opening::Open);
+        assert_eq!(daily.opening(1, at("2026-11-25T05:00:02Z")), Opening::Open);
+        used(&mut daily, 3, at("2026-11-25T05:00:02Z"));
+        assert_eq!(daily.opening(1, at("2026-11-29T05:00:02Z")), Opening::Open, "days later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lies_at_midnight_counts_for_both_days() {
+        let mut daily = Daily::new(2, "UTC", at("2026-03-01T00:10:00Z"));
+        used(&mut daily, 1, at("2026-03-01T23:59:59Z"));
+        daily.take();
+        // Still on its way when the day turns: it counts for the new one.
+        assert_eq!(daily.opening(1, at("2026-03-02T00:00:03Z")), Opening::At(later(0, 86_399_000)));
+        daily.anchor(at("2026-03-02T00:00:03Z"));
+        assert!(daily.opening(1, at("2026-03-02T00:00:04Z")) > Opening::Open, "both of the new day are gone");
+        assert_eq!(daily.opening(1, at("2026-03-03T00:00:03Z")), Opening::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_neither_stalls_nor_gives_a_second_day() {
+        let mut daily = Daily::new(2, "UTC", at("2036-03-01T12:00:00Z"));
+        used(&mut daily, 2, at("2036-03-01T12:00:00Z"));
+        assert_eq!(daily.opening(1, at("2026-03-01T12:00:00Z")), Opening::At(later(0, 12 * 60 * 60 * 1000 + GUARD)));
+        assert!(daily.jumped() && !daily.jumped());
+        assert_eq!(daily.opening(1, at("2026-03-02T12:00:00Z")), Opening::Open);
+    }
+}

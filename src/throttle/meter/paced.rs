@@ -1,0 +1,100 @@
+//! Paced: a rate for a service that queues what comes too early.
+
+use std::time::Duration;
+
+use super::{Opening, Tick};
+
+/// A burst of `count`, then one each `period`, counted from the send; and at most so many on their way.
+#[derive(Debug)]
+pub(in crate::throttle) struct Paced {
+    count: u32,
+    period: Tick,
+    /// When all that was sent has been taken in, at the service's rate.
+    taken_in_at: Tick,
+    /// The most that the service can hold.
+    hold: u32,
+    /// The most that may be on their way; at most `hold`.
+    cap: u32,
+}
+
+impl Paced {
+    pub(super) fn new(count: u32, length: Duration, queue: u32) -> Self {
+        let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
+        let hold = count.saturating_add(queue);
+        Self { count, period: length.div_ceil(u64::from(count.max(1))).max(1), taken_in_at: 0, hold, cap: hold }
+    }
+
+    pub(super) fn opening(&self, need: u32, flying: u32, now: Tick) -> Opening {
+        if flying.saturating_add(need) > self.cap {
+            return Opening::Closed;
+        }
+        match self.opens_at(need, self.taken_in_at) {
+            at if at <= now => Opening::Open,
+            at => Opening::At(at),
+        }
+    }
+
+    pub(super) fn not_before(&self, ahead: u32, now: Tick) -> Tick {
+        self.opens_at(ahead.saturating_add(1), self.taken_in_at.max(now)).max(now)
+    }
+
+    pub(super) fn take(&mut self, now: Tick) {
+        self.taken_in_at = self.taken_in_at.max(now) + self.period;
+    }
+
+    pub(super) const fn refund(&mut self) {
+        self.taken_in_at = self.taken_in_at.saturating_sub(self.period);
+    }
+
+    pub(super) fn use_of(&self, now: Tick) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let (due, period) = (self.taken_in_at.saturating_sub(now) as f64, self.period as f64);
+        due / period / f64::from(self.count.max(1))
+    }
+
+    /// How many the rate takes in within `time`.
+    pub(in crate::throttle) fn within(&self, time: Tick) -> u32 {
+        u32::try_from(time / self.period).unwrap_or(u32::MAX)
+    }
+
+    pub(in crate::throttle) const fn cap(&self) -> u32 {
+        self.cap
+    }
+
+    /// At least one, at most what the service can hold.
+    pub(in crate::throttle) fn set_cap(&mut self, cap: u32) {
+        self.cap = cap.clamp(1, self.hold);
+    }
+
+    /// When `need` more fit, if all that was sent is taken in at `taken_in_at`.
+    fn opens_at(&self, need: u32, taken_in_at: Tick) -> Tick {
+        let burst = u64::from(self.count).saturating_mul(self.period);
+        let needed = u64::from(need).saturating_mul(self.period);
+        taken_in_at.saturating_add(needed).saturating_sub(burst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_once_then_keeps_the_rate_and_the_cap() {
+        let mut paced = Paced::new(10, Duration::from_nanos(1000), 5);
+        for _ in 0..10 {
+            assert_eq!(paced.opening(1, 0, 500), Opening::Open);
+            paced.take(500);
+        }
+        assert_eq!(paced.opening(1, 10, 500), Opening::At(600));
+        assert_eq!(paced.not_before(4, 500), 1000);
+        paced.refund();
+        assert_eq!(paced.opening(1, 10, 500), Opening::Open);
+        paced.take(500);
+        assert_eq!(paced.opening(1, 15, 9000), Opening::Closed, "all that the service can hold is on its way");
+        assert_eq!(paced.opening(1, 14, 9000), Opening::Open);
+        paced.set_cap(3);
+        assert_eq!(paced.opening(1, 3, 9000), Opening::Closed);
+        paced.set_cap(99);
+        assert_eq!(paced.cap(), 15);
+    }
+}

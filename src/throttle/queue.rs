@@ -1,0 +1,222 @@
+//! The queue: who goes next.
+
+use std::task::Waker;
+
+use super::flight::Tells;
+use super::meter::{Now, Opening, Tick};
+use super::set::Set;
+use super::state::{Standing, State, Waiter};
+use crate::event::Event;
+use crate::message::Class;
+
+/// Who asks to go.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) set: Set,
+    pub(super) class: Class,
+    pub(super) task: u64,
+    pub(super) deadline: Tick,
+}
+
+/// What came of asking.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A permit, by its flight and serial.
+    Granted(u32, u64),
+    Waiting(u32),
+    TooLate {
+        gauge: u32,
+        opens: Tick,
+    },
+}
+
+impl State {
+    /// Goes at once, if all its gauges admit it and nobody stands before it there.
+    pub(super) fn try_go(&mut self, set: &Set, class: Class, now: Now) -> Option<(u32, u64)> {
+        for gauge in set.gauges() {
+            let need = self.need(*gauge, None);
+            let gauge = self.gauges.get_mut(*gauge as usize)?;
+            if gauge.opening(class, need, now) != Opening::Open || gauge.has_parked_before(class) {
+                return None;
+            }
+        }
+        Some(self.take(set.clone(), now))
+    }
+
+    /// Goes at once, or joins the queue.
+    pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, now: Now) -> Answer {
+        if let Some((flight, serial)) = self.try_go(&ask.set, ask.class, now) {
+            return Answer::Granted(flight, serial);
+        }
+        if ask.deadline != Tick::MAX
+            && let Some((gauge, opens)) = self.not_before(&ask.set, ask.class, now)
+            && opens >= ask.deadline
+        {
+            let class = ask.class;
+            self.tell(|state| Event::TooLate { class, limit: state.label(gauge) });
+            self.release(&ask.set);
+            return Answer::TooLate { gauge, opens };
+        }
+        let Ask { set, class, task, deadline } = ask;
+        let place = self.turns.give(class, task);
+        let standing = Standing::Passed;
+        let waiter = Waiter { set, class, task, place, waker: waker.clone(), joined: now.tick, deadline, standing };
+        let id = u32::try_from(self.waiters.insert(waiter)).unwrap_or(u32::MAX);
+        if deadline != Tick::MAX {
+            self.deadlines.insert((deadline, id));
+        }
+        self.enqueue(id, now);
+        self.tell_waiting(id, now);
+        // A waiter of a more urgent class may have found its turn.
+        self.claim(id, now).unwrap_or(Answer::Waiting(id))
+    }
+
+    /// A waiter is polled: what is with it.
+    pub(super) fn look(&mut self, id: u32, waker: &Waker, now: Now) -> Answer {
+        let Some(waiter) = self.waiters.get_mut(id as usize) else { return Answer::Waiting(id) };
+        if !waiter.waker.will_wake(waker) {
+            waiter.waker.clone_from(waker);
+        }
+        match waiter.standing {
+            Standing::Parked { .. } => {}
+            Standing::Granted { .. } | Standing::TooLate { .. } => {
+                if let Some(answer) = self.claim(id, now) {
+                    return answer;
+                }
+            }
+            Standing::Passed => self.enqueue(id, now),
+        }
+        self.claim(id, now).unwrap_or(Answer::Waiting(id))
+    }
+
+    /// What a waiter was granted, or why it never is.
+    fn claim(&mut self, id: u32, now: Now) -> Option<Answer> {
+        let waiter = self.waiters.get(id as usize)?;
+        match waiter.standing {
+            Standing::Granted { flight, serial, at } => {
+                // A pause that came since stops it too.
+                let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now.tick));
+                if waiter.set.gauges().iter().any(paused) {
+                    self.pass_over(id, now);
+                    self.enqueue(id, now);
+                    return None;
+                }
+                self.last_claim = (now.tick, at.max(self.last_claim.1));
+                self.active -= 1;
+                self.forget(id);
+                Some(Answer::Granted(flight, serial))
+            }
+            Standing::TooLate { gauge, opens } => {
+                self.forget(id);
+                Some(Answer::TooLate { gauge, opens })
+            }
+            Standing::Parked { .. } | Standing::Passed => None,
+        }
+    }
+
+    /// A waiter gives up.
+    pub(super) fn leave(&mut self, id: u32, now: Now) {
+        let Some(waiter) = self.waiters.get(id as usize) else { return };
+        let set = waiter.set.clone();
+        match waiter.standing {
+            Standing::Parked { .. } => self.unpark(id, now),
+            Standing::Granted { flight, serial, .. } => {
+                self.active -= 1;
+                self.forget(id);
+                return self.refund(flight, serial, now);
+            }
+            Standing::Passed | Standing::TooLate { .. } => {}
+        }
+        self.forget(id);
+        self.release(&set);
+    }
+
+    /// The waiter's grant goes to the next; its place is kept until it is polled again.
+    pub(super) fn pass_over(&mut self, id: u32, now: Now) {
+        let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
+        let Standing::Granted { flight, serial, .. } = waiter.standing else { return };
+        waiter.standing = Standing::Passed;
+        let (class, set) = (waiter.class, waiter.set.clone());
+        self.active -= 1;
+        self.hold(&set);
+        self.tell(|_| Event::PassedOver { class });
+        self.refund(flight, serial, now);
+    }
+
+    /// A waiter's deadline has come, or lies before its time.
+    pub(super) fn refuse(&mut self, id: u32, now: Now) {
+        let Some(waiter) = self.waiters.get(id as usize) else { return };
+        let (class, set, deadline) = (waiter.class, waiter.set.clone(), waiter.deadline);
+        self.deadlines.remove(&(deadline, id));
+        if !matches!(waiter.standing, Standing::Parked { .. } | Standing::Passed) {
+            return;
+        }
+        let (gauge, opens) = self.not_before(&set, class, now).unwrap_or_default();
+        self.unpark(id, now);
+        self.tell(|state| Event::TooLate { class, limit: state.label(gauge) });
+        if let Some(waiter) = self.waiters.get_mut(id as usize) {
+            waiter.standing = Standing::TooLate { gauge, opens: opens.max(deadline) };
+            self.wakes.push(waiter.waker.clone());
+        }
+    }
+
+    /// The gauge that admits last, and before when it certainly does not.
+    pub(super) fn not_before(&mut self, set: &Set, class: Class, now: Now) -> Option<(u32, Tick)> {
+        let mut latest = None;
+        for id in set.gauges() {
+            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
+            let opens = gauge.not_before(class, now);
+            if latest.is_none_or(|(_, latest)| opens > latest) {
+                latest = Some((*id, opens));
+            }
+        }
+        latest
+    }
+
+    /// Takes a slot of every gauge.
+    pub(super) fn take(&mut self, set: Set, now: Now) -> (u32, u64) {
+        let mut tells = Tells::default();
+        for id in set.gauges() {
+            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
+            tells.send |= gauge.sees_sends();
+            tells.body |= gauge.meter.sees_bodies();
+            let was_within = gauge.soft && gauge.meter.use_of(now) <= 1.0;
+            gauge.take(now);
+            if was_within && gauge.meter.use_of(now) > 1.0 {
+                let limit = gauge.label.clone();
+                self.tell(|_| Event::Exceeded { limit });
+            } else if gauge.meter.jumped() {
+                self.tell(|_| Event::ClockSetBack);
+            }
+        }
+        self.flights.grant(set, tells, now.tick)
+    }
+
+    fn forget(&mut self, id: u32) {
+        if let Some(waiter) = self.waiters.try_remove(id as usize) {
+            self.turns.left(waiter.class, waiter.task);
+            if waiter.deadline != Tick::MAX {
+                self.deadlines.remove(&(waiter.deadline, id));
+            }
+            if let Standing::Granted { .. } = waiter.standing {
+                let (class, waited) = (waiter.class, super::elapsed(waiter.joined, self.latest()));
+                self.tell(|_| Event::Granted { class, waited });
+            }
+            if let Standing::TooLate { .. } = waiter.standing {
+                self.release(&waiter.set);
+            }
+        }
+    }
+
+    fn tell_waiting(&mut self, id: u32, now: Now) {
+        if !self.has_listeners {
+            return;
+        }
+        let Some(waiter) = self.waiters.get(id as usize) else { return };
+        let (set, class) = (waiter.set.clone(), waiter.class);
+        let Some((gauge, opens)) = self.not_before(&set, class, now) else { return };
+        let ahead = self.gauges.get(gauge as usize).map_or(0, |gauge| gauge.ahead(class)).saturating_sub(1);
+        let at_least = super::elapsed(now.tick, opens);
+        self.tell(|state| Event::Waiting { class, limit: state.label(gauge), ahead, at_least });
+    }
+}

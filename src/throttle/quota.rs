@@ -1,0 +1,109 @@
+//! Quota: what a service says is left of a budget.
+
+use super::meter::{Opening, Tick};
+use crate::message::Class;
+
+/// What is left until a time, as the service told it, less what went out since.
+///
+/// A tenth of the limit is kept for tokens, cancels and submits. Below the half of it, the rest is spread over the time
+/// to the reset, so that it never runs dry in the middle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Quota {
+    limit: u64,
+    remaining: u64,
+    resets_at: Tick,
+    /// While it is spread.
+    next_at: Tick,
+    /// When the request was sent whose answer told it.
+    seen: Tick,
+}
+
+impl Quota {
+    /// `flying` requests may or may not be counted in `remaining`: they are taken not to be.
+    pub(super) fn new(limit: Option<u64>, remaining: u64, flying: u32, resets_at: Tick, seen: Tick) -> Self {
+        let remaining = remaining.saturating_sub(flying.into());
+        Self { limit: limit.unwrap_or(remaining).max(1), remaining, resets_at, next_at: 0, seen }
+    }
+
+    pub(super) const fn is_over(&self, now: Tick) -> bool {
+        now >= self.resets_at
+    }
+
+    pub(super) const fn seen(&self) -> Tick {
+        self.seen
+    }
+
+    /// Whether nothing at all is left.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Keeps the pace of the one before.
+    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
+        self.next_at = before.map_or(0, |before| before.next_at);
+        self
+    }
+
+    pub(super) fn opening(&self, class: Class, now: Tick) -> Opening {
+        if self.is_over(now) {
+            return Opening::Open;
+        }
+        let left = self.remaining.saturating_sub(self.reserve(class));
+        match self.next_at {
+            _ if left == 0 => Opening::At(self.resets_at),
+            next if next > now && self.is_low() && self.reserve(class) > 0 => Opening::At(next.min(self.resets_at)),
+            _ => Opening::Open,
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Tick) {
+        let spread = self.remaining.saturating_sub(self.limit / RESERVED).max(1);
+        self.next_at = now + self.resets_at.saturating_sub(now) / spread;
+        self.remaining = self.remaining.saturating_sub(1);
+    }
+
+    pub(super) const fn refund(&mut self) {
+        self.remaining = self.remaining.saturating_add(1);
+    }
+
+    const fn is_low(&self) -> bool {
+        self.remaining < self.limit / 2
+    }
+
+    fn reserve(&self, class: Class) -> u64 {
+        match class {
+            Class::Token | Class::Cancel | Class::Submit => 0,
+            _ => self.limit / RESERVED,
+        }
+    }
+}
+
+const RESERVED: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_a_reserve_and_spreads_the_second_half() {
+        let mut quota = Quota::new(Some(20), 15, 3, 1000, 0);
+        assert_eq!(quota.opening(Class::Poll, 0), Opening::Open);
+        for _ in 0..3 {
+            quota.take(0);
+        }
+        // 9 left, of which 2 are kept: the last was one of 8 over 1000.
+        assert_eq!(quota.opening(Class::Poll, 0), Opening::At(125));
+        assert_eq!(quota.opening(Class::Cancel, 0), Opening::Open);
+        assert_eq!(quota.opening(Class::Poll, 125), Opening::Open);
+        for _ in 0..7 {
+            quota.take(0);
+        }
+        assert_eq!(quota.opening(Class::Poll, 999), Opening::At(1000));
+        assert_eq!(quota.opening(Class::Submit, 999), Opening::Open);
+        quota.take(0);
+        quota.take(0);
+        assert_eq!(quota.opening(Class::Token, 999), Opening::At(1000));
+        assert!(quota.is_spent());
+        assert_eq!(quota.opening(Class::Batch, 1000), Opening::Open);
+    }
+}
