@@ -56,7 +56,8 @@
 //!
 //! | to | see |
 //! | --- | --- |
-//! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`], [`Throttle`] |
+//! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`] |
+//! | keep and see limits | [`Limit`], [`Scope`], [`Throttle`], [`Permit`], [`Event`], [`Feedback`] |
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
@@ -69,8 +70,9 @@
 //! The [guide] shows each on one page.
 //!
 //! # Features
-//! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `testing` for the services to test
-//! against. All are additive.
+//! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `tower` for the throttle around other
+//! services; `bundled-time-zones` where the machine has none; `testing` for the services to test against. All are
+//! additive.
 
 mod client;
 mod clock;
@@ -105,6 +107,10 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/protocol.md")]
 mod protocol_md {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/throttle.md")]
+mod throttle_md {}
 
 pub use client::{Call, Client, ClientBuilder, NewTask, TaskRequest};
 pub use clock::Clock;

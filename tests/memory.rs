@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use longhaul::{Client, Cursor, Http, HttpError, Request, Response, State, Task};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use longhaul::{Class, Client, Cursor, Http, HttpError, Limit, Request, Response, Scope, State, Task};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -31,6 +31,9 @@ impl Http for Accepting {
 }
 
 const LOCATION: &str = "https://api.example.com/v1/tasks/0f8fad5b-d9cb-469f-a165-70867728950e";
+
+/// What a place in the throttle's queue may cost above a waiting task: a ticket, and not a built request.
+const TICKET: usize = 512;
 
 #[test]
 fn ten_thousand_waiting_tasks_are_small() {
@@ -58,5 +61,19 @@ fn ten_thousand_waiting_tasks_are_small() {
         );
         assert_eq!(tasks[0].last_update().state(), State::Accepted);
         assert!(heap - data <= ALLOWED, "{heap} bytes, {data} of them the token's data");
+
+        // All polls are due, and none may go.
+        client.throttle().limit(Limit::per(Duration::from_secs(1_000_000), 1).scope(Scope::route("tasks/*"))).unwrap();
+        let keys = client.keys(&Method::GET, "tasks/1").unwrap();
+        let mut permit = client.throttle().acquire(Class::Poll, &keys).await.unwrap();
+        permit.answered();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        for task in &mut tasks {
+            assert!(tokio::time::timeout(Duration::ZERO, task.advance()).await.is_err());
+        }
+        let queued = (HEAP.current_usage() - before) / TASKS + size_of::<Task<u32>>();
+        println!("a task in the throttle's queue: {queued} bytes");
+        assert_eq!(client.throttle().explain(Class::Poll, &keys).ahead() as usize, TASKS);
+        assert!(queued <= heap + TICKET, "{queued} bytes in the queue, {heap} without");
     });
 }

@@ -13,7 +13,8 @@ use futures::stream::StreamExt;
 use http::{Method, StatusCode};
 use longhaul::testing::{reply, script};
 use longhaul::{
-    Blame, Class, Client, ErrorKind, Event, Http, HttpError, Limit, Request, Response, RetryPolicy, Scope, Throttle,
+    Anchor, Blame, Class, Client, ErrorKind, Event, Http, HttpError, Limit, Request, Response, RetryPolicy, Scope,
+    Throttle,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -154,6 +155,26 @@ async fn a_slot_is_free_one_window_after_the_answer_came() {
     let arrivals = service.0.lock().unwrap().arrivals.clone();
     let since: Vec<_> = arrivals.iter().map(|at| (*at - arrivals[0]).as_millis()).collect();
     assert_eq!(since, [0, 0, 1300, 1300, 2600, 2600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_anchor_says_from_when_a_slot_runs() {
+    let guard = Duration::from_millis(50);
+    for (anchor, gap) in [
+        (Anchor::Response, 1200),
+        // 0.9 of the smallest round trip is 180.
+        (Anchor::ResponseLessRoundTrip, 1020),
+        (Anchor::SendPlus(guard), 1050),
+        (Anchor::Send, 1000),
+    ] {
+        let service = Counting::default();
+        service.0.lock().unwrap().latencies = vec![(80, 120)];
+        let client = service.client(Limit::per_second(1).anchor(anchor));
+        join_all((0..30).map(|_| get(&client, "x"))).await;
+        let arrivals = service.0.lock().unwrap().arrivals.clone();
+        assert_eq!((arrivals[29] - arrivals[28]).as_millis(), gap, "{anchor:?}");
+        assert_eq!(service.densest(Duration::from_secs(1)), 1, "the network keeps its pace here: {anchor:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,8 +127,58 @@ const SHORTEST_DAY: Tick = 22 * 60 * 60 * 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::clock::Clock;
+
+    proptest! {
+        /// Whatever the pauses, the ways there and back, and a service's clock that differs by up to two seconds: no day
+        /// of the service ever has more than the count.
+        #[test]
+        fn no_day_of_the_service_has_more_than_the_count(
+            count in 1..4_u32,
+            skew in -2000..=2000_i64,
+            zone in prop_oneof![Just("UTC"), Just("America/New_York"), Just("Asia/Kathmandu")],
+            steps in prop::collection::vec((0..3_u8, 0..40_000_u64, 0..4000_u64, 0..4000_u64), 1..120),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let _guard = runtime.enter();
+            // An hour before the clocks change in New York.
+            let begins: Timestamp = "2026-11-01T03:00:00Z".parse().unwrap();
+            let moment = |ms: i64| Now {
+                tick: 0,
+                clock: Clock::starting_at(Timestamp::from_millisecond(begins.as_millisecond() + ms).unwrap().into()),
+            };
+            let mut daily = Daily::new(count, zone, moment(0));
+            let zone = zone_of(zone).unwrap();
+            let (mut now, mut flying, mut days) = (0_i64, Vec::new(), std::collections::BTreeMap::new());
+            for (kind, pause, there, back) in steps {
+                // Seconds, hours, and up to shortly before midnight.
+                let pause = i64::try_from(pause).unwrap();
+                now = match kind {
+                    0 => now + pause * 1000,
+                    1 => now + pause,
+                    _ => now.max(day_of(begins.as_millisecond() + now, &zone).1 - begins.as_millisecond() - pause % 8000),
+                };
+                flying.retain(|answer: &i64| {
+                    if *answer <= now {
+                        daily.anchor(moment(*answer));
+                    }
+                    *answer > now
+                });
+                if daily.opening(1, moment(now)) == Opening::Open {
+                    daily.take();
+                    let arrival = now + i64::try_from(there).unwrap();
+                    let served = begins.as_millisecond() + arrival + skew;
+                    *days.entry(day_of(served, &zone)).or_insert(0) += 1;
+                    flying.push(arrival + i64::try_from(back).unwrap());
+                    flying.sort_unstable();
+                }
+            }
+            prop_assert!(days.values().all(|used| *used <= count), "{days:?} of {count}");
+        }
+    }
 
     /// A moment of this wall time, as tokio's paused clock would have it.
     fn at(time: &str) -> Now {
