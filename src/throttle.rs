@@ -53,7 +53,7 @@ pub use permit::Permit;
 pub(crate) use rules::Asker;
 
 use learner::Learner;
-use meter::{Now, Tick};
+use meter::Tick;
 use state::State;
 
 /// The shared state of limits: which requests went out when, who waits, and who pauses.
@@ -137,7 +137,7 @@ impl Throttle {
     /// zone, or contradicts one that is kept for the same requests.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn limit(&self, limit: Limit) -> Result<(), Error> {
-        self.shared.with(|state, now| state.install(self.owner, &self.base, &limit, now))
+        self.shared.with(|state, _| state.install(self.owner, &self.base, &limit))
     }
 
     /// Gives a limit other counts while it is kept: that of the same scope, over the same windows. What it has counted
@@ -176,7 +176,10 @@ impl Throttle {
 
     /// Sets the wall clock, by which calendar days go.
     pub fn clock(&self, clock: Clock) {
-        self.shared.with(|state, _| state.clock = clock);
+        self.shared.with(|state, _| {
+            state.clock = clock;
+            state.gauges.iter_mut().for_each(|(_, gauge)| gauge.meter.set_clock(clock));
+        });
     }
 
     /// Waits for the right to send one request.
@@ -227,7 +230,7 @@ impl Throttle {
                 owner => state.owners.get(owner as usize).map(|owner| owner.door).into_iter().collect(),
             };
             for door in doors {
-                state.pause(door, now.tick.saturating_add(during), now);
+                state.pause(door, now.saturating_add(during), now);
             }
         });
     }
@@ -293,7 +296,7 @@ impl fmt::Debug for Throttle {
 
 impl Shared {
     /// Does something to the state, and then, with the lock gone, what follows for others.
-    fn with<R>(&self, act: impl FnOnce(&mut State, Now) -> R) -> R {
+    fn with<R>(&self, act: impl FnOnce(&mut State, Tick) -> R) -> R {
         let mut state = self.lock();
         // Read inside the lock, so that nobody sees times in the wrong order.
         let now = state.now(Instant::now());

@@ -84,12 +84,12 @@ impl Future for Acquire {
             let mut label = None;
             let mut starts = None;
             match &answer {
-                Answer::Granted(flight, _) => state.launch(*flight, now.tick.saturating_add(nanos(this.hold))),
+                Answer::Granted(flight, _) => state.launch(*flight, now.saturating_add(nanos(this.hold))),
                 Answer::Waiting(waiter) => {
                     this.stage = Stage::Waiting(*waiter);
                     starts = driver::register(state);
                 }
-                Answer::TooLate { gauge, opens } => label = Some((state.label(*gauge), elapsed(now.tick, *opens))),
+                Answer::TooLate { gauge, opens } => label = Some((state.label(*gauge), elapsed(now, *opens))),
             }
             let tells = match &answer {
                 Answer::Granted(flight, _) => state.flights.tells(*flight),

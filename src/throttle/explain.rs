@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::elapsed;
-use super::meter::Now;
+use super::meter::Tick;
 use super::rules::Asker;
 use super::state::State;
 use crate::message::Class;
@@ -66,7 +66,7 @@ impl fmt::Display for Explained {
 }
 
 impl State {
-    pub(super) fn explain(&mut self, asker: &Asker<'_>, class: Class, now: Now) -> Explained {
+    pub(super) fn explain(&mut self, asker: &Asker<'_>, class: Class, now: Tick) -> Explained {
         self.catch_up(now);
         let set = self.meet(asker, class).set;
         let goes = set.gauges().iter().all(|id| {
@@ -83,8 +83,8 @@ impl State {
             if waiting > 0 {
                 line += &format!(", {waiting} waiting");
             }
-            if gauge.is_paused(now.tick) {
-                line += &format!(", paused for {:.1?}", elapsed(now.tick, gauge.paused_until()));
+            if gauge.is_paused(now) {
+                line += &format!(", paused for {:.1?}", elapsed(now, gauge.paused_until()));
             }
             lines.push(line);
         }
@@ -93,7 +93,7 @@ impl State {
         Explained {
             limit: gauge.map(|gauge| gauge.label.clone()),
             ahead: gauge.map_or(0, |gauge| gauge.ahead(class)),
-            at_least: last.map_or(Duration::ZERO, |(_, opens)| elapsed(now.tick, opens)),
+            at_least: last.map_or(Duration::ZERO, |(_, opens)| elapsed(now, opens)),
             lines,
         }
     }

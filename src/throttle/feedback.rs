@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gauge::Gauge;
 use super::learner::Learner;
-use super::meter::{Meter, Now, Tick};
+use super::meter::{Meter, Tick};
 use super::quota::Quota;
 use super::set::Set;
 use super::state::State;
@@ -52,7 +52,7 @@ pub(super) struct Heard<'a> {
 
 impl State {
     /// Takes in what an answer says; tells which gauge now pauses that did not before, and until when.
-    pub(super) fn hear(&mut self, set: &Set, heard: &Heard<'_>, now: Now) -> Option<Paused> {
+    pub(super) fn hear(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> Option<Paused> {
         for what in heard.hints.ignored() {
             self.tell(|_| Event::Ignored { what: what.as_str().into() });
         }
@@ -81,18 +81,18 @@ impl State {
                 PAUSE << refusals.min(LONGEST_SHIFT)
             }
         };
-        let is_new = self.pause(gauge, now.tick.saturating_add(delay), now);
+        let is_new = self.pause(gauge, now.saturating_add(delay), now);
         Some(Paused { gauge, blame, is_new })
     }
 
     /// Stops everybody who meets a gauge, also those who wait elsewhere; tells whether they were going.
-    pub(super) fn pause(&mut self, id: u32, until: Tick, now: Now) -> bool {
+    pub(super) fn pause(&mut self, id: u32, until: Tick, now: Tick) -> bool {
         let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
-        let was_open = gauge.pause(until, now.tick);
+        let was_open = gauge.pause(until, now);
         let until = gauge.paused_until();
         if was_open {
             gauge.refusals = gauge.refusals.saturating_add(1);
-            let during = super::elapsed(now.tick, until);
+            let during = super::elapsed(now, until);
             self.tell(|state| Event::Paused { limit: state.label(id), during });
         }
         let hopeless: Vec<u32> = self
@@ -112,14 +112,14 @@ impl State {
     }
 
     /// The gauge that refuses, and whose fault it is.
-    fn refusing(&mut self, set: &Set, heard: &Heard<'_>, now: Now) -> (u32, Blame) {
+    fn refusing(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> (u32, Blame) {
         let spent = |budget: &&Budget| budget.remaining() == Some(0);
         let named = heard.hints.budgets().iter().filter(spent).find_map(|budget| {
             let named = |gauge: &Gauge| gauge.name.is_some() && gauge.name.as_deref() == budget.name();
             set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(named))
         });
         let is_spent =
-            |gauge: &Gauge| gauge.quota.as_ref().is_some_and(|quota| quota.is_spent() && !quota.is_over(now.tick));
+            |gauge: &Gauge| gauge.quota.as_ref().is_some_and(|quota| quota.is_spent() && !quota.is_over(now));
         let spent = || set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(is_spent));
         let widest = || {
             let declared = |id: &u32| self.gauges.get(*id as usize).filter(|gauge| gauge.declared && !gauge.soft);
@@ -133,11 +133,11 @@ impl State {
     }
 
     /// Without a declared limit the route is refused; where another one is too, the account.
-    fn undeclared(&mut self, heard: &Heard<'_>, now: Now) -> u32 {
+    fn undeclared(&mut self, heard: &Heard<'_>, now: Tick) -> u32 {
         let owner = usize::try_from(heard.owner).unwrap_or_default();
         let Some((door, known)) = self.owners.get(owner).map(|owner| (owner.door, &owner.routes)) else { return 0 };
         let Some(route) = heard.route else { return door };
-        let paused = |id: &u32| self.gauges.get(*id as usize).is_some_and(|gauge| gauge.is_paused(now.tick));
+        let paused = |id: &u32| self.gauges.get(*id as usize).is_some_and(|gauge| gauge.is_paused(now));
         if paused(&door) || known.iter().any(|(other, gauges)| other != route && gauges.iter().any(paused)) {
             return door;
         }
@@ -156,7 +156,7 @@ impl State {
     }
 
     /// From now on a route meets this gauge too.
-    fn on_route(&mut self, owner: usize, route: &Arc<str>, gauge: u32, now: Now) {
+    fn on_route(&mut self, owner: usize, route: &Arc<str>, gauge: u32, now: Tick) {
         let Some(owner) = self.owners.get_mut(owner) else { return };
         if owner.routes.len() >= MOST_ROUTES && !owner.routes.contains_key(route) {
             let gauges = &mut self.gauges;
@@ -178,13 +178,13 @@ impl State {
     }
 
     /// A service says what is left of a budget.
-    fn budget(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Now) {
+    fn budget(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) {
         let Some(gauge) = self.gauge_of(set, heard, budget, now) else { return };
         if let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset())
             && let Some(entry) = self.gauges.get_mut(gauge as usize)
         {
-            let resets_at = now.tick.saturating_add(Tick::try_from(reset.as_nanos()).unwrap_or(Tick::MAX / 4));
-            let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now.tick));
+            let resets_at = now.saturating_add(Tick::try_from(reset.as_nanos()).unwrap_or(Tick::MAX / 4));
+            let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now));
             // Answers may overtake each other: what was sent later knows more.
             let is_newer = before.is_none_or(|before| before.seen() <= heard.sent);
             if is_newer && reset <= FARTHEST_RESET {
@@ -196,7 +196,7 @@ impl State {
     }
 
     /// The gauge that a budget speaks of; one that nobody declared is made.
-    fn gauge_of(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Now) -> Option<u32> {
+    fn gauge_of(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) -> Option<u32> {
         let length = budget.window().map(|window| Tick::try_from(window.as_nanos()).unwrap_or(Tick::MAX / 4));
         let find = |fits: &dyn Fn(&Gauge) -> bool| {
             set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(fits))
@@ -221,7 +221,7 @@ impl State {
             Some((_, _, gauge)) => *gauge,
             None if self.owners.get(owner).is_some_and(|owner| owner.budgets.len() >= MOST_BUDGETS) => return None,
             None => {
-                let gauge = self.new_budget(name, budget, now);
+                let gauge = self.new_budget(name, budget);
                 self.owners.get_mut(owner)?.budgets.push((name.into(), budget.limit(), gauge));
                 self.tell(|state| Event::Learned { limit: state.label(gauge) });
                 gauge
@@ -241,7 +241,7 @@ impl State {
         Some(gauge)
     }
 
-    fn new_budget(&mut self, name: &str, budget: &Budget, now: Now) -> u32 {
+    fn new_budget(&mut self, name: &str, budget: &Budget) -> u32 {
         let name = if name.is_empty() { "budget" } else { name };
         let count = budget.limit().and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0);
         let window = budget.window().filter(|window| !window.is_zero());
@@ -254,19 +254,17 @@ impl State {
             _ => Gauge::door(format!("learned {}", name.escape_debug()).into()),
         };
         gauge.shared = true;
-        let _ = now;
         self.insert(gauge)
     }
 
     /// Lets what searches for an unknown limit know; tells whether there is one.
-    fn teach(&mut self, set: &Set, heard: &Heard<'_>, refused: bool, now: Now) -> bool {
+    fn teach(&mut self, set: &Set, heard: &Heard<'_>, refused: bool, now: Tick) -> bool {
         let is_learner =
             |id: &u32| self.gauges.get(*id as usize).is_some_and(|gauge| matches!(gauge.meter, Meter::Learner(_)));
         let Some(id) = set.gauges().iter().copied().find(is_learner) else { return false };
         let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
         let Meter::Learner(learner) = &mut gauge.meter else { return false };
-        let change =
-            if refused { learner.refused(heard.sent, now.tick) } else { learner.accepted(heard.sent, now.tick) };
+        let change = if refused { learner.refused(heard.sent, now) } else { learner.accepted(heard.sent, now) };
         if change {
             let found = learner.found();
             if let Some(label) = found.map(|(count, window)| format!("learned: {count} per {window:?} of the account"))

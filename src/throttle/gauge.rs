@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::line::Place;
-use super::meter::{Meter, Now, Opening, Tick};
+use super::meter::{Meter, Opening, Tick};
 use super::quota::Quota;
 use super::trips::Trips;
 use crate::limit::Anchor;
@@ -83,8 +83,8 @@ impl Gauge {
     }
 
     /// Whether `need` more of a class may go, and when if not.
-    pub(super) fn opening(&mut self, class: Class, need: u32, now: Now) -> Opening {
-        if self.paused_until > now.tick {
+    pub(super) fn opening(&mut self, class: Class, need: u32, now: Tick) -> Opening {
+        if self.paused_until > now {
             return Opening::At(self.paused_until);
         }
         if self.ramp.is_some_and(|ramp| self.flying.saturating_add(need) > ramp) {
@@ -93,17 +93,17 @@ impl Gauge {
         let meter = if self.soft { Opening::Open } else { self.meter.opening(need, self.flying, now) };
         match &mut self.quota {
             None => meter,
-            Some(quota) => meter.max(quota.opening(class, now.tick)),
+            Some(quota) => meter.max(quota.opening(class, now)),
         }
     }
 
     /// Before when one of this class that comes now certainly does not go.
-    pub(super) fn not_before(&mut self, class: Class, now: Now) -> Tick {
+    pub(super) fn not_before(&mut self, class: Class, now: Tick) -> Tick {
         let ahead = self.ahead(class);
-        let meter = if self.soft { now.tick } else { self.meter.not_before(ahead, now) };
-        let quota = match self.quota.as_mut().map(|quota| quota.opening(class, now.tick)) {
+        let meter = if self.soft { now } else { self.meter.not_before(ahead, now) };
+        let quota = match self.quota.as_mut().map(|quota| quota.opening(class, now)) {
             Some(Opening::At(at)) => at,
-            _ => now.tick,
+            _ => now,
         };
         meter.max(quota).max(self.paused_until)
     }
@@ -113,11 +113,11 @@ impl Gauge {
         self.waiting.iter().take(rank(class) + 1).sum()
     }
 
-    pub(super) fn take(&mut self, now: Now) {
+    pub(super) fn take(&mut self, now: Tick) {
         self.flying += 1;
         self.meter.take(now);
         if let Some(quota) = &mut self.quota {
-            quota.take(now.tick);
+            quota.take(now);
         }
     }
 
@@ -130,27 +130,27 @@ impl Gauge {
     }
 
     /// The request goes out now.
-    pub(super) fn send(&mut self, now: Now) {
+    pub(super) fn send(&mut self, now: Tick) {
         match self.anchor {
-            Anchor::Send => self.meter.anchor(now.tick, now),
+            Anchor::Send => self.meter.anchor(now),
             Anchor::SendPlus(guard) => {
                 let guard = Tick::try_from(guard.as_nanos()).unwrap_or(Tick::MAX / 4);
-                self.meter.anchor(now.tick.saturating_add(guard), now);
+                self.meter.anchor(now.saturating_add(guard));
             }
             Anchor::Response | Anchor::ResponseLessRoundTrip => {}
         }
     }
 
     /// The request, which was sent at `sent`, arrived before `at`. `is_sent`: [`send`](Self::send) was called.
-    pub(super) fn land(&mut self, sent: Tick, is_sent: bool, at: Tick, now: Now) {
+    pub(super) fn land(&mut self, sent: Tick, is_sent: bool, at: Tick) {
         self.flying = self.flying.saturating_sub(1);
         match self.anchor {
             Anchor::Send | Anchor::SendPlus(_) if is_sent => {}
             Anchor::ResponseLessRoundTrip => {
                 let credit = self.trips.as_ref().map_or(0, |trips| trips.credit());
-                self.meter.anchor(at.saturating_sub(credit).max(sent), now);
+                self.meter.anchor(at.saturating_sub(credit).max(sent));
             }
-            _ => self.meter.anchor(at, now),
+            _ => self.meter.anchor(at),
         }
     }
 
@@ -194,8 +194,8 @@ impl Gauge {
     }
 
     /// Whether nothing holds on to it, and it holds nothing back.
-    pub(super) fn is_idle(&mut self, now: Now) -> bool {
-        self.holders == 0 && self.flying == 0 && !self.is_paused(now.tick) && self.meter.is_idle(now)
+    pub(super) fn is_idle(&mut self, now: Tick) -> bool {
+        self.holders == 0 && self.flying == 0 && !self.is_paused(now) && self.meter.is_idle(now)
     }
 
     pub(super) fn has_parked(&self) -> bool {

@@ -2,14 +2,14 @@
 
 use super::gauge::{Gauge, rank};
 use super::line::Line;
-use super::meter::{Now, Opening, Tick};
+use super::meter::{Opening, Tick};
 use super::set::Set;
 use super::state::{Lane, Standing, State, lanes_of};
 use crate::message::Class;
 
 impl State {
     /// Lets those go whom a gauge admits now.
-    pub(super) fn dispatch(&mut self, id: u32, now: Now) {
+    pub(super) fn dispatch(&mut self, id: u32, now: Tick) {
         let mut skipped = 0;
         let mut due: Option<Tick> = None;
         loop {
@@ -30,13 +30,13 @@ impl State {
     }
 
     /// Something about a gauge has changed.
-    pub(super) fn touch(&mut self, id: u32, now: Now) {
+    pub(super) fn touch(&mut self, id: u32, now: Tick) {
         if self.gauges.get(id as usize).is_some_and(Gauge::has_parked) {
             self.dispatch(id, now);
         }
     }
 
-    pub(super) fn touch_all(&mut self, set: &Set, now: Now) {
+    pub(super) fn touch_all(&mut self, set: &Set, now: Tick) {
         if self.active > 0 {
             set.gauges().iter().for_each(|gauge| self.touch(*gauge, now));
         }
@@ -50,7 +50,7 @@ impl State {
     }
 
     /// The gauge that admits the first of a lane last, if any does not now.
-    fn binding(&mut self, lane: u32, now: Now) -> Option<(u32, Opening)> {
+    fn binding(&mut self, lane: u32, now: Tick) -> Option<(u32, Opening)> {
         let (set, class) = self.lanes.get(lane as usize).map(|lane| (lane.set.clone(), lane.class))?;
         let mut binding: Option<(u32, Opening)> = None;
         for id in set.gauges() {
@@ -64,7 +64,7 @@ impl State {
         binding
     }
 
-    pub(super) fn enqueue(&mut self, id: u32, now: Now) {
+    pub(super) fn enqueue(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let (set, class, place) = (waiter.set.clone(), waiter.class, waiter.place);
         let lane = match self.lane_of.get(&(set.clone(), class)) {
@@ -111,7 +111,7 @@ impl State {
         self.dispatch(gauge, now);
     }
 
-    fn park(&mut self, id: u32, gauge: u32, opening: Opening, now: Now) {
+    fn park(&mut self, id: u32, gauge: u32, opening: Opening, now: Tick) {
         self.remove_parked(id);
         let Some(lane) = self.lanes.get_mut(id as usize) else { return };
         if lane.gauge != u32::MAX && lane.gauge != gauge {
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    fn grant_first(&mut self, lane: u32, now: Now) {
+    fn grant_first(&mut self, lane: u32, now: Tick) {
         let Some(entry) = self.lanes.get(lane as usize) else { return };
         let (gauge, class, place, set) = (entry.gauge, entry.class, entry.head, entry.set.clone());
         let first = self.first_of(lane);
@@ -149,9 +149,9 @@ impl State {
         self.count_out(&set, class);
         let (flight, serial) = self.take(set, now);
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
-            waiter.standing = Standing::Granted { flight, serial, at: now.tick };
+            waiter.standing = Standing::Granted { flight, serial, at: now };
             self.wakes.push(waiter.waker.clone());
-            self.claims.push_back((now.tick, id, waiter.place.ticket));
+            self.claims.push_back((now, id, waiter.place.ticket));
         }
     }
 
@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Puts a lane's next waiter in the place of its first, or ends the lane.
-    fn next_in(&mut self, id: u32, now: Now) {
+    fn next_in(&mut self, id: u32, now: Tick) {
         self.remove_parked(id);
         let next = self.first_of(id).and_then(|waiter| Some(self.waiters.get(waiter as usize)?.place));
         let was_starving = self.starving == Some(id);
@@ -193,12 +193,12 @@ impl State {
         // Others had left it a slot: they are looked at at once, by the timer.
         for gauge in freed.iter().flat_map(Set::gauges) {
             if self.gauges.get(*gauge as usize).is_some_and(Gauge::has_parked) {
-                self.set_due(*gauge, Some(now.tick), now);
+                self.set_due(*gauge, Some(now), now);
             }
         }
     }
 
-    pub(super) fn unpark(&mut self, id: u32, now: Now) {
+    pub(super) fn unpark(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let Standing::Parked { lane } = waiter.standing else { return };
         waiter.standing = Standing::Passed;

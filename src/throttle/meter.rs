@@ -18,13 +18,6 @@ use bytes::Bytes;
 /// Nanoseconds since a throttle began: a time that is small, and never runs back.
 pub(super) type Tick = u64;
 
-/// What time it is: on the throttle's own clock, and on the wall for those who ask.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) tick: Tick,
-    pub(super) clock: Clock,
-}
-
 /// When something admits a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Opening {
@@ -52,20 +45,20 @@ pub(super) enum Meter {
 }
 
 impl Meter {
-    pub(super) fn new(window: &Window, limit: &Limit, now: Now) -> Self {
+    pub(super) fn new(window: &Window, limit: &Limit, clock: Clock) -> Self {
         match window {
             Window::Sliding { count, length } => match limit.queue() {
                 Some(queue) => Self::Paced(Paced::new(*count, *length, queue)),
                 None => Self::Sliding(Sliding::new(*count, *length)),
             },
-            Window::Daily { count, zone } => Self::Daily(Box::new(Daily::new(*count, zone, now))),
+            Window::Daily { count, zone } => Self::Daily(Box::new(Daily::new(*count, zone, clock))),
             Window::Bytes { bytes, length } => Self::Bytes(Box::new(Bytes::new(*bytes, *length))),
             Window::Concurrent { count } => Self::Concurrent { count: *count, held: 0 },
         }
     }
 
     /// Takes another amount on, what was counted kept.
-    pub(super) fn change(&mut self, window: &Window, limit: &Limit, now: Now) {
+    pub(super) fn change(&mut self, window: &Window, limit: &Limit, clock: Clock) {
         match (&mut *self, window) {
             (Self::Sliding(sliding), Window::Sliding { count, .. }) if limit.queue().is_none() => {
                 sliding.change(*count);
@@ -73,33 +66,33 @@ impl Meter {
             (Self::Daily(daily), Window::Daily { count, .. }) => daily.change(*count),
             (Self::Bytes(bytes), Window::Bytes { bytes: limit, .. }) => bytes.change(*limit),
             (Self::Concurrent { count, .. }, Window::Concurrent { count: new }) => *count = *new,
-            _ => *self = Self::new(window, limit, now),
+            _ => *self = Self::new(window, limit, clock),
         }
     }
 
     /// Whether it has room for `need` more. `flying` requests are on their way.
-    pub(super) fn opening(&mut self, need: u32, flying: u32, now: Now) -> Opening {
+    pub(super) fn opening(&mut self, need: u32, flying: u32, now: Tick) -> Opening {
         match self {
             Self::Door => Opening::Open,
-            Self::Sliding(sliding) => sliding.opening(need, now.tick),
-            Self::Paced(paced) => paced.opening(need, flying, now.tick),
+            Self::Sliding(sliding) => sliding.opening(need, now),
+            Self::Paced(paced) => paced.opening(need, flying, now),
             Self::Daily(daily) => daily.opening(need, now),
-            Self::Bytes(bytes) => bytes.opening(now.tick),
-            Self::Learner(learner) => learner.opening(need, now.tick),
+            Self::Bytes(bytes) => bytes.opening(now),
+            Self::Learner(learner) => learner.opening(need, now),
             Self::Concurrent { count, held } if held.saturating_add(need) <= *count => Opening::Open,
             Self::Concurrent { .. } => Opening::Closed,
         }
     }
 
     /// Before when the one behind `ahead` others is certainly not admitted.
-    pub(super) fn not_before(&mut self, ahead: u32, now: Now) -> Tick {
+    pub(super) fn not_before(&mut self, ahead: u32, now: Tick) -> Tick {
         match self {
-            Self::Door | Self::Concurrent { .. } => now.tick,
-            Self::Sliding(sliding) => sliding.not_before(ahead, now.tick),
-            Self::Paced(paced) => paced.not_before(ahead, now.tick),
+            Self::Door | Self::Concurrent { .. } => now,
+            Self::Sliding(sliding) => sliding.not_before(ahead, now),
+            Self::Paced(paced) => paced.not_before(ahead, now),
             Self::Daily(daily) => daily.not_before(ahead, now),
-            Self::Bytes(bytes) => earliest(bytes.opening(now.tick), now),
-            Self::Learner(learner) => earliest(learner.opening(1, now.tick), now),
+            Self::Bytes(bytes) => earliest(bytes.opening(now), now),
+            Self::Learner(learner) => earliest(learner.opening(1, now), now),
         }
     }
 
@@ -108,13 +101,13 @@ impl Meter {
         matches!(self, Self::Bytes(_) | Self::Concurrent { .. })
     }
 
-    pub(super) fn take(&mut self, now: Now) {
+    pub(super) fn take(&mut self, now: Tick) {
         match self {
             Self::Door | Self::Bytes(_) => {}
             Self::Sliding(sliding) => sliding.take(),
-            Self::Paced(paced) => paced.take(now.tick),
+            Self::Paced(paced) => paced.take(now),
             Self::Daily(daily) => daily.take(),
-            Self::Learner(learner) => learner.take(now.tick),
+            Self::Learner(learner) => learner.take(now),
             Self::Concurrent { held, .. } => *held += 1,
         }
     }
@@ -132,10 +125,10 @@ impl Meter {
     }
 
     /// The service counted it at `at`, at the latest.
-    pub(super) fn anchor(&mut self, at: Tick, now: Now) {
+    pub(super) fn anchor(&mut self, at: Tick) {
         match self {
             Self::Sliding(sliding) => sliding.anchor(at),
-            Self::Daily(daily) => daily.anchor(now),
+            Self::Daily(daily) => daily.anchor(),
             Self::Learner(learner) => learner.anchor(at),
             Self::Door | Self::Paced(_) | Self::Bytes(_) | Self::Concurrent { .. } => {}
         }
@@ -148,31 +141,38 @@ impl Meter {
         }
     }
 
-    pub(super) fn charge(&mut self, amount: u64, now: Now) {
+    pub(super) fn charge(&mut self, amount: u64, now: Tick) {
         if let Self::Bytes(bytes) = self {
-            bytes.charge(amount, now.tick);
+            bytes.charge(amount, now);
         }
     }
 
     /// How much of it is used, from 0 on; more than 1 where it is overdrawn.
-    pub(super) fn use_of(&mut self, now: Now) -> f64 {
+    pub(super) fn use_of(&mut self, now: Tick) -> f64 {
         match self {
             Self::Door => 0.0,
-            Self::Sliding(sliding) => sliding.use_of(now.tick),
-            Self::Paced(paced) => paced.use_of(now.tick),
-            Self::Daily(daily) => daily.use_of(now),
-            Self::Bytes(bytes) => bytes.use_of(now.tick),
-            Self::Learner(learner) => learner.use_of(now.tick),
+            Self::Sliding(sliding) => sliding.use_of(now),
+            Self::Paced(paced) => paced.use_of(now),
+            Self::Daily(daily) => daily.use_of(),
+            Self::Bytes(bytes) => bytes.use_of(now),
+            Self::Learner(learner) => learner.use_of(now),
             Self::Concurrent { count, held } => f64::from(*held) / f64::from(*count),
         }
     }
 
     /// Whether nothing of it is in use: then it may be forgotten.
-    pub(super) fn is_idle(&mut self, now: Now) -> bool {
+    pub(super) fn is_idle(&mut self, now: Tick) -> bool {
         match self {
             // A day's count is kept for the day.
             Self::Daily(_) => false,
             _ => self.use_of(now) == 0.0,
+        }
+    }
+
+    /// Goes by another wall clock from now on.
+    pub(super) fn set_clock(&mut self, clock: Clock) {
+        if let Self::Daily(daily) = self {
+            daily.set_clock(clock);
         }
     }
 
@@ -185,9 +185,9 @@ impl Meter {
     }
 }
 
-const fn earliest(opening: Opening, now: Now) -> Tick {
+const fn earliest(opening: Opening, now: Tick) -> Tick {
     match opening {
         Opening::At(at) => at,
-        Opening::Open | Opening::Closed => now.tick,
+        Opening::Open | Opening::Closed => now,
     }
 }

@@ -9,12 +9,11 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use super::meter::{Now, Tick};
+use super::meter::Tick;
 use super::queue::{Answer, Ask};
 use super::rules::Asker;
 use super::set::Set;
 use super::state::State;
-use crate::clock::Clock;
 use crate::limit::{Limit, Scope};
 use crate::message::Class;
 
@@ -79,14 +78,13 @@ impl World {
     fn new(limits: &[(u32, Option<&str>)]) -> Self {
         let mut state = State::new(Instant::now());
         let mut counted: Vec<Counted> = Vec::new();
-        let now = Now { tick: 0, clock: Clock::system() };
         for (count, route) in limits {
             let limit = Limit::per(Duration::from_nanos(WINDOW), *count);
             let limit = match route {
                 Some(route) => limit.scope(Scope::route(*route)),
                 None => limit,
             };
-            state.install(0, "/", &limit, now).unwrap();
+            state.install(0, "/", &limit).unwrap();
             counted.push((
                 *count as usize,
                 if route.is_some() { |caller| caller.path == "/r" } else { |_| true },
@@ -102,8 +100,8 @@ impl World {
         Self { state, callers: callers.into(), now: 0, window: WINDOW, counted, pauses: 0 }
     }
 
-    fn at(&self) -> Now {
-        Now { tick: self.now, clock: Clock::system() }
+    fn at(&self) -> Tick {
+        self.now
     }
 
     /// What may happen next.

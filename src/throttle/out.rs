@@ -1,7 +1,7 @@
 //! Permits that are out: sent, answered, over, or lost.
 
 use super::flight::Stage;
-use super::meter::{Meter, Now, Tick};
+use super::meter::{Meter, Tick};
 use super::set::Set;
 use super::state::State;
 
@@ -12,12 +12,12 @@ impl State {
     }
 
     /// From now on the service may count it.
-    pub(super) fn send(&mut self, flight: u32, serial: u64, now: Now) {
+    pub(super) fn send(&mut self, flight: u32, serial: u64, now: Tick) {
         let Some(flight) = self.flights.get(flight, serial) else { return };
         if flight.is_sent {
             return;
         }
-        (flight.sent, flight.is_sent) = (now.tick, true);
+        (flight.sent, flight.is_sent) = (now, true);
         let set = flight.set.clone();
         for gauge in set.gauges() {
             if let Some(gauge) = self.gauges.get_mut(*gauge as usize) {
@@ -28,7 +28,7 @@ impl State {
     }
 
     /// It never left: as if it had not been granted.
-    pub(super) fn refund(&mut self, flight: u32, serial: u64, now: Now) {
+    pub(super) fn refund(&mut self, flight: u32, serial: u64, now: Tick) {
         let Some(entry) = self.flights.get(flight, serial) else { return };
         if entry.stage == Stage::Answered {
             return self.finish(flight, serial, now);
@@ -50,7 +50,7 @@ impl State {
     }
 
     /// Its answer is here: the service counted it before now. Its body may still be on its way.
-    pub(super) fn answer(&mut self, flight: u32, serial: u64, now: Now) {
+    pub(super) fn answer(&mut self, flight: u32, serial: u64, now: Tick) {
         let Some(entry) = self.flights.get(flight, serial).filter(|entry| entry.stage != Stage::Answered) else {
             return;
         };
@@ -60,7 +60,7 @@ impl State {
     }
 
     /// Its answer is here, and no limit cares for its body.
-    pub(super) fn answer_whole(&mut self, flight: u32, serial: u64, now: Now) {
+    pub(super) fn answer_whole(&mut self, flight: u32, serial: u64, now: Tick) {
         if self.flights.get(flight, serial).is_some()
             && let Some(flight) = self.flights.remove(flight)
         {
@@ -69,21 +69,21 @@ impl State {
         }
     }
 
-    fn arrive(&mut self, set: &Set, sent: Tick, is_sent: bool, now: Now) {
+    fn arrive(&mut self, set: &Set, sent: Tick, is_sent: bool, now: Tick) {
         for gauge in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*gauge as usize) else { continue };
             if let Some(trips) = gauge.trips.as_mut().filter(|_| is_sent) {
-                trips.see(now.tick.saturating_sub(sent), now.tick);
-                follow_latency(&mut gauge.meter, trips.smallest(), now.tick.saturating_sub(sent), gauge.flying);
+                trips.see(now.saturating_sub(sent), now);
+                follow_latency(&mut gauge.meter, trips.smallest(), now.saturating_sub(sent), gauge.flying);
             }
-            gauge.land(sent, is_sent, now.tick, now);
-            gauge.widen(now.tick);
+            gauge.land(sent, is_sent, now);
+            gauge.widen(now);
         }
         self.touch_all(set, now);
     }
 
     /// Its body has ended.
-    pub(super) fn finish(&mut self, flight: u32, serial: u64, now: Now) {
+    pub(super) fn finish(&mut self, flight: u32, serial: u64, now: Tick) {
         if self.flights.get(flight, serial).is_none_or(|flight| flight.stage != Stage::Answered) {
             return;
         }
@@ -98,7 +98,7 @@ impl State {
     }
 
     /// No answer comes any more: the service counted it at `at`, at the latest.
-    pub(super) fn lose(&mut self, flight: u32, serial: u64, at: Tick, now: Now) {
+    pub(super) fn lose(&mut self, flight: u32, serial: u64, at: Tick, now: Tick) {
         let Some(entry) = self.flights.get(flight, serial) else { return };
         if entry.stage == Stage::Answered {
             return self.finish(flight, serial, now);
@@ -109,7 +109,7 @@ impl State {
                 // Nothing is known of its way, so nothing of it is credited.
                 gauge.flying = gauge.flying.saturating_sub(1);
                 if !(flight.is_sent && gauge.anchors_at_send()) {
-                    gauge.meter.anchor(at, now);
+                    gauge.meter.anchor(at);
                 }
                 gauge.meter.finish();
             }
@@ -119,7 +119,7 @@ impl State {
     }
 
     /// So many bytes went, or came.
-    pub(super) fn charge(&mut self, flight: u32, serial: u64, bytes: u64, now: Now) {
+    pub(super) fn charge(&mut self, flight: u32, serial: u64, bytes: u64, now: Tick) {
         let Some(flight) = self.flights.get(flight, serial) else { return };
         let set = flight.set.clone();
         for gauge in set.gauges() {

@@ -11,7 +11,7 @@ use super::Shared;
 use super::acquire::{DEFAULT_HOLD, nanos};
 use super::feedback::Heard;
 use super::flight::Tells;
-use super::meter::Now;
+use super::meter::Tick;
 use super::rules::Asker;
 use super::state::State;
 use crate::event::Blame;
@@ -66,7 +66,7 @@ pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>) -> 
         let met = state.meet(asker, class);
         let (flight, serial) = state.try_go(&met.set, class, now)?;
         state.hold(&met.set);
-        state.launch(flight, now.tick.saturating_add(nanos(DEFAULT_HOLD)));
+        state.launch(flight, now.saturating_add(nanos(DEFAULT_HOLD)));
         Some((flight, serial, state.flights.tells(flight), met.route))
     })?;
     Some(Permit::new(shared.clone(), flight, serial, tells, Duration::ZERO, About { owner: asker.owner, route }))
@@ -133,7 +133,7 @@ impl Permit {
         })
     }
 
-    fn arrive(&self, state: &mut State, now: Now) {
+    fn arrive(&self, state: &mut State, now: Tick) {
         if self.tells.body {
             state.answer(self.flight, self.serial, now);
         } else {
@@ -181,7 +181,7 @@ impl Drop for Permit {
         match self.phase {
             Phase::Over => {}
             Phase::Reserved => self.shared.with(|state, now| state.refund(flight, serial, now)),
-            Phase::Sent => self.shared.with(|state, now| state.lose(flight, serial, now.tick + GUARD, now)),
+            Phase::Sent => self.shared.with(|state, now| state.lose(flight, serial, now + GUARD, now)),
             Phase::Answered => self.shared.with(|state, now| state.finish(flight, serial, now)),
         }
     }

@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use super::flight::Tells;
-use super::meter::{Now, Opening, Tick};
+use super::meter::{Opening, Tick};
 use super::set::Set;
 use super::state::{Standing, State, Waiter};
 use crate::event::Event;
@@ -32,7 +32,7 @@ pub(super) enum Answer {
 
 impl State {
     /// Goes at once, if all its gauges admit it and nobody stands before it there.
-    pub(super) fn try_go(&mut self, set: &Set, class: Class, now: Now) -> Option<(u32, u64)> {
+    pub(super) fn try_go(&mut self, set: &Set, class: Class, now: Tick) -> Option<(u32, u64)> {
         for gauge in set.gauges() {
             let need = self.need(*gauge, None);
             let gauge = self.gauges.get_mut(*gauge as usize)?;
@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Goes at once, or joins the queue.
-    pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, now: Now) -> Answer {
+    pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, now: Tick) -> Answer {
         if let Some((flight, serial)) = self.try_go(&ask.set, ask.class, now) {
             return Answer::Granted(flight, serial);
         }
@@ -60,7 +60,7 @@ impl State {
         let Ask { set, class, task, deadline } = ask;
         let place = self.turns.give(class, task);
         let standing = Standing::Passed;
-        let waiter = Waiter { set, class, task, place, waker: waker.clone(), joined: now.tick, deadline, standing };
+        let waiter = Waiter { set, class, task, place, waker: waker.clone(), joined: now, deadline, standing };
         let id = u32::try_from(self.waiters.insert(waiter)).unwrap_or(u32::MAX);
         if deadline != Tick::MAX {
             self.deadlines.insert((deadline, id));
@@ -72,7 +72,7 @@ impl State {
     }
 
     /// A waiter is polled: what is with it.
-    pub(super) fn look(&mut self, id: u32, waker: &Waker, now: Now) -> Answer {
+    pub(super) fn look(&mut self, id: u32, waker: &Waker, now: Tick) -> Answer {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return Answer::Waiting(id) };
         if !waiter.waker.will_wake(waker) {
             waiter.waker.clone_from(waker);
@@ -90,18 +90,18 @@ impl State {
     }
 
     /// What a waiter was granted, or why it never is.
-    fn claim(&mut self, id: u32, now: Now) -> Option<Answer> {
+    fn claim(&mut self, id: u32, now: Tick) -> Option<Answer> {
         let waiter = self.waiters.get(id as usize)?;
         match waiter.standing {
             Standing::Granted { flight, serial, at } => {
                 // A pause that came since stops it too.
-                let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now.tick));
+                let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now));
                 if waiter.set.gauges().iter().any(paused) {
                     self.pass_over(id, now);
                     self.enqueue(id, now);
                     return None;
                 }
-                self.last_claim = (now.tick, at.max(self.last_claim.1));
+                self.last_claim = (now, at.max(self.last_claim.1));
                 self.active -= 1;
                 self.forget(id);
                 Some(Answer::Granted(flight, serial))
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// A waiter gives up.
-    pub(super) fn leave(&mut self, id: u32, now: Now) {
+    pub(super) fn leave(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get(id as usize) else { return };
         let set = waiter.set.clone();
         match waiter.standing {
@@ -132,7 +132,7 @@ impl State {
     }
 
     /// The waiter's grant goes to the next; its place is kept until it is polled again.
-    pub(super) fn pass_over(&mut self, id: u32, now: Now) {
+    pub(super) fn pass_over(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let Standing::Granted { flight, serial, .. } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
@@ -144,7 +144,7 @@ impl State {
     }
 
     /// A waiter's deadline has come, or lies before its time.
-    pub(super) fn refuse(&mut self, id: u32, now: Now) {
+    pub(super) fn refuse(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get(id as usize) else { return };
         let (class, set, deadline) = (waiter.class, waiter.set.clone(), waiter.deadline);
         self.deadlines.remove(&(deadline, id));
@@ -161,7 +161,7 @@ impl State {
     }
 
     /// The gauge that admits last, and before when it certainly does not.
-    pub(super) fn not_before(&mut self, set: &Set, class: Class, now: Now) -> Option<(u32, Tick)> {
+    pub(super) fn not_before(&mut self, set: &Set, class: Class, now: Tick) -> Option<(u32, Tick)> {
         let mut latest = None;
         for id in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
@@ -174,7 +174,7 @@ impl State {
     }
 
     /// Takes a slot of every gauge.
-    pub(super) fn take(&mut self, set: Set, now: Now) -> (u32, u64) {
+    pub(super) fn take(&mut self, set: Set, now: Tick) -> (u32, u64) {
         let mut tells = Tells::default();
         for id in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
@@ -189,7 +189,7 @@ impl State {
                 self.tell(|_| Event::ClockSetBack);
             }
         }
-        self.flights.grant(set, tells, now.tick)
+        self.flights.grant(set, tells, now)
     }
 
     fn forget(&mut self, id: u32) {
@@ -208,7 +208,7 @@ impl State {
         }
     }
 
-    fn tell_waiting(&mut self, id: u32, now: Now) {
+    fn tell_waiting(&mut self, id: u32, now: Tick) {
         if !self.has_listeners {
             return;
         }
@@ -216,7 +216,7 @@ impl State {
         let (set, class) = (waiter.set.clone(), waiter.class);
         let Some((gauge, opens)) = self.not_before(&set, class, now) else { return };
         let ahead = self.gauges.get(gauge as usize).map_or(0, |gauge| gauge.ahead(class)).saturating_sub(1);
-        let at_least = super::elapsed(now.tick, opens);
+        let at_least = super::elapsed(now, opens);
         self.tell(|state| Event::Waiting { class, limit: state.label(gauge), ahead, at_least });
     }
 }

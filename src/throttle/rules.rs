@@ -8,9 +8,10 @@ use http::Method;
 use super::feedback::Feedback;
 use super::gauge::Gauge;
 use super::learner::Learner;
-use super::meter::{Meter, Now};
+use super::meter::{Meter, Tick};
 use super::set::Set;
 use super::state::State;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limit::{Limit, Route, Scope, Window};
 use crate::message::Class;
@@ -101,7 +102,7 @@ impl State {
     }
 
     /// Installs a limit; a window that is there already is shared, and one that contradicts it is an error.
-    pub(super) fn install(&mut self, owner: u32, base: &str, limit: &Limit, now: Now) -> Result<(), Error> {
+    pub(super) fn install(&mut self, owner: u32, base: &str, limit: &Limit) -> Result<(), Error> {
         limit.check()?;
         for window in limit.windows() {
             let same = self.rules.iter().find(|rule| rule.is_of(owner, limit, window));
@@ -117,18 +118,19 @@ impl State {
         }
         for window in limit.windows() {
             if !self.rules.iter().any(|rule| rule.is_of(owner, limit, window)) {
-                self.add_rule(owner, base, limit, window, now)?;
+                self.add_rule(owner, base, limit, window)?;
             }
         }
         Ok(())
     }
 
     /// Gives a limit other amounts, what was counted kept; everybody who waits is looked at again.
-    pub(super) fn change(&mut self, owner: u32, base: &str, limit: &Limit, now: Now) -> Result<(), Error> {
+    pub(super) fn change(&mut self, owner: u32, base: &str, limit: &Limit, now: Tick) -> Result<(), Error> {
         limit.check()?;
+        let clock = self.clock;
         for window in limit.windows() {
             let Some(at) = self.rules.iter().position(|rule| rule.is_of(owner, limit, window)) else {
-                self.add_rule(owner, base, limit, window, now)?;
+                self.add_rule(owner, base, limit, window)?;
                 continue;
             };
             let Some(rule) = self.rules.get_mut(at) else { continue };
@@ -137,7 +139,7 @@ impl State {
                 let Some(rule) = self.rules.get(at) else { continue };
                 let label = rule.label(self.gauges.get(id as usize).and_then(|gauge| key_of(&gauge.label)));
                 if let Some(gauge) = self.gauges.get_mut(id as usize) {
-                    gauge.meter.change(window, limit, now);
+                    gauge.meter.change(window, limit, clock);
                     (gauge.label, gauge.anchor, gauge.soft) = (label, limit.anchored(), limit.is_soft());
                     gauge.watch();
                 }
@@ -194,7 +196,7 @@ impl State {
         u32::try_from(self.gauges.insert(gauge)).unwrap_or(u32::MAX)
     }
 
-    fn add_rule(&mut self, owner: u32, base: &str, limit: &Limit, window: &Window, now: Now) -> Result<(), Error> {
+    fn add_rule(&mut self, owner: u32, base: &str, limit: &Limit, window: &Window) -> Result<(), Error> {
         let scope = limit.scoped().clone();
         let route = match &scope {
             Scope::Route(pattern) => {
@@ -212,16 +214,16 @@ impl State {
             gauges: Gauges::ByKey(HashMap::new()),
         };
         if !keyed {
-            rule.gauges = Gauges::One(self.insert(rule.gauge(None, now)));
+            rule.gauges = Gauges::One(self.insert(rule.gauge(None, self.clock)));
         }
         self.rules.push(rule);
         Ok(())
     }
 
     fn add_key(&mut self, rule: usize, key: String) -> u32 {
-        let now = Now { tick: self.latest(), clock: self.clock };
+        let now = self.latest();
         self.sweep(now);
-        let gauge = self.rules.get(rule).map(|rule| rule.gauge(Some(&key), now));
+        let gauge = self.rules.get(rule).map(|rule| rule.gauge(Some(&key), self.clock));
         let Some(gauge) = gauge else { return 0 };
         let id = self.insert(gauge);
         if let Some(Gauges::ByKey(gauges)) = self.rules.get_mut(rule).map(|rule| &mut rule.gauges) {
@@ -231,7 +233,7 @@ impl State {
     }
 
     /// Forgets keys that nobody uses, once there are many.
-    fn sweep(&mut self, now: Now) {
+    fn sweep(&mut self, now: Tick) {
         if self.gauges.len() < self.sweep_at {
             return;
         }
@@ -282,8 +284,8 @@ impl Rule {
         }
     }
 
-    fn gauge(&self, key: Option<&str>, now: Now) -> Gauge {
-        let meter = Meter::new(&self.window, &self.limit, now);
+    fn gauge(&self, key: Option<&str>, clock: Clock) -> Gauge {
+        let meter = Meter::new(&self.window, &self.limit, clock);
         let mut gauge = Gauge::new(self.label(key), meter, self.limit.anchored());
         gauge.name = self.limit.name().map(Arc::from);
         gauge.soft = self.limit.is_soft();

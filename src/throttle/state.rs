@@ -13,7 +13,7 @@ use super::feedback::Feedback;
 use super::flight::Flights;
 use super::gauge::{CLASSES, Gauge};
 use super::line::{Line, Place};
-use super::meter::{Meter, Now, Tick};
+use super::meter::{Meter, Tick};
 use super::rules::{Owner, Rule};
 use super::set::Set;
 use crate::clock::Clock;
@@ -181,9 +181,9 @@ impl State {
     }
 
     /// The time, which never runs back, also where several runtimes with clocks of their own share a throttle.
-    pub(super) fn now(&mut self, now: Instant) -> Now {
+    pub(super) fn now(&mut self, now: Instant) -> Tick {
         self.latest = self.latest.max(self.tick(now));
-        Now { tick: self.latest, clock: self.clock }
+        self.latest
     }
 
     pub(super) const fn latest(&self) -> Tick {
@@ -201,16 +201,16 @@ impl State {
     }
 
     /// Does what is due: flights that are over, grants that nobody claims, deadlines, gauges that open.
-    pub(super) fn catch_up(&mut self, now: Now) {
+    pub(super) fn catch_up(&mut self, now: Tick) {
         while let Some((over, flight, serial)) = self.flights.next_over()
-            && over <= now.tick
+            && over <= now
         {
             self.lose(flight, serial, over, now);
         }
         while let Some(&(granted, waiter, ticket)) = self.claims.front() {
             if !self.is_granted(waiter, ticket) {
                 self.claims.pop_front();
-            } else if self.is_overdue(granted, now.tick) {
+            } else if self.is_overdue(granted, now) {
                 self.claims.pop_front();
                 self.pass_over(waiter, now);
             } else {
@@ -218,12 +218,12 @@ impl State {
             }
         }
         while let Some(&(deadline, waiter)) = self.deadlines.first()
-            && deadline <= now.tick
+            && deadline <= now
         {
             self.refuse(waiter, now);
         }
         while let Some(&(due, gauge)) = self.agenda.first()
-            && due <= now.tick
+            && due <= now
         {
             self.agenda.pop_first();
             if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
@@ -246,11 +246,11 @@ impl State {
     }
 
     /// Sets when a gauge is looked at next.
-    pub(super) fn set_due(&mut self, id: u32, due: Option<Tick>, now: Now) {
+    pub(super) fn set_due(&mut self, id: u32, due: Option<Tick>, now: Tick) {
         let Some(gauge) = self.gauges.get_mut(id as usize) else { return };
         // A wall clock can be set anew while somebody waits for its midnight.
         let due = match gauge.meter {
-            Meter::Daily(_) => due.map(|due| due.min(now.tick + LOOK_AT_THE_WALL)),
+            Meter::Daily(_) => due.map(|due| due.min(now + LOOK_AT_THE_WALL)),
             _ => due,
         };
         if gauge.due != due {

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 
-use super::{Now, Opening, Tick};
+use super::{Opening, Tick};
+use crate::clock::Clock;
 use crate::limit::zone_of;
 
 /// So many requests in a calendar day.
@@ -16,6 +17,7 @@ use crate::limit::zone_of;
 pub(in crate::throttle) struct Daily {
     count: u32,
     zone: TimeZone,
+    clock: Clock,
     /// The current day, in milliseconds since 1970: it is left a guard after its end.
     begins: i64,
     ends: i64,
@@ -27,34 +29,38 @@ pub(in crate::throttle) struct Daily {
 }
 
 impl Daily {
-    pub(super) fn new(count: u32, zone: &str, now: Now) -> Self {
+    pub(super) fn new(count: u32, zone: &str, clock: Clock) -> Self {
         // It was looked up before.
         let zone = zone_of(zone).unwrap_or(TimeZone::UTC);
-        let (begins, ends) = day_of(millis(now), &zone);
-        Self { count, zone, begins, ends, today: 0, tomorrow: 0, flying: 0, jumped: false }
+        let (begins, ends) = day_of(millis(clock), &zone);
+        Self { count, zone, clock, begins, ends, today: 0, tomorrow: 0, flying: 0, jumped: false }
     }
 
     pub(super) const fn change(&mut self, count: u32) {
         self.count = count;
     }
 
-    pub(super) fn opening(&mut self, need: u32, now: Now) -> Opening {
-        let wall = self.settle(now);
+    pub(super) const fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    pub(super) fn opening(&mut self, need: u32, now: Tick) -> Opening {
+        let wall = self.settle();
         let used = if wall + GUARD < self.ends { self.today } else { self.today.max(self.tomorrow) };
         if used.saturating_add(self.flying).saturating_add(need) <= self.count {
             return Opening::Open;
         }
         // With all that counts for it, the next day may be full as well: then it is looked at again.
-        Opening::At(later(now.tick, self.ends + GUARD - wall))
+        Opening::At(later(now, self.ends + GUARD - wall))
     }
 
-    pub(super) fn not_before(&mut self, ahead: u32, now: Now) -> Tick {
-        let wall = self.settle(now);
+    pub(super) fn not_before(&mut self, ahead: u32, now: Tick) -> Tick {
+        let wall = self.settle();
         if self.today.saturating_add(self.flying).saturating_add(ahead) < self.count {
-            return now.tick;
+            return now;
         }
         let days = ahead / self.count.max(1);
-        later(now.tick, self.ends + GUARD - wall).saturating_add(u64::from(days) * SHORTEST_DAY)
+        later(now, self.ends + GUARD - wall).saturating_add(u64::from(days) * SHORTEST_DAY)
     }
 
     pub(super) const fn take(&mut self) {
@@ -65,17 +71,17 @@ impl Daily {
         self.flying = self.flying.saturating_sub(1);
     }
 
-    pub(super) fn anchor(&mut self, now: Now) {
+    pub(super) fn anchor(&mut self) {
         self.refund();
-        let wall = self.settle(now);
+        let wall = self.settle();
         self.today = self.today.saturating_add(1);
         if wall + GUARD >= self.ends {
             self.tomorrow = self.tomorrow.saturating_add(1);
         }
     }
 
-    pub(super) fn use_of(&mut self, now: Now) -> f64 {
-        self.settle(now);
+    pub(super) fn use_of(&mut self) -> f64 {
+        self.settle();
         f64::from(self.today.saturating_add(self.flying)) / f64::from(self.count.max(1))
     }
 
@@ -83,8 +89,8 @@ impl Daily {
         std::mem::replace(&mut self.jumped, false)
     }
 
-    fn settle(&mut self, now: Now) -> i64 {
-        let wall = millis(now);
+    fn settle(&mut self) -> i64 {
+        let wall = millis(self.clock);
         if wall + GUARD < self.begins {
             // The clock was set back. What was counted counts on, for the day that it really is.
             (self.begins, self.ends) = day_of(wall, &self.zone);
@@ -99,8 +105,8 @@ impl Daily {
     }
 }
 
-fn millis(now: Now) -> i64 {
-    let since = now.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+fn millis(clock: Clock) -> i64 {
+    let since = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
@@ -130,7 +136,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::Clock;
 
     proptest! {
         /// Whatever the pauses, the ways there and back, and a service's clock that differs by up to two seconds: no day
@@ -146,9 +151,8 @@ mod tests {
             let _guard = runtime.enter();
             // An hour before the clocks change in New York.
             let begins: Timestamp = "2026-11-01T03:00:00Z".parse().unwrap();
-            let moment = |ms: i64| Now {
-                tick: 0,
-                clock: Clock::starting_at(Timestamp::from_millisecond(begins.as_millisecond() + ms).unwrap().into()),
+            let moment = |ms: i64| {
+                Clock::starting_at(Timestamp::from_millisecond(begins.as_millisecond() + ms).unwrap().into())
             };
             let mut daily = Daily::new(count, zone, moment(0));
             let zone = zone_of(zone).unwrap();
@@ -163,11 +167,12 @@ mod tests {
                 };
                 flying.retain(|answer: &i64| {
                     if *answer <= now {
-                        daily.anchor(moment(*answer));
+                        daily.set_clock(moment(*answer));
+                        daily.anchor();
                     }
                     *answer > now
                 });
-                if daily.opening(1, moment(now)) == Opening::Open {
+                if opening(&mut daily, moment(now)) == Opening::Open {
                     daily.take();
                     let arrival = now + i64::try_from(there).unwrap();
                     let served = begins.as_millisecond() + arrival + skew;
@@ -181,16 +186,22 @@ mod tests {
     }
 
     /// A moment of this wall time, as tokio's paused clock would have it.
-    fn at(time: &str) -> Now {
+    fn at(time: &str) -> Clock {
         let time: Timestamp = time.parse().unwrap();
-        Now { tick: 0, clock: Clock::starting_at(time.into()) }
+        Clock::starting_at(time.into())
     }
 
-    fn used(daily: &mut Daily, times: u32, now: Now) {
+    /// When one more is admitted at a moment.
+    fn opening(daily: &mut Daily, moment: Clock) -> Opening {
+        daily.set_clock(moment);
+        daily.opening(1, 0)
+    }
+
+    fn used(daily: &mut Daily, times: u32, moment: Clock) {
         for _ in 0..times {
-            assert_eq!(daily.opening(1, now), Opening::Open);
+            assert_eq!(opening(daily, moment), Opening::Open);
             daily.take();
-            daily.anchor(now);
+            daily.anchor();
         }
     }
 
@@ -200,11 +211,11 @@ mod tests {
         used(&mut daily, 3, at("2026-11-24T12:00:00Z"));
         // Midnight is at 05:00 UTC, and two seconds later it opens.
         let seconds = (17 * 60 * 60 + 2) * 1_000_000_000;
-        assert_eq!(daily.opening(1, at("2026-11-24T12:00:00Z")), Opening::At(seconds));
-        assert!(daily.opening(1, at("2026-11-25T05:00:01Z")) > Opening::Open);
-        assert_eq!(daily.opening(1, at("2026-11-25T05:00:02Z")), Opening::Open);
+        assert_eq!(opening(&mut daily, at("2026-11-24T12:00:00Z")), Opening::At(seconds));
+        assert!(opening(&mut daily, at("2026-11-25T05:00:01Z")) > Opening::Open);
+        assert_eq!(opening(&mut daily, at("2026-11-25T05:00:02Z")), Opening::Open);
         used(&mut daily, 3, at("2026-11-25T05:00:02Z"));
-        assert_eq!(daily.opening(1, at("2026-11-29T05:00:02Z")), Opening::Open, "days later");
+        assert_eq!(opening(&mut daily, at("2026-11-29T05:00:02Z")), Opening::Open, "days later");
     }
 
     #[tokio::test(start_paused = true)]
@@ -213,18 +224,18 @@ mod tests {
         used(&mut daily, 1, at("2026-03-01T23:59:59Z"));
         daily.take();
         // Still on its way when the day turns: it counts for the new one.
-        assert_eq!(daily.opening(1, at("2026-03-02T00:00:03Z")), Opening::At(later(0, 86_399_000)));
-        daily.anchor(at("2026-03-02T00:00:03Z"));
-        assert!(daily.opening(1, at("2026-03-02T00:00:04Z")) > Opening::Open, "both of the new day are gone");
-        assert_eq!(daily.opening(1, at("2026-03-03T00:00:03Z")), Opening::Open);
+        assert_eq!(opening(&mut daily, at("2026-03-02T00:00:03Z")), Opening::At(later(0, 86_399_000)));
+        daily.anchor();
+        assert!(opening(&mut daily, at("2026-03-02T00:00:04Z")) > Opening::Open, "both of the new day are gone");
+        assert_eq!(opening(&mut daily, at("2026-03-03T00:00:03Z")), Opening::Open);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_is_set_back_neither_stalls_nor_gives_a_second_day() {
         let mut daily = Daily::new(2, "UTC", at("2036-03-01T12:00:00Z"));
         used(&mut daily, 2, at("2036-03-01T12:00:00Z"));
-        assert_eq!(daily.opening(1, at("2026-03-01T12:00:00Z")), Opening::At(later(0, 12 * 60 * 60 * 1000 + GUARD)));
+        assert_eq!(opening(&mut daily, at("2026-03-01T12:00:00Z")), Opening::At(later(0, 12 * 60 * 60 * 1000 + GUARD)));
         assert!(daily.jumped() && !daily.jumped());
-        assert_eq!(daily.opening(1, at("2026-03-02T12:00:00Z")), Opening::Open);
+        assert_eq!(opening(&mut daily, at("2026-03-02T12:00:00Z")), Opening::Open);
     }
 }
