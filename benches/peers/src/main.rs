@@ -1,0 +1,86 @@
+//! Measures longhaul's throttle beside its peers, each in its documented best use.
+
+mod budget;
+mod cpu;
+mod exact;
+mod fair;
+mod heap;
+mod learn;
+mod machine;
+mod permit_cost;
+mod queue_server;
+mod report;
+mod server;
+mod spread;
+mod subject;
+mod subjects;
+mod waiters;
+
+use std::error::Error;
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use heap::Counting;
+use report::Report;
+
+#[global_allocator]
+static HEAP: Counting = Counting;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// How long a bench may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// Up to a minute.
+    Short,
+    /// As long as it is worth.
+    Long,
+}
+
+impl Length {
+    fn pick<T>(self, short: T, long: T) -> T {
+        match self {
+            Self::Short => short,
+            Self::Long => long,
+        }
+    }
+}
+
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&mut Report, Length) -> Result<(), Failure>,
+}
+
+const BENCHES: [Bench; 6] = [
+    Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
+    Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
+    Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
+    Bench { name: "queue-server", about: "a burst of 130 at a service that queues", run: queue_server::run },
+    Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
+    Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
+];
+
+fn main() -> Result<(), Failure> {
+    let mut parser = Parser::from_env();
+    let (mut name, mut json, mut length) = (None, None::<OsString>, Length::Short);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("json") => json = Some(parser.value()?),
+            Arg::Long("long") => length = Length::Long,
+            Arg::Value(value) if name.is_none() => name = Some(value.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let name = name.ok_or("usage: NAME [--json FILE] [--long]; `list` lists the names")?;
+    if name == "list" {
+        for bench in &BENCHES {
+            println!("{:<14}{}", bench.name, bench.about);
+        }
+        return Ok(());
+    }
+    let bench = BENCHES.iter().find(|bench| bench.name == name).ok_or("no such bench; `list` lists them")?;
+    let mut report = Report::begin(bench.name, json.as_deref())?;
+    (bench.run)(&mut report, length)
+}
