@@ -6,6 +6,7 @@ mod explain;
 mod feedback;
 mod flight;
 mod gauge;
+mod homes;
 mod keys;
 mod lanes;
 #[cfg(feature = "tower")]
@@ -302,14 +303,12 @@ impl Shared {
         let now = state.now(Instant::now());
         state.has_listeners = self.is_watched.load(Relaxed);
         let result = act(&mut state, now);
-        if state.wakes.is_empty() && state.told.is_empty() && state.drivers.is_empty() {
+        if state.wakes.is_empty() && state.told.is_empty() && state.homes.is_empty() {
             return result;
         }
         let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
-        let earlier = !state.drivers.is_empty() && state.next_due().is_none_or(|due| due < state.armed);
-        if earlier {
-            state.armed = 0;
-        }
+        let due = state.next_due(None);
+        let earlier = state.homes.oversleeps(due);
         drop(state);
         if earlier {
             self.changed.notify_waiters();

@@ -71,31 +71,38 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let (answer, label, starts) = this.shared.with(|state, now| {
+        let mut starts = None;
+        let mut label = None;
+        let answer = this.shared.with(|state, now| {
             state.catch_up(now);
             let answer = match std::mem::replace(&mut this.stage, Stage::Over) {
-                Stage::Asking(set) => {
-                    let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
-                    state.ask(Ask { set, class: this.class, task: this.task, deadline }, cx.waker(), now)
+                Stage::Asking(set) => match state.try_go(&set, this.class, now) {
+                    Some((flight, serial)) => Answer::Granted(flight, serial),
+                    None => {
+                        let (home, start) = state.homes.here(now);
+                        starts = start;
+                        let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
+                        let ask = Ask { set, class: this.class, task: this.task, deadline, home: Some(home) };
+                        state.ask(ask, cx.waker(), now)
+                    }
+                },
+                Stage::Waiting(waiter) => {
+                    let (home, start) = state.homes.here(now);
+                    starts = start;
+                    state.look(waiter, cx.waker(), Some(home), now)
                 }
-                Stage::Waiting(waiter) => state.look(waiter, cx.waker(), now),
-                Stage::Over => return (None, None, None),
+                Stage::Over => return None,
             };
-            let mut label = None;
-            let mut starts = None;
+            let mut tells = Tells::default();
             match &answer {
-                Answer::Granted(flight, _) => state.launch(*flight, now.saturating_add(nanos(this.hold))),
-                Answer::Waiting(waiter) => {
-                    this.stage = Stage::Waiting(*waiter);
-                    starts = driver::register(state);
+                Answer::Granted(flight, _) => {
+                    state.launch(*flight, now.saturating_add(nanos(this.hold)));
+                    tells = state.flights.tells(*flight);
                 }
+                Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),
                 Answer::TooLate { gauge, opens } => label = Some((state.label(*gauge), elapsed(now, *opens))),
             }
-            let tells = match &answer {
-                Answer::Granted(flight, _) => state.flights.tells(*flight),
-                Answer::Waiting(_) | Answer::TooLate { .. } => Tells::default(),
-            };
-            (Some((answer, tells)), label, starts)
+            Some((answer, tells))
         });
         if let Some(runtime) = starts {
             driver::start(&this.shared, &runtime);

@@ -58,7 +58,8 @@ impl State {
         }
         let refused = matches!(heard.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let budgets = if self.feedback.reads_answers() { heard.hints.budgets() } else { &[] };
-        for budget in budgets.iter().filter(|budget| budget.counts_requests()) {
+        // Some services say a limit of 0 for none at all.
+        for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
             self.budget(set, heard, budget, now);
         }
         let learns = self.teach(set, heard, refused, now);

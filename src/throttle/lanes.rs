@@ -1,6 +1,7 @@
 //! Lanes: those who meet the same gauges, and where each stands.
 
 use super::gauge::{Gauge, rank};
+use super::homes::Granted;
 use super::line::Line;
 use super::meter::{Opening, Tick};
 use super::set::Set;
@@ -149,9 +150,10 @@ impl State {
         self.count_out(&set, class);
         let (flight, serial) = self.take(set, now);
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
-            waiter.standing = Standing::Granted { flight, serial, at: now };
+            waiter.standing = Standing::Granted { flight, serial };
             self.wakes.push(waiter.waker.clone());
-            self.claims.push_back((now, id, waiter.place.ticket));
+            let granted = Granted { at: now, round: self.homes.round(waiter.home) };
+            self.claims.push_back((granted, id, waiter.place.ticket));
         }
     }
 

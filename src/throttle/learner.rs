@@ -13,7 +13,9 @@ pub(super) struct Learner {
     /// When accepted requests arrived, half way between send and answer; of the last minute.
     accepted: VecDeque<Tick>,
     /// The counts in each of [`WINDOWS`] at the last refusal.
-    counts: Option<[usize; WINDOWS.len()]>,
+    counts: Option<[Option<u32>; WINDOWS.len()]>,
+    /// When it began to count.
+    since: Option<Tick>,
     /// Refusals of requests that were sent before belong to the last one.
     epoch: Tick,
     /// Requests that went out while searching, not answered yet.
@@ -61,7 +63,7 @@ impl Learner {
     }
 
     fn at(stage: Stage) -> Self {
-        Self { stage, accepted: VecDeque::new(), counts: None, epoch: 0, flying: 0, closed_until: 0 }
+        Self { stage, accepted: VecDeque::new(), counts: None, since: None, epoch: 0, flying: 0, closed_until: 0 }
     }
 
     /// What was found: how many in how long.
@@ -119,6 +121,7 @@ impl Learner {
     /// A request was accepted; tells whether that changed what is found.
     pub(super) fn accepted(&mut self, sent: Tick, now: Tick) -> bool {
         self.accepted.push_back(middle(sent, now));
+        self.since.get_or_insert(sent);
         let oldest = now.saturating_sub(nanos(LONGEST));
         while self.accepted.front().is_some_and(|at| *at < oldest) || self.accepted.len() > MOST_KEPT {
             self.accepted.pop_front();
@@ -136,22 +139,19 @@ impl Learner {
         }
         self.epoch = now;
         let at = middle(sent, now);
-        let counts = WINDOWS.map(|window| {
-            let since = at.saturating_sub(nanos(window));
-            self.accepted
-                .iter()
-                .rev()
-                .take_while(|accepted| **accepted > since)
-                .filter(|accepted| **accepted <= at)
-                .count()
-        });
+        let counts = WINDOWS.map(|window| self.count(at, window));
         let before = self.counts.replace(counts);
         match &mut self.stage {
             Stage::Found(found) => {
                 let window = Duration::from_nanos(found.window.length());
-                let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| counts.get(at)).copied();
-                let counted = u32::try_from(counted.unwrap_or_default()).unwrap_or(u32::MAX);
-                match found.refuse(counted, now) {
+                let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| *counts.get(at)?);
+                let was_probing = found.probing.is_some();
+                if window > SHORTEST && !was_probing && counted.is_some_and(|counted| counted < found.known()) {
+                    // Fewer were refused: the limit counts over a shorter time, or has come down.
+                    self.search(counts, now);
+                    return true;
+                }
+                match found.refuse(counted.unwrap_or_default(), now) {
                     Some(pause) => {
                         self.closed_until = now + pause;
                         true
@@ -159,32 +159,60 @@ impl Learner {
                     None => false,
                 }
             }
-            Stage::Searching(pace) => {
-                let repeats = |(now, before): (&usize, &usize)| now == before && *now > 0;
-                let repeated = before.and_then(|before| counts.iter().zip(&before).position(repeats));
-                match repeated.and_then(|at| Some((*counts.get(at)?, *WINDOWS.get(at)?))) {
-                    Some((count, window)) => {
-                        let mut found = Found::new(u32::try_from(count).unwrap_or(u32::MAX), window, now + PROBE);
-                        // What is counted there now is held already.
-                        (0..self.flying).for_each(|_| found.window.take());
-                        let since = now.saturating_sub(nanos(window));
-                        for at in self.accepted.iter().filter(|at| **at > since) {
-                            found.window.take();
-                            found.window.anchor(*at);
-                        }
-                        self.stage = Stage::Found(found);
-                        true
-                    }
-                    None => {
-                        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-                        let measured = counts.first().map_or(FLOOR, |count| *count as f64);
-                        pace.refuse(measured, now);
-                        false
-                    }
+            Stage::Searching(_) => match before.and_then(|before| repeated(before, counts)) {
+                Some((count, window)) => {
+                    self.find(count, window, now);
+                    true
                 }
+                None => {
+                    self.search(counts, now);
+                    false
+                }
+            },
+        }
+    }
+
+    /// How many were accepted in a window before a moment; `None` where it was not watched for so long.
+    fn count(&self, at: Tick, window: Duration) -> Option<u32> {
+        let since = at.saturating_sub(nanos(window));
+        self.since.filter(|began| *began <= since)?;
+        let within = self.accepted.iter().rev().take_while(|accepted| **accepted > since);
+        u32::try_from(within.filter(|accepted| **accepted <= at).count()).ok()
+    }
+
+    fn search(&mut self, counts: [Option<u32>; WINDOWS.len()], now: Tick) {
+        let measured = counts.first().copied().flatten().map_or(FLOOR, f64::from);
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.refuse(measured, now),
+            Stage::Found(_) => {
+                let mut pace = Pace { rate: measured, next_at: 0, since: now, refused_at: None, used: 0 };
+                pace.refuse(measured, now);
+                self.stage = Stage::Searching(pace);
             }
         }
     }
+
+    /// Keeps a window from now on. What is counted there now is held already.
+    fn find(&mut self, count: u32, window: Duration, now: Tick) {
+        let mut found = Found::new(count, window, now + PROBE);
+        (0..self.flying).for_each(|_| found.window.take());
+        let since = now.saturating_sub(nanos(window));
+        for at in self.accepted.iter().filter(|at| **at > since) {
+            found.window.take();
+            found.window.anchor(*at);
+        }
+        self.stage = Stage::Found(found);
+    }
+}
+
+/// The smallest window whose count repeats, but for one: where the network bunches requests, they are counted before
+/// their time, or after.
+fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len()]) -> Option<(u32, Duration)> {
+    let repeats = |(before, now): (Option<u32>, Option<u32>)| match (before, now) {
+        (Some(before), Some(now)) if before.abs_diff(now) <= 1 && now > 0 => Some(before.min(now).max(1)),
+        _ => None,
+    };
+    before.into_iter().zip(now).map(repeats).zip(WINDOWS).find_map(|(count, window)| Some((count?, window)))
 }
 
 impl Pace {
@@ -298,7 +326,8 @@ fn nanos(duration: Duration) -> Tick {
 }
 
 /// The lengths of windows that services count in.
-const WINDOWS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), LONGEST];
+const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
+const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// Requests a second to begin with.
 const FLOOR: f64 = 2.0;

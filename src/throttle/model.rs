@@ -174,9 +174,9 @@ impl World {
                     Asker { owner: 0, credential: "", host: "h", method: Some(&method), path, kind: None, task: 0 };
                 let set: Set = self.state.meet(&asker, class).set;
                 self.state.hold(&set);
-                self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX }, &waker, now)
+                self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX, home: None }, &waker, now)
             }
-            Phase::Waiting(waiter) => self.state.look(waiter, &waker, now),
+            Phase::Waiting(waiter) => self.state.look(waiter, &waker, None, now),
             _ => return,
         };
         self.callers[at].phase = match answer {
@@ -248,7 +248,7 @@ impl World {
             if self.callers.iter().all(|caller| caller.phase == Phase::Over) {
                 break;
             }
-            if let Some(due) = self.state.next_due() {
+            if let Some(due) = self.state.next_due(None) {
                 assert_ne!(due, Tick::MAX, "somebody waits for nothing");
                 self.pass(due.saturating_sub(self.now));
                 self.wake();

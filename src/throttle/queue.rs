@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use tokio::runtime::Id;
+
 use super::flight::Tells;
 use super::meter::{Opening, Tick};
 use super::set::Set;
@@ -16,6 +18,7 @@ pub(super) struct Ask {
     pub(super) class: Class,
     pub(super) task: u64,
     pub(super) deadline: Tick,
+    pub(super) home: Option<Id>,
 }
 
 /// What came of asking.
@@ -57,10 +60,10 @@ impl State {
             self.release(&ask.set);
             return Answer::TooLate { gauge, opens };
         }
-        let Ask { set, class, task, deadline } = ask;
+        let Ask { set, class, task, deadline, home } = ask;
         let place = self.turns.give(class, task);
         let standing = Standing::Passed;
-        let waiter = Waiter { set, class, task, place, waker: waker.clone(), joined: now, deadline, standing };
+        let waiter = Waiter { set, class, task, place, waker: waker.clone(), home, joined: now, deadline, standing };
         let id = u32::try_from(self.waiters.insert(waiter)).unwrap_or(u32::MAX);
         if deadline != Tick::MAX {
             self.deadlines.insert((deadline, id));
@@ -72,11 +75,12 @@ impl State {
     }
 
     /// A waiter is polled: what is with it.
-    pub(super) fn look(&mut self, id: u32, waker: &Waker, now: Tick) -> Answer {
+    pub(super) fn look(&mut self, id: u32, waker: &Waker, home: Option<Id>, now: Tick) -> Answer {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return Answer::Waiting(id) };
         if !waiter.waker.will_wake(waker) {
             waiter.waker.clone_from(waker);
         }
+        waiter.home = home;
         match waiter.standing {
             Standing::Parked { .. } => {}
             Standing::Granted { .. } | Standing::TooLate { .. } => {
@@ -93,7 +97,7 @@ impl State {
     fn claim(&mut self, id: u32, now: Tick) -> Option<Answer> {
         let waiter = self.waiters.get(id as usize)?;
         match waiter.standing {
-            Standing::Granted { flight, serial, at } => {
+            Standing::Granted { flight, serial } => {
                 // A pause that came since stops it too.
                 let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now));
                 if waiter.set.gauges().iter().any(paused) {
@@ -101,7 +105,6 @@ impl State {
                     self.enqueue(id, now);
                     return None;
                 }
-                self.last_claim = (now, at.max(self.last_claim.1));
                 self.active -= 1;
                 self.forget(id);
                 Some(Answer::Granted(flight, serial))
@@ -120,7 +123,7 @@ impl State {
         let set = waiter.set.clone();
         match waiter.standing {
             Standing::Parked { .. } => self.unpark(id, now),
-            Standing::Granted { flight, serial, .. } => {
+            Standing::Granted { flight, serial } => {
                 self.active -= 1;
                 self.forget(id);
                 return self.refund(flight, serial, now);
@@ -134,7 +137,7 @@ impl State {
     /// The waiter's grant goes to the next; its place is kept until it is polled again.
     pub(super) fn pass_over(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
-        let Standing::Granted { flight, serial, .. } = waiter.standing else { return };
+        let Standing::Granted { flight, serial } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
         let (class, set) = (waiter.class, waiter.set.clone());
         self.active -= 1;

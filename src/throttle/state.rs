@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::feedback::Feedback;
 use super::flight::Flights;
 use super::gauge::{CLASSES, Gauge};
+use super::homes::{Granted, Homes};
 use super::line::{Line, Place};
 use super::meter::{Meter, Tick};
 use super::rules::{Owner, Rule};
@@ -39,19 +40,15 @@ pub(super) struct State {
     pub(super) starving: Option<u32>,
     /// When gauges with somebody parked are looked at next.
     pub(super) agenda: BTreeSet<(Tick, u32)>,
-    /// Grants that wait for their waiters.
-    pub(super) claims: VecDeque<(Tick, u32, u64)>,
-    /// When a grant was last claimed, and when that one was granted.
-    pub(super) last_claim: (Tick, Tick),
+    /// Grants that wait for their waiters, by their tickets.
+    pub(super) claims: VecDeque<(Granted, u32, u64)>,
     /// Waiters that must go by a time.
     pub(super) deadlines: BTreeSet<(Tick, u32)>,
     pub(super) turns: Turns,
     /// Waiters that are parked or granted: those for whom a timer runs.
     pub(super) active: usize,
     /// The runtimes in which a timer runs.
-    pub(super) drivers: Vec<Id>,
-    /// When the timers fire.
-    pub(super) armed: Tick,
+    pub(super) homes: Homes,
     /// To be woken once the lock is gone.
     pub(super) wakes: Vec<Waker>,
     /// To be told once the lock is gone, if anybody listens.
@@ -67,6 +64,8 @@ pub(super) struct Waiter {
     pub(super) task: u64,
     pub(super) place: Place,
     pub(super) waker: Waker,
+    /// The runtime that it was last polled in.
+    pub(super) home: Option<Id>,
     pub(super) joined: Tick,
     pub(super) deadline: Tick,
     pub(super) standing: Standing,
@@ -80,7 +79,6 @@ pub(super) enum Standing {
     Granted {
         flight: u32,
         serial: u64,
-        at: Tick,
     },
     /// It did not come for its grant: not before it is polled again.
     Passed,
@@ -165,12 +163,10 @@ impl State {
             starving: None,
             agenda: BTreeSet::new(),
             claims: VecDeque::new(),
-            last_claim: (0, 0),
             deadlines: BTreeSet::new(),
             turns: Turns::default(),
             active: 0,
-            drivers: Vec::new(),
-            armed: Tick::MAX,
+            homes: Homes::default(),
             wakes: Vec::new(),
             told: Vec::new(),
             has_listeners: false,
@@ -208,14 +204,12 @@ impl State {
             self.lose(flight, serial, over, now);
         }
         while let Some(&(granted, waiter, ticket)) = self.claims.front() {
-            if !self.is_granted(waiter, ticket) {
-                self.claims.pop_front();
-            } else if self.is_overdue(granted, now) {
-                self.claims.pop_front();
-                self.pass_over(waiter, now);
-            } else {
-                break;
+            match self.waits_for_claim(waiter, ticket) {
+                Some(home) if !self.homes.is_overdue(granted, home, now) => break,
+                Some(_) => self.pass_over(waiter, now),
+                None => {}
             }
+            self.claims.pop_front();
         }
         while let Some(&(deadline, waiter)) = self.deadlines.first()
             && deadline <= now
@@ -233,13 +227,16 @@ impl State {
         }
     }
 
-    /// When to catch up next; `None` where nobody waits.
-    pub(super) fn next_due(&self) -> Option<Tick> {
+    /// When to catch up next, for the timer of a runtime or for all; `None` where nobody waits.
+    pub(super) fn next_due(&self, asking: Option<Id>) -> Option<Tick> {
         if self.active == 0 {
             return None;
         }
         let agenda = self.agenda.first().map(|(due, _)| *due);
-        let claim = self.claims.front().map(|(granted, ..)| (*granted).max(self.last_claim.0) + CLAIM);
+        let claim = self.claims.front().map(|(granted, waiter, _)| {
+            let home = self.waiters.get(*waiter as usize).and_then(|waiter| waiter.home);
+            self.homes.overdue_at(*granted, home, asking)
+        });
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let flight = self.flights.next_over().map(|(over, ..)| over);
         Some([agenda, claim, deadline, flight].into_iter().flatten().min().unwrap_or(Tick::MAX))
@@ -274,16 +271,11 @@ impl State {
         }
     }
 
-    fn is_granted(&self, waiter: u32, ticket: u64) -> bool {
-        let granted = |waiter: &Waiter| matches!(waiter.standing, Standing::Granted { .. });
-        self.waiters.get(waiter as usize).is_some_and(|waiter| waiter.place.ticket == ticket && granted(waiter))
-    }
-
-    /// A grant is overdue when nobody comes for any, or others come for later ones: a runtime that is only slow takes
-    /// them in turn.
-    const fn is_overdue(&self, granted: Tick, now: Tick) -> bool {
-        let (claimed, then) = self.last_claim;
-        now >= granted + CLAIM && (now >= claimed + CLAIM || then > granted + CLAIM)
+    /// The home of a waiter whose grant nobody has come for yet.
+    fn waits_for_claim(&self, waiter: u32, ticket: u64) -> Option<Option<Id>> {
+        let waiter = self.waiters.get(waiter as usize)?;
+        let granted = matches!(waiter.standing, Standing::Granted { .. });
+        (granted && waiter.place.ticket == ticket).then_some(waiter.home)
     }
 
     pub(super) fn remove_parked(&mut self, lane: u32) {
@@ -300,8 +292,6 @@ pub(super) fn lanes_of(gauges: &mut Slab<Gauge>, gauge: u32, class: Class) -> Op
     parked.lanes.get_mut(super::gauge::rank(class))
 }
 
-/// How long a grant waits for a waiter that is not polled: 20 ms.
-const CLAIM: Tick = 20_000_000;
 /// A minute.
 const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;
 const SWEEP_FROM: usize = 256;

@@ -2,39 +2,63 @@
 
 use super::meter::Tick;
 
-/// The smallest round trip of the last minute or two.
+/// The two smallest round trips of the last minute or two.
 #[derive(Debug, Default)]
 pub(super) struct Trips {
-    smallest: Option<Tick>,
-    before: Option<Tick>,
+    smallest: Pair,
+    before: Pair,
     since: Tick,
     seen: u32,
 }
 
+/// The smallest, and the next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair(Option<Tick>, Option<Tick>);
+
 impl Trips {
     pub(super) fn see(&mut self, trip: Tick, now: Tick) {
         if now >= self.since + SPAN {
-            (self.before, self.smallest, self.since) = (self.smallest, None, now);
+            (self.before, self.smallest, self.since) = (self.smallest, Pair::default(), now);
         }
-        self.smallest = Some(self.smallest.map_or(trip, |smallest| smallest.min(trip)));
+        self.smallest = self.smallest.with(trip);
         self.seen = self.seen.saturating_add(1);
     }
 
     pub(super) fn smallest(&self) -> Option<Tick> {
-        self.smallest.into_iter().chain(self.before).min()
+        self.both().0
     }
 
     /// How long before its answer a request arrived, together with how long after its send the next one does: 0.9 of
-    /// the smallest round trip, once that is known.
+    /// the smallest round trip, once that is known. What was seen is larger than what is possible, by about as much as
+    /// the next one is larger still.
     pub(super) fn credit(&self) -> Tick {
-        if self.seen < KNOWN { 0 } else { self.smallest().map_or(0, |smallest| smallest / 10 * 9) }
+        match self.both() {
+            Pair(Some(smallest), Some(next)) if self.seen >= KNOWN => smallest.saturating_sub(next - smallest) / 10 * 9,
+            _ => 0,
+        }
+    }
+
+    fn both(&self) -> Pair {
+        let Pair(one, other) = self.before;
+        one.into_iter().chain(other).fold(self.smallest, Pair::with)
+    }
+}
+
+impl Pair {
+    fn with(self, trip: Tick) -> Self {
+        match self {
+            Self(Some(smallest), next) if smallest <= trip => {
+                Self(Some(smallest), Some(next.map_or(trip, |next| next.min(trip))))
+            }
+            Self(smallest, _) => Self(Some(trip), smallest),
+        }
     }
 }
 
 /// A minute.
 const SPAN: Tick = 60 * 1_000_000_000;
 /// After so many, the smallest is taken to be known.
-const KNOWN: u32 = 16;
+const KNOWN: u32 = 48;
 
 #[cfg(test)]
 mod tests {
@@ -43,15 +67,18 @@ mod tests {
     #[test]
     fn credits_the_smallest_of_the_last_minutes_once_it_is_known() {
         let mut trips = Trips::default();
-        for trip in (100..115).rev() {
+        for trip in (100..147).rev() {
             trips.see(trip, 0);
             assert_eq!(trips.credit(), 0);
         }
         trips.see(200, 1);
-        assert_eq!(trips.credit(), 90);
+        assert_eq!((trips.smallest(), trips.credit()), (Some(100), 81), "99 is possible");
         trips.see(400, SPAN + 1);
-        assert_eq!(trips.credit(), 90);
+        assert_eq!(trips.credit(), 81);
         trips.see(400, 2 * SPAN + 2);
         assert_eq!(trips.credit(), 360);
+        trips.see(500, 2 * SPAN + 3);
+        trips.see(390, 2 * SPAN + 4);
+        assert_eq!(trips.credit(), 342);
     }
 }

@@ -1,0 +1,105 @@
+//! Homes: the runtimes that somebody waits in, and whether each is run.
+
+use tokio::runtime::{Handle, Id};
+
+use super::meter::Tick;
+
+/// A runtime that somebody waits in, with a timer of the throttle's.
+///
+/// Its timer is also what tells whether it is run: each round of it stands behind all who were woken before, so a
+/// waiter that was not polled in two rounds is alive and not polled.
+#[derive(Debug)]
+pub(super) struct Home {
+    id: Id,
+    /// How often its timer came round.
+    pub(super) rounds: u64,
+    /// When anything of it was last polled.
+    pub(super) seen: Tick,
+    /// When its timer fires.
+    pub(super) armed: Tick,
+}
+
+/// The runtimes that somebody waits in: one, as a rule.
+#[derive(Debug, Default)]
+pub(super) struct Homes(Vec<Home>);
+
+/// A grant, as its waiter's runtime saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) at: Tick,
+    /// The rounds of its home then.
+    pub(super) round: u64,
+}
+
+impl Homes {
+    /// The place of this runtime; where it has no timer yet, it is to be started.
+    pub(super) fn here(&mut self, now: Tick) -> (Id, Option<Handle>) {
+        let here = Handle::current();
+        let id = here.id();
+        match self.get(id) {
+            Some(home) => {
+                home.seen = now;
+                (id, None)
+            }
+            None => {
+                self.0.push(Home { id, rounds: 0, seen: now, armed: Tick::MAX });
+                (id, Some(here))
+            }
+        }
+    }
+
+    pub(super) fn get(&mut self, id: Id) -> Option<&mut Home> {
+        self.0.iter_mut().find(|home| home.id == id)
+    }
+
+    pub(super) fn leave(&mut self, id: Id) {
+        self.0.retain(|home| home.id != id);
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a timer sleeps past this time; then it must be told, and is taken to be awake.
+    pub(super) fn oversleeps(&mut self, due: Option<Tick>) -> bool {
+        let mut oversleeps = false;
+        for home in &mut self.0 {
+            if due.is_none_or(|due| due < home.armed) && home.armed > 0 {
+                home.armed = 0;
+                oversleeps = true;
+            }
+        }
+        oversleeps
+    }
+
+    pub(super) fn round(&self, id: Option<Id>) -> u64 {
+        self.0.iter().find(|home| Some(home.id) == id).map_or(0, |home| home.rounds)
+    }
+
+    /// When a grant that nobody has come for passes on. `asking` is the home whose timer asks: it comes round again at
+    /// once for its own.
+    pub(super) fn overdue_at(&self, granted: Granted, id: Option<Id>, asking: Option<Id>) -> Tick {
+        let claim = granted.at + CLAIM;
+        match self.0.iter().find(|home| Some(home.id) == id) {
+            Some(home) if home.rounds < granted.round + ROUNDS => {
+                let is_dead = home.seen.saturating_add(DEAD);
+                if asking == id { claim } else { claim.max(is_dead) }
+            }
+            _ => claim,
+        }
+    }
+
+    pub(super) fn is_overdue(&self, granted: Granted, id: Option<Id>, now: Tick) -> bool {
+        let alive = |home: &&Home| {
+            Some(home.id) == id && home.rounds < granted.round + ROUNDS && now < home.seen.saturating_add(DEAD)
+        };
+        now >= granted.at + CLAIM && self.0.iter().find(alive).is_none()
+    }
+}
+
+/// How long a grant waits for a waiter that is not polled: 20 ms.
+pub(super) const CLAIM: Tick = 20_000_000;
+/// The round under way began before the grant.
+const ROUNDS: u64 = 2;
+/// A runtime of which nothing was polled for so long is not run: half a second.
+const DEAD: Tick = 500_000_000;
