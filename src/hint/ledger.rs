@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn keeps_the_budgets_of_several_gateways_apart() {
+        let pairs = [
+            ("x-ratelimit-limit", "60"),
+            ("ratelimit-limit", "5"),
+            ("x-ratelimit-remaining", "50"),
+            ("ratelimit-remaining", "4"),
+        ];
+        assert_eq!(budgets(&pairs), ["- 50/60 in ? reset ?", "- 4/5 in ? reset ?"]);
+    }
+
+    #[test]
     fn tells_a_budget_once_that_two_dialects_tell() {
         let pairs = [
             ("x-ratelimit-limit", "60"),

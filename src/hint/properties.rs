@@ -175,7 +175,10 @@ proptest! {
         let rules: Vec<HintRule> = rules
             .into_iter()
             .map(|(place, fact, unit, budget)| {
-                let place = if place < 6 { Source::pointer(&format!("/{place}")) } else { Source::header(NAMES[place]) };
+                let place = match place {
+                    0..6 => Source::pointer(&format!("/{place}")),
+                    _ => Source::header(NAMES[place]),
+                };
                 let rule = HintRule::new(place, FACTS[fact]).unit(UNITS[unit]);
                 if budget == 0 { rule } else { rule.budget(["tokens", "a"][budget - 1]) }
             })

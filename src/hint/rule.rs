@@ -129,9 +129,9 @@ mod tests {
     use http::StatusCode;
     use serde_json::json;
 
+    use super::super::Hints;
     use super::super::tests::{headers, now, shown};
     use super::*;
-    use crate::hint::Hints;
 
     type Pairs = [(&'static str, &'static str)];
 
@@ -220,6 +220,18 @@ mod tests {
             assert_eq!(shown(&hints), expected, "{given}");
             assert_eq!(hints.ignored(), [""; 0], "{given}");
         }
+    }
+
+    #[test]
+    fn alone_reads_the_header_that_it_names() {
+        let rules = rules(json!([{"at": "header:X-RateLimit-Reset", "fact": "reset", "unit": "month_day_year"}]));
+        let hints = read(&[("x-ratelimit-reset", "07/10/2024 14:13:45")], &json!({}), &rules);
+        assert_eq!((&*shown(&hints), hints.ignored()), (&["- ?/? in ? reset 60s".to_owned()][..], &[][..]));
+        let hints = read(&[("x-ratelimit-reset", "30")], &json!({}), &rules);
+        assert_eq!(
+            (hints.budgets(), hints.ignored()),
+            (&[][..], &["ignored header:x-ratelimit-reset: `30`".into()][..])
+        );
     }
 
     #[test]
