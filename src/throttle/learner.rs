@@ -50,6 +50,10 @@ struct Found {
     step: u32,
     probe_at: Tick,
     was_full: bool,
+    /// Between what was admitted and what was not.
+    narrows: bool,
+    /// When one was refused without a probe, which happens: where the network bunches requests together.
+    warned: Option<Tick>,
 }
 
 impl Learner {
@@ -256,7 +260,15 @@ impl Pace {
 
 impl Found {
     fn new(count: u32, window: Duration, probe_at: Tick) -> Self {
-        Self { window: Sliding::new(count.max(1), window), probing: None, step: 1, probe_at, was_full: false }
+        Self {
+            window: Sliding::new(count.max(1), window),
+            probing: None,
+            step: 1,
+            probe_at,
+            was_full: false,
+            narrows: false,
+            warned: None,
+        }
     }
 
     /// What is known to be admitted.
@@ -273,36 +285,41 @@ impl Found {
         }
     }
 
-    /// A request was accepted: two full windows of it are an answer.
+    /// A request was accepted: one that was sent a full window after the probe began is an answer to it.
     fn succeed(&mut self, sent: Tick, now: Tick) -> bool {
-        let Some(since) = self.probing.filter(|since| self.was_full && now >= since + 2 * self.window.length()) else {
-            return false;
-        };
-        if sent < since {
+        if self.probing.is_none_or(|since| !self.was_full || sent < since + self.window.length()) {
             return false;
         }
         (self.probing, self.probe_at) = (None, now);
-        self.step = self.step.saturating_mul(2);
+        self.step = if self.narrows { (self.step / 2).max(1) } else { self.step.saturating_mul(2) };
         true
     }
 
-    /// Gives the pause where more was lost than a probe.
+    /// Takes a refusal in. `counted` were accepted in the window before it. Gives the pause, where the limit is another
+    /// from now on.
     fn refuse(&mut self, counted: u32, now: Tick) -> Option<Tick> {
-        let known = self.known();
-        self.probe_at = now + PROBE;
+        let (known, length) = (self.known(), self.window.length());
         let was_probing = self.probing.take().is_some();
-        self.step = 1;
-        if was_probing && counted >= known {
-            // The probe was one too many, or several: as many were admitted as are counted.
-            self.window.change(counted.min(self.window.count()).max(known));
+        // The service did not count it, as a rule.
+        self.window.forget_last();
+        // Far too many are halved at once; one too many is tried again when it may have changed.
+        self.narrows = was_probing && self.step > 1;
+        self.step = if self.narrows { self.step / 2 } else { 1 };
+        self.probe_at = now + if self.narrows { length } else { PROBE };
+        if was_probing {
+            // One too many, or several: as many are admitted as are counted.
+            self.window.change(counted.clamp(known, self.window.count()));
+            self.warned = None;
             return (self.window.count() != known).then_some(0);
         }
+        let is_second = self.warned.replace(now).is_some_and(|warned| now < warned + WARNED * length);
+        if !is_second {
+            self.window.change(known);
+            return None;
+        }
         // The limit has come down, or somebody else spends it.
-        let (count, pause) = if counted > 0 && counted < known {
-            (counted, 0)
-        } else {
-            ((known / 10 * 7).max(known.saturating_sub(1) / 2).max(1), self.window.length() / 2)
-        };
+        let (count, pause) =
+            if counted > 0 && counted < known { (counted, 0) } else { ((known * 7 / 10).max(1), length / 2) };
         self.window.change(count);
         Some(pause)
     }
@@ -335,7 +352,9 @@ const FLOOR: f64 = 2.0;
 const DECREASE: f64 = 0.9;
 /// How steeply it grows again (RFC 9438, 5).
 const CUBIC: f64 = 0.4;
-/// A found limit is tried again every 15 seconds, while it is used up.
-const PROBE: Tick = 15 * 1_000_000_000;
+/// A found limit is tried again every 10 seconds, while it is used up.
+const PROBE: Tick = 10 * 1_000_000_000;
+/// Two refusals within so many windows are no chance.
+const WARNED: Tick = 4;
 /// Faster services are counted over shorter windows.
 const MOST_KEPT: usize = 16_384;

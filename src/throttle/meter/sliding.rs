@@ -96,6 +96,13 @@ impl Sliding {
         self.hold(at.saturating_add(self.length));
     }
 
+    /// The last that was anchored did not count, as it turned out.
+    pub(in crate::throttle) fn forget_last(&mut self) {
+        if self.grain == 1 {
+            self.free_at.pop_back();
+        }
+    }
+
     pub(in crate::throttle) fn use_of(&mut self, now: Tick) -> f64 {
         self.settle(now);
         #[expect(clippy::cast_precision_loss, reason = "a share")]
