@@ -18,6 +18,7 @@ mod meter;
 #[cfg(test)]
 mod model;
 mod out;
+mod parked;
 mod permit;
 mod queue;
 mod quota;
@@ -303,12 +304,14 @@ impl Shared {
         let now = state.now(Instant::now());
         state.has_listeners = self.is_watched.load(Relaxed);
         let result = act(&mut state, now);
-        if state.wakes.is_empty() && state.told.is_empty() && state.homes.is_empty() {
+        if state.wakes.is_empty() && state.told.is_empty() && !state.is_sooner {
             return result;
         }
         let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
-        let due = state.next_due(None);
-        let earlier = state.homes.oversleeps(due);
+        let earlier = std::mem::take(&mut state.is_sooner) && {
+            let due = state.next_due(None);
+            state.homes.oversleeps(due)
+        };
         drop(state);
         if earlier {
             self.changed.notify_waiters();

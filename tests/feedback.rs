@@ -226,7 +226,7 @@ async fn an_unknown_limit_is_found_and_given_back_at_the_next_start() {
     let next = Throttle::new();
     next.recall(&learned);
     let (good, bad) = greedy(&next, 50, 10 * SECOND, &[(Duration::ZERO, 15)]).await;
-    assert!(good >= 145 && bad == 0, "{good} admitted and {bad} refused in the first 10 s");
+    assert!(good >= 145 && bad <= 1, "{good} admitted and {bad} refused in the first 10 s");
 }
 
 #[tokio::test(start_paused = true)]

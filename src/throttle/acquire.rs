@@ -28,8 +28,7 @@ pub struct Acquire {
     class: Class,
     task: u64,
     deadline: Option<Instant>,
-    hold: Duration,
-    since: Option<Instant>,
+    hold: Tick,
     about: About,
 }
 
@@ -49,7 +48,7 @@ impl Acquire {
         };
         let about = About { owner: asker.owner, route: met.route };
         let (stage, hold) = (Stage::Asking(met.set), DEFAULT_HOLD);
-        Self { shared, stage, class, task: asker.task, deadline: None, hold, since: None, about }
+        Self { shared, stage, class, task: asker.task, deadline: None, hold, about }
     }
 
     /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.
@@ -60,8 +59,8 @@ impl Acquire {
 
     /// Sets how long the request may take to its answer: 2 minutes by default. Its slot is held until then, if nothing
     /// is heard of it.
-    pub const fn hold(mut self, longest: Duration) -> Self {
-        self.hold = longest;
+    pub fn hold(mut self, longest: Duration) -> Self {
+        self.hold = nanos(longest);
         self
     }
 }
@@ -77,7 +76,7 @@ impl Future for Acquire {
             state.catch_up(now);
             let answer = match std::mem::replace(&mut this.stage, Stage::Over) {
                 Stage::Asking(set) => match state.try_go(&set, this.class, now) {
-                    Some((flight, serial)) => Answer::Granted(flight, serial),
+                    Some((flight, serial)) => Answer::Granted(flight, serial, 0),
                     None => {
                         let (home, start) = state.homes.here(now);
                         starts = start;
@@ -86,17 +85,20 @@ impl Future for Acquire {
                         state.ask(ask, cx.waker(), now)
                     }
                 },
-                Stage::Waiting(waiter) => {
-                    let (home, start) = state.homes.here(now);
-                    starts = start;
-                    state.look(waiter, cx.waker(), Some(home), now)
-                }
+                Stage::Waiting(waiter) => match state.claim(waiter, now) {
+                    Some(answer) => answer,
+                    None => {
+                        let (home, start) = state.homes.here(now);
+                        starts = start;
+                        state.look(waiter, cx.waker(), Some(home), now)
+                    }
+                },
                 Stage::Over => return None,
             };
             let mut tells = Tells::default();
             match &answer {
-                Answer::Granted(flight, _) => {
-                    state.launch(*flight, now.saturating_add(nanos(this.hold)));
+                Answer::Granted(flight, ..) => {
+                    state.launch(*flight, now.saturating_add(this.hold));
                     tells = state.flights.tells(*flight);
                 }
                 Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),
@@ -108,15 +110,11 @@ impl Future for Acquire {
             driver::start(&this.shared, &runtime);
         }
         match answer {
-            Some((Answer::Granted(flight, serial), tells)) => {
+            Some((Answer::Granted(flight, serial, waited), tells)) => {
                 let about = std::mem::take(&mut this.about);
-                let waited = this.since.map_or(Duration::ZERO, |since| since.elapsed());
                 Poll::Ready(Ok(Permit::new(this.shared.clone(), flight, serial, tells, waited, about)))
             }
-            Some((Answer::Waiting(_), _)) => {
-                this.since.get_or_insert_with(Instant::now);
-                Poll::Pending
-            }
+            Some((Answer::Waiting(_), _)) => Poll::Pending,
             Some((Answer::TooLate { .. }, _)) => {
                 let (limit, wait) = label.unwrap_or_else(|| ("a limit".into(), Duration::ZERO));
                 let why =
@@ -150,4 +148,4 @@ pub(super) fn nanos(duration: Duration) -> Tick {
 }
 
 /// An attempt without a timeout of its own is taken to be over by then.
-pub(super) const DEFAULT_HOLD: Duration = Duration::from_secs(120);
+pub(super) const DEFAULT_HOLD: Tick = 120 * 1_000_000_000;

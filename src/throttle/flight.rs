@@ -76,8 +76,8 @@ impl Flights {
         self.slots.get_mut(id as usize).filter(|flight| flight.serial == serial)
     }
 
-    /// It is out from now on, until `over` at the latest.
-    pub(super) fn launch(&mut self, id: u32, over: Tick) {
+    /// It is out from now on, until `over` at the latest; tells whether none is over sooner.
+    pub(super) fn launch(&mut self, id: u32, over: Tick) -> bool {
         // Most have the same time, so this is the last one.
         let mut before = self.last;
         while let Some(flight) = self.slots.get(before as usize)
@@ -97,6 +97,7 @@ impl Flights {
             (flight.stage, flight.over) = (Stage::Flying, over);
             (flight.before, flight.behind) = (before, behind);
         }
+        self.first == id
     }
 
     /// It is answered: no time ends it any more.

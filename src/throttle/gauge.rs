@@ -1,10 +1,9 @@
 //! Gauge: one window of one limit for one key, with its pause and those who wait for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::line::Place;
 use super::meter::{Meter, Opening, Tick};
+use super::parked::Parked;
 use super::quota::Quota;
 use super::trips::Trips;
 use crate::limit::Anchor;
@@ -43,13 +42,6 @@ pub(super) struct Gauge {
     pub(super) due: Option<Tick>,
     /// Waiters, flights and askers that hold on to it.
     pub(super) holders: u32,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Parked {
-    pub(super) lanes: [BTreeMap<Place, u32>; CLASSES],
-    /// How often others went while the first of a class stood.
-    pub(super) passed: [u8; CLASSES],
 }
 
 impl Gauge {
@@ -199,37 +191,12 @@ impl Gauge {
     }
 
     pub(super) fn has_parked(&self) -> bool {
-        self.parked.as_ref().is_some_and(|parked| parked.lanes.iter().any(|lanes| !lanes.is_empty()))
+        self.parked.as_deref().is_some_and(|parked| !parked.is_empty())
     }
 
     /// Whether one of this class, or of a more urgent one, stands here.
     pub(super) fn has_parked_before(&self, class: Class) -> bool {
-        let before = |parked: &Parked| parked.lanes.iter().take(rank(class) + 1).any(|lanes| !lanes.is_empty());
-        self.parked.as_deref().is_some_and(before)
-    }
-}
-
-impl Parked {
-    /// The lane whose turn it is: of the most urgent class, unless another was passed over too often. `skipped` are
-    /// classes, by their bits, that may not go.
-    pub(super) fn next(&self, skipped: u16) -> Option<(usize, u32)> {
-        let firsts = || {
-            let some = |(class, lanes): (usize, &BTreeMap<Place, u32>)| Some((class, *lanes.first_key_value()?.1));
-            self.lanes.iter().enumerate().filter_map(some).filter(|(class, _)| skipped & (1 << class) == 0)
-        };
-        let aged = firsts().find(|(class, _)| self.passed.get(*class).is_some_and(|passed| *passed >= AGED));
-        aged.or_else(|| firsts().next())
-    }
-
-    /// One of this class went.
-    pub(super) fn went(&mut self, class: usize) {
-        for (other, (passed, lanes)) in self.passed.iter_mut().zip(&self.lanes).enumerate() {
-            if other == class || lanes.is_empty() {
-                *passed = 0;
-            } else if other > class {
-                *passed = passed.saturating_add(1);
-            }
-        }
+        self.parked.as_deref().is_some_and(|parked| parked.has_before(rank(class)))
     }
 }
 
@@ -248,7 +215,5 @@ pub(super) const fn rank(class: Class) -> usize {
 }
 
 pub(super) const CLASSES: usize = 8;
-/// After so many turns of others, a less urgent class has one: it goes slowly, and never starves.
-const AGED: u8 = 16;
 /// When so many were let go at once, the pause is over.
 const RAMP_END: u32 = 64;

@@ -56,10 +56,6 @@ impl Homes {
         self.0.retain(|home| home.id != id);
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether a timer sleeps past this time; then it must be told, and is taken to be awake.
     pub(super) fn oversleeps(&mut self, due: Option<Tick>) -> bool {
         let mut oversleeps = false;

@@ -1,5 +1,7 @@
 //! Keys: what a request is, for the limits that count it.
 
+use std::sync::Arc;
+
 use http::{Method, Uri};
 use url::Url;
 
@@ -23,55 +25,54 @@ use super::Asker;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
+    known: Option<Arc<Known>>,
+    task: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
     credential: String,
     host: String,
     method: Option<Method>,
     path: String,
     kind: Option<String>,
-    task: u64,
 }
 
 impl Keys {
     /// A request of which nothing is known: it meets the limits of [`Scope::Account`](crate::Scope::Account) alone.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { known: None, task: 0 }
     }
 
     /// A request with this method to this URL. Its query plays no part.
     #[must_use]
     pub fn request(method: &Method, url: &Url) -> Self {
-        Self {
-            host: url.host_str().unwrap_or_default().to_owned(),
-            method: Some(method.clone()),
-            path: url.path().to_owned(),
-            ..Self::default()
-        }
+        Self::new().know(|known| {
+            (known.method, known.path) = (Some(method.clone()), url.path().to_owned());
+            url.host_str().unwrap_or_default().clone_into(&mut known.host);
+        })
     }
 
     /// As [`request`](Keys::request), for a URI as the `http` crate has it.
     #[must_use]
     pub fn uri(method: &Method, uri: &Uri) -> Self {
-        Self {
-            host: uri.host().unwrap_or_default().to_owned(),
-            method: Some(method.clone()),
-            path: uri.path().to_owned(),
-            ..Self::default()
-        }
+        Self::new().know(|known| {
+            (known.method, known.path) = (Some(method.clone()), uri.path().to_owned());
+            uri.host().unwrap_or_default().clone_into(&mut known.host);
+        })
     }
 
     /// Counts it for a credential, by a name that is no secret.
     #[must_use]
-    pub fn credential(mut self, name: impl Into<String>) -> Self {
-        self.credential = name.into();
-        self
+    pub fn credential(self, name: impl Into<String>) -> Self {
+        self.know(|known| known.credential = name.into())
     }
 
     /// Counts it for a kind of task.
     #[must_use]
-    pub fn kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(kind.into());
-        self
+    pub fn kind(self, kind: impl Into<String>) -> Self {
+        self.know(|known| known.kind = Some(kind.into()))
     }
 
     /// Says for which of several tasks it is, by any number but 0: those of one class take turns by task, so that one
@@ -83,14 +84,20 @@ impl Keys {
     }
 
     pub(super) fn asker(&self, owner: u32) -> Asker<'_> {
+        let known = self.known.as_deref();
         Asker {
             owner,
-            credential: &self.credential,
-            host: &self.host,
-            method: self.method.as_ref(),
-            path: &self.path,
-            kind: self.kind.as_deref(),
+            credential: known.map_or("", |known| &known.credential),
+            host: known.map_or("", |known| &known.host),
+            method: known.and_then(|known| known.method.as_ref()),
+            path: known.map_or("", |known| &known.path),
+            kind: known.and_then(|known| known.kind.as_deref()),
             task: self.task,
         }
+    }
+
+    fn know(mut self, what: impl FnOnce(&mut Known)) -> Self {
+        what(Arc::make_mut(self.known.get_or_insert_default()));
+        self
     }
 }

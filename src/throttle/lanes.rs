@@ -2,10 +2,10 @@
 
 use super::gauge::{Gauge, rank};
 use super::homes::Granted;
-use super::line::Line;
+use super::line::{Line, Place};
 use super::meter::{Opening, Tick};
 use super::set::Set;
-use super::state::{Lane, Standing, State, lanes_of};
+use super::state::{Lane, Standing, State};
 use crate::message::Class;
 
 impl State {
@@ -68,16 +68,16 @@ impl State {
     pub(super) fn enqueue(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let (set, class, place) = (waiter.set.clone(), waiter.class, waiter.place);
-        let lane = match self.lane_of.get(&(set.clone(), class)) {
-            Some(lane) => *lane,
-            None => {
+        let same = |lane: &&Lane| lane.set == set && lane.class == class;
+        let lane = match self.lanes.get(self.last_lane as usize).filter(same) {
+            Some(_) => self.last_lane,
+            None => *self.lane_of.entry((set.clone(), class)).or_insert_with(|| {
                 let line = Line::default();
                 let lane = Lane { set: set.clone(), class, line, head: place, gauge: u32::MAX, bounces: 0 };
-                let lane = u32::try_from(self.lanes.insert(lane)).unwrap_or(u32::MAX);
-                self.lane_of.insert((set.clone(), class), lane);
-                lane
-            }
+                u32::try_from(self.lanes.insert(lane)).unwrap_or(u32::MAX)
+            }),
         };
+        self.last_lane = lane;
         waiter.standing = Standing::Parked { lane };
         self.active += 1;
         for gauge in set.gauges() {
@@ -122,8 +122,8 @@ impl State {
             }
         }
         lane.gauge = gauge;
-        if let Some(lanes) = lanes_of(&mut self.gauges, gauge, lane.class) {
-            lanes.insert(lane.head, id);
+        if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
+            gauge.parked.get_or_insert_default().park(rank(lane.class), lane.head, id);
         }
         if let Opening::At(at) = opening {
             let due = self.gauges.get(gauge as usize).and_then(|gauge| gauge.due);
@@ -134,7 +134,7 @@ impl State {
     fn grant_first(&mut self, lane: u32, now: Tick) {
         let Some(entry) = self.lanes.get(lane as usize) else { return };
         let (gauge, class, place, set) = (entry.gauge, entry.class, entry.head, entry.set.clone());
-        let first = self.first_of(lane);
+        let first = self.first_of(lane).map(|(_, id)| id);
         if let Some(entry) = self.lanes.get_mut(lane as usize) {
             entry.line.pop();
             entry.bounces = 0;
@@ -151,28 +151,27 @@ impl State {
         let (flight, serial) = self.take(set, now);
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
             waiter.standing = Standing::Granted { flight, serial };
-            self.wakes.push(waiter.waker.clone());
+            self.wakes.extend(waiter.waker.take());
             let granted = Granted { at: now, round: self.homes.round(waiter.home) };
+            self.is_sooner |= self.claims.is_empty();
             self.claims.push_back((granted, id, waiter.place.ticket));
         }
     }
 
     /// The first waiter of a lane.
-    fn first_of(&mut self, lane: u32) -> Option<u32> {
+    fn first_of(&mut self, lane: u32) -> Option<(Place, u32)> {
         let waiters = &self.waiters;
         let line = &mut self.lanes.get_mut(lane as usize)?.line;
-        let first = line.first(|place, id| {
+        line.first(|place, id| {
             waiters
                 .get(id as usize)
                 .is_some_and(|waiter| waiter.place == place && waiter.standing == Standing::Parked { lane })
-        });
-        first.map(|(_, id)| id)
+        })
     }
 
     /// Puts a lane's next waiter in the place of its first, or ends the lane.
     fn next_in(&mut self, id: u32, now: Tick) {
-        self.remove_parked(id);
-        let next = self.first_of(id).and_then(|waiter| Some(self.waiters.get(waiter as usize)?.place));
+        let next = self.first_of(id).map(|(place, _)| place);
         let was_starving = self.starving == Some(id);
         if was_starving {
             self.starving = None;
@@ -180,13 +179,14 @@ impl State {
         let freed = was_starving.then(|| self.lanes.get(id as usize).map(|lane| lane.set.clone())).flatten();
         match (next, self.lanes.get_mut(id as usize)) {
             (Some(place), Some(lane)) => {
-                lane.head = place;
-                let (gauge, class) = (lane.gauge, lane.class);
-                if let Some(lanes) = lanes_of(&mut self.gauges, gauge, class) {
-                    lanes.insert(place, id);
+                let first = std::mem::replace(&mut lane.head, place);
+                let (gauge, class) = (lane.gauge, rank(lane.class));
+                if let Some(parked) = self.gauges.get_mut(gauge as usize).and_then(|gauge| gauge.parked.as_mut()) {
+                    parked.follow(class, first, place, id);
                 }
             }
             _ => {
+                self.remove_parked(id);
                 if let Some(lane) = self.lanes.try_remove(id as usize) {
                     self.lane_of.remove(&(lane.set, lane.class));
                 }
@@ -205,7 +205,7 @@ impl State {
         let Standing::Parked { lane } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
         let (set, class, place) = (waiter.set.clone(), waiter.class, waiter.place);
-        self.active -= 1;
+        self.quiet();
         self.count_out(&set, class);
         let waiters = &self.waiters;
         let Some(entry) = self.lanes.get_mut(lane as usize) else { return };

@@ -176,11 +176,14 @@ impl World {
                 self.state.hold(&set);
                 self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX, home: None }, &waker, now)
             }
-            Phase::Waiting(waiter) => self.state.look(waiter, &waker, None, now),
+            Phase::Waiting(waiter) => match self.state.claim(waiter, now) {
+                Some(answer) => answer,
+                None => self.state.look(waiter, &waker, None, now),
+            },
             _ => return,
         };
         self.callers[at].phase = match answer {
-            Answer::Granted(flight, serial) => {
+            Answer::Granted(flight, serial, _) => {
                 self.state.launch(flight, self.now + HOLD);
                 let paused = self.state.gauges.get(self.state.owners[0].door as usize).unwrap().is_paused(self.now);
                 assert!(!paused, "nobody goes in a pause");

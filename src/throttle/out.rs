@@ -8,7 +8,7 @@ use super::state::State;
 impl State {
     /// A permit is in hand: its request goes out now, and is over by `over`.
     pub(super) fn launch(&mut self, flight: u32, over: Tick) {
-        self.flights.launch(flight, over);
+        self.is_sooner |= self.flights.launch(flight, over);
     }
 
     /// From now on the service may count it.
@@ -131,7 +131,7 @@ impl State {
 
     /// Somebody holds on to these gauges, so that none of them is forgotten.
     pub(super) fn hold(&mut self, set: &Set) {
-        if !set.is_keyed {
+        if !set.is_keyed() {
             return;
         }
         for gauge in set.gauges() {
@@ -142,7 +142,7 @@ impl State {
     }
 
     pub(super) fn release(&mut self, set: &Set) {
-        if !set.is_keyed {
+        if !set.is_keyed() {
             return;
         }
         for gauge in set.gauges() {

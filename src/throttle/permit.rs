@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::Shared;
-use super::acquire::{DEFAULT_HOLD, nanos};
+use super::acquire::DEFAULT_HOLD;
 use super::feedback::Heard;
 use super::flight::Tells;
 use super::meter::Tick;
@@ -30,7 +30,7 @@ pub struct Permit {
     serial: u64,
     phase: Phase,
     tells: Tells,
-    waited: Duration,
+    waited: Tick,
     about: About,
 }
 
@@ -66,10 +66,10 @@ pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>) -> 
         let met = state.meet(asker, class);
         let (flight, serial) = state.try_go(&met.set, class, now)?;
         state.hold(&met.set);
-        state.launch(flight, now.saturating_add(nanos(DEFAULT_HOLD)));
+        state.launch(flight, now.saturating_add(DEFAULT_HOLD));
         Some((flight, serial, state.flights.tells(flight), met.route))
     })?;
-    Some(Permit::new(shared.clone(), flight, serial, tells, Duration::ZERO, About { owner: asker.owner, route }))
+    Some(Permit::new(shared.clone(), flight, serial, tells, 0, About { owner: asker.owner, route }))
 }
 
 impl Permit {
@@ -78,7 +78,7 @@ impl Permit {
         flight: u32,
         serial: u64,
         tells: Tells,
-        waited: Duration,
+        waited: Tick,
         about: About,
     ) -> Self {
         Self { shared, flight, serial, phase: Phase::Reserved, tells, waited, about }
@@ -164,7 +164,7 @@ impl Permit {
     /// How long it stood in the queue.
     #[must_use]
     pub const fn waited(&self) -> Duration {
-        self.waited
+        Duration::from_nanos(self.waited)
     }
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> crate::event::Event) {

@@ -24,8 +24,8 @@ pub(super) struct Ask {
 /// What came of asking.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A permit, by its flight and serial.
-    Granted(u32, u64),
+    /// A permit, by its flight and serial, and how long it waited.
+    Granted(u32, u64, Tick),
     Waiting(u32),
     TooLate {
         gauge: u32,
@@ -49,7 +49,7 @@ impl State {
     /// Goes at once, or joins the queue.
     pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, now: Tick) -> Answer {
         if let Some((flight, serial)) = self.try_go(&ask.set, ask.class, now) {
-            return Answer::Granted(flight, serial);
+            return Answer::Granted(flight, serial, 0);
         }
         if ask.deadline != Tick::MAX
             && let Some((gauge, opens)) = self.not_before(&ask.set, ask.class, now)
@@ -63,10 +63,12 @@ impl State {
         let Ask { set, class, task, deadline, home } = ask;
         let place = self.turns.give(class, task);
         let standing = Standing::Passed;
-        let waiter = Waiter { set, class, task, place, waker: waker.clone(), home, joined: now, deadline, standing };
+        let waiter =
+            Waiter { set, class, task, place, waker: Some(waker.clone()), home, joined: now, deadline, standing };
         let id = u32::try_from(self.waiters.insert(waiter)).unwrap_or(u32::MAX);
         if deadline != Tick::MAX {
             self.deadlines.insert((deadline, id));
+            self.is_sooner = true;
         }
         self.enqueue(id, now);
         self.tell_waiting(id, now);
@@ -74,27 +76,21 @@ impl State {
         self.claim(id, now).unwrap_or(Answer::Waiting(id))
     }
 
-    /// A waiter is polled: what is with it.
+    /// A waiter is polled, and has nothing to [claim](Self::claim): it waits on, from this runtime.
     pub(super) fn look(&mut self, id: u32, waker: &Waker, home: Option<Id>, now: Tick) -> Answer {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return Answer::Waiting(id) };
-        if !waiter.waker.will_wake(waker) {
-            waiter.waker.clone_from(waker);
+        if !waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            waiter.waker = Some(waker.clone());
         }
         waiter.home = home;
-        match waiter.standing {
-            Standing::Parked { .. } => {}
-            Standing::Granted { .. } | Standing::TooLate { .. } => {
-                if let Some(answer) = self.claim(id, now) {
-                    return answer;
-                }
-            }
-            Standing::Passed => self.enqueue(id, now),
+        if waiter.standing == Standing::Passed {
+            self.enqueue(id, now);
         }
         self.claim(id, now).unwrap_or(Answer::Waiting(id))
     }
 
     /// What a waiter was granted, or why it never is.
-    fn claim(&mut self, id: u32, now: Tick) -> Option<Answer> {
+    pub(super) fn claim(&mut self, id: u32, now: Tick) -> Option<Answer> {
         let waiter = self.waiters.get(id as usize)?;
         match waiter.standing {
             Standing::Granted { flight, serial } => {
@@ -102,12 +98,12 @@ impl State {
                 let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now));
                 if waiter.set.gauges().iter().any(paused) {
                     self.pass_over(id, now);
-                    self.enqueue(id, now);
                     return None;
                 }
-                self.active -= 1;
+                let waited = now.saturating_sub(waiter.joined);
+                self.quiet();
                 self.forget(id);
-                Some(Answer::Granted(flight, serial))
+                Some(Answer::Granted(flight, serial, waited))
             }
             Standing::TooLate { gauge, opens } => {
                 self.forget(id);
@@ -124,7 +120,7 @@ impl State {
         match waiter.standing {
             Standing::Parked { .. } => self.unpark(id, now),
             Standing::Granted { flight, serial } => {
-                self.active -= 1;
+                self.quiet();
                 self.forget(id);
                 return self.refund(flight, serial, now);
             }
@@ -140,7 +136,7 @@ impl State {
         let Standing::Granted { flight, serial } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
         let (class, set) = (waiter.class, waiter.set.clone());
-        self.active -= 1;
+        self.quiet();
         self.hold(&set);
         self.tell(|_| Event::PassedOver { class });
         self.refund(flight, serial, now);
@@ -159,7 +155,7 @@ impl State {
         self.tell(|state| Event::TooLate { class, limit: state.label(gauge) });
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
             waiter.standing = Standing::TooLate { gauge, opens: opens.max(deadline) };
-            self.wakes.push(waiter.waker.clone());
+            self.wakes.extend(waiter.waker.take());
         }
     }
 
@@ -193,6 +189,13 @@ impl State {
             }
         }
         self.flights.grant(set, tells, now)
+    }
+
+    /// One less is parked or granted.
+    pub(super) const fn quiet(&mut self) {
+        self.active -= 1;
+        // The timers end with the last.
+        self.is_sooner |= self.active == 0;
     }
 
     fn forget(&mut self, id: u32) {

@@ -164,25 +164,21 @@ impl State {
             declared |= !rule.limit.is_soft();
             match &rule.gauges {
                 Gauges::One(gauge) => set.add(*gauge),
-                Gauges::ByKey(gauges) => {
-                    set.is_keyed = true;
-                    match gauges.get(key.as_ref()) {
-                        Some(gauge) => set.add(*gauge),
-                        None => unknown.push((at, key.into_owned())),
-                    }
-                }
+                Gauges::ByKey(gauges) => match gauges.get(key.as_ref()) {
+                    Some(gauge) => set.add_keyed(*gauge),
+                    None => unknown.push((at, key.into_owned())),
+                },
             }
         }
         for (rule, key) in unknown {
             let gauge = self.add_key(rule, key);
-            set.add(gauge);
+            set.add_keyed(gauge);
         }
         let learns = self.feedback.reads_answers();
         let route = ((!declared || learns) && asker.method.is_some()).then(|| route_of(asker));
         if let Some(owner) = usize::try_from(asker.owner).ok().and_then(|owner| self.owners.get(owner)) {
             if let Some(known) = route.as_ref().and_then(|route| owner.routes.get(route)) {
-                known.iter().for_each(|gauge| set.add(*gauge));
-                set.is_keyed = true;
+                known.iter().for_each(|gauge| set.add_keyed(*gauge));
             }
             owner.everywhere.iter().for_each(|gauge| set.add(*gauge));
             if !declared && let Some(learner) = owner.learner {

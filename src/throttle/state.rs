@@ -1,6 +1,6 @@
 //! The state under the throttle's lock: gauges, the permits that are out, and those who wait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -49,6 +49,10 @@ pub(super) struct State {
     pub(super) active: usize,
     /// The runtimes in which a timer runs.
     pub(super) homes: Homes,
+    /// Something is due that the timers may not know of.
+    pub(super) is_sooner: bool,
+    /// The lane that was joined last.
+    pub(super) last_lane: u32,
     /// To be woken once the lock is gone.
     pub(super) wakes: Vec<Waker>,
     /// To be told once the lock is gone, if anybody listens.
@@ -63,7 +67,8 @@ pub(super) struct Waiter {
     pub(super) class: Class,
     pub(super) task: u64,
     pub(super) place: Place,
-    pub(super) waker: Waker,
+    /// Taken when it is granted.
+    pub(super) waker: Option<Waker>,
     /// The runtime that it was last polled in.
     pub(super) home: Option<Id>,
     pub(super) joined: Tick,
@@ -136,6 +141,9 @@ impl Turns {
 
     /// One of the task waits no longer.
     pub(super) fn left(&mut self, class: Class, task: u64) {
+        if task == 0 {
+            return;
+        }
         if let Some((_, waiting)) = self.tasks.get_mut(&(class, task)) {
             *waiting -= 1;
             if *waiting == 0 {
@@ -167,6 +175,8 @@ impl State {
             turns: Turns::default(),
             active: 0,
             homes: Homes::default(),
+            is_sooner: false,
+            last_lane: u32::MAX,
             wakes: Vec::new(),
             told: Vec::new(),
             has_listeners: false,
@@ -256,6 +266,7 @@ impl State {
             }
             if let Some(due) = due {
                 self.agenda.insert((due, id));
+                self.is_sooner = true;
             }
         }
     }
@@ -280,16 +291,10 @@ impl State {
 
     pub(super) fn remove_parked(&mut self, lane: u32) {
         let Some(lane) = self.lanes.get(lane as usize) else { return };
-        if let Some(lanes) = lanes_of(&mut self.gauges, lane.gauge, lane.class) {
-            lanes.remove(&lane.head);
+        if let Some(parked) = self.gauges.get_mut(lane.gauge as usize).and_then(|gauge| gauge.parked.as_mut()) {
+            parked.leave(super::gauge::rank(lane.class), lane.head);
         }
     }
-}
-
-/// The lanes of a class that are parked at a gauge.
-pub(super) fn lanes_of(gauges: &mut Slab<Gauge>, gauge: u32, class: Class) -> Option<&mut BTreeMap<Place, u32>> {
-    let parked = gauges.get_mut(gauge as usize)?.parked.get_or_insert_default();
-    parked.lanes.get_mut(super::gauge::rank(class))
 }
 
 /// A minute.
