@@ -99,3 +99,43 @@ pub(super) const CLAIM: Tick = 20_000_000;
 const ROUNDS: u64 = 2;
 /// A runtime of which nothing was polled for so long is not run: half a second.
 const DEAD: Tick = 500_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_passes_on_when_its_runtime_went_round_twice_or_is_not_run() {
+        let (busy, other) = (tokio::runtime::Runtime::new().unwrap(), tokio::runtime::Runtime::new().unwrap());
+        let (id, second) = (busy.handle().id(), other.handle().id());
+        let mut homes = Homes::default();
+        for home in [&busy, &other] {
+            let _guard = home.enter();
+            assert!(homes.here(1000).1.is_some() && homes.here(1000).1.is_none(), "its timer is started once");
+        }
+        let granted = Granted { at: 1000, round: homes.round(Some(id)) };
+        for (rounds, seen, now, overdue) in [
+            (0, 1000, 1000 + CLAIM - 1, false),
+            (0, 1000, 1000 + CLAIM, false),
+            (1, CLAIM, 1000 + CLAIM, false),
+            (2, CLAIM, 1000 + CLAIM, true),
+            (2, 1000, 1000 + CLAIM - 1, false),
+            (0, 1000, 1000 + DEAD, true),
+            (0, 1000 + DEAD, 1000 + DEAD, false),
+        ] {
+            let home = homes.get(id).unwrap();
+            (home.rounds, home.seen) = (rounds, seen);
+            assert_eq!(homes.is_overdue(granted, Some(id), now), overdue, "{rounds} {seen} {now}");
+        }
+        // Its own timer comes round again at once, another's when it may be dead.
+        assert_eq!(homes.overdue_at(granted, Some(id), Some(id)), 1000 + CLAIM);
+        assert_eq!(homes.overdue_at(granted, Some(id), Some(second)), 1000 + 2 * DEAD);
+        homes.leave(id);
+        assert!(homes.is_overdue(granted, Some(id), 1000 + CLAIM), "a runtime that is gone");
+        homes.get(second).unwrap().armed = 50;
+        assert!(
+            !homes.oversleeps(Some(50)) && homes.oversleeps(Some(49)) && !homes.oversleeps(None),
+            "it is told once"
+        );
+    }
+}
