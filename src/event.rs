@@ -26,7 +26,7 @@ pub enum Event {
         /// How long it waits at least.
         at_least: Duration,
     },
-    /// A request may go.
+    /// A request that stood in the queue may go.
     Granted {
         /// What it is for.
         class: Class,

@@ -58,7 +58,7 @@ impl Pair {
 /// A minute.
 const SPAN: Tick = 60 * 1_000_000_000;
 /// After so many, the smallest is taken to be known.
-const KNOWN: u32 = 48;
+const KNOWN: u32 = 64;
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn credits_the_smallest_of_the_last_minutes_once_it_is_known() {
         let mut trips = Trips::default();
-        for trip in (100..147).rev() {
+        for trip in (100..163).rev() {
             trips.see(trip, 0);
             assert_eq!(trips.credit(), 0);
         }
