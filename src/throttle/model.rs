@@ -47,11 +47,15 @@ enum Phase {
     Waiting(u32),
     Granted(u32, u64),
     Sent(u32, u64),
+    /// Held for longer than it may be: taken to be over.
+    Expired(u32, u64),
     Over,
 }
 
 struct Caller {
     phase: Phase,
+    /// When its permit is over, by arithmetic.
+    over: Tick,
     woken: Arc<Woken>,
     class: Class,
     path: &'static str,
@@ -93,6 +97,7 @@ impl World {
         }
         let callers = [(Class::Poll, "/a"), (Class::Poll, "/r"), (Class::Submit, "/r")].map(|(class, path)| Caller {
             phase: Phase::New,
+            over: Tick::MAX,
             woken: Arc::default(),
             class,
             path,
@@ -113,6 +118,7 @@ impl World {
                 Phase::Waiting(_) => steps.extend([Step::Poll(at), Step::Drop(at)]),
                 Phase::Granted(..) => steps.extend([Step::Send(at), Step::Drop(at)]),
                 Phase::Sent(..) => steps.extend([Step::Answer(at), Step::Drop(at)]),
+                Phase::Expired(..) => steps.push(Step::Drop(at)),
                 Phase::Over => {}
             }
         }
@@ -153,6 +159,11 @@ impl World {
                         self.state.lose(flight, serial, self.now + GUARD, now);
                         self.count(at, self.now + GUARD);
                     }
+                    Phase::Expired(flight, serial) => {
+                        self.state.refund(flight, serial, now);
+                        self.state.lose(flight, serial, self.now + GUARD, now);
+                        self.state.answer(flight, serial, now);
+                    }
                     Phase::New | Phase::Over => {}
                 }
                 self.callers[at].phase = Phase::Over;
@@ -184,6 +195,7 @@ impl World {
         };
         self.callers[at].phase = match answer {
             Answer::Granted(flight, serial, _) => {
+                self.callers[at].over = self.now + HOLD;
                 self.state.launch(flight, self.now + HOLD);
                 let paused = self.state.gauges.get(self.state.owners[0].door as usize).unwrap().is_paused(self.now);
                 assert!(!paused, "nobody goes in a pause");
@@ -198,6 +210,15 @@ impl World {
     fn pass(&mut self, time: Tick) {
         self.now += time;
         self.state.catch_up(self.at());
+        for at in 0..self.callers.len() {
+            let over = self.callers[at].over;
+            if let Phase::Granted(flight, serial) | Phase::Sent(flight, serial) = self.callers[at].phase
+                && over <= self.now
+            {
+                self.callers[at].phase = Phase::Expired(flight, serial);
+                self.count(at, over);
+            }
+        }
     }
 
     fn wake(&mut self) {
@@ -226,6 +247,9 @@ impl World {
     /// Everybody who waits is let through, by their own wakes and the timer alone.
     fn drain(&mut self) {
         for at in 0..self.callers.len() {
+            if let Phase::Expired(..) = self.callers[at].phase {
+                self.take(Step::Drop(at));
+            }
             if let Phase::Granted(..) | Phase::Sent(..) = self.callers[at].phase {
                 self.take(Step::Send(at));
                 self.take(Step::Answer(at));

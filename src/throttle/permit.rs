@@ -22,7 +22,9 @@ use crate::message::Class;
 ///
 /// Dropped unsent, it is refunded. After [`sent`](Permit::sent), one of [`answered`](Permit::answered) and
 /// [`heard`](Permit::heard) says that the answer is here; dropped without, it is charged from then on, with a second for
-/// what may still be on its way. Keep it until the end of the body where a limit counts bytes or requests at once.
+/// what may still be on its way. One that is held for longer than its request may take
+/// ([`Acquire::hold`](super::Acquire::hold), 2 minutes) is over, and its slot goes to another: do not send with it, ask
+/// again. Keep it until the end of the body where a limit counts bytes or requests at once.
 #[must_use = "a permit that is dropped unsent is refunded"]
 pub struct Permit {
     shared: Arc<Shared>,
