@@ -10,8 +10,8 @@ use crate::message::Class;
 
 /// One thing that happened in a [`Throttle`](crate::Throttle): [`Throttle::events`](crate::Throttle::events).
 ///
-/// `limit` is a limit as [`Limit`](crate::Limit) shows itself, or a route that was refused without one. No event holds
-/// a secret.
+/// `limit` is a limit as [`Limit`](crate::Limit) shows itself, with the name of its account if that has one; or the route
+/// or the account that pauses, where no declared limit explains a refusal. No event holds a secret.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -65,7 +65,7 @@ pub enum Event {
         /// For how long.
         during: Duration,
     },
-    /// A limit that nobody declared was found.
+    /// A limit that nobody declared was found, or is stated by the service.
     Learned {
         /// The limit.
         limit: Arc<str>,

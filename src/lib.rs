@@ -63,7 +63,6 @@
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
 //! | get the result | [`Outcome`], [`Pages`], [`Download`], [`SecretUrl`] |
 //! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
-//! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
 //! | act on a failure | [`Error`], [`ErrorKind`] |
 //! | speak to another kind of service | [`Protocol`] |
 //! | test your own code | `testing` (feature `testing`) |

@@ -187,6 +187,27 @@ impl Limit {
         self.soft
     }
 
+    /// A window that counts over the same time as another of it.
+    pub(crate) fn repeated(&self) -> Option<&Window> {
+        let windows = self.windows.iter().enumerate();
+        windows
+            .clone()
+            .find(|(at, window)| self.windows.iter().take(*at).any(|other| other.is_like(window)))
+            .map(|(_, w)| w)
+    }
+
+    /// With this window in the place of the one that is as long.
+    pub(crate) fn set(&mut self, window: &Window) {
+        for own in self.windows.iter_mut().filter(|own| own.is_like(window)) {
+            own.clone_from(window);
+        }
+    }
+
+    /// With this window alone.
+    pub(crate) fn only(&self, window: &Window) -> Self {
+        Self { windows: vec![window.clone()], ..self.clone() }
+    }
+
     /// Whether it can be kept.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |why: String| Err(Error::new(ErrorKind::Config, format!("the limit `{self}`: {why}")));
@@ -226,7 +247,14 @@ impl fmt::Display for Limit {
         if let Some(queue) = self.server_queue {
             write!(f, " with {queue} queued")?;
         }
-        write!(f, " of {}", self.scope)
+        write!(f, " of {}", self.scope)?;
+        match self.anchor {
+            Anchor::Response => {}
+            Anchor::ResponseLessRoundTrip => f.write_str(", from the answer less a round trip")?,
+            Anchor::SendPlus(guard) => write!(f, ", from the send plus {guard:?}")?,
+            Anchor::Send => f.write_str(", from the send")?,
+        }
+        f.write_str(if self.soft { ", soft" } else { "" })
     }
 }
 
@@ -247,7 +275,7 @@ mod tests {
             ),
             (
                 Limit::per(second / 2, 3).anchor(Anchor::SendPlus(second)).soft().scope(Scope::Kind("export".into())),
-                "3 per 500ms of tasks of the kind export",
+                "3 per 500ms of tasks of the kind export, from the send plus 1s, soft",
             ),
             (
                 Limit::per_day(5, "Europe/Berlin").scope(Scope::TokenEndpoint),

@@ -142,8 +142,10 @@ impl Throttle {
         self.shared.with(|state, _| state.install(self.owner, &self.base, &limit))
     }
 
-    /// Gives a limit other counts while it is kept: that of the same scope, over the same windows. What it has counted
-    /// stays, and all who wait are looked at again. Where there is none, it is taken on.
+    /// Gives the windows of a limit other counts while it is kept: of the same scope, over the same time. What they have
+    /// counted stays, so do name, anchor and the rest, and all who wait are looked at again.
+    ///
+    /// A client's limits are changed by its own handle, [`Client::throttle`](crate::Client::throttle).
     ///
     /// ```
     /// use longhaul::{Limit, Throttle};
@@ -151,14 +153,29 @@ impl Throttle {
     /// let throttle = Throttle::new();
     /// throttle.limit(Limit::per_second(4))?;
     /// throttle.change(Limit::per_second(10))?; // by day the service allows more
+    /// assert_eq!(throttle.limits(), [Limit::per_second(10)]);
     /// # Ok::<(), longhaul::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept, or no such limit is.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn change(&self, limit: Limit) -> Result<(), Error> {
-        self.shared.with(|state, now| state.change(self.owner, &self.base, &limit, now))
+        self.shared.with(|state, now| state.change(self.owner, &limit, now))
+    }
+
+    /// Keeps the windows of a limit no longer: of the same scope, over the same time, whatever their counts. Tells
+    /// whether there were any.
+    #[must_use = "whether there was such a limit"]
+    pub fn remove(&self, limit: &Limit) -> bool {
+        self.shared.with(|state, now| state.drop_limit(self.owner, limit, now))
+    }
+
+    /// The limits that are kept for this account, or by [`Throttle::new`]'s handle for all accounts; a limit of several
+    /// windows as several.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Limit> {
+        self.shared.lock().limits(self.owner)
     }
 
     /// Sets what is made of answers. [`Feedback::Budgets`] by default.

@@ -86,5 +86,5 @@ async fn holds_its_permit_to_the_end_of_the_body_where_that_counts() {
     drop(one);
     drop(service.call(request()).await.unwrap());
     let explained = throttle.explain(Class::Call, &Keys::new()).to_string();
-    assert!(explained.contains("100 bytes per 60s of the account: 95 % used"), "{explained}");
+    assert!(explained.contains("100 bytes per 60s of all accounts: 95 % used"), "{explained}");
 }

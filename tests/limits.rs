@@ -175,6 +175,38 @@ async fn a_limit_changes_while_it_is_kept_and_who_waits_is_timed_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_what_is_kept_is_changed_and_what_is_removed_holds_nobody() {
+    let service = answers(40);
+    let throttle = Throttle::new();
+    let limit = Limit::per(10 * SECOND, 1).and_concurrent(9).soft().named("slow");
+    let client = service.client().throttle(&throttle).limit(limit).limit(Limit::per_minute(2)).build().unwrap();
+    for (handle, other) in [
+        (&throttle, Limit::per_minute(3)),
+        (client.throttle(), Limit::per(11 * SECOND, 3)),
+        (client.throttle(), Limit::per_minute(3).and_per(11 * SECOND, 3)),
+        (client.throttle(), Limit::per_minute(3).scope(Scope::Host)),
+    ] {
+        let error = handle.change(other).unwrap_err();
+        assert!(error.to_string().contains("changes none that is kept here"), "{error}");
+    }
+    client.throttle().change(Limit::per(10 * SECOND, 4)).unwrap();
+    let kept: Vec<_> = client.throttle().limits().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        kept,
+        ["slow: 4 per 10s of the account, soft", "slow: 9 at once of the account, soft", "2 per 60s of the account"]
+    );
+    assert!(throttle.limits().is_empty());
+    let calls = join_all((0..6).map(|_| client.request(Method::GET, "a").send()));
+    let remove = async {
+        sleep(SECOND).await;
+        assert!(client.throttle().remove(&Limit::per_minute(1)) && !client.throttle().remove(&Limit::per_minute(2)));
+    };
+    futures::future::join(calls, remove).await;
+    let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
+    assert_eq!(at, [0, 0, 1, 1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_contradicts_is_an_error_and_what_agrees_is_kept_once() {
     let throttle = Throttle::new();
     let client = |base: &str, account: &str, limit: Limit| {
@@ -186,6 +218,12 @@ async fn what_contradicts_is_an_error_and_what_agrees_is_kept_once() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("`5 per 1s of the account` contradicts `4 per 1s of the account`"), "{error}");
     client("https://a.example/z", "", Limit::per_second(4).anchor(Anchor::Send)).unwrap_err();
+    let twice = client("https://d.example", "", Limit::per_second(4).and_per(SECOND, 5)).unwrap_err();
+    assert!(twice.to_string().contains("two windows as long as `5 per 1s`"), "{twice}");
+    let soft = client("https://a.example/z", "", Limit::per_second(4).soft()).unwrap_err();
+    assert!(soft.to_string().contains("`4 per 1s of the account, soft` contradicts `4 per 1s"), "{soft}");
+    let kind = client("https://a.example/z", "", Limit::per_second(1).scope(Scope::Kind("exprot".into()))).unwrap_err();
+    assert!(kind.to_string().contains("the profile has the kinds []"), "{kind}");
     // Another account, another service, another scope.
     client("https://a.example/z", "partner", Limit::per_second(10)).unwrap();
     client("https://b.example", "", Limit::per_second(5)).unwrap();
@@ -243,7 +281,12 @@ async fn a_deadline_that_cannot_be_met_fails_at_once_and_names_the_limit() {
     assert_eq!(begun.elapsed(), Duration::from_millis(10_200));
     let error = third.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(error.to_string().contains("`2 per 10s of the account` admits it in 10.0s"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`2 per 10s of the account` admits it in 10.0s at the earliest, and its deadline is in 5.0s"),
+        "{error}"
+    );
     // One that waits already fails when a pause takes its time away.
     let begun = Instant::now();
     let pause = async {
@@ -251,8 +294,9 @@ async fn a_deadline_that_cannot_be_met_fails_at_once_and_names_the_limit() {
         client.throttle().pause(30 * SECOND);
     };
     let (_, waited, ()) = tokio::join!(call(20 * SECOND), call(20 * SECOND), pause);
-    assert_eq!(waited.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
-    assert_eq!(begun.elapsed(), SECOND);
+    let waited = waited.unwrap_err();
+    assert_eq!((waited.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, SECOND));
+    assert!(waited.to_string().contains("`the account`, which pauses after a refusal, admits it in 30.0s"), "{waited}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,6 +434,6 @@ async fn a_waiting_request_is_explained() {
     assert_eq!((explained.limit(), explained.ahead()), (Some("slow: 1 per 10s of the account"), 1));
     assert_eq!(explained.at_least(), 19 * SECOND);
     let text = explained.to_string();
-    assert!(text.starts_with("`slow: 1 per 10s of the account` admits it last: 1 before it, 19.0s at least"), "{text}");
+    assert!(text.starts_with("bound by `slow: 1 per 10s of the account`: 1 before it, 19.0s at least"), "{text}");
     assert!(text.contains("slow: 1 per 10s of the account: 100 % used, 0 on their way, 1 waiting"), "{text}");
 }

@@ -12,7 +12,7 @@ use crate::credential::Credential;
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
-use crate::limit::Limit;
+use crate::limit::{Limit, Scope};
 use crate::message::{Http, Origin, Trust};
 use crate::profile::Profile;
 use crate::protocol::Protocol;
@@ -224,6 +224,12 @@ impl ClientBuilder {
         }
         let throttle = throttle.account(&base, &self.account);
         for limit in self.profile.limits().iter().chain(&self.limits) {
+            if let Scope::Kind(kind) = limit.scoped()
+                && !self.profile.kinds().contains_key(kind)
+            {
+                let kinds: Vec<_> = self.profile.kinds().keys().map(String::as_str).collect();
+                return Err(wrong(&format!("the limit `{limit}`: the profile has the kinds [{}]", kinds.join(", "))));
+            }
             throttle.limit(limit.clone())?;
         }
         let http = match self.http {

@@ -69,7 +69,9 @@ pub enum ErrorKind {
     /// The deadline of the task has come, or the service asked to wait past it.
     ///
     /// # Troubleshooting
-    /// The task goes on at the service. Resume from the token with a later deadline.
+    /// A task goes on at the service: resume from the token ([`Error::token`](crate::Error::token)) with a later
+    /// deadline. Where there is none, the request was not sent, or not answered in time: the message says which, and
+    /// names the limit that would have held it for longer.
     DeadlineExceeded,
     /// The service says that the task failed.
     ///

@@ -25,11 +25,14 @@ impl Route {
         let (method, path) = match pattern.trim().split_once(' ') {
             Some((method, path)) => match Method::from_bytes(method.as_bytes()) {
                 Ok(method) if method.as_str().bytes().all(|byte| byte.is_ascii_uppercase()) => (Some(method), path),
-                _ => return wrong("before the path stands a method, such as GET"),
+                _ => return wrong("before the path stands a method in capitals, such as GET"),
             },
             None => (None, pattern.trim()),
         };
         let path = path.trim();
+        if path.contains("://") {
+            return wrong("it is the path alone, without scheme and host");
+        }
         if path.is_empty() || path.contains([' ', '?', '#']) {
             return wrong("its path is empty, or holds a space or a query");
         }

@@ -102,7 +102,10 @@ impl Future for Acquire {
                     tells = state.flights.tells(*flight);
                 }
                 Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),
-                Answer::TooLate { gauge, opens } => label = Some((state.label(*gauge), elapsed(now, *opens))),
+                Answer::TooLate { gauge, opens } => {
+                    let paused = state.gauges.get(*gauge as usize).is_some_and(|gauge| gauge.is_paused(now));
+                    label = Some((state.label(*gauge), paused, elapsed(now, *opens)));
+                }
             }
             Some((answer, tells))
         });
@@ -116,9 +119,12 @@ impl Future for Acquire {
             }
             Some((Answer::Waiting(_), _)) => Poll::Pending,
             Some((Answer::TooLate { .. }, _)) => {
-                let (limit, wait) = label.unwrap_or_else(|| ("a limit".into(), Duration::ZERO));
-                let why =
-                    format!("the limit `{limit}` admits it in {wait:.1?} at the earliest, and its deadline is before");
+                let (limit, paused, wait) = label.unwrap_or_else(|| ("a limit".into(), false, Duration::ZERO));
+                let pauses = if paused { ", which pauses after a refusal," } else { "" };
+                let left = this.deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+                let why = format!(
+                    "`{limit}`{pauses} admits it in {wait:.1?} at the earliest, and its deadline is in {left:.1?}"
+                );
                 Poll::Ready(Err(Error::new(ErrorKind::DeadlineExceeded, why)))
             }
             None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::elapsed;
-use super::meter::Tick;
+use super::meter::{Meter, Tick};
 use super::rules::Asker;
 use super::state::State;
 use crate::message::Class;
@@ -20,23 +20,31 @@ use crate::message::Class;
 /// let mut permit = throttle.try_acquire(Class::Call, &Keys::new()).unwrap();
 /// permit.answered();
 /// let explained = throttle.explain(Class::Call, &Keys::new());
-/// assert_eq!(explained.limit(), Some("1 per 1s of the account"));
+/// assert_eq!(explained.limit(), Some("1 per 1s of all accounts"));
 /// assert!(explained.at_least().as_millis() > 900);
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explained {
     limit: Option<Arc<str>>,
+    paused: bool,
     ahead: u32,
     at_least: Duration,
     lines: Vec<String>,
 }
 
 impl Explained {
-    /// The limit that admits it last; `None` where it may go at once.
+    /// The limit that binds: of all that it meets, the one that admits it last. After a refusal that no declared limit
+    /// explains, the route or the account that pauses. `None` where it may go at once.
     #[must_use]
     pub fn limit(&self) -> Option<&str> {
         self.limit.as_deref()
+    }
+
+    /// Whether that pauses after a refusal.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// How many stand before it there, its own class and more urgent ones.
@@ -58,7 +66,8 @@ impl fmt::Display for Explained {
         match &self.limit {
             None => f.write_str("it may go at once")?,
             Some(limit) => {
-                write!(f, "`{limit}` admits it last: {} before it, {:.1?} at least", self.ahead, self.at_least)?;
+                let pauses = if self.paused { ", which pauses" } else { "" };
+                write!(f, "bound by `{limit}`{pauses}: {} before it, {:.1?} at least", self.ahead, self.at_least)?;
             }
         }
         self.lines.iter().try_for_each(|line| write!(f, "\n{line}"))
@@ -77,8 +86,11 @@ impl State {
         let mut lines = Vec::new();
         for id in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
-            let used = gauge.meter.use_of(now) * 100.0;
-            let mut line = format!("{}: {used:.0} % used, {} on their way", gauge.label, gauge.flying);
+            let used = match gauge.meter {
+                Meter::Door => String::new(),
+                _ => format!("{:.0} % used, ", gauge.meter.use_of(now) * 100.0),
+            };
+            let mut line = format!("{}: {used}{} on their way", gauge.label, gauge.flying);
             let waiting: u32 = gauge.waiting.iter().sum();
             if waiting > 0 {
                 line += &format!(", {waiting} waiting");
@@ -92,6 +104,7 @@ impl State {
         let gauge = last.and_then(|(id, _)| self.gauges.get(id as usize));
         Explained {
             limit: gauge.map(|gauge| gauge.label.clone()),
+            paused: gauge.is_some_and(|gauge| gauge.is_paused(now)),
             ahead: gauge.map_or(0, |gauge| gauge.ahead(class)),
             at_least: last.map_or(Duration::ZERO, |(_, opens)| elapsed(now, opens)),
             lines,

@@ -97,7 +97,7 @@ impl State {
                 // A pause that came since stops it too.
                 let paused = |gauge: &u32| self.gauges.get(*gauge as usize).is_some_and(|g| g.is_paused(now));
                 if waiter.set.gauges().iter().any(paused) {
-                    self.pass_over(id, now);
+                    self.take_back(id, now);
                     return None;
                 }
                 let waited = now.saturating_sub(waiter.joined);
@@ -130,15 +130,22 @@ impl State {
         self.release(&set);
     }
 
-    /// The waiter's grant goes to the next; its place is kept until it is polled again.
+    /// The waiter did not come for its grant.
     pub(super) fn pass_over(&mut self, id: u32, now: Tick) {
+        if let Some(class) = self.waiters.get(id as usize).map(|waiter| waiter.class) {
+            self.tell(|_| Event::PassedOver { class });
+        }
+        self.take_back(id, now);
+    }
+
+    /// The waiter's grant goes to the next; its place is kept until it is polled again.
+    fn take_back(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let Standing::Granted { flight, serial } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
-        let (class, set) = (waiter.class, waiter.set.clone());
+        let set = waiter.set.clone();
         self.quiet();
         self.hold(&set);
-        self.tell(|_| Event::PassedOver { class });
         self.refund(flight, serial, now);
     }
 

@@ -104,6 +104,10 @@ impl State {
     /// Installs a limit; a window that is there already is shared, and one that contradicts it is an error.
     pub(super) fn install(&mut self, owner: u32, base: &str, limit: &Limit) -> Result<(), Error> {
         limit.check()?;
+        if let Some(window) = limit.repeated() {
+            let why = format!("the limit `{limit}` has two windows as long as `{window}`: which counts?");
+            return Err(Error::new(ErrorKind::Config, why));
+        }
         for window in limit.windows() {
             let same = self.rules.iter().find(|rule| rule.is_of(owner, limit, window));
             if let Some(rule) = same.filter(|rule| rule.window != *window || !rule.agrees(limit)) {
@@ -124,29 +128,56 @@ impl State {
         Ok(())
     }
 
-    /// Gives a limit other amounts, what was counted kept; everybody who waits is looked at again.
-    pub(super) fn change(&mut self, owner: u32, base: &str, limit: &Limit, now: Tick) -> Result<(), Error> {
+    /// Gives the windows of limits other amounts, what was counted kept; everybody who waits is looked at again.
+    pub(super) fn change(&mut self, owner: u32, limit: &Limit, now: Tick) -> Result<(), Error> {
         limit.check()?;
-        let clock = self.clock;
-        for window in limit.windows() {
-            let Some(at) = self.rules.iter().position(|rule| rule.is_of(owner, limit, window)) else {
-                self.add_rule(owner, base, limit, window)?;
-                continue;
-            };
+        let find = |window: &Window| self.rules.iter().position(|rule| rule.is_of(owner, limit, window));
+        let Some(found) = limit.windows().iter().map(find).collect::<Option<Vec<_>>>() else {
+            let kept: Vec<_> = self.limits(owner).iter().map(ToString::to_string).collect();
+            let why = format!(
+                "`{limit}` changes none that is kept here, which are [{}]: the scope and the lengths of the windows must \
+                 be the same, and `Client::throttle` is the handle for a client's own",
+                kept.join(", ")
+            );
+            return Err(Error::new(ErrorKind::Config, why));
+        };
+        for (at, window) in found.into_iter().zip(limit.windows()) {
             let Some(rule) = self.rules.get_mut(at) else { continue };
-            (rule.limit, rule.window) = (limit.clone(), window.clone());
+            rule.window.clone_from(window);
+            rule.limit.set(window);
+            let Some(rule) = self.rules.get(at) else { continue };
             for id in rule.gauges.all() {
-                let Some(rule) = self.rules.get(at) else { continue };
-                let label = rule.label(self.gauges.get(id as usize).and_then(|gauge| key_of(&gauge.label)));
+                let label =
+                    rule.label(self.gauges.get(id as usize).and_then(|gauge| key_of(&gauge.label)), &self.owners);
                 if let Some(gauge) = self.gauges.get_mut(id as usize) {
-                    gauge.meter.change(window, limit, clock);
-                    (gauge.label, gauge.anchor, gauge.soft) = (label, limit.anchored(), limit.is_soft());
-                    gauge.watch();
+                    gauge.meter.change(window, &rule.limit, self.clock);
+                    gauge.label = label;
                 }
+            }
+            for id in rule.gauges.all() {
                 self.touch(id, now);
             }
         }
         Ok(())
+    }
+
+    /// Keeps the windows of a limit no longer; tells whether there were any. Who waited for them goes.
+    pub(super) fn drop_limit(&mut self, owner: u32, limit: &Limit, now: Tick) -> bool {
+        let is_it = |rule: &Rule| limit.windows().iter().any(|window| rule.is_of(owner, limit, window));
+        let gone: Vec<Rule> = self.rules.extract_if(.., |rule| is_it(rule)).collect();
+        for id in gone.iter().flat_map(|rule| rule.gauges.all()) {
+            if let Some(gauge) = self.gauges.get_mut(id as usize) {
+                // Those who hold it meet a door that is open.
+                (gauge.meter, gauge.declared) = (Meter::Door, false);
+            }
+            self.touch(id, now);
+        }
+        !gone.is_empty()
+    }
+
+    /// The limits of an account, each window for itself.
+    pub(super) fn limits(&self, owner: u32) -> Vec<Limit> {
+        self.rules.iter().filter(|rule| rule.owner == owner).map(|rule| rule.limit.only(&rule.window)).collect()
     }
 
     /// Finds the gauges that a request meets.
@@ -210,7 +241,7 @@ impl State {
             gauges: Gauges::ByKey(HashMap::new()),
         };
         if !keyed {
-            rule.gauges = Gauges::One(self.insert(rule.gauge(None, self.clock)));
+            rule.gauges = Gauges::One(self.insert(rule.gauge(None, self.clock, &self.owners)));
         }
         self.rules.push(rule);
         Ok(())
@@ -219,7 +250,7 @@ impl State {
     fn add_key(&mut self, rule: usize, key: String) -> u32 {
         let now = self.latest();
         self.sweep(now);
-        let gauge = self.rules.get(rule).map(|rule| rule.gauge(Some(&key), self.clock));
+        let gauge = self.rules.get(rule).map(|rule| rule.gauge(Some(&key), self.clock, &self.owners));
         let Some(gauge) = gauge else { return 0 };
         let id = self.insert(gauge);
         if let Some(Gauges::ByKey(gauges)) = self.rules.get_mut(rule).map(|rule| &mut rule.gauges) {
@@ -280,9 +311,9 @@ impl Rule {
         }
     }
 
-    fn gauge(&self, key: Option<&str>, clock: Clock) -> Gauge {
+    fn gauge(&self, key: Option<&str>, clock: Clock, owners: &[Owner]) -> Gauge {
         let meter = Meter::new(&self.window, &self.limit, clock);
-        let mut gauge = Gauge::new(self.label(key), meter, self.limit.anchored());
+        let mut gauge = Gauge::new(self.label(key, owners), meter, self.limit.anchored());
         gauge.name = self.limit.name().map(Arc::from);
         gauge.soft = self.limit.is_soft();
         gauge.declared = true;
@@ -296,7 +327,7 @@ impl Rule {
         gauge
     }
 
-    fn label(&self, key: Option<&str>) -> Arc<str> {
+    fn label(&self, key: Option<&str>, owners: &[Owner]) -> Arc<str> {
         let name = self.limit.name().map_or_else(String::new, |name| format!("{}: ", name.escape_debug()));
         let queued = match self.limit.queue() {
             Some(queue) if matches!(self.window, Window::Sliding { .. }) => format!(" with {queue} queued"),
@@ -304,7 +335,15 @@ impl Rule {
         };
         let key =
             key.filter(|key| !key.is_empty()).map_or_else(String::new, |key| format!("{KEY}{}", key.escape_debug()));
-        format!("{name}{}{queued} of {}{key}", self.window, self.scope).into()
+        let account =
+            usize::try_from(self.owner).ok().and_then(|owner| owners.get(owner)).map_or("", |owner| &owner.account);
+        let of = match (&self.scope, self.owner, account) {
+            (Scope::Account, 0, _) => "all accounts".to_owned(),
+            (scope, _, "") => scope.to_string(),
+            (Scope::Account, _, account) => format!("the account {}", account.escape_debug()),
+            (scope, _, account) => format!("{scope} of the account {}", account.escape_debug()),
+        };
+        format!("{name}{}{queued} of {of}{key}", self.window).into()
     }
 }
 
