@@ -43,7 +43,7 @@ async fn what_is_left_of_a_budget_is_spread_and_a_reserve_is_kept() {
     // The tenth that is left is for submits, cancels and tokens.
     let keys = client.keys(&Method::GET, "tasks/5").unwrap();
     let explained = client.throttle().explain(Class::Poll, &keys);
-    assert_eq!((explained.limit(), explained.at_least()), (Some("learned budget"), 34 * SECOND));
+    assert_eq!((explained.limit(), explained.at_least()), (Some("learned budget: 100"), 34 * SECOND));
     assert_eq!(client.throttle().explain(Class::Submit, &keys).limit(), None);
     assert_eq!(client.throttle().explain(Class::Poll, &client.keys(&Method::GET, "other").unwrap()).limit(), None);
     let begun = Instant::now();

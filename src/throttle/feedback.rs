@@ -252,7 +252,8 @@ impl State {
                 let meter = Meter::Sliding(super::meter::Sliding::new(count, window));
                 Gauge::new(label.into(), meter, Anchor::Response)
             }
-            _ => Gauge::door(format!("learned {}", name.escape_debug()).into()),
+            (Some(count), None) => Gauge::door(format!("learned {}: {count}", name.escape_debug()).into()),
+            (None, _) => Gauge::door(format!("learned {}", name.escape_debug()).into()),
         };
         gauge.shared = true;
         self.insert(gauge)
