@@ -233,15 +233,20 @@ impl<T> Task<T> {
                     if self.poll_wait(cx).is_pending() {
                         return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
                     }
-                    self.beat_anew();
                     self.doing = match self.shared.admit(self.deadline) {
                         Some(acquire) => Doing::Queued(acquire),
                         None => Doing::Sending(self.shared.ask(None, self.deadline)),
                     };
                 }
-                Doing::Queued(acquire) => match ready!(Pin::new(acquire.as_mut()).poll(cx)) {
-                    Ok(permit) => self.doing = Doing::Sending(self.shared.ask(Some(permit), self.deadline)),
-                    Err(error) => {
+                Doing::Queued(acquire) => match Pin::new(acquire.as_mut()).poll(cx) {
+                    Poll::Pending => {
+                        return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
+                    }
+                    Poll::Ready(Ok(permit)) => {
+                        self.beat_anew();
+                        self.doing = Doing::Sending(self.shared.ask(Some(permit), self.deadline));
+                    }
+                    Poll::Ready(Err(error)) => {
                         self.wait_until(Instant::now(), Instant::now());
                         self.stop(error);
                     }

@@ -18,13 +18,16 @@ mod meter;
 #[cfg(test)]
 mod model;
 mod out;
+mod owners;
 mod parked;
 mod permit;
 mod queue;
 mod quota;
+mod rule;
 mod rules;
 mod set;
 mod state;
+mod stated;
 mod trips;
 
 use std::fmt;
@@ -52,9 +55,8 @@ pub use layer::{Counted, ThrottleLayer, Throttled};
 pub use learned::Learned;
 pub use permit::Permit;
 
-pub(crate) use rules::Asker;
+pub(crate) use owners::Asker;
 
-use learner::Learner;
 use meter::Tick;
 use state::State;
 
@@ -137,9 +139,8 @@ impl Throttle {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it admits nothing, is longer than 400 days, is in no time
     /// zone, or contradicts one that is kept for the same requests.
-    #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn limit(&self, limit: Limit) -> Result<(), Error> {
-        self.shared.with(|state, _| state.install(self.owner, &self.base, &limit))
+        self.install(&[limit])
     }
 
     /// Gives the windows of a limit other counts while it is kept: of the same scope, over the same time. What they have
@@ -161,14 +162,14 @@ impl Throttle {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept, or no such limit is.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn change(&self, limit: Limit) -> Result<(), Error> {
-        self.shared.with(|state, now| state.change(self.owner, &limit, now))
+        self.shared.with(|state, now| state.change(self.owner, &self.base, &limit, now))
     }
 
     /// Keeps the windows of a limit no longer: of the same scope, over the same time, whatever their counts. Tells
     /// whether there were any.
     #[must_use = "whether there was such a limit"]
     pub fn remove(&self, limit: &Limit) -> bool {
-        self.shared.with(|state, now| state.drop_limit(self.owner, limit, now))
+        self.shared.with(|state, now| state.drop_limit(self.owner, &self.base, limit, now))
     }
 
     /// The limits that are kept for this account, or by [`Throttle::new`]'s handle for all accounts; a limit of several
@@ -180,14 +181,14 @@ impl Throttle {
 
     /// Sets what is made of answers. [`Feedback::Budgets`] by default.
     pub fn feedback(&self, feedback: Feedback) {
-        self.shared.with(|state, _| {
+        self.shared.with(|state, now| {
             state.feedback = feedback;
-            for owner in 0..state.owners.len() {
-                let learns = state.owners.get(owner).is_some_and(|owner| owner.learner.is_some());
-                if feedback == Feedback::Learn && !learns {
-                    state.learner_of(u32::try_from(owner).unwrap_or(0), Learner::new());
-                } else if let Some(owner) = state.owners.get_mut(owner).filter(|_| feedback != Feedback::Learn) {
-                    owner.learner = None;
+            match feedback {
+                Feedback::Off => state.forget_answers(now),
+                Feedback::Budgets => {}
+                Feedback::Learn => {
+                    let owners = u32::try_from(state.owners.len()).unwrap_or(0);
+                    (0..owners).for_each(|owner| state.search(owner));
                 }
             }
         });
@@ -248,9 +249,28 @@ impl Throttle {
                 0 => state.owners.iter().map(|owner| owner.door).collect(),
                 owner => state.owners.get(owner as usize).map(|owner| owner.door).into_iter().collect(),
             };
-            for door in doors {
-                state.pause(door, now.saturating_add(during), now);
+            let until = now.saturating_add(during);
+            if self.owner == 0 {
+                state.all_paused_until = state.all_paused_until.max(until);
             }
+            for door in doors {
+                state.pause(door, until, now);
+            }
+        });
+    }
+
+    /// Ends the pauses of this account and its limits, or of all for [`Throttle::new`]'s, as they end by themselves: one
+    /// probe, then two, four and so on. For a service that asked to stay away for too long.
+    pub fn resume(&self) {
+        self.shared.with(|state, now| {
+            let owners = match self.owner {
+                0 => 0..u32::try_from(state.owners.len()).unwrap_or(0),
+                owner => owner..owner + 1,
+            };
+            if self.owner == 0 {
+                state.all_paused_until = 0;
+            }
+            owners.for_each(|owner| state.resume(owner, now));
         });
     }
 
@@ -286,6 +306,11 @@ impl Throttle {
         self.shared.with(|state, _| state.recall(learned));
     }
 
+    /// Takes limits on, all or none.
+    pub(crate) fn install(&self, limits: &[Limit]) -> Result<(), Error> {
+        self.shared.with(|state, _| state.install(self.owner, &self.base, limits))
+    }
+
     pub(crate) fn acquire_for(&self, class: Class, asker: &Asker<'_>) -> Acquire {
         Acquire::new(self.shared.clone(), class, asker)
     }
@@ -304,7 +329,8 @@ impl Default for Throttle {
 impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
-        let limits: Vec<_> = state.rules.iter().map(|rule| rule.limit.to_string()).collect();
+        let rules = state.owners.iter().flat_map(|owner| &owner.rules);
+        let limits: Vec<_> = rules.map(|rule| rule.limit.only(&rule.window).to_string()).collect();
         f.debug_struct("Throttle")
             .field("limits", &limits)
             .field("counters", &state.gauges.len())
@@ -321,10 +347,11 @@ impl Shared {
         let now = state.now(Instant::now());
         state.has_listeners = self.is_watched.load(Relaxed);
         let result = act(&mut state, now);
-        if state.wakes.is_empty() && state.told.is_empty() && !state.is_sooner {
+        if state.wakes.is_empty() && state.told.is_empty() && state.spent.is_empty() && !state.is_sooner {
             return result;
         }
         let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
+        let spent = std::mem::take(&mut state.spent);
         let earlier = std::mem::take(&mut state.is_sooner) && {
             let due = state.next_due(None);
             state.homes.oversleeps(due)
@@ -338,6 +365,7 @@ impl Shared {
             let _ = self.events.send(event);
         }
         wakes.into_iter().for_each(std::task::Waker::wake);
+        drop(spent);
         result
     }
 

@@ -223,14 +223,14 @@ impl ClientBuilder {
             throttle.feedback(feedback);
         }
         let throttle = throttle.account(&base, &self.account);
-        for limit in self.profile.limits().iter().chain(&self.limits) {
+        let limits: Vec<Limit> = self.profile.limits().iter().chain(&self.limits).cloned().collect();
+        for limit in &limits {
             if let Scope::Kind(kind) = limit.scoped()
                 && !self.profile.kinds().contains_key(kind)
             {
                 let kinds: Vec<_> = self.profile.kinds().keys().map(String::as_str).collect();
                 return Err(wrong(&format!("the limit `{limit}`: the profile has the kinds [{}]", kinds.join(", "))));
             }
-            throttle.limit(limit.clone())?;
         }
         let http = match self.http {
             Some(http) => http,
@@ -240,6 +240,8 @@ impl ClientBuilder {
             Some(http) => http,
             None => Arc::new(self.connector.connect(Purpose::Storage)?),
         };
+        // The last that can fail: a client that is not built leaves no limit behind.
+        throttle.install(&limits)?;
         let counters = Arc::new(Counters::default());
         let sink = counters.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());

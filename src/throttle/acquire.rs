@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::driver;
 use super::flight::Tells;
 use super::meter::Tick;
-use super::permit::{About, Permit};
+use super::owners::{About, Asker};
+use super::permit::Permit;
 use super::queue::{Answer, Ask};
-use super::rules::Asker;
 use super::set::Set;
 use super::{Shared, elapsed};
 use crate::error::{Error, ErrorKind};
@@ -40,14 +40,13 @@ enum Stage {
 
 impl Acquire {
     pub(super) fn new(shared: Arc<Shared>, class: Class, asker: &Asker<'_>) -> Self {
-        let met = {
+        let (set, about) = {
             let mut state = shared.lock();
-            let met = state.meet(asker, class);
-            state.hold(&met.set);
-            met
+            let (set, about) = state.meet(asker, class);
+            state.hold(&set);
+            (set, about)
         };
-        let about = About { owner: asker.owner, route: met.route };
-        let (stage, hold) = (Stage::Asking(met.set), DEFAULT_HOLD);
+        let (stage, hold) = (Stage::Asking(set), DEFAULT_HOLD);
         Self { shared, stage, class, task: asker.task, deadline: None, hold, about }
     }
 
@@ -75,30 +74,44 @@ impl Future for Acquire {
         let answer = this.shared.with(|state, now| {
             state.catch_up(now);
             let answer = match std::mem::replace(&mut this.stage, Stage::Over) {
-                Stage::Asking(set) => match state.try_go(&set, this.class, now) {
-                    Some((flight, serial)) => Answer::Granted(flight, serial, 0),
-                    None => {
-                        let (home, start) = state.homes.here(now);
-                        starts = start;
-                        let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
-                        let ask = Ask { set, class: this.class, task: this.task, deadline, home: Some(home) };
-                        state.ask(ask, cx.waker(), now)
+                Stage::Asking(mut set) => {
+                    let unmet = state.unmet(&this.about, &set);
+                    if !unmet.is_empty() {
+                        state.release(&set);
+                        unmet.into_iter().for_each(|gauge| set.add_keyed(gauge));
+                        state.hold(&set);
                     }
-                },
-                Stage::Waiting(waiter) => match state.claim(waiter, now) {
-                    Some(answer) => answer,
-                    None => {
-                        let (home, start) = state.homes.here(now);
-                        starts = start;
-                        state.look(waiter, cx.waker(), Some(home), now)
+                    match state.try_go(&set, this.class, now) {
+                        Some((flight, serial)) => Answer::Granted(flight, serial, 0),
+                        None => {
+                            let (home, start) = state.homes.here(now);
+                            starts = start;
+                            let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
+                            let ask = Ask { set, class: this.class, task: this.task, deadline, home: Some(home) };
+                            state.ask(ask, cx.waker(), now)
+                        }
                     }
-                },
+                }
+                Stage::Waiting(waiter) => {
+                    let unmet = state.waiters.get(waiter as usize).map(|waiter| state.unmet(&this.about, &waiter.set));
+                    if let Some(unmet) = unmet.filter(|unmet| !unmet.is_empty()) {
+                        state.meet_too(waiter, &unmet, now);
+                    }
+                    match state.claim(waiter, now) {
+                        Some(answer) => answer,
+                        None => {
+                            let (home, start) = state.homes.here(now);
+                            starts = start;
+                            state.look(waiter, cx.waker(), Some(home), now)
+                        }
+                    }
+                }
                 Stage::Over => return None,
             };
             let mut tells = Tells::default();
             match &answer {
                 Answer::Granted(flight, ..) => {
-                    state.launch(*flight, now.saturating_add(this.hold));
+                    state.launch(*flight, now, this.hold);
                     tells = state.flights.tells(*flight);
                 }
                 Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::elapsed;
 use super::meter::{Meter, Tick};
-use super::rules::Asker;
+use super::owners::Asker;
 use super::state::State;
 use crate::message::Class;
 
@@ -77,10 +77,10 @@ impl fmt::Display for Explained {
 impl State {
     pub(super) fn explain(&mut self, asker: &Asker<'_>, class: Class, now: Tick) -> Explained {
         self.catch_up(now);
-        let set = self.meet(asker, class).set;
+        let (set, _) = self.meet(asker, class);
         let goes = set.gauges().iter().all(|id| {
             self.gauges.get_mut(*id as usize).is_none_or(|gauge| {
-                gauge.opening(class, 1, now) == super::meter::Opening::Open && !gauge.has_parked_before(class)
+                gauge.opening(class, now) == super::meter::Opening::Open && !gauge.has_parked_before(class)
             })
         });
         let mut lines = Vec::new();
@@ -100,7 +100,7 @@ impl State {
             }
             lines.push(line);
         }
-        let last = self.not_before(&set, class, now).filter(|_| !goes);
+        let last = self.not_before(&set, class, asker.task, now).filter(|_| !goes);
         let gauge = last.and_then(|(id, _)| self.gauges.get(id as usize));
         Explained {
             limit: gauge.map(|gauge| gauge.label.clone()),

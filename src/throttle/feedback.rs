@@ -1,13 +1,13 @@
 //! Feedback: what answers say of limits, and what follows.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::acquire::nanos;
 use super::gauge::Gauge;
 use super::learner::Learner;
 use super::meter::{Meter, Tick};
+use super::owners::About;
 use super::quota::Quota;
 use super::set::Set;
 use super::state::State;
@@ -42,8 +42,7 @@ impl Feedback {
 /// An answer, for the throttle.
 #[derive(Debug)]
 pub(super) struct Heard<'a> {
-    pub(super) owner: u32,
-    pub(super) route: Option<&'a Arc<str>>,
+    pub(super) about: &'a About,
     pub(super) status: StatusCode,
     pub(super) hints: &'a Hints,
     /// When its request was sent.
@@ -51,7 +50,7 @@ pub(super) struct Heard<'a> {
 }
 
 impl State {
-    /// Takes in what an answer says; tells which gauge now pauses that did not before, and until when.
+    /// Takes in what an answer says; tells which gauge now pauses, and whether it did not before.
     pub(super) fn hear(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> Option<Paused> {
         for what in heard.hints.ignored() {
             self.tell(|_| Event::Ignored { what: what.as_str().into() });
@@ -72,15 +71,17 @@ impl State {
             return None;
         }
         let (gauge, blame) = self.refusing(set, heard, now);
-        let delay = heard.hints.delay().map(|delay| Tick::try_from(delay.as_nanos()).unwrap_or(Tick::MAX / 4));
-        let delay = match delay {
-            Some(delay) => delay,
+        let entry = self.gauges.get_mut(gauge as usize)?;
+        // Those of one burst count once.
+        let is_first = !entry.is_paused(now);
+        if is_first {
+            entry.refusals = entry.refusals.saturating_add(1);
+        }
+        let delay = match heard.hints.delay() {
+            Some(delay) => nanos(delay),
             // What searches for the limit slows down by itself.
             None if learns => return Some(Paused { gauge, blame, is_new: false }),
-            None => {
-                let refusals = self.gauges.get(gauge as usize).map_or(0, |gauge| gauge.refusals);
-                PAUSE << refusals.min(LONGEST_SHIFT)
-            }
+            None => PAUSE << entry.refusals.saturating_sub(1).min(LONGEST_SHIFT),
         };
         let is_new = self.pause(gauge, now.saturating_add(delay), now);
         Some(Paused { gauge, blame, is_new })
@@ -89,10 +90,10 @@ impl State {
     /// Stops everybody who meets a gauge, also those who wait elsewhere; tells whether they were going.
     pub(super) fn pause(&mut self, id: u32, until: Tick, now: Tick) -> bool {
         let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
-        let was_open = gauge.pause(until, now);
+        let (was_open, before) = (!gauge.is_paused(now), gauge.paused_until());
+        gauge.pause(until, now);
         let until = gauge.paused_until();
-        if was_open {
-            gauge.refusals = gauge.refusals.saturating_add(1);
+        if was_open || until >= before.saturating_add(WORTH_TELLING) {
             let during = super::elapsed(now, until);
             self.tell(|state| Event::Paused { limit: state.label(id), during });
         }
@@ -112,151 +113,106 @@ impl State {
         was_open
     }
 
+    /// Ends the pauses of an account, as after a refusal: by a ramp.
+    pub(super) fn resume(&mut self, owner: u32, now: Tick) {
+        let Some(owner) = self.owner_of(owner) else { return };
+        let rules = owner.rules.iter().flat_map(|rule| rule.gauges.all());
+        let gauges: Vec<u32> = rules.chain([owner.door]).chain(owner.routes.values().copied()).collect();
+        for id in gauges {
+            if let Some(gauge) = self.gauges.get_mut(id as usize) {
+                gauge.resume(now);
+            }
+            self.touch(id, now);
+        }
+    }
+
     /// The gauge that refuses, and whose fault it is.
     fn refusing(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> (u32, Blame) {
-        let spent = |budget: &&Budget| budget.remaining() == Some(0);
-        let named = heard.hints.budgets().iter().filter(spent).find_map(|budget| {
-            let named = |gauge: &Gauge| gauge.name.is_some() && gauge.name.as_deref() == budget.name();
-            set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(named))
-        });
+        let find = |fits: &dyn Fn(&Gauge) -> bool| {
+            set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(fits))
+        };
+        let spent = heard.hints.budgets().iter().filter(|budget| budget.remaining() == Some(0));
+        let named = spent.filter_map(Budget::name).find_map(|name| find(&|gauge| gauge.name.as_deref() == Some(name)));
         let is_spent =
             |gauge: &Gauge| gauge.quota.as_ref().is_some_and(|quota| quota.is_spent() && !quota.is_over(now));
-        let spent = || set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(is_spent));
         let widest = || {
             let declared = |id: &u32| self.gauges.get(*id as usize).filter(|gauge| gauge.declared && !gauge.soft);
             let gauges = set.gauges().iter().filter_map(|id| Some((declared(id)?.width, *id)));
             gauges.min_by_key(|(width, _)| *width).map(|(_, id)| id)
         };
-        if let Some(gauge) = named.or_else(spent).or_else(widest) {
+        if let Some(gauge) = named.or_else(|| find(&is_spent)).or_else(widest) {
             return (gauge, Blame::Foreign);
         }
         (self.undeclared(heard, now), Blame::Ours)
     }
 
-    /// Without a declared limit the route is refused; where another one is too, the account.
+    /// Without a declared limit the route is refused; where another one was within a round trip, the account.
     fn undeclared(&mut self, heard: &Heard<'_>, now: Tick) -> u32 {
-        let owner = usize::try_from(heard.owner).unwrap_or_default();
-        let Some((door, known)) = self.owners.get(owner).map(|owner| (owner.door, &owner.routes)) else { return 0 };
-        let Some(route) = heard.route else { return door };
-        let paused = |id: &u32| self.gauges.get(*id as usize).is_some_and(|gauge| gauge.is_paused(now));
-        if paused(&door) || known.iter().any(|(other, gauges)| other != route && gauges.iter().any(paused)) {
+        let Some(owner) = self.owner_mut(heard.about.owner) else { return 0 };
+        let door = owner.door;
+        let Some(route) = &heard.about.route else { return door };
+        let before = owner.refused.replace((route.clone(), now));
+        let together = now.saturating_sub(heard.sent).max(TOGETHER);
+        let is_second = before.is_some_and(|(other, at)| other != *route && now <= at.saturating_add(together));
+        if is_second || owner.routes.len() >= MOST_ROUTES && !owner.routes.contains_key(route) {
             return door;
         }
-        let door_of = |id: &u32| {
-            self.gauges
-                .get(*id as usize)
-                .is_some_and(|gauge| matches!(gauge.meter, Meter::Door) && gauge.quota.is_none())
-        };
-        let known = known.get(route).and_then(|gauges| gauges.iter().copied().find(|id| door_of(id)));
-        known.unwrap_or_else(|| {
-            let label = format!("the route {route}").into();
-            let gauge = self.insert(Gauge::door(label));
-            self.on_route(owner, route, gauge, now);
-            gauge
-        })
-    }
-
-    /// From now on a route meets this gauge too.
-    fn on_route(&mut self, owner: usize, route: &Arc<str>, gauge: u32, now: Tick) {
-        let Some(owner) = self.owners.get_mut(owner) else { return };
-        if owner.routes.len() >= MOST_ROUTES && !owner.routes.contains_key(route) {
-            let gauges = &mut self.gauges;
-            owner.routes.retain(|_, ids| {
-                ids.retain(|id| {
-                    let is_idle = gauges.get_mut(*id as usize).is_none_or(|gauge| gauge.is_idle(now));
-                    if is_idle && gauges.get(*id as usize).is_some_and(|gauge| !gauge.shared) {
-                        gauges.try_remove(*id as usize);
-                    }
-                    !is_idle
-                });
-                !ids.is_empty()
-            });
+        if let Some(gauge) = owner.routes.get(route) {
+            return *gauge;
         }
-        let gauges = owner.routes.entry(route.clone()).or_default();
-        if !gauges.contains(&gauge) {
-            gauges.push(gauge);
+        let gauge = self.insert(Gauge::door(format!("the route {route}").into()));
+        if let Some(owner) = self.owner_mut(heard.about.owner) {
+            owner.routes.insert(route.clone(), gauge);
         }
+        gauge
     }
 
     /// A service says what is left of a budget.
     fn budget(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) {
-        let Some(gauge) = self.gauge_of(set, heard, budget, now) else { return };
-        if let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset())
-            && let Some(entry) = self.gauges.get_mut(gauge as usize)
-        {
-            let resets_at = now.saturating_add(Tick::try_from(reset.as_nanos()).unwrap_or(Tick::MAX / 4));
+        let gauge = match self.declared(set, budget) {
+            Some(gauge) => gauge,
+            None => {
+                let Some(gauge) = self.stated(heard.about, budget, now) else { return };
+                self.restate(gauge, budget);
+                gauge
+            }
+        };
+        let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset()) else { return };
+        // Those that were out before it was known are not counted by it.
+        let others = match self.owner_of(heard.about.owner).and_then(|owner| self.gauges.get(owner.door as usize)) {
+            Some(door) if !set.gauges().contains(&gauge) => door.flying,
+            _ => 0,
+        };
+        if let Some(entry) = self.gauges.get_mut(gauge as usize) {
             let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now));
             // Answers may overtake each other: what was sent later knows more.
             let is_newer = before.is_none_or(|before| before.seen() <= heard.sent);
             if is_newer && reset <= FARTHEST_RESET {
-                let quota = Quota::new(budget.limit(), remaining, entry.flying, resets_at, heard.sent).after(before);
+                let resets_at = now.saturating_add(nanos(reset));
+                let flying = entry.flying.max(others);
+                let quota = Quota::new(budget.limit(), remaining, flying, resets_at, heard.sent).after(before);
                 entry.quota = Some(Box::new(quota));
                 self.touch(gauge, now);
             }
         }
     }
 
-    /// The gauge that a budget speaks of; one that nobody declared is made.
-    fn gauge_of(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) -> Option<u32> {
-        let length = budget.window().map(|window| Tick::try_from(window.as_nanos()).unwrap_or(Tick::MAX / 4));
+    /// The declared limit that a budget speaks of.
+    fn declared(&self, set: &Set, budget: &Budget) -> Option<u32> {
+        let length = budget.window().map(nanos);
         let find = |fits: &dyn Fn(&Gauge) -> bool| {
             set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(fits))
         };
-        let named = find(&|gauge| gauge.name.is_some() && gauge.name.as_deref() == budget.name());
         let counted = |gauge: &Gauge| match &gauge.meter {
-            Meter::Sliding(sliding) => {
+            Meter::Sliding(sliding) if gauge.declared => {
                 let count = u64::from(sliding.count());
                 let same_length = length.is_none_or(|length| length == sliding.length());
-                same_length && budget.limit().map_or(gauge.declared && length.is_some(), |limit| limit == count)
+                same_length && budget.limit().map_or(length.is_some(), |limit| limit == count)
             }
             _ => false,
         };
-        if let Some(gauge) = named.or_else(|| find(&counted)) {
-            return Some(gauge);
-        }
-        let owner = usize::try_from(heard.owner).ok()?;
-        let name = budget.name().unwrap_or_default();
-        let known = &self.owners.get(owner)?.budgets;
-        let known = known.iter().find(|(other, limit, _)| &**other == name && *limit == budget.limit());
-        let gauge = match known {
-            Some((_, _, gauge)) => *gauge,
-            None if self.owners.get(owner).is_some_and(|owner| owner.budgets.len() >= MOST_BUDGETS) => return None,
-            None => {
-                let gauge = self.new_budget(name, budget);
-                self.owners.get_mut(owner)?.budgets.push((name.into(), budget.limit(), gauge));
-                self.tell(|state| Event::Learned { limit: state.label(gauge) });
-                gauge
-            }
-        };
-        if !set.gauges().contains(&gauge) {
-            match heard.route {
-                Some(route) => self.on_route(owner, route, gauge, now),
-                None => {
-                    let everywhere = &mut self.owners.get_mut(owner)?.everywhere;
-                    if !everywhere.contains(&gauge) {
-                        everywhere.push(gauge);
-                    }
-                }
-            }
-        }
-        Some(gauge)
-    }
-
-    fn new_budget(&mut self, name: &str, budget: &Budget) -> u32 {
-        let name = if name.is_empty() { "budget" } else { name };
-        let count = budget.limit().and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0);
-        let window = budget.window().filter(|window| !window.is_zero());
-        let mut gauge = match (count, window) {
-            (Some(count), Some(window)) => {
-                let label = format!("learned {}: {count} per {window:?}", name.escape_debug());
-                let meter = Meter::Sliding(super::meter::Sliding::new(count, window));
-                Gauge::new(label.into(), meter, Anchor::Response)
-            }
-            (Some(count), None) => Gauge::door(format!("learned {}: {count}", name.escape_debug()).into()),
-            (None, _) => Gauge::door(format!("learned {}", name.escape_debug()).into()),
-        };
-        gauge.shared = true;
-        self.insert(gauge)
+        let named = find(&|gauge| gauge.declared && gauge.name.is_some() && gauge.name.as_deref() == budget.name());
+        named.or_else(|| find(&counted))
     }
 
     /// Lets what searches for an unknown limit know; tells whether there is one.
@@ -266,37 +222,68 @@ impl State {
         let Some(id) = set.gauges().iter().copied().find(is_learner) else { return false };
         let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
         let Meter::Learner(learner) = &mut gauge.meter else { return false };
-        let change = if refused { learner.refused(heard.sent, now) } else { learner.accepted(heard.sent, now) };
-        if change {
-            let found = learner.found();
-            if let Some(label) = found.map(|(count, window)| format!("learned: {count} per {window:?} of the account"))
-            {
-                gauge.label = label.into();
-                self.tell(|state| Event::Learned { limit: state.label(id) });
-            } else {
-                self.tell(|state| Event::Unlearned { limit: state.label(id) });
-                if let Some(gauge) = self.gauges.get_mut(id as usize) {
-                    gauge.label = SEARCHED.into();
-                }
-            }
+        let changed = if refused { learner.refused(heard.sent, now) } else { learner.accepted(heard.sent, now) };
+        if changed {
+            gauge.label = label_of(learner).into();
+            let found = learner.found().is_some();
+            let limit = gauge.label.clone();
+            self.tell(|_| if found { Event::Learned { limit } } else { Event::Unlearned { limit } });
         }
         self.touch(id, now);
         true
     }
 
-    /// Makes what searches for an account's limit, from what was found before if anything was.
-    pub(super) fn learner_of(&mut self, owner: u32, learner: Learner) {
-        let found = learner.found();
-        let label = found.map_or_else(
-            || SEARCHED.to_owned(),
-            |(count, window)| format!("learned: {count} per {window:?} of the account"),
-        );
-        let mut gauge = Gauge::new(label.into(), Meter::Learner(Box::new(learner)), Anchor::ResponseLessRoundTrip);
-        gauge.shared = true;
-        let id = self.insert(gauge);
-        if let Some(owner) = usize::try_from(owner).ok().and_then(|owner| self.owners.get_mut(owner)) {
+    /// From now on, the limit of an account is searched for, from what is known of it.
+    pub(super) fn search(&mut self, owner: u32) {
+        if self.owner_of(owner).is_some_and(|owner| owner.learner.is_none()) {
+            self.learn(owner, Learner::new());
+        }
+    }
+
+    /// Makes what searches for an account's limit, in place of what did before.
+    pub(super) fn learn(&mut self, owner: u32, learner: Learner) {
+        let label = label_of(&learner).into();
+        let meter = Meter::Learner(Box::new(learner));
+        let known = self.owner_of(owner).and_then(|owner| owner.learner);
+        if let Some(gauge) = known.and_then(|id| self.gauges.get_mut(id as usize)) {
+            (gauge.label, gauge.meter) = (label, meter);
+            return;
+        }
+        let id = self.insert(Gauge::new(label, meter, Anchor::ResponseLessRoundTrip));
+        if let Some(owner) = self.owner_mut(owner) {
             owner.learner = Some(id);
         }
+    }
+
+    /// Forgets all that answers told.
+    pub(super) fn forget_answers(&mut self, now: Tick) {
+        for owner in &mut self.owners {
+            owner.stated.clear();
+        }
+        let told: Vec<u32> = self
+            .gauges
+            .iter()
+            .filter(|(_, gauge)| !gauge.declared)
+            .filter_map(|(id, _)| u32::try_from(id).ok())
+            .collect();
+        for (_, gauge) in &mut self.gauges {
+            gauge.quota = None;
+        }
+        for id in told {
+            if let Some(gauge) = self.gauges.get_mut(id as usize)
+                && !matches!(gauge.meter, Meter::Learner(_))
+            {
+                gauge.meter = Meter::Door;
+            }
+            self.touch(id, now);
+        }
+    }
+}
+
+fn label_of(learner: &Learner) -> String {
+    match learner.found() {
+        Some((count, window)) => format!("learned: {count} per {window:?} of the account"),
+        None => "an unknown limit of the account".to_owned(),
     }
 }
 
@@ -308,14 +295,14 @@ pub(super) struct Paused {
     pub(super) is_new: bool,
 }
 
-/// What a learner is called before it has found anything.
-const SEARCHED: &str = "an unknown limit of the account";
 /// A refusal without a word of how long: a second, doubled while refusals follow each other, to a minute.
 const PAUSE: Tick = 1_000_000_000;
 const LONGEST_SHIFT: u8 = 6;
+/// A pause that is longer by a second is told again.
+const WORTH_TELLING: Tick = 1_000_000_000;
+/// Routes that are refused within a second, or a round trip, are refused for the same reason.
+const TOGETHER: Tick = 1_000_000_000;
 /// A reset beyond a day is for people to act on.
 const FARTHEST_RESET: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 /// An API has some hundred routes.
 const MOST_ROUTES: usize = 1024;
-/// And a handful of budgets.
-const MOST_BUDGETS: usize = 64;

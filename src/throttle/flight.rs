@@ -12,12 +12,14 @@ pub(super) struct Flight {
     /// Whose flight this is: a permit that comes late finds another serial in its place.
     pub(super) serial: u64,
     pub(super) stage: Stage,
+    pub(super) granted: Tick,
     /// When it was sent; until that is told, when it was granted.
     pub(super) sent: Tick,
     /// Gauges that anchor at the send have done so.
     pub(super) is_sent: bool,
     pub(super) tells: Tells,
     over: Tick,
+    list: u8,
     before: u32,
     behind: u32,
 }
@@ -39,19 +41,20 @@ pub(super) enum Stage {
     Answered,
 }
 
-/// The permits that are out. Those that fly are linked in the order of their ends.
-#[derive(Debug)]
+/// The permits that are out. Those that fly are linked in the order of their ends, in a list for each length of hold:
+/// there are a few, so that a new one is the last of its own.
+#[derive(Debug, Default)]
 pub(super) struct Flights {
     slots: Slab<Flight>,
-    first: u32,
-    last: u32,
+    lists: Vec<List>,
     serials: u64,
 }
 
-impl Default for Flights {
-    fn default() -> Self {
-        Self { slots: Slab::new(), first: NONE, last: NONE, serials: 0 }
-    }
+#[derive(Debug)]
+struct List {
+    hold: Tick,
+    first: u32,
+    last: u32,
 }
 
 impl Flights {
@@ -61,10 +64,12 @@ impl Flights {
             set,
             serial: self.serials,
             stage: Stage::Granted,
+            granted: now,
             sent: now,
             is_sent: false,
             tells,
             over: Tick::MAX,
+            list: 0,
             before: NONE,
             behind: NONE,
         };
@@ -76,10 +81,18 @@ impl Flights {
         self.slots.get_mut(id as usize).filter(|flight| flight.serial == serial)
     }
 
-    /// It is out from now on, until `over` at the latest; tells whether none is over sooner.
-    pub(super) fn launch(&mut self, id: u32, over: Tick) -> bool {
-        // Most have the same time, so this is the last one.
-        let mut before = self.last;
+    /// It is out from now on, and over after `hold` at the latest; tells whether none is over sooner.
+    pub(super) fn launch(&mut self, id: u32, now: Tick, hold: Tick) -> bool {
+        let over = now.saturating_add(hold);
+        let known = self.lists.iter().position(|list| list.hold == hold);
+        let at = known.unwrap_or_else(|| {
+            if self.lists.len() < MOST_LISTS {
+                self.lists.push(List { hold, first: NONE, last: NONE });
+            }
+            self.lists.len() - 1
+        });
+        let Some(list) = self.lists.get_mut(at) else { return false };
+        let mut before = list.last;
         while let Some(flight) = self.slots.get(before as usize)
             && flight.over > over
         {
@@ -87,17 +100,17 @@ impl Flights {
         }
         let behind = match self.slots.get_mut(before as usize) {
             Some(flight) => std::mem::replace(&mut flight.behind, id),
-            None => std::mem::replace(&mut self.first, id),
+            None => std::mem::replace(&mut list.first, id),
         };
         match self.slots.get_mut(behind as usize) {
             Some(flight) => flight.before = id,
-            None => self.last = id,
+            None => list.last = id,
         }
         if let Some(flight) = self.slots.get_mut(id as usize) {
-            (flight.stage, flight.over) = (Stage::Flying, over);
+            (flight.stage, flight.over, flight.list) = (Stage::Flying, over, u8::try_from(at).unwrap_or(0));
             (flight.before, flight.behind) = (before, behind);
         }
-        self.first == id
+        self.next_over().is_some_and(|(_, first, _)| first == id)
     }
 
     /// It is answered: no time ends it any more.
@@ -107,13 +120,14 @@ impl Flights {
         };
         flight.stage = Stage::Answered;
         let (before, behind) = (flight.before, flight.behind);
+        let Some(list) = self.lists.get_mut(usize::from(flight.list)) else { return };
         match self.slots.get_mut(before as usize) {
             Some(flight) => flight.behind = behind,
-            None => self.first = behind,
+            None => list.first = behind,
         }
         match self.slots.get_mut(behind as usize) {
             Some(flight) => flight.before = before,
-            None => self.last = before,
+            None => list.last = before,
         }
     }
 
@@ -129,7 +143,8 @@ impl Flights {
 
     /// The one that is over first.
     pub(super) fn next_over(&self) -> Option<(Tick, u32, u64)> {
-        self.slots.get(self.first as usize).map(|flight| (flight.over, self.first, flight.serial))
+        let firsts = self.lists.iter().filter_map(|list| Some((self.slots.get(list.first as usize)?, list.first)));
+        firsts.map(|(flight, id)| (flight.over, id, flight.serial)).min()
     }
 
     #[cfg(test)]
@@ -138,6 +153,8 @@ impl Flights {
     }
 }
 
+/// More lengths of hold share the last list, which then is kept in order by a walk.
+const MOST_LISTS: usize = 16;
 /// No flight.
 const NONE: u32 = u32::MAX;
 
@@ -151,7 +168,7 @@ mod tests {
         let out: Vec<_> = [50, 70, 60, 40, 80]
             .map(|over| {
                 let (id, serial) = flights.grant(Set::default(), Tells::default(), 0);
-                flights.launch(id, over);
+                flights.launch(id, 0, over);
                 (id, serial)
             })
             .into();

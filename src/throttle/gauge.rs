@@ -23,15 +23,15 @@ pub(super) struct Gauge {
     pub(super) declared: bool,
     /// How wide its scope is: 0 is the widest.
     pub(super) width: u8,
-    /// Not only one key or route meets it, so it is never forgotten.
-    pub(super) shared: bool,
+    /// Which of a limit's gauges it is.
+    pub(super) key: Box<str>,
     /// How often it refused in a row, without a word of how long.
     pub(super) refusals: u8,
     /// Requests on their way to their headers.
     pub(super) flying: u32,
     paused_until: Tick,
-    /// After a pause: at most so many at once, one more with each answer, which doubles it each round trip.
-    ramp: Option<u32>,
+    /// After a pause.
+    ramp: Option<Ramp>,
     pub(super) quota: Option<Box<Quota>>,
     pub(super) trips: Option<Box<Trips>>,
     /// Lanes whose first waits for this gauge, by class and place.
@@ -42,6 +42,15 @@ pub(super) struct Gauge {
     pub(super) due: Option<Tick>,
     /// Waiters, flights and askers that hold on to it.
     pub(super) holders: u32,
+}
+
+/// How a pause ends: with at most so many at once, one more with each answer, which doubles it each round trip.
+#[derive(Clone, Copy, Debug)]
+struct Ramp {
+    most: u32,
+    /// Those of them that are out; what went before the pause's end plays no part.
+    flying: u32,
+    since: Tick,
 }
 
 impl Gauge {
@@ -58,7 +67,7 @@ impl Gauge {
             soft: false,
             declared: false,
             width: 0,
-            shared: false,
+            key: "".into(),
             refusals: 0,
             flying: 0,
             paused_until: 0,
@@ -74,25 +83,30 @@ impl Gauge {
         gauge
     }
 
-    /// Whether `need` more of a class may go, and when if not.
-    pub(super) fn opening(&mut self, class: Class, need: u32, now: Tick) -> Opening {
+    /// Whether one more of a class may go, and when if not.
+    pub(super) fn opening(&mut self, class: Class, now: Tick) -> Opening {
         if self.paused_until > now {
             return Opening::At(self.paused_until);
         }
-        if self.ramp.is_some_and(|ramp| self.flying.saturating_add(need) > ramp) {
+        if self.quota.as_ref().is_some_and(|quota| quota.is_over(now)) {
+            // What it is from now on, the next answer tells.
+            self.quota = None;
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
+        }
+        if self.ramp.is_some_and(|ramp| ramp.flying >= ramp.most) {
             return Opening::Closed;
         }
-        let meter = if self.soft { Opening::Open } else { self.meter.opening(need, self.flying, now) };
-        match &mut self.quota {
-            None => meter,
-            Some(quota) => meter.max(quota.opening(class, now)),
-        }
+        let meter = if self.soft { Opening::Open } else { self.meter.opening(self.flying, now) };
+        self.quota.as_ref().map_or(meter, |quota| meter.max(quota.opening(class, now)))
     }
 
-    /// Before when one of this class that comes now certainly does not go.
-    pub(super) fn not_before(&mut self, class: Class, now: Tick) -> Tick {
-        let ahead = self.ahead(class);
-        let meter = if self.soft { now } else { self.meter.not_before(ahead, now) };
+    /// Before when one of this class certainly does not go, behind `ahead` others who meet the same gauges.
+    pub(super) fn not_before(&mut self, class: Class, ahead: u32, now: Tick) -> Tick {
+        let credit = match self.anchor {
+            Anchor::ResponseLessRoundTrip => self.trips.as_ref().map_or(0, |trips| trips.credit()),
+            _ => 0,
+        };
+        let meter = if self.soft { now } else { self.meter.not_before(ahead, now).saturating_sub(credit).max(now) };
         let quota = match self.quota.as_mut().map(|quota| quota.opening(class, now)) {
             Some(Opening::At(at)) => at,
             _ => now,
@@ -107,14 +121,18 @@ impl Gauge {
 
     pub(super) fn take(&mut self, now: Tick) {
         self.flying += 1;
+        if let Some(ramp) = &mut self.ramp {
+            ramp.flying += 1;
+        }
         self.meter.take(now);
         if let Some(quota) = &mut self.quota {
             quota.take(now);
         }
     }
 
-    pub(super) fn refund(&mut self) {
-        self.flying = self.flying.saturating_sub(1);
+    /// What was granted at `granted` never left.
+    pub(super) fn refund(&mut self, granted: Tick) {
+        self.leave(granted);
         self.meter.refund();
         if let Some(quota) = &mut self.quota {
             quota.refund();
@@ -133,9 +151,16 @@ impl Gauge {
         }
     }
 
+    /// What was granted at `granted` is no longer on its way.
+    pub(super) fn leave(&mut self, granted: Tick) {
+        self.flying = self.flying.saturating_sub(1);
+        if let Some(ramp) = self.ramp.as_mut().filter(|ramp| granted >= ramp.since) {
+            ramp.flying = ramp.flying.saturating_sub(1);
+        }
+    }
+
     /// The request, which was sent at `sent`, arrived before `at`. `is_sent`: [`send`](Self::send) was called.
     pub(super) fn land(&mut self, sent: Tick, is_sent: bool, at: Tick) {
-        self.flying = self.flying.saturating_sub(1);
         match self.anchor {
             Anchor::Send | Anchor::SendPlus(_) if is_sent => {}
             Anchor::ResponseLessRoundTrip => {
@@ -170,24 +195,36 @@ impl Gauge {
         self.paused_until
     }
 
-    /// Stops everybody until then; tells whether everybody was still going.
-    pub(super) fn pause(&mut self, until: Tick, now: Tick) -> bool {
-        let was_open = !self.is_paused(now);
+    /// Stops everybody until then.
+    pub(super) fn pause(&mut self, until: Tick, now: Tick) {
         self.paused_until = self.paused_until.max(until);
-        self.ramp = Some(1);
-        was_open
+        if self.is_paused(now) {
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: self.paused_until });
+        }
     }
 
-    /// An answer came after a pause: let one more go beside the one that it makes room for.
-    pub(super) fn widen(&mut self, now: Tick) {
-        if !self.is_paused(now) {
-            self.ramp = self.ramp.map(|ramp| ramp + 1).filter(|ramp| *ramp <= RAMP_END);
+    /// Ends a pause, by its ramp.
+    pub(super) fn resume(&mut self, now: Tick) {
+        if self.is_paused(now) {
+            self.paused_until = now;
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
+        }
+    }
+
+    /// An answer came to what was granted after a pause: let one more go beside the one that it makes room for.
+    pub(super) fn widen(&mut self, granted: Tick) {
+        if let Some(ramp) = self.ramp.as_mut().filter(|ramp| granted >= ramp.since) {
+            ramp.most += 1;
+            if ramp.most > RAMP_END {
+                self.ramp = None;
+            }
         }
     }
 
     /// Whether nothing holds on to it, and it holds nothing back.
     pub(super) fn is_idle(&mut self, now: Tick) -> bool {
-        self.holders == 0 && self.flying == 0 && !self.is_paused(now) && self.meter.is_idle(now)
+        let is_told = self.quota.as_ref().is_some_and(|quota| !quota.is_over(now));
+        self.holders == 0 && self.flying == 0 && !self.is_paused(now) && !is_told && self.meter.is_idle(now)
     }
 
     pub(super) fn has_parked(&self) -> bool {

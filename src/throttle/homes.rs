@@ -1,5 +1,7 @@
 //! Homes: the runtimes that somebody waits in, and whether each is run.
 
+use std::time::Duration;
+
 use tokio::runtime::{Handle, Id};
 
 use super::meter::Tick;
@@ -42,6 +44,8 @@ impl Homes {
                 (id, None)
             }
             None => {
+                // It panics where the runtime has no timer, before anybody counts on one.
+                drop(tokio::time::sleep(Duration::ZERO));
                 self.0.push(Home { id, rounds: 0, seen: now, armed: Tick::MAX });
                 (id, Some(here))
             }

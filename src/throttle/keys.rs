@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, Uri};
 use url::Url;
 
-use super::Asker;
+use super::owners::Asker;
 
 /// What a request is, for the limits that count it, where your own code asks a [`Throttle`](super::Throttle).
 ///
@@ -59,7 +59,7 @@ impl Keys {
     pub fn uri(method: &Method, uri: &Uri) -> Self {
         Self::new().know(|known| {
             (known.method, known.path) = (Some(method.clone()), uri.path().to_owned());
-            uri.host().unwrap_or_default().clone_into(&mut known.host);
+            known.host = uri.host().unwrap_or_default().to_ascii_lowercase();
         })
     }
 

@@ -5,7 +5,7 @@ use super::homes::Granted;
 use super::line::{Line, Place};
 use super::meter::{Opening, Tick};
 use super::set::Set;
-use super::state::{Lane, Standing, State};
+use super::state::{Lane, Standing, Starving, State};
 use crate::message::Class;
 
 impl State {
@@ -24,7 +24,14 @@ impl State {
                         due = Some(due.map_or(at, |due| due.min(at)));
                     }
                 }
-                Some((binding, opening)) => self.park(lane, binding, opening, now),
+                Some((binding, opening)) => {
+                    self.park(lane, binding, opening, now);
+                    if let Opening::At(at) = opening
+                        && at <= now.saturating_add(PATIENCE)
+                    {
+                        self.starve(lane, at, now);
+                    }
+                }
             }
         }
         self.set_due(id, due, now);
@@ -43,26 +50,67 @@ impl State {
         }
     }
 
-    /// How many slots must be free: one is left for a lane that starves.
-    pub(super) fn need(&self, gauge: u32, lane: Option<u32>) -> u32 {
-        let Some(starving) = self.starving.filter(|starving| Some(*starving) != lane) else { return 1 };
-        let lane = self.lanes.get(starving as usize);
-        if lane.is_some_and(|lane| lane.set.gauges().contains(&gauge)) { 2 } else { 1 }
-    }
-
-    /// The gauge that admits the first of a lane last, if any does not now.
+    /// The gauge that admits the first of a lane last, if any does not now. What it holds is open to it, but for a pause.
     fn binding(&mut self, lane: u32, now: Tick) -> Option<(u32, Opening)> {
         let (set, class) = self.lanes.get(lane as usize).map(|lane| (lane.set.clone(), lane.class))?;
+        let starving = self.starving.as_ref().filter(|starving| starving.lane == lane);
+        let held = starving.map(|starving| starving.held.clone()).unwrap_or_default();
         let mut binding: Option<(u32, Opening)> = None;
         for id in set.gauges() {
-            let need = self.need(*id, Some(lane));
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
-            let opening = gauge.opening(class, need, now);
+            let opening = match held.gauges().contains(id) {
+                true if gauge.is_paused(now) => Opening::At(gauge.paused_until()),
+                true => Opening::Open,
+                false => gauge.opening(class, now),
+            };
             if opening > binding.map_or(Opening::Open, |(_, latest)| latest) {
                 binding = Some((*id, opening));
             }
         }
         binding
+    }
+
+    /// A lane starves, and the gauge that binds it opens soon: it holds a slot of those that are open until then.
+    fn starve(&mut self, id: u32, opens: Tick, now: Tick) {
+        let Some(lane) = self.lanes.get(id as usize) else { return };
+        let (set, class) = (lane.set.clone(), lane.class);
+        let is_it = self.starving.as_ref().is_some_and(|starving| starving.lane == id);
+        if lane.bounces < STARVES || self.starving.is_some() && !is_it {
+            return;
+        }
+        let (mut held, since) = match self.starving.take() {
+            Some(starving) => (starving.held, starving.since),
+            None => (Set::default(), now),
+        };
+        let until = opens.min(since.saturating_add(PATIENCE)).saturating_add(1);
+        for id in set.gauges() {
+            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
+            if !held.gauges().contains(id) && gauge.opening(class, now) == Opening::Open {
+                gauge.take(now);
+                held.add(*id);
+            }
+        }
+        self.starving = Some(Starving { lane: id, held, since, until });
+        self.is_sooner = true;
+    }
+
+    /// The lane that starves holds nothing any more.
+    pub(super) fn let_go(&mut self, now: Tick) {
+        let Some(starving) = self.starving.take() else { return };
+        for id in starving.held.gauges() {
+            if let Some(gauge) = self.gauges.get_mut(*id as usize) {
+                gauge.refund(now);
+            }
+        }
+        if let Some(lane) = self.lanes.get_mut(starving.lane as usize) {
+            lane.bounces = 0;
+        }
+        // They are looked at at once, by the timer.
+        for id in starving.held.gauges() {
+            if self.gauges.get(*id as usize).is_some_and(Gauge::has_parked) {
+                self.set_due(*id, Some(now), now);
+            }
+        }
     }
 
     pub(super) fn enqueue(&mut self, id: u32, now: Tick) {
@@ -117,9 +165,6 @@ impl State {
         let Some(lane) = self.lanes.get_mut(id as usize) else { return };
         if lane.gauge != u32::MAX && lane.gauge != gauge {
             lane.bounces = lane.bounces.saturating_add(1);
-            if lane.bounces >= STARVES && self.starving.is_none() {
-                self.starving = Some(id);
-            }
         }
         lane.gauge = gauge;
         if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
@@ -133,8 +178,12 @@ impl State {
 
     fn grant_first(&mut self, lane: u32, now: Tick) {
         let Some(entry) = self.lanes.get(lane as usize) else { return };
-        let (gauge, class, place, set) = (entry.gauge, entry.class, entry.head, entry.set.clone());
+        let (gauge, class, set) = (entry.gauge, entry.class, entry.set.clone());
         let first = self.first_of(lane).map(|(_, id)| id);
+        if self.starving.as_ref().is_some_and(|starving| starving.lane == lane) {
+            // What it holds is taken again at once.
+            self.let_go(now);
+        }
         if let Some(entry) = self.lanes.get_mut(lane as usize) {
             entry.line.pop();
             entry.bounces = 0;
@@ -144,9 +193,7 @@ impl State {
         if let Some(parked) = self.gauges.get_mut(gauge as usize).and_then(|gauge| gauge.parked.as_mut()) {
             parked.went(rank(class));
         }
-        if let Some(turn) = self.turns.now.get_mut(rank(class)) {
-            *turn = (*turn).max(place.turn);
-        }
+        self.turns.went(class);
         self.count_out(&set, class);
         let (flight, serial) = self.take(set, now);
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
@@ -172,11 +219,9 @@ impl State {
     /// Puts a lane's next waiter in the place of its first, or ends the lane.
     fn next_in(&mut self, id: u32, now: Tick) {
         let next = self.first_of(id).map(|(place, _)| place);
-        let was_starving = self.starving == Some(id);
-        if was_starving {
-            self.starving = None;
+        if self.starving.as_ref().is_some_and(|starving| starving.lane == id) {
+            self.let_go(now);
         }
-        let freed = was_starving.then(|| self.lanes.get(id as usize).map(|lane| lane.set.clone())).flatten();
         match (next, self.lanes.get_mut(id as usize)) {
             (Some(place), Some(lane)) => {
                 let first = std::mem::replace(&mut lane.head, place);
@@ -190,12 +235,6 @@ impl State {
                 if let Some(lane) = self.lanes.try_remove(id as usize) {
                     self.lane_of.remove(&(lane.set, lane.class));
                 }
-            }
-        }
-        // Others had left it a slot: they are looked at at once, by the timer.
-        for gauge in freed.iter().flat_map(Set::gauges) {
-            if self.gauges.get(*gauge as usize).is_some_and(Gauge::has_parked) {
-                self.set_due(*gauge, Some(now), now);
             }
         }
     }
@@ -232,5 +271,7 @@ impl State {
     }
 }
 
-/// A lane that was passed on so often between gauges is let through.
+/// A lane that was passed on so often between gauges starves.
 const STARVES: u8 = 8;
+/// For so long it holds what others could use: 10 seconds.
+const PATIENCE: Tick = 10_000_000_000;

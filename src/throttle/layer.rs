@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
@@ -16,7 +17,7 @@ use crate::message::Class;
 /// Puts a [`Throttle`] around any tower service of HTTP requests, such as one of hyper or tonic, so that it goes under
 /// the same limits and the same pause as the clients that share it (feature `tower`).
 ///
-/// The service is ready at once, and the wait is in the call: a waiting request holds nothing of the inner service.
+/// The service is ready at once, and both waits are in the call: for a clone of the inner service, then for the permit.
 /// Answers are [heard](Permit::heard), and where a limit counts bytes or requests at once, the permit lives in the body
 /// of the response.
 ///
@@ -53,19 +54,27 @@ pub struct ThrottleLayer {
     throttle: Throttle,
     class: Class,
     credential: String,
+    hold: Option<Duration>,
 }
 
 impl ThrottleLayer {
     /// Requests go through this throttle, as calls.
     #[must_use]
     pub fn new(throttle: &Throttle) -> Self {
-        Self { throttle: throttle.clone(), class: Class::Call, credential: String::new() }
+        Self { throttle: throttle.clone(), class: Class::Call, credential: String::new(), hold: None }
     }
 
     /// Sets how urgent they are.
     #[must_use]
     pub const fn class(mut self, class: Class) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Sets how long a request may take to its answer: [`Acquire::hold`](crate::Acquire::hold).
+    #[must_use]
+    pub const fn hold(mut self, longest: Duration) -> Self {
+        self.hold = Some(longest);
         self
     }
 
@@ -107,13 +116,17 @@ where
     }
 
     fn call(&mut self, request: http::Request<A>) -> Self::Future {
-        let ThrottleLayer { throttle, class, credential } = &self.layer;
+        let ThrottleLayer { throttle, class, credential, hold } = &self.layer;
         let keys = Keys::uri(request.method(), request.uri()).credential(credential.as_str());
         let (acquire, mut inner) = (throttle.acquire(*class, &keys), self.inner.clone());
+        let acquire = match hold {
+            Some(hold) => acquire.hold(*hold),
+            None => acquire,
+        };
         Box::pin(async move {
+            poll_fn(|cx| inner.poll_ready(cx)).await?;
             // Without a deadline there is always one, in the end.
             let mut permit = acquire.await.ok();
-            poll_fn(|cx| inner.poll_ready(cx)).await?;
             if let Some(permit) = &mut permit {
                 permit.sent();
                 permit.charge(request.body().size_hint().exact().unwrap_or_default());

@@ -39,12 +39,11 @@ impl Learned {
 
 impl State {
     pub(super) fn learned(&self) -> Learned {
-        let found = |owner: &super::rules::Owner| {
+        let found = |owner: &super::owners::Owner| {
             let gauge = self.gauges.get(owner.learner? as usize)?;
             let Meter::Learner(learner) = &gauge.meter else { return None };
             let (count, seconds) = learner.found()?;
-            let (origin, account) = owner.is();
-            Some(Entry { origin: origin.to_owned(), account: account.to_owned(), count, seconds })
+            Some(Entry { origin: owner.origin.clone(), account: owner.account.clone(), count, seconds })
         };
         Learned(self.owners.iter().filter_map(found).collect())
     }
@@ -53,7 +52,7 @@ impl State {
         for Entry { origin, account, count, seconds } in &learned.0 {
             if *count > 0 && !seconds.is_zero() {
                 let owner = self.owner(origin, account);
-                self.learner_of(owner, Learner::knowing(*count, *seconds));
+                self.learn(owner, Learner::knowing(*count, *seconds));
             }
         }
     }

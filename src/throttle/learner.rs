@@ -35,11 +35,14 @@ enum Stage {
 struct Pace {
     rate: f64,
     next_at: Tick,
-    /// Where it grows from: the start of this second of slow start, or the last refusal.
+    /// Where it grows from: the last refusal.
     since: Tick,
     /// The rate at the last refusal; none in slow start.
     refused_at: Option<f64>,
+    /// How many went since the second began, and in the last one.
     used: u32,
+    second: Tick,
+    used_before: u32,
 }
 
 #[derive(Debug)]
@@ -58,7 +61,7 @@ struct Found {
 
 impl Learner {
     pub(super) fn new() -> Self {
-        Self::at(Stage::Searching(Pace { rate: FLOOR, next_at: 0, since: 0, refused_at: None, used: 0 }))
+        Self::at(Stage::Searching(Pace::new(FLOOR, 0)))
     }
 
     /// With what was found before.
@@ -78,7 +81,7 @@ impl Learner {
         }
     }
 
-    pub(super) fn opening(&mut self, need: u32, now: Tick) -> Opening {
+    pub(super) fn opening(&mut self, now: Tick) -> Opening {
         if now < self.closed_until {
             return Opening::At(self.closed_until);
         }
@@ -86,7 +89,7 @@ impl Learner {
             Stage::Searching(pace) => pace.opening(now),
             Stage::Found(found) => {
                 found.probe(now);
-                let opening = found.window.opening(need, now);
+                let opening = found.window.opening(now);
                 found.was_full |= opening != Opening::Open;
                 opening
             }
@@ -189,7 +192,7 @@ impl Learner {
         match &mut self.stage {
             Stage::Searching(pace) => pace.refuse(measured, now),
             Stage::Found(_) => {
-                let mut pace = Pace { rate: measured, next_at: 0, since: now, refused_at: None, used: 0 };
+                let mut pace = Pace::new(measured, now);
                 pace.refuse(measured, now);
                 self.stage = Stage::Searching(pace);
             }
@@ -220,6 +223,10 @@ fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len
 }
 
 impl Pace {
+    fn new(rate: f64, now: Tick) -> Self {
+        Self { rate, next_at: 0, since: now, refused_at: None, used: 0, second: now, used_before: 0 }
+    }
+
     fn opening(&mut self, now: Tick) -> Opening {
         self.grow(now);
         // A timer ticks each millisecond.
@@ -233,20 +240,22 @@ impl Pace {
     }
 
     fn grow(&mut self, now: Tick) {
-        let age = seconds(now.saturating_sub(self.since));
-        match self.refused_at {
-            None if age >= 1.0 => {
-                // A rate that nobody asked for says nothing.
-                if f64::from(self.used) >= 0.7 * self.rate {
-                    self.rate *= 2.0;
-                }
-                (self.since, self.used) = (now, 0);
+        let seconds_past = now.saturating_sub(self.second) / SECOND;
+        if seconds_past > 0 {
+            // A rate that nobody asked for says nothing.
+            self.used_before = if seconds_past == 1 { self.used } else { 0 };
+            let is_used = f64::from(self.used_before) >= 0.7 * self.rate;
+            if self.refused_at.is_none() && is_used {
+                self.rate *= 2.0;
             }
-            None => {}
-            Some(most) => {
-                let back = (most * (1.0 - DECREASE) / CUBIC).cbrt();
-                self.rate = (CUBIC * (age - back).powi(3) + most).max(FLOOR);
-            }
+            (self.second, self.used) = (now, 0);
+        }
+        if let Some(most) = self.refused_at {
+            let age = seconds(now.saturating_sub(self.since));
+            let back = (most * (1.0 - DECREASE) / CUBIC).cbrt();
+            let grown = CUBIC * (age - back).powi(3) + most;
+            let used = f64::from(self.used.max(self.used_before));
+            self.rate = grown.min((2.0 * used).max(most)).max(FLOOR);
         }
     }
 
@@ -346,6 +355,7 @@ fn nanos(duration: Duration) -> Tick {
 const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
+const SECOND: Tick = 1_000_000_000;
 /// Requests a second to begin with.
 const FLOOR: f64 = 2.0;
 /// To this share of what was admitted after a refusal.

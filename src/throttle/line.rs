@@ -61,6 +61,13 @@ impl Line {
         }
     }
 
+    /// How many at least stand before a place.
+    pub(super) fn before(&self, place: Place) -> u32 {
+        let run = self.run.partition_point(|(other, _)| *other < place);
+        let others = self.others.iter().filter(|Reverse((other, _))| *other < place).count();
+        u32::try_from((run + others).saturating_sub(self.gone)).unwrap_or(u32::MAX)
+    }
+
     fn peek(&self) -> Option<(Place, u32)> {
         match (self.run.front(), self.others.peek()) {
             (Some(run), Some(Reverse(other))) => Some(*run.min(other)),

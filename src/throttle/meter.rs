@@ -60,8 +60,9 @@ impl Meter {
     /// Takes another amount on, what was counted kept.
     pub(super) fn change(&mut self, window: &Window, limit: &Limit, clock: Clock) {
         match (&mut *self, window) {
-            (Self::Sliding(sliding), Window::Sliding { count, .. }) if limit.queue().is_none() => {
-                sliding.change(*count);
+            (Self::Sliding(sliding), Window::Sliding { count, .. }) => sliding.change(*count),
+            (Self::Paced(paced), Window::Sliding { count, length }) => {
+                paced.change(*count, *length, limit.queue().unwrap_or_default());
             }
             (Self::Daily(daily), Window::Daily { count, .. }) => daily.change(*count),
             (Self::Bytes(bytes), Window::Bytes { bytes: limit, .. }) => bytes.change(*limit),
@@ -70,16 +71,16 @@ impl Meter {
         }
     }
 
-    /// Whether it has room for `need` more. `flying` requests are on their way.
-    pub(super) fn opening(&mut self, need: u32, flying: u32, now: Tick) -> Opening {
+    /// Whether it has room for one more. `flying` requests are on their way.
+    pub(super) fn opening(&mut self, flying: u32, now: Tick) -> Opening {
         match self {
             Self::Door => Opening::Open,
-            Self::Sliding(sliding) => sliding.opening(need, now),
-            Self::Paced(paced) => paced.opening(need, flying, now),
-            Self::Daily(daily) => daily.opening(need, now),
+            Self::Sliding(sliding) => sliding.opening(now),
+            Self::Paced(paced) => paced.opening(flying, now),
+            Self::Daily(daily) => daily.opening(now),
             Self::Bytes(bytes) => bytes.opening(now),
-            Self::Learner(learner) => learner.opening(need, now),
-            Self::Concurrent { count, held } if held.saturating_add(need) <= *count => Opening::Open,
+            Self::Learner(learner) => learner.opening(now),
+            Self::Concurrent { count, held } if *held < *count => Opening::Open,
             Self::Concurrent { .. } => Opening::Closed,
         }
     }
@@ -92,7 +93,7 @@ impl Meter {
             Self::Paced(paced) => paced.not_before(ahead, now),
             Self::Daily(daily) => daily.not_before(ahead, now),
             Self::Bytes(bytes) => earliest(bytes.opening(now), now),
-            Self::Learner(learner) => earliest(learner.opening(1, now), now),
+            Self::Learner(learner) => earliest(learner.opening(now), now),
         }
     }
 
@@ -103,7 +104,8 @@ impl Meter {
 
     pub(super) fn take(&mut self, now: Tick) {
         match self {
-            Self::Door | Self::Bytes(_) => {}
+            Self::Door => {}
+            Self::Bytes(bytes) => bytes.take(),
             Self::Sliding(sliding) => sliding.take(),
             Self::Paced(paced) => paced.take(now),
             Self::Daily(daily) => daily.take(),
@@ -115,7 +117,8 @@ impl Meter {
     /// It never left.
     pub(super) fn refund(&mut self) {
         match self {
-            Self::Door | Self::Bytes(_) => {}
+            Self::Door => {}
+            Self::Bytes(bytes) => bytes.refund(),
             Self::Sliding(sliding) => sliding.refund(),
             Self::Paced(paced) => paced.refund(),
             Self::Daily(daily) => daily.refund(),
@@ -136,8 +139,10 @@ impl Meter {
 
     /// Its body has ended, or it never got one.
     pub(super) fn finish(&mut self) {
-        if let Self::Concurrent { held, .. } = self {
-            *held = held.saturating_sub(1);
+        match self {
+            Self::Concurrent { held, .. } => *held = held.saturating_sub(1),
+            Self::Bytes(bytes) => bytes.finish(),
+            _ => {}
         }
     }
 
@@ -162,11 +167,7 @@ impl Meter {
 
     /// Whether nothing of it is in use: then it may be forgotten.
     pub(super) fn is_idle(&mut self, now: Tick) -> bool {
-        match self {
-            // A day's count is kept for the day.
-            Self::Daily(_) => false,
-            _ => self.use_of(now) == 0.0,
-        }
+        self.use_of(now) == 0.0
     }
 
     /// Goes by another wall clock from now on.

@@ -10,8 +10,8 @@ use http::Method;
 use tokio::time::Instant;
 
 use super::meter::Tick;
+use super::owners::Asker;
 use super::queue::{Answer, Ask};
-use super::rules::Asker;
 use super::set::Set;
 use super::state::State;
 use crate::limit::{Limit, Scope};
@@ -88,7 +88,7 @@ impl World {
                 Some(route) => limit.scope(Scope::route(*route)),
                 None => limit,
             };
-            state.install(0, "/", &limit).unwrap();
+            state.install(0, "/", &[limit]).unwrap();
             counted.push((
                 *count as usize,
                 if route.is_some() { |caller| caller.path == "/r" } else { |_| true },
@@ -183,7 +183,7 @@ impl World {
                 let method = Method::GET;
                 let asker =
                     Asker { owner: 0, credential: "", host: "h", method: Some(&method), path, kind: None, task: 0 };
-                let set: Set = self.state.meet(&asker, class).set;
+                let set: Set = self.state.meet(&asker, class).0;
                 self.state.hold(&set);
                 self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX, home: None }, &waker, now)
             }
@@ -196,7 +196,7 @@ impl World {
         self.callers[at].phase = match answer {
             Answer::Granted(flight, serial, _) => {
                 self.callers[at].over = self.now + HOLD;
-                self.state.launch(flight, self.now + HOLD);
+                self.state.launch(flight, self.now, HOLD);
                 let paused = self.state.gauges.get(self.state.owners[0].door as usize).unwrap().is_paused(self.now);
                 assert!(!paused, "nobody goes in a pause");
                 Phase::Granted(flight, serial)
@@ -284,7 +284,7 @@ impl World {
         let phases: Vec<_> = self.callers.iter().map(|caller| caller.phase).collect();
         assert!(phases.iter().all(|phase| *phase == Phase::Over), "somebody is forgotten: {phases:?}");
         assert_eq!((self.state.flights.len(), self.state.waiters.len(), self.state.lanes.len()), (0, 0, 0));
-        assert_eq!((self.state.active, self.state.lane_of.len(), self.state.starving), (0, 0, None));
+        assert_eq!((self.state.active, self.state.lane_of.len(), self.state.starving.is_some()), (0, 0, false));
         for (_, gauge) in &self.state.gauges {
             assert_eq!((gauge.holders, gauge.flying, gauge.waiting.iter().sum::<u32>()), (0, 0, 0), "{}", gauge.label);
         }

@@ -6,9 +6,9 @@ use super::set::Set;
 use super::state::State;
 
 impl State {
-    /// A permit is in hand: its request goes out now, and is over by `over`.
-    pub(super) fn launch(&mut self, flight: u32, over: Tick) {
-        self.is_sooner |= self.flights.launch(flight, over);
+    /// A permit is in hand: its request goes out now, and is over after `hold` at the latest.
+    pub(super) fn launch(&mut self, flight: u32, now: Tick, hold: Tick) {
+        self.is_sooner |= self.flights.launch(flight, now, hold);
     }
 
     /// From now on the service may count it.
@@ -39,10 +39,10 @@ impl State {
             let Some(gauge) = self.gauges.get_mut(*gauge as usize) else { continue };
             if is_sent && gauge.anchors_at_send() {
                 // Its slot is held already; that costs one slot for a window, and never one too many.
-                gauge.flying = gauge.flying.saturating_sub(1);
+                gauge.leave(flight.granted);
                 gauge.meter.finish();
             } else {
-                gauge.refund();
+                gauge.refund(flight.granted);
             }
         }
         self.release(&flight.set);
@@ -54,9 +54,9 @@ impl State {
         let Some(entry) = self.flights.get(flight, serial).filter(|entry| entry.stage != Stage::Answered) else {
             return;
         };
-        let (set, sent, is_sent) = (entry.set.clone(), entry.sent, entry.is_sent);
+        let (set, granted, sent, is_sent) = (entry.set.clone(), entry.granted, entry.sent, entry.is_sent);
         self.flights.land(flight);
-        self.arrive(&set, sent, is_sent, now);
+        self.arrive(&set, granted, sent, is_sent, now);
     }
 
     /// Its answer is here, and no limit cares for its body.
@@ -64,20 +64,21 @@ impl State {
         if self.flights.get(flight, serial).is_some()
             && let Some(flight) = self.flights.remove(flight)
         {
-            self.arrive(&flight.set, flight.sent, flight.is_sent, now);
+            self.arrive(&flight.set, flight.granted, flight.sent, flight.is_sent, now);
             self.release(&flight.set);
         }
     }
 
-    fn arrive(&mut self, set: &Set, sent: Tick, is_sent: bool, now: Tick) {
+    fn arrive(&mut self, set: &Set, granted: Tick, sent: Tick, is_sent: bool, now: Tick) {
         for gauge in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*gauge as usize) else { continue };
             if let Some(trips) = gauge.trips.as_mut().filter(|_| is_sent) {
                 trips.see(now.saturating_sub(sent), now);
                 follow_latency(&mut gauge.meter, trips.smallest(), now.saturating_sub(sent), gauge.flying);
             }
+            gauge.leave(granted);
             gauge.land(sent, is_sent, now);
-            gauge.widen(now);
+            gauge.widen(granted);
         }
         self.touch_all(set, now);
     }
@@ -107,7 +108,7 @@ impl State {
         for gauge in flight.set.gauges() {
             if let Some(gauge) = self.gauges.get_mut(*gauge as usize) {
                 // Nothing is known of its way, so nothing of it is credited.
-                gauge.flying = gauge.flying.saturating_sub(1);
+                gauge.leave(flight.granted);
                 if !(flight.is_sent && gauge.anchors_at_send()) {
                     gauge.meter.anchor(at);
                 }

@@ -12,9 +12,9 @@ use super::acquire::DEFAULT_HOLD;
 use super::feedback::Heard;
 use super::flight::Tells;
 use super::meter::Tick;
-use super::rules::Asker;
+use super::owners::{About, Asker};
 use super::state::State;
-use crate::event::Blame;
+use crate::event::{Blame, Event};
 use crate::hint::Hints;
 use crate::message::Class;
 
@@ -34,13 +34,6 @@ pub struct Permit {
     tells: Tells,
     waited: Tick,
     about: About,
-}
-
-/// What a permit was asked for.
-#[derive(Debug, Default)]
-pub(super) struct About {
-    pub(super) owner: u32,
-    pub(super) route: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +56,15 @@ pub(crate) struct Stopped {
 
 /// The right to send now, if there is one.
 pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>) -> Option<Permit> {
-    let (flight, serial, tells, route) = shared.with(|state, now| {
+    let (flight, serial, tells, about) = shared.with(|state, now| {
         state.catch_up(now);
-        let met = state.meet(asker, class);
-        let (flight, serial) = state.try_go(&met.set, class, now)?;
-        state.hold(&met.set);
-        state.launch(flight, now.saturating_add(DEFAULT_HOLD));
-        Some((flight, serial, state.flights.tells(flight), met.route))
+        let (set, about) = state.meet(asker, class);
+        let (flight, serial) = state.try_go(&set, class, now)?;
+        state.hold(&set);
+        state.launch(flight, now, DEFAULT_HOLD);
+        Some((flight, serial, state.flights.tells(flight), about))
     })?;
-    Some(Permit::new(shared.clone(), flight, serial, tells, 0, About { owner: asker.owner, route }))
+    Some(Permit::new(shared.clone(), flight, serial, tells, 0, about))
 }
 
 impl Permit {
@@ -109,7 +102,11 @@ impl Permit {
     /// keep the budgets that its headers tell.
     pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = self.shared.lock().clock.now();
-        self.hear(status, &Hints::of(headers, now));
+        let stopped = self.hear(status, &Hints::of(headers, now));
+        if let Some(Stopped { limit, blame, .. }) = stopped {
+            let request = self.about.route.clone().unwrap_or_else(|| "a request".into());
+            self.tell(|| Event::Refused { status, request, credential: None, limit, blame });
+        }
     }
 
     /// As [`heard`](Permit::heard), with the hints read already; tells what it stopped.
@@ -124,7 +121,7 @@ impl Permit {
                 state.flights.get(self.flight, self.serial).map(|flight| (flight.set.clone(), flight.sent))?;
             state.hold(&set);
             self.arrive(state, now);
-            let heard = Heard { owner: self.about.owner, route: self.about.route.as_ref(), status, hints, sent };
+            let heard = Heard { about: &self.about, status, hints, sent };
             let paused = state.hear(&set, &heard, now);
             state.release(&set);
             paused.map(|paused| Stopped {
@@ -169,7 +166,7 @@ impl Permit {
         Duration::from_nanos(self.waited)
     }
 
-    pub(crate) fn tell(&self, event: impl FnOnce() -> crate::event::Event) {
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if self.shared.is_watched.load(Relaxed) {
             // Nobody listens any more.
             let _ = self.shared.events.send(event());

@@ -37,9 +37,8 @@ impl State {
     /// Goes at once, if all its gauges admit it and nobody stands before it there.
     pub(super) fn try_go(&mut self, set: &Set, class: Class, now: Tick) -> Option<(u32, u64)> {
         for gauge in set.gauges() {
-            let need = self.need(*gauge, None);
             let gauge = self.gauges.get_mut(*gauge as usize)?;
-            if gauge.opening(class, need, now) != Opening::Open || gauge.has_parked_before(class) {
+            if gauge.opening(class, now) != Opening::Open || gauge.has_parked_before(class) {
                 return None;
             }
         }
@@ -52,7 +51,7 @@ impl State {
             return Answer::Granted(flight, serial, 0);
         }
         if ask.deadline != Tick::MAX
-            && let Some((gauge, opens)) = self.not_before(&ask.set, ask.class, now)
+            && let Some((gauge, opens)) = self.not_before(&ask.set, ask.class, ask.task, now)
             && opens >= ask.deadline
         {
             let class = ask.class;
@@ -80,7 +79,7 @@ impl State {
     pub(super) fn look(&mut self, id: u32, waker: &Waker, home: Option<Id>, now: Tick) -> Answer {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return Answer::Waiting(id) };
         if !waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
-            waiter.waker = Some(waker.clone());
+            self.spent.extend(waiter.waker.replace(waker.clone()));
         }
         waiter.home = home;
         if waiter.standing == Standing::Passed {
@@ -113,6 +112,23 @@ impl State {
         }
     }
 
+    /// Answers have made gauges since that a waiter should meet: it joins those who do, its place kept.
+    pub(super) fn meet_too(&mut self, id: u32, unmet: &[u32], now: Tick) {
+        match self.waiters.get(id as usize).map(|waiter| waiter.standing) {
+            Some(Standing::Parked { .. }) => self.unpark(id, now),
+            Some(Standing::Granted { .. }) => self.take_back(id, now),
+            Some(Standing::Passed) => {}
+            Some(Standing::TooLate { .. }) | None => return,
+        }
+        let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
+        let before = waiter.set.clone();
+        unmet.iter().for_each(|gauge| waiter.set.add_keyed(*gauge));
+        let set = waiter.set.clone();
+        self.hold(&set);
+        self.release(&before);
+        self.enqueue(id, now);
+    }
+
     /// A waiter gives up.
     pub(super) fn leave(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get(id as usize) else { return };
@@ -143,22 +159,26 @@ impl State {
         let Some(waiter) = self.waiters.get_mut(id as usize) else { return };
         let Standing::Granted { flight, serial } = waiter.standing else { return };
         waiter.standing = Standing::Passed;
-        let set = waiter.set.clone();
+        let (set, deadline) = (waiter.set.clone(), waiter.deadline);
         self.quiet();
         self.hold(&set);
+        if deadline != Tick::MAX {
+            self.deadlines.insert((deadline, id));
+            self.is_sooner = true;
+        }
         self.refund(flight, serial, now);
     }
 
     /// A waiter's deadline has come, or lies before its time.
     pub(super) fn refuse(&mut self, id: u32, now: Tick) {
         let Some(waiter) = self.waiters.get(id as usize) else { return };
-        let (class, set, deadline) = (waiter.class, waiter.set.clone(), waiter.deadline);
+        let (class, task, set, deadline) = (waiter.class, waiter.task, waiter.set.clone(), waiter.deadline);
         self.deadlines.remove(&(deadline, id));
         if !matches!(waiter.standing, Standing::Parked { .. } | Standing::Passed) {
             return;
         }
-        let (gauge, opens) = self.not_before(&set, class, now).unwrap_or_default();
         self.unpark(id, now);
+        let (gauge, opens) = self.not_before(&set, class, task, now).unwrap_or_default();
         self.tell(|state| Event::TooLate { class, limit: state.label(gauge) });
         if let Some(waiter) = self.waiters.get_mut(id as usize) {
             waiter.standing = Standing::TooLate { gauge, opens: opens.max(deadline) };
@@ -166,17 +186,21 @@ impl State {
         }
     }
 
-    /// The gauge that admits last, and before when it certainly does not.
-    pub(super) fn not_before(&mut self, set: &Set, class: Class, now: Tick) -> Option<(u32, Tick)> {
-        let mut latest = None;
+    /// The gauge that admits one who comes now last, and before when it certainly does not: those count who stand before
+    /// it and meet the same.
+    pub(super) fn not_before(&mut self, set: &Set, class: Class, task: u64, now: Tick) -> Option<(u32, Tick)> {
+        let place = self.turns.next(class, task);
+        let lane = self.lane_of.get(&(set.clone(), class)).and_then(|lane| self.lanes.get(*lane as usize));
+        let ahead = lane.map_or(0, |lane| lane.line.before(place));
+        let mut last: Option<(u32, (Tick, Opening))> = None;
         for id in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
-            let opens = gauge.not_before(class, now);
-            if latest.is_none_or(|(_, latest)| opens > latest) {
-                latest = Some((*id, opens));
+            let opens = (gauge.not_before(class, ahead, now), gauge.opening(class, now));
+            if last.is_none_or(|(_, latest)| opens > latest) {
+                last = Some((*id, opens));
             }
         }
-        latest
+        last.map(|(id, (opens, _))| (id, opens))
     }
 
     /// Takes a slot of every gauge.
@@ -206,7 +230,8 @@ impl State {
     }
 
     fn forget(&mut self, id: u32) {
-        if let Some(waiter) = self.waiters.try_remove(id as usize) {
+        if let Some(mut waiter) = self.waiters.try_remove(id as usize) {
+            self.spent.extend(waiter.waker.take());
             self.turns.left(waiter.class, waiter.task);
             if waiter.deadline != Tick::MAX {
                 self.deadlines.remove(&(waiter.deadline, id));
@@ -226,8 +251,8 @@ impl State {
             return;
         }
         let Some(waiter) = self.waiters.get(id as usize) else { return };
-        let (set, class) = (waiter.set.clone(), waiter.class);
-        let Some((gauge, opens)) = self.not_before(&set, class, now) else { return };
+        let (set, class, task) = (waiter.set.clone(), waiter.class, waiter.task);
+        let Some((gauge, opens)) = self.not_before(&set, class, task, now) else { return };
         let ahead = self.gauges.get(gauge as usize).map_or(0, |gauge| gauge.ahead(class)).saturating_sub(1);
         let at_least = super::elapsed(now, opens);
         self.tell(|state| Event::Waiting { class, limit: state.label(gauge), ahead, at_least });

@@ -33,6 +33,18 @@ impl Quota {
         self.seen
     }
 
+    pub(super) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    pub(super) const fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    pub(super) const fn resets_at(&self) -> Tick {
+        self.resets_at
+    }
+
     /// Whether nothing at all is left.
     pub(super) const fn is_spent(&self) -> bool {
         self.remaining == 0

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::feedback::Feedback;
 use super::flight::Flights;
-use super::gauge::{CLASSES, Gauge};
+use super::gauge::{CLASSES, Gauge, rank};
 use super::homes::{Granted, Homes};
 use super::line::{Line, Place};
 use super::meter::{Meter, Tick};
-use super::rules::{Owner, Rule};
+use super::owners::Owner;
 use super::set::Set;
 use crate::clock::Clock;
 use crate::event::Event;
@@ -28,7 +28,6 @@ pub(super) struct State {
     pub(super) clock: Clock,
     pub(super) feedback: Feedback,
     pub(super) owners: Vec<Owner>,
-    pub(super) rules: Vec<Rule>,
     pub(super) gauges: Slab<Gauge>,
     /// Keyed gauges are swept when there are more than so many.
     pub(super) sweep_at: usize,
@@ -36,8 +35,10 @@ pub(super) struct State {
     pub(super) waiters: Slab<Waiter>,
     pub(super) lanes: Slab<Lane>,
     pub(super) lane_of: HashMap<(Set, Class), u32>,
-    /// The lane that has been passed to and fro between two gauges: others leave it a slot everywhere.
-    pub(super) starving: Option<u32>,
+    /// The lane that has been passed to and fro between gauges, and now holds what it finds free.
+    pub(super) starving: Option<Starving>,
+    /// All accounts pause until then, those that come later too.
+    pub(super) all_paused_until: Tick,
     /// When gauges with somebody parked are looked at next.
     pub(super) agenda: BTreeSet<(Tick, u32)>,
     /// Grants that wait for their waiters, by their tickets.
@@ -55,6 +56,8 @@ pub(super) struct State {
     pub(super) last_lane: u32,
     /// To be woken once the lock is gone.
     pub(super) wakes: Vec<Waker>,
+    /// To be dropped once the lock is gone: they may be the last to hold a permit.
+    pub(super) spent: Vec<Waker>,
     /// To be told once the lock is gone, if anybody listens.
     pub(super) told: Vec<Event>,
     pub(super) has_listeners: bool,
@@ -107,51 +110,87 @@ pub(super) struct Lane {
     pub(super) bounces: u8,
 }
 
-/// Whose turn it is among tasks: start-time fair queueing, by the number of requests.
+/// A lane that starves: it holds slots while it waits for others, for a while.
+#[derive(Debug)]
+pub(super) struct Starving {
+    pub(super) lane: u32,
+    /// The gauges of which it holds a slot.
+    pub(super) held: Set,
+    pub(super) since: Tick,
+    pub(super) until: Tick,
+}
+
+/// Whose turn it is among tasks: start-time fair queueing, by the number of requests. Requests without a task are one
+/// such party.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// The turn that each class has come to.
-    pub(super) now: [u64; CLASSES],
-    /// The last turn given to requests without a task.
-    plain: [u64; CLASSES],
+    /// The turn that each class has come to. It moves by one when each who waits could have had one.
+    now: [u64; CLASSES],
+    /// How many parties of each class wait.
+    parties: [u64; CLASSES],
+    /// The last turn given to requests without a task, and how many of them wait.
+    plain: [(u64, u32); CLASSES],
     /// The last turn given to each task, and how many of it wait.
     tasks: HashMap<(Class, u64), (u64, u32)>,
     tickets: u64,
 }
 
 impl Turns {
-    pub(super) fn give(&mut self, class: Class, task: u64) -> Place {
-        let at = super::gauge::rank(class);
+    /// The place that one who comes now has.
+    pub(super) fn next(&self, class: Class, task: u64) -> Place {
+        let at = rank(class);
         let now = self.now.get(at).copied().unwrap_or_default();
-        self.tickets += 1;
-        let last = match task {
-            0 => self.plain.get_mut(at),
-            _ => {
-                let (last, waiting) = self.tasks.entry((class, task)).or_default();
-                *waiting += 1;
-                Some(last)
-            }
+        let (last, waiting) = match task {
+            0 => self.plain.get(at).copied().unwrap_or_default(),
+            _ => self.tasks.get(&(class, task)).copied().unwrap_or_default(),
         };
-        let turn = last.map_or(now, |last| {
-            *last = now.max(*last + 1);
-            *last
-        });
-        Place { turn, ticket: self.tickets }
+        let turn = if waiting > 0 { now.max(last + TURN) } else { now };
+        Place { turn, ticket: self.tickets + 1 }
+    }
+
+    pub(super) fn give(&mut self, class: Class, task: u64) -> Place {
+        let (place, at) = (self.next(class, task), rank(class));
+        self.tickets += 1;
+        let party = match task {
+            0 => self.plain.get_mut(at),
+            _ => Some(self.tasks.entry((class, task)).or_default()),
+        };
+        if let (Some((last, waiting)), Some(parties)) = (party, self.parties.get_mut(at)) {
+            (*last, *waiting) = (place.turn, *waiting + 1);
+            *parties += u64::from(*waiting == 1);
+        }
+        place
+    }
+
+    /// One of a class went.
+    pub(super) fn went(&mut self, class: Class) {
+        let parties = self.parties.get(rank(class)).copied().unwrap_or_default();
+        if let Some(now) = self.now.get_mut(rank(class)) {
+            *now += TURN / parties.max(1);
+        }
     }
 
     /// One of the task waits no longer.
     pub(super) fn left(&mut self, class: Class, task: u64) {
-        if task == 0 {
-            return;
-        }
-        if let Some((_, waiting)) = self.tasks.get_mut(&(class, task)) {
-            *waiting -= 1;
-            if *waiting == 0 {
+        let party = match task {
+            0 => self.plain.get_mut(rank(class)),
+            _ => self.tasks.get_mut(&(class, task)),
+        };
+        let Some((_, waiting)) = party else { return };
+        *waiting = waiting.saturating_sub(1);
+        if *waiting == 0 {
+            if task != 0 {
                 self.tasks.remove(&(class, task));
+            }
+            if let Some(parties) = self.parties.get_mut(rank(class)) {
+                *parties = parties.saturating_sub(1);
             }
         }
     }
 }
+
+/// A turn is divided among those who wait.
+const TURN: u64 = 1 << 20;
 
 impl State {
     pub(super) fn new(now: Instant) -> Self {
@@ -161,14 +200,14 @@ impl State {
             clock: Clock::system(),
             feedback: Feedback::default(),
             owners: Vec::new(),
-            rules: Vec::new(),
             gauges: Slab::new(),
-            sweep_at: SWEEP_FROM,
+            sweep_at: super::rules::SWEEP_FROM,
             flights: Flights::default(),
             waiters: Slab::new(),
             lanes: Slab::new(),
             lane_of: HashMap::new(),
             starving: None,
+            all_paused_until: 0,
             agenda: BTreeSet::new(),
             claims: VecDeque::new(),
             deadlines: BTreeSet::new(),
@@ -178,6 +217,7 @@ impl State {
             is_sooner: false,
             last_lane: u32::MAX,
             wakes: Vec::new(),
+            spent: Vec::new(),
             told: Vec::new(),
             has_listeners: false,
         };
@@ -226,6 +266,9 @@ impl State {
         {
             self.refuse(waiter, now);
         }
+        if self.starving.as_ref().is_some_and(|starving| starving.until <= now) {
+            self.let_go(now);
+        }
         while let Some(&(due, gauge)) = self.agenda.first()
             && due <= now
         {
@@ -249,7 +292,8 @@ impl State {
         });
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let flight = self.flights.next_over().map(|(over, ..)| over);
-        Some([agenda, claim, deadline, flight].into_iter().flatten().min().unwrap_or(Tick::MAX))
+        let starving = self.starving.as_ref().map(|starving| starving.until);
+        Some([agenda, claim, deadline, flight, starving].into_iter().flatten().min().unwrap_or(Tick::MAX))
     }
 
     /// Sets when a gauge is looked at next.
@@ -292,11 +336,10 @@ impl State {
     pub(super) fn remove_parked(&mut self, lane: u32) {
         let Some(lane) = self.lanes.get(lane as usize) else { return };
         if let Some(parked) = self.gauges.get_mut(lane.gauge as usize).and_then(|gauge| gauge.parked.as_mut()) {
-            parked.leave(super::gauge::rank(lane.class), lane.head);
+            parked.leave(rank(lane.class), lane.head);
         }
     }
 }
 
 /// A minute.
 const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;
-const SWEEP_FROM: usize = 256;

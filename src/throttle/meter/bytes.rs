@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Opening, Tick};
 
-/// So many bytes in any stretch of a length. How many a request costs shows only as they come, so it admits while
-/// anything is left, and then pays off what is overdrawn.
+/// So many bytes in any stretch of a length. How many a request costs shows only as they come, so each that is out is
+/// taken to cost what they cost on average; what is overdrawn all the same is paid off.
 #[derive(Debug)]
 pub(in crate::throttle) struct Bytes {
     limit: u64,
@@ -14,6 +14,10 @@ pub(in crate::throttle) struct Bytes {
     /// What was charged, oldest first; neighbours in time share the newest of theirs.
     charged: VecDeque<Charge>,
     sum: u64,
+    out: u64,
+    /// All requests that are over, and what all of them cost.
+    over: u64,
+    cost: u64,
 }
 
 #[derive(Debug)]
@@ -26,7 +30,7 @@ struct Charge {
 impl Bytes {
     pub(super) fn new(limit: u64, length: Duration) -> Self {
         let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
-        Self { limit, length, charged: VecDeque::new(), sum: 0 }
+        Self { limit, length, charged: VecDeque::new(), sum: 0, out: 0, over: 0, cost: 0 }
     }
 
     pub(super) const fn change(&mut self, limit: u64) {
@@ -35,22 +39,41 @@ impl Bytes {
 
     pub(super) fn opening(&mut self, now: Tick) -> Opening {
         self.settle(now);
-        let mut left = self.sum;
+        let expected = self.out.saturating_mul(self.cost / self.over.max(1));
+        let mut left = self.sum.saturating_add(expected);
         if left < self.limit {
             return Opening::Open;
         }
+        if self.sum < self.limit {
+            // What is out tells when it is over.
+            return Opening::Closed;
+        }
         for charge in &self.charged {
-            left -= charge.bytes;
+            left = left.saturating_sub(charge.bytes);
             if left < self.limit {
                 return Opening::At(charge.newest + self.length);
             }
         }
-        Opening::Open
+        Opening::Closed
+    }
+
+    pub(super) const fn take(&mut self) {
+        self.out += 1;
+    }
+
+    pub(super) const fn refund(&mut self) {
+        self.out = self.out.saturating_sub(1);
+    }
+
+    pub(super) const fn finish(&mut self) {
+        self.refund();
+        self.over = self.over.saturating_add(1);
     }
 
     pub(super) fn charge(&mut self, bytes: u64, now: Tick) {
         self.settle(now);
         self.sum = self.sum.saturating_add(bytes);
+        self.cost = self.cost.saturating_add(bytes);
         match self.charged.back_mut() {
             Some(last) if now < last.since + self.length / BUCKETS => {
                 last.newest = now;
@@ -87,7 +110,9 @@ mod tests {
     #[test]
     fn admits_until_it_is_overdrawn_and_again_when_that_is_paid_off() {
         let mut bytes = Bytes::new(100, Duration::from_nanos(256_000));
+        bytes.take();
         bytes.charge(60, 0);
+        bytes.finish();
         assert_eq!(bytes.opening(10), Opening::Open);
         bytes.charge(30, 999);
         bytes.charge(90, 5000);
@@ -97,6 +122,12 @@ mod tests {
         assert_eq!(bytes.opening(261_000), Opening::Open);
         bytes.change(50);
         assert_eq!(bytes.opening(261_000), Opening::At(263_000));
+        // 230 of one request are the average: none goes beside another.
+        bytes.change(200);
+        assert_eq!(bytes.opening(300_000), Opening::Open);
+        bytes.take();
+        assert_eq!(bytes.opening(300_000), Opening::Closed);
+        bytes.refund();
         (0..1_000_000).for_each(|at| bytes.charge(1, 300_000 + at));
         assert!(bytes.charged.len() <= 257, "{}", bytes.charged.len());
     }

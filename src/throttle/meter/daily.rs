@@ -25,6 +25,8 @@ pub(in crate::throttle) struct Daily {
     /// Counted for the next day already.
     tomorrow: u32,
     flying: u32,
+    /// The day before, and what it had: a clock that jumps ahead and back comes to it again.
+    yesterday: Option<(i64, u32)>,
     jumped: bool,
 }
 
@@ -33,7 +35,7 @@ impl Daily {
         // It was looked up before.
         let zone = zone_of(zone).unwrap_or(TimeZone::UTC);
         let (begins, ends) = day_of(millis(clock), &zone);
-        Self { count, zone, clock, begins, ends, today: 0, tomorrow: 0, flying: 0, jumped: false }
+        Self { count, zone, clock, begins, ends, today: 0, tomorrow: 0, flying: 0, yesterday: None, jumped: false }
     }
 
     pub(super) const fn change(&mut self, count: u32) {
@@ -44,10 +46,10 @@ impl Daily {
         self.clock = clock;
     }
 
-    pub(super) fn opening(&mut self, need: u32, now: Tick) -> Opening {
+    pub(super) fn opening(&mut self, now: Tick) -> Opening {
         let wall = self.settle();
         let used = if wall + GUARD < self.ends { self.today } else { self.today.max(self.tomorrow) };
-        if used.saturating_add(self.flying).saturating_add(need) <= self.count {
+        if used.saturating_add(self.flying) < self.count {
             return Opening::Open;
         }
         // With all that counts for it, the next day may be full as well: then it is looked at again.
@@ -56,10 +58,11 @@ impl Daily {
 
     pub(super) fn not_before(&mut self, ahead: u32, now: Tick) -> Tick {
         let wall = self.settle();
-        if self.today.saturating_add(self.flying).saturating_add(ahead) < self.count {
+        let free = self.count.saturating_sub(self.today).saturating_sub(self.flying);
+        if ahead < free {
             return now;
         }
-        let days = ahead / self.count.max(1);
+        let days = (ahead - free) / self.count.max(1);
         later(now, self.ends + GUARD - wall).saturating_add(u64::from(days) * SHORTEST_DAY)
     }
 
@@ -94,9 +97,12 @@ impl Daily {
         if wall + GUARD < self.begins {
             // The clock was set back. What was counted counts on, for the day that it really is.
             (self.begins, self.ends) = day_of(wall, &self.zone);
+            let again = self.yesterday.take_if(|(begins, _)| *begins == self.begins).map_or(0, |(_, used)| used);
+            self.today = self.today.max(again);
             self.jumped = true;
         } else if wall >= self.ends + GUARD {
             let next = self.ends;
+            self.yesterday = Some((self.begins, self.today));
             (self.begins, self.ends) = day_of(wall - GUARD, &self.zone);
             self.today = if self.begins == next { self.tomorrow } else { 0 };
             self.tomorrow = 0;
@@ -194,7 +200,7 @@ mod tests {
     /// When one more is admitted at a moment.
     fn opening(daily: &mut Daily, moment: Clock) -> Opening {
         daily.set_clock(moment);
-        daily.opening(1, 0)
+        daily.opening(0)
     }
 
     fn used(daily: &mut Daily, times: u32, moment: Clock) {
@@ -236,6 +242,9 @@ mod tests {
         used(&mut daily, 2, at("2036-03-01T12:00:00Z"));
         assert_eq!(opening(&mut daily, at("2026-03-01T12:00:00Z")), Opening::At(later(0, 12 * 60 * 60 * 1000 + GUARD)));
         assert!(daily.jumped() && !daily.jumped());
+        assert_eq!(opening(&mut daily, at("2026-03-05T12:00:00Z")), Opening::Open, "ahead");
+        used(&mut daily, 1, at("2026-03-05T12:00:00Z"));
+        assert!(opening(&mut daily, at("2026-03-01T12:00:00Z")) > Opening::Open, "and back");
         assert_eq!(opening(&mut daily, at("2026-03-02T12:00:00Z")), Opening::Open);
     }
 }

@@ -24,11 +24,16 @@ impl Paced {
         Self { count, period: length.div_ceil(u64::from(count.max(1))).max(1), taken_in_at: 0, hold, cap: hold }
     }
 
-    pub(super) fn opening(&self, need: u32, flying: u32, now: Tick) -> Opening {
-        if flying.saturating_add(need) > self.cap {
+    /// Takes other numbers on. What was sent stays sent.
+    pub(super) fn change(&mut self, count: u32, length: Duration, queue: u32) {
+        *self = Self { taken_in_at: self.taken_in_at, ..Self::new(count, length, queue) };
+    }
+
+    pub(super) fn opening(&self, flying: u32, now: Tick) -> Opening {
+        if flying >= self.cap {
             return Opening::Closed;
         }
-        match self.opens_at(need, self.taken_in_at) {
+        match self.opens_at(1, self.taken_in_at) {
             at if at <= now => Opening::Open,
             at => Opening::At(at),
         }
@@ -39,7 +44,7 @@ impl Paced {
     }
 
     pub(super) fn take(&mut self, now: Tick) {
-        self.taken_in_at = self.taken_in_at.max(now) + self.period;
+        self.taken_in_at = self.taken_in_at.max(now).saturating_add(self.period);
     }
 
     pub(super) const fn refund(&mut self) {
@@ -82,18 +87,18 @@ mod tests {
     fn bursts_once_then_keeps_the_rate_and_the_cap() {
         let mut paced = Paced::new(10, Duration::from_nanos(1000), 5);
         for _ in 0..10 {
-            assert_eq!(paced.opening(1, 0, 500), Opening::Open);
+            assert_eq!(paced.opening(0, 500), Opening::Open);
             paced.take(500);
         }
-        assert_eq!(paced.opening(1, 10, 500), Opening::At(600));
+        assert_eq!(paced.opening(10, 500), Opening::At(600));
         assert_eq!(paced.not_before(4, 500), 1000);
         paced.refund();
-        assert_eq!(paced.opening(1, 10, 500), Opening::Open);
+        assert_eq!(paced.opening(10, 500), Opening::Open);
         paced.take(500);
-        assert_eq!(paced.opening(1, 15, 9000), Opening::Closed, "all that the service can hold is on its way");
-        assert_eq!(paced.opening(1, 14, 9000), Opening::Open);
+        assert_eq!(paced.opening(15, 9000), Opening::Closed, "all that the service can hold is on its way");
+        assert_eq!(paced.opening(14, 9000), Opening::Open);
         paced.set_cap(3);
-        assert_eq!(paced.opening(1, 3, 9000), Opening::Closed);
+        assert_eq!(paced.opening(3, 9000), Opening::Closed);
         paced.set_cap(99);
         assert_eq!(paced.cap(), 15);
     }

@@ -54,9 +54,9 @@ impl Sliding {
         self.count = count;
     }
 
-    pub(in crate::throttle) fn opening(&mut self, need: u32, now: Tick) -> Opening {
+    pub(in crate::throttle) fn opening(&mut self, now: Tick) -> Opening {
         self.settle(now);
-        let missing = (self.used() + u64::from(need)).saturating_sub(u64::from(self.count));
+        let missing = (self.used() + 1).saturating_sub(u64::from(self.count));
         if missing == 0 {
             return Opening::Open;
         }
@@ -179,13 +179,12 @@ mod tests {
         let mut window = sliding(2);
         window.take();
         window.take();
-        assert_eq!(window.opening(1, 0), Opening::Closed, "both fly");
+        assert_eq!(window.opening(0), Opening::Closed, "both fly");
         window.anchor(30);
-        assert_eq!(window.opening(1, 30), Opening::At(SECOND + 30));
+        assert_eq!(window.opening(30), Opening::At(SECOND + 30));
         window.anchor(10);
-        assert_eq!(window.opening(1, 40), Opening::At(SECOND + 10));
-        assert_eq!(window.opening(2, 40), Opening::At(SECOND + 30));
-        assert_eq!(window.opening(1, SECOND + 10), Opening::Open);
+        assert_eq!(window.opening(40), Opening::At(SECOND + 10));
+        assert_eq!(window.opening(SECOND + 10), Opening::Open);
         assert_eq!(window.not_before(0, SECOND + 10), SECOND + 10);
         assert_eq!(window.not_before(1, SECOND + 10), SECOND + 30);
         assert_eq!(window.not_before(4, SECOND + 10), 3 * SECOND + 10);
@@ -199,9 +198,9 @@ mod tests {
             window.anchor(at);
         }
         window.change(1);
-        assert_eq!(window.opening(1, 5), Opening::At(SECOND + 2), "two go over, the third frees the slot");
+        assert_eq!(window.opening(5), Opening::At(SECOND + 2), "two go over, the third frees the slot");
         window.change(4);
-        assert_eq!(window.opening(1, 5), Opening::Open);
+        assert_eq!(window.opening(5), Opening::Open);
         window.change(20_000);
         assert_eq!(window.used(), 3);
     }
@@ -210,11 +209,11 @@ mod tests {
     fn ten_thousand_a_day_take_sixteen_kibibytes() {
         let mut window = Sliding::new(10_000, Duration::from_secs(86_400));
         for at in 0..10_000 {
-            assert_eq!(window.opening(1, at), Opening::Open);
+            assert_eq!(window.opening(at), Opening::Open);
             window.take();
             window.anchor(at);
         }
-        assert!(matches!(window.opening(1, 10_000), Opening::At(_)));
+        assert!(matches!(window.opening(10_000), Opening::At(_)));
         assert!(window.free_at.len() * size_of::<Tick>() <= 16 << 10);
         let mut soft = sliding(1);
         (0..100_000).for_each(|at| {
@@ -235,7 +234,7 @@ mod tests {
             let (mut now, mut anchors): (Tick, Vec<Tick>) = (0, Vec::new());
             for (pause, ahead) in steps {
                 now += pause;
-                let opening = window.opening(1, now);
+                let opening = window.opening(now);
                 let held = anchors.iter().filter(|at| **at + 1000 > now).count();
                 prop_assert!(held <= count as usize);
                 match opening {
@@ -250,7 +249,7 @@ mod tests {
                         prop_assert!(at > now);
                         prop_assert_eq!(window.not_before(0, now), at);
                         now = at;
-                        prop_assert_eq!(window.opening(1, now), Opening::Open);
+                        prop_assert_eq!(window.opening(now), Opening::Open);
                     }
                     Opening::Closed => prop_assert!(false, "nothing flies"),
                 }

@@ -1,0 +1,213 @@
+//! Owners: the accounts of a throttle, and what a request of one meets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::feedback::Feedback;
+use super::gauge::Gauge;
+use super::rule::{Gauges, Rule};
+use super::set::Set;
+use super::state::State;
+use super::stated::Stated;
+use crate::message::Class;
+
+/// What a request is, for the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) owner: u32,
+    pub(crate) credential: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) method: Option<&'a Method>,
+    pub(crate) path: &'a str,
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) task: u64,
+}
+
+/// What answers are attached to: whose request it was, by which credential, on which route.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub(super) owner: u32,
+    /// A hash; 0 for none.
+    pub(super) credential: u64,
+    /// Its method and path, with what looks like an id left out, where answers may teach of it.
+    pub(super) route: Option<Arc<str>>,
+}
+
+/// An account at a service. The first stands for all of them.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) origin: String,
+    pub(super) account: String,
+    pub(super) rules: Vec<Rule>,
+    /// Its door: everybody of it goes through, and it pauses when the account does.
+    pub(super) door: u32,
+    /// The doors of routes that were refused without a declared limit.
+    pub(super) routes: HashMap<Arc<str>, u32>,
+    /// Budgets that answers told of.
+    pub(super) stated: Vec<Stated>,
+    /// What looks for its unknown limit.
+    pub(super) learner: Option<u32>,
+    /// The last route that was refused so, and when.
+    pub(super) refused: Option<(Arc<str>, u64)>,
+}
+
+impl Owner {
+    fn new(origin: &str, account: &str, door: u32) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            account: account.to_owned(),
+            rules: Vec::new(),
+            door,
+            routes: HashMap::new(),
+            stated: Vec::new(),
+            learner: None,
+            refused: None,
+        }
+    }
+}
+
+impl State {
+    /// The number of an account at a service.
+    pub(super) fn owner(&mut self, origin: &str, account: &str) -> u32 {
+        let known = self.owners.iter().position(|owner| owner.origin == origin && owner.account == account);
+        if let Some(at) = known {
+            return u32::try_from(at).unwrap_or(0);
+        }
+        let label = match account {
+            "" => "the account".to_owned(),
+            account => format!("the account {}", account.escape_debug()),
+        };
+        let mut door = Gauge::door(label.into());
+        if self.all_paused_until > self.latest() {
+            door.pause(self.all_paused_until, self.latest());
+        }
+        let door = self.insert(door);
+        self.owners.push(Owner::new(origin, account, door));
+        let at = u32::try_from(self.owners.len() - 1).unwrap_or(0);
+        if self.feedback == Feedback::Learn {
+            self.search(at);
+        }
+        at
+    }
+
+    pub(super) fn owner_of(&self, owner: u32) -> Option<&Owner> {
+        self.owners.get(usize::try_from(owner).ok()?)
+    }
+
+    pub(super) fn owner_mut(&mut self, owner: u32) -> Option<&mut Owner> {
+        self.owners.get_mut(usize::try_from(owner).ok()?)
+    }
+
+    /// Finds the gauges that a request meets.
+    pub(super) fn meet(&mut self, asker: &Asker<'_>, class: Class) -> (Set, About) {
+        // Before any is looked up.
+        self.sweep();
+        let mut set = Set::default();
+        set.add(self.owner_of(asker.owner).map_or(0, |owner| owner.door));
+        let mut declared = false;
+        let mut unknown: Vec<(u32, usize, String)> = Vec::new();
+        let both = [0, asker.owner];
+        for owner in both.iter().take(if asker.owner == 0 { 1 } else { 2 }) {
+            let Some(rules) = self.owner_of(*owner).map(|owner| &owner.rules) else { continue };
+            for (at, rule) in rules.iter().enumerate() {
+                let Some(key) = rule.matches(asker, class) else { continue };
+                declared |= !rule.limit.is_soft();
+                match &rule.gauges {
+                    Gauges::One(gauge) => set.add(*gauge),
+                    Gauges::ByKey(gauges) => match gauges.get(key.as_ref()) {
+                        Some(gauge) => set.add_keyed(*gauge),
+                        None => unknown.push((*owner, at, key.into_owned())),
+                    },
+                }
+            }
+        }
+        for (owner, rule, key) in unknown {
+            let gauge = self.add_key(owner, rule, key);
+            set.add_keyed(gauge);
+        }
+        let learns = self.feedback.reads_answers();
+        let about = About {
+            owner: asker.owner,
+            credential: if learns { hash(asker.credential) } else { 0 },
+            route: ((!declared || learns) && asker.method.is_some()).then(|| route_of(asker)),
+        };
+        self.unmet(&about, &set).into_iter().for_each(|gauge| set.add_keyed(gauge));
+        if !declared
+            && self.feedback == Feedback::Learn
+            && let Some(learner) = self.owner_of(asker.owner).and_then(|owner| owner.learner)
+        {
+            set.add(learner);
+        }
+        (set, about)
+    }
+
+    /// The gauges that answers have made, and that a request should meet and does not.
+    pub(super) fn unmet(&self, about: &About, set: &Set) -> Vec<u32> {
+        let Some(owner) = self.owner_of(about.owner) else { return Vec::new() };
+        if owner.routes.is_empty() && owner.stated.is_empty() {
+            return Vec::new();
+        }
+        let door = about.route.as_ref().and_then(|route| owner.routes.get(route)).copied();
+        let stated = owner.stated.iter().filter_map(|stated| stated.gauge(about.credential, about.route.as_ref()));
+        let mut unmet: Vec<u32> = door.into_iter().chain(stated).filter(|id| !set.gauges().contains(id)).collect();
+        unmet.dedup();
+        unmet
+    }
+
+    pub(super) fn insert(&mut self, gauge: Gauge) -> u32 {
+        u32::try_from(self.gauges.insert(gauge)).unwrap_or(u32::MAX)
+    }
+}
+
+/// FNV-1a: it tells credentials apart, whose names are no secrets.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Method, host and path of a request, with `*` for what looks like an id: digits in it, or long.
+fn route_of(asker: &Asker<'_>) -> Arc<str> {
+    let mut text = String::with_capacity(asker.host.len() + asker.path.len() + 8);
+    text.push_str(asker.method.map_or("", Method::as_str));
+    text.push(' ');
+    text.push_str(asker.host);
+    for part in asker.path.split('/').filter(|part| !part.is_empty()) {
+        text.push('/');
+        // `v1` is no id.
+        let is_version = part.len() <= 3 && part.starts_with(['v', 'V']);
+        let is_id = part.len() > LONGEST_NAME || (!is_version && part.bytes().any(|byte| byte.is_ascii_digit()));
+        text.push_str(if is_id { "*" } else { part });
+    }
+    text.into()
+}
+
+/// Names of resources are shorter than their ids.
+const LONGEST_NAME: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_the_path_without_its_ids() {
+        for (path, route) in [
+            ("/v1/tasks/0f8fad5b-d9cb-469f-a165-70867728950e", "GET a.example/v1/tasks/*"),
+            ("/v1/tasks/7/", "GET a.example/v1/tasks/*"),
+            ("/exports", "GET a.example/exports"),
+            ("/x/abcdefghijklmnopqrstuvwxyzabcdefghijkl", "GET a.example/x/*"),
+            ("", "GET a.example"),
+        ] {
+            let asker = Asker {
+                owner: 0,
+                credential: "",
+                host: "a.example",
+                method: Some(&Method::GET),
+                path,
+                kind: None,
+                task: 0,
+            };
+            assert_eq!(&*route_of(&asker), route);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Stated: a budget that a service tells of in its answers, and nobody declared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::gauge::Gauge;
+use super::meter::{Meter, Sliding, Tick};
+use super::owners::About;
+use super::quota::Quota;
+use super::state::State;
+use crate::event::Event;
+use crate::hint::Budget;
+use crate::limit::Anchor;
+
+/// A budget that a service tells of, by its name, to one credential.
+///
+/// It is taken to be one for all routes, until one of them tells what cannot be of the same; from then on each has its
+/// own. Wrong too long it would let a route stand that is free.
+#[derive(Debug)]
+pub(super) struct Stated {
+    name: Box<str>,
+    credential: u64,
+    whose: Whose,
+}
+
+#[derive(Debug)]
+enum Whose {
+    All { gauge: u32, told: Option<Arc<str>> },
+    Each(HashMap<Arc<str>, u32>),
+}
+
+impl Stated {
+    /// The gauge that a request meets.
+    pub(super) fn gauge(&self, credential: u64, route: Option<&Arc<str>>) -> Option<u32> {
+        match &self.whose {
+            _ if self.credential != credential => None,
+            Whose::All { gauge, .. } => Some(*gauge),
+            Whose::Each(gauges) => gauges.get(route?).copied(),
+        }
+    }
+
+    pub(super) fn retain(&mut self, is_kept: &mut impl FnMut(&mut u32) -> bool) {
+        match &mut self.whose {
+            Whose::All { gauge, .. } => {
+                if !is_kept(gauge) {
+                    self.whose = Whose::Each(HashMap::new());
+                }
+            }
+            Whose::Each(gauges) => gauges.retain(|_, gauge| is_kept(gauge)),
+        }
+    }
+
+    /// Whether nothing is known of it any more.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.whose, Whose::Each(gauges) if gauges.is_empty())
+    }
+}
+
+impl State {
+    /// The gauge of a budget that nobody declared, made where there is none.
+    pub(super) fn stated(&mut self, about: &About, budget: &Budget, now: Tick) -> Option<u32> {
+        let name = budget.name().unwrap_or_default();
+        let found = self
+            .owner_of(about.owner)?
+            .stated
+            .iter()
+            .position(|stated| &*stated.name == name && stated.credential == about.credential);
+        let Some(at) = found else {
+            if self.owner_of(about.owner)?.stated.len() >= MOST_BUDGETS {
+                return None;
+            }
+            let gauge = self.new_stated(name, budget);
+            let whose = Whose::All { gauge, told: about.route.clone() };
+            let stated = Stated { name: name.into(), credential: about.credential, whose };
+            self.owner_mut(about.owner)?.stated.push(stated);
+            return Some(gauge);
+        };
+        let shared = match &self.owner_of(about.owner)?.stated.get(at)?.whose {
+            Whose::All { gauge, told } => Some((*gauge, told.clone())),
+            Whose::Each(_) => None,
+        };
+        if let Some((gauge, told)) = shared {
+            let contradicts = told != about.route && self.contradicts(gauge, budget, now);
+            let stated = self.owner_mut(about.owner)?.stated.get_mut(at)?;
+            if !contradicts {
+                stated.whose = Whose::All { gauge, told: about.route.clone() };
+                return Some(gauge);
+            }
+            stated.whose = Whose::Each(told.map(|told| (told, gauge)).into_iter().collect());
+        }
+        let route = about.route.as_ref()?;
+        match &self.owner_of(about.owner)?.stated.get(at)?.whose {
+            Whose::Each(gauges) if gauges.contains_key(route) => return gauges.get(route).copied(),
+            Whose::Each(gauges) if gauges.len() >= MOST_ROUTES => return None,
+            _ => {}
+        }
+        let gauge = self.new_stated(name, budget);
+        if let Whose::Each(gauges) = &mut self.owner_mut(about.owner)?.stated.get_mut(at)?.whose {
+            gauges.insert(route.clone(), gauge);
+        }
+        Some(gauge)
+    }
+
+    /// Keeps a count over a length that a service states, in place of what it stated before.
+    pub(super) fn restate(&mut self, gauge: u32, budget: &Budget) {
+        let count = budget.limit().and_then(|limit| u32::try_from(limit).ok()).filter(|count| *count > 0);
+        let window = budget.window().filter(|window| *window <= LONGEST_STATED);
+        // Where the rest of it is told, that counts more than what we counted.
+        let is_told = budget.remaining().is_some() && budget.reset().is_some();
+        let (Some(count), Some(window), false) = (count, window, is_told) else { return };
+        let name = budget.name().unwrap_or("budget");
+        let label = format!("learned {}: {count} per {window:?}", name.escape_debug());
+        let Some(gauge) = self.gauges.get_mut(gauge as usize) else { return };
+        if *gauge.label == *label {
+            return;
+        }
+        match &mut gauge.meter {
+            Meter::Sliding(sliding) if sliding.length() == super::acquire::nanos(window) => sliding.change(count),
+            meter => *meter = Meter::Sliding(Sliding::new(count, window)),
+        }
+        gauge.label = label.into();
+        let limit = gauge.label.clone();
+        self.tell(|_| Event::Learned { limit });
+    }
+
+    /// Whether a budget cannot be the one that this gauge knows: another limit, another end, or a rest that is far from
+    /// what it should be.
+    fn contradicts(&self, gauge: u32, budget: &Budget, now: Tick) -> bool {
+        let Some(gauge) = self.gauges.get(gauge as usize) else { return true };
+        let Some(quota) = gauge.quota.as_ref().filter(|quota| !quota.is_over(now)) else { return false };
+        let resets_at = budget.reset().map(|reset| now.saturating_add(super::acquire::nanos(reset)));
+        quota.contradicts(budget.limit(), budget.remaining(), resets_at, gauge.flying, now)
+    }
+
+    fn new_stated(&mut self, name: &str, budget: &Budget) -> u32 {
+        let name = if name.is_empty() { "budget" } else { name };
+        let label = match budget.limit() {
+            Some(limit) => format!("learned {}: {limit}", name.escape_debug()),
+            None => format!("learned {}", name.escape_debug()),
+        };
+        let counts = budget.remaining().is_some() && budget.reset().is_some();
+        let gauge = Gauge::new(label.into(), Meter::Door, Anchor::Response);
+        if counts {
+            let limit = gauge.label.clone();
+            self.tell(|_| Event::Learned { limit });
+        }
+        self.insert(gauge)
+    }
+}
+
+impl Quota {
+    /// Whether these numbers cannot be of the same budget, but for `flying` requests and a tenth.
+    fn contradicts(
+        &self,
+        limit: Option<u64>,
+        remaining: Option<u64>,
+        resets_at: Option<Tick>,
+        flying: u32,
+        now: Tick,
+    ) -> bool {
+        let other_limit = limit.is_some_and(|limit| limit != self.limit());
+        let slack = u64::from(flying) + (self.limit() / 10).max(3);
+        let other_rest = remaining.is_some_and(|remaining| remaining.abs_diff(self.remaining()) > slack);
+        // A sliding reset moves on with the time.
+        let elapsed = now.saturating_sub(self.seen());
+        let other_end = resets_at.is_some_and(|at| {
+            at.saturating_add(SLACK) < self.resets_at()
+                || at > self.resets_at().saturating_add(elapsed).saturating_add(SLACK)
+        });
+        other_limit || other_rest || other_end
+    }
+}
+
+/// An API tells of a handful of budgets.
+const MOST_BUDGETS: usize = 64;
+/// And has some hundred routes.
+const MOST_ROUTES: usize = 1024;
+/// A longer window is not kept on a service's word alone: it could stand for days on a mistake.
+const LONGEST_STATED: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// Clocks and rounding: 5 seconds.
+const SLACK: Tick = 5_000_000_000;
