@@ -88,9 +88,12 @@ impl Gauge {
         if self.paused_until > now {
             return Opening::At(self.paused_until);
         }
-        if self.quota.as_ref().is_some_and(|quota| quota.is_over(now)) {
+        if let Some(quota) = self.quota.as_mut().filter(|quota| quota.is_over(now)) {
             // What it is from now on, the next answer tells.
-            self.quota = None;
+            match quota.renewed().filter(|renewed| !renewed.is_over(now)) {
+                Some(renewed) => **quota = renewed,
+                None => self.quota = None,
+            }
             self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
         }
         if self.ramp.is_some_and(|ramp| ramp.flying >= ramp.most) {

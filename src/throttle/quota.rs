@@ -16,13 +16,32 @@ pub(super) struct Quota {
     next_at: Tick,
     /// When the request was sent whose answer told it.
     seen: Tick,
+    /// How long its window is taken to be: as long as it was to its end.
+    span: Tick,
+    /// Whether its limit was stated, and not only what is left.
+    is_whole: bool,
 }
 
 impl Quota {
     /// `flying` requests may or may not be counted in `remaining`: they are taken not to be.
     pub(super) fn new(limit: Option<u64>, remaining: u64, flying: u32, resets_at: Tick, seen: Tick) -> Self {
         let remaining = remaining.saturating_sub(flying.into());
-        Self { limit: limit.unwrap_or(remaining).max(1), remaining, resets_at, next_at: 0, seen }
+        let span = resets_at.saturating_sub(seen);
+        let whole = limit.unwrap_or(remaining).max(1);
+        Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some() }
+    }
+
+    /// What it is taken to be after its end, until an answer tells: once the same, if that is known.
+    pub(super) fn renewed(&self) -> Option<Self> {
+        let resets_at = self.resets_at.saturating_add(self.span);
+        self.is_whole.then(|| Self {
+            remaining: self.limit,
+            resets_at,
+            next_at: 0,
+            seen: self.resets_at,
+            is_whole: false,
+            ..self.clone()
+        })
     }
 
     pub(super) const fn is_over(&self, now: Tick) -> bool {
@@ -52,7 +71,9 @@ impl Quota {
 
     /// Keeps the pace of the one before.
     pub(super) fn after(mut self, before: Option<&Self>) -> Self {
-        self.next_at = before.map_or(0, |before| before.next_at);
+        if let Some(before) = before {
+            (self.next_at, self.span) = (before.next_at, self.span.max(before.span));
+        }
         self
     }
 
@@ -117,5 +138,10 @@ mod tests {
         assert_eq!(quota.opening(Class::Token, 999), Opening::At(1000));
         assert!(quota.is_spent());
         assert_eq!(quota.opening(Class::Batch, 1000), Opening::Open);
+        let mut renewed = quota.renewed().unwrap();
+        assert_eq!((renewed.remaining(), renewed.resets_at()), (20, 2000));
+        assert_eq!(renewed.opening(Class::Batch, 1000), Opening::Open);
+        renewed.take(1000);
+        assert!(renewed.renewed().is_none(), "once");
     }
 }

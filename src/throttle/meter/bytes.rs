@@ -39,7 +39,9 @@ impl Bytes {
 
     pub(super) fn opening(&mut self, now: Tick) -> Opening {
         self.settle(now);
-        let expected = self.out.saturating_mul(self.cost / self.over.max(1));
+        // Before any is over, each is taken to cost an eighth of the window.
+        let each = self.cost.checked_div(self.over).unwrap_or(self.limit / 8);
+        let expected = self.out.saturating_mul(each);
         let mut left = self.sum.saturating_add(expected);
         if left < self.limit {
             return Opening::Open;
