@@ -81,7 +81,7 @@ impl Flights {
         self.slots.get_mut(id as usize).filter(|flight| flight.serial == serial)
     }
 
-    /// It is out from now on, and over after `hold` at the latest; tells whether none is over sooner.
+    /// It is out from now on, and over after `hold` at the latest; tells whether none of its list is over sooner.
     pub(super) fn launch(&mut self, id: u32, now: Tick, hold: Tick) -> bool {
         let over = now.saturating_add(hold);
         let known = self.lists.iter().position(|list| list.hold == hold);
@@ -110,7 +110,7 @@ impl Flights {
             (flight.stage, flight.over, flight.list) = (Stage::Flying, over, u8::try_from(at).unwrap_or(0));
             (flight.before, flight.behind) = (before, behind);
         }
-        self.next_over().is_some_and(|(_, first, _)| first == id)
+        self.lists.get(at).is_some_and(|list| list.first == id)
     }
 
     /// It is answered: no time ends it any more.
