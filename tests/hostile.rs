@@ -647,7 +647,9 @@ async fn a_key_whose_budget_is_told_is_not_forgotten() {
     assert!(go(&t, &k).is_none());
     sleep(5 * S).await;
     for n in 0..300 {
-        if let Some(mut p) = go(&t, &get("/x").credential(format!("n{n}"))) { p.answered() }
+        if let Some(mut p) = go(&t, &get("/x").credential(format!("n{n}"))) {
+            p.answered()
+        }
     }
     assert!(go(&t, &k).is_none(), "nothing is left of its budget for an hour");
 }

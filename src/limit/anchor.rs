@@ -20,8 +20,8 @@ pub enum Anchor {
     #[default]
     Response,
     /// The same, less 0.9 of the smallest round trip of the last minute or two: a request cannot have arrived as late
-    /// as its answer. About window / (window + mean - 0.9 smallest round trip) of the limit, for a refusal in tens of
-    /// thousands.
+    /// as its answer. About window / (window + mean - 0.9 smallest round trip) of the limit, for a refusal in some ten
+    /// thousand; nothing is credited before 64 round trips are known.
     ResponseLessRoundTrip,
     /// The send plus a guard. It is kept where no request takes longer to arrive than another by more than the guard.
     SendPlus(#[serde(with = "seconds")] Duration),
