@@ -648,7 +648,7 @@ async fn a_key_whose_budget_is_told_is_not_forgotten() {
     sleep(5 * S).await;
     for n in 0..300 {
         if let Some(mut p) = go(&t, &get("/x").credential(format!("n{n}"))) {
-            p.answered()
+            p.answered();
         }
     }
     assert!(go(&t, &k).is_none(), "nothing is left of its budget for an hour");
