@@ -26,18 +26,18 @@ mod quota;
 mod rule;
 mod rules;
 mod set;
+mod shared;
 mod state;
 mod stated;
 mod trips;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
-use tokio::sync::{Notify, broadcast};
-use tokio::time::Instant;
+use tokio::sync::broadcast;
 use url::Url;
 
 use crate::clock::Clock;
@@ -58,7 +58,7 @@ pub use permit::Permit;
 pub(crate) use owners::Asker;
 
 use meter::Tick;
-use state::State;
+use shared::Shared;
 
 /// The shared state of limits: which requests went out when, who waits, and who pauses.
 ///
@@ -100,26 +100,11 @@ pub struct Throttle {
     base: Arc<str>,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    /// Something is due earlier than the timers know.
-    changed: Notify,
-    events: broadcast::Sender<Event>,
-    /// Somebody watches, or did.
-    is_watched: AtomicBool,
-}
-
 impl Throttle {
     /// A throttle without limits.
     #[must_use]
     pub fn new() -> Self {
-        let shared = Shared {
-            state: Mutex::new(State::new(Instant::now())),
-            changed: Notify::new(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
-            is_watched: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared), owner: 0, base: "/".into() }
+        Self { shared: Arc::new(Shared::new()), owner: 0, base: "/".into() }
     }
 
     /// The same throttle, for the requests of one account of the service at this URL. What a client has by
@@ -339,45 +324,7 @@ impl fmt::Debug for Throttle {
     }
 }
 
-impl Shared {
-    /// Does something to the state, and then, with the lock gone, what follows for others.
-    fn with<R>(&self, act: impl FnOnce(&mut State, Tick) -> R) -> R {
-        let mut state = self.lock();
-        // Read inside the lock, so that nobody sees times in the wrong order.
-        let now = state.now(Instant::now());
-        state.has_listeners = self.is_watched.load(Relaxed);
-        let result = act(&mut state, now);
-        if state.wakes.is_empty() && state.told.is_empty() && state.spent.is_empty() && !state.is_sooner {
-            return result;
-        }
-        let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
-        let spent = std::mem::take(&mut state.spent);
-        let earlier = std::mem::take(&mut state.is_sooner) && {
-            let due = state.next_due(None);
-            state.homes.oversleeps(due)
-        };
-        drop(state);
-        if earlier {
-            self.changed.notify_waiters();
-        }
-        for event in told {
-            // Nobody listens any more.
-            let _ = self.events.send(event);
-        }
-        wakes.into_iter().for_each(std::task::Waker::wake);
-        drop(spent);
-        result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock; if it did, the numbers in there would still be whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The time from one tick to another.
 const fn elapsed(from: Tick, to: Tick) -> Duration {
     Duration::from_nanos(to.saturating_sub(from))
 }
-
-const EVENTS_KEPT: usize = 1024;

@@ -1,9 +1,15 @@
 //! Learner: looks for a limit that nobody states.
 
+mod found;
+mod pace;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::meter::{Opening, Sliding, Tick};
+use super::meter::{Opening, Tick};
+
+use found::{Found, PROBE};
+use pace::{FLOOR, Pace};
 
 /// Looks for an unknown limit: by slow start, then by cubic regrowth after the first refusal, until the smallest window
 /// whose count repeats at two refusals is known. From then on that window is kept, and probed.
@@ -28,35 +34,6 @@ pub(super) struct Learner {
 enum Stage {
     Searching(Pace),
     Found(Found),
-}
-
-/// A rate, evenly.
-#[derive(Debug)]
-struct Pace {
-    rate: f64,
-    next_at: Tick,
-    /// Where it grows from: the last refusal.
-    since: Tick,
-    /// The rate at the last refusal; none in slow start.
-    refused_at: Option<f64>,
-    /// How many went since the second began, and in the last one.
-    used: u32,
-    second: Tick,
-    used_before: u32,
-}
-
-#[derive(Debug)]
-struct Found {
-    window: Sliding,
-    /// Since when one more is tried, by how many, and when next.
-    probing: Option<Tick>,
-    step: u32,
-    probe_at: Tick,
-    was_full: bool,
-    /// Between what was admitted and what was not.
-    narrows: bool,
-    /// When one was refused without a probe, which happens: where the network bunches requests together.
-    warned: Option<Tick>,
 }
 
 impl Learner {
@@ -222,129 +199,8 @@ fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len
     before.into_iter().zip(now).map(repeats).zip(WINDOWS).find_map(|(count, window)| Some((count?, window)))
 }
 
-impl Pace {
-    fn new(rate: f64, now: Tick) -> Self {
-        Self { rate, next_at: 0, since: now, refused_at: None, used: 0, second: now, used_before: 0 }
-    }
-
-    fn opening(&mut self, now: Tick) -> Opening {
-        self.grow(now);
-        // A timer ticks each millisecond.
-        let burst = period(self.rate).saturating_mul(1_000_000 / period(self.rate).max(1));
-        if self.next_at <= now + burst { Opening::Open } else { Opening::At(self.next_at - burst) }
-    }
-
-    fn take(&mut self, now: Tick) {
-        self.used += 1;
-        self.next_at = self.next_at.max(now) + period(self.rate);
-    }
-
-    fn grow(&mut self, now: Tick) {
-        let seconds_past = now.saturating_sub(self.second) / SECOND;
-        if seconds_past > 0 {
-            // A rate that nobody asked for says nothing.
-            self.used_before = if seconds_past == 1 { self.used } else { 0 };
-            let is_used = f64::from(self.used_before) >= 0.7 * self.rate;
-            if self.refused_at.is_none() && is_used {
-                self.rate *= 2.0;
-            }
-            (self.second, self.used) = (now, 0);
-        }
-        if let Some(most) = self.refused_at {
-            let age = seconds(now.saturating_sub(self.since));
-            let back = (most * (1.0 - DECREASE) / CUBIC).cbrt();
-            let grown = CUBIC * (age - back).powi(3) + most;
-            let used = f64::from(self.used.max(self.used_before));
-            self.rate = grown.min((2.0 * used).max(most)).max(FLOOR);
-        }
-    }
-
-    fn refuse(&mut self, measured: f64, now: Tick) {
-        let most = measured.min(self.rate).max(FLOOR);
-        (self.refused_at, self.since) = (Some(most), now);
-        self.rate = most * DECREASE;
-        self.next_at = now + period(self.rate);
-    }
-}
-
-impl Found {
-    fn new(count: u32, window: Duration, probe_at: Tick) -> Self {
-        Self {
-            window: Sliding::new(count.max(1), window),
-            probing: None,
-            step: 1,
-            probe_at,
-            was_full: false,
-            narrows: false,
-            warned: None,
-        }
-    }
-
-    /// What is known to be admitted.
-    fn known(&self) -> u32 {
-        let probed = if self.probing.is_some() { self.step } else { 0 };
-        self.window.count().saturating_sub(probed).max(1)
-    }
-
-    /// Tries one more, when it is time and everything is used.
-    fn probe(&mut self, now: Tick) {
-        if self.probing.is_none() && now >= self.probe_at && self.was_full {
-            self.window.change(self.window.count().saturating_add(self.step));
-            (self.probing, self.was_full) = (Some(now), false);
-        }
-    }
-
-    /// A request was accepted: one that was sent a full window after the probe began is an answer to it.
-    fn succeed(&mut self, sent: Tick, now: Tick) -> bool {
-        if self.probing.is_none_or(|since| !self.was_full || sent < since + self.window.length()) {
-            return false;
-        }
-        (self.probing, self.probe_at) = (None, now);
-        self.step = if self.narrows { (self.step / 2).max(1) } else { self.step.saturating_mul(2) };
-        true
-    }
-
-    /// Takes a refusal in. `counted` were accepted in the window before it. Gives the pause, where the limit is another
-    /// from now on.
-    fn refuse(&mut self, counted: u32, now: Tick) -> Option<Tick> {
-        let (known, length) = (self.known(), self.window.length());
-        let was_probing = self.probing.take().is_some();
-        // The service did not count it, as a rule.
-        self.window.forget_last();
-        // Far too many are halved at once; one too many is tried again when it may have changed.
-        self.narrows = was_probing && self.step > 1;
-        self.step = if self.narrows { self.step / 2 } else { 1 };
-        self.probe_at = now + if self.narrows { length } else { PROBE };
-        if was_probing {
-            // One too many, or several: as many are admitted as are counted.
-            self.window.change(counted.clamp(known, self.window.count()));
-            self.warned = None;
-            return (self.window.count() != known).then_some(0);
-        }
-        let is_second = self.warned.replace(now).is_some_and(|warned| now < warned + WARNED * length);
-        if !is_second {
-            self.window.change(known);
-            return None;
-        }
-        // The limit has come down, or somebody else spends it.
-        let (count, pause) =
-            if counted > 0 && counted < known { (counted, 0) } else { ((known * 7 / 10).max(1), length / 2) };
-        self.window.change(count);
-        Some(pause)
-    }
-}
-
 fn middle(sent: Tick, now: Tick) -> Tick {
     sent + now.saturating_sub(sent) / 2
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is from 1 up")]
-fn period(rate: f64) -> Tick {
-    (1e9 / rate.max(0.001)) as Tick
-}
-
-fn seconds(tick: Tick) -> f64 {
-    Duration::from_nanos(tick).as_secs_f64()
 }
 
 fn nanos(duration: Duration) -> Tick {
@@ -355,16 +211,5 @@ fn nanos(duration: Duration) -> Tick {
 const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
-const SECOND: Tick = 1_000_000_000;
-/// Requests a second to begin with.
-const FLOOR: f64 = 2.0;
-/// To this share of what was admitted after a refusal.
-const DECREASE: f64 = 0.9;
-/// How steeply it grows again (RFC 9438, 5).
-const CUBIC: f64 = 0.4;
-/// A found limit is tried again every 10 seconds, while it is used up.
-const PROBE: Tick = 10 * 1_000_000_000;
-/// Two refusals within so many windows are no chance.
-const WARNED: Tick = 4;
 /// Faster services are counted over shorter windows.
 const MOST_KEPT: usize = 16_384;
