@@ -112,7 +112,8 @@ impl State {
         }
     }
 
-    /// Answers have made gauges since that a waiter should meet: it joins those who do, its place kept.
+    /// Answers have made gauges since that a waiter should meet: when it is looked at next, it joins those who do, its
+    /// place kept.
     pub(super) fn meet_too(&mut self, id: u32, unmet: &[u32], now: Tick) {
         match self.waiters.get(id as usize).map(|waiter| waiter.standing) {
             Some(Standing::Parked { .. }) => self.unpark(id, now),
@@ -126,7 +127,6 @@ impl State {
         let set = waiter.set.clone();
         self.hold(&set);
         self.release(&before);
-        self.enqueue(id, now);
     }
 
     /// A waiter gives up.
