@@ -68,13 +68,24 @@ impl Http for Counting {
 
 impl Counting {
     fn client(&self, limit: Limit) -> Client {
+        self.builder(limit).build().unwrap()
+    }
+
+    fn builder(&self, limit: Limit) -> longhaul::ClientBuilder {
         let timeout = Duration::from_secs(5);
-        builder(self).limit(limit).attempt_timeout(timeout).retry(RetryPolicy::none()).build().unwrap()
+        builder(self).limit(limit).attempt_timeout(timeout).retry(RetryPolicy::none())
     }
 
     /// The most arrivals in any stretch of this length.
     fn densest(&self, window: Duration) -> usize {
-        let mut arrivals = self.0.lock().unwrap().arrivals.clone();
+        self.densest_of(window, "")
+    }
+
+    /// The most arrivals in any stretch of this length whose paths begin so.
+    fn densest_of(&self, window: Duration, path: &str) -> usize {
+        let seen = self.0.lock().unwrap();
+        let of = |(at, seen): (&Instant, &String)| seen.starts_with(path).then_some(*at);
+        let mut arrivals: Vec<Instant> = seen.arrivals.iter().zip(&seen.paths).filter_map(of).collect();
         arrivals.sort();
         let within = |from: &Instant| arrivals.iter().filter(|at| *at >= from && **at < *from + window).count();
         arrivals.iter().map(within).max().unwrap_or(0)
@@ -109,8 +120,12 @@ proptest! {
     fn no_window_ever_sees_more_than_its_count(
         count in 1..6_u32,
         second in 1..20_u32,
+        third in 1..4_u32,
         latencies in prop::collection::vec((0..400_u64, 0..400_u64), 1..8),
-        callers in prop::collection::vec((0..3000_u64, prop::option::weighted(0.3, 0..4000_u64)), 1..40),
+        callers in prop::collection::vec(
+            (0..3000_u64, prop::option::weighted(0.3, 0..4000_u64), any::<bool>(), 0..3_u8),
+            1..40,
+        ),
         hang in prop::collection::vec(0..40_usize, 0..2),
     ) {
         let service = Counting::default();
@@ -118,14 +133,17 @@ proptest! {
             let mut seen = service.0.lock().unwrap();
             (seen.latencies, seen.hang) = (latencies, hang);
         }
-        let long = Duration::from_millis(2700);
+        let (long, odd) = (Duration::from_millis(2700), Duration::from_millis(700));
         paused(async {
-            let client = service.client(Limit::per_second(count).and_per(long, second));
-            join_all(callers.iter().map(|(begin, give_up)| {
+            let route = Limit::per(odd, third).scope(Scope::route("r"));
+            let client = service.builder(Limit::per_second(count).and_per(long, second)).limit(route).build().unwrap();
+            join_all(callers.iter().map(|(begin, give_up, on_route, class)| {
                 let client = client.clone();
                 async move {
                     tokio::time::sleep(Duration::from_millis(*begin)).await;
-                    let call = get(&client, "x");
+                    let class = [Class::Call, Class::Cancel, Class::Batch][usize::from(*class)];
+                    let path = if *on_route { "r" } else { "x" };
+                    let call = client.request(Method::GET, path).class(class).send();
                     match give_up {
                         Some(after) => drop(tokio::time::timeout(Duration::from_millis(*after), call).await),
                         None => drop(call.await),
@@ -143,6 +161,7 @@ proptest! {
         })?;
         prop_assert!(service.densest(Duration::from_secs(1)) <= count as usize);
         prop_assert!(service.densest(long) <= second as usize);
+        prop_assert!(service.densest_of(odd, "/r") <= third as usize);
     }
 }
 
