@@ -26,11 +26,7 @@ impl State {
                 }
                 Some((binding, opening)) => {
                     self.park(lane, binding, opening, now);
-                    if let Opening::At(at) = opening
-                        && at <= now.saturating_add(PATIENCE)
-                    {
-                        self.starve(lane, at, now);
-                    }
+                    self.starve(lane, opening, now);
                 }
             }
         }
@@ -70,8 +66,13 @@ impl State {
         binding
     }
 
-    /// A lane starves, and the gauge that binds it opens soon: it holds a slot of those that are open until then.
-    fn starve(&mut self, id: u32, opens: Tick, now: Tick) {
+    /// A lane starves, and the gauge that binds it may open soon: it holds a slot of those that are open until then.
+    fn starve(&mut self, id: u32, opening: Opening, now: Tick) {
+        let opens = match opening {
+            Opening::At(at) if at <= now.saturating_add(PATIENCE) => at,
+            Opening::Closed => now.saturating_add(PATIENCE),
+            Opening::At(_) | Opening::Open => return,
+        };
         let Some(lane) = self.lanes.get(id as usize) else { return };
         let (set, class) = (lane.set.clone(), lane.class);
         let is_it = self.starving.as_ref().is_some_and(|starving| starving.lane == id);
@@ -82,7 +83,8 @@ impl State {
             Some(starving) => (starving.held, starving.since),
             None => (Set::default(), now),
         };
-        let until = opens.min(since.saturating_add(PATIENCE)).saturating_add(1);
+        // A timer is late, and so may be those who stand before it.
+        let until = opens.saturating_add(LATE).min(since.saturating_add(PATIENCE));
         for id in set.gauges() {
             let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
             if !held.gauges().contains(id) && gauge.opening(class, now) == Opening::Open {
@@ -99,7 +101,7 @@ impl State {
         let Some(starving) = self.starving.take() else { return };
         for id in starving.held.gauges() {
             if let Some(gauge) = self.gauges.get_mut(*id as usize) {
-                gauge.refund(now);
+                gauge.refund(starving.since);
             }
         }
         if let Some(lane) = self.lanes.get_mut(starving.lane as usize) {
@@ -275,3 +277,5 @@ impl State {
 const STARVES: u8 = 8;
 /// For so long it holds what others could use: 10 seconds.
 const PATIENCE: Tick = 10_000_000_000;
+/// And for so long past the moment when the last gauge should open: half a second.
+const LATE: Tick = 500_000_000;

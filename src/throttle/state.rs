@@ -266,9 +266,6 @@ impl State {
         {
             self.refuse(waiter, now);
         }
-        if self.starving.as_ref().is_some_and(|starving| starving.until <= now) {
-            self.let_go(now);
-        }
         while let Some(&(due, gauge)) = self.agenda.first()
             && due <= now
         {
@@ -277,6 +274,10 @@ impl State {
                 gauge.due = None;
             }
             self.dispatch(gauge, now);
+        }
+        // After those who open: it may have found its last.
+        if self.starving.as_ref().is_some_and(|starving| starving.until <= now) {
+            self.let_go(now);
         }
     }
 
