@@ -390,13 +390,15 @@ async fn crossing(apart: Duration) {
     };
     let both = async {
         sleep(3 * SECOND).await;
-        go("/a/2", "h1").await;
+        // More than once: what it held is given back.
+        for _ in 0..4 {
+            timeout(20 * SECOND, go("/a/2", "h1")).await.expect("it is let through");
+        }
     };
-    let begun = Instant::now();
     tokio::select! {
         () = flood(Duration::ZERO, "/a/1", "h2") => unreachable!(),
         () = flood(apart, "/b/1", "h1") => unreachable!(),
-        () = both => assert!(begun.elapsed() < 20 * SECOND, "{:?}", begun.elapsed()),
+        () = both => {}
     }
 }
 
