@@ -117,7 +117,9 @@ impl State {
     pub(super) fn resume(&mut self, owner: u32, now: Tick) {
         let Some(owner) = self.owner_of(owner) else { return };
         let rules = owner.rules.iter().flat_map(|rule| rule.gauges.all());
-        let gauges: Vec<u32> = rules.chain([owner.door]).chain(owner.routes.values().copied()).collect();
+        let stated = owner.stated.iter().flat_map(super::stated::Stated::all);
+        let others = owner.routes.values().copied().chain(owner.learner).chain([owner.door]);
+        let gauges: Vec<u32> = rules.chain(stated).chain(others).collect();
         for id in gauges {
             if let Some(gauge) = self.gauges.get_mut(id as usize) {
                 gauge.resume(now);
@@ -169,20 +171,19 @@ impl State {
 
     /// A service says what is left of a budget.
     fn budget(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) {
+        let door = self.owner_of(heard.about.owner).and_then(|owner| self.gauges.get(owner.door as usize));
+        let out = door.map_or(0, |door| door.flying);
         let gauge = match self.declared(set, budget) {
             Some(gauge) => gauge,
             None => {
-                let Some(gauge) = self.stated(heard.about, budget, now) else { return };
+                let Some(gauge) = self.stated(heard.about, budget, out, now) else { return };
                 self.restate(gauge, budget);
                 gauge
             }
         };
         let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset()) else { return };
         // Those that were out before it was known are not counted by it.
-        let others = match self.owner_of(heard.about.owner).and_then(|owner| self.gauges.get(owner.door as usize)) {
-            Some(door) if !set.gauges().contains(&gauge) => door.flying,
-            _ => 0,
-        };
+        let others = if set.gauges().contains(&gauge) { 0 } else { out };
         if let Some(entry) = self.gauges.get_mut(gauge as usize) {
             let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now));
             // Answers may overtake each other: what was sent later knows more.
@@ -260,21 +261,14 @@ impl State {
         for owner in &mut self.owners {
             owner.stated.clear();
         }
-        let told: Vec<u32> = self
-            .gauges
-            .iter()
-            .filter(|(_, gauge)| !gauge.declared)
-            .filter_map(|(id, _)| u32::try_from(id).ok())
-            .collect();
+        let all: Vec<u32> = self.gauges.iter().filter_map(|(id, _)| u32::try_from(id).ok()).collect();
         for (_, gauge) in &mut self.gauges {
             gauge.quota = None;
-        }
-        for id in told {
-            if let Some(gauge) = self.gauges.get_mut(id as usize)
-                && !matches!(gauge.meter, Meter::Learner(_))
-            {
+            if !gauge.declared && !matches!(gauge.meter, Meter::Learner(_)) {
                 gauge.meter = Meter::Door;
             }
+        }
+        for id in all {
             self.touch(id, now);
         }
     }

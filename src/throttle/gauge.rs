@@ -206,6 +206,13 @@ impl Gauge {
         }
     }
 
+    /// What was told of its budget may be of another: one goes, and its answer tells.
+    pub(super) fn doubt(&mut self, now: Tick) {
+        if self.quota.take().is_some() {
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
+        }
+    }
+
     /// Ends a pause, by its ramp.
     pub(super) fn resume(&mut self, now: Tick) {
         if self.is_paused(now) {

@@ -17,7 +17,14 @@ impl State {
             let parked = self.gauges.get(id as usize).and_then(|gauge| gauge.parked.as_deref());
             let Some((class, lane)) = parked.and_then(|parked| parked.next(skipped)) else { break };
             match self.binding(lane, now) {
-                None => self.grant_first(lane, now),
+                None => match self.stands_before(lane, id) {
+                    None => self.grant_first(lane, now),
+                    // It would overtake: they are looked at first.
+                    Some(other) => {
+                        self.park(lane, other, Opening::Open, now);
+                        self.set_due(other, Some(now), now);
+                    }
+                },
                 Some((binding, opening)) if binding == id => {
                     skipped |= 1 << class;
                     if let Opening::At(at) = opening {
@@ -66,6 +73,17 @@ impl State {
         binding
     }
 
+    /// Another of its gauges where somebody of its class stands who came before.
+    fn stands_before(&self, lane: u32, at: u32) -> Option<u32> {
+        let lane = self.lanes.get(lane as usize)?;
+        let earlier = |id: &&u32| {
+            let parked = self.gauges.get(**id as usize).and_then(|gauge| gauge.parked.as_deref());
+            **id != at
+                && parked.and_then(|parked| parked.first(rank(lane.class))).is_some_and(|first| first < lane.head)
+        };
+        lane.set.gauges().iter().find(earlier).copied()
+    }
+
     /// A lane starves, and the gauge that binds it may open soon: it holds a slot of those that are open until then.
     fn starve(&mut self, id: u32, opening: Opening, now: Tick) {
         let opens = match opening {
@@ -101,7 +119,8 @@ impl State {
         let Some(starving) = self.starving.take() else { return };
         for id in starving.held.gauges() {
             if let Some(gauge) = self.gauges.get_mut(*id as usize) {
-                gauge.refund(starving.since);
+                // A probe too many after a pause is better than a place that is never free again.
+                gauge.refund(now);
             }
         }
         if let Some(lane) = self.lanes.get_mut(starving.lane as usize) {

@@ -56,6 +56,11 @@ impl Parked {
         }
     }
 
+    /// The earliest place of a class.
+    pub(super) fn first(&self, class: usize) -> Option<Place> {
+        Some(self.lanes.get(class)?.first()?.0)
+    }
+
     /// The lane whose turn it is: of the most urgent class, unless another was passed over too often. `skipped` are
     /// classes, by their bits, that may not go.
     pub(super) fn next(&self, skipped: u16) -> Option<(usize, u32)> {

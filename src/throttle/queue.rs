@@ -140,7 +140,8 @@ impl State {
                 self.forget(id);
                 return self.refund(flight, serial, now);
             }
-            Standing::Passed | Standing::TooLate { .. } => {}
+            Standing::Passed => {}
+            Standing::TooLate { .. } => return self.forget(id),
         }
         self.forget(id);
         self.release(&set);

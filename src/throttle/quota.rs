@@ -20,6 +20,8 @@ pub(super) struct Quota {
     span: Tick,
     /// Whether its limit was stated, and not only what is left.
     is_whole: bool,
+    /// Whether nobody told it: it is what the one before was.
+    is_guess: bool,
 }
 
 impl Quota {
@@ -28,7 +30,7 @@ impl Quota {
         let remaining = remaining.saturating_sub(flying.into());
         let span = resets_at.saturating_sub(seen);
         let whole = limit.unwrap_or(remaining).max(1);
-        Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some() }
+        Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some(), is_guess: false }
     }
 
     /// What it is taken to be after its end, until an answer tells: once the same, if that is known.
@@ -40,12 +42,17 @@ impl Quota {
             next_at: 0,
             seen: self.resets_at,
             is_whole: false,
+            is_guess: true,
             ..self.clone()
         })
     }
 
     pub(super) const fn is_over(&self, now: Tick) -> bool {
         now >= self.resets_at
+    }
+
+    pub(super) const fn is_guess(&self) -> bool {
+        self.is_guess
     }
 
     pub(super) const fn seen(&self) -> Tick {

@@ -39,6 +39,13 @@ impl Stated {
         }
     }
 
+    pub(super) fn all(&self) -> Vec<u32> {
+        match &self.whose {
+            Whose::All { gauge, .. } => vec![*gauge],
+            Whose::Each(gauges) => gauges.values().copied().collect(),
+        }
+    }
+
     pub(super) fn retain(&mut self, is_kept: &mut impl FnMut(&mut u32) -> bool) {
         match &mut self.whose {
             Whose::All { gauge, .. } => {
@@ -58,8 +65,11 @@ impl Stated {
 
 impl State {
     /// The gauge of a budget that nobody declared, made where there is none.
-    pub(super) fn stated(&mut self, about: &About, budget: &Budget, now: Tick) -> Option<u32> {
-        let name = budget.name().unwrap_or_default();
+    pub(super) fn stated(&mut self, about: &About, budget: &Budget, others: u32, now: Tick) -> Option<u32> {
+        // Several without a name are told apart by their windows.
+        let window = || budget.window().map(|window| format!("{window:?}"));
+        let name = budget.name().map(str::to_owned).or_else(window).unwrap_or_default();
+        let name = name.as_str();
         let found = self
             .owner_of(about.owner)?
             .stated
@@ -69,7 +79,7 @@ impl State {
             if self.owner_of(about.owner)?.stated.len() >= MOST_BUDGETS {
                 return None;
             }
-            let gauge = self.new_stated(name, budget);
+            let gauge = self.new_stated(budget);
             let whose = Whose::All { gauge, told: about.route.clone() };
             let stated = Stated { name: name.into(), credential: about.credential, whose };
             self.owner_mut(about.owner)?.stated.push(stated);
@@ -80,13 +90,18 @@ impl State {
             Whose::Each(_) => None,
         };
         if let Some((gauge, told)) = shared {
-            let contradicts = told != about.route && self.contradicts(gauge, budget, now);
+            let contradicts = told != about.route && self.contradicts(gauge, budget, others, now);
             let stated = self.owner_mut(about.owner)?.stated.get_mut(at)?;
             if !contradicts {
                 stated.whose = Whose::All { gauge, told: about.route.clone() };
                 return Some(gauge);
             }
             stated.whose = Whose::Each(told.map(|told| (told, gauge)).into_iter().collect());
+            // Those of other routes stand there too: they go by a ramp, and the next answers tell.
+            if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
+                gauge.doubt(now);
+            }
+            self.touch(gauge, now);
         }
         let route = about.route.as_ref()?;
         match &self.owner_of(about.owner)?.stated.get(at)?.whose {
@@ -94,7 +109,7 @@ impl State {
             Whose::Each(gauges) if gauges.len() >= MOST_ROUTES => return None,
             _ => {}
         }
-        let gauge = self.new_stated(name, budget);
+        let gauge = self.new_stated(budget);
         if let Whose::Each(gauges) = &mut self.owner_mut(about.owner)?.stated.get_mut(at)?.whose {
             gauges.insert(route.clone(), gauge);
         }
@@ -125,15 +140,17 @@ impl State {
 
     /// Whether a budget cannot be the one that this gauge knows: another limit, another end, or a rest that is far from
     /// what it should be.
-    fn contradicts(&self, gauge: u32, budget: &Budget, now: Tick) -> bool {
+    fn contradicts(&self, gauge: u32, budget: &Budget, others: u32, now: Tick) -> bool {
         let Some(gauge) = self.gauges.get(gauge as usize) else { return true };
-        let Some(quota) = gauge.quota.as_ref().filter(|quota| !quota.is_over(now)) else { return false };
+        let Some(quota) = gauge.quota.as_ref().filter(|quota| !quota.is_over(now) && !quota.is_guess()) else {
+            return false;
+        };
         let resets_at = budget.reset().map(|reset| now.saturating_add(super::acquire::nanos(reset)));
-        quota.contradicts(budget.limit(), budget.remaining(), resets_at, gauge.flying, now)
+        quota.contradicts(budget.limit(), budget.remaining(), resets_at, gauge.flying.max(others), now)
     }
 
-    fn new_stated(&mut self, name: &str, budget: &Budget) -> u32 {
-        let name = if name.is_empty() { "budget" } else { name };
+    fn new_stated(&mut self, budget: &Budget) -> u32 {
+        let name = budget.name().unwrap_or("budget");
         let label = match budget.limit() {
             Some(limit) => format!("learned {}: {limit}", name.escape_debug()),
             None => format!("learned {}", name.escape_debug()),

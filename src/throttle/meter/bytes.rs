@@ -46,16 +46,13 @@ impl Bytes {
         if left < self.limit {
             return Opening::Open;
         }
-        if self.sum < self.limit {
-            // What is out tells when it is over.
-            return Opening::Closed;
-        }
         for charge in &self.charged {
             left = left.saturating_sub(charge.bytes);
             if left < self.limit {
                 return Opening::At(charge.newest + self.length);
             }
         }
+        // What is out tells when it is over.
         Opening::Closed
     }
 

@@ -98,7 +98,7 @@ impl Daily {
             // The clock was set back. What was counted counts on, for the day that it really is.
             (self.begins, self.ends) = day_of(wall, &self.zone);
             let again = self.yesterday.take_if(|(begins, _)| *begins == self.begins).map_or(0, |(_, used)| used);
-            self.today = self.today.max(again);
+            self.today = self.today.saturating_add(again);
             self.jumped = true;
         } else if wall >= self.ends + GUARD {
             let next = self.ends;
