@@ -30,6 +30,7 @@ mod shared;
 mod state;
 mod stated;
 mod trips;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub use permit::Permit;
 
 pub(crate) use owners::Asker;
 
-use meter::Tick;
+use meter::{Tick, nanos};
 use shared::Shared;
 
 /// The shared state of limits: which requests went out when, who waits, and who pauses.
@@ -229,12 +230,11 @@ impl Throttle {
     /// one probe, then two, four and so on.
     pub fn pause(&self, during: Duration) {
         self.shared.with(|state, now| {
-            let during = Tick::try_from(during.as_nanos()).unwrap_or(Tick::MAX / 4);
             let doors: Vec<u32> = match self.owner {
                 0 => state.owners.iter().map(|owner| owner.door).collect(),
                 owner => state.owners.get(owner as usize).map(|owner| owner.door).into_iter().collect(),
             };
-            let until = now.saturating_add(during);
+            let until = now.saturating_add(nanos(during));
             if self.owner == 0 {
                 state.all_paused_until = state.all_paused_until.max(until);
             }

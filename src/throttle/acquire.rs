@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::driver;
 use super::flight::Tells;
-use super::meter::Tick;
+use super::meter::{Tick, nanos};
 use super::owners::{About, Asker};
 use super::permit::Permit;
 use super::queue::{Answer, Ask};
@@ -160,10 +160,6 @@ impl fmt::Debug for Acquire {
         let waits = matches!(self.stage, Stage::Waiting(_));
         f.debug_struct("Acquire").field("class", &self.class).field("waits", &waits).finish_non_exhaustive()
     }
-}
-
-pub(super) fn nanos(duration: Duration) -> Tick {
-    Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX / 4)
 }
 
 /// An attempt without a timeout of its own is taken to be over by then.

@@ -3,11 +3,10 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::acquire::nanos;
 use super::gauge::Gauge;
 use super::learner::Learner;
-use super::meter::{Meter, Tick};
-use super::owners::About;
+use super::meter::{Meter, Tick, nanos};
+use super::owners::{About, MOST_ROUTES};
 use super::quota::Quota;
 use super::set::Set;
 use super::state::State;
@@ -298,5 +297,3 @@ const WORTH_TELLING: Tick = 1_000_000_000;
 const TOGETHER: Tick = 1_000_000_000;
 /// A reset beyond a day is for people to act on.
 const FARTHEST_RESET: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
-/// An API has some hundred routes.
-const MOST_ROUTES: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::meter::{Meter, Opening, Tick};
+use super::meter::{Meter, Opening, Tick, nanos};
 use super::parked::Parked;
 use super::quota::Quota;
 use super::trips::Trips;
@@ -146,10 +146,7 @@ impl Gauge {
     pub(super) fn send(&mut self, now: Tick) {
         match self.anchor {
             Anchor::Send => self.meter.anchor(now),
-            Anchor::SendPlus(guard) => {
-                let guard = Tick::try_from(guard.as_nanos()).unwrap_or(Tick::MAX / 4);
-                self.meter.anchor(now.saturating_add(guard));
-            }
+            Anchor::SendPlus(guard) => self.meter.anchor(now.saturating_add(nanos(guard))),
             Anchor::Response | Anchor::ResponseLessRoundTrip => {}
         }
     }

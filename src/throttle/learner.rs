@@ -6,7 +6,7 @@ mod pace;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::meter::{Opening, Tick};
+use super::meter::{Opening, Tick, nanos};
 
 use found::{Found, PROBE};
 use pace::{FLOOR, Pace};
@@ -201,10 +201,6 @@ fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len
 
 fn middle(sent: Tick, now: Tick) -> Tick {
     sent + now.saturating_sub(sent) / 2
-}
-
-fn nanos(duration: Duration) -> Tick {
-    Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX)
 }
 
 /// The lengths of windows that services count in.

@@ -5,6 +5,8 @@ mod daily;
 mod paced;
 mod sliding;
 
+use std::time::Duration;
+
 use super::learner::Learner;
 use crate::clock::Clock;
 use crate::limit::{Limit, Window};
@@ -17,6 +19,11 @@ use bytes::Bytes;
 
 /// Nanoseconds since a throttle began: a time that is small, and never runs back.
 pub(super) type Tick = u64;
+
+/// A duration in ticks; one that is too long for them is longer than anybody waits.
+pub(super) fn nanos(duration: Duration) -> Tick {
+    Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX / 4)
+}
 
 /// When something admits a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -182,6 +182,8 @@ fn route_of(asker: &Asker<'_>) -> Arc<str> {
     text.into()
 }
 
+/// An API has some hundred routes.
+pub(super) const MOST_ROUTES: usize = 1024;
 /// Names of resources are shorter than their ids.
 const LONGEST_NAME: usize = 32;
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::gauge::Gauge;
-use super::meter::{Meter, Sliding, Tick};
-use super::owners::About;
+use super::meter::{Meter, Sliding, Tick, nanos};
+use super::owners::{About, MOST_ROUTES};
 use super::quota::Quota;
 use super::state::State;
 use crate::event::Event;
@@ -130,7 +130,7 @@ impl State {
             return;
         }
         match &mut gauge.meter {
-            Meter::Sliding(sliding) if sliding.length() == super::acquire::nanos(window) => sliding.change(count),
+            Meter::Sliding(sliding) if sliding.length() == nanos(window) => sliding.change(count),
             meter => *meter = Meter::Sliding(Sliding::new(count, window)),
         }
         gauge.label = label.into();
@@ -145,7 +145,7 @@ impl State {
         let Some(quota) = gauge.quota.as_ref().filter(|quota| !quota.is_over(now) && !quota.is_guess()) else {
             return false;
         };
-        let resets_at = budget.reset().map(|reset| now.saturating_add(super::acquire::nanos(reset)));
+        let resets_at = budget.reset().map(|reset| now.saturating_add(nanos(reset)));
         quota.contradicts(budget.limit(), budget.remaining(), resets_at, gauge.flying.max(others), now)
     }
 
@@ -190,8 +190,6 @@ impl Quota {
 
 /// An API tells of a handful of budgets.
 const MOST_BUDGETS: usize = 64;
-/// And has some hundred routes.
-const MOST_ROUTES: usize = 1024;
 /// A longer window is not kept on a service's word alone: it could stand for days on a mistake.
 const LONGEST_STATED: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 /// Clocks and rounding: 5 seconds.

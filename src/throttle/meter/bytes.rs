@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Opening, Tick};
+use super::{Opening, Tick, nanos};
 
 /// So many bytes in any stretch of a length. How many a request costs shows only as they come, so each that is out is
 /// taken to cost what they cost on average; what is overdrawn all the same is paid off.
@@ -29,7 +29,7 @@ struct Charge {
 
 impl Bytes {
     pub(super) fn new(limit: u64, length: Duration) -> Self {
-        let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
+        let length = nanos(length);
         Self { limit, length, charged: VecDeque::new(), sum: 0, out: 0, over: 0, cost: 0 }
     }
 

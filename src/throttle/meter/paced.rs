@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Opening, Tick};
+use super::{Opening, Tick, nanos};
 
 /// A burst of `count`, then one each `period`, counted from the send; and at most so many on their way.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(in crate::throttle) struct Paced {
 
 impl Paced {
     pub(super) fn new(count: u32, length: Duration, queue: u32) -> Self {
-        let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
+        let length = nanos(length);
         let hold = count.saturating_add(queue);
         Self { count, period: length.div_ceil(u64::from(count.max(1))).max(1), taken_in_at: 0, hold, cap: hold }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Opening, Tick};
+use super::{Opening, Tick, nanos};
 
 /// One sliding window of `count` slots.
 ///
@@ -26,7 +26,7 @@ pub(in crate::throttle) struct Sliding {
 
 impl Sliding {
     pub(in crate::throttle) fn new(count: u32, length: Duration) -> Self {
-        let length = Tick::try_from(length.as_nanos()).unwrap_or(Tick::MAX / 4);
+        let length = nanos(length);
         Self { count, length, grain: grain(count), free_at: VecDeque::new(), filling: None, flying: 0 }
     }
 
