@@ -9,15 +9,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use futures::stream::Stream;
 use http::{HeaderMap, Method};
 use url::Url;
 
 use crate::download::{Carrier, Download};
 use crate::error::{Error, ErrorKind};
+use crate::event::Event;
 use crate::protocol::Protocol;
 use crate::redact::{SecretUrl, shown};
-use crate::stats::{Counters, Stats};
-use crate::task::{Core, Pace, ResumeToken, Task};
+use crate::stats::{Stats, Summary, Telemetry};
+use crate::task::{Core, Pace, ResumeToken, Task, Trace};
 use crate::throttle::{Keys, Throttle};
 use crate::transport::Transport;
 
@@ -53,7 +55,7 @@ struct Inner {
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
     pace: Pace,
-    counters: Arc<Counters>,
+    telemetry: Arc<Telemetry>,
     /// What the tasks of each kind share, made once.
     default: Arc<Core>,
     kinds: BTreeMap<String, Arc<Core>>,
@@ -126,7 +128,8 @@ impl Client {
             return Err(Error::new(ErrorKind::InvalidToken, why));
         }
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
-        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before))
+        let trace = Trace::of(core.kind.as_deref());
+        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).traced(trace))
     }
 
     /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.
@@ -142,10 +145,107 @@ impl Client {
         }
     }
 
-    /// What went through this client and its clones so far.
+    /// Ends a login: exchanges the code that the browser came back with, saves the token, and goes with it from now on.
+    ///
+    /// `redirected` is the whole URL that the service sent the browser to, or its path and query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TokenRefused`] where it is not of this login, or was refused; [`ErrorKind::TokenUnavailable`] and
+    /// [`ErrorKind::Store`] where it could not be fetched or saved; [`ErrorKind::Config`] where the credential has no
+    /// login.
+    ///
+    /// # Cancel safety
+    /// Dropped in flight, the login goes on in a task of its own.
+    #[cfg(feature = "pkce")]
+    pub async fn log_in(&self, login: crate::credential::Login, redirected: impl AsRef<str>) -> Result<(), Error> {
+        let code = login.code(redirected.as_ref())?;
+        let live = self.0.transport.credential.lives().find(|live| live.is_of(&login)).cloned();
+        let none = || Error::new(ErrorKind::Config, "the client's credential is not what this login was begun for");
+        let live = live.ok_or_else(none)?;
+        detached(live.log_in(code, login.verifier, self.0.transport.road.clone())).await
+    }
+
+    /// Logs out: ends the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and forgets them here
+    /// and in the store, whatever the service says. Without an endpoint to revoke at, they are only forgotten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TokenUnavailable`] where the service did not confirm it, [`ErrorKind::Store`] where the store still
+    /// has them.
+    ///
+    /// # Cancel safety
+    /// Dropped in flight, it goes on in a task of its own.
+    pub async fn revoke(&self) -> Result<(), Error> {
+        let transport = self.0.transport.clone();
+        detached(async move {
+            let mut ended = Ok(());
+            for live in transport.credential.lives() {
+                // One that fails leaves none of the others logged in.
+                ended = ended.and(live.clone().revoke(transport.road.clone()).await);
+            }
+            ended
+        })
+        .await
+    }
+
+    /// Waits for refreshes that are under way. A token that is about to expire is refreshed in the background of the
+    /// requests that still use it; a program that ends meanwhile would lose what comes, and with it the login where the
+    /// service rotates refresh tokens. Call it last in `main`.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn settle(&self) {
+        for live in self.0.transport.credential.lives() {
+            live.settle().await;
+        }
+    }
+
+    /// What went through this client and its clones so far. It also looks whether an [alert](crate::Alerts) is due.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.0.counters.snapshot()
+        self.0.telemetry.stats()
+    }
+
+    /// What went through this client and its clones in this day so far, for people.
+    ///
+    /// ```
+    /// # let client = longhaul::Client::builder("https://api.example.com").build()?;
+    /// assert!(client.summary().to_string().starts_with("use: 0 requests"));
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.0.telemetry.summary()
+    }
+
+    /// What happens, as it happens: all that the [throttle](crate::Throttle::events) tells, and retries, refreshes, slow
+    /// answers, limits that are nearly used up, and alerts.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use longhaul::Event;
+    /// # use longhaul::testing::{reply, script};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([reply(429).header("retry-after", "3"), reply(200)]);
+    /// # let client = service.client().build()?;
+    /// let events = client.events();
+    /// client.request(http::Method::GET, "farms").send().await?;
+    /// # drop(client);
+    /// let events: Vec<Event> = events.collect().await; // it ends with the client
+    /// assert!(events.iter().any(|event| matches!(event, Event::Refused { .. })));
+    /// assert!(events.iter().any(|event| matches!(event, Event::Retrying { attempts: 1, .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The throttle's events come in their order, and so do the client's; between the two the order may differ by some.
+    /// Of either the last 1,024 are kept for a watcher that is slow, and [`Event::Missed`](crate::Event::Missed) says how
+    /// many it lost. Events are made only while somebody watches.
+    ///
+    /// It ends with the last clone of the client, its tasks and its throttle.
+    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+        self.0.telemetry.events()
     }
 
     /// Its throttle, for your own requests under the same limits, to change a limit, and to ask what it does. It counts
@@ -186,10 +286,18 @@ impl Client {
             protocol,
             kind: None,
             given: true,
-            pace: self.0.pace,
+            pace: self.0.pace.clone(),
             base: self.0.base.clone(),
         })
     }
+}
+
+/// Runs to its end, whether or not somebody waits for it.
+async fn detached(work: impl Future<Output = Result<(), Error>> + Send + 'static) -> Result<(), Error> {
+    let why = "it is done by a task of its own, which needs a tokio runtime that lives until then";
+    let lost = || Error::new(ErrorKind::TokenUnavailable, why);
+    let runtime = tokio::runtime::Handle::try_current().map_err(|_| lost())?;
+    runtime.spawn(work).await.map_err(|_| lost())?
 }
 
 impl fmt::Debug for Client {

@@ -1,14 +1,60 @@
 //! Credential: what proves to the service who asks.
 
+mod answer;
+mod fetch;
+#[cfg(feature = "token-file")]
+mod file;
+mod flight;
+mod grant;
+mod held;
+mod jwt;
+#[cfg(feature = "token-file")]
+mod key;
+mod live;
+#[cfg(feature = "pkce")]
+mod login;
+mod oauth;
+#[cfg(feature = "token-file")]
+mod scratch;
+#[cfg(feature = "token-file")]
+mod seal;
+mod sign;
+mod source;
+mod store;
+mod token;
+
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use http::{HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::Request;
 use crate::redact::Secret;
+
+pub use answer::TokenAnswer;
+#[cfg(feature = "token-file")]
+pub use file::FileStore;
+#[cfg(feature = "token-file")]
+pub use key::FileKey;
+#[cfg(feature = "pkce")]
+pub use login::Login;
+pub use oauth::OAuth;
+pub use sign::Sign;
+pub use source::{TokenEndpoint, TokenError, TokenSource};
+pub use store::{CredentialStore, MemoryStore, StoreError};
+pub use token::Token;
+
+pub(crate) use held::Held;
+pub(crate) use live::{Live, Road};
+pub(crate) use source::Exchange;
+pub(crate) use token::Life;
+
+use live::Source;
 
 /// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
 ///
@@ -23,14 +69,25 @@ use crate::redact::Secret;
 ///     "Credential[bearer, header ocp-apim-subscription-key]",
 /// );
 /// ```
+///
+/// Clones share their tokens: give one to several clients, and they log in once.
 #[derive(Clone, Default)]
 pub struct Credential(Vec<Part>);
 
 #[derive(Clone)]
 enum Part {
-    Header { name: String, value: Secret, label: &'static str },
+    Header { name: String, value: Secret, header: Header, label: &'static str },
     Query { name: String, value: Secret },
+    Live(Arc<Live>),
+    Signed(Arc<dyn Sign>),
 }
+
+/// As it goes on a request, or what of it is not allowed there.
+type Header = Result<(HeaderName, HeaderValue), &'static str>;
+
+/// The tokens that a request goes with, in the order of the credential's parts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proof(Vec<Arc<Held>>);
 
 impl Credential {
     /// None.
@@ -44,21 +101,59 @@ impl Credential {
     pub fn bearer(token: impl AsRef<str>) -> Self {
         let token = token.as_ref().trim();
         let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-        let value = Secret::new(format!("Bearer {token}"));
-        Self(vec![Part::Header { name: header::AUTHORIZATION.as_str().to_owned(), value, label: "bearer" }])
+        Self(vec![Part::header(header::AUTHORIZATION.as_str(), format!("Bearer {token}"), "bearer")])
+    }
+
+    /// `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a build error: none can
+    /// be told from the one between the two.
+    #[must_use]
+    pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        let pair = Zeroizing::new(format!("{}:{}", user.as_ref(), password.as_ref()));
+        let value = match user.as_ref() {
+            "" => String::new(),
+            // No header value: `check` says what is wrong.
+            name if name.contains(':') => "\n".to_owned(),
+            _ => format!("Basic {}", STANDARD.encode(pair.as_bytes())),
+        };
+        Self(vec![Part::header(header::AUTHORIZATION.as_str(), value, "basic")])
     }
 
     /// An API key in a header of this name.
     #[must_use]
     pub fn api_key_header(name: impl AsRef<str>, key: impl Into<String>) -> Self {
-        let name = name.as_ref().to_ascii_lowercase();
-        Self(vec![Part::Header { name, value: Secret::new(key), label: "" }])
+        Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key, "")])
     }
 
     /// An API key in the query, under this name.
     #[must_use]
     pub fn api_key_query(name: impl Into<String>, key: impl Into<String>) -> Self {
         Self(vec![Part::Query { name: name.into(), value: Secret::new(key) }])
+    }
+
+    /// Tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
+    #[must_use]
+    pub fn oauth(oauth: OAuth) -> Self {
+        let (name, before) = oauth.token_header.clone();
+        let store = oauth.store.clone();
+        Self(vec![Part::Live(Arc::new(Live::new(Source::OAuth(Box::new(oauth)), store, name, before)))])
+    }
+
+    /// Tokens of your own source, as `Authorization: Bearer`; refreshed as those of [`oauth`](Credential::oauth) are.
+    #[must_use]
+    pub fn source(source: impl TokenSource) -> Self {
+        Self::of_source(Arc::new(source), None)
+    }
+
+    /// As [`source`](Credential::source), with a store where each token is saved before it is used.
+    #[must_use]
+    pub fn stored_source(source: impl TokenSource, store: impl CredentialStore) -> Self {
+        Self::of_source(Arc::new(source), Some(Arc::new(store)))
+    }
+
+    /// Made for each request by your own code.
+    #[must_use]
+    pub fn signed(sign: impl Sign) -> Self {
+        Self(vec![Part::Signed(Arc::new(sign))])
     }
 
     /// This one and another.
@@ -68,30 +163,105 @@ impl Credential {
         self
     }
 
+    fn of_source(source: Arc<dyn TokenSource>, store: Option<Arc<dyn CredentialStore>>) -> Self {
+        let name = header::AUTHORIZATION.as_str().to_owned();
+        Self(vec![Part::Live(Arc::new(Live::new(Source::Own(source), store, name, "Bearer ".to_owned())))])
+    }
+
     /// Whether every part can be put on a request.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let empty = self.0.iter().any(|part| {
-            let (Part::Header { value, .. } | Part::Query { value, .. }) = part;
-            matches!(value.expose().trim(), "" | "Bearer")
-        });
-        if empty {
-            return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
+        for part in &self.0 {
+            match part {
+                Part::Header { value, .. } | Part::Query { value, .. } => {
+                    if matches!(value.expose().trim_matches(' '), "" | "Bearer") {
+                        return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
+                    }
+                }
+                Part::Live(live) => live.check()?,
+                Part::Signed(_) => {}
+            }
         }
-        self.headers().map(drop)
+        self.headers().try_for_each(|header| header.map(drop))
+    }
+
+    /// Whether it has tokens that are fetched.
+    pub(crate) fn is_live(&self) -> bool {
+        self.lives().next().is_some()
+    }
+
+    /// Its tokens that are fetched.
+    pub(crate) fn lives(&self) -> impl Iterator<Item = &Arc<Live>> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Live(live) => Some(live),
+            _ => None,
+        })
+    }
+
+    /// Starts to fetch what will be needed, and waits for nothing.
+    pub(crate) fn prepare(&self, road: &Road) {
+        self.lives().for_each(|live| live.prepare(road));
+    }
+
+    /// The tokens to go with now; `None` where one has to be waited for.
+    pub(crate) fn now(&self, road: &Road) -> Option<Proof> {
+        self.lives().map(|live| live.now(road)).collect::<Option<Vec<_>>>().map(Proof)
+    }
+
+    /// The tokens to go with now, fetched where there are none.
+    pub(crate) async fn ready(&self, road: &Road) -> Result<Proof, Error> {
+        let mut proof = Proof::default();
+        for live in self.lives() {
+            proof.0.push(live.ready(road).await?);
+        }
+        Ok(proof)
+    }
+
+    /// Whether the tokens may still be used.
+    pub(crate) fn is_good(&self, proof: &Proof, road: &Road) -> bool {
+        self.lives().zip(&proof.0).all(|(live, held)| live.is_good(held, road))
+    }
+
+    /// The service answered with 401. Tells whether to send again with other tokens.
+    pub(crate) fn refuse(&self, proof: &Proof, request: &Request) -> bool {
+        let route = route_of(request);
+        self.lives().zip(&proof.0).fold(false, |again, (live, held)| live.refuse(held, route) || again)
+    }
+
+    /// It answered with 401 again, to fresh tokens.
+    pub(crate) fn refuse_again(&self, request: &Request) {
+        self.lives().for_each(|live| live.refuse_again(route_of(request)));
     }
 
     /// Puts it on a request, in place of what stands there under the same names.
-    pub(crate) fn stamp(&self, request: &mut Request) -> Result<(), Error> {
-        for (name, value) in self.headers()? {
-            request.headers_mut().insert(name, value);
+    pub(crate) fn stamp(&self, request: &mut Request, proof: &Proof) -> Result<(), Error> {
+        for header in self.headers() {
+            let (name, value) = header?;
+            request.headers_mut().insert(name, value.clone());
         }
-        let url = request.url_mut();
+        for (live, held) in self.lives().zip(&proof.0) {
+            request.headers_mut().insert(live.header_name()?, held.value.clone());
+        }
         if self.query_names().next().is_some() {
+            let url = request.url_mut();
             self.strip(url);
             let mut pairs = url.query_pairs_mut();
             for part in &self.0 {
                 if let Part::Query { name, value } = part {
                     pairs.append_pair(name, value.expose());
+                }
+            }
+        }
+        for part in &self.0 {
+            let Part::Signed(sign) = part else { continue };
+            let mut headers = HeaderMap::new();
+            sign.sign(request, &mut headers).map_err(|error| {
+                let why = format!("it could not be signed: {}", crate::error::root_cause(error.as_ref()));
+                Error::new(ErrorKind::Request, why).with_url(request.url())
+            })?;
+            for (name, mut value) in headers {
+                value.set_sensitive(true);
+                if let Some(name) = name {
+                    request.headers_mut().insert(name, value);
                 }
             }
         }
@@ -124,6 +294,8 @@ impl Credential {
                 Part::Header { name, label: "", .. } => format!("header {}", shown(name)),
                 Part::Header { label, .. } => (*label).to_owned(),
                 Part::Query { name, .. } => format!("query {}", shown(name)),
+                Part::Live(live) => live.label().to_owned(),
+                Part::Signed(sign) => shown(sign.label()),
             })
             .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
@@ -134,8 +306,13 @@ impl Credential {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let mut hasher = KEYS.build_hasher();
         for part in &self.0 {
-            let (Part::Header { name, value, .. } | Part::Query { name, value }) = part;
-            (name, value.expose()).hash(&mut hasher);
+            match part {
+                Part::Header { name, value, .. } | Part::Query { name, value } => {
+                    (name, value.expose()).hash(&mut hasher);
+                }
+                Part::Live(live) => live.id().hash(&mut hasher),
+                Part::Signed(sign) => Arc::as_ptr(sign).cast::<()>().hash(&mut hasher),
+            }
         }
         format!("{} #{:08x}", self.label().unwrap_or_default(), hasher.finish() >> 32)
     }
@@ -143,25 +320,38 @@ impl Credential {
     fn query_names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Query { name, .. } => Some(name.as_str()),
-            Part::Header { .. } => None,
+            _ => None,
         })
     }
 
-    fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-        let mut headers = Vec::new();
-        for part in &self.0 {
-            if let Part::Header { name, value, .. } = part {
-                let wrong = |what: &str| {
-                    let message = format!("the credential's {what} for header `{}` is not allowed there", shown(name));
-                    Error::new(ErrorKind::Config, message)
-                };
-                let header = HeaderName::try_from(name).map_err(|_| wrong("name"))?;
-                let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong("value"))?;
-                value.set_sensitive(true);
-                headers.push((header, value));
+    fn headers(&self) -> impl Iterator<Item = Result<(&HeaderName, &HeaderValue), Error>> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Header { header: Ok((name, value)), .. } => Some(Ok((name, value))),
+            Part::Header { name, header: Err(what), .. } => {
+                let message = format!("the credential's {what} for header `{}` is not allowed there", shown(name));
+                Some(Err(Error::new(ErrorKind::Config, message)))
             }
-        }
-        Ok(headers)
+            _ => None,
+        })
+    }
+}
+
+impl Part {
+    fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
+        let value = Secret::new(value);
+        let header = HeaderName::try_from(name).map_err(|_| "name").and_then(|name| {
+            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| "value")?;
+            value.set_sensitive(true);
+            Ok((name, value))
+        });
+        Self::Header { name: name.to_owned(), value, header, label }
+    }
+}
+
+impl Proof {
+    /// The service answered, and not with 401.
+    pub(crate) fn accept(&self) {
+        self.0.iter().for_each(|held| held.accept());
     }
 }
 
@@ -169,6 +359,13 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credential[{}]", self.label().unwrap_or_default())
     }
+}
+
+/// Tells routes apart.
+fn route_of(request: &Request) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (request.method(), request.url().path()).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn shown(name: &str) -> String {
@@ -190,7 +387,7 @@ mod tests {
             .and(Credential::api_key_query("apikey", "Q&Y"));
         let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
         let mut request = Request::new(Method::GET, url, Class::Call);
-        credential.stamp(&mut request).unwrap();
+        credential.stamp(&mut request, &Proof::default()).unwrap();
         assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
         assert_eq!(request.headers()["x-key"], "K3Y");
         assert_eq!(request.url().query(), Some("a=1&apikey=Q%26Y"));

@@ -45,6 +45,7 @@ impl Error {
             attempts: 0,
             unsent: false,
             retry_after: None,
+            end: None,
             attached: Vec::new(),
             source: None,
         }))
@@ -74,7 +75,8 @@ impl Error {
         self.0.fault.as_ref()
     }
 
-    /// How many times the request was sent; 0 where none was.
+    /// How many times the request was sent; 0 where none was. Where later attempts got no answer, those up to the answer
+    /// that the error carries.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
@@ -111,6 +113,10 @@ impl Error {
         self.amend(|inner| inner.retry_after = hint)
     }
 
+    pub(crate) fn with_end(self, end: Option<&'static str>) -> Self {
+        self.amend(|inner| inner.end = end)
+    }
+
     pub(crate) fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.amend(|inner| inner.source = Some(Box::new(source)))
     }
@@ -121,7 +127,9 @@ impl Error {
     }
 
     pub(crate) fn attached<A: Any>(&self) -> Option<&A> {
-        self.0.attached.iter().find_map(|thing| thing.downcast_ref())
+        let own = self.0.attached.iter().find_map(|thing| thing.downcast_ref());
+        // A shared one that was amended has the first as its source.
+        own.or_else(|| self.0.source.as_ref()?.downcast_ref::<Self>()?.attached())
     }
 
     fn amend(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -140,6 +148,7 @@ impl Error {
             attempts: shared.attempts,
             unsent: shared.unsent,
             retry_after: shared.retry_after,
+            end: shared.end,
             attached: Vec::new(),
             source: Some(Box::new(self.clone())),
         };
@@ -203,6 +212,8 @@ struct Inner {
     attempts: u32,
     unsent: bool,
     retry_after: Option<Duration>,
+    /// Why it was not tried again, where that needs a word.
+    end: Option<&'static str>,
     attached: Vec<Box<dyn Any + Send + Sync>>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -226,6 +237,9 @@ impl Inner {
         }
         if let Some(hint) = self.retry_after {
             facts.push(format!("the service asked for {hint:?}"));
+        }
+        if let Some(end) = self.end {
+            facts.push(end.to_owned());
         }
         if !facts.is_empty() {
             line.push_str(&format!(" ({})", facts.join(", ")));

@@ -1,14 +1,20 @@
 //! Event: what happens in the throttle and the transport, for those who watch and count.
 
+mod alert;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use url::Url;
 
-use crate::message::Class;
+use crate::message::{Class, Request};
 
-/// One thing that happened in a [`Throttle`](crate::Throttle): [`Throttle::events`](crate::Throttle::events).
+pub use alert::{Alert, AlertKind, Severity};
+
+/// One thing that happened in a [`Throttle`](crate::Throttle) ([`Throttle::events`](crate::Throttle::events)) or in a
+/// client ([`Client::events`](crate::Client::events)).
 ///
 /// `limit` is a limit as [`Limit`](crate::Limit) shows itself, with the name of its account if that has one; or the route
 /// or the account that pauses, where no declared limit explains a refusal. No event holds a secret.
@@ -87,6 +93,55 @@ pub enum Event {
     },
     /// The wall clock was set back: a calendar day goes on with what it has counted.
     ClockSetBack,
+    /// A request is repeated, after a pause outside of any limit's slot.
+    Retrying {
+        /// Method and URL, without the query.
+        request: Arc<str>,
+        /// What failed.
+        reason: RetryReason,
+        /// How many attempts there were.
+        attempts: u32,
+        /// How long it pauses before.
+        pause: Duration,
+    },
+    /// A token was fetched or refreshed, and is used from now on.
+    Refreshed {
+        /// The label of the credential.
+        credential: Arc<str>,
+        /// How long it is good for, if that is known.
+        valid_for: Option<Duration>,
+    },
+    /// A token could not be fetched or refreshed.
+    RefreshFailed {
+        /// The label of the credential.
+        credential: Arc<str>,
+        /// Why, without secrets.
+        why: Arc<str>,
+        /// Somebody has to log in again. A client's secret that is wrong is not told by it, but in `why`.
+        needs_login: bool,
+    },
+    /// The answer to a request took long, or there was none for long:
+    /// [`slow_after`](crate::ClientBuilder::slow_after).
+    Slow {
+        /// Method and URL, without the query.
+        request: Arc<str>,
+        /// How long it took to the headers of the answer.
+        took: Duration,
+    },
+    /// Little is left of a limit: 80 % are used (of 5 or more), or fewer than 10 are left of a budget that the service states. It is
+    /// told when that begins, and again after it was over for two minutes (less than 60 % used).
+    NearLimit {
+        /// The limit.
+        limit: Arc<str>,
+        /// How much is used: requests, or bytes for a limit of bytes.
+        used: u64,
+        /// How much it allows; `None` where the service states only what is left.
+        of: Option<u64>,
+        /// How much is left.
+        left: u64,
+    },
+    /// Something that people should look at.
+    Alert(Alert),
     /// The watcher was slow: so many events were dropped, the oldest first.
     Missed {
         /// How many.
@@ -105,27 +160,115 @@ pub enum Blame {
     Foreign,
 }
 
+/// Why a request is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RetryReason {
+    /// Refused for load: 429, 503, or what an envelope says is one.
+    Throttled,
+    /// An answer that may pass: 408, 425, 5xx but 501 and 505.
+    Transient,
+    /// No connection was made.
+    Unsent,
+    /// The connection broke, or no answer came in time.
+    Lost,
+    /// The token was refused, and another was fetched.
+    Unauthorized,
+}
+
+impl RetryReason {
+    /// Its name, as metrics and logs have it: `throttled`, `transient`, `unsent`, `lost`, `unauthorized`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Transient => "transient",
+            Self::Unsent => "unsent",
+            Self::Lost => "lost",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+}
+
+impl fmt::Display for RetryReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// One thing that is counted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mark {
-    Sent { class: Class },
-    Answered { status: StatusCode },
-    Broke,
-    Retrying,
-    Waited { queued: Duration },
-    Paused,
+pub(crate) enum Mark<'a> {
+    /// A request goes out, after it stood in the queue.
+    Sent {
+        class: Class,
+        queued: Duration,
+    },
+    /// The headers of its answer are here.
+    Answered {
+        asked: Asked<'a>,
+        status: StatusCode,
+        took: Duration,
+    },
+    /// There is no answer.
+    Broke {
+        asked: Asked<'a>,
+        unsent: bool,
+        took: Duration,
+    },
+    /// It was refused for load; `is_new`: all under the limit were going, and are stopped.
+    Refused {
+        limit: &'a str,
+        blame: Blame,
+        is_new: bool,
+    },
+    Retrying {
+        asked: Asked<'a>,
+        reason: RetryReason,
+        attempts: u32,
+        pause: Duration,
+    },
+    Refreshed {
+        credential: &'a str,
+        valid_for: Option<Duration>,
+        took: Duration,
+    },
+    RefreshFailed {
+        credential: &'a str,
+        why: &'a str,
+        needs_login: bool,
+    },
+    /// A task came into a state, out of another; `None`: it was begun, or is dropped before its end.
+    Task {
+        was: Option<&'static str>,
+        is: Option<&'static str>,
+    },
+}
+
+/// A request, for those who count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) class: Class,
+    pub(crate) method: &'a Method,
+    pub(crate) url: &'a Url,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) const fn of(request: &'a Request) -> Self {
+        Self { class: request.class(), method: request.method(), url: request.url() }
+    }
 }
 
 /// Where marks go. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Marks(Arc<dyn Fn(Mark) + Send + Sync>);
+pub(crate) struct Marks(Arc<dyn Fn(Mark<'_>) + Send + Sync>);
 
 impl Marks {
-    pub(crate) fn to(sink: impl Fn(Mark) + Send + Sync + 'static) -> Self {
+    pub(crate) fn to(sink: impl Fn(Mark<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(sink))
     }
 
-    pub(crate) fn tell(&self, mark: Mark) {
+    pub(crate) fn tell(&self, mark: Mark<'_>) {
         (self.0)(mark);
     }
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 use crate::message::Reply;
+use crate::redact::scrub;
 use date::Since;
 use ledger::Ledger;
 
@@ -175,7 +176,8 @@ fn each<T>(items: impl IntoIterator<Item = T>, mut read: impl FnMut(T) -> Option
 /// What is said of a value that was not understood. Its beginning is enough to find it by.
 fn ignored(what: &str, value: &str) -> String {
     let shown = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
-    format!("ignored {}: `{}`", shown(what, 60), shown(value, 40))
+    // A service may put a link anywhere.
+    format!("ignored {}: `{}`", shown(what, 60), shown(&scrub(value), 40))
 }
 
 #[cfg(test)]

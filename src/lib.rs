@@ -63,7 +63,8 @@
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
 //! | get the result | [`Outcome`], [`Pages`], [`Download`], [`SecretUrl`] |
 //! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
-//! | act on a failure | [`Error`], [`ErrorKind`] |
+//! | know what happens and how well | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`] |
+//! | act on a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`] |
 //! | speak to another kind of service | [`Protocol`] |
 //! | test your own code | `testing` (feature `testing`) |
 //!
@@ -71,7 +72,9 @@
 //!
 //! # Features
 //! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `tower` for the throttle around other
-//! services; `bundled-time-zones` where the machine has none; `testing` for the services to test against. All are
+//! services; `backoff` for the sequences of that crate; `pkce` for logins in a browser; `token-file` for tokens in an
+//! encrypted file; `metrics` for what is counted through the facade of that name; `bundled-time-zones` where the machine
+//! has none; `testing` for the services to test against. All are
 //! additive.
 
 mod client;
@@ -112,12 +115,31 @@ mod protocol_md {}
 #[doc = include_str!("../docs/throttle.md")]
 mod throttle_md {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/retries.md")]
+mod retries_md {}
+
+#[cfg(all(doctest, feature = "pkce", feature = "token-file"))]
+#[doc = include_str!("../docs/credentials.md")]
+mod credentials_md {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/telemetry.md")]
+mod telemetry_md {}
+
 pub use client::{Call, Client, ClientBuilder, NewTask, TaskRequest};
 pub use clock::Clock;
-pub use credential::Credential;
+#[cfg(feature = "pkce")]
+pub use credential::Login;
+pub use credential::{
+    Credential, CredentialStore, MemoryStore, OAuth, Sign, StoreError, Token, TokenAnswer, TokenEndpoint, TokenError,
+    TokenSource,
+};
+#[cfg(feature = "token-file")]
+pub use credential::{FileKey, FileStore};
 pub use download::{Download, Progress, ProgressWatch, Receipt};
 pub use error::{Error, ErrorKind, Fault, Result};
-pub use event::{Blame, Event};
+pub use event::{Alert, AlertKind, Blame, Event, RetryReason, Severity};
 pub use hint::{Budget, HintFact, HintRule, Hints, Unit};
 pub use limit::{Anchor, Limit, Scope, Window};
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
@@ -129,9 +151,9 @@ pub use protocol::{
     ResultKind, State, StatusKind, Step,
 };
 pub use redact::{SecretUrl, UrlError};
-pub use retry::{RetryPolicy, Schedule};
-pub use stats::Stats;
+pub use retry::{EnvelopeRule, Pauses, RetryPolicy, Schedule};
+pub use stats::{Alerts, Endpoint, Latency, Refusals, Stats, Summary, TaskCounts, TokenUse};
 pub use task::{Outcome, Pace, ResumeToken, Task, TaskHandle, TaskUpdates, Update, Updates};
-pub use throttle::{Acquire, Explained, Feedback, Keys, Learned, Permit, Throttle};
+pub use throttle::{Acquire, Explained, Feedback, Keys, Learned, LimitUse, Permit, Throttle};
 #[cfg(feature = "tower")]
 pub use throttle::{Counted, ThrottleLayer, Throttled};

@@ -5,6 +5,7 @@ mod http;
 mod origin;
 mod request;
 mod response;
+mod route;
 
 pub use body::Body;
 pub use http::{Http, HttpError};
@@ -14,3 +15,4 @@ pub use response::{Reply, Response};
 pub(crate) use response::{is_transient, without_bom};
 
 pub(crate) use origin::{Origin, Standing, Trust};
+pub(crate) use route::write_route;

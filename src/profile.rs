@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::hint::HintRule;
 use crate::limit::Limit;
 use crate::protocol::Protocol;
-use crate::retry::RetryPolicy;
+use crate::retry::{EnvelopeRule, RetryPolicy};
 use crate::throttle::Feedback;
 
 /// All that longhaul must know of one API: how it speaks of tasks, kind by kind, its limits, its retries.
@@ -37,6 +37,8 @@ pub struct Profile {
     feedback: Option<Feedback>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hints: Vec<HintRule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    envelopes: Vec<EnvelopeRule>,
 }
 
 impl Profile {
@@ -99,6 +101,7 @@ impl Profile {
             retry: RetryPolicy::standard(),
             feedback: None,
             hints: Vec::new(),
+            envelopes: Vec::new(),
         }
     }
 
@@ -158,6 +161,13 @@ impl Profile {
         self
     }
 
+    /// Adds a rule for answers that mean something else than their status says. The first that matches counts.
+    #[must_use]
+    pub fn envelope(mut self, rule: EnvelopeRule) -> Self {
+        self.envelopes.push(rule);
+        self
+    }
+
     /// Sets the retries.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
@@ -179,6 +189,10 @@ impl Profile {
 
     pub(crate) fn hints(&self) -> &[HintRule] {
         &self.hints
+    }
+
+    pub(crate) fn envelopes(&self) -> &[EnvelopeRule] {
+        &self.envelopes
     }
 
     pub(crate) const fn heeds(&self) -> Option<Feedback> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use url::Url;
+use zeroize::Zeroizing;
 
 /// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
 ///
@@ -114,13 +115,13 @@ pub enum UrlError {
     Rewritten,
 }
 
-/// A value that is never shown.
+/// A value that is never shown, and wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
     pub(crate) fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self(Zeroizing::new(value.into()))
     }
 
     pub(crate) fn expose(&self) -> &str {

@@ -1,25 +1,41 @@
 //! Retry: which attempt may be repeated, and after how long.
 
+#[cfg(feature = "backoff")]
+mod backoff;
+mod budget;
 mod decide;
+mod envelope;
+mod pauses;
 mod schedule;
+mod written;
 
-pub use schedule::Schedule;
-
-pub(crate) use decide::{Failure, may_retry};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use envelope::EnvelopeRule;
+pub use pauses::Pauses;
+pub use schedule::Schedule;
+
+pub(crate) use budget::Budget;
+pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
 
 /// How often a request is repeated, and after what pauses.
 ///
 /// It drives submits, results and other calls. A poll is one attempt: the task owns its wait. Repeated are only
 /// failures that may pass (408, 425, 429, 5xx but 501 and 505, a broken connection), and a POST or PATCH only when it
 /// was provably not sent, was refused with 429 or 503, or carries an idempotency key. A pause is the longer one of
-/// the service's Retry-After and the schedule's step.
+/// the service's Retry-After and the schedule's step. It ends where its retries, its schedule, the deadline or the retry
+/// budget end, and the last answer is what the error carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     retries: u32,
     schedule: Schedule,
+    /// The largest number stands for none.
+    budget: u32,
+    #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
+    give_up_over: Option<Duration>,
 }
 
 impl RetryPolicy {
@@ -27,13 +43,49 @@ impl RetryPolicy {
     /// person who waits.
     #[must_use]
     pub const fn standard() -> Self {
-        Self { retries: 4, schedule: Schedule::standard() }
+        Self::of(4, Schedule::standard())
+    }
+
+    /// For somebody who sits and waits: 4 retries along the [ladder](Schedule::ladder), with no pause above 30 seconds,
+    /// so 3, 9, 27 and 30 seconds.
+    ///
+    /// Where the service asks to wait for longer, that is kept. The retries end at the deadline too.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use longhaul::{RetryPolicy, Schedule};
+    ///
+    /// let ladder = Schedule::ladder().longest(Duration::from_secs(30));
+    /// assert_eq!(RetryPolicy::realtime(), RetryPolicy::none().retries(4).schedule(ladder));
+    /// ```
+    #[must_use]
+    pub const fn realtime() -> Self {
+        Self::of(4, Schedule::ladder().longest(Duration::from_secs(30)))
+    }
+
+    /// For work that nobody waits for: 20 retries, along the [ladder](Schedule::ladder) and then by its last step of 10
+    /// minutes; two hours and three quarters in all.
+    ///
+    /// The retries end at the deadline too.
+    ///
+    /// ```
+    /// use longhaul::{RetryPolicy, Schedule};
+    ///
+    /// assert_eq!(RetryPolicy::batch(), RetryPolicy::none().retries(20).schedule(Schedule::ladder()));
+    /// ```
+    #[must_use]
+    pub const fn batch() -> Self {
+        Self::of(20, Schedule::ladder())
     }
 
     /// One attempt, and no more.
     #[must_use]
     pub const fn none() -> Self {
-        Self { retries: 0, schedule: Schedule::standard() }
+        Self::of(0, Schedule::standard())
+    }
+
+    const fn of(retries: u32, schedule: Schedule) -> Self {
+        Self { retries, schedule, budget: BUDGET, give_up_over: None }
     }
 
     /// Sets how many times a request is repeated at most.
@@ -43,11 +95,45 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the pauses.
+    /// Sets the pauses. Where they end, so do the retries.
     #[must_use]
-    pub const fn schedule(mut self, schedule: Schedule) -> Self {
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
+    }
+
+    /// Sets the retry budget: 500 by default, for all requests of a client together. A retry takes 5 of it, or 10 after a
+    /// silence; one that succeeds gives them back, and any other success gives back 1. A retry after a refusal for load
+    /// takes nothing. One that takes more than is left is not made: a service that is down does not get five times its
+    /// load.
+    #[must_use]
+    pub const fn budget(mut self, tokens: u32) -> Self {
+        self.budget = tokens;
+        self
+    }
+
+    /// Retries without a budget.
+    #[must_use]
+    pub const fn without_budget(mut self) -> Self {
+        self.budget = u32::MAX;
+        self
+    }
+
+    /// Gives up where the service asks to wait for longer than this, with an error that says for how long
+    /// ([`Error::retry_after`](crate::Error::retry_after)). By default any wait is kept, up to a deadline. Genesys' own
+    /// client gives up over 180 seconds.
+    #[must_use]
+    pub const fn give_up_over(mut self, longest: Duration) -> Self {
+        self.give_up_over = Some(longest);
+        self
+    }
+
+    pub(crate) const fn most_asked(&self) -> Option<Duration> {
+        self.give_up_over
+    }
+
+    pub(crate) const fn tokens(&self) -> u32 {
+        self.budget
     }
 
     pub(crate) const fn limit(&self) -> u32 {
@@ -64,3 +150,6 @@ impl Default for RetryPolicy {
         Self::standard()
     }
 }
+
+/// As the AWS SDKs have it.
+const BUDGET: u32 = 500;

@@ -2,6 +2,7 @@
 
 mod ask;
 mod beat;
+mod counted;
 mod deadline;
 mod handle;
 mod outcome;
@@ -9,6 +10,7 @@ mod pace;
 mod renewal;
 mod shared;
 mod token;
+mod trace;
 mod update;
 mod updates;
 mod waited;
@@ -37,9 +39,11 @@ pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
 pub(crate) use ask::Core;
+pub(crate) use trace::Trace;
 
 use ask::Answer;
 use beat::Beat;
+use counted::Counted;
 use shared::{Live, Shared};
 use waited::Waited;
 
@@ -86,6 +90,8 @@ pub struct Task<T> {
     cancel_on_drop: bool,
     /// The service said how the task ended.
     ended: bool,
+    counted: Counted,
+    trace: Trace,
     /// Wakes a send that is under way at the deadline.
     alarm: Alarm,
 }
@@ -127,6 +133,9 @@ impl<T> Task<T> {
             Ready::Error(error) => Err(error),
             ready => {
                 task.ready = ready;
+                if !matches!(task.doing, Doing::Over(_)) {
+                    task.hold();
+                }
                 Ok(task)
             }
         }
@@ -139,6 +148,7 @@ impl<T> Task<T> {
         let mut task = Self::new(core, cursor, headers, not_before);
         let due = Instant::now() + wait;
         task.doing = Doing::Waiting { due, earliest: due, alarm: Alarm::default() };
+        task.hold();
         task
     }
 
@@ -151,6 +161,7 @@ impl<T> Task<T> {
             not_before,
             nudged: false,
             waker: None,
+            pauses: None,
         };
         Self {
             shared: Shared::new(core, live),
@@ -162,8 +173,22 @@ impl<T> Task<T> {
             beat: None,
             cancel_on_drop: false,
             ended: false,
+            counted: Counted::default(),
+            trace: Trace::default(),
             alarm: Alarm::default(),
         }
+    }
+
+    /// Goes on inside this span.
+    pub(crate) fn traced(mut self, mut trace: Trace) -> Self {
+        let live = self.shared.live();
+        trace.tell(live.cursor.id(), live.last.polls, live.last.report.state().as_str());
+        drop(live);
+        if let Doing::Waiting { due, .. } = &self.doing {
+            trace.wait(due.saturating_duration_since(Instant::now()));
+        }
+        self.trace = trace;
+        self
     }
 
     /// Asks the service to give the task up when this value is dropped before the end. The request is sent by a task of
@@ -235,7 +260,7 @@ impl<T> Task<T> {
                     }
                     self.doing = match self.shared.admit(self.deadline) {
                         Some(acquire) => Doing::Queued(acquire),
-                        None => Doing::Sending(self.shared.ask(None, self.deadline)),
+                        None => Doing::Sending(self.trace.around(self.shared.ask(None, self.deadline))),
                     };
                 }
                 Doing::Queued(acquire) => match Pin::new(acquire.as_mut()).poll(cx) {
@@ -244,7 +269,8 @@ impl<T> Task<T> {
                     }
                     Poll::Ready(Ok(permit)) => {
                         self.beat_anew();
-                        self.doing = Doing::Sending(self.shared.ask(Some(permit), self.deadline));
+                        let sending = self.shared.ask(Some(permit), self.deadline);
+                        self.doing = Doing::Sending(self.trace.around(sending));
                     }
                     Poll::Ready(Err(error)) => {
                         self.wait_until(Instant::now(), Instant::now());
@@ -296,9 +322,14 @@ impl<T> Task<T> {
         match step {
             Step::Wait(report) => {
                 self.told = None;
-                let plan = self.shared.plan(&report);
+                let Some(plan) = self.shared.plan(&report) else {
+                    self.tell(report, None);
+                    self.end_of_schedule();
+                    return;
+                };
                 let now = Instant::now();
                 self.wait_until(now + plan.delay, now + plan.earliest);
+                self.trace.wait(plan.delay);
                 self.tell(report, Some(plan.delay));
                 self.keep_deadline();
             }
@@ -313,6 +344,7 @@ impl<T> Task<T> {
                 let report =
                     Report { warning: report.warning.clone(), ..self.told.take().map_or(report, |told| *told) };
                 self.tell(report, None);
+                self.counted.end(State::Succeeded, self.shared.marks());
                 self.ended = true;
                 let outcome = Outcome::new(&self.shared, finding);
                 self.doing = Doing::Over(Some(Box::new(Ok(outcome))));
@@ -327,6 +359,7 @@ impl<T> Task<T> {
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
                 self.tell(report, None);
+                self.counted.end(State::Failed, self.shared.marks());
                 let error = self.with_wait(error);
                 self.doing = Doing::Over(Some(Box::new(Err(error))));
             }
@@ -338,8 +371,12 @@ impl<T> Task<T> {
     }
 
     fn tell(&mut self, report: Report, next_poll: Option<Duration>) {
-        let mut live = self.live();
-        tracing::debug!(id = live.cursor.id(), state = %report.state(), word = report.word(), ?next_poll, "update");
+        self.counted.turn(report.state(), self.shared.marks());
+        // Not by `live()`: its borrow would be of all of the task.
+        let mut live = self.shared.live();
+        let id = live.cursor.id();
+        self.trace.tell(id, live.last.polls, report.state().as_str());
+        tracing::debug!(parent: &self.trace.span(), id, state = %report.state(), word = report.word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
         drop(live);
@@ -347,6 +384,7 @@ impl<T> Task<T> {
     }
 
     fn stop(&mut self, error: Error) {
+        self.counted.stop(self.shared.marks());
         self.live().last.next_poll = None;
         let error = self.with_wait(error);
         self.ready = Ready::Error(error.clone());
@@ -373,6 +411,12 @@ impl<T> Task<T> {
             _ => error,
         }
         .attach(waited)
+    }
+
+    /// Counts it as alive.
+    fn hold(&mut self) {
+        let state = self.live().last.state();
+        self.counted.hold(state, self.shared.marks());
     }
 
     fn wait_until(&mut self, due: Instant, earliest: Instant) {
@@ -404,6 +448,7 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
+        self.counted.drop(self.shared.marks());
         if let (true, false, Ok(runtime)) = (self.cancel_on_drop, self.ended, tokio::runtime::Handle::try_current()) {
             let handle = self.handle();
             runtime.spawn(async move {

@@ -8,7 +8,7 @@ mod script;
 mod simulator;
 
 pub use script::{Canned, Recorded, Script, reply, script};
-pub use simulator::{Content, Counts, Finish, Seen, Side, Simulator, SimulatorBuilder};
+pub use simulator::{Content, Counts, Finish, Seen, Side, Simulator, SimulatorBuilder, TokenTrouble};
 
 use crate::client::{Client, ClientBuilder};
 use crate::credential::Credential;

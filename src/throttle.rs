@@ -31,6 +31,7 @@ mod state;
 mod stated;
 mod trips;
 mod turns;
+mod usage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,8 +56,10 @@ pub use keys::Keys;
 pub use layer::{Counted, ThrottleLayer, Throttled};
 pub use learned::Learned;
 pub use permit::Permit;
+pub use usage::LimitUse;
 
 pub(crate) use owners::Asker;
+pub(crate) use permit::Stopped;
 
 use meter::{Tick, nanos};
 use shared::Shared;
@@ -263,6 +266,15 @@ impl Throttle {
     #[must_use]
     pub fn explain(&self, class: Class, keys: &Keys) -> Explained {
         self.shared.with(|state, now| state.explain(&keys.asker(self.owner), class, now))
+    }
+
+    /// How much of each limit is used now, as far as it counts requests of this account: the declared ones in their
+    /// order (also those of [`Throttle::new`]'s handle), the budgets that the service states, what was learned, and
+    /// each route or account that pauses. A limit that is still searched for is not told of. Of limits per key (route,
+    /// host, credential) those keys that are in use; 1,024 lines at most.
+    #[must_use]
+    pub fn usage(&self) -> Vec<LimitUse> {
+        self.shared.with(|state, now| state.usage(self.owner, now))
     }
 
     /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;

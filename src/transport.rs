@@ -1,8 +1,12 @@
 //! Transport: the pipeline that every request to the API goes through.
 //!
-//! Its order matters: the credential is made sure of, *then* the permit is taken, then the credential is stamped on.
+//! Its order matters: the credential is made sure of, *then* the permit is taken, then the credential is looked at again
+//! and stamped on.
 
+mod repeat;
 mod reqwest;
+pub(crate) mod span;
+mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +14,38 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::credential::Credential;
-use crate::error::{Error, ErrorKind};
-use crate::event::{Event, Mark, Marks};
+use crate::credential::{Credential, Proof, Road};
+use crate::error::Error;
+use crate::event::{Asked, Event, Mark, Marks, RetryReason};
 use crate::hint::{HintRule, Hints};
-use crate::message::{Body, Http, HttpError, Reply, Request, Response, Standing, Trust};
-use crate::protocol::{Cookies, read_fault};
-use crate::retry::{Failure, RetryPolicy, may_retry};
-use crate::throttle::{Acquire, Asker, Permit, Throttle};
+use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response, Standing, Trust};
+use crate::retry::{Budget, EnvelopeRule, RetryPolicy};
+use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
 
+pub(crate) use repeat::{by, lost};
 pub(crate) use reqwest::{Connector, Proxying, Purpose};
+pub(crate) use token::TokenRoad;
 
 /// Everything below a task: the right to send, the credential, the sending, the retries.
 pub(crate) struct Transport {
     pub(crate) http: Arc<dyn Http>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
+    /// It has tokens that are fetched, by this road.
+    pub(crate) is_live: bool,
+    pub(crate) road: Road,
     /// What the credential is called, and by what its own limits know it.
     pub(crate) credential_label: Option<Arc<str>>,
     pub(crate) credential_id: String,
     /// Bound to the client's account.
     pub(crate) throttle: Throttle,
     pub(crate) retry: RetryPolicy,
+    pub(crate) budget: Budget,
+    /// What answers mean, where their status does not say it.
+    pub(crate) envelopes: Vec<EnvelopeRule>,
     /// Where this service's answers tell of time and budgets, beside the known headers.
     pub(crate) hint_rules: Vec<HintRule>,
     pub(crate) marks: Marks,
@@ -54,104 +66,26 @@ pub(crate) enum Broken {
 }
 
 impl Transport {
-    /// Sends, and repeats what may be repeated. The last answer comes back whatever its status.
-    ///
-    /// `key` names the idempotency header, if the request carries one.
-    pub(crate) async fn send(
+    /// One attempt: trust, credential, permit, the credential again, send. A refused token is replaced, and the request
+    /// sent once more.
+    pub(crate) fn attempt(
         &self,
-        request: Request,
-        key: Option<&HeaderName>,
+        request: &Request,
         deadline: Option<Instant>,
-    ) -> Result<Response, Error> {
-        self.send_with(request, key, deadline, None).await
-    }
-
-    /// As [`send`](Self::send), with the cookies of a task: what a refusal sets goes with the next attempt.
-    pub(crate) async fn send_with(
-        &self,
-        request: Request,
-        key: Option<&HeaderName>,
-        deadline: Option<Instant>,
-        mut jar: Option<&mut Cookies>,
-    ) -> Result<Response, Error> {
-        let keyed = key.is_some_and(|key| request.headers().contains_key(key));
-        let mut pauses = self.retry.pauses().pauses(fastrand::u64(..));
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let mut next = request.clone();
-            if let Some(jar) = &jar {
-                jar.give(&mut next);
-            }
-            let outcome = by(deadline, self.attempt(next, deadline)).await?;
-            if let (Some(jar), Ok(response)) = (&mut jar, &outcome) {
-                jar.take(response.url(), response.headers());
-            }
-            let (failure, hint) = match &outcome {
-                Ok(response) if response.status().as_u16() < 400 => (None, None),
-                Ok(response) => (Some(Failure::Status(response.status())), response.hint()),
-                Err(Broken::Refused(_)) => (None, None),
-                Err(Broken::Lost(error)) if error.is_unsent() => (Some(Failure::Unsent), None),
-                Err(Broken::Lost(_)) => (Some(Failure::Lost), None),
-            };
-            let again = failure.is_some_and(|failure| may_retry(request.method(), keyed, failure));
-            let pause = pauses.next().max(hint).unwrap_or_default();
-            let in_time = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
-            if !again || attempts > self.retry.limit() || !in_time {
-                return match outcome {
-                    Ok(response) => Ok(response.after(attempts)),
-                    Err(Broken::Refused(error)) => Err(error),
-                    Err(Broken::Lost(error)) => Err(lost(error, &request).with_attempts(attempts)),
-                };
-            }
-            tracing::info!(class = ?request.class(), attempts, ?pause, ?failure, "retrying");
-            self.marks.tell(Mark::Retrying);
-            if let Ok(response) = outcome {
-                // Read to its end, so that the connection can be used again.
-                by(deadline, async { drop(tokio::time::timeout(DRAIN, response.reply()).await) }).await?;
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Sends, and turns a 4xx or 5xx into an error.
-    pub(crate) async fn call(
-        &self,
-        request: Request,
-        key: Option<&HeaderName>,
-        deadline: Option<Instant>,
-    ) -> Result<Response, Error> {
-        let response = self.send(request, key, deadline).await?;
-        if response.status().as_u16() < 400 {
-            return Ok(response);
-        }
-        let (attempts, hint) = (response.attempts(), response.hint());
-        let reply = by(deadline, response.reply()).await??;
-        let kind = match reply.status() {
-            StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Throttled,
-            _ => ErrorKind::Rejected,
-        };
-        Err(Error::new(kind, format!("answered with {}", reply.status().as_u16()))
-            .with_url(reply.url())
-            .with_status(reply.status())
-            .with_attempts(attempts)
-            .with_retry_after(hint)
-            .with_fault(read_fault(&reply, reply.json().as_ref())))
-    }
-
-    /// One attempt: trust, permit, credential, send.
-    pub(crate) async fn attempt(&self, request: Request, deadline: Option<Instant>) -> Result<Response, Broken> {
-        self.trust.standing(request.url()).map_err(Broken::Refused)?;
-        let permit = self.admit(&request, deadline).await.map_err(|error| {
-            let error = if error.url().is_none() { error.with_url(request.url()) } else { error };
-            Broken::Refused(error)
-        })?;
-        self.attempt_with(permit, request).await
+    ) -> impl Future<Output = Result<Response, Broken>> {
+        self.attempt_with(None, request, deadline)
     }
 
     /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
     pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
+        // What it will need is fetched while it stands there.
+        if self.is_live && self.trust.is_own(request.url()) {
+            self.credential.prepare(&self.road);
+        }
+        self.acquire(request, deadline)
+    }
+
+    fn acquire(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
         let acquire = self.throttle.acquire_for(request.class(), &self.asker(request));
         let acquire = acquire.hold(self.timeout(request) + HOLD_GUARD);
         match deadline {
@@ -160,76 +94,186 @@ impl Transport {
         }
     }
 
-    /// One attempt, with the right to it in hand.
-    pub(crate) async fn attempt_with(&self, mut permit: Permit, mut request: Request) -> Result<Response, Broken> {
+    /// One attempt, with the right to it where it was waited for already.
+    pub(crate) async fn attempt_with(
+        &self,
+        permit: Option<Permit>,
+        request: &Request,
+        deadline: Option<Instant>,
+    ) -> Result<Response, Broken> {
         let standing = self.trust.standing(request.url()).map_err(Broken::Refused)?;
-        let asked = request.url().clone();
-        let (class, method) = (request.class(), request.method().clone());
-        self.marks.tell(Mark::Waited { queued: permit.waited() });
-        match standing {
-            Standing::Own => self.credential.stamp(&mut request).map_err(Broken::Refused)?,
-            Standing::Foreign => keep_plain(request.headers_mut()),
+        if !self.is_live || standing == Standing::Foreign {
+            let permit = match permit {
+                Some(permit) => permit,
+                None => self.admitted(request, deadline).await?,
+            };
+            return self.send_once(permit, request, standing, &Proof::default()).await;
         }
-        request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        self.attempt_live(permit, request, deadline).await
+    }
 
-        let timeout = self.timeout(&request);
+    /// One attempt with tokens that are fetched.
+    async fn attempt_live(
+        &self,
+        mut permit: Option<Permit>,
+        request: &Request,
+        deadline: Option<Instant>,
+    ) -> Result<Response, Broken> {
+        let (credential, road) = (&self.credential, &self.road);
+        let mut sends = 0;
+        loop {
+            let mut proof = match credential.now(road) {
+                Some(proof) => proof,
+                None => {
+                    // Nobody waits for a token with a permit in hand: it would hold up others, the token's own request
+                    // perhaps.
+                    permit = None;
+                    credential.ready(road).await.map_err(|error| {
+                        // The 401 that called for it, if there was one.
+                        let error = error.with_attempts(sends);
+                        Broken::Refused(if sends > 0 { error.with_status(StatusCode::UNAUTHORIZED) } else { error })
+                    })?
+                }
+            };
+            let held = match permit.take() {
+                Some(permit) => permit,
+                None => self.admitted(request, deadline).await?,
+            };
+            // It may have aged in the queue, or have been refused to another.
+            if !credential.is_good(&proof, road) {
+                match credential.now(road) {
+                    Some(fresh) => proof = fresh,
+                    None => continue,
+                }
+            }
+            sends += 1;
+            let response = self.send_once(held, request, Standing::Own, &proof).await?.after(sends);
+            match response.status().as_u16() {
+                401 if sends > 1 => credential.refuse_again(request),
+                401 if credential.refuse(&proof, request) => {}
+                status => {
+                    // A refusal for load, and a service that fails, may not have looked at it.
+                    if status < 500 && !matches!(status, 401 | 429) {
+                        proof.accept();
+                    }
+                    return Ok(response);
+                }
+            }
+            if sends > 1 {
+                return Ok(response);
+            }
+            tracing::info!(class = ?request.class(), "the token was refused: another is fetched");
+            let (reason, pause) = (RetryReason::Unauthorized, Duration::ZERO);
+            self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
+            credential.prepare(road);
+            drop(Box::pin(response.held(DRAIN)).await);
+        }
+    }
+
+    async fn admitted(&self, request: &Request, deadline: Option<Instant>) -> Result<Permit, Broken> {
+        self.acquire(request, deadline)
+            .instrument(span::queue(request))
+            .await
+            .map_err(|error| Broken::Refused(if error.url().is_none() { error.with_url(request.url()) } else { error }))
+    }
+
+    /// Sends, with a permit in hand and tokens that are good.
+    async fn send_once(
+        &self,
+        mut permit: Permit,
+        request: &Request,
+        standing: Standing,
+        proof: &Proof,
+    ) -> Result<Response, Broken> {
+        let span = span::of(request);
+        let mut outgoing = request.clone();
+        match standing {
+            Standing::Own => self.credential.stamp(&mut outgoing, proof).map_err(Broken::Refused)?,
+            Standing::Foreign => keep_plain(outgoing.headers_mut()),
+        }
+        outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+
+        let timeout = self.timeout(&outgoing);
         permit.sent();
         permit.charge(request.body().len() as u64);
-        self.marks.tell(Mark::Sent { class });
-        let sent = tokio::time::timeout(timeout, self.http.send(request)).await;
+        self.marks.tell(Mark::Sent { class: request.class(), queued: permit.waited() });
+        let begun = Instant::now();
+        let sent = tokio::time::timeout(timeout, self.http.send(outgoing)).instrument(span.clone()).await;
+        let took = begun.elapsed();
+        let asked = Asked::of(request);
         match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
             Ok(response) => {
-                let status = response.status();
-                tracing::debug!(?class, status = status.as_u16(), url = %crate::redact::shown(&asked), "answered");
-                self.marks.tell(Mark::Answered { status });
                 let response = response.bounded(self.body_limit, self.idle_timeout);
-                let (response, hints) = self.hints(response).await;
-                self.hear(&mut permit, status, &hints, &method, &asked);
-                let response = response.asked(asked).hinted(hints.delay());
+                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
+                    let hints = Hints::of(response.headers(), self.clock.now());
+                    (response, hints)
+                } else {
+                    Box::pin(self.read(response, request.class())).await
+                };
+                let status = response.status();
+                span::answered(&span, status);
+                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+                self.marks.tell(Mark::Answered { asked, status, took });
+                self.hear(&mut permit, status, &hints, asked);
+                let response = response.asked(request.url()).hinted(hints.delay());
                 Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
             }
             Err(error) => {
-                if error.is_unsent() {
+                let unsent = error.is_unsent();
+                if unsent {
                     permit.unsent();
                 }
-                tracing::debug!(?class, %error, url = %crate::redact::shown(&asked), "no answer");
-                self.marks.tell(Mark::Broke);
+                span::broke(&span, &error);
+                tracing::debug!(parent: &span, %error, "no answer");
+                self.marks.tell(Mark::Broke { asked, unsent, took });
                 Err(Broken::Lost(error))
             }
         }
     }
 
-    /// What an answer says of time and budgets. Its body is looked at where it refuses and a rule of the service names a
-    /// place there.
-    async fn hints(&self, response: Response) -> (Response, Hints) {
+    /// What an answer means, and what it says of time and budgets, by the rules of the service. Its body is looked at only
+    /// where one names a place in it.
+    async fn read(&self, mut response: Response, class: Class) -> (Response, Hints) {
         let now = self.clock.now();
-        if self.hint_rules.is_empty() {
-            let hints = Hints::of(response.headers(), now);
-            return (response, hints);
+        let status = response.status();
+        let refuses = |status| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        // The bytes of a file are no envelope.
+        let opens = class != Class::Download || status.as_u16() >= 400;
+        let envelopes = || self.envelopes.iter().filter(|rule| opens && rule.may_match(status));
+        let hints_at = || self.hint_rules.iter().any(HintRule::is_of_the_body);
+        let looks = envelopes().any(EnvelopeRule::is_of_the_body) || (refuses(status) && hints_at());
+        let looked = if looks { response.peek(MOST_LOOKED_AT, DRAIN).await } else { None };
+        let bare = || Reply::new(status, response.url().clone(), response.headers().clone(), Bytes::new());
+        let reply = looked.unwrap_or_else(bare);
+        let body = if envelopes().next().is_some() { reply.json() } else { None };
+        let meant = envelopes().find_map(|rule| rule.read(&reply, body.as_ref()));
+        if let Some(meant) = meant.filter(|meant| *meant != status) {
+            response = response.reads_as(meant);
         }
-        let refused = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if refused && self.hint_rules.iter().any(HintRule::is_of_the_body) {
-            let (response, reply) = response.held(DRAIN).await;
-            return (response, Hints::read(&reply, &self.hint_rules, now));
-        }
-        let reply = Reply::new(response.status(), response.url().clone(), response.headers().clone(), Bytes::new());
-        (response, Hints::read(&reply, &self.hint_rules, now))
+        let hints = if refuses(response.status()) || !hints_at() {
+            Hints::read(&reply, &self.hint_rules, now)
+        } else {
+            let reply = Reply::new(status, response.url().clone(), response.headers().clone(), Bytes::new());
+            Hints::read(&reply, &self.hint_rules, now)
+        };
+        (response, hints)
     }
 
     /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
-    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, method: &http::Method, asked: &url::Url) {
+    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, asked: Asked<'_>) {
         let Some(stopped) = permit.hear(status, hints) else { return };
         permit.tell(|| Event::Refused {
             status,
-            request: format!("{method} {}", crate::redact::shown(asked)).into(),
+            request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),
             credential: self.credential_label.clone(),
             limit: stopped.limit.clone(),
             blame: stopped.blame,
         });
-        if stopped.is_new {
-            let (limit, pause) = (&*stopped.limit, hints.delay());
-            tracing::warn!(status = status.as_u16(), %limit, ?pause, blame = ?stopped.blame, "refused for load: all under it pause");
-            self.marks.tell(Mark::Paused);
+        let Stopped { limit, blame, is_new } = &stopped;
+        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new });
+        if *is_new {
+            let pause = hints.delay();
+            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");
         }
     }
 
@@ -259,29 +303,10 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-/// What an attempt without an answer becomes, when it is the last.
-pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
-    let what = match (error.is_unsent(), request.method().is_idempotent()) {
-        (true, _) => "the request was not sent",
-        (false, true) => "it broke off",
-        (false, false) => "it broke off, and the service may have acted; it was not repeated",
-    };
-    let what = format!("{what}: {}", crate::error::root_cause(&error));
-    let unsent = error.is_unsent();
-    Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent).with_source(error)
-}
-
-/// Ends with an error at the deadline.
-pub(crate) async fn by<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Result<T, Error> {
-    let Some(deadline) = deadline else { return Ok(future.await) };
-    tokio::time::timeout_at(deadline, future)
-        .await
-        .map_err(|_| Error::new(ErrorKind::DeadlineExceeded, "no answer before the deadline"))
-}
-
 /// How long the service was asked to hold its answer (`Prefer: wait=10`, RFC 7240), with some time for the way.
 fn held_for(headers: &HeaderMap) -> Duration {
-    let preferences = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    static PREFER: HeaderName = HeaderName::from_static("prefer");
+    let preferences = headers.get_all(&PREFER).into_iter().filter_map(|value| value.to_str().ok());
     let waits =
         preferences.flat_map(|value| value.split([',', ';'])).filter_map(|part| part.trim().strip_prefix("wait="));
     let longest = waits.filter_map(|wait| wait.trim_matches('"').parse::<u32>().ok()).max();
@@ -299,6 +324,8 @@ fn keep_plain(headers: &mut HeaderMap) {
 
 /// An answer that is held to the last moment still has to come.
 const HELD_GUARD: Duration = Duration::from_secs(10);
+/// Envelopes and refusals are short; what is longer is a result.
+const MOST_LOOKED_AT: usize = 64 * 1024;
 /// A refusal's body is worth a connection, and no more of a wait.
 const DRAIN: Duration = Duration::from_secs(5);
 /// A response whose body is counted as it comes, and holds its permit until its end.

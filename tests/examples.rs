@@ -16,16 +16,34 @@ use sha2::{Digest, Sha256};
 
 #[test]
 fn the_small_ones_show_what_they_promise() {
-    for (example, fact) in [
+    let small = [
         ("await_task", " polls: 10 rows"),
         ("stream_progress", "succeeded 100 %, next poll in None"),
         ("download_sas", "1000000 bytes, after 2 breaks"),
-    ] {
+        ("backoff_polls", "next poll in Some(450ms)"),
+    ];
+    for (example, fact) in small {
         let ended = Run::start(example, &[], &[]).end();
         assert_eq!(ended.code, Some(0), "{example}: {ended:#?}");
         assert!(ended.stdout.iter().any(|line| line.contains(fact)), "{example}: {ended:#?}");
         assert!(!ended.said().contains("sig="), "{example}: {ended:#?}");
     }
+}
+
+#[test]
+fn a_watched_run_ends_by_itself_and_tells_its_numbers() {
+    let ended = Run::start("watch", &["--tasks", "6", "--limit", "20"], &[]).end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let last = ended.stdout.iter().rposition(|line| line.starts_with("time ")).unwrap();
+    assert!(last > 10, "more than one block: {ended:#?}");
+    for fact in ["tasks     6 succeeded", "100.0 % succeeded, 0 refused", "token     ", " of 20 (", "use: "] {
+        assert!(ended.stdout[last..].iter().any(|line| line.contains(fact)), "{fact}: {ended:#?}");
+    }
+    assert!(!ended.said().contains('\x1b'), "no terminal, no codes: {ended:#?}");
+    assert!(!ended.said().contains("sig="), "{ended:#?}");
+    assert_eq!(Run::start("watch", &["--limit", "0"], &[]).end().code, Some(2));
+    let help = Run::start("watch", &["--help"], &[]).end();
+    assert!(help.code == Some(0) && help.stdout.iter().any(|line| line.contains("--plain")), "{help:#?}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn the_last_answer_is_what_the_error_carries() {
     assert_eq!(
         error.to_string(),
         "the service refused the request: answered with 502: Q: m [correlation id r7] \
-         (status 502, https://api.example.com/v1/farms?…, 5 attempts)"
+         (status 502, https://api.example.com/v1/farms?…, 5 attempts, no retries are left)"
     );
 }
 

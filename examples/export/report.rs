@@ -98,7 +98,7 @@ pub(crate) fn print(rows: &[Row], saved: usize, service: &Service, as_json: bool
         for row in rows {
             println!("{}", row.json());
         }
-        let (client, simulator) = (in_json(counted(stats)), service.counts().map(in_json));
+        let (client, simulator) = (in_json(counted(&stats)), service.counts().map(in_json));
         let totals = json!({
             "tasks": rows.len(),
             "failed": failed,
@@ -116,13 +116,13 @@ pub(crate) fn print(rows: &[Row], saved: usize, service: &Service, as_json: bool
     for row in rows.iter().filter(|row| !row.is_right()) {
         println!("{}: {}", row.task, row.outcome());
     }
-    println!("client:    {}", in_words(&counted(stats)));
+    println!("client:    {}", in_words(&counted(&stats)));
     if let Some(counts) = service.counts() {
         println!("simulator: {}", in_words(&counts));
     }
 }
 
-fn counted(stats: Stats) -> Counted {
+fn counted(stats: &Stats) -> Counted {
     vec![
         ("requests", stats.requests()),
         ("polls", stats.polls()),

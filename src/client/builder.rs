@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Client, Inner};
 use crate::clock::Clock;
-use crate::credential::Credential;
+use crate::credential::{Credential, Road};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
@@ -16,11 +16,11 @@ use crate::limit::{Limit, Scope};
 use crate::message::{Http, Origin, Trust};
 use crate::profile::Profile;
 use crate::protocol::Protocol;
-use crate::retry::RetryPolicy;
-use crate::stats::Counters;
+use crate::retry::{Budget, RetryPolicy};
+use crate::stats::{Alerts, Telemetry};
 use crate::task::{Core, Pace};
 use crate::throttle::{Feedback, Throttle};
-use crate::transport::{Connector, Proxying, Purpose, Transport};
+use crate::transport::{Connector, Proxying, Purpose, TokenRoad, Transport};
 
 /// Sets up a [`Client`]. Nothing is checked before [`build`](ClientBuilder::build).
 #[derive(Clone)]
@@ -42,6 +42,8 @@ pub struct ClientBuilder {
     idle_timeout: Duration,
     body_limit: usize,
     user_agent: String,
+    alerts: Alerts,
+    slow_after: Duration,
     http: Option<Arc<dyn Http>>,
     storage_http: Option<Arc<dyn Http>>,
 }
@@ -69,6 +71,8 @@ impl ClientBuilder {
             idle_timeout: Duration::from_secs(30),
             body_limit: 1 << 20,
             user_agent: concat!("longhaul/", env!("CARGO_PKG_VERSION")).to_owned(),
+            alerts: Alerts::standard(),
+            slow_after: Duration::from_secs(10),
             http: None,
             storage_http: None,
         }
@@ -192,6 +196,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets from where on people should look: [`Alerts::standard`] by default.
+    pub const fn alerts(mut self, alerts: Alerts) -> Self {
+        self.alerts = alerts;
+        self
+    }
+
+    /// Sets after how long a request is told of as [slow](crate::Event::Slow), from the send to the headers of its
+    /// answer: 10 seconds by default. Services that queue requests are known to answer later than that under load.
+    pub const fn slow_after(mut self, took: Duration) -> Self {
+        self.slow_after = took;
+        self
+    }
+
     /// Puts another HTTP client in place of the built-in one for the API.
     pub fn http(mut self, http: impl Http) -> Self {
         self.http = Some(Arc::new(http));
@@ -241,28 +258,43 @@ impl ClientBuilder {
             None => Arc::new(self.connector.connect(Purpose::Storage)?),
         };
         // The last that can fail: a client that is not built leaves no limit behind.
-        throttle.install(&limits)?;
-        let counters = Arc::new(Counters::default());
-        let sink = counters.clone();
+        throttle.install(&with_token_limit(limits, &self.credential, &throttle))?;
+        let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
+        let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
+        let marks = Marks::to(move |mark| sink.fold(mark));
+        // So that no sum of times runs over.
+        let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
+        let token_road = TokenRoad {
+            http: http.clone(),
+            throttle: throttle.clone(),
+            marks: marks.clone(),
+            clock: self.clock,
+            attempt_timeout: attempt_timeout.min(LONGEST_FOR_A_TOKEN),
+            idle_timeout: self.idle_timeout,
+            user_agent: user_agent.clone(),
+        };
         let transport = Arc::new(Transport {
             http,
             trust: Arc::new(Trust::new(&base, allowed)),
+            is_live: self.credential.is_live(),
+            road: Road::new(Arc::new(token_road), self.clock, marks.clone()),
             credential_label: self.credential.label().map(Into::into),
             credential_id: self.credential.id(),
             credential: self.credential,
             throttle,
             hint_rules: self.profile.hints().to_vec(),
-            marks: Marks::to(move |mark| sink.fold(mark)),
+            envelopes: self.profile.envelopes().to_vec(),
+            marks,
             clock: self.clock,
-            // So that no sum of times runs over.
-            attempt_timeout: self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60)),
+            attempt_timeout,
             idle_timeout: self.idle_timeout,
             body_limit: self.body_limit,
             user_agent,
+            budget: Budget::new(retry.tokens()),
             retry,
         });
-        let schedule = *transport.retry.pauses();
+        let schedule = transport.retry.pauses().clone();
         let carrier = Arc::new(Carrier { transport: transport.clone(), storage, schedule });
         let core = |kind: Option<&str>, protocol: &Protocol| {
             Arc::new(Core {
@@ -271,7 +303,7 @@ impl ClientBuilder {
                 protocol: protocol.clone(),
                 kind: kind.map(Arc::from),
                 given: false,
-                pace: self.pace,
+                pace: self.pace.clone(),
                 base: base.clone(),
             })
         };
@@ -282,7 +314,7 @@ impl ClientBuilder {
             pace: self.pace,
             transport,
             carrier,
-            counters,
+            telemetry,
             base,
         })))
     }
@@ -296,6 +328,19 @@ impl std::fmt::Debug for ClientBuilder {
             .finish_non_exhaustive()
     }
 }
+
+/// With the limit that token endpoints have where nobody declares another: one a second, as Constant Contact's.
+fn with_token_limit(mut limits: Vec<Limit>, credential: &Credential, throttle: &Throttle) -> Vec<Limit> {
+    let kept = throttle.limits();
+    let declared = limits.iter().chain(&kept).any(|limit| *limit.scoped() == Scope::TokenEndpoint);
+    if credential.is_live() && !declared {
+        limits.push(Limit::per_second(1).scope(Scope::TokenEndpoint));
+    }
+    limits
+}
+
+/// A token comes at once, or not.
+const LONGEST_FOR_A_TOKEN: Duration = Duration::from_secs(30);
 
 fn base(text: &str) -> Result<Url, Error> {
     let mut url = Url::parse(text.trim()).map_err(|error| {

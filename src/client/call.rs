@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, Method};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,13 +18,14 @@ use crate::message::{Class, Response};
 pub struct Call {
     client: Client,
     draft: Draft,
+    key: Option<HeaderName>,
     deadline: Option<Duration>,
     class: Class,
 }
 
 impl Call {
     pub(super) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, draft: Draft::new(method, path), deadline: None, class: Class::Call }
+        Self { client, draft: Draft::new(method, path), key: None, deadline: None, class: Class::Call }
     }
 
     /// Adds to the query.
@@ -51,6 +52,19 @@ impl Call {
         self
     }
 
+    /// Sends this `Idempotency-Key` with it: the service acts once for it, however often it comes. Only with a key is a POST
+    /// repeated whose answer was lost. Use it where the service says that it knows such keys.
+    pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
+        self.idempotency_key_in("idempotency-key", key)
+    }
+
+    /// As [`idempotency_key`](Call::idempotency_key), in another header, such as `X-Request-Id`.
+    pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
+        self.draft.header(header, key.as_ref());
+        self.key = header.parse().ok();
+        self
+    }
+
     /// Sets how long it may take, queue and retries included. There is no such limit by default.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.deadline = Some(within);
@@ -72,10 +86,10 @@ impl Call {
     /// # Cancel safety
     /// Dropped in flight, the service may have acted.
     pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, draft, deadline, class } = self;
+        let Self { client, draft, key, deadline, class } = self;
         let request = draft.finish(&client.0.base, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
-        Box::pin(client.0.transport.call(request, None, deadline)).await
+        Box::pin(client.0.transport.call(request, key.as_ref(), deadline)).await
     }
 }
 

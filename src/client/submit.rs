@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::Instant;
+use tracing::Instrument;
 use url::Url;
 
 use super::Client;
@@ -16,7 +17,7 @@ use super::draft::Draft;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Response};
 use crate::protocol::{Cursor, Protocol};
-use crate::task::{Core, Task};
+use crate::task::{Core, Task, Trace};
 
 /// A request that starts a task, and the type of its result.
 ///
@@ -171,7 +172,8 @@ impl NewTask {
     /// As [`Client::submit`].
     pub async fn submit<T>(self) -> Result<Task<T>, Error> {
         let deadline = self.deadline.and_then(|within| Instant::now().checked_add(within));
-        let task = Box::pin(self.start(deadline)).await?;
+        let trace = Trace::of(self.kind.as_deref());
+        let task = Box::pin(self.start(deadline)).instrument(trace.span()).await?.traced(trace);
         Ok(match deadline {
             Some(deadline) => task.deadline(deadline.saturating_duration_since(Instant::now())),
             None => task,
@@ -218,7 +220,7 @@ impl NewTask {
             response = transport.send_with(moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
             attempts += response.attempts();
         }
-        let hint = response.hint();
+        let (hint, end) = (response.hint(), response.end());
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
             response.reply_without_body()
         } else {
@@ -227,7 +229,7 @@ impl NewTask {
         let step = core.read_reply(&mut cursor, &reply);
         Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
             let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
-            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint)
+            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
         })
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use tracing::Instrument;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Http, HttpError, Request, Response};
 use crate::redact::SecretUrl;
 use crate::retry::Schedule;
-use crate::transport::{Broken, Transport};
+use crate::transport::{Broken, Transport, span};
 
 /// What the downloads of a client share.
 pub(crate) struct Carrier {
@@ -39,14 +40,20 @@ impl Carrier {
         let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if way == Way::Pipeline {
-            return transport.attempt(request, None).await;
+            return transport.attempt(&request, None).await;
         }
         if !is_safe(link) {
             transport.trust.standing(link.url()).map_err(Broken::Refused)?;
         }
         request.headers_mut().insert(header::USER_AGENT, transport.user_agent.clone());
-        let sent = tokio::time::timeout(transport.attempt_timeout, self.storage.send(request)).await;
-        let response = sent.unwrap_or_else(|_| Err(HttpError::timeout())).map_err(Broken::Lost)?;
+        let span = span::of(&request);
+        let sending = tokio::time::timeout(transport.attempt_timeout, self.storage.send(request));
+        let sent = sending.instrument(span.clone()).await.unwrap_or_else(|_| Err(HttpError::timeout()));
+        match &sent {
+            Ok(response) => span::answered(&span, response.status()),
+            Err(error) => span::broke(&span, error),
+        }
+        let response = sent.map_err(Broken::Lost)?;
         Ok(response.bounded(transport.body_limit, transport.idle_timeout))
     }
 

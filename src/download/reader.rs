@@ -58,8 +58,8 @@ enum Opened {
     Body,
     End,
     Restart,
-    /// Try again after this long.
-    Again(Duration, Error),
+    /// Try again after this long; `None` where the schedule has ended.
+    Again(Option<Duration>, Error),
 }
 
 impl Reader {
@@ -140,7 +140,7 @@ impl Reader {
                     }
                     Opened::Restart => return Ok(Piece::Restart),
                     Opened::Again(pause, error) => {
-                        self.fail(error)?;
+                        let pause = self.fail(error, pause)?;
                         tokio::time::sleep(pause).await;
                         continue;
                     }
@@ -167,7 +167,7 @@ impl Reader {
                     self.body = None;
                     self.receipt.reopened += 1;
                     let pause = self.pause_after_a_break();
-                    self.fail(error)?;
+                    let pause = self.fail(error, pause)?;
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -203,20 +203,22 @@ impl Reader {
         Ok(Some(chunk))
     }
 
-    fn fail(&mut self, error: Error) -> Result<(), Error> {
+    /// Counts a failure, and gives the pause before the next attempt if there is one.
+    fn fail(&mut self, error: Error, pause: Option<Duration>) -> Result<Duration, Error> {
         self.failures += 1;
         tracing::debug!(link = %self.link, offset = self.offset, failures = self.failures, %error, "download broke off");
-        if self.failures >= MAX_FAILURES { Err(error.with_attempts(self.failures)) } else { Ok(()) }
+        pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(self.failures))
     }
 
     /// A body that gave much is reopened at once.
-    fn pause_after_a_break(&self) -> Duration {
-        if self.since_open >= ENOUGH_PROGRESS { Duration::ZERO } else { self.next_pause() }
+    fn pause_after_a_break(&self) -> Option<Duration> {
+        if self.since_open >= ENOUGH_PROGRESS { Some(Duration::ZERO) } else { self.next_pause() }
     }
 
-    fn next_pause(&self) -> Duration {
+    /// `None` where the schedule has ended.
+    fn next_pause(&self) -> Option<Duration> {
         let step = usize::try_from(self.failures).unwrap_or(usize::MAX);
-        self.carrier.schedule.pauses(fastrand::u64(..)).nth(step).unwrap_or_default()
+        self.carrier.schedule.pauses(fastrand::u64(..)).nth(step)
     }
 
     /// Asks for the bytes from the offset on.
@@ -231,6 +233,10 @@ impl Reader {
         let response = loop {
             let response = match self.carrier.get(&target, way, self.headers(way)).await {
                 Ok(response) => response,
+                // A token that cannot be had for now says nothing of the download.
+                Err(Broken::Refused(error)) if error.kind() == ErrorKind::TokenUnavailable => {
+                    return Ok(Opened::Again(self.next_pause(), error));
+                }
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
             };
@@ -349,7 +355,7 @@ impl Reader {
             return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
         }
         let error = Error::new(ErrorKind::Interrupted, "the storage refused a range").with_url(self.link.url());
-        Ok(Opened::Again(Duration::ZERO, error))
+        Ok(Opened::Again(Some(Duration::ZERO), error))
     }
 
     /// Any other status: a passing one, an expired link, or the end.
@@ -371,7 +377,7 @@ impl Reader {
         match status.as_u16() {
             code if is_transient(code) => {
                 let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
-                Ok(Opened::Again(hint.unwrap_or_default().max(self.next_pause()), error))
+                Ok(Opened::Again(self.next_pause().map(|pause| hint.unwrap_or_default().max(pause)), error))
             }
             code @ (401 | 403 | 404 | 410) => self.renew(code, storage_time, error).await,
             400 if says_expired(&reply) => self.renew(400, storage_time, error).await,
@@ -408,7 +414,7 @@ impl Reader {
         self.fresh = true;
         self.receipt.renewed += 1;
         tracing::debug!(link = %self.link, "link renewed");
-        Ok(Opened::Again(Duration::ZERO, refused))
+        Ok(Opened::Again(Some(Duration::ZERO), refused))
     }
 
     fn changed(&self, why: &str) -> Error {

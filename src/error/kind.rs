@@ -37,12 +37,32 @@ pub enum ErrorKind {
     /// The service did not accept the credential (401).
     ///
     /// # Troubleshooting
-    /// Build a client with a fresh credential and resume from the token.
+    /// Build a client with a fresh credential and resume from the token. A credential that refreshes itself
+    /// ([`Credential::oauth`](crate::Credential::oauth)) was refreshed once, and the fresh one was refused too.
     Unauthorized,
+    /// The token endpoint refused to give a token.
+    ///
+    /// # Troubleshooting
+    /// [`Error::needs_login`](crate::Error::needs_login) says whether somebody has to log in again: the refresh token
+    /// has expired, was revoked or was used by somebody else. Otherwise the client's id, secret or scope is wrong.
+    /// [`Error::fault`](crate::Error::fault) has the endpoint's words.
+    TokenRefused,
+    /// The token endpoint gave no token: it could not be reached, failed, or answered with something else.
+    ///
+    /// # Troubleshooting
+    /// It may pass by itself. The message says what came; a token that is still good stays in use meanwhile.
+    TokenUnavailable,
+    /// The store of tokens failed.
+    ///
+    /// # Troubleshooting
+    /// The source says why. The token that was in use stays usable until it expires, and a new one that could not be
+    /// saved is kept in memory and saved with the next attempt; mend the store before the process ends.
+    Store,
     /// The service refused the request (another 4xx or 5xx).
     ///
     /// # Troubleshooting
-    /// [`Error::fault`](crate::Error::fault) has its code, message and body. Sending the same again will not help.
+    /// [`Error::fault`](crate::Error::fault) has its code, message and body. After a 4xx, sending the same again will not
+    /// help. A 5xx was retried as far as that is safe, and may pass later.
     Rejected,
     /// The service accepted the task and gave no place to ask for its status.
     ///
@@ -66,7 +86,8 @@ pub enum ErrorKind {
     /// # Troubleshooting
     /// Look for the result by other means before you submit again.
     Gone,
-    /// The deadline of the task has come, or the service asked to wait past it.
+    /// The deadline of the task has come, or the service asked to wait past it, or the schedule of the
+    /// [`Pace`](crate::Pace) has ended.
     ///
     /// # Troubleshooting
     /// A task goes on at the service: resume from the token ([`Error::token`](crate::Error::token)) with a later
@@ -164,6 +185,9 @@ impl fmt::Display for ErrorKind {
             Self::Network => "no answer from the service",
             Self::Throttled => "the service refuses for load",
             Self::Unauthorized => "the credential was not accepted",
+            Self::TokenRefused => "the token endpoint gives no token",
+            Self::TokenUnavailable => "no token could be fetched",
+            Self::Store => "the credential store failed",
             Self::Rejected => "the service refused the request",
             Self::NoStatusUrl => "accepted, but no status URL was given",
             Self::Untrusted => "refused to follow a URL",

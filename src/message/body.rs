@@ -1,9 +1,12 @@
 //! Body: the bytes of a response, as they come.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use futures::stream::{BoxStream, Stream, StreamExt};
 
 use super::HttpError;
@@ -18,6 +21,8 @@ enum Kind {
     Empty,
     Whole(Bytes),
     Stream(BoxStream<'static, Result<Bytes, HttpError>>),
+    /// The beginning was looked at already.
+    Begun(VecDeque<Bytes>, BoxStream<'static, Result<Bytes, HttpError>>),
 }
 
 impl Body {
@@ -48,15 +53,66 @@ impl Body {
                 Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
             Kind::Stream(chunks) => chunks.next().await.transpose(),
+            Kind::Begun(begun, chunks) => match begun.pop_front() {
+                Some(chunk) => Ok(Some(chunk)),
+                None => chunks.next().await.transpose(),
+            },
         }
+    }
+
+    /// The whole body where it is JSON and no longer than `most`; it can still be read from its beginning.
+    ///
+    /// # Cancel safety
+    /// What was looked at stays in the body.
+    pub(crate) async fn peek(&mut self, most: usize) -> Option<Bytes> {
+        let is_json = |bytes: &[u8]| {
+            let first = super::without_bom(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
+            first.is_none_or(|first| matches!(first, b'{' | b'['))
+        };
+        if let Kind::Whole(bytes) = &self.0 {
+            return (bytes.len() <= most && is_json(bytes)).then(|| bytes.clone());
+        }
+        if let Kind::Stream(chunks) = &mut self.0 {
+            let chunks = std::mem::replace(chunks, futures::stream::empty().boxed());
+            self.0 = Kind::Begun(VecDeque::new(), chunks);
+        }
+        let Kind::Begun(begun, chunks) = &mut self.0 else { return Some(Bytes::new()) };
+        let mut length: usize = begun.iter().map(Bytes::len).sum();
+        loop {
+            if length > most || !begun.front().is_none_or(|first| is_json(first)) {
+                return None;
+            }
+            match chunks.next().await {
+                Some(Ok(chunk)) if chunk.is_empty() => {}
+                Some(Ok(chunk)) => {
+                    length += chunk.len();
+                    begun.push_back(chunk);
+                }
+                Some(Err(error)) => {
+                    // Whoever reads on meets it.
+                    *chunks = futures::stream::iter([Err(error)]).boxed();
+                    return None;
+                }
+                None => break,
+            }
+        }
+        let whole = match begun.len() {
+            0 => Bytes::new(),
+            1 => begun.front().cloned().unwrap_or_default(),
+            _ => Bytes::from(begun.iter().flatten().copied().collect::<Vec<u8>>()),
+        };
+        self.0 = Kind::Whole(whole.clone());
+        Some(whole)
     }
 
     /// The next chunk, given up after `idle` without one.
     pub(crate) async fn chunk_within(&mut self, idle: Duration) -> Result<Option<Bytes>, HttpError> {
-        if let Kind::Stream(_) = self.0 {
-            return tokio::time::timeout(idle, self.chunk()).await.unwrap_or_else(|_| Err(HttpError::timeout()));
+        let mut chunk = pin!(self.chunk());
+        // What is there already needs no timer.
+        if let Some(chunk) = chunk.as_mut().now_or_never() {
+            return chunk;
         }
-        self.chunk().await
+        tokio::time::timeout(idle, chunk).await.unwrap_or_else(|_| Err(HttpError::timeout()))
     }
 
     /// The bytes up to `limit`, and whether that was all of them.
@@ -64,15 +120,24 @@ impl Body {
         if let Kind::Whole(bytes) = &self.0 {
             return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
         }
-        let mut held = BytesMut::new();
-        while let Some(chunk) = self.chunk_within(idle).await? {
+        // What comes in one piece is not copied.
+        let first = self.chunk_within(idle).await?.unwrap_or_default();
+        if first.len() > limit {
+            return Ok((first.slice(..limit), false));
+        }
+        let Some(mut chunk) = self.chunk_within(idle).await? else { return Ok((first, true)) };
+        let mut held = BytesMut::from(&*first);
+        loop {
             let room = limit - held.len();
             held.extend_from_slice(&chunk.slice(..chunk.len().min(room)));
             if chunk.len() > room {
                 return Ok((held.freeze(), false));
             }
+            match self.chunk_within(idle).await? {
+                Some(next) => chunk = next,
+                None => return Ok((held.freeze(), true)),
+            }
         }
-        Ok((held.freeze(), true))
     }
 }
 
@@ -87,7 +152,44 @@ impl fmt::Debug for Body {
         match &self.0 {
             Kind::Empty => f.write_str("Body(empty)"),
             Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
-            Kind::Stream(_) => f.write_str("Body(stream)"),
+            Kind::Stream(_) | Kind::Begun(..) => f.write_str("Body(stream)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(chunks: &[&'static str]) -> Body {
+        let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
+        Body::stream(futures::stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn a_look_at_json_takes_nothing_from_the_body() {
+        let most = 10;
+        for (parts, seen) in [
+            (&["{\"a\"", ":1}"][..], Some("{\"a\":1}")),
+            (&["", " [1", "]"], Some(" [1]")),
+            (&[], Some("")),
+            (&["[1,2,3", ",4,5,6,7]", "more"], None),
+            (&["a,b", "c"], None),
+        ] {
+            let mut body = chunks(parts);
+            let looked = body.peek(most).await;
+            assert_eq!(looked.as_deref(), seen.map(str::as_bytes), "{parts:?}");
+            let (read, whole) = body.collect(100, Duration::from_secs(1)).await.unwrap();
+            assert_eq!((&*read, whole), (parts.concat().as_bytes(), true), "{parts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_under_a_look_breaks_off_when_it_is_read() {
+        let parts = [Ok(Bytes::from_static(b"{\"a\"")), Err(HttpError::broken())];
+        let mut body = Body::stream(futures::stream::iter(parts));
+        assert_eq!(body.peek(100).await, None);
+        assert_eq!(body.chunk().await.unwrap().as_deref(), Some(&b"{\"a\""[..]));
+        assert!(body.chunk().await.is_err());
     }
 }

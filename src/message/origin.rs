@@ -22,7 +22,12 @@ impl Origin {
         }
     }
 
-    fn is_loopback(&self) -> bool {
+    fn is_of(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+        self.scheme == url.scheme() && self.host == host && self.port == url.port_or_known_default()
+    }
+
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
             || host.ends_with(".localhost")
@@ -60,13 +65,12 @@ impl Trust {
         if !url.username().is_empty() || url.password().is_some() {
             return refused("it names a user");
         }
-        let origin = Origin::of(url);
-        if origin == self.own || self.allowed.contains(&origin) {
+        if self.own.is_of(url) || self.allowed.iter().any(|allowed| allowed.is_of(url)) {
             return Ok(Standing::Own);
         }
         match url.scheme() {
             "https" => Ok(Standing::Foreign),
-            "http" if origin.is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
+            "http" if Origin::of(url).is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
             "http" if self.own.scheme == "https" => refused("from https to http"),
             "http" => refused("plain http to another origin"),
             _ => refused("neither http nor https"),

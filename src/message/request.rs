@@ -75,6 +75,10 @@ impl Request {
         self
     }
 
+    pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
+        (self.method, self.url, self.headers, self.body)
+    }
+
     pub(crate) fn for_task(mut self, kind: Option<Arc<str>>, task: u64) -> Self {
         (self.kind, self.task) = (kind, task);
         self

@@ -17,6 +17,8 @@ use crate::redact;
 /// `Debug` shows status, URL without query, and the names of the headers.
 pub struct Response {
     status: StatusCode,
+    /// What HTTP said, where an envelope says otherwise.
+    http_status: Option<StatusCode>,
     headers: HeaderMap,
     url: Url,
     body: Body,
@@ -24,6 +26,8 @@ pub struct Response {
     idle: Duration,
     attempts: u32,
     hint: Option<Duration>,
+    /// Why it was the last of its attempts, where that needs a word.
+    end: Option<&'static str>,
 }
 
 impl Response {
@@ -34,6 +38,7 @@ impl Response {
     pub fn new(status: StatusCode, url: Url) -> Self {
         Self {
             status,
+            http_status: None,
             headers: HeaderMap::new(),
             url,
             body: Body::empty(),
@@ -41,6 +46,7 @@ impl Response {
             idle: DEFAULT_IDLE,
             attempts: 1,
             hint: None,
+            end: None,
         }
     }
 
@@ -58,10 +64,16 @@ impl Response {
         self
     }
 
-    /// The status.
+    /// The status; where an [`EnvelopeRule`](crate::EnvelopeRule) matched, what that reads it as.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The status as HTTP had it.
+    #[must_use]
+    pub fn http_status(&self) -> StatusCode {
+        self.http_status.unwrap_or(self.status)
     }
 
     /// The headers.
@@ -176,14 +188,52 @@ impl Response {
         self.hint
     }
 
-    /// Holds what comes of the body within a time, and gives it as a reply too.
-    pub(crate) async fn held(self, within: Duration) -> (Self, Reply) {
-        let (status, headers, url, limit, idle) =
-            (self.status, self.headers.clone(), self.url.clone(), self.limit, self.idle);
-        let empty = Reply::new(status, url.clone(), headers.clone(), Bytes::new());
+    /// Looks at the body where it is JSON and no longer than `most`; what comes in time counts, and nothing is lost.
+    pub(crate) async fn peek(&mut self, most: usize, within: Duration) -> Option<Reply> {
+        // A stream of events may begin with a brace, and never end.
+        if self.content_length().is_some_and(|length| length > most as u64) || !self.may_be_json() {
+            return None;
+        }
+        let looked = tokio::time::timeout(within, self.body.peek(most)).await.ok()??;
+        Some(Reply::new(self.status, self.url.clone(), self.headers.clone(), looked))
+    }
+
+    fn may_be_json(&self) -> bool {
+        let Some(kind) = self.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
+            return true;
+        };
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        // Some services send JSON as text.
+        let is_lines = kind.contains("ndjson") || kind.contains("json-seq") || kind.contains("jsonl");
+        !is_lines
+            && (kind.ends_with("json") || kind.ends_with("javascript") || matches!(&*kind, "text/plain" | "text/html"))
+    }
+
+    /// Holds what comes of the body within a time, so that it can be read later.
+    pub(crate) async fn held(self, within: Duration) -> Self {
+        let empty = Reply::new(self.status, self.url.clone(), self.headers.clone(), Bytes::new());
+        let mut held = Self::new(self.status, self.url.clone()).headers_from(self.headers.clone());
+        (held.http_status, held.limit, held.idle) = (self.http_status, self.limit, self.idle);
+        (held.attempts, held.hint, held.end) = (self.attempts, self.hint, self.end);
         let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
-        let held = Self::new(status, url).headers_from(headers).body_from(reply.body.clone());
-        (held.bounded(limit, idle), reply)
+        held.body_from(reply.into_body())
+    }
+
+    /// Is read as if it had another status.
+    pub(crate) fn reads_as(mut self, status: StatusCode) -> Self {
+        self.http_status = Some(self.http_status());
+        self.status = status;
+        self
+    }
+
+    /// Was the last of its attempts for this reason.
+    pub(crate) const fn ended(mut self, why: Option<&'static str>) -> Self {
+        self.end = why;
+        self
+    }
+
+    pub(crate) const fn end(&self) -> Option<&'static str> {
+        self.end
     }
 
     /// How many times the request was sent.
@@ -196,8 +246,10 @@ impl Response {
         self.limit
     }
 
-    pub(crate) fn asked(mut self, url: Url) -> Self {
-        self.url = url;
+    pub(crate) fn asked(mut self, url: &Url) -> Self {
+        if self.url != *url {
+            self.url = url.clone();
+        }
         self
     }
 

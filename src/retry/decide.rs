@@ -1,13 +1,16 @@
-//! The decision whether an attempt may be repeated: a pure function.
+//! The decision whether an attempt is repeated, and after how long: a table, and a pure function over it.
+
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::message::is_transient;
+use crate::event::RetryReason;
+use crate::message::Class;
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The service answered this.
+    /// The service answered this, or what an envelope makes of it.
     Status(StatusCode),
     /// The request provably never left.
     Unsent,
@@ -15,52 +18,250 @@ pub(crate) enum Failure {
     Lost,
 }
 
-/// Whether the attempt may be repeated. `keyed`: it carries an idempotency key.
-pub(crate) fn may_retry(method: &Method, keyed: bool, failure: Failure) -> bool {
-    // PUT, DELETE and the safe methods (RFC 9110, 9.2.2).
-    let repeatable = method.is_idempotent() || keyed;
-    match failure {
-        Failure::Unsent => true,
-        Failure::Lost => repeatable,
-        Failure::Status(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => true,
-        Failure::Status(status) => repeatable && is_transient(status.as_u16()),
+/// What a failure means for a repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Refused before anything was done, for load.
+    Throttled,
+    /// It may pass by itself, and may have been done.
+    Transient,
+    /// The credential. It is refreshed, and the request sent once more, below the retries.
+    Unauthorized,
+    /// The same again will be answered the same.
+    Permanent,
+}
+
+/// What statuses mean, the first row that matches. 429 stands before the other 4xx.
+pub(crate) const STATUSES: [(u16, u16, Meaning, &str); 11] = [
+    (
+        401,
+        401,
+        Meaning::Unauthorized,
+        "the credential was not accepted: it is refreshed and the request sent once more",
+    ),
+    (429, 429, Meaning::Throttled, "refused for load before it was acted on"),
+    (403, 403, Meaning::Permanent, "forbidden, unless an envelope says that it is throttling"),
+    (408, 408, Meaning::Transient, "the service waited too long for the request"),
+    (425, 425, Meaning::Transient, "the service does not want to risk a replay yet"),
+    (400, 499, Meaning::Permanent, "the request is wrong, and the same again will be too"),
+    (501, 501, Meaning::Permanent, "the service does not know the method"),
+    (503, 503, Meaning::Throttled, "refused for load, or for maintenance, before it was acted on"),
+    (505, 505, Meaning::Permanent, "the service does not know the version of HTTP"),
+    (500, 599, Meaning::Transient, "the service failed, and may have acted"),
+    (0, 999, Meaning::Permanent, "no failure"),
+];
+
+/// All that a decision is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) class: Class,
+    /// It carries an idempotency key.
+    pub(crate) keyed: bool,
+    pub(crate) failure: Failure,
+    /// What the service asked to wait.
+    pub(crate) hint: Option<Duration>,
+    /// The schedule's step; `None` where it has ended.
+    pub(crate) step: Option<Duration>,
+    /// Attempts that are left.
+    pub(crate) retries: u32,
+    /// What is left of the retry budget.
+    pub(crate) budget: u32,
+    /// A longer hint is not waited for.
+    pub(crate) give_up_over: Option<Duration>,
+    /// Until the deadline.
+    pub(crate) time: Option<Duration>,
+}
+
+/// What is done after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Retry {
+        after: Duration,
+        reason: RetryReason,
+        /// What it takes from the retry budget.
+        cost: u32,
+    },
+    GiveUp(GiveUp),
+}
+
+/// Why a failed attempt was the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GiveUp {
+    Permanent,
+    /// The service may have acted, and the method may not be repeated.
+    MayHaveActed,
+    Attempts,
+    ScheduleEnded,
+    Budget,
+    HintTooLong,
+    Deadline,
+}
+
+pub(crate) fn decide(case: &Case<'_>) -> Decision {
+    // PUT, DELETE and the safe methods (RFC 9110, 9.2.2). A request for a token is a POST that nothing is made worse by.
+    let repeatable = case.method.is_idempotent() || case.keyed || case.class == Class::Token;
+    let (reason, needs_repeatable, cost) = match case.failure {
+        Failure::Unsent => (RetryReason::Unsent, false, COST),
+        Failure::Lost => (RetryReason::Lost, true, COST_OF_SILENCE),
+        Failure::Status(status) => match meaning(status) {
+            Meaning::Throttled => (RetryReason::Throttled, false, 0),
+            Meaning::Transient => (RetryReason::Transient, true, COST),
+            Meaning::Unauthorized | Meaning::Permanent => return Decision::GiveUp(GiveUp::Permanent),
+        },
+    };
+    let after = case.hint.max(case.step).unwrap_or_default();
+    let give_up = match case {
+        _ if needs_repeatable && !repeatable => Some(GiveUp::MayHaveActed),
+        _ if case.retries == 0 => Some(GiveUp::Attempts),
+        Case { step: None, .. } => Some(GiveUp::ScheduleEnded),
+        Case { hint: Some(hint), give_up_over: Some(most), .. } if hint > most => Some(GiveUp::HintTooLong),
+        Case { time: Some(time), .. } if after >= *time => Some(GiveUp::Deadline),
+        _ if case.budget < cost => Some(GiveUp::Budget),
+        _ => None,
+    };
+    give_up.map_or(Decision::Retry { after, reason, cost }, Decision::GiveUp)
+}
+
+pub(crate) fn meaning(status: StatusCode) -> Meaning {
+    let code = status.as_u16();
+    let row = STATUSES.iter().find(|(from, to, ..)| (*from..=*to).contains(&code));
+    row.map_or(Meaning::Permanent, |(.., meaning, _)| *meaning)
+}
+
+impl GiveUp {
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Permanent => "the same again will be answered the same",
+            Self::MayHaveActed => "not repeated: the service may have acted, and there is no idempotency key",
+            Self::Attempts => "no retries are left",
+            Self::ScheduleEnded => "the schedule of the retries has ended",
+            Self::Budget => "the retry budget is spent: too many requests fail",
+            Self::HintTooLong => "the service asks to wait for longer than the retry policy allows",
+            Self::Deadline => "the deadline comes before the next attempt",
+        }
     }
 }
+
+/// As in the standard mode of the AWS SDKs: so many of the budget's tokens for a retry, more where it took a timeout to
+/// learn of the failure. A refusal for load costs nothing: it is what the throttle is for.
+const COST: u32 = 5;
+const COST_OF_SILENCE: u32 = 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn case(method: &Method, failure: Failure) -> Case<'_> {
+        Case {
+            method,
+            class: Class::Call,
+            keyed: false,
+            failure,
+            hint: None,
+            step: Some(Duration::from_secs(1)),
+            retries: 4,
+            budget: 500,
+            give_up_over: None,
+            time: None,
+        }
+    }
+
+    fn status(code: u16) -> Failure {
+        Failure::Status(StatusCode::from_u16(code).unwrap())
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn repeats_what_may_pass_and_a_post_only_when_it_is_safe() {
-        let status = |code| Failure::Status(StatusCode::from_u16(code).unwrap());
-        for (failure, idempotent, post, keyed_post) in [
-            (Failure::Unsent, true, true, true),
-            (Failure::Lost, true, false, true),
-            (status(429), true, true, true),
-            (status(503), true, true, true),
-            (status(408), true, false, true),
-            (status(425), true, false, true),
-            (status(500), true, false, true),
-            (status(502), true, false, true),
-            (status(504), true, false, true),
-            (status(501), false, false, false),
-            (status(505), false, false, false),
-            (status(400), false, false, false),
-            (status(401), false, false, false),
-            (status(403), false, false, false),
-            (status(404), false, false, false),
-            (status(409), false, false, false),
-            (status(410), false, false, false),
-            (status(422), false, false, false),
+        for (failure, idempotent, post) in [
+            (Failure::Unsent, true, true),
+            (Failure::Lost, true, false),
+            (status(429), true, true),
+            (status(503), true, true),
+            (status(408), true, false),
+            (status(425), true, false),
+            (status(500), true, false),
+            (status(502), true, false),
+            (status(504), true, false),
+            (status(599), true, false),
+            (status(501), false, false),
+            (status(505), false, false),
+            (status(400), false, false),
+            (status(401), false, false),
+            (status(403), false, false),
+            (status(404), false, false),
+            (status(405), false, false),
+            (status(409), false, false),
+            (status(410), false, false),
+            (status(422), false, false),
+            (status(302), false, false),
         ] {
+            let retries = |case: Case<'_>| matches!(decide(&case), Decision::Retry { .. });
             for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD] {
-                assert_eq!(may_retry(&method, false, failure), idempotent, "{method} {failure:?}");
+                assert_eq!(retries(case(&method, failure)), idempotent, "{method} {failure:?}");
             }
             for method in [Method::POST, Method::PATCH] {
-                assert_eq!(may_retry(&method, false, failure), post, "{method} {failure:?}");
-                assert_eq!(may_retry(&method, true, failure), keyed_post, "{method} with a key {failure:?}");
+                assert_eq!(retries(case(&method, failure)), post, "{method} {failure:?}");
+                let keyed = Case { keyed: true, ..case(&method, failure) };
+                assert_eq!(retries(keyed), idempotent, "{method} with a key {failure:?}");
+                let token = Case { class: Class::Token, ..case(&method, failure) };
+                assert_eq!(retries(token), idempotent, "{method} for a token {failure:?}");
+                let submit = Case { class: Class::Submit, ..case(&method, failure) };
+                assert_eq!(retries(submit), post, "{method} of a submit {failure:?}");
             }
+        }
+    }
+
+    #[test]
+    fn each_bound_ends_it_with_its_own_reason() {
+        let get = Method::GET;
+        let failed = case(&get, status(500));
+        let hint = |seconds| Some(Duration::from_secs(seconds));
+        for (case, expected) in [
+            (Case { retries: 0, ..failed }, GiveUp::Attempts),
+            (Case { step: None, ..failed }, GiveUp::ScheduleEnded),
+            (Case { budget: 4, ..failed }, GiveUp::Budget),
+            (Case { failure: Failure::Lost, budget: 9, ..failed }, GiveUp::Budget),
+            (Case { time: Some(SECOND), ..failed }, GiveUp::Deadline),
+            (Case { hint: hint(60), time: hint(60), ..failed }, GiveUp::Deadline),
+            (Case { hint: hint(181), give_up_over: hint(180), ..failed }, GiveUp::HintTooLong),
+            (Case { failure: status(429), hint: hint(181), give_up_over: hint(180), ..failed }, GiveUp::HintTooLong),
+            (Case { failure: status(404), ..failed }, GiveUp::Permanent),
+            (Case { method: &Method::POST, failure: Failure::Lost, ..failed }, GiveUp::MayHaveActed),
+        ] {
+            assert_eq!(decide(&case), Decision::GiveUp(expected), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_as_long_as_the_longer_of_hint_and_schedule_and_charges_what_it_costs() {
+        let get = Method::GET;
+        let hint = |seconds| Some(Duration::from_secs(seconds));
+        for (failure, hint, after, reason, cost) in [
+            (status(429), hint(60), 60, RetryReason::Throttled, 0),
+            (status(503), None, 1, RetryReason::Throttled, 0),
+            (status(500), hint(0), 1, RetryReason::Transient, 5),
+            (Failure::Unsent, None, 1, RetryReason::Unsent, 5),
+            (Failure::Lost, None, 1, RetryReason::Lost, 10),
+        ] {
+            let case = Case {
+                hint,
+                give_up_over: Some(60 * SECOND),
+                time: Some(61 * SECOND),
+                budget: cost,
+                ..case(&get, failure)
+            };
+            assert_eq!(decide(&case), Decision::Retry { after: Duration::from_secs(after), reason, cost }, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn the_documents_have_each_row() {
+        let text = include_str!("../../docs/retries.md").replace('\n', " ");
+        for (.., why) in STATUSES.iter().filter(|(.., why)| *why != "no failure") {
+            assert!(text.contains(why), "docs/retries.md lacks: {why}");
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Schedule: a sequence of pauses.
+//! Schedule: what pauses come one after the other.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::seconds;
+use super::Pauses;
 
-/// Exponential pauses: each the double of the one before, up to a longest, with equal jitter (half of a pause is
-/// fixed, half is drawn), so that clients which failed together do not come back together.
+/// A sequence of pauses, as a value: between the attempts of a request, or between the polls of a task
+/// ([`Pace::schedule`](crate::Pace::schedule)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,46 +19,199 @@ use crate::clock::seconds;
 /// let pauses: Vec<Duration> = schedule.pauses(7).take(8).collect();
 /// assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(30)));
 /// assert_eq!(pauses, schedule.pauses(7).take(8).collect::<Vec<_>>()); // the same seed, the same pauses
+///
+/// let exact: Vec<u64> = schedule.without_jitter().pauses(0).take(6).map(|pause| pause.as_secs()).collect();
+/// assert_eq!(exact, [1, 2, 4, 8, 16, 30]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// Jitter draws each pause anew, so that clients which failed together do not come back together. Exponential pauses
+/// have equal jitter by default; constant ones, steps and the ladder have none, because a service that names its pauses
+/// means them as the shortest. No jitter passes [`longest`](Schedule::longest), and no pause is longer than 30 years.
+///
+/// # As data
+/// A schedule is one line of TOML or JSON, with times in seconds. One of the first four members tells its kind; without
+/// any it is exponential from 1 second. `longest` is 30 seconds by default for exponential and decorrelated pauses.
+///
+/// | member | what |
+/// | --- | --- |
+/// | `first = 1` | [exponential](Schedule::exponential) pauses from here on |
+/// | `constant = 5` | [the same pause](Schedule::constant) each time |
+/// | `steps = [3, 9, 27]` | [these](Schedule::steps), and the last again and again |
+/// | `decorrelated = 1` | [decorrelated jitter](Schedule::decorrelated) around this base |
+/// | `factor = 2` | what exponential and decorrelated pauses grow by |
+/// | `jitter = "equal"` | `none`, `equal` or `full`; not with `decorrelated` |
+/// | `longest = 30` | the hard maximum |
+///
+/// ```
+/// # use std::time::Duration;
+/// # use longhaul::Schedule;
+/// let schedule: Schedule = serde_json::from_str(r#"{"steps": [3, 9, 27], "jitter": "full", "longest": 20}"#)?;
+/// let steps = Schedule::steps([3, 9, 27].map(Duration::from_secs));
+/// assert_eq!(schedule, steps.full_jitter().longest(Duration::from_secs(20)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    #[serde(with = "seconds")]
-    first: Duration,
-    #[serde(with = "seconds")]
-    longest: Duration,
-    jitter: bool,
+    pub(super) kind: Kind,
+    pub(super) jitter: Jitter,
+    pub(super) longest: Duration,
 }
 
+/// How one pause follows the other.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Exponential { first: Duration, factor: f64 },
+    Constant(Duration),
+    Steps(Steps),
+    Decorrelated { base: Duration, factor: f64 },
+    Custom(Custom),
+}
+
+/// How much of a step is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub(super) enum Jitter {
+    /// Nothing.
+    None,
+    /// The upper half.
+    Equal,
+    /// All.
+    Full,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Steps {
+    Fixed(&'static [Duration]),
+    Given(Arc<[Duration]>),
+}
+
+#[derive(Clone)]
+pub(super) struct Custom(Arc<Make>);
+
+type Make = dyn Fn(u64) -> Given + Send + Sync;
+
+/// What a custom schedule gives.
+pub(super) type Given = Box<dyn Iterator<Item = Duration> + Send>;
+
 impl Schedule {
-    /// From 1 second to 30 seconds.
+    /// From 1 second to 30 seconds, doubled each time, with equal jitter.
     #[must_use]
     pub const fn standard() -> Self {
         Self::exponential(Duration::from_secs(1), Duration::from_secs(30))
     }
 
-    /// From `first` on, doubled up to `longest`, which jitter cannot pass.
+    /// From `first` on, doubled up to `longest`, with equal jitter.
     #[must_use]
     pub const fn exponential(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, jitter: true }
+        let kind = Kind::Exponential { first, factor: FACTOR };
+        Self { kind, jitter: Jitter::Equal, longest: FAR }.longest(longest)
     }
 
-    /// Without jitter: for tests.
+    /// The same pause each time.
     #[must_use]
-    pub const fn without_jitter(mut self) -> Self {
-        self.jitter = false;
+    pub const fn constant(pause: Duration) -> Self {
+        Self { kind: Kind::Constant(pause), jitter: Jitter::None, longest: FAR }
+    }
+
+    /// These pauses, and then the last of them again and again. A schedule of no steps has no pause, and so allows no
+    /// retry.
+    #[must_use]
+    pub fn steps(steps: impl IntoIterator<Item = Duration>) -> Self {
+        let steps = Steps::Given(steps.into_iter().collect());
+        Self { kind: Kind::Steps(steps), jitter: Jitter::None, longest: FAR }
+    }
+
+    /// 3, 9 and 27 seconds, then 5 and 10 minutes, and 10 minutes again and again: for work that nobody sits and waits
+    /// for. Genesys asks its clients for these steps.
+    ///
+    /// ```
+    /// # use longhaul::Schedule;
+    /// let ladder: Vec<u64> = Schedule::ladder().pauses(0).take(6).map(|pause| pause.as_secs()).collect();
+    /// assert_eq!(ladder, [3, 9, 27, 300, 600, 600]);
+    /// ```
+    #[must_use]
+    pub const fn ladder() -> Self {
+        Self { kind: Kind::Steps(Steps::Fixed(&LADDER)), jitter: Jitter::None, longest: FAR }
+    }
+
+    /// Decorrelated jitter, after the second version of Polly: the moments of the attempts are drawn, not the pauses, so
+    /// that many clients spread evenly from the first retry on. The medians of the pauses are near 0.9, 1.1, 2, 4 and 8
+    /// times `base`, and go on by doubling.
+    ///
+    /// With t = attempt + U\[0, 1) and next = 2^t tanh(√(4 t)), a pause is (next - previous) base / 1.4. It is chance as a
+    /// whole: the methods for jitter change nothing. A [`factor`](Schedule::factor) of 1 lets the pauses shrink to nothing.
+    ///
+    /// Source: `RetryHelper.DecorrelatedJitterBackoffV2` of Polly; the formula is George Polevoy's.
+    #[must_use]
+    pub const fn decorrelated(base: Duration, longest: Duration) -> Self {
+        let kind = Kind::Decorrelated { base, factor: FACTOR };
+        Self { kind, jitter: Jitter::Equal, longest: FAR }.longest(longest)
+    }
+
+    /// Pauses of your own: `make` is called with a seed for each request, and for each task that is paced. Where its
+    /// iterator ends, nothing is tried again.
+    ///
+    /// It is code: to serialize it is an error, and only its own clones equal it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use longhaul::Schedule;
+    /// let twice = Schedule::custom(|_seed| [1, 5].into_iter().map(Duration::from_secs));
+    /// assert_eq!(twice.pauses(0).count(), 2);
+    /// assert!(serde_json::to_string(&twice).is_err());
+    /// ```
+    #[must_use]
+    pub fn custom<F, I>(make: F) -> Self
+    where
+        F: Fn(u64) -> I + Send + Sync + 'static,
+        I: Iterator<Item = Duration> + Send + 'static,
+    {
+        let custom = Custom(Arc::new(move |seed| Box::new(make(seed))));
+        Self { kind: Kind::Custom(custom), jitter: Jitter::None, longest: FAR }
+    }
+
+    /// Sets what exponential and decorrelated pauses grow by each time: 2 by default. Less than 1, and what is no number,
+    /// counts as 1.
+    #[must_use]
+    pub const fn factor(mut self, wanted: f64) -> Self {
+        if let Kind::Exponential { factor, .. } | Kind::Decorrelated { factor, .. } = &mut self.kind {
+            *factor = wanted.max(1.0).min(f64::MAX);
+        }
         self
     }
 
-    /// The pauses, drawn with this seed; there is always another.
-    pub fn pauses(&self, seed: u64) -> impl Iterator<Item = Duration> + Send + use<> {
-        let Self { first, longest, jitter } = *self;
-        let mut chance = fastrand::Rng::with_seed(seed);
-        let steps = std::iter::successors(Some(first), |step| Some(step.saturating_mul(2)));
-        steps.map(move |step| {
-            let step = step.min(longest);
-            if jitter { step.mul_f64(0.5 + 0.5 * chance.f64()).min(longest) } else { step }
-        })
+    /// Sets the hard maximum of each pause, which jitter cannot pass. Where a service asks to wait for longer, that is
+    /// kept.
+    #[must_use]
+    pub const fn longest(mut self, longest: Duration) -> Self {
+        self.longest = if longest.as_secs() < FAR.as_secs() { longest } else { FAR };
+        self
+    }
+
+    /// Half of a pause is fixed, and half is drawn.
+    #[must_use]
+    pub const fn equal_jitter(mut self) -> Self {
+        self.jitter = Jitter::Equal;
+        self
+    }
+
+    /// A pause is drawn from zero to the whole step: the widest spread, and the smallest total of waits.
+    #[must_use]
+    pub const fn full_jitter(mut self) -> Self {
+        self.jitter = Jitter::Full;
+        self
+    }
+
+    /// Each pause is exactly its step: for tests, and where a service means its pauses as the shortest.
+    #[must_use]
+    pub const fn without_jitter(mut self) -> Self {
+        self.jitter = Jitter::None;
+        self
+    }
+
+    /// The pauses, drawn with this seed.
+    pub fn pauses(&self, seed: u64) -> Pauses {
+        Pauses::new(self.clone(), seed)
     }
 }
 
@@ -66,21 +221,60 @@ impl Default for Schedule {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl TryFrom<String> for Jitter {
+    type Error = String;
 
-    #[test]
-    fn doubles_up_to_the_longest_and_jitter_stays_below() {
-        let schedule = Schedule::exponential(Duration::from_secs(1), Duration::from_secs(5));
-        let exact: Vec<_> = schedule.without_jitter().pauses(0).take(5).map(|pause| pause.as_secs()).collect();
-        assert_eq!(exact, [1, 2, 4, 5, 5]);
-        for seed in 0..100 {
-            for (pause, step) in schedule.pauses(seed).zip([1, 2, 4, 5, 5, 5]) {
-                let step = Duration::from_secs(step);
-                assert!(pause >= step / 2 && pause <= step, "{pause:?} for a step of {step:?}");
-            }
+    fn try_from(word: String) -> Result<Self, String> {
+        match &*word {
+            "none" => Ok(Self::None),
+            "equal" => Ok(Self::Equal),
+            "full" => Ok(Self::Full),
+            _ => Err(format!("`jitter` is `{word}`: give `none`, `equal` or `full`")),
         }
-        assert_eq!(Schedule::standard().pauses(1).nth(1000).map(|pause| pause.as_secs() <= 30), Some(true));
     }
 }
+
+impl Steps {
+    pub(super) fn list(&self) -> &[Duration] {
+        match self {
+            Self::Fixed(steps) => steps,
+            Self::Given(steps) => steps,
+        }
+    }
+}
+
+impl PartialEq for Steps {
+    fn eq(&self, other: &Self) -> bool {
+        self.list() == other.list()
+    }
+}
+
+impl Custom {
+    pub(super) fn make(&self, seed: u64) -> Given {
+        (self.0)(seed)
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Custom")
+    }
+}
+
+/// What pauses grow by where nobody says.
+const FACTOR: f64 = 2.0;
+/// No pause is longer, so that it can be added to any time.
+pub(super) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+const LADDER: [Duration; 5] = [
+    Duration::from_secs(3),
+    Duration::from_secs(9),
+    Duration::from_secs(27),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
+];

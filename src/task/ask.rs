@@ -54,14 +54,12 @@ impl Core {
                 )?,
                 Phase::Start => self.transport.send_with(request, None, deadline, jar.as_mut()).await?,
                 Phase::Submit | Phase::Poll | Phase::Moved => {
-                    let attempt = async {
-                        match permit {
-                            Some(permit) => self.transport.attempt_with(permit, request).await,
-                            None => self.transport.attempt(request, deadline).await,
-                        }
-                    };
-                    match by(deadline, attempt).await? {
+                    match by(deadline, self.transport.attempt_with(permit, &request, deadline)).await? {
                         Ok(response) => response,
+                        // The task runs on at the service, and the token may come with the next poll.
+                        Err(Broken::Refused(error)) if is_passing(error.kind()) => {
+                            return Ok(Heard::Silence(format!("the status could not be asked for: {error}")));
+                        }
                         Err(Broken::Refused(error)) => return Err(error),
                         Err(Broken::Lost(error)) => {
                             return Ok(Heard::Silence(format!("the status gave no answer: {error}")));
@@ -97,6 +95,11 @@ impl Core {
         cursor.clean(|url| self.transport.credential.strip(url));
         step
     }
+}
+
+/// No token for now.
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::TokenUnavailable | ErrorKind::Store)
 }
 
 impl Shared {

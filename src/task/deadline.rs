@@ -1,4 +1,4 @@
-//! The deadline of a task: no wait goes past it, and nothing under way.
+//! The deadline of a task: no wait goes past it, and nothing under way. The end of a pace's schedule is one too.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -39,8 +39,18 @@ impl<T> Task<T> {
         let asked = *earliest >= deadline && hint.or(live.cursor.sticky_hint()).is_some();
         drop(live);
         let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
-        let error = Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint);
+        self.give_up(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint));
+    }
+
+    /// The pace's schedule has no further pause: a deadline that is counted in polls.
+    pub(super) fn end_of_schedule(&mut self) {
+        self.give_up(Error::new(ErrorKind::DeadlineExceeded, "the pace's schedule has ended"));
+    }
+
+    /// Ends the wait, after what is still to be told.
+    fn give_up(&mut self, error: Error) {
         let error = self.with_wait(error);
+        self.counted.stop(self.shared.marks());
         self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
         self.ready = match self.ready {
             Ready::Update => Ready::UpdateThen(error),

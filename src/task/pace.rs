@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::retry::Schedule;
+
 /// When a task polls, within what the service asks.
 ///
 /// What the service asks (`Retry-After` and its kin) is never undercut, and holds until it says otherwise. Where it
@@ -9,19 +11,20 @@ use std::time::Duration;
 /// minutes is seen within seconds of its end, one of hours costs some hundred polls.
 ///
 /// Jitter spreads the polls of many tasks: upward only, by up to 10 %, on what the service asked; by 20 % both ways on
-/// our own choice.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// our own choice. A [schedule](Pace::schedule) brings its own.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     floor: Duration,
     ceiling: Duration,
     jitter: bool,
+    schedule: Option<Schedule>,
 }
 
 impl Pace {
     /// Never twice within 250 ms, and at least every 10 minutes where the service does not ask for longer.
     #[must_use]
     pub const fn standard() -> Self {
-        Self { floor: Duration::from_millis(250), ceiling: Duration::from_secs(600), jitter: true }
+        Self { floor: Duration::from_millis(250), ceiling: Duration::from_secs(600), jitter: true, schedule: None }
     }
 
     /// Sets the shortest pause, whatever is asked.
@@ -38,11 +41,50 @@ impl Pace {
         self
     }
 
-    /// Without jitter: for tests.
+    /// Without jitter of the pace's own: for tests. A schedule keeps the jitter that it has.
     #[must_use]
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = false;
         self
+    }
+
+    /// Sets what a task polls by where the service does not say, in place of 5 % of its age and of the protocol's own
+    /// default. What the service asks wins, floor and ceiling hold, and no spread is added to the schedule's jitter.
+    ///
+    /// Each task draws pauses of its own; a resumed one begins anew. Where they end, so does the wait, with
+    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded): the task goes on at the service, and the error
+    /// carries the token.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use longhaul::testing::{reply, script};
+    /// use longhaul::{Pace, Schedule};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let started = reply(202).header("location", "tasks/1");
+    /// let service = script([started, reply(202), reply(202), reply(200).json(7)]);
+    /// let pace = Pace::standard().schedule(Schedule::steps([2, 10].map(Duration::from_secs)));
+    /// let client = service.client().pace(pace).build()?;
+    /// client.task().post("exports").submit::<u32>().await?.await?;
+    /// assert_eq!(service.gaps(), [2, 10, 10].map(Duration::from_secs));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = Some(schedule);
+        self
+    }
+
+    /// The schedule that decides, where there is one and the service does not say. Zero means soon, and says nothing.
+    pub(super) fn own_schedule(&self, asked: Option<Duration>) -> Option<&Schedule> {
+        self.schedule.as_ref().filter(|_| asked.unwrap_or_default().is_zero())
+    }
+
+    /// The next pause where the schedule says `step`.
+    pub(super) fn plan_by(&self, step: Duration) -> Plan {
+        Plan { delay: step.min(self.ceiling).max(self.floor), earliest: self.floor }
     }
 
     /// The next pause. `chance` is drawn from 0 to 1.
@@ -118,6 +160,24 @@ mod tests {
             // What was asked binds a nudge too, also where this answer did not say it again.
             let asked = hint.or(sticky).unwrap_or_default();
             assert_eq!(plan.earliest, asked.max(Duration::from_millis(250)), "{hint:?} {sticky:?}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_decides_only_where_the_service_does_not_say_and_within_the_bounds() {
+        let pace = Pace::standard().schedule(Schedule::ladder());
+        for (asked, decides) in [(None, true), (Some(Duration::ZERO), true), (Some(secs(1)), false)] {
+            assert_eq!(pace.own_schedule(asked).is_some(), decides, "{asked:?}");
+        }
+        assert_eq!(Pace::standard().own_schedule(None), None);
+        for (step, delay) in [
+            (Duration::ZERO, Duration::from_millis(250)),
+            (secs(3), secs(3)),
+            (secs(599), secs(599)),
+            (Duration::MAX, secs(600)),
+        ] {
+            let plan = pace.plan_by(step);
+            assert_eq!((plan.delay, plan.earliest), (delay, Duration::from_millis(250)), "{step:?}");
         }
     }
 

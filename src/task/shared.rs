@@ -9,7 +9,9 @@ use http::HeaderMap;
 use super::pace::Plan;
 use super::{Core, Update};
 use crate::clock::unix_millis;
+use crate::event::Marks;
 use crate::protocol::{Cursor, Report};
+use crate::retry::Pauses;
 
 /// What a task and its handles share.
 pub(super) struct Shared {
@@ -26,6 +28,8 @@ pub(super) struct Live {
     pub(super) not_before: u64,
     pub(super) nudged: bool,
     pub(super) waker: Option<Waker>,
+    /// The pauses of the pace's schedule, from when they are first needed.
+    pub(super) pauses: Option<Box<Pauses>>,
 }
 
 impl Shared {
@@ -42,21 +46,30 @@ impl Shared {
         self.core.transport.clock.now()
     }
 
-    /// When to poll next.
-    pub(super) fn plan(&self, report: &Report) -> Plan {
+    pub(super) fn marks(&self) -> &Marks {
+        &self.core.transport.marks
+    }
+
+    /// When to poll next; `None` where the pace's schedule has ended.
+    pub(super) fn plan(&self, report: &Report) -> Option<Plan> {
         let now = self.now();
         let mut live = self.live();
-        let cursor = &live.cursor;
-        // The default is for a service that does not say; before the first poll it could not have said.
-        let default =
-            self.core.protocol.interval_without_hint().filter(|_| live.last.polls > 0 && !cursor.is_troubled());
-        let mut plan =
-            self.core.pace.plan(report.hint, cursor.sticky_hint(), default, cursor.age(now), fastrand::f64());
-        if let (None, Some(longest)) = (report.hint, self.core.protocol.longest_interval()) {
+        let Core { pace, protocol, .. } = &*self.core;
+        let sticky = live.cursor.sticky_hint();
+        let mut plan = if let Some(schedule) = pace.own_schedule(report.hint.or(sticky)) {
+            let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.pauses(fastrand::u64(..))));
+            pace.plan_by(pauses.next()?)
+        } else {
+            // The default is for a service that does not say; before the first poll it could not have said.
+            let is_settled = live.last.polls > 0 && !live.cursor.is_troubled();
+            let default = protocol.interval_without_hint().filter(|_| is_settled);
+            pace.plan(report.hint, sticky, default, live.cursor.age(now), fastrand::f64())
+        };
+        if let (None, Some(longest)) = (report.hint, protocol.longest_interval()) {
             plan.delay = plan.delay.min(longest).max(plan.earliest);
         }
         live.not_before = unix_millis(now + plan.earliest);
-        plan
+        Some(plan)
     }
 }
 
@@ -81,6 +94,9 @@ impl Shared {
             let why = match (last.hint(), live.cursor.sticky_hint()) {
                 (Some(hint), _) => format!("the service asked for {hint:?}"),
                 (None, Some(hint)) => format!("the service last asked for {hint:?}"),
+                (None, None) if self.core.pace.own_schedule(None).is_some() => {
+                    "the service did not say; the pace's schedule".into()
+                }
                 (None, None) if self.core.protocol.interval_without_hint().is_some() => {
                     "the service did not say; the protocol's interval and the task's age".into()
                 }

@@ -1,5 +1,5 @@
-//! The simulated service: an API of long-running exports and the storage of their results, on
-//! two ports of this machine.
+//! The simulated service: an API of long-running exports, the storage of their results and the
+//! issue of tokens, on three ports of this machine.
 
 mod access;
 mod answer;
@@ -8,7 +8,9 @@ mod builder;
 mod content;
 mod counts;
 mod feed;
+mod grant;
 mod knobs;
+mod oauth;
 mod range;
 mod sas;
 mod seen;
@@ -16,12 +18,15 @@ mod server;
 mod service;
 mod storage;
 mod tasks;
+mod tokens;
+mod trouble;
 mod window;
 
 use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::net::TcpListener;
 use url::Url;
@@ -35,6 +40,8 @@ use self::knobs::Knobs;
 pub use self::seen::{Seen, Side};
 use self::server::Server;
 use self::service::Service;
+use self::tokens::Tokens;
+pub use self::trouble::TokenTrouble;
 
 /// A service of long-running exports, in this process: real HTTP/1.1 over loopback, with real
 /// limits, a real clock and, if asked for, real trouble.
@@ -87,8 +94,21 @@ use self::service::Service;
 /// known to [`expected`](Self::expected), even of a result of many gigabytes: none is ever held
 /// in memory.
 ///
+/// # The tokens
+/// With [`tokens`](SimulatorBuilder::tokens) the bearer that the API wants is an access token of
+/// the service's own, issued on a third origin, [`token_url`](Self::token_url), and not expired.
+///
+/// | request | answer |
+/// | --- | --- |
+/// | `POST /oauth/token`, a form with `grant_type` | 200 with `access_token`, `token_type`, `expires_in` and `refresh_token`, or the `error` of RFC 6749 with 400 or 401. Clients prove themselves by Basic or in the form |
+/// | … `client_credentials` | a refresh token only if [`refreshable`](SimulatorBuilder::refreshable) |
+/// | … `refresh_token` | good once: whoever brings a spent one ends the whole login. The secret may be left out, as a public client must |
+/// | … `authorization_code` | with `code` as of [`authorize`](Self::authorize), `redirect_uri` and `code_verifier` (S256) |
+/// | `POST /oauth/revoke`, a form with `token` | 200. An access token ends alone, a refresh token with its whole login |
+/// | `POST /authentication`, JSON with `ApplicationId`, `UserName`, `Password` | 200 with `Token`, a JWT whose `exp` is the expiry, `Refresh_Token`, good at `/oauth/token`, and `UserId`: the manner of SMAG |
+///
 /// # The end
-/// Dropping it stops both servers and closes their connections, as soon as the runtime that it
+/// Dropping it stops all servers and closes their connections, as soon as the runtime that it
 /// was started in comes to it.
 ///
 /// # Limits
@@ -98,7 +118,8 @@ pub struct Simulator {
     service: Arc<Service>,
     url: Url,
     storage_url: Url,
-    _servers: [Server; 2],
+    token_origin: Url,
+    _servers: [Server; 3],
 }
 
 impl Simulator {
@@ -126,7 +147,7 @@ impl Simulator {
         self.storage_url.clone()
     }
 
-    /// The bearer token that the API wants.
+    /// The bearer token that the API wants, unless it [issues its own](SimulatorBuilder::tokens).
     pub fn bearer(&self) -> &str {
         &self.service.access.bearer
     }
@@ -167,23 +188,106 @@ impl Simulator {
         self.service.state().generation += 1;
     }
 
+    /// Where tokens are issued: `http://127.0.0.1:PORT/oauth/token`, of another origin than the
+    /// API and the storage.
+    pub fn token_url(&self) -> Url {
+        self.at_tokens(oauth::TOKEN)
+    }
+
+    /// Where tokens are revoked: `/oauth/revoke`, beside [`token_url`](Self::token_url).
+    pub fn revoke_url(&self) -> Url {
+        self.at_tokens(oauth::REVOKE)
+    }
+
+    /// Where a user logs in, in the manner of SMAG: `/authentication`, beside
+    /// [`token_url`](Self::token_url).
+    pub fn login_url(&self) -> Url {
+        self.at_tokens(oauth::LOGIN)
+    }
+
+    /// The id of the client that tokens are issued to.
+    pub fn client_id(&self) -> &str {
+        &self.service.access.client_id
+    }
+
+    /// The secret of the client that tokens are issued to.
+    pub fn client_secret(&self) -> &str {
+        &self.service.access.client_secret
+    }
+
+    /// The name of the user that may log in.
+    pub fn user(&self) -> &str {
+        &self.service.access.user
+    }
+
+    /// The password of the user that may log in.
+    pub fn password(&self) -> &str {
+        &self.service.access.password
+    }
+
+    /// An authorization code, as if the user had agreed to this client: good once, within a
+    /// minute, for whoever has the verifier of the challenge (RFC 7636, S256). Where tokens are
+    /// not issued, it is good for nothing.
+    pub fn authorize(&self, redirect_uri: &str, code_challenge: &str) -> String {
+        let state = &mut *self.service.state();
+        let code =
+            |tokens: &mut Tokens| tokens.authorize(redirect_uri.to_owned(), code_challenge.to_owned(), Instant::now());
+        state.tokens.as_mut().map(code).unwrap_or_default()
+    }
+
+    /// Ends all access tokens issued so far: the API refuses them with 401. Refresh tokens stay
+    /// good.
+    pub fn void_tokens(&self) {
+        if let Some(tokens) = &mut self.service.state().tokens {
+            tokens.void_access();
+        }
+    }
+
+    /// Ends all logins: every access token, refresh token and code issued so far.
+    pub fn void_logins(&self) {
+        if let Some(tokens) = &mut self.service.state().tokens {
+            tokens.void_all();
+        }
+    }
+
+    /// Troubles the next `n` requests for tokens, after those that were given trouble before.
+    /// Those that the limit refuses, and revocations, do not count.
+    pub fn token_trouble(&self, n: usize, trouble: TokenTrouble) {
+        if let Some(tokens) = &mut self.service.state().tokens {
+            tokens.trouble.extend(std::iter::repeat_n(trouble, n));
+        }
+    }
+
+    fn at_tokens(&self, path: &str) -> Url {
+        let mut url = self.token_origin.clone();
+        url.set_path(path);
+        url
+    }
+
     async fn launch(access: Access, knobs: Knobs) -> io::Result<Self> {
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let storage = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let tokens = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (api_origin, storage_origin) = (origin(&api)?, origin(&storage)?);
         let url = parse(&format!("{api_origin}{}", api::BASE))?;
         let storage_url = parse(&storage_origin)?;
+        let token_origin = parse(&origin(&tokens)?)?;
 
         let service = Arc::new(Service::new(access, knobs, api_origin, storage_origin));
         let for_api = service.clone();
         let for_storage = service.clone();
+        let for_tokens = service.clone();
         let servers = [
-            Server::start(api, move |request, _| api::answer(for_api.clone(), request)),
-            Server::start(storage, move |request, connection| {
-                std::future::ready(storage::answer(&for_storage, request, connection))
+            Server::start(api, move |request, _| {
+                let service = for_api.clone();
+                async move { Ok(api::answer(service, request).await) }
             }),
+            Server::start(storage, move |request, connection| {
+                std::future::ready(Ok(storage::answer(&for_storage, request, connection)))
+            }),
+            Server::start(tokens, move |request, _| oauth::answer(for_tokens.clone(), request)),
         ];
-        Ok(Self { service, url, storage_url, _servers: servers })
+        Ok(Self { service, url, storage_url, token_origin, _servers: servers })
     }
 }
 
@@ -192,6 +296,7 @@ impl Debug for Simulator {
         f.debug_struct("Simulator")
             .field("url", &self.url.as_str())
             .field("storage_url", &self.storage_url.as_str())
+            .field("token_url", &self.token_url().as_str())
             .field("counts", &self.counts())
             .finish_non_exhaustive()
     }

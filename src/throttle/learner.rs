@@ -102,6 +102,14 @@ impl Learner {
         }
     }
 
+    /// How much of what was found is used, and of how much.
+    pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
+        match &mut self.stage {
+            Stage::Searching(_) => None,
+            Stage::Found(found) => Some(found.window.amounts(now)),
+        }
+    }
+
     /// A request was accepted; tells whether that changed what is found.
     pub(super) fn accepted(&mut self, sent: Tick, now: Tick) -> bool {
         self.accepted.push_back(middle(sent, now));

@@ -159,6 +159,31 @@ impl Meter {
         }
     }
 
+    /// How much of it is used, and of how much; `None` where that is not known.
+    pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
+        match self {
+            Self::Door => None,
+            Self::Sliding(sliding) => Some(sliding.amounts(now)),
+            Self::Paced(paced) => Some(paced.amounts(now)),
+            Self::Daily(daily) => Some(daily.amounts()),
+            Self::Bytes(bytes) => Some(bytes.amounts(now)),
+            Self::Learner(learner) => learner.amounts(now),
+            Self::Concurrent { count, held } => Some(((*held).into(), (*count).into())),
+        }
+    }
+
+    /// How long its window is, where it has one.
+    pub(super) fn length(&self) -> Option<Tick> {
+        match self {
+            Self::Door | Self::Concurrent { .. } => None,
+            Self::Sliding(sliding) => Some(sliding.length()),
+            Self::Paced(paced) => Some(paced.length()),
+            Self::Daily(_) => Some(nanos(Duration::from_secs(24 * 60 * 60))),
+            Self::Bytes(bytes) => Some(bytes.length()),
+            Self::Learner(learner) => learner.found().map(|(_, window)| nanos(window)),
+        }
+    }
+
     /// How much of it is used, from 0 on; more than 1 where it is overdrawn.
     pub(super) fn use_of(&mut self, now: Tick) -> f64 {
         match self {

@@ -63,6 +63,11 @@ impl Quota {
         self.limit
     }
 
+    /// Its limit, where the service stated one and not only what is left.
+    pub(super) fn stated_limit(&self) -> Option<u64> {
+        (self.is_whole || self.is_guess).then_some(self.limit)
+    }
+
     pub(super) const fn remaining(&self) -> u64 {
         self.remaining
     }

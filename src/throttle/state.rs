@@ -55,6 +55,9 @@ pub(super) struct State {
     pub(super) is_sooner: bool,
     /// The lane that was joined last.
     pub(super) last_lane: u32,
+    /// A route is written here, to be compared with the last.
+    pub(super) text: String,
+    pub(super) last_route: Arc<str>,
     /// To be woken once the lock is gone.
     pub(super) wakes: Vec<Waker>,
     /// To be dropped once the lock is gone: they may be the last to hold a permit.
@@ -145,6 +148,8 @@ impl State {
             homes: Homes::default(),
             is_sooner: false,
             last_lane: u32::MAX,
+            text: String::new(),
+            last_route: Arc::default(),
             wakes: Vec::new(),
             spent: Vec::new(),
             told: Vec::new(),

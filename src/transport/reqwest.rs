@@ -89,13 +89,13 @@ struct Reqwest {
 
 impl Http for Reqwest {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
-        let url = request.url().clone();
-        let mut outgoing = ::reqwest::Request::new(request.method().clone(), url.clone());
-        *outgoing.headers_mut() = request.headers().clone();
-        if !request.body().is_empty() {
-            *outgoing.body_mut() = Some(request.body().clone().into());
-        }
         let client = if request.class() == Class::Download { &self.as_stored } else { &self.client };
+        let (method, url, headers, body) = request.into_parts();
+        let mut outgoing = ::reqwest::Request::new(method, url.clone());
+        *outgoing.headers_mut() = headers;
+        if !body.is_empty() {
+            *outgoing.body_mut() = Some(body.into());
+        }
         let sending = client.execute(outgoing);
         Box::pin(async move {
             let mut incoming = sending.await.map_err(plain)?;

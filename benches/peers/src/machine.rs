@@ -26,4 +26,14 @@ fn locked(name: &str) -> Option<&'static str> {
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
-const MEASURED: [&str; 6] = ["longhaul", "governor", "leaky-bucket", "tower", "async-rate-limiter", "tokio"];
+const MEASURED: [&str; 9] = [
+    "longhaul",
+    "governor",
+    "leaky-bucket",
+    "tower",
+    "async-rate-limiter",
+    "reqwest",
+    "reqwest-middleware",
+    "reqwest-retry",
+    "tokio",
+];

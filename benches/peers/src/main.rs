@@ -1,4 +1,4 @@
-//! Measures longhaul's throttle beside its peers, each in its documented best use.
+//! Measures longhaul beside its peers, each in its documented best use.
 
 mod budget;
 mod cpu;
@@ -8,6 +8,7 @@ mod heap;
 mod learn;
 mod machine;
 mod permit_cost;
+mod pipeline;
 mod queue_server;
 mod report;
 mod server;
@@ -53,13 +54,14 @@ struct Bench {
     run: fn(&mut Report, Length) -> Result<(), Failure>,
 }
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
     Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
     Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
     Bench { name: "queue-server", about: "a burst of 130 at a service that queues", run: queue_server::run },
     Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
+    Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
 ];
 
 fn main() -> Result<(), Failure> {
@@ -74,6 +76,10 @@ fn main() -> Result<(), Failure> {
         }
     }
     let name = name.ok_or("usage: NAME [--json FILE] [--long]; `list` lists the names")?;
+    // Not for people: `pipeline` starts its server so.
+    if name == "serve" {
+        return pipeline::serve();
+    }
     if name == "list" {
         for bench in &BENCHES {
             println!("{:<14}{}", bench.name, bench.about);

@@ -96,6 +96,7 @@ impl Row {
 pub(crate) enum Unit {
     Count,
     Nanoseconds,
+    Microseconds,
     Seconds,
     Ratio,
     Share,
@@ -106,6 +107,7 @@ impl Unit {
         match self {
             Self::Count => format!("{value:.0}"),
             Self::Nanoseconds => format!("{value:.1}"),
+            Self::Microseconds => format!("{value:.2}"),
             Self::Seconds => format!("{value:.3}"),
             Self::Ratio => format!("{value:.2}"),
             Self::Share => format!("{:.2} %", value * 100.0),

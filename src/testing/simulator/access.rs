@@ -6,12 +6,20 @@ use http::header::{AUTHORIZATION, COOKIE, REFERER};
 use http::{HeaderMap, Uri};
 use url::form_urlencoded;
 
-/// The bearer token and the subscription key, of which the API wants both.
+use super::seen::Side;
+use super::tokens::Marks;
+
+/// The bearer token and the subscription key, of which the API wants both, and what tokens are issued for.
 #[derive(Clone)]
 pub(super) struct Access {
     pub(super) bearer: String,
     pub(super) key: String,
     pub(super) open: bool,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) user: String,
+    pub(super) password: String,
+    pub(super) marks: Marks,
 }
 
 /// Why the API lets nobody in.
@@ -22,7 +30,7 @@ pub(super) struct Denied {
 }
 
 impl Access {
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+    pub(super) fn check(&self, headers: &HeaderMap, is_bearer: impl Fn(&str) -> bool) -> Result<(), Denied> {
         if self.open {
             return Ok(());
         }
@@ -37,15 +45,24 @@ impl Access {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        if token == Some(self.bearer.as_str()) { Ok(()) } else { Err(WRONG_TOKEN) }
+        if token.is_some_and(is_bearer) { Ok(()) } else { Err(WRONG_TOKEN) }
     }
 
-    /// Whether a request to storage brought along what is the API's alone.
-    pub(super) fn is_misplaced(&self, headers: &HeaderMap, target: &Uri) -> bool {
-        let named = [AUTHORIZATION.as_str(), SUBSCRIPTION_KEY, COOKIE.as_str(), REFERER.as_str()];
+    /// Whether a request brought along what is another origin's alone.
+    pub(super) fn is_misplaced(&self, side: Side, headers: &HeaderMap, target: &Uri) -> bool {
+        let named = [REFERER.as_str(), COOKIE.as_str(), SUBSCRIPTION_KEY, AUTHORIZATION.as_str()];
+        let named = match side {
+            Side::Api if carries_signature(target) => return true,
+            Side::Api => &[],
+            Side::Token => named.split_at(3).0,
+            Side::Storage => &named,
+        };
+        let secrets =
+            [&self.client_secret, &self.password, &self.marks.refresh, &self.marks.access, &self.bearer, &self.key];
+        let secrets = if side == Side::Api { secrets.split_at(3).0 } else { &secrets };
         let holds = |text: &[u8]| {
-            [&self.bearer, &self.key]
-                .into_iter()
+            secrets
+                .iter()
                 .filter(|secret| !secret.is_empty())
                 .any(|secret| text.windows(secret.len()).any(|part| part == secret.as_bytes()))
         };
@@ -58,7 +75,16 @@ impl Access {
 impl Default for Access {
     fn default() -> Self {
         let random = |length| (0..length).map(|_| fastrand::alphanumeric()).collect();
-        Self { bearer: random(48), key: random(32), open: false }
+        Self {
+            bearer: random(48),
+            key: random(32),
+            open: false,
+            client_id: random(16),
+            client_secret: random(32),
+            user: format!("{}@farm.example", random(8)),
+            password: random(24),
+            marks: Marks::default(),
+        }
     }
 }
 
@@ -69,7 +95,7 @@ impl Debug for Access {
 }
 
 /// Whether a request to the API brought along a signature, which is storage's alone.
-pub(super) fn carries_signature(target: &Uri) -> bool {
+fn carries_signature(target: &Uri) -> bool {
     let query = target.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case("sig"))
 }
@@ -86,7 +112,7 @@ const WRONG_KEY: Denied = Denied {
               for an active subscription.",
     challenge: KEY_CHALLENGE,
 };
-const WRONG_TOKEN: Denied = Denied {
+pub(super) const WRONG_TOKEN: Denied = Denied {
     message: "Unauthorized. Access token is missing or invalid.",
     challenge: "Bearer error=\"invalid_token\"",
 };

@@ -70,7 +70,7 @@ impl Answer {
         response
     }
 
-    fn header(mut self, name: HeaderName, value: &str) -> Self {
+    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         // All that we write is visible ASCII, so this always holds.
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

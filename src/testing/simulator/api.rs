@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::access::carries_signature;
+use super::access::WRONG_TOKEN;
 use super::answer::Answer;
 use super::counts::Counts;
 use super::knobs::Finish;
@@ -55,7 +55,6 @@ fn arrive(service: &Service, parts: &Parts, route: &Route<'_>) -> (usize, Option
     let state = &mut *service.state();
     let now = Instant::now();
     let entry = service.enter(state, Side::Api, parts, now);
-    state.counts.misplaced_credentials += u64::from(carries_signature(&parts.uri));
     if let Route::Poll(uid) = route
         && state.tasks.get(uid).is_some_and(|task| task.is_early(now))
     {
@@ -66,8 +65,9 @@ fn arrive(service: &Service, parts: &Parts, route: &Route<'_>) -> (usize, Option
         state.counts.throttled += 1;
         return (entry, Some(Answer::throttled(wait)));
     }
-    if let Err(denied) = service.access.check(&parts.headers) {
+    if let Err(denied) = service.access.check(&parts.headers, |token| state.is_bearer(&service.access, token, now)) {
         state.counts.unauthorized += 1;
+        state.counts.tokens_refused += u64::from(denied == WRONG_TOKEN);
         return (entry, Some(Answer::denied(denied)));
     }
     *route.count(&mut state.counts) += 1;
@@ -242,7 +242,7 @@ fn not_found(message: &str) -> Answer {
 }
 
 /// Sleeps, unless for nothing: that would still cost a tick of the timer.
-async fn pause(wait: Duration) {
+pub(super) async fn pause(wait: Duration) {
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }

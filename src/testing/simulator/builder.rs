@@ -219,9 +219,53 @@ impl SimulatorBuilder {
     }
 }
 
+/// # Tokens
+impl SimulatorBuilder {
+    /// Issues access tokens that live so long, and takes no other as bearer; by default the
+    /// bearer is fixed, and the token endpoint answers 404. The subscription key is wanted as
+    /// before.
+    ///
+    /// `expires_in` says whole seconds, rounded down, and 1 at least.
+    pub fn tokens(mut self, life: Duration) -> Self {
+        self.knobs.token_life = Some(life);
+        self
+    }
+
+    /// Gives a refresh token also for `client_credentials`; by default only for the other
+    /// grants.
+    pub fn refreshable(mut self) -> Self {
+        self.knobs.refreshable = true;
+        self
+    }
+
+    /// Adds a limit to the token endpoint, as [`limit`](Self::limit) does to the API.
+    pub fn token_limit(mut self, n: u32, per: Duration) -> Self {
+        self.knobs.token_limits.push((n, per));
+        self
+    }
+
+    /// How long a request to the token endpoint takes; 0 by default. It arrives after half of it.
+    pub fn token_latency(mut self, latency: Duration) -> Self {
+        self.knobs.token_latency = latency;
+        self
+    }
+
+    /// The id and the secret of the client that tokens are issued to; by default they are random.
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        (self.access.client_id, self.access.client_secret) = (id.into(), secret.into());
+        self
+    }
+
+    /// The name and the password of the user; by default they are random.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        (self.access.user, self.access.password) = (name.into(), password.into());
+        self
+    }
+}
+
 /// # The start
 impl SimulatorBuilder {
-    /// Starts the service on two free ports of 127.0.0.1.
+    /// Starts the service on three free ports of 127.0.0.1.
     ///
     /// Must run inside a tokio runtime with I/O and time, which the service then lives in.
     ///

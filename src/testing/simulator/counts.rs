@@ -21,6 +21,12 @@ pub struct Counts {
     pub(super) downloads: u64,
     pub(super) storage_bytes: u64,
     pub(super) misplaced_credentials: u64,
+    pub(super) token_requests: u64,
+    pub(super) tokens_throttled: u64,
+    pub(super) tokens_refused: u64,
+    pub(super) logins: u64,
+    pub(super) refreshes: u64,
+    pub(super) revocations: u64,
 }
 
 impl Counts {
@@ -89,9 +95,43 @@ impl Counts {
     }
 
     /// Requests whose secrets went to the wrong origin: to storage with `Authorization`,
-    /// `Ocp-Apim-Subscription-Key`, `Cookie` or `Referer`, or with the bearer token or the key
-    /// in any header or in the URL; to the API with a `sig` in the query.
+    /// `Ocp-Apim-Subscription-Key`, `Cookie` or `Referer`; to the token endpoint with the last
+    /// three; to either with the bearer token, the key, any token that was issued, or the secret
+    /// of the client or the user, in any header or in the URL; to the API with a `sig` in the
+    /// query, or with a refresh token or one of the secrets.
     pub const fn misplaced_credentials(&self) -> u64 {
         self.misplaced_credentials
+    }
+
+    /// Requests to the token endpoint, whatever was answered. They are none of
+    /// [`requests`](Self::requests).
+    pub const fn token_requests(&self) -> u64 {
+        self.token_requests
+    }
+
+    /// Requests to the token endpoint that its limit refused with 429.
+    pub const fn tokens_throttled(&self) -> u64 {
+        self.tokens_throttled
+    }
+
+    /// Those [`unauthorized`](Self::unauthorized) requests to the API whose key was right, and
+    /// whose token was not, or was missing.
+    pub const fn tokens_refused(&self) -> u64 {
+        self.tokens_refused
+    }
+
+    /// Tokens granted by `client_credentials`, by `authorization_code` or by name and password.
+    pub const fn logins(&self) -> u64 {
+        self.logins
+    }
+
+    /// Tokens granted by `refresh_token`, those whose answer was lost included.
+    pub const fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
+    /// `POST /oauth/revoke` by a client that proved who it is.
+    pub const fn revocations(&self) -> u64 {
+        self.revocations
     }
 }

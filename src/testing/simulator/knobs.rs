@@ -44,6 +44,11 @@ pub(super) struct Knobs {
     pub(super) cut_first: Option<(u32, u64)>,
     pub(super) ignore_ranges: bool,
     pub(super) no_validators: bool,
+
+    pub(super) token_life: Option<Duration>,
+    pub(super) refreshable: bool,
+    pub(super) token_limits: Vec<(u32, Duration)>,
+    pub(super) token_latency: Duration,
 }
 
 impl Default for Knobs {
@@ -73,6 +78,11 @@ impl Default for Knobs {
             cut_first: None,
             ignore_ranges: false,
             no_validators: false,
+
+            token_life: None,
+            refreshable: false,
+            token_limits: Vec::new(),
+            token_latency: Duration::ZERO,
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Seen {
     pub(super) header_names: Vec<HeaderName>,
 }
 
-/// One of the two origins of a [`Simulator`].
+/// One of the origins of a [`Simulator`].
 ///
 /// [`Simulator`]: super::Simulator
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Side {
     Api,
     /// The storage: results, behind signed links.
     Storage,
+    /// The token endpoint: logins, refreshes, revocations.
+    Token,
 }
 
 impl Seen {
@@ -47,7 +49,8 @@ impl Seen {
         &self.path
     }
 
-    /// The status of the answer; none before there is one, or if the client hung up first.
+    /// The status of the answer; none before there is one, or if the client hung up
+    /// first, or if there never is one.
     pub const fn status(&self) -> Option<StatusCode> {
         self.status
     }

@@ -1,6 +1,5 @@
 //! One listening port, and the connections that came in through it.
 
-use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,11 +27,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers whatever comes in at `listener` with what `answer` makes of it.
+    /// Answers whatever comes in at `listener` with what `answer` makes of it; an error cuts the connection.
     pub(super) fn start<A, F>(listener: TcpListener, answer: A) -> Self
     where
         A: Fn(Request<Incoming>, Connection) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
     {
         let accepting = tokio::spawn(accept(listener, answer)).abort_handle();
         Self { accepting }
@@ -48,7 +47,7 @@ impl Drop for Server {
 async fn accept<A, F>(listener: TcpListener, answer: A)
 where
     A: Fn(Request<Incoming>, Connection) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
 {
     // Aborts all that is left in it when this future is dropped.
     let mut connections = JoinSet::new();
@@ -67,7 +66,7 @@ where
 async fn serve<A, F>(stream: TcpStream, answer: A)
 where
     A: Fn(Request<Incoming>, Connection) -> F,
-    F: Future<Output = Response<Body>>,
+    F: Future<Output = io::Result<Response<Body>>>,
 {
     // Without it the head of an answer could wait for the acknowledgement of the one before.
     if stream.set_nodelay(true).is_err() {
@@ -75,11 +74,8 @@ where
     }
     let (flushes, flushed) = watch::channel(());
     let connection = Connection { flushed, free_at: Arc::new(Mutex::new(Instant::now())) };
-    let service = service_fn(|request| {
-        let answer = answer(request, connection.clone());
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    // An error here is a client that hung up, or a body that we cut: both end the connection.
+    let service = service_fn(|request| answer(request, connection.clone()));
+    // An error here is a client that hung up, or an answer that we cut: both end the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(Wire { stream, flushes }), service).await;
 }
 

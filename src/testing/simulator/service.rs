@@ -1,4 +1,4 @@
-//! What the API, the storage and the test that runs them have in common.
+//! What the API, the storage, the token endpoint and the test that runs them have in common.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use super::knobs::Knobs;
 use super::sas::{Signer, Verdict};
 use super::seen::{Seen, Side};
 use super::tasks::{Task, Tasks};
+use super::tokens::Tokens;
 use super::window::Windows;
 
 pub(super) struct Service {
@@ -31,6 +32,8 @@ pub(super) struct Service {
 pub(super) struct State {
     pub(super) windows: Windows,
     pub(super) tasks: Tasks,
+    /// None where the API wants a fixed bearer.
+    pub(super) tokens: Option<Tokens>,
     pub(super) counts: Counts,
     pub(super) log: Vec<Seen>,
     /// Of all results: how often they were replaced.
@@ -44,6 +47,7 @@ impl Service {
         let state = State {
             windows: Windows::new(&knobs.limits),
             tasks: Tasks::default(),
+            tokens: knobs.token_life.map(|life| Tokens::new(access.marks.clone(), life, &knobs.token_limits)),
             counts: Counts::default(),
             log: Vec::new(),
             version: 0,
@@ -72,8 +76,10 @@ impl Service {
         self.knobs.latency.saturating_add(jitter)
     }
 
-    /// Logs a request, and gives its place in the log.
+    /// Logs a request, and gives its place in the log. Counts it where it brings what has no business there.
     pub(super) fn enter(&self, state: &mut State, side: Side, parts: &Parts, now: Instant) -> usize {
+        let misplaced = self.access.is_misplaced(side, &parts.headers, &parts.uri);
+        state.counts.misplaced_credentials += u64::from(misplaced);
         state.log.push(Seen {
             side,
             method: parts.method.clone(),
@@ -109,6 +115,11 @@ impl State {
         if let Some(seen) = self.log.get_mut(entry) {
             seen.status = Some(status);
         }
+    }
+
+    /// Whether the API takes this token.
+    pub(super) fn is_bearer(&self, access: &Access, token: &str, now: Instant) -> bool {
+        self.tokens.as_ref().map_or(token == access.bearer, |tokens| tokens.is_good(token, now))
     }
 
     /// What the result of a task is now.

@@ -28,8 +28,6 @@ pub(super) fn answer(service: &Arc<Service>, request: Request<Incoming>, connect
     let state = &mut *service.state();
     let entry = service.enter(state, Side::Storage, &parts, Instant::now());
     state.counts.downloads += 1;
-    let misplaced = service.access.is_misplaced(&parts.headers, &parts.uri);
-    state.counts.misplaced_credentials += u64::from(misplaced);
 
     let mut response = match find(service, state, &parts) {
         Ok(blob) => blob.serve(service, state, &parts, connection),

@@ -89,6 +89,16 @@ impl Bytes {
         sum / limit
     }
 
+    /// How many bytes are used, and of how many.
+    pub(super) fn amounts(&mut self, now: Tick) -> (u64, u64) {
+        self.settle(now);
+        (self.sum, self.limit)
+    }
+
+    pub(super) const fn length(&self) -> Tick {
+        self.length
+    }
+
     fn settle(&mut self, now: Tick) {
         while let Some(first) = self.charged.front()
             && first.newest + self.length <= now

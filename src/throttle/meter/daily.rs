@@ -88,6 +88,12 @@ impl Daily {
         f64::from(self.today.saturating_add(self.flying)) / f64::from(self.count.max(1))
     }
 
+    /// How many are used of today, and of how many.
+    pub(super) fn amounts(&mut self) -> (u64, u64) {
+        self.settle();
+        (u64::from(self.today) + u64::from(self.flying), self.count.into())
+    }
+
     pub(super) const fn jumped(&mut self) -> bool {
         std::mem::replace(&mut self.jumped, false)
     }

@@ -57,6 +57,15 @@ impl Paced {
         due / period / f64::from(self.count.max(1))
     }
 
+    /// How much of the burst is used, and of how much.
+    pub(super) fn amounts(&self, now: Tick) -> (u64, u64) {
+        (self.taken_in_at.saturating_sub(now).div_ceil(self.period), self.count.into())
+    }
+
+    pub(super) fn length(&self) -> Tick {
+        self.period.saturating_mul(self.count.into())
+    }
+
     /// How many the rate takes in within `time`.
     pub(in crate::throttle) fn within(&self, time: Tick) -> u32 {
         u32::try_from(time / self.period).unwrap_or(u32::MAX)

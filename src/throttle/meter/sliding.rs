@@ -104,10 +104,15 @@ impl Sliding {
     }
 
     pub(in crate::throttle) fn use_of(&mut self, now: Tick) -> f64 {
-        self.settle(now);
         #[expect(clippy::cast_precision_loss, reason = "a share")]
-        let used = self.used() as f64;
+        let used = self.amounts(now).0 as f64;
         used / f64::from(self.count.max(1))
+    }
+
+    /// How many slots are used, and of how many.
+    pub(in crate::throttle) fn amounts(&mut self, now: Tick) -> (u64, u64) {
+        self.settle(now);
+        (self.used(), self.count.into())
     }
 
     fn hold(&mut self, until: Tick) {

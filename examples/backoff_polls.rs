@@ -1,0 +1,41 @@
+//! A sequence of the crate `backoff` drives the polls of a task that its service says nothing about.
+//!
+//! `cargo run --example backoff_polls`
+
+#![expect(clippy::print_stdout, reason = "an example that shows what it saw")]
+
+use std::error::Error;
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use futures::TryStreamExt;
+use longhaul::testing::{self, Simulator};
+use longhaul::{Pace, Schedule};
+use serde_json::{Value, json};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // To be asked to come back in no time at all is to be asked nothing.
+    let silent = Duration::ZERO;
+    let service = Simulator::builder().task_duration(Duration::from_secs(2)).retry_after(silent).start().await?;
+    let backoff = ExponentialBackoff {
+        initial_interval: Duration::from_millis(300),
+        randomization_factor: 0.0,
+        ..ExponentialBackoff::default()
+    };
+    let client = testing::client(&service).pace(Pace::standard().schedule(Schedule::backoff(backoff))).build()?;
+    let mut task = client.task().post("exports").json(&json!({})).submit::<Value>().await?;
+
+    let mut pauses = Vec::new();
+    let mut updates = task.updates();
+    while let Some(update) = updates.try_next().await? {
+        println!("{:9} next poll in {:?}", update.state().as_str(), update.next_poll());
+        pauses.extend(update.next_poll());
+    }
+    println!("{} after {} pauses", task.await?.state(), pauses.len());
+
+    // Each is the one before by 1.5, which is the sequence's own factor.
+    assert_eq!(pauses.first(), Some(&Duration::from_millis(300)));
+    assert!(pauses.iter().zip(pauses.iter().skip(1)).all(|(one, next)| *next == one.mul_f64(1.5)), "{pauses:?}");
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! TokenAnswer: how a token endpoint's answer is read.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Token, TokenError};
+use crate::error::Fault;
+use crate::message::{Reply, is_transient};
+use crate::pointer::Source;
+use crate::redact::scrub;
+
+/// Where a token endpoint's answer has the token, what refreshes it, and its life.
+///
+/// By default as OAuth 2 has it (RFC 6749, 5.1). Members are found in any case.
+///
+/// ```
+/// use longhaul::TokenAnswer;
+///
+/// let smag = TokenAnswer::smag();
+/// assert_eq!(serde_json::to_value(&smag)?["access"], "/Token");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenAnswer {
+    access: Source,
+    refresh: Source,
+    expires_in: Source,
+    #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
+    life: Option<Duration>,
+}
+
+impl TokenAnswer {
+    /// As OAuth 2 has it: `access_token`, `refresh_token`, `expires_in` in seconds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            access: Source::pointer("/access_token"),
+            refresh: Source::pointer("/refresh_token"),
+            expires_in: Source::pointer("/expires_in"),
+            life: None,
+        }
+    }
+
+    /// As SMAG has it: `Token` (a JWT, which says when it expires) and `Refresh_Token`.
+    #[must_use]
+    pub fn smag() -> Self {
+        Self::new().access(Source::pointer("/Token")).refresh(Source::pointer("/Refresh_Token"))
+    }
+
+    /// Sets where the access token stands.
+    #[must_use]
+    pub fn access(mut self, source: Source) -> Self {
+        self.access = source;
+        self
+    }
+
+    /// Sets where the refresh token stands.
+    #[must_use]
+    pub fn refresh(mut self, source: Source) -> Self {
+        self.refresh = source;
+        self
+    }
+
+    /// Sets where its life stands, in seconds.
+    #[must_use]
+    pub fn expires_in(mut self, source: Source) -> Self {
+        self.expires_in = source;
+        self
+    }
+
+    /// Sets how long a token lives that does not say it: neither beside it, nor in a JWT. Without this, it is used until
+    /// it is refused.
+    #[must_use]
+    pub const fn life(mut self, life: Duration) -> Self {
+        self.life = Some(life);
+        self
+    }
+
+    /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
+    pub(super) fn read(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
+        let body = reply.json();
+        let body = body.as_ref();
+        let status = reply.status();
+        let success = status.is_success();
+        if is_transient(status.as_u16()) {
+            // Whatever its body says: that of a framework has an `error` too.
+            let why = format!("the token endpoint answered with {}", status.as_u16());
+            return Err(TokenError::new(why).with_fault(fault(None, reply, body)).asked(reply, now));
+        }
+        // Some answer 200 with the error inside.
+        if let Some(code) = self.code(reply, body, success) {
+            return Err(refusal(&code, reply, body, is_grant).asked(reply, now));
+        }
+        if !success {
+            let code = status.as_u16();
+            let why = format!("the token endpoint answered with {code}");
+            return Err(match code {
+                300..=399 => TokenError::refused(format!("{why}, a redirect, which is not followed")),
+                400 | 401 if is_grant => TokenError::needs_login(why),
+                // A proxy on the way, as like as not.
+                403 if body.is_none() => TokenError::new(why),
+                _ => TokenError::refused(why),
+            }
+            .with_fault(fault(None, reply, body))
+            .asked(reply, now));
+        }
+        let Some(body) = body else {
+            let what = if reply.is_whole() { "no JSON" } else { "more than a token" };
+            return Err(TokenError::new(format!("the token endpoint answered with {status} and {what}")));
+        };
+        let Some(access) = self.access.text(reply, Some(body)) else {
+            let why = format!("the token endpoint answered with {status}, and no token at {}", self.access);
+            return Err(TokenError::new(why));
+        };
+        if http::HeaderValue::try_from(&access).is_err() {
+            return Err(TokenError::new("the token that came is not allowed in a header: it holds control characters"));
+        }
+        let mut token = Token::obtained(access, now);
+        // A JWT names a moment of the service's clock.
+        if let (Some(expiry), Some(skew)) = (token.expiry(), skew(reply, now)) {
+            token = token.expires_at(skew.to_ours(expiry));
+        }
+        let told = self.expires_in.text(reply, Some(body)).and_then(|text| text.parse::<f64>().ok());
+        let told = told.filter(|seconds| seconds.is_finite());
+        if let Some(seconds) = told {
+            let life = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO).min(LONGEST_LIFE);
+            let by_life = now + life;
+            // Before what a JWT says: it needs no clocks that agree.
+            token = token.expires_at(by_life);
+        } else if let (None, Some(life)) = (token.expiry(), self.life) {
+            token = token.expires_in(life);
+        }
+        if let Some(refresh) = self.refresh.text(reply, Some(body)) {
+            token = token.refreshed_by(refresh);
+        }
+        Ok(token)
+    }
+
+    fn code(&self, reply: &Reply, body: Option<&Value>, success: bool) -> Option<String> {
+        let error = body?.get("error")?;
+        let code = match error {
+            Value::String(code) => code.clone(),
+            // Some nest it.
+            Value::Object(inner) => inner.get("code").or_else(|| inner.get("type"))?.as_str()?.to_owned(),
+            _ => return None,
+        };
+        // An empty one beside a token is a habit of some.
+        let holds_token = || self.access.text(reply, body).is_some();
+        Some(code).filter(|code| !(code.trim().is_empty() || success && holds_token()))
+    }
+}
+
+impl Default for TokenAnswer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What an error code means (RFC 6749, 5.2; OpenID Connect Core 3.1.2.6).
+fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> TokenError {
+    let shown = scrub(code).chars().take(100).collect::<String>();
+    let error = match code {
+        "temporarily_unavailable" | "server_error" | "slow_down" => {
+            TokenError::new(format!("the token endpoint says `{shown}`"))
+        }
+        "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_scope" | "invalid_request" => {
+            TokenError::refused(format!("the token endpoint says `{shown}`: look at the client's id, secret and scope"))
+        }
+        _ if is_grant && !matches!(reply.status().as_u16(), 403..=405) => {
+            TokenError::needs_login(format!("the token endpoint says `{shown}`: log in again"))
+        }
+        _ => TokenError::refused(format!("the token endpoint says `{shown}`")),
+    };
+    error.with_fault(fault(Some(code), reply, body))
+}
+
+/// The endpoint's words, without its body: that may hold tokens.
+fn fault(code: Option<&str>, reply: &Reply, body: Option<&Value>) -> Fault {
+    let text = |name: &str| body.and_then(|body| Source::pointer(name).text(reply, Some(body)));
+    let mut fault = Fault::new(bytes::Bytes::new());
+    if let Some(code) = code {
+        fault = fault.with_code(code.chars().take(100).collect::<String>());
+    }
+    if let Some(message) = text("/error_description").or_else(|| text("/message")) {
+        fault = fault.with_message(message.chars().take(300).collect::<String>());
+    }
+    fault
+}
+
+/// How far a service's clock is ahead of ours, or behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Skew {
+    ahead: bool,
+    by: Duration,
+}
+
+impl Skew {
+    fn to_ours(self, moment: SystemTime) -> SystemTime {
+        let ours = if self.ahead { moment.checked_sub(self.by) } else { moment.checked_add(self.by) };
+        ours.unwrap_or(moment)
+    }
+}
+
+/// By the answer's Date, which has whole seconds and was on its way: less than two of them are no skew. More than a day
+/// is a Date that is wrong, or was kept by a cache.
+fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
+    let date = httpdate::parse_http_date(reply.header("date")?).ok()?;
+    let (ahead, by) = match date.duration_since(now) {
+        Ok(by) => (true, by),
+        Err(error) => (false, error.duration()),
+    };
+    (by >= Duration::from_secs(2) && by <= LONGEST_SKEW).then_some(Skew { ahead, by })
+}
+
+const LONGEST_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer lives are typing errors, and sums of times must not run over.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);

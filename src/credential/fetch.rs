@@ -1,0 +1,228 @@
+//! Fetching: what the store has, what the endpoint gives, and that it is saved before it is used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::{Live, Road, Source};
+use super::{Life, OAuth, StoreError, Token, TokenError, TokenSource};
+use crate::error::{Error, ErrorKind, Fault};
+use crate::redact::Secret;
+
+impl Live {
+    /// The next token, saved.
+    pub(super) async fn fetch(&self, road: &Road) -> Result<Token, Error> {
+        let is_over = |token: &Token| token.life(road.endpoint.now()) == Life::Expired;
+        let mut before = self.state().current();
+        let unsaved = self.state().unsaved.clone();
+        if let Some(token) = unsaved {
+            // One that came before, and is good only once it is saved.
+            let saved = self.save(token).await?;
+            if !is_over(&saved) {
+                return Ok(saved);
+            }
+            before = Some(saved);
+        } else {
+            match self.load().await {
+                // Another process was here, or this one begins.
+                Ok(Some(stored)) if self.is_later(&stored) => {
+                    if !is_over(&stored) && self.value(&stored).is_ok() {
+                        return Ok(stored);
+                    }
+                    before = Some(stored);
+                }
+                Ok(_) => {
+                    let given = self.given().filter(|given| !is_over(given));
+                    if let Some(given) = given {
+                        return self.save(given).await;
+                    }
+                }
+                // What was given may be spent: the store would know.
+                Err(error) if self.state().held.is_none() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let source = self.source();
+        let fetched = match source.fetch(before.as_ref(), &road.endpoint).await {
+            Err(refused) if refused.refused => match self.load().await {
+                // It was refreshed elsewhere in between.
+                Ok(Some(stored))
+                    if before.as_ref().is_none_or(|before| !is_same(before, &stored)) && self.is_later(&stored) =>
+                {
+                    if !is_over(&stored) && self.value(&stored).is_ok() {
+                        return Ok(stored);
+                    }
+                    source.fetch(Some(&stored), &road.endpoint).await
+                }
+                _ => Err(refused),
+            },
+            fetched => fetched,
+        };
+        let token = fetched.map_err(|error| self.error(&error, &[]))?;
+        self.save(token).await
+    }
+
+    /// What the user gave to begin with, while nothing came after it.
+    fn given(&self) -> Option<Token> {
+        let state = self.state();
+        state.given.clone().filter(|_| state.held.is_none() && state.unsaved.is_none())
+    }
+
+    /// Whether a stored token came after the one in use. Replicas of a store may lag.
+    fn is_later(&self, stored: &Token) -> bool {
+        self.state()
+            .held
+            .as_ref()
+            .is_none_or(|held| !is_same(&held.token, stored) && stored.obtained_at() >= held.token.obtained_at())
+    }
+
+    /// Takes the token of a login, saved before it is used.
+    #[cfg(feature = "pkce")]
+    pub(crate) async fn log_in(self: Arc<Self>, code: Secret, verifier: Secret, road: Road) -> Result<(), Error> {
+        let Source::OAuth(oauth) = &self.source else {
+            return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
+        };
+        let _landing = self.alone(false).await.0;
+        let begun = tokio::time::Instant::now();
+        let exchanged = oauth.exchange(code.expose(), verifier.expose(), &road.endpoint).await;
+        let token = exchanged.map_err(|error| self.error(&error, &[code.expose(), verifier.expose()]))?;
+        let saved = self.save(token).await?;
+        self.land(Ok(saved), begun, &road);
+        Ok(())
+    }
+
+    /// Ends the token at the service, and forgets it here whatever the service says.
+    pub(crate) async fn revoke(self: Arc<Self>, road: Road) -> Result<(), Error> {
+        let (_landing, current) = self.alone(true).await;
+        let stored = self.load().await.ok().flatten();
+        // The one that came last; another process may have refreshed.
+        let token = current.into_iter().chain(stored).max_by_key(Token::obtained_at);
+        let revoked = match (&self.source, &token) {
+            (Source::OAuth(oauth), Some(token)) => revoke(oauth, token, &road).await,
+            _ => Ok(()),
+        };
+        let cleared = match &self.store {
+            Some(store) => {
+                in_time(store.save(None)).await.map_err(|error| failed("the token could not be removed", error))
+            }
+            None => Ok(()),
+        };
+        revoked.map_err(|error| {
+            let secrets = token.iter().flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
+            let error = self.error(&error, &secrets.collect::<Vec<_>>());
+            let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
+            Error::new(ErrorKind::TokenUnavailable, why)
+        })?;
+        cleared
+    }
+
+    async fn load(&self) -> Result<Option<Token>, Error> {
+        let Some(store) = &self.store else { return Ok(None) };
+        in_time(store.load()).await.map_err(|error| {
+            tracing::warn!(credential = self.label(), %error, "the credential store could not be read");
+            failed("the token could not be read", error)
+        })
+    }
+
+    async fn save(&self, token: Token) -> Result<Token, Error> {
+        // One that cannot be used must not lie in the store for the next process.
+        self.value(&token)?;
+        let Some(store) = &self.store else { return Ok(token) };
+        // Kept before the store is asked: it may panic, or its runtime end.
+        self.state().unsaved = Some(token.clone());
+        in_time(store.save(Some(token.clone()))).await.map_err(|error| {
+            failed("the new token could not be saved, and is not used before it is; the old one stays", error)
+        })?;
+        self.state().unsaved = None;
+        Ok(token)
+    }
+
+    fn source(&self) -> &dyn TokenSource {
+        match &self.source {
+            Source::OAuth(oauth) => oauth.as_ref(),
+            Source::Own(source) => source.as_ref(),
+        }
+    }
+
+    fn error(&self, error: &TokenError, secrets: &[&str]) -> Error {
+        let kind = if error.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
+        let cause = std::error::Error::source(error).map(crate::error::root_cause);
+        let why = match cause {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        let mut shown = Error::new(kind, self.hide(&why, secrets)).with_retry_after(error.retry_after);
+        if let Some(fault) = &error.fault {
+            let mut hidden = Fault::new(bytes::Bytes::new());
+            if let Some(code) = fault.code() {
+                hidden = hidden.with_code(self.hide(code, secrets));
+            }
+            if let Some(message) = fault.message() {
+                hidden = hidden.with_message(self.hide(message, secrets));
+            }
+            shown = shown.with_fault(hidden);
+        }
+        if error.needs_login {
+            shown = shown.attach(NeedsLogin);
+        }
+        // Not as its source: that would show what was hidden.
+        shown
+    }
+
+    /// A service's words without the secrets that it was sent, which some repeat.
+    fn hide(&self, text: &str, secrets: &[&str]) -> String {
+        let (current, held) = {
+            let state = self.state();
+            (state.current(), state.held.clone())
+        };
+        let tokens = current.iter().chain(held.iter().map(|held| &held.token));
+        let tokens = tokens.flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
+        let own = match &self.source {
+            Source::OAuth(oauth) => oauth.secrets(),
+            Source::Own(_) => Vec::new(),
+        };
+        let all = tokens.chain(secrets.iter().copied()).chain(own.iter().map(Secret::expose));
+        all.filter(|secret| secret.len() >= 4).fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    }
+}
+
+async fn revoke(oauth: &OAuth, token: &Token, road: &Road) -> Result<(), TokenError> {
+    // A request with the token on it needs one that is good.
+    if oauth.revokes_with_access() && token.life(road.endpoint.now()) == Life::Expired {
+        let fresh = oauth.fetch(Some(token), &road.endpoint).await?;
+        return oauth.revoke(&fresh, &road.endpoint).await;
+    }
+    oauth.revoke(token, &road.endpoint).await
+}
+
+struct NeedsLogin;
+
+impl Error {
+    /// Whether somebody has to log in again: the service refuses to give tokens for the login that there was.
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        self.attached::<NeedsLogin>().is_some()
+    }
+}
+
+fn failed(what: &str, error: StoreError) -> Error {
+    let why = format!("{what}: {}", crate::error::root_cause(error.as_ref()));
+    Error::new(ErrorKind::Store, why).with_source(Boxed(error))
+}
+
+/// A store that hangs has failed.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
+}
+
+/// A vault on the other side of the world answers within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store may round times; the secrets tell tokens apart.
+fn is_same(one: &Token, other: &Token) -> bool {
+    one.expose() == other.expose() && one.expose_refresh() == other.expose_refresh()
+}
+
+/// A boxed error as an error of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Boxed(StoreError);

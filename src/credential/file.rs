@@ -1,0 +1,301 @@
+//! FileStore: a token in a file, encrypted.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
+use zeroize::Zeroizing;
+
+use super::key::FileKey;
+use super::scratch::{self, Scratch};
+use super::seal::{self, Unreadable};
+use super::{CredentialStore, StoreError, Token};
+
+/// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
+///
+/// Make a key once with `openssl rand -base64 32`, and keep it apart from the file. Clones share their order.
+///
+/// ```
+/// use longhaul::{CredentialStore, FileKey, FileStore, Token};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # let folder = std::env::temp_dir().join(format!("longhaul-file-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("token");
+/// # let from_the_environment = "5kDl7dTMLDcZ1mWmCLZeXUlyD7Ov4V4sMpKVz0v1pF0=";
+/// let key = FileKey::from_base64(from_the_environment)?;
+/// let store = FileStore::encrypted(path, key);
+/// assert_eq!(store.load().await?, None);
+///
+/// store.save(Some(Token::new("eyJhbGciOi").refreshed_by("8xLOxBtZp8"))).await?;
+/// assert_eq!(store.load().await?.map(|token| token.expose().len()), Some(10));
+///
+/// store.save(None).await?;
+/// assert_eq!(store.load().await?, None);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The file
+/// A save writes a new file beside it (`NAME.0123456789abcdef.new`), makes it durable, and gives it the name. So the
+/// file is the old one or the new one, whole, whenever the process or the machine ends; of several processes that save
+/// at once, the last one wins. A new file that a killed process left does no harm, and the next save after an hour
+/// removes it.
+///
+/// On Unix its mode is 0600, whatever the mask of the process and the mode of the file before. A symbolic link in its
+/// place is replaced, and not followed. Elsewhere the rights are those of the folder.
+///
+/// # Limits
+/// The folder must be there. The file is not bound to its place: whoever may write to the folder can put an older one
+/// back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+///
+/// # Errors
+/// Each says what is wrong with the file and what to do, and leaves it as it is. None holds a secret.
+#[derive(Clone)]
+pub struct FileStore(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    kind: Kind,
+    /// How many saves were called for.
+    called: AtomicU64,
+    /// Which of them wrote last: an older one that comes late must not undo it.
+    written: Mutex<u64>,
+}
+
+enum Kind {
+    Encrypted(FileKey),
+    PlainText,
+}
+
+impl FileStore {
+    /// In this file, encrypted with this key. Nothing is read or written yet.
+    #[must_use]
+    pub fn encrypted(path: impl Into<PathBuf>, key: impl Into<FileKey>) -> Self {
+        Self::new(path.into(), Kind::Encrypted(key.into()))
+    }
+
+    /// In this file, as readable text. Whoever reads it, or a copy of it in a backup, has the login: only for a machine
+    /// that keeps its disk encrypted, and its owner alone.
+    #[must_use]
+    pub fn plain_text(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), Kind::PlainText)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn new(path: PathBuf, kind: Kind) -> Self {
+        Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
+    }
+}
+
+impl CredentialStore for FileStore {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
+        Box::pin(self.aside(Inner::load))
+    }
+
+    fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let number = self.0.called.fetch_add(1, Ordering::Relaxed) + 1;
+        Box::pin(self.aside(move |inner| inner.save(number, token.as_ref())))
+    }
+}
+
+impl FileStore {
+    /// Does it where it may block.
+    async fn aside<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        let done = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(move || job(&inner)).await.unwrap_or(Err(Why::Unfinished)),
+            Err(_) => Err(Why::NoRuntime),
+        };
+        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
+    }
+}
+
+impl Inner {
+    fn load(&self) -> Result<Option<Token>, Why> {
+        let Some(bytes) = self.read()? else { return Ok(None) };
+        let opened = match &self.kind {
+            Kind::Encrypted(key) => seal::unseal(key, &bytes)?,
+            Kind::PlainText if seal::is_sealed(&bytes) => return Err(Why::Encrypted),
+            Kind::PlainText => bytes,
+        };
+        // What a parser says may quote the text.
+        let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
+        token.map(Some).ok_or(Why::NoToken)
+    }
+
+    fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Why> {
+        let failed = |error| Why::Io("read", error);
+        let about = match fs::metadata(&self.path) {
+            Ok(about) => about,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.has_folder().map(|()| None),
+            Err(error) => return Err(failed(error)),
+        };
+        if !about.is_file() {
+            return Err(Why::NoFile);
+        }
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            // A logout came between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        // Room for all, so that no copy is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+        file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() > LONGEST { Err(Why::TooLong) } else { Ok(Some(bytes)) }
+    }
+
+    fn save(&self, number: u64, token: Option<&Token>) -> Result<(), Why> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if number < *written {
+            return Ok(());
+        }
+        match token {
+            Some(token) => self.write(token)?,
+            None => self.remove()?,
+        }
+        *written = number;
+        scratch::sweep(&self.path);
+        Ok(())
+    }
+
+    fn write(&self, token: &Token) -> Result<(), Why> {
+        let text = Zeroizing::new(token.expose_json().into_bytes());
+        let bytes = match &self.kind {
+            Kind::Encrypted(key) => seal::seal(key, &text).ok_or(Why::NoChance)?,
+            Kind::PlainText => text,
+        };
+        if bytes.len() > LONGEST {
+            return Err(Why::TooLong);
+        }
+        self.has_folder()?;
+        let failed = |error| Why::Io("written", error);
+        let mut fresh = Scratch::beside(&self.path).map_err(failed)?;
+        fresh.write(&bytes).map_err(failed)?;
+        fresh.place().map_err(failed)
+    }
+
+    fn remove(&self) -> Result<(), Why> {
+        match fs::remove_file(&self.path) {
+            Ok(()) => scratch::sync_folder(&self.path).map_err(|error| Why::Io("removed", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Why::Io("removed", error)),
+        }
+    }
+
+    fn has_folder(&self) -> Result<(), Why> {
+        if self.path.file_name().is_none() {
+            return Err(Why::NoFile);
+        }
+        if scratch::folder(&self.path).is_dir() { Ok(()) } else { Err(Why::NoFolder) }
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0.kind {
+            Kind::Encrypted(_) => "encrypted",
+            Kind::PlainText => "plain text",
+        };
+        f.debug_struct("FileStore").field("path", &self.0.path).field("kind", &kind).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the file, in one line: the causes have no words of their own.
+#[derive(Debug, thiserror::Error)]
+#[error("the token file `{}` {why}", .path.display())]
+struct Broken {
+    path: PathBuf,
+    why: Why,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error("cannot be {0}: {1}")]
+    Io(&'static str, io::Error),
+    #[error("has no folder to lie in: create it first, for this user alone")]
+    NoFolder,
+    #[error("is no ordinary file: name another path")]
+    NoFile,
+    #[error("is too long for a token: name another path")]
+    TooLong,
+    #[error("is cut off: remove it and log in again")]
+    Cut,
+    #[error("is of another version of longhaul: update this program, or remove the file and log in again")]
+    OtherVersion,
+    #[error("is not encrypted: open it with FileStore::plain_text, or remove it and log in again")]
+    PlainText,
+    #[error("is encrypted: open it with FileStore::encrypted and its key")]
+    Encrypted,
+    #[error("is no token file: name another path")]
+    Foreign,
+    #[error(
+        "cannot be decrypted: the key is not the one it was saved with, or the file was changed; give the right key, or remove the file and log in again"
+    )]
+    Changed,
+    #[error("holds no token: remove it and log in again")]
+    NoToken,
+    #[error("cannot be encrypted: the system gives no random numbers")]
+    NoChance,
+    #[error("can only be used within a tokio runtime")]
+    NoRuntime,
+    #[error("was left as it is: the runtime ended first")]
+    Unfinished,
+}
+
+impl From<Unreadable> for Why {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Cut => Self::Cut,
+            Unreadable::OtherVersion => Self::OtherVersion,
+            Unreadable::PlainText => Self::PlainText,
+            Unreadable::Foreign => Self::Foreign,
+            Unreadable::Changed => Self::Changed,
+        }
+    }
+}
+
+/// Tokens are some kilobytes.
+const LONGEST: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_save_that_comes_late_does_not_undo_a_newer_one() {
+        let path = std::env::temp_dir().join(format!("longhaul-late-{}", std::process::id()));
+        let store = FileStore::encrypted(&path, [7; 32]);
+        let (older, newer) = (store.save(Some(Token::new("OLD"))), store.save(Some(Token::new("NEW"))));
+        newer.await.unwrap();
+        older.await.unwrap();
+        assert_eq!(store.load().await.unwrap().unwrap().expose(), "NEW");
+        store.save(None).await.unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn outside_of_a_runtime_it_is_an_error_and_no_panic() {
+        let store = FileStore::encrypted("anywhere", [7; 32]);
+        let error = store.load().now_or_never().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "the token file `anywhere` can only be used within a tokio runtime");
+    }
+}

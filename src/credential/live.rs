@@ -1,0 +1,233 @@
+//! Live: a token that is fetched, refreshed ahead of its end, and fetched once for all who wait.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::HeaderName;
+use tokio::time::Instant;
+
+use super::flight::{Flight, Landing};
+use super::source::Exchange;
+use super::{CredentialStore, Held, Life, OAuth, Token, TokenEndpoint, TokenSource};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::event::Marks;
+
+/// How requests for tokens go out, and who is told.
+#[derive(Clone)]
+pub(crate) struct Road {
+    pub(crate) endpoint: TokenEndpoint,
+    pub(crate) marks: Marks,
+}
+
+impl Road {
+    pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Marks) -> Self {
+        Self { endpoint: TokenEndpoint { exchange, clock }, marks }
+    }
+}
+
+/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. One
+/// fetch is under way at a time, in a task of its own: whoever asked for it may be dropped.
+pub(crate) struct Live {
+    pub(super) source: Source,
+    pub(super) store: Option<Arc<dyn CredentialStore>>,
+    header: Option<HeaderName>,
+    pub(super) before: String,
+    label: Arc<str>,
+    id: u64,
+    state: Mutex<State>,
+}
+
+pub(super) enum Source {
+    OAuth(Box<OAuth>),
+    Own(Arc<dyn TokenSource>),
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) held: Option<Arc<Held>>,
+    /// What the user gave to begin with; a store may have a later one.
+    pub(super) given: Option<Token>,
+    /// The one in use was refused, or is void: it must not be used again.
+    pub(super) is_void: bool,
+    /// A token that came and could not be saved. It is saved before anything else is done.
+    pub(super) unsaved: Option<Token>,
+    pub(super) flight: Option<Flight>,
+    pub(super) failure: Option<Failure>,
+    /// How many failed in a row.
+    pub(super) failures: u32,
+    /// Routes that refused a fresh token too, by their hash, and until when that is not tried again.
+    in_vain: Vec<(u64, Instant)>,
+    pub(super) serials: u64,
+}
+
+impl State {
+    /// The latest there is, saved or not, void or not.
+    pub(super) fn current(&self) -> Option<Token> {
+        let held = || self.held.as_ref().map(|held| held.token.clone());
+        self.unsaved.clone().or_else(held).or_else(|| self.given.clone())
+    }
+}
+
+/// Why there is no token, and for how long that is not tried again.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) until: Instant,
+}
+
+/// What a request finds.
+enum Look {
+    Use(Arc<Held>),
+    Wait(Flight),
+    Failed(Error),
+}
+
+impl Live {
+    pub(super) fn new(source: Source, store: Option<Arc<dyn CredentialStore>>, header: String, before: String) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let (label, first) = match &source {
+            Source::OAuth(oauth) => (oauth.label(), oauth.token.clone()),
+            Source::Own(source) => (source.label(), None),
+        };
+        let label = label.escape_debug().to_string().into();
+        let header = HeaderName::try_from(header).ok();
+        let live =
+            Self { source, store, header, before, label, id: IDS.fetch_add(1, Relaxed), state: Mutex::default() };
+        live.state().given = first;
+        live
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match &self.source {
+            Source::OAuth(oauth) => oauth.check(),
+            Source::Own(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn header_name(&self) -> Result<&HeaderName, Error> {
+        let wrong = || Error::new(ErrorKind::Config, "the header for the token is no header");
+        self.header.as_ref().ok_or_else(wrong)
+    }
+
+    /// Whether this login was begun for it: its code is for no other service.
+    #[cfg(feature = "pkce")]
+    pub(crate) fn is_of(&self, login: &super::Login) -> bool {
+        matches!(&self.source, Source::OAuth(oauth) if login.is_of(oauth))
+    }
+
+    /// Waits for a fetch that is under way, if there is one.
+    pub(crate) async fn settle(&self) {
+        let flight = self.state().flight.clone();
+        if let Some(flight) = flight {
+            flight.await;
+        }
+    }
+
+    /// Tells it from others of this process.
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Starts to fetch what will be needed, and waits for nothing.
+    pub(crate) fn prepare(self: &Arc<Self>, road: &Road) {
+        drop(self.look(road));
+    }
+
+    /// The token to use now, if there is one; if not, one is fetched from now on.
+    pub(crate) fn now(self: &Arc<Self>, road: &Road) -> Option<Arc<Held>> {
+        match self.look(road) {
+            Look::Use(held) => Some(held),
+            Look::Wait(_) | Look::Failed(_) => None,
+        }
+    }
+
+    /// The token to use now, fetched or waited for where there is none.
+    pub(crate) async fn ready(self: &Arc<Self>, road: &Road) -> Result<Arc<Held>, Error> {
+        loop {
+            match self.look(road) {
+                Look::Use(held) => return Ok(held),
+                Look::Failed(error) => return Err(error),
+                Look::Wait(flight) => flight.await,
+            }
+        }
+    }
+
+    /// Whether a token may still be put on a request.
+    pub(crate) fn is_good(&self, held: &Arc<Held>, road: &Road) -> bool {
+        let state = self.state();
+        let is_current = state.held.as_ref().is_some_and(|current| Arc::ptr_eq(current, held));
+        is_current && !state.is_void && held.token.life(road.endpoint.now()) != Life::Expired
+    }
+
+    /// The service refused a request to this route with this token. Tells whether it is worth sending again with another.
+    pub(crate) fn refuse(&self, held: &Arc<Held>, route: u64) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.in_vain.retain(|(_, until)| *until > now);
+        if state.in_vain.iter().any(|(known, _)| *known == route) {
+            return false;
+        }
+        let Some(current) = state.held.clone().filter(|current| current.serial == held.serial) else {
+            // Another is there already, or on its way.
+            return true;
+        };
+        let in_vain = current.replaces_refused && !current.accepted.load(Relaxed);
+        if in_vain && current.adopted.elapsed() < IN_VAIN {
+            return false;
+        }
+        state.is_void = true;
+        true
+    }
+
+    /// It refused the fresh one too: the route does not take this login, and no other token will change that soon.
+    pub(crate) fn refuse_again(&self, route: u64) {
+        let mut state = self.state();
+        if state.in_vain.len() < MOST_IN_VAIN {
+            state.in_vain.push((route, Instant::now() + IN_VAIN));
+        }
+    }
+
+    fn look(self: &Arc<Self>, road: &Road) -> Look {
+        let (look, landing) = self.see(road);
+        // With the lock gone: a runtime that ends drops what is spawned on the spot.
+        if let Some(landing) = landing {
+            self.launch(landing, road);
+        }
+        look
+    }
+
+    /// What there is, and the fetch that it calls for.
+    fn see(self: &Arc<Self>, road: &Road) -> (Look, Option<Landing>) {
+        let mut state = self.state();
+        let now = road.endpoint.now();
+        let held = state.held.clone().filter(|_| !state.is_void).map(|held| (held.token.life(now), held));
+        let rests = state.failure.as_ref().filter(|failure| failure.until > Instant::now());
+        match (held, &state.flight, rests) {
+            (Some((Life::Fresh, held)), ..) => (Look::Use(held), None),
+            (Some((Life::Aging, held)), None, None) => (Look::Use(held), Some(self.take_off(&mut state).0)),
+            (Some((Life::Aging, held)), ..) => (Look::Use(held), None),
+            (_, Some(flight), _) => (Look::Wait(flight.clone()), None),
+            (_, None, Some(failure)) => (Look::Failed(failure.error.clone()), None),
+            (_, None, None) => {
+                let (landing, flight) = self.take_off(&mut state);
+                (Look::Wait(flight), Some(landing))
+            }
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A token that replaced a refused one, and was refused too, is not replaced again so soon: the next would fare no
+/// better.
+const IN_VAIN: Duration = Duration::from_secs(30);
+/// More routes than this do not refuse what others take.
+const MOST_IN_VAIN: usize = 64;

@@ -1,0 +1,175 @@
+//! Login: the way of a user through the browser, with PKCE.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::OAuth;
+use crate::error::{Error, ErrorKind};
+use crate::redact::{Secret, shown};
+
+/// A login that was begun: [`OAuth::login`]. `Debug` shows neither its state nor its verifier.
+///
+/// It is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
+pub struct Login {
+    url: Url,
+    state: Secret,
+    pub(crate) verifier: Secret,
+    /// Whose code it is.
+    endpoint: String,
+    client_id: String,
+}
+
+impl OAuth {
+    /// Begins a login: a URL for the browser, with a fresh state and a fresh PKCE challenge (S256, RFC 7636).
+    ///
+    /// ```
+    /// use longhaul::OAuth;
+    ///
+    /// let oauth = OAuth::authorization_code(
+    ///     "https://login.example.com/authorize",
+    ///     "https://login.example.com/token",
+    ///     "my-id",
+    ///     "http://127.0.0.1:9000/back",
+    /// );
+    /// let login = oauth.login()?;
+    /// assert!(login.url().as_str().contains("code_challenge_method=S256"));
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where this is not the grant `authorization_code`, or its URL is none.
+    pub fn login(&self) -> Result<Login, Error> {
+        self.check()?;
+        let wrong = |why: &str| Error::new(ErrorKind::Config, why);
+        let (authorize, redirect, client_id, scope) =
+            self.login_at().ok_or_else(|| wrong("a login needs OAuth::authorization_code"))?;
+        let mut url = Url::parse(authorize).map_err(|_| wrong("the URL to log in at is no URL"))?;
+        let (state, verifier) = (random()?, random()?);
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", client_id)
+            .append_pair("redirect_uri", redirect)
+            .append_pair("state", state.expose())
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
+        if let Some(scope) = scope {
+            query.append_pair("scope", scope);
+        }
+        drop(query);
+        Ok(Login { url, state, verifier, endpoint: self.endpoint.clone(), client_id: client_id.to_owned() })
+    }
+}
+
+impl Login {
+    /// Where the browser goes. Opening it is yours.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The state, which comes back with the code.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.state.expose()
+    }
+
+    /// Whether it was begun for this.
+    pub(super) fn is_of(&self, oauth: &OAuth) -> bool {
+        oauth.login_at().is_some() && oauth.endpoint == self.endpoint && oauth.client_id == self.client_id
+    }
+
+    /// The code in the URL that the service sent the browser to, if it is of this login.
+    pub(crate) fn code(&self, redirected: &str) -> Result<Secret, Error> {
+        let wrong = |why: String| Error::new(ErrorKind::TokenRefused, why);
+        // A web server knows the path and query alone.
+        let here = Url::parse("http://localhost/").map_err(|_| wrong("there is no URL".into()))?;
+        let url = here.join(redirected).map_err(|_| wrong("what the browser came back with is no URL".into()))?;
+        let find =
+            |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        // Before all else: whoever made another's answer must not log in here (RFC 6749, 10.12).
+        if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
+            return Err(wrong("the browser came back with another state: it is not of this login".into()));
+        }
+        if let Some(error) = find("error") {
+            let said = find("error_description").map(|said| format!(": {said}")).unwrap_or_default();
+            return Err(wrong(format!("the login was refused: `{error}`{said}")));
+        }
+        find("code").map(Secret::new).ok_or_else(|| wrong("the browser came back without a code".into()))
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("url", &shown(&self.url)).finish_non_exhaustive()
+    }
+}
+
+/// 256 bits that nobody guesses, as 43 characters.
+fn random() -> Result<Secret, Error> {
+    let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
+    getrandom::fill(bytes.as_mut_slice())
+        .map_err(|error| Error::new(ErrorKind::Config, format!("the system gives no random numbers: {error}")))?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
+}
+
+/// Takes as long whether they differ early or late.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login() -> Login {
+        OAuth::authorization_code(
+            "https://l.example/authorize?a=1",
+            "https://l.example/token",
+            "id",
+            "http://localhost/b",
+        )
+        .scope("a b")
+        .login()
+        .unwrap()
+    }
+
+    #[test]
+    fn takes_the_code_of_its_own_answer_alone() {
+        let login = login();
+        let state = login.state().to_owned();
+        assert_eq!(login.code(&format!("http://localhost/b?code=C%20D&state={state}")).unwrap().expose(), "C D");
+        assert_eq!(login.code(&format!("/b?state={state}&code=C")).unwrap().expose(), "C");
+        for (redirected, why) in [
+            ("/b?code=C".to_owned(), "another state"),
+            ("/b?code=C&state=other".to_owned(), "another state"),
+            ("/b?error=access_denied".to_owned(), "another state"),
+            (format!("/b?state={state}&error=access_denied&error_description=no"), "`access_denied`: no"),
+            (format!("/b?state={state}"), "without a code"),
+            ("http://[".to_owned(), "no URL"),
+        ] {
+            let error = login.code(&redirected).unwrap_err();
+            assert!(error.to_string().contains(why), "{redirected}: {error}");
+            assert!(!format!("{error} {error:?}").contains(&state));
+        }
+    }
+
+    #[test]
+    fn each_has_a_state_and_a_challenge_of_its_own_and_shows_none() {
+        let (one, other) = (login(), login());
+        assert!(one.state() != other.state() && one.url() != other.url());
+        let pairs: std::collections::HashMap<_, _> = one.url().query_pairs().into_owned().collect();
+        assert_eq!(
+            (pairs["a"].as_str(), pairs["scope"].as_str(), pairs["redirect_uri"].as_str()),
+            ("1", "a b", "http://localhost/b")
+        );
+        assert!(one.verifier.expose().len() >= 43);
+        let shown = format!("{one:?}");
+        assert!(!shown.contains(one.state()) && !shown.contains(one.verifier.expose()), "{shown}");
+    }
+}

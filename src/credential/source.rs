@@ -1,0 +1,166 @@
+//! TokenSource: where tokens come from.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use super::Token;
+use crate::clock::Clock;
+use crate::error::{Error, Fault};
+use crate::hint::Hints;
+use crate::message::Reply;
+
+/// Where tokens come from: implement it for what [`OAuth`](super::OAuth) does not speak, such as a vault or a machine's
+/// identity.
+///
+/// It is called before the first request, ahead of a token's end, and after a 401; never twice at once, and in a task of
+/// its own, which no caller of the client cancels.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use futures::future::BoxFuture;
+/// use longhaul::{Client, Credential, Token, TokenEndpoint, TokenError, TokenSource};
+///
+/// #[derive(Debug)]
+/// struct MachineIdentity;
+///
+/// impl TokenSource for MachineIdentity {
+///     fn fetch<'a>(
+///         &'a self,
+///         _before: Option<&'a Token>,
+///         endpoint: &'a TokenEndpoint,
+///     ) -> BoxFuture<'a, Result<Token, TokenError>> {
+///         Box::pin(async move {
+///             let request = http::Request::get("http://127.0.0.1:40342/token").header("Metadata", "true");
+///             let request = request.body(bytes::Bytes::new()).map_err(TokenError::failed)?;
+///             let reply = endpoint.send(request).await?;
+///             if !reply.status().is_success() {
+///                 return Err(TokenError::failed(format!("answered with {}", reply.status())));
+///             }
+///             let text = String::from_utf8_lossy(reply.body());
+///             Ok(endpoint.token(text.trim()).expires_in(Duration::from_secs(3600)))
+///         })
+///     }
+/// }
+///
+/// let client = Client::builder("https://api.example.com").credential(Credential::source(MachineIdentity)).build()?;
+/// # Ok::<(), longhaul::Error>(())
+/// ```
+pub trait TokenSource: Send + Sync + 'static {
+    /// Fetches the next token. `before` is the one that it replaces, with its refresh token; `endpoint` sends requests
+    /// over the client's own connections and limits.
+    fn fetch<'a>(
+        &'a self,
+        before: Option<&'a Token>,
+        endpoint: &'a TokenEndpoint,
+    ) -> BoxFuture<'a, Result<Token, TokenError>>;
+
+    /// What events and logs call it. No secret.
+    fn label(&self) -> &str {
+        "token"
+    }
+}
+
+/// Sends requests for tokens over the client's own connections: through the limit of its token endpoint (one a second,
+/// unless another is declared), before all other requests, with pauses and retries. No credential is put on them, and
+/// redirects are not followed.
+#[derive(Clone)]
+pub struct TokenEndpoint {
+    pub(super) exchange: Arc<dyn Exchange>,
+    pub(super) clock: Clock,
+}
+
+impl TokenEndpoint {
+    /// Sends, and gives the answer whatever its status. A request for a token is repeated also where it is a POST: it
+    /// changes nothing that a repeat would make worse.
+    ///
+    /// # Errors
+    /// [`TokenError`] where no answer came.
+    pub async fn send(&self, request: http::Request<Bytes>) -> Result<Reply, TokenError> {
+        self.exchange.exchange(request).await.map_err(TokenError::failed)
+    }
+
+    /// A token that was obtained now, by the client's clock, which is the system's unless a test sets another.
+    pub fn token(&self, access: impl Into<String>) -> Token {
+        Token::obtained(access.into(), self.now())
+    }
+
+    /// The wall time, by the client's clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+}
+
+impl std::fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenEndpoint")
+    }
+}
+
+/// Sends requests for tokens. What stands above implements it.
+pub(crate) trait Exchange: Send + Sync {
+    fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>>;
+}
+
+/// Why a source gives no token.
+///
+/// Its text is shown in errors and logs: it must hold no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct TokenError {
+    pub(super) what: String,
+    pub(super) refused: bool,
+    pub(super) needs_login: bool,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) fault: Option<Fault>,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl TokenError {
+    /// It failed, and may pass by itself.
+    pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source = source.into();
+        Self { source: Some(source), ..Self::new("no answer from the token endpoint") }
+    }
+
+    /// It is refused for good, and asking again will not help.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { refused: true, ..Self::new(why) }
+    }
+
+    /// It is refused until somebody logs in again.
+    #[must_use]
+    pub fn needs_login(why: impl Into<String>) -> Self {
+        Self { refused: true, needs_login: true, ..Self::new(why) }
+    }
+
+    /// With what the service asked to wait.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { what, refused: false, needs_login: false, retry_after: None, fault: None, source: None }
+    }
+
+    /// With what an answer asked to wait.
+    pub(super) fn asked(mut self, reply: &Reply, now: SystemTime) -> Self {
+        self.retry_after = Hints::of(reply.headers(), now).delay();
+        self
+    }
+
+    pub(super) fn with_fault(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+}

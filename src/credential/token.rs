@@ -1,0 +1,253 @@
+//! Token: an access token, what refreshes it, and how long it lives.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use super::jwt;
+use crate::clock::unix_millis;
+use crate::error::{Error, ErrorKind};
+use crate::redact::Secret;
+
+/// An access token, with what refreshes it and when it expires.
+///
+/// What a [`TokenSource`](super::TokenSource) gives and a [`CredentialStore`](super::CredentialStore) keeps. `Debug`
+/// shows times, and no secret; the secrets are wiped from memory when the last clone is dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// use longhaul::Token;
+///
+/// let token = Token::new("eyJhbGciOi").refreshed_by("8xLOxBtZp8").expires_in(Duration::from_secs(3600));
+/// assert_eq!(token.expose(), "eyJhbGciOi");
+/// assert!(!format!("{token:?}").contains("eyJhbGciOi"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    access: Secret,
+    refresh: Option<Secret>,
+    obtained_at: SystemTime,
+    expires_at: Option<SystemTime>,
+}
+
+impl Token {
+    /// An access token, obtained now. Where it is a JWT with an `exp`, it expires then; otherwise it is used until it is
+    /// refused, unless you say when it expires.
+    ///
+    /// The JWT is read and not verified: that is for the service. The expiry decides only when to refresh.
+    #[must_use]
+    pub fn new(access: impl Into<String>) -> Self {
+        Self::obtained(access.into(), SystemTime::now())
+    }
+
+    pub(crate) fn obtained(access: String, now: SystemTime) -> Self {
+        let expires_at = jwt::expiry(&access);
+        Self { access: Secret::new(access), refresh: None, obtained_at: now, expires_at }
+    }
+
+    /// With the refresh token that gives the next one.
+    #[must_use]
+    pub fn refreshed_by(mut self, refresh: impl Into<String>) -> Self {
+        self.refresh = Some(Secret::new(refresh));
+        self
+    }
+
+    /// Expires at this moment.
+    #[must_use]
+    pub fn expires_at(mut self, moment: SystemTime) -> Self {
+        self.expires_at = Some(moment);
+        self
+    }
+
+    /// Expires so long after it was obtained.
+    #[must_use]
+    pub fn expires_in(mut self, life: Duration) -> Self {
+        self.expires_at = self.obtained_at.checked_add(life);
+        self
+    }
+
+    /// The access token itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.access.expose()
+    }
+
+    /// The refresh token itself.
+    #[must_use]
+    pub fn expose_refresh(&self) -> Option<&str> {
+        self.refresh.as_ref().map(Secret::expose)
+    }
+
+    /// When it was obtained: by the client's clock where an endpoint's answer was read, by the system's for
+    /// [`new`](Token::new).
+    #[must_use]
+    pub const fn obtained_at(&self) -> SystemTime {
+        self.obtained_at
+    }
+
+    /// When it expires, by the client's clock; `None` where nobody said.
+    #[must_use]
+    pub const fn expiry(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// The whole token as JSON, secrets included: for a [`CredentialStore`](super::CredentialStore), which must keep it
+    /// encrypted.
+    ///
+    /// ```
+    /// # use longhaul::Token;
+    /// let token = Token::new("eyJhbGciOi").refreshed_by("8xLOxBtZp8");
+    /// assert_eq!(Token::from_json(&token.expose_json())?.expose_refresh(), Some("8xLOxBtZp8"));
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    #[must_use]
+    pub fn expose_json(&self) -> String {
+        let written = Written {
+            access: self.expose().to_owned(),
+            refresh: self.expose_refresh().map(str::to_owned),
+            obtained_at: unix_millis(self.obtained_at),
+            expires_at: self.expires_at.map(unix_millis),
+        };
+        serde_json::to_string(&written).unwrap_or_default()
+    }
+
+    /// Reads what [`expose_json`](Token::expose_json) wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) where it is something else; the text is not shown.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let mut written: Written = serde_json::from_str(text).map_err(|error| {
+            // Its words may quote the text.
+            let why = format!("what is stored is no token: JSON at line {}, column {}", error.line(), error.column());
+            Error::new(ErrorKind::Store, why)
+        })?;
+        let moment = |millis| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+        Ok(Self {
+            access: Secret::new(std::mem::take(&mut written.access)),
+            refresh: written.refresh.take().map(Secret::new),
+            obtained_at: moment(written.obtained_at).unwrap_or(SystemTime::UNIX_EPOCH),
+            expires_at: written.expires_at.and_then(moment),
+        })
+    }
+
+    /// How far it is, at this moment.
+    pub(crate) fn life(&self, now: SystemTime) -> Life {
+        let Some(expires_at) = self.expires_at else { return Life::Fresh };
+        let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
+        match expires_at.duration_since(now) {
+            Ok(left) if left > ahead(whole) => Life::Fresh,
+            Ok(left) if left > LEEWAY.min(whole / 50) => Life::Aging,
+            _ => Life::Expired,
+        }
+    }
+
+    /// How long it is good for.
+    pub(crate) fn left(&self, now: SystemTime) -> Option<Duration> {
+        self.expires_at.map(|expires_at| expires_at.duration_since(now).unwrap_or(Duration::ZERO))
+    }
+
+    /// With the refresh token of the one before, where the answer gave none (RFC 6749, 6).
+    pub(crate) fn or_refreshed_as(mut self, before: Option<&Self>) -> Self {
+        if self.refresh.is_none() {
+            self.refresh = before.and_then(|before| before.refresh.clone());
+        }
+        self
+    }
+}
+
+impl Token {
+    /// With the refresh token of a later one.
+    pub(crate) fn or_refreshed_by(mut self, later: &Self) -> Self {
+        self.refresh = later.refresh.clone().or(self.refresh);
+        self
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("obtained_at", &self.obtained_at)
+            .field("expires_at", &self.expires_at)
+            .field("has_refresh", &self.refresh.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Fresh,
+    /// It is good, and time to fetch the next one.
+    Aging,
+    Expired,
+}
+
+/// How long before its end a token of this life is refreshed.
+fn ahead(life: Duration) -> Duration {
+    LONGEST_AHEAD.min(life / 5)
+}
+
+/// Five minutes, as Genesys asks for; a fifth of its life where that is shorter.
+const LONGEST_AHEAD: Duration = Duration::from_secs(5 * 60);
+/// A token that expires on its way is refused; at most 2 % of its life.
+const LEEWAY: Duration = Duration::from_secs(2);
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    access: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh: Option<String>,
+    obtained_at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.access.zeroize();
+        self.refresh.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_a_fifth_of_its_life_before_its_end_and_five_minutes_at_most() {
+        let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        for (life, age, expected) in [
+            (24 * 3600, 0, Life::Fresh),
+            (24 * 3600, 24 * 3600 - 301, Life::Fresh),
+            (24 * 3600, 24 * 3600 - 300, Life::Aging),
+            (24 * 3600, 24 * 3600 - 3, Life::Aging),
+            (24 * 3600, 24 * 3600 - 2, Life::Expired),
+            (24 * 3600, 24 * 3600 + 1, Life::Expired),
+            (600, 479, Life::Fresh),
+            (600, 480, Life::Aging),
+            (10, 7, Life::Fresh),
+            (10, 8, Life::Aging),
+            (10, 9, Life::Aging),
+            (10, 10, Life::Expired),
+            (0, 0, Life::Expired),
+        ] {
+            let token = Token::obtained("T".into(), begun).expires_in(Duration::from_secs(life));
+            assert_eq!(token.life(begun + Duration::from_secs(age)), expected, "{age} s of {life} s");
+        }
+        assert_eq!(Token::obtained("T".into(), begun).life(begun + Duration::from_secs(1 << 32)), Life::Fresh);
+    }
+
+    #[test]
+    fn is_read_again_as_it_was_written_and_shows_nothing_where_it_is_not() {
+        let token = Token::new("T0KEN").refreshed_by("R3FRESH").expires_in(Duration::from_millis(1500));
+        let again = Token::from_json(&token.expose_json()).unwrap();
+        assert_eq!((again.expose(), again.expose_refresh()), ("T0KEN", Some("R3FRESH")));
+        assert_eq!(again.expiry().map(unix_millis), token.expiry().map(unix_millis));
+        assert!(!format!("{token:?} {again:#?}").contains("T0KEN"));
+        let error = Token::from_json("{\"access\": 7, \"refresh\": \"R3FRESH\"}").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        assert!(!format!("{error} {error:?}").contains("R3FRESH"), "{error}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The crate `backoff`: its sequences as our schedules, and our pauses as one of its sequences.
+
+use std::time::Duration;
+
+use backoff::backoff::Backoff;
+
+use super::{Pauses, Schedule};
+
+/// With the feature `backoff`.
+impl Schedule {
+    /// The pauses of a [`Backoff`], cloned and reset for each request, and for each task that is paced. Where it gives
+    /// none, nothing is tried again. To serialize it is an error, as for a [custom](Schedule::custom) schedule.
+    ///
+    /// It gives the numbers, and longhaul waits: Retry-After is kept, and a [`longest`](Schedule::longest) that is set here
+    /// holds also where its own jitter passes its `max_interval`. Its `max_elapsed_time` runs on the wall's clock,
+    /// from the first attempt of a request, and from the first poll of a task that the service left to us. A download
+    /// resets it at each failure.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backoff::ExponentialBackoff;
+    /// use longhaul::Schedule;
+    ///
+    /// let theirs = ExponentialBackoff {
+    ///     initial_interval: Duration::from_secs(2),
+    ///     randomization_factor: 0.0,
+    ///     ..ExponentialBackoff::default()
+    /// };
+    /// let pauses: Vec<Duration> = Schedule::backoff(theirs).pauses(0).take(3).collect();
+    /// assert_eq!(pauses, [2.0, 3.0, 4.5].map(Duration::from_secs_f64));
+    /// ```
+    #[must_use]
+    pub fn backoff<B: Backoff + Clone + Send + Sync + 'static>(backoff: B) -> Self {
+        Self::custom(move |_| {
+            let mut backoff = backoff.clone();
+            backoff.reset();
+            std::iter::from_fn(move || backoff.next_backoff())
+        })
+    }
+}
+
+/// With the feature `backoff`: the pauses of a schedule wherever a [`Backoff`] is wanted. A reset starts again from the
+/// same seed.
+///
+/// ```
+/// use std::time::Duration;
+/// use longhaul::Schedule;
+///
+/// let mut tries = 0;
+/// let answer = backoff::retry(Schedule::constant(Duration::from_millis(1)).pauses(7), || {
+///     tries += 1;
+///     if tries < 3 { Err(backoff::Error::transient("not yet")) } else { Ok(tries) }
+/// });
+/// assert_eq!(answer.unwrap(), 3);
+/// ```
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.restart();
+    }
+
+    fn next_backoff(&mut self) -> Option<Duration> {
+        self.next()
+    }
+}

@@ -1,0 +1,61 @@
+//! Budget: how much may be retried while much fails.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// Tokens that retries spend and successes give back, as in the standard mode of the AWS SDKs: while all is well every
+/// failure is retried; where most requests fail, retries end soon, and do not double the load of a service that is down.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    /// The largest number: without bound.
+    most: u32,
+    left: AtomicU32,
+}
+
+impl Budget {
+    pub(crate) const fn new(most: u32) -> Self {
+        Self { most, left: AtomicU32::new(most) }
+    }
+
+    pub(crate) fn left(&self) -> u32 {
+        self.left.load(Relaxed)
+    }
+
+    pub(crate) fn take(&self, cost: u32) {
+        if self.most != u32::MAX && cost > 0 {
+            let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(cost)));
+        }
+    }
+
+    /// A request succeeded, whose last retry cost this; 0 where it needed none.
+    pub(crate) fn give_back(&self, cost: u32) {
+        // The usual case: nothing was taken, and no line of memory moves.
+        if self.left() < self.most {
+            let back = cost.max(1);
+            let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(back).min(self.most)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_spent_by_retries_and_refilled_by_successes() {
+        let budget = Budget::new(12);
+        budget.take(5);
+        budget.take(5);
+        assert_eq!(budget.left(), 2);
+        budget.take(5);
+        assert_eq!(budget.left(), 0);
+        budget.give_back(0);
+        budget.give_back(10);
+        assert_eq!(budget.left(), 11);
+        budget.give_back(10);
+        assert_eq!(budget.left(), 12);
+        let boundless = Budget::new(u32::MAX);
+        boundless.take(10);
+        boundless.give_back(5);
+        assert_eq!(boundless.left(), u32::MAX);
+    }
+}

@@ -1,0 +1,212 @@
+//! Alerts: from where on people should look.
+
+use std::time::Duration;
+
+/// From where on people should look: [`ClientBuilder::alerts`](crate::ClientBuilder::alerts).
+///
+/// ```
+/// use std::time::Duration;
+/// use longhaul::{Alerts, Client};
+///
+/// let alerts = Alerts::standard().error_rate(0.25).throttled_for(Duration::from_secs(10 * 60));
+/// let client = Client::builder("https://api.example.com").alerts(alerts).build()?;
+/// # Ok::<(), longhaul::Error>(())
+/// ```
+///
+/// They are looked at when something is sent, answered or otherwise counted, at most once a second, and whenever
+/// [`Client::stats`](crate::Client::stats) or [`Client::summary`](crate::Client::summary) is asked for. Nothing is
+/// spawned for them: a client that does nothing, and is asked nothing, tells of nothing.
+///
+/// Each is told once, as [`Event::Alert`](crate::Event::Alert), when it begins; and again only after what it tells of was
+/// over for [five minutes](Alerts::quiet). "Now" is the last five minutes, counted by the minute, and is compared with
+/// the hour before them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alerts {
+    pub(super) throttled_for: Option<Duration>,
+    pub(super) unauthorized: Option<u32>,
+    pub(super) unavailable: Option<u32>,
+    pub(super) error_rate: Option<f64>,
+    pub(super) latency_spike: Option<f64>,
+    pub(super) throttled: Option<u32>,
+    pub(super) near_limit: Option<f64>,
+    pub(super) left: Option<u32>,
+    pub(super) failed_refreshes: Option<u32>,
+    pub(super) rising_errors: Option<f64>,
+    pub(super) rising_latency: Option<f64>,
+    pub(super) token_expiry: Option<Duration>,
+    pub(super) daily: Option<Duration>,
+    pub(super) least_requests: u32,
+    pub(super) least_latency: Duration,
+    pub(super) quiet: Duration,
+}
+
+impl Alerts {
+    /// All of them, with the thresholds that each setter names.
+    #[must_use]
+    pub const fn standard() -> Self {
+        Self {
+            throttled_for: Some(Duration::from_secs(5 * 60)),
+            unauthorized: Some(5),
+            unavailable: Some(1),
+            error_rate: Some(0.10),
+            latency_spike: Some(3.0),
+            throttled: Some(1),
+            near_limit: Some(0.80),
+            left: Some(10),
+            failed_refreshes: Some(1),
+            rising_errors: Some(2.0),
+            rising_latency: Some(1.5),
+            token_expiry: Some(Duration::from_secs(60)),
+            daily: Some(Duration::from_secs(24 * 60 * 60)),
+            ..Self::none()
+        }
+    }
+
+    /// None of them; each setter turns its own on.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            throttled_for: None,
+            unauthorized: None,
+            unavailable: None,
+            error_rate: None,
+            latency_spike: None,
+            throttled: None,
+            near_limit: None,
+            left: None,
+            failed_refreshes: None,
+            rising_errors: None,
+            rising_latency: None,
+            token_expiry: None,
+            daily: None,
+            least_requests: 20,
+            least_latency: Duration::from_millis(500),
+            quiet: Duration::from_secs(5 * 60),
+        }
+    }
+
+    /// Critical: 429s keep coming for so long, without a minute in which others were answered and none of them came.
+    /// 5 minutes: a pause after a refusal should have helped by then.
+    #[must_use]
+    pub const fn throttled_for(mut self, during: Duration) -> Self {
+        self.throttled_for = Some(during);
+        self
+    }
+
+    /// Critical: so many 401s now. 5: one refresh explains one, and some more where several requests were on their way.
+    #[must_use]
+    pub const fn unauthorized(mut self, count: u32) -> Self {
+        self.unauthorized = Some(count);
+        self
+    }
+
+    /// Critical: so many 503s now. 1.
+    #[must_use]
+    pub const fn unavailable(mut self, count: u32) -> Self {
+        self.unavailable = Some(count);
+        self
+    }
+
+    /// Critical: more than this part of the requests now had no answer below 400. 0.10, which is 10 %.
+    #[must_use]
+    pub const fn error_rate(mut self, share: f64) -> Self {
+        self.error_rate = Some(share);
+        self
+    }
+
+    /// Critical: the 99th percentile of the latency is so many times that of the hour before. 3.
+    #[must_use]
+    pub const fn latency_spike(mut self, times: f64) -> Self {
+        self.latency_spike = Some(times);
+        self
+    }
+
+    /// Warning: so many 429s now. 1.
+    #[must_use]
+    pub const fn throttled(mut self, count: u32) -> Self {
+        self.throttled = Some(count);
+        self
+    }
+
+    /// Warning: this part of a limit is used. 0.80, which is 80 %. Only for windows of a minute and longer, and for
+    /// budgets that the service states: one of a second is used up whenever there is something to do. And only for
+    /// limits of 5 and more.
+    #[must_use]
+    pub const fn near_limit(mut self, share: f64) -> Self {
+        self.near_limit = Some(share);
+        self
+    }
+
+    /// Warning: fewer than so many are left of a budget that the service states, and that is larger than this. 10.
+    #[must_use]
+    pub const fn left(mut self, count: u32) -> Self {
+        self.left = Some(count);
+        self
+    }
+
+    /// Warning: so many times in a row a token could not be fetched or refreshed. 1.
+    #[must_use]
+    pub const fn failed_refreshes(mut self, count: u32) -> Self {
+        self.failed_refreshes = Some(count);
+        self
+    }
+
+    /// Warning: the part of the requests that had no answer below 400 is so many times that of the hour before, and at
+    /// least 2 %. 2.
+    #[must_use]
+    pub const fn rising_errors(mut self, times: f64) -> Self {
+        self.rising_errors = Some(times);
+        self
+    }
+
+    /// Warning: the median of the latency is so many times that of the hour before. 1.5.
+    #[must_use]
+    pub const fn rising_latency(mut self, times: f64) -> Self {
+        self.rising_latency = Some(times);
+        self
+    }
+
+    /// Warning: a token is good for no longer than this, or than a tenth of its life where that is shorter, though there
+    /// were requests in the last minute. A minute: refreshes come earlier.
+    #[must_use]
+    pub const fn token_expiry(mut self, left: Duration) -> Self {
+        self.token_expiry = Some(left);
+        self
+    }
+
+    /// Information: the [summary](crate::Summary) of each stretch of this length. 24 hours, from the build of the client
+    /// on.
+    #[must_use]
+    pub const fn summary_every(mut self, length: Duration) -> Self {
+        self.daily = Some(length);
+        self
+    }
+
+    /// Below so many requests, no rate and no latency is judged: 20, both now and in the hour before where that is
+    /// compared with. One failure of three is no rate of 33 %.
+    #[must_use]
+    pub const fn least_requests(mut self, count: u32) -> Self {
+        self.least_requests = count;
+        self
+    }
+
+    /// Below this, no latency is judged: half a second. Three times 5 ms is nobody's concern.
+    #[must_use]
+    pub const fn least_latency(mut self, latency: Duration) -> Self {
+        self.least_latency = latency;
+        self
+    }
+
+    /// For how long what an alert tells of must be over before it may be told again: 5 minutes.
+    #[must_use]
+    pub const fn quiet(mut self, during: Duration) -> Self {
+        self.quiet = during;
+        self
+    }
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self::standard()
+    }
+}

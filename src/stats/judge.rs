@@ -1,0 +1,150 @@
+//! Judging: whether what was counted is worth an alert. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::alerts::Alerts;
+use super::recent::Stretch;
+use super::token::Tokens;
+use crate::event::AlertKind;
+use crate::throttle::LimitUse;
+
+/// What is judged.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    /// The last five minutes, and the hour before.
+    pub(super) recent: &'a Stretch,
+    pub(super) before: &'a Stretch,
+    /// For how long 429s have kept coming.
+    pub(super) throttled_for: Option<Duration>,
+    pub(super) usage: &'a [LimitUse],
+    pub(super) tokens: &'a Tokens,
+    /// Requests were sent in the last minute.
+    pub(super) is_active: bool,
+}
+
+/// Something that is worth an alert.
+#[derive(Debug, PartialEq)]
+pub(super) struct Finding {
+    pub(super) kind: AlertKind,
+    pub(super) about: Option<Arc<str>>,
+    pub(super) text: String,
+}
+
+/// All that is worth an alert now.
+pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Finding> {
+    let mut found = Vec::new();
+    refusals(alerts, seen, &mut found);
+    rates(alerts, seen, &mut found);
+    latencies(alerts, seen, &mut found);
+    for limit in seen.usage.iter().filter(|limit| is_worth(limit) && is_near(limit, alerts.near_limit, alerts.left)) {
+        let text = format!("little is left of `{}`: {limit}", limit.label());
+        found.push(Finding { kind: AlertKind::NearLimit, about: Some(limit.label().into()), text });
+    }
+    tokens(alerts, seen, now, &mut found);
+    found
+}
+
+/// Whether this part of a limit is used, or fewer than so many are left of what the service states.
+pub(super) fn is_near(limit: &LimitUse, share: Option<f64>, left: Option<u32>) -> bool {
+    let is_used = share.is_some_and(|share| limit.of() >= Some(FEWEST) && limit.share() >= share);
+    let few = left.map(u64::from).filter(|least| limit.of().is_none_or(|of| of > *least));
+    is_used || limit.is_stated() && few.is_some_and(|least| limit.left().is_some_and(|left| left < least))
+}
+
+/// A window of seconds is used up whenever there is something to do.
+fn is_worth(limit: &LimitUse) -> bool {
+    limit.window().map_or(limit.is_stated(), |window| window >= Duration::from_secs(60))
+}
+
+fn refusals(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+    let recent = seen.recent;
+    if let (Some(least), Some(during)) = (alerts.throttled_for, seen.throttled_for)
+        && during >= least
+    {
+        found.push(Finding::new(AlertKind::ThrottledForLong, format!("answers of 429 keep coming for {during:.0?}")));
+    }
+    for (kind, least, count, status) in [
+        (AlertKind::Unauthorized, alerts.unauthorized, recent.unauthorized, 401),
+        (AlertKind::Unavailable, alerts.unavailable, recent.unavailable, 503),
+        (AlertKind::Throttled, alerts.throttled, recent.refused, 429),
+    ] {
+        if least.is_some_and(|least| count > 0 && count >= least.into()) {
+            let answers = if count == 1 { "answer was" } else { "answers were" };
+            found.push(Finding::new(kind, format!("{count} {answers} {status} in the last five minutes")));
+        }
+    }
+}
+
+fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+    let (recent, before) = (&seen.recent.tally, &seen.before.tally);
+    let least = u64::from(alerts.least_requests);
+    let Some(rate) = recent.error_rate().filter(|_| recent.all() >= least) else { return };
+    let told = |of: String| {
+        let (errors, all) = (recent.errors(), recent.all());
+        format!("{errors} of {all} requests failed ({:.0} %) in the last five minutes{of}", rate * 100.0)
+    };
+    if alerts.error_rate.is_some_and(|most| rate > most) {
+        found.push(Finding::new(AlertKind::ErrorRate, told(String::new())));
+    }
+    if let (Some(times), Some(was)) = (alerts.rising_errors, before.error_rate().filter(|_| before.all() >= least))
+        && rate >= LEAST_ERRORS
+        && rate > was
+        && rate >= was * times
+    {
+        let of = format!(", {:.1} % in the hour before", was * 100.0);
+        found.push(Finding::new(AlertKind::ErrorsRising, told(of)));
+    }
+}
+
+fn latencies(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+    let (recent, before) = (seen.recent.timing.latency(), seen.before.timing.latency());
+    let least = u64::from(alerts.least_requests);
+    if recent.count() < least || before.count() < least {
+        return;
+    }
+    for (kind, times, name, is, was) in [
+        (AlertKind::LatencySpike, alerts.latency_spike, "99th percentile", recent.p99(), before.p99()),
+        (AlertKind::LatencyRising, alerts.rising_latency, "median", recent.p50(), before.p50()),
+    ] {
+        if times.is_some_and(|times| {
+            is >= alerts.least_latency && is > was && is.as_secs_f64() >= was.as_secs_f64() * times
+        }) {
+            let text = format!(
+                "the {name} of the latency is {is:.1?} in the last five minutes, and was {was:.1?} in the hour before"
+            );
+            found.push(Finding::new(kind, text));
+        }
+    }
+}
+
+fn tokens(alerts: &Alerts, seen: &Seen<'_>, now: Instant, found: &mut Vec<Finding>) {
+    for token in seen.tokens.all() {
+        let (about, failed) = (Some(token.credential().clone()), token.failed_in_a_row());
+        if alerts.failed_refreshes.is_some_and(|least| failed > 0 && failed >= least.into()) {
+            let times = if failed == 1 { String::new() } else { format!(" {failed} times in a row") };
+            let text = format!("the token `{}` could not be fetched or refreshed{times}", token.credential());
+            found.push(Finding { kind: AlertKind::RefreshFailed, about: about.clone(), text });
+        }
+        let near = alerts.token_expiry.zip(token.valid_for()).map(|(near, life)| near.min(life / 10));
+        if let (true, Some(near), Some(left)) = (seen.is_active, near, token.left(now))
+            && left <= near
+        {
+            let text = format!("the token `{}` ends in {left:.0?}, and was not refreshed", token.credential());
+            found.push(Finding { kind: AlertKind::TokenNotRefreshed, about, text });
+        }
+    }
+}
+
+impl Finding {
+    fn new(kind: AlertKind, text: String) -> Self {
+        Self { kind, about: None, text }
+    }
+}
+
+/// A limit of fewer is used up or not, and nothing in between.
+const FEWEST: u64 = 5;
+/// Less is nobody's concern, whatever it was before.
+const LEAST_ERRORS: f64 = 0.02;

@@ -1,0 +1,276 @@
+//! Ledger: all that is counted, behind one lock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::alerts::Alerts;
+use super::endpoint::{Endpoints, OTHER};
+use super::judge::{Seen, judge};
+use super::latency::Timing;
+use super::recent::{Minutes, Seconds};
+use super::summary::{Day, Summary};
+use super::tally::Tally;
+use super::tasks::TaskCounts;
+use super::token::Tokens;
+use super::watch::Watch;
+use super::{Refusals, Stats};
+use crate::event::{Alert, AlertKind, Asked, Blame, Event, Mark, RetryReason};
+use crate::message::{Class, write_route};
+use crate::throttle::LimitUse;
+
+/// All that is counted.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    began: Instant,
+    counts: Counts,
+    statuses: BTreeMap<u16, u64>,
+    retries: BTreeMap<RetryReason, u64>,
+    refusals: Vec<Refusals>,
+    timing: Timing,
+    routes: Endpoints,
+    hosts: Endpoints,
+    tokens: Tokens,
+    tasks: TaskCounts,
+    seconds: Seconds,
+    minutes: Minutes,
+    throttled: Option<Throttled>,
+    day: Day,
+    watch: Watch,
+    /// A route is written here, to be looked up.
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    requests: u64,
+    polls: u64,
+    pauses: u64,
+    slow: u64,
+    unsent: u64,
+    /// Answers to requests that carry a credential, and those of them that were 401.
+    answers: u64,
+    unauthorized: u64,
+    tally: Tally,
+    queued: Duration,
+}
+
+/// 429s that keep coming.
+#[derive(Clone, Copy, Debug)]
+struct Throttled {
+    first: Instant,
+    last: Instant,
+    /// Others were answered since the last.
+    others: bool,
+}
+
+/// The names that a mark was counted by: as many as are told apart, and no more.
+#[derive(Debug, Default)]
+#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who publishes them reads them"))]
+pub(super) struct Names {
+    pub(super) route: Option<Arc<str>>,
+    pub(super) host: Option<Arc<str>>,
+    /// A limit or a credential.
+    pub(super) about: Option<Arc<str>>,
+}
+
+impl Ledger {
+    pub(super) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            counts: Counts::default(),
+            statuses: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            refusals: Vec::new(),
+            timing: Timing::fine(),
+            routes: Endpoints::new(MOST_ROUTES),
+            hosts: Endpoints::new(MOST_HOSTS),
+            tokens: Tokens::default(),
+            tasks: TaskCounts::default(),
+            seconds: Seconds::default(),
+            minutes: Minutes::default(),
+            throttled: None,
+            day: Day::new(began),
+            watch: Watch::default(),
+            text: String::new(),
+        }
+    }
+
+    /// Counts a mark. `slow_after`: what takes longer is slow.
+    pub(super) fn fold(&mut self, mark: &Mark<'_>, slow_after: Duration, now: Instant) -> Names {
+        let mut names = Names::default();
+        match *mark {
+            Mark::Sent { class, queued } => {
+                let second = self.second(now);
+                self.counts.requests += 1;
+                self.counts.polls += u64::from(class == Class::Poll);
+                self.counts.queued = self.counts.queued.saturating_add(queued);
+                self.seconds.count(second);
+                self.day.sent(second / 60);
+            }
+            Mark::Answered { asked, status, took } => {
+                names = self.end(asked, Some(status), took, slow_after, now);
+                *self.statuses.entry(status.as_u16()).or_default() += 1;
+                self.timing.record(took);
+                self.day.timing.record(took);
+                self.heed(status, now);
+                // What a token endpoint refuses is a refresh that failed.
+                if asked.class != Class::Token {
+                    self.counts.answers += 1;
+                    self.counts.unauthorized += u64::from(status == StatusCode::UNAUTHORIZED);
+                }
+            }
+            Mark::Broke { asked, unsent, took } => {
+                names = self.end(asked, None, took, slow_after, now);
+                self.counts.unsent += u64::from(unsent);
+            }
+            Mark::Refused { limit, blame, is_new } => {
+                self.counts.pauses += u64::from(is_new);
+                names.about = Some(self.refuse(limit, blame));
+            }
+            Mark::Retrying { reason, .. } => *self.retries.entry(reason).or_default() += 1,
+            Mark::Refreshed { credential, valid_for, took } => {
+                self.day.refreshes += 1;
+                names.about = self.tokens.refreshed(credential, valid_for, took, now);
+            }
+            Mark::RefreshFailed { credential, needs_login, .. } => {
+                self.day.failed_refreshes += 1;
+                names.about = self.tokens.failed(credential, needs_login);
+            }
+            Mark::Task { was, is } => self.tasks.turn(was, is),
+        }
+        names
+    }
+
+    /// A request came to its end, with an answer or without.
+    fn end(
+        &mut self,
+        asked: Asked<'_>,
+        status: Option<StatusCode>,
+        took: Duration,
+        slow_after: Duration,
+        now: Instant,
+    ) -> Names {
+        let second = self.second(now);
+        self.counts.tally.count(status);
+        self.counts.slow += u64::from(took > slow_after);
+        self.day.tally.count(status);
+        self.minutes.count(second, asked.class, status, took);
+        let host = asked.url.host_str().unwrap_or_default();
+        self.text.clear();
+        write_route(&mut self.text, Some(asked.method), host, asked.url.path());
+        // Names are only of use to who publishes them.
+        let named = |name: Option<&Arc<str>>| name.filter(|_| cfg!(feature = "metrics")).cloned();
+        Names {
+            route: named(self.routes.count(&self.text, status, took)),
+            host: named(self.hosts.count(host, status, took)),
+            about: None,
+        }
+    }
+
+    /// Notices 429s that keep coming.
+    fn heed(&mut self, status: StatusCode, now: Instant) {
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            if let Some(throttled) = &mut self.throttled {
+                throttled.others = true;
+            }
+            return;
+        }
+        let first = self.throttled.filter(|throttled| throttled.goes_on(now)).map_or(now, |throttled| throttled.first);
+        self.throttled = Some(Throttled { first, last: now, others: false });
+    }
+
+    fn refuse(&mut self, limit: &str, blame: Blame) -> Arc<str> {
+        let find = |refusals: &[Refusals], limit: &str| {
+            refusals.iter().position(|known| *known.limit == *limit && known.blame == blame)
+        };
+        let name = if self.refusals.len() >= MOST_REFUSALS { OTHER } else { limit };
+        let known = find(&self.refusals, limit).or_else(|| find(&self.refusals, name));
+        if let Some(known) = known.and_then(|at| self.refusals.get_mut(at)) {
+            known.count += 1;
+            return known.limit.clone();
+        }
+        let limit: Arc<str> = name.into();
+        self.refusals.push(Refusals { limit: limit.clone(), blame, count: 1 });
+        limit
+    }
+
+    /// Looks whether something is worth telling.
+    pub(super) fn look(&mut self, alerts: &Alerts, usage: &[LimitUse], now: Instant) -> Vec<Event> {
+        let second = self.second(now);
+        self.day.used(usage);
+        let mut told = self.watch.near(usage, now);
+        let (recent, before) = (self.minutes.now(second), self.minutes.before(second));
+        let found = judge(
+            alerts,
+            &Seen {
+                recent: &recent,
+                before: &before,
+                throttled_for: self.throttled.filter(|it| it.goes_on(now)).map(|it| it.last - it.first),
+                usage,
+                tokens: &self.tokens,
+                is_active: self.seconds.sum(second) > 0,
+            },
+            now,
+        );
+        told.extend(self.watch.take(found, alerts.quiet, now).into_iter().map(Event::Alert));
+        if alerts.daily.is_some_and(|length| now.saturating_duration_since(self.day.began) >= length) {
+            let text = format!("the summary of the day\n{}", self.summary(now));
+            told.push(Event::Alert(Alert::new(AlertKind::Daily, None, text)));
+            self.day = Day::new(now);
+            self.routes.begin_day();
+        }
+        told
+    }
+
+    pub(super) fn summary(&self, now: Instant) -> Summary {
+        self.day.summary(&self.routes, now)
+    }
+
+    pub(super) fn stats(&mut self, limits: Vec<LimitUse>, now: Instant) -> Stats {
+        let second = self.second(now);
+        let counts = &self.counts;
+        Stats {
+            requests: counts.requests,
+            polls: counts.polls,
+            pauses: counts.pauses,
+            slow: counts.slow,
+            unsent: counts.unsent,
+            answers: counts.answers,
+            unauthorized: counts.unauthorized,
+            tally: counts.tally,
+            queued: counts.queued,
+            requests_per_minute: self.seconds.sum(second),
+            limits,
+            latency: self.timing.latency(),
+            recent_latency: self.minutes.now(second).timing.latency(),
+            routes: self.routes.all(),
+            hosts: self.hosts.all(),
+            statuses: self.statuses.clone(),
+            retries: self.retries.clone(),
+            refusals: self.refusals.clone(),
+            tokens: self.tokens.told(now),
+            tasks: self.tasks.clone(),
+            alerts: self.watch.alerts(),
+        }
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_secs()
+    }
+}
+
+impl Throttled {
+    /// Whether one more now would belong to them: no minute without one in which others were answered.
+    fn goes_on(&self, now: Instant) -> bool {
+        !self.others || now.saturating_duration_since(self.last) < GAP
+    }
+}
+
+const MOST_ROUTES: usize = 256;
+const MOST_HOSTS: usize = 64;
+const MOST_REFUSALS: usize = 256;
+const GAP: Duration = Duration::from_secs(60);

@@ -1,0 +1,200 @@
+//! Summary: a day of a client, for people.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::endpoint::{Endpoint, Endpoints};
+use super::latency::{Latency, Timing};
+use super::tally::Tally;
+use crate::throttle::LimitUse;
+
+/// What went through a client in a day so far: [`Client::summary`](crate::Client::summary). `Display` is some lines of
+/// text: use, performance, refreshes, endpoints.
+///
+/// A day is 24 hours, the first of them from the build of the client on
+/// ([`Alerts::summary_every`](crate::Alerts::summary_every)); at its end the summary is told as an alert, and all counts
+/// of it begin at nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    during: Duration,
+    requests: u64,
+    busiest: u64,
+    tally: Tally,
+    latency: Latency,
+    refreshes: u64,
+    failed_refreshes: u64,
+    limits: Vec<(Arc<str>, u64)>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Summary {
+    /// How long the day has been so far.
+    #[must_use]
+    pub const fn during(&self) -> Duration {
+        self.during
+    }
+
+    /// Requests that were sent.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The most of them in one minute.
+    #[must_use]
+    pub const fn busiest_minute(&self) -> u64 {
+        self.busiest
+    }
+
+    /// The part of the requests that was answered below 400, from 0 to 1.
+    #[must_use]
+    pub fn success_rate(&self) -> Option<f64> {
+        self.tally.success_rate()
+    }
+
+    /// Answers of 429 and 503.
+    #[must_use]
+    pub const fn throttled(&self) -> u64 {
+        self.tally.throttled
+    }
+
+    /// How long answers took.
+    #[must_use]
+    pub const fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// How often a token was fetched or refreshed.
+    #[must_use]
+    pub const fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
+    /// How often that failed.
+    #[must_use]
+    pub const fn failed_refreshes(&self) -> u64 {
+        self.failed_refreshes
+    }
+
+    /// The limits, and how much of each was used at most, in percent; looked at once a second while there was something
+    /// to do. 64 at most.
+    pub fn limits(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.limits.iter().map(|(limit, percent)| (&**limit, *percent))
+    }
+
+    /// What went to each route, the most used first.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, busiest, tally, latency, refreshes, failed_refreshes, .. } = self;
+        let minutes = self.during.as_secs_f64() / 60.0;
+        write!(f, "use: {requests} requests in {:.0?}", self.during)?;
+        if minutes >= 1.0 {
+            #[expect(clippy::cast_precision_loss, reason = "an average")]
+            let average = *requests as f64 / minutes;
+            write!(f, ", {average:.1} a minute")?;
+        }
+        write!(f, ", {busiest} in the busiest")?;
+        for (limit, percent) in self.limits() {
+            write!(f, "\n  {limit}: {percent} % used at most")?;
+        }
+        write!(f, "\nperformance: ")?;
+        match tally.success_rate() {
+            Some(rate) => write!(f, "{:.1} % succeeded, ", rate * 100.0)?,
+            None => f.write_str("nothing was answered, ")?,
+        }
+        write!(f, "{} refused for load, {} failed, {} without an answer", tally.throttled, tally.failed, tally.broken)?;
+        write!(f, "\n  latency: {latency}")?;
+        write!(f, "\nrefreshes: {refreshes}, {failed_refreshes} failed")?;
+        write!(f, "\nendpoints: {}", self.endpoints.len())?;
+        for endpoint in self.endpoints.iter().take(MOST_SHOWN) {
+            let rate = endpoint.success_rate().unwrap_or_default() * 100.0;
+            let p95 = endpoint.latency().p95();
+            write!(
+                f,
+                "\n  {}: {} requests, {rate:.1} % succeeded, p95 {p95:.1?}",
+                endpoint.name(),
+                endpoint.requests()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What a day is made of.
+#[derive(Debug)]
+pub(super) struct Day {
+    pub(super) began: Instant,
+    requests: u64,
+    minute: (u64, u64),
+    busiest: u64,
+    pub(super) tally: Tally,
+    pub(super) timing: Timing,
+    pub(super) refreshes: u64,
+    pub(super) failed_refreshes: u64,
+    limits: Vec<(Arc<str>, u64)>,
+}
+
+impl Day {
+    pub(super) fn new(began: Instant) -> Self {
+        Self {
+            began,
+            requests: 0,
+            minute: (0, 0),
+            busiest: 0,
+            tally: Tally::default(),
+            timing: Timing::fine(),
+            refreshes: 0,
+            failed_refreshes: 0,
+            limits: Vec::new(),
+        }
+    }
+
+    pub(super) fn sent(&mut self, minute: u64) {
+        self.requests += 1;
+        if self.minute.0 != minute {
+            self.minute = (minute, 0);
+        }
+        self.minute.1 += 1;
+        self.busiest = self.busiest.max(self.minute.1);
+    }
+
+    pub(super) fn used(&mut self, usage: &[LimitUse]) {
+        for limit in usage.iter().filter(|limit| limit.of().is_some()) {
+            let of = limit.of().unwrap_or(1).max(1);
+            let percent = limit.used().saturating_mul(100) / of;
+            let has_room = self.limits.len() < MOST_LIMITS;
+            match self.limits.iter_mut().find(|(label, _)| **label == *limit.label()) {
+                Some((_, most)) => *most = percent.max(*most),
+                None if has_room => self.limits.push((limit.label().into(), percent)),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn summary(&self, routes: &Endpoints, now: Instant) -> Summary {
+        Summary {
+            during: now.saturating_duration_since(self.began),
+            requests: self.requests,
+            busiest: self.busiest,
+            tally: self.tally,
+            latency: self.timing.latency(),
+            refreshes: self.refreshes,
+            failed_refreshes: self.failed_refreshes,
+            limits: self.limits.clone(),
+            endpoints: routes.of_the_day(),
+        }
+    }
+}
+
+const MOST_LIMITS: usize = 64;
+/// Lines of endpoints in a text; the value has all.
+const MOST_SHOWN: usize = 10;

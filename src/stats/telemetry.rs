@@ -1,0 +1,268 @@
+//! Telemetry: what a client tells its marks to.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::stream::{self, Stream};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::alerts::Alerts;
+use super::ledger::Ledger;
+use super::summary::Summary;
+use super::{Stats, published};
+use crate::event::{Asked, Event, Mark};
+use crate::redact::shown;
+use crate::throttle::{LimitUse, Throttle};
+
+/// Counts what a client does, and tells of what is worth it.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    throttle: Throttle,
+    alerts: Alerts,
+    slow_after: Duration,
+    began: Instant,
+    ledger: Mutex<Ledger>,
+    /// The second of the last look, from 1 on.
+    looked: AtomicU64,
+    events: broadcast::Sender<Event>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(throttle: Throttle, alerts: Alerts, slow_after: Duration) -> Self {
+        let began = Instant::now();
+        Self {
+            throttle,
+            alerts,
+            slow_after,
+            began,
+            ledger: Mutex::new(Ledger::new(began)),
+            looked: AtomicU64::new(0),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+        }
+    }
+
+    /// Takes a mark in.
+    pub(crate) fn fold(&self, mark: Mark<'_>) {
+        let now = Instant::now();
+        let names = self.ledger().fold(&mark, self.slow_after, now);
+        published::mark(&mark, &names);
+        self.tell(&mark);
+        // Once a second, whoever comes first looks.
+        let second = now.saturating_duration_since(self.began).as_secs() + 1;
+        if self.looked.load(Relaxed) < second && self.looked.fetch_max(second, Relaxed) < second {
+            self.look(now);
+        }
+    }
+
+    /// What went through so far.
+    pub(crate) fn stats(&self) -> Stats {
+        let now = Instant::now();
+        let usage = self.look(now);
+        self.ledger().stats(usage, now)
+    }
+
+    /// The day so far.
+    pub(crate) fn summary(&self) -> Summary {
+        let now = Instant::now();
+        self.look(now);
+        self.ledger().summary(now)
+    }
+
+    /// What the client and its throttle tell, as they tell it.
+    pub(crate) fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+        let own = stream::unfold(self.events.subscribe(), async |mut events| match events.recv().await {
+            Ok(event) => Some((event, events)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        });
+        stream::select(Box::pin(own), self.throttle.events())
+    }
+
+    /// Looks whether something is worth telling. The throttle's lock is taken and gone before the own one.
+    fn look(&self, now: Instant) -> Vec<LimitUse> {
+        let usage = self.throttle.usage();
+        published::usage(&usage);
+        let told = self.ledger().look(&self.alerts, &usage, now);
+        for event in told {
+            if let Event::Alert(alert) = &event {
+                published::alert(alert);
+            }
+            // Nobody listens.
+            let _ = self.events.send(event);
+        }
+        usage
+    }
+
+    /// Makes an event of a mark, if somebody listens.
+    fn tell(&self, mark: &Mark<'_>) {
+        let is_told = match mark {
+            Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
+            Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } => true,
+            Mark::Sent { .. } | Mark::Refused { .. } | Mark::Task { .. } => false,
+        };
+        if is_told && self.events.receiver_count() > 0 {
+            // Nobody listens any more.
+            let _ = event_of(mark).map(|event| self.events.send(event));
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // No code panics while it holds the lock; if it did, the numbers in there would still be whole.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn event_of(mark: &Mark<'_>) -> Option<Event> {
+    let request = |asked: &Asked<'_>| format!("{} {}", asked.method, shown(asked.url)).into();
+    match *mark {
+        Mark::Answered { asked, took, .. } | Mark::Broke { asked, took, .. } => {
+            Some(Event::Slow { request: request(&asked), took })
+        }
+        Mark::Retrying { asked, reason, attempts, pause } => {
+            Some(Event::Retrying { request: request(&asked), reason, attempts, pause })
+        }
+        Mark::Refreshed { credential, valid_for, .. } => {
+            Some(Event::Refreshed { credential: credential.into(), valid_for })
+        }
+        Mark::RefreshFailed { credential, why, needs_login } => {
+            Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
+        }
+        Mark::Sent { .. } | Mark::Refused { .. } | Mark::Task { .. } => None,
+    }
+}
+
+const EVENTS_KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::event::{Alert, AlertKind};
+    use crate::message::Class;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn telemetry() -> Telemetry {
+        Telemetry::new(Throttle::new(), Alerts::standard(), MINUTE)
+    }
+
+    fn refreshed(telemetry: &Telemetry, valid_for: Option<Duration>) {
+        telemetry.fold(Mark::Refreshed { credential: "oauth", valid_for, took: Duration::from_millis(5) });
+    }
+
+    fn failed(telemetry: &Telemetry, needs_login: bool) {
+        telemetry.fold(Mark::RefreshFailed { credential: "oauth", why: "invalid_grant", needs_login });
+    }
+
+    fn sent(telemetry: &Telemetry) {
+        telemetry.fold(Mark::Sent { class: Class::Call, queued: Duration::ZERO });
+    }
+
+    fn kinds(telemetry: &Telemetry) -> Vec<AlertKind> {
+        telemetry.stats().alerts().iter().map(Alert::kind).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_has_an_age_and_what_is_left_of_it() {
+        let telemetry = telemetry();
+        let mut events = telemetry.events();
+        assert!(telemetry.stats().tokens().is_empty());
+        failed(&telemetry, true);
+        let stats = telemetry.stats();
+        let token = &stats.tokens()[0];
+        assert_eq!((token.age(), token.left(), token.is_active(), token.needs_login()), (None, None, false, true));
+
+        refreshed(&telemetry, Some(60 * MINUTE));
+        tokio::time::advance(10 * MINUTE).await;
+        let stats = telemetry.stats();
+        let token = &stats.tokens()[0];
+        assert_eq!((token.credential(), token.age(), token.left()), ("oauth", Some(10 * MINUTE), Some(50 * MINUTE)));
+        assert_eq!((token.is_active(), token.needs_login(), token.failed_in_a_row()), (true, false, 0));
+        assert_eq!(token.took(), Some(Duration::from_millis(5)));
+        assert_eq!((stats.refreshes(), stats.failed_refreshes()), (1, 1));
+        tokio::time::advance(51 * MINUTE).await;
+        assert_eq!(telemetry.stats().tokens()[0].left(), Some(Duration::ZERO));
+        assert!(!telemetry.stats().tokens()[0].is_active());
+        refreshed(&telemetry, None);
+        assert!(telemetry.stats().tokens()[0].is_active(), "nobody knows that it is over");
+
+        let told: Vec<Event> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
+        let oauth: std::sync::Arc<str> = "oauth".into();
+        assert_eq!(
+            told.iter().filter(|event| !matches!(event, Event::Alert(_))).collect::<Vec<_>>(),
+            [
+                &Event::RefreshFailed { credential: oauth.clone(), why: "invalid_grant".into(), needs_login: true },
+                &Event::Refreshed { credential: oauth.clone(), valid_for: Some(60 * MINUTE) },
+                &Event::Refreshed { credential: oauth, valid_for: None },
+            ]
+        );
+        let summary = telemetry.summary();
+        assert_eq!((summary.refreshes(), summary.failed_refreshes()), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_refreshes_are_a_warning_until_one_goes_well() {
+        let telemetry = telemetry();
+        failed(&telemetry, false);
+        let stats = telemetry.stats();
+        assert_eq!(stats.alerts()[0].to_string(), "warning: the token `oauth` could not be fetched or refreshed");
+        assert_eq!(stats.alerts()[0].about(), Some("oauth"));
+        tokio::time::advance(60 * MINUTE).await;
+        assert_eq!(kinds(&telemetry), [AlertKind::RefreshFailed], "nothing is better");
+        refreshed(&telemetry, None);
+        assert_eq!(kinds(&telemetry), [AlertKind::RefreshFailed], "it was just now");
+        tokio::time::advance(5 * MINUTE).await;
+        assert!(kinds(&telemetry).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_used_and_not_refreshed_is_a_warning_and_an_idle_one_is_not() {
+        let telemetry = telemetry();
+        refreshed(&telemetry, Some(60 * MINUTE));
+        tokio::time::advance(59 * MINUTE).await;
+        assert!(kinds(&telemetry).is_empty(), "nobody uses it");
+        sent(&telemetry);
+        assert_eq!(kinds(&telemetry), [AlertKind::TokenNotRefreshed]);
+        // A tenth of a short life.
+        let telemetry = self::telemetry();
+        refreshed(&telemetry, Some(MINUTE));
+        tokio::time::advance(Duration::from_secs(53)).await;
+        sent(&telemetry);
+        assert!(kinds(&telemetry).is_empty());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(kinds(&telemetry), [AlertKind::TokenNotRefreshed]);
+    }
+
+    /// `cargo test --release --lib costs -- --ignored --nocapture`
+    #[tokio::test(start_paused = true)]
+    #[ignore = "it measures"]
+    async fn costs_less_than_a_microsecond() {
+        const ROUNDS: u32 = 200_000;
+        let telemetry = telemetry();
+        let (method, url) = (http::Method::GET, "https://api.example.com/v1/tasks/7".parse().unwrap());
+        let asked = Asked { class: Class::Poll, method: &method, url: &url };
+        let begun = std::time::Instant::now();
+        for round in 0..ROUNDS {
+            sent(&telemetry);
+            let took = Duration::from_micros(u64::from(round));
+            telemetry.fold(Mark::Answered { asked, status: http::StatusCode::OK, took });
+        }
+        let each = begun.elapsed() / ROUNDS;
+        println!("a request costs {each:?} to be counted");
+        assert!(each < Duration::from_micros(1));
+        // All 65 minutes have something.
+        for _ in 0..65 {
+            tokio::time::advance(MINUTE).await;
+            (0..30).for_each(|ms| {
+                let took = Duration::from_millis(ms);
+                telemetry.fold(Mark::Answered { asked, status: http::StatusCode::OK, took });
+            });
+        }
+        let begun = std::time::Instant::now();
+        (0..1000).for_each(|_| drop(telemetry.look(Instant::now())));
+        println!("a look costs {:?}", begun.elapsed() / 1000);
+    }
+}

@@ -1,0 +1,187 @@
+//! TokenUse: how old a credential's token is, and how its refreshes went.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::endpoint::OTHER;
+
+/// The token of one credential. One that is never refreshed, such as an API key, is not told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenUse {
+    credential: Arc<str>,
+    age: Option<Duration>,
+    left: Option<Duration>,
+    took: Option<Duration>,
+    refreshes: u64,
+    failed: u64,
+    failed_in_a_row: u64,
+    needs_login: bool,
+}
+
+impl TokenUse {
+    /// The label of the credential.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        &self.credential
+    }
+
+    /// The time since it was fetched or refreshed last. `None` where it never was.
+    #[must_use]
+    pub const fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// How long it is still good for; zero where it is over. `None` where that is not known.
+    #[must_use]
+    pub const fn left(&self) -> Option<Duration> {
+        self.left
+    }
+
+    /// How long it took to fetch or refresh it last. `None` where it never was.
+    #[must_use]
+    pub const fn took(&self) -> Option<Duration> {
+        self.took
+    }
+
+    /// Whether there is one that is not known to be over.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.age.is_some() && self.left != Some(Duration::ZERO)
+    }
+
+    /// How often it was fetched or refreshed.
+    #[must_use]
+    pub const fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
+    /// How often that failed.
+    #[must_use]
+    pub const fn failed_refreshes(&self) -> u64 {
+        self.failed
+    }
+
+    /// How often it failed since it last went well.
+    #[must_use]
+    pub const fn failed_in_a_row(&self) -> u64 {
+        self.failed_in_a_row
+    }
+
+    /// Whether somebody has to log in again.
+    #[must_use]
+    pub const fn needs_login(&self) -> bool {
+        self.needs_login
+    }
+}
+
+/// The tokens by their credentials' labels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tokens(Vec<Token>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    credential: Arc<str>,
+    refreshed: Option<Instant>,
+    took: Option<Duration>,
+    valid_for: Option<Duration>,
+    refreshes: u64,
+    failed: u64,
+    failed_in_a_row: u64,
+    needs_login: bool,
+}
+
+impl Tokens {
+    /// Gives the label that it is counted by.
+    pub(super) fn refreshed(
+        &mut self,
+        credential: &str,
+        valid_for: Option<Duration>,
+        took: Duration,
+        now: Instant,
+    ) -> Option<Arc<str>> {
+        let token = self.token(credential)?;
+        token.refreshes += 1;
+        (token.refreshed, token.took, token.valid_for) = (Some(now), Some(took), valid_for);
+        (token.failed_in_a_row, token.needs_login) = (0, false);
+        Some(token.credential.clone())
+    }
+
+    /// Gives the label that it is counted by.
+    pub(super) fn failed(&mut self, credential: &str, needs_login: bool) -> Option<Arc<str>> {
+        let token = self.token(credential)?;
+        token.failed += 1;
+        token.failed_in_a_row += 1;
+        token.needs_login = needs_login;
+        Some(token.credential.clone())
+    }
+
+    pub(super) fn told(&self, now: Instant) -> Vec<TokenUse> {
+        self.0.iter().map(|token| token.told(now)).collect()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Token> {
+        self.0.iter()
+    }
+
+    fn token(&mut self, credential: &str) -> Option<&mut Token> {
+        let find = |name: &str| self.0.iter().position(|token| &*token.credential == name);
+        let name = if self.0.len() >= MOST { OTHER } else { credential };
+        let known = find(credential).or_else(|| find(name));
+        if known.is_none() {
+            self.0.push(Token::new(name));
+        }
+        match known {
+            Some(at) => self.0.get_mut(at),
+            None => self.0.last_mut(),
+        }
+    }
+}
+
+impl Token {
+    fn new(credential: &str) -> Self {
+        Self {
+            credential: credential.into(),
+            refreshed: None,
+            took: None,
+            valid_for: None,
+            refreshes: 0,
+            failed: 0,
+            failed_in_a_row: 0,
+            needs_login: false,
+        }
+    }
+
+    pub(super) const fn credential(&self) -> &Arc<str> {
+        &self.credential
+    }
+
+    pub(super) const fn failed_in_a_row(&self) -> u64 {
+        self.failed_in_a_row
+    }
+
+    pub(super) const fn valid_for(&self) -> Option<Duration> {
+        self.valid_for
+    }
+
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        Some(self.valid_for?.saturating_sub(now.saturating_duration_since(self.refreshed?)))
+    }
+
+    fn told(&self, now: Instant) -> TokenUse {
+        TokenUse {
+            credential: self.credential.clone(),
+            age: self.refreshed.map(|at| now.saturating_duration_since(at)),
+            left: self.left(now),
+            took: self.took,
+            refreshes: self.refreshes,
+            failed: self.failed,
+            failed_in_a_row: self.failed_in_a_row,
+            needs_login: self.needs_login,
+        }
+    }
+}
+
+/// A client has one credential, or a handful in one.
+const MOST: usize = 64;

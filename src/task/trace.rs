@@ -1,0 +1,54 @@
+//! Trace: the span of a task, and those of its waits.
+
+use futures::future::BoxFuture;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+/// The span of a task, as long as somebody listens; otherwise nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Trace(Option<Box<Traced>>);
+
+#[derive(Debug)]
+struct Traced {
+    task: Span,
+    wait: Option<Span>,
+}
+
+impl Trace {
+    pub(crate) fn of(kind: Option<&str>) -> Self {
+        let task =
+            tracing::info_span!("task", task.id = Empty, task.kind = kind, task.polls = Empty, task.state = Empty);
+        Self((!task.is_disabled()).then(|| Box::new(Traced { task, wait: None })))
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.0.as_ref().map_or_else(Span::none, |traced| traced.task.clone())
+    }
+
+    /// What is sent for the task stands inside its span.
+    pub(super) fn around<T: Send + 'static>(&mut self, sending: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
+        match &mut self.0 {
+            Some(traced) => {
+                traced.wait = None;
+                Box::pin(sending.instrument(traced.task.clone()))
+            }
+            None => sending,
+        }
+    }
+
+    /// A wait begins, and ends with the next request.
+    pub(super) fn wait(&mut self, until_poll: std::time::Duration) {
+        if let Some(traced) = &mut self.0 {
+            traced.wait = Some(tracing::debug_span!(parent: &traced.task, "wait", seconds = until_poll.as_secs_f64()));
+        }
+    }
+
+    /// What is known of the task now.
+    pub(super) fn tell(&mut self, id: Option<&str>, polls: u32, state: &str) {
+        let Some(traced) = &self.0 else { return };
+        if let Some(id) = id {
+            traced.task.record("task.id", id);
+        }
+        traced.task.record("task.polls", polls).record("task.state", state);
+    }
+}

@@ -1,0 +1,190 @@
+//! What a client asks the token endpoint for, and the proof of who it is.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::access::Access;
+
+/// A request for tokens, by a client that has proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// By its own right ([RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    Client,
+    Refresh {
+        token: String,
+    },
+    Code {
+        code: String,
+        redirect_uri: String,
+        verifier: String,
+    },
+    /// By the name and password of a user.
+    Password,
+}
+
+/// Why there is nothing for it ([RFC 6749, 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    UnsupportedGrantType,
+    ServerError,
+}
+
+impl Refusal {
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::ServerError => "server_error",
+        }
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InvalidRequest | Self::InvalidGrant | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Grant {
+    pub(super) fn of_form(access: &Access, headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        let form = form(headers, body)?;
+        let has_secret = authenticate(access, headers, &form)?;
+        match needed(&form, "grant_type")?.as_str() {
+            "client_credentials" if has_secret => Ok(Self::Client),
+            "client_credentials" => Err(Refusal::InvalidClient),
+            "refresh_token" => Ok(Self::Refresh { token: needed(&form, "refresh_token")? }),
+            "authorization_code" => Ok(Self::Code {
+                code: needed(&form, "code")?,
+                redirect_uri: needed(&form, "redirect_uri")?,
+                verifier: needed(&form, "code_verifier")?,
+            }),
+            _ => Err(Refusal::UnsupportedGrantType),
+        }
+    }
+
+    /// Of SMAG's JSON.
+    pub(super) fn of_login(access: &Access, body: &[u8]) -> Result<Self, Refusal> {
+        let json: Value = serde_json::from_slice(body).map_err(|_| Refusal::InvalidRequest)?;
+        let text = |name: &str| json.get(name).and_then(Value::as_str).ok_or(Refusal::InvalidRequest);
+        let given = [text("ApplicationId")?, text("UserName")?, text("Password")?];
+        if given == [access.client_id.as_str(), &access.user, &access.password] {
+            Ok(Self::Password)
+        } else {
+            Err(Refusal::InvalidClient)
+        }
+    }
+
+    pub(super) fn token_to_revoke(access: &Access, headers: &HeaderMap, body: &[u8]) -> Result<String, Refusal> {
+        let form = form(headers, body)?;
+        authenticate(access, headers, &form)?;
+        needed(&form, "token")
+    }
+}
+
+/// No parameter may come twice (RFC 6749, 3.2).
+fn form(headers: &HeaderMap, body: &[u8]) -> Result<HashMap<String, String>, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
+        return Err(Refusal::InvalidRequest);
+    }
+    let mut form = HashMap::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        if form.insert(name.into_owned(), value.into_owned()).is_some() {
+            return Err(Refusal::InvalidRequest);
+        }
+    }
+    Ok(form)
+}
+
+fn needed(form: &HashMap<String, String>, name: &str) -> Result<String, Refusal> {
+    form.get(name).cloned().ok_or(Refusal::InvalidRequest)
+}
+
+/// Whether the client gave its secret; a public one has only an id. Never in two ways at once (RFC 6749, 2.3).
+fn authenticate(access: &Access, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<bool, Refusal> {
+    let (id, secret) = match headers.get(AUTHORIZATION) {
+        Some(_) if form.contains_key("client_secret") => return Err(Refusal::InvalidRequest),
+        Some(value) => {
+            let (id, secret) = value.to_str().ok().and_then(basic).ok_or(Refusal::InvalidClient)?;
+            (id, Some(secret))
+        }
+        None => {
+            let id = form.get("client_id").ok_or(Refusal::InvalidClient)?;
+            (id.clone(), form.get("client_secret").cloned())
+        }
+    };
+    let is_right = id == access.client_id && secret.as_ref().is_none_or(|secret| *secret == access.client_secret);
+    if is_right { Ok(secret.is_some()) } else { Err(Refusal::InvalidClient) }
+}
+
+/// Both parts are form-encoded before they are joined (RFC 6749, 2.3.1).
+fn basic(value: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let joined = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = joined.split_once(':')?;
+    Some((decoded(id)?, decoded(secret)?))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    Some(percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(authorization: Option<&str>, body: &str) -> Result<Grant, Refusal> {
+        let access = Access { client_id: "an app".into(), client_secret: "s:e+c/ret".into(), ..Access::default() };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8".parse().unwrap());
+        if let Some(value) = authorization {
+            let value = format!("Basic {}", STANDARD.encode(value));
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+        }
+        Grant::of_form(&access, &headers, body.as_bytes())
+    }
+
+    #[test]
+    fn knows_a_client_by_one_proof_and_refuses_two() {
+        for (authorization, body, answer) in [
+            (Some("an+app:s%3Ae%2Bc%2Fret"), "grant_type=client_credentials", Ok(Grant::Client)),
+            (Some("an app:s:e+c/ret"), "grant_type=client_credentials", Err(Refusal::InvalidClient)),
+            (Some("an+app"), "grant_type=client_credentials", Err(Refusal::InvalidClient)),
+            (
+                Some("an+app:s%3Ae%2Bc%2Fret"),
+                "grant_type=client_credentials&client_secret=s%3Ae%2Bc%2Fret",
+                Err(Refusal::InvalidRequest),
+            ),
+            (None, "grant_type=client_credentials&client_id=an+app&client_secret=s%3Ae%2Bc%2Fret", Ok(Grant::Client)),
+            (None, "grant_type=client_credentials&client_id=an+app", Err(Refusal::InvalidClient)),
+            (None, "grant_type=client_credentials", Err(Refusal::InvalidClient)),
+            (
+                None,
+                "grant_type=refresh_token&client_id=an+app&refresh_token=R",
+                Ok(Grant::Refresh { token: "R".into() }),
+            ),
+            (None, "grant_type=refresh_token&client_id=an+app", Err(Refusal::InvalidRequest)),
+            (None, "grant_type=magic&client_id=an+app", Err(Refusal::UnsupportedGrantType)),
+            (None, "grant_type=magic&grant_type=magic&client_id=an+app", Err(Refusal::InvalidRequest)),
+        ] {
+            assert_eq!(asked(authorization, body), answer, "{authorization:?} {body}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Repeating: the loop that obeys the decision of `retry`.
+
+use std::borrow::Cow;
+
+use futures::future::{Either, FutureExt};
+use http::{HeaderName, StatusCode};
+use tokio::time::Instant;
+
+use super::{Broken, DRAIN, Transport};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Asked, Mark};
+use crate::message::{HttpError, Request, Response};
+use crate::protocol::{Cookies, read_fault};
+use crate::retry::{Case, Decision, Failure, GiveUp, decide};
+
+impl Transport {
+    /// Sends, and repeats what may be repeated. The last answer comes back whatever its status; where a later attempt got
+    /// none, too.
+    ///
+    /// `key` names the idempotency header, if the request carries one.
+    pub(crate) fn send(
+        &self,
+        request: Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = Result<Response, Error>> {
+        self.send_with(request, key, deadline, None)
+    }
+
+    /// As [`send`](Self::send), with the cookies of a task: what a refusal sets goes with the next attempt.
+    pub(crate) async fn send_with(
+        &self,
+        request: Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+        mut jar: Option<&mut Cookies>,
+    ) -> Result<Response, Error> {
+        let keyed = key.is_some_and(|key| request.headers().contains_key(key));
+        let mut pauses = None;
+        let (mut attempts, mut retries, mut cost) = (0, 0, 0);
+        let mut last: Option<Response> = None;
+        loop {
+            let mut next = Cow::Borrowed(&request);
+            if let Some(jar) = &jar {
+                jar.give(next.to_mut());
+            }
+            let outcome = match by(deadline, self.attempt(&next, deadline)).await {
+                Ok(outcome) => outcome,
+                Err(late) => return answer_of(last, GiveUp::Deadline.words()).ok_or(late),
+            };
+            attempts += outcome.as_ref().map_or(1, Response::attempts);
+            if let (Some(jar), Ok(response)) = (&mut jar, &outcome) {
+                jar.take(response.url(), response.headers());
+            }
+            let outcome = match outcome {
+                Ok(response) if response.status().as_u16() < 400 => {
+                    self.budget.give_back(cost);
+                    return Ok(response.after(attempts));
+                }
+                Err(Broken::Refused(error)) => {
+                    let last = last.filter(|_| error.kind() == ErrorKind::DeadlineExceeded);
+                    return answer_of(last, GiveUp::Deadline.words()).ok_or(error);
+                }
+                outcome => outcome,
+            };
+            let (failure, hint) = match &outcome {
+                Ok(response) => (Failure::Status(response.status()), response.hint()),
+                Err(Broken::Lost(error)) if error.is_unsent() => (Failure::Unsent, None),
+                Err(Broken::Lost(_) | Broken::Refused(_)) => (Failure::Lost, None),
+            };
+            let pauses = pauses.get_or_insert_with(|| self.retry.pauses().pauses(fastrand::u64(..)));
+            let decision = decide(&Case {
+                method: request.method(),
+                class: request.class(),
+                keyed,
+                failure,
+                hint,
+                step: pauses.next(),
+                retries: self.retry.limit().saturating_sub(retries),
+                budget: self.budget.left(),
+                give_up_over: self.retry.most_asked(),
+                time: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            });
+            let pause = match decision {
+                Decision::GiveUp(why) => return self.give_up(outcome, last, why, &request, attempts),
+                Decision::Retry { after, reason, cost: costs } => {
+                    tracing::info!(class = ?request.class(), attempts, pause = ?after, %reason, "retrying");
+                    self.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause: after });
+                    self.budget.take(costs);
+                    cost = costs;
+                    after
+                }
+            };
+            retries += 1;
+            let due = Instant::now() + pause;
+            if let Ok(response) = outcome {
+                // Read to its end, so that the connection can be used again, and kept in case that it was the last.
+                let within =
+                    deadline.map_or(DRAIN, |deadline| deadline.saturating_duration_since(Instant::now()).min(DRAIN));
+                last = Some(Box::pin(response.held(within)).await.after(attempts));
+            }
+            tokio::time::sleep_until(due).await;
+        }
+    }
+
+    fn give_up(
+        &self,
+        outcome: Result<Response, Broken>,
+        last: Option<Response>,
+        why: GiveUp,
+        request: &Request,
+        attempts: u32,
+    ) -> Result<Response, Error> {
+        // What needs no word: the status says it, or the only attempt did.
+        let end = (why != GiveUp::Permanent && (attempts > 1 || why != GiveUp::Attempts)).then(|| why.words());
+        match outcome {
+            Ok(response) => Ok(response.after(attempts).ended(end)),
+            Err(Broken::Refused(error)) => Err(error),
+            Err(Broken::Lost(error)) => answer_of(last, "and then no answer came").ok_or_else(|| {
+                let end = end.filter(|_| why != GiveUp::MayHaveActed);
+                lost(error, request).with_attempts(attempts).with_end(end)
+            }),
+        }
+    }
+
+    /// Sends, and turns a 4xx or 5xx into an error.
+    pub(crate) async fn call(
+        &self,
+        request: Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+    ) -> Result<Response, Error> {
+        let response = self.send(request, key, deadline).await?;
+        if response.status().as_u16() < 400 {
+            return Ok(response);
+        }
+        let (attempts, hint, end) = (response.attempts(), response.hint(), response.end());
+        let http_status = response.http_status();
+        let reply = by(deadline, response.reply()).await??;
+        let kind = match reply.status() {
+            StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Throttled,
+            _ => ErrorKind::Rejected,
+        };
+        let meant = match http_status == reply.status() {
+            true => String::new(),
+            false => format!(", which its envelope makes {}", reply.status().as_u16()),
+        };
+        Err(Error::new(kind, format!("answered with {}{meant}", http_status.as_u16()))
+            .with_url(reply.url())
+            .with_status(reply.status())
+            .with_attempts(attempts)
+            .with_retry_after(hint)
+            .with_end(end)
+            .with_fault(read_fault(&reply, reply.json().as_ref())))
+    }
+}
+
+/// The last answer there was, where a later attempt got none.
+fn answer_of(last: Option<Response>, why: &'static str) -> Option<Response> {
+    last.map(|response| response.ended(Some(why)))
+}
+
+/// What an attempt without an answer becomes, when it is the last.
+pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
+    let what = match (error.is_unsent(), request.method().is_idempotent()) {
+        (true, _) => "the request was not sent",
+        (false, true) => "it broke off",
+        (false, false) => "it broke off, and the service may have acted; it was not repeated",
+    };
+    let what = format!("{what}: {}", crate::error::root_cause(&error));
+    let unsent = error.is_unsent();
+    Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent).with_source(error)
+}
+
+/// Ends with an error at the deadline. An `async fn` would hold the future twice, and move kilobytes for each request.
+pub(crate) fn by<T>(
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Error>> {
+    let late = |_| Error::new(ErrorKind::DeadlineExceeded, "no answer before the deadline");
+    match deadline {
+        Some(deadline) => Either::Left(tokio::time::timeout_at(deadline, future).map(move |done| done.map_err(late))),
+        None => Either::Right(future.map(Ok)),
+    }
+}

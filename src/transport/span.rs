@@ -1,0 +1,51 @@
+//! Spans: one for each request, by the names that OpenTelemetry has for HTTP.
+
+use http::StatusCode;
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::message::{Class, HttpError, Request};
+use crate::redact;
+
+/// The span of one attempt. Its fields cost nothing where nobody listens.
+pub(crate) fn of(request: &Request) -> Span {
+    macro_rules! attempt {
+        ($name:literal) => {
+            tracing::debug_span!(
+                $name,
+                otel.kind = "client",
+                http.request.method = %request.method(),
+                server.address = request.url().host_str(),
+                server.port = request.url().port_or_known_default(),
+                url.full = %redact::shown(request.url()),
+                http.response.status_code = Empty,
+                error.type = Empty,
+            )
+        };
+    }
+    match request.class() {
+        Class::Submit => attempt!("submit"),
+        Class::Poll => attempt!("poll"),
+        Class::Result => attempt!("result"),
+        Class::Download => attempt!("download"),
+        Class::Cancel => attempt!("cancel"),
+        Class::Token => attempt!("token"),
+        Class::Call | Class::Batch => attempt!("call"),
+    }
+}
+
+/// The span of a request that stands in the throttle's queue.
+pub(super) fn queue(request: &Request) -> Span {
+    tracing::debug_span!("queue", class = ?request.class())
+}
+
+pub(crate) fn answered(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.as_u16() >= 400 {
+        span.record("error.type", status.as_str());
+    }
+}
+
+pub(crate) fn broke(span: &Span, error: &HttpError) {
+    span.record("error.type", tracing::field::display(error));
+}

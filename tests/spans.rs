@@ -1,0 +1,80 @@
+//! Spans: a task, with its requests and waits inside.
+
+#![cfg(test)]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use longhaul::testing::{self, Simulator};
+use serde_json::{Value, json};
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// All that is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn subscriber(log: &Log) -> impl tracing::Subscriber + Send + Sync + 'static {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish()
+}
+
+#[tokio::test]
+async fn a_task_has_a_span_with_its_requests_and_waits_inside() {
+    let log = Log::default();
+    let service = Simulator::builder().hint_on_submit(true).start().await.unwrap();
+    let client = testing::client(&service).build().unwrap();
+    let telling = async {
+        let task = client.task().post("exports").json(&json!({"duration_ms": 50})).submit::<Value>().await.unwrap();
+        let id = task.id().unwrap();
+        task.await.unwrap().download().to_memory(1 << 20).await.unwrap();
+        id
+    };
+    let id = telling.with_subscriber(subscriber(&log)).await;
+    let text = log.text();
+    let closed = |span: &str| {
+        text.lines().filter(|line| line.contains("close") && line.contains(span)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let submits = closed(":submit{");
+    assert!(submits[0].contains(" task:submit{") && submits[0].contains("http.request.method=POST"), "{submits:?}");
+    assert!(
+        submits[0].contains("http.response.status_code=201") && submits[0].contains("server.address=\"127.0.0.1\"")
+    );
+    let polls = closed(":poll{");
+    assert!(!polls.is_empty() && polls.iter().all(|poll| poll.contains(&format!("task.id=\"{id}\""))), "{polls:?}");
+    assert!(polls[0].contains("otel.kind=\"client\"") && polls[0].contains("url.full=http://127.0.0.1"), "{polls:?}");
+    assert!(!closed(":wait{").is_empty() && !closed("download{").is_empty(), "{text}");
+    let of_the_task = |line: &&str| line.contains("longhaul::task::trace: close") && !line.contains("}:wait");
+    let tasks: Vec<_> = text.lines().filter(of_the_task).collect();
+    assert!(tasks.len() == 1 && tasks[0].contains("task.state=\"succeeded\""), "{tasks:?}");
+}
