@@ -14,6 +14,7 @@ mod live;
 #[cfg(feature = "pkce")]
 mod login;
 mod oauth;
+mod proof;
 #[cfg(feature = "token-file")]
 mod scratch;
 #[cfg(feature = "token-file")]
@@ -51,6 +52,7 @@ pub use token::Token;
 
 pub(crate) use held::Held;
 pub(crate) use live::{Live, Road};
+pub(crate) use proof::Proof;
 pub(crate) use source::Exchange;
 pub(crate) use token::Life;
 
@@ -84,10 +86,6 @@ enum Part {
 
 /// As it goes on a request, or what of it is not allowed there.
 type Header = Result<(HeaderName, HeaderValue), &'static str>;
-
-/// The tokens that a request goes with, in the order of the credential's parts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Proof(Vec<Arc<Held>>);
 
 impl Credential {
     /// None.
@@ -182,54 +180,6 @@ impl Credential {
             }
         }
         self.headers().try_for_each(|header| header.map(drop))
-    }
-
-    /// Whether it has tokens that are fetched.
-    pub(crate) fn is_live(&self) -> bool {
-        self.lives().next().is_some()
-    }
-
-    /// Its tokens that are fetched.
-    pub(crate) fn lives(&self) -> impl Iterator<Item = &Arc<Live>> {
-        self.0.iter().filter_map(|part| match part {
-            Part::Live(live) => Some(live),
-            _ => None,
-        })
-    }
-
-    /// Starts to fetch what will be needed, and waits for nothing.
-    pub(crate) fn prepare(&self, road: &Road) {
-        self.lives().for_each(|live| live.prepare(road));
-    }
-
-    /// The tokens to go with now; `None` where one has to be waited for.
-    pub(crate) fn now(&self, road: &Road) -> Option<Proof> {
-        self.lives().map(|live| live.now(road)).collect::<Option<Vec<_>>>().map(Proof)
-    }
-
-    /// The tokens to go with now, fetched where there are none.
-    pub(crate) async fn ready(&self, road: &Road) -> Result<Proof, Error> {
-        let mut proof = Proof::default();
-        for live in self.lives() {
-            proof.0.push(live.ready(road).await?);
-        }
-        Ok(proof)
-    }
-
-    /// Whether the tokens may still be used.
-    pub(crate) fn is_good(&self, proof: &Proof, road: &Road) -> bool {
-        self.lives().zip(&proof.0).all(|(live, held)| live.is_good(held, road))
-    }
-
-    /// The service answered with 401. Tells whether to send again with other tokens.
-    pub(crate) fn refuse(&self, proof: &Proof, request: &Request) -> bool {
-        let route = route_of(request);
-        self.lives().zip(&proof.0).fold(false, |again, (live, held)| live.refuse(held, route) || again)
-    }
-
-    /// It answered with 401 again, to fresh tokens.
-    pub(crate) fn refuse_again(&self, request: &Request) {
-        self.lives().for_each(|live| live.refuse_again(route_of(request)));
     }
 
     /// Puts it on a request, in place of what stands there under the same names.
@@ -348,24 +298,10 @@ impl Part {
     }
 }
 
-impl Proof {
-    /// The service answered, and not with 401.
-    pub(crate) fn accept(&self) {
-        self.0.iter().for_each(|held| held.accept());
-    }
-}
-
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credential[{}]", self.label().unwrap_or_default())
     }
-}
-
-/// Tells routes apart.
-fn route_of(request: &Request) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    (request.method(), request.url().path()).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn shown(name: &str) -> String {

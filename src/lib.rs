@@ -57,6 +57,7 @@
 //! | to | see |
 //! | --- | --- |
 //! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`] |
+//! | fetch, refresh and keep tokens | [`OAuth`], [`TokenSource`], [`CredentialStore`], [`Sign`], [`Client::settle`] |
 //! | keep and see limits | [`Limit`], [`Scope`], [`Throttle`], [`Permit`], [`Event`], [`Feedback`] |
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
@@ -72,10 +73,9 @@
 //!
 //! # Features
 //! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `tower` for the throttle around other
-//! services; `backoff` for the sequences of that crate; `pkce` for logins in a browser; `token-file` for tokens in an
-//! encrypted file; `metrics` for what is counted through the facade of that name; `bundled-time-zones` where the machine
-//! has none; `testing` for the services to test against. All are
-//! additive.
+//! services; `backoff` for the sequences of that crate; `metrics` for what is counted, through the facade of that name;
+//! `pkce` for logins in a browser; `token-file` for tokens in an encrypted file; `bundled-time-zones` where the machine
+//! has none; `testing` for the services to test against. All are additive.
 
 mod client;
 mod clock;

@@ -1,0 +1,170 @@
+//! Building: a client out of its settings, all checked before anything is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use url::Url;
+
+use super::ClientBuilder;
+use crate::client::{Client, Inner};
+use crate::credential::{Credential, Road};
+use crate::download::Carrier;
+use crate::error::{Error, ErrorKind};
+use crate::event::Marks;
+use crate::limit::{Limit, Scope};
+use crate::message::{Origin, Trust};
+use crate::protocol::Protocol;
+use crate::retry::Budget;
+use crate::stats::Telemetry;
+use crate::task::Core;
+use crate::throttle::Throttle;
+use crate::transport::{Purpose, TokenRoad, Transport};
+
+impl ClientBuilder {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the setting that is wrong.
+    pub fn build(self) -> Result<Client, Error> {
+        let base = base(&self.base)?;
+        let allowed = self.allowed.iter().map(|origin| allowed(origin)).collect::<Result<Vec<_>, _>>()?;
+        self.credential.check()?;
+        let user_agent = HeaderValue::try_from(&self.user_agent)
+            .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
+        let throttle = self.throttle.unwrap_or_else(|| {
+            let throttle = Throttle::new();
+            throttle.clock(self.clock);
+            throttle
+        });
+        if let Some(feedback) = self.feedback.or(self.profile.heeds()) {
+            throttle.feedback(feedback);
+        }
+        let throttle = throttle.account(&base, &self.account);
+        let limits: Vec<Limit> = self.profile.limits().iter().chain(&self.limits).cloned().collect();
+        for limit in &limits {
+            if let Scope::Kind(kind) = limit.scoped()
+                && !self.profile.kinds().contains_key(kind)
+            {
+                let kinds: Vec<_> = self.profile.kinds().keys().map(String::as_str).collect();
+                return Err(wrong(&format!("the limit `{limit}`: the profile has the kinds [{}]", kinds.join(", "))));
+            }
+        }
+        let http = match self.http {
+            Some(http) => http,
+            None => Arc::new(self.connector.connect(Purpose::Api)?),
+        };
+        let storage = match self.storage_http {
+            Some(http) => http,
+            None => Arc::new(self.connector.connect(Purpose::Storage)?),
+        };
+        // The last that can fail: a client that is not built leaves no limit behind.
+        throttle.install(&with_token_limit(limits, &self.credential, &throttle))?;
+        let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
+        let sink = telemetry.clone();
+        let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
+        let marks = Marks::to(move |mark| sink.fold(mark));
+        // So that no sum of times runs over.
+        let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
+        let token_road = TokenRoad {
+            http: http.clone(),
+            throttle: throttle.clone(),
+            marks: marks.clone(),
+            clock: self.clock,
+            attempt_timeout: attempt_timeout.min(LONGEST_FOR_A_TOKEN),
+            idle_timeout: self.idle_timeout,
+            user_agent: user_agent.clone(),
+        };
+        let transport = Arc::new(Transport {
+            http,
+            trust: Arc::new(Trust::new(&base, allowed)),
+            is_live: self.credential.is_live(),
+            road: Road::new(Arc::new(token_road), self.clock, marks.clone()),
+            credential_label: self.credential.label().map(Into::into),
+            credential_id: self.credential.id(),
+            credential: self.credential,
+            throttle,
+            hint_rules: self.profile.hints().to_vec(),
+            envelopes: self.profile.envelopes().to_vec(),
+            marks,
+            clock: self.clock,
+            attempt_timeout,
+            idle_timeout: self.idle_timeout,
+            body_limit: self.body_limit,
+            user_agent,
+            budget: Budget::new(retry.tokens()),
+            retry,
+        });
+        let schedule = transport.retry.pauses().clone();
+        let carrier = Arc::new(Carrier { transport: transport.clone(), storage, schedule });
+        let core = |kind: Option<&str>, protocol: &Protocol| {
+            Arc::new(Core {
+                transport: transport.clone(),
+                carrier: carrier.clone(),
+                protocol: protocol.clone(),
+                kind: kind.map(Arc::from),
+                given: false,
+                pace: self.pace.clone(),
+                base: base.clone(),
+            })
+        };
+        let kinds = self.profile.kinds().iter();
+        Ok(Client(Arc::new(Inner {
+            default: core(None, self.profile.default_protocol()),
+            kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
+            pace: self.pace,
+            transport,
+            carrier,
+            telemetry,
+            base,
+        })))
+    }
+}
+
+/// With the limit that token endpoints have where nobody declares another: one a second, as Constant Contact's.
+fn with_token_limit(mut limits: Vec<Limit>, credential: &Credential, throttle: &Throttle) -> Vec<Limit> {
+    let kept = throttle.limits();
+    let declared = limits.iter().chain(&kept).any(|limit| *limit.scoped() == Scope::TokenEndpoint);
+    if credential.is_live() && !declared {
+        limits.push(Limit::per_second(1).scope(Scope::TokenEndpoint));
+    }
+    limits
+}
+
+/// A token comes at once, or not.
+const LONGEST_FOR_A_TOKEN: Duration = Duration::from_secs(30);
+
+fn base(text: &str) -> Result<Url, Error> {
+    let mut url = Url::parse(text.trim()).map_err(|error| {
+        wrong("the base URL is no absolute URL, such as https://api.example.com/v1").with_source(error)
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("the base URL is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("the base URL names a user; give a credential instead"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("the base URL has a query or a fragment; give those with each request"));
+    }
+    // Paths are joined below it, so it must end as a folder.
+    if !url.path().ends_with('/') {
+        let folder = format!("{}/", url.path());
+        url.set_path(&folder);
+    }
+    Ok(url)
+}
+
+fn allowed(text: &str) -> Result<Origin, Error> {
+    let url = Url::parse(text)
+        .map_err(|error| wrong("an allowed origin is no URL, such as https://api.example.com").with_source(error))?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(Origin::of(&url))
+    } else {
+        Err(wrong("an allowed origin is neither http nor https"))
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(ErrorKind::Config, what)
+}
