@@ -1,0 +1,72 @@
+//! Rests: how soon a fetch that failed is tried again.
+
+use longhaul::ErrorKind;
+
+use super::*;
+
+/// Asks every second, so many times; all of it fails.
+async fn asks_in_vain(client: &Client, times: usize) {
+    for _ in 0..times {
+        let error = farms(client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TokenUnavailable, "{error}");
+        tokio::time::sleep(SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_is_asked_more_and_more_seldom() {
+    let service = service(|_| reply(200));
+    let source = own(|nth, endpoint| if nth < 8 { panic!("the source panics") } else { Ok(endpoint.token("T")) });
+    let client = service.builder(Credential::source(source.clone())).build().unwrap();
+    asks_in_vain(&client, 30).await;
+    assert!((2..=7).contains(&source.times()), "{}", source.times());
+    let error = farms(&client).await.unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+    // It is asked again, and serves as soon as it can.
+    for _ in 0..4 {
+        let _ = farms(&client).await;
+        tokio::time::sleep(MINUTE).await;
+    }
+    assert_eq!(farms(&client).await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_source_asks_to_wait_is_kept() {
+    let service = service(|_| reply(200));
+    let source = own(|_, _| Err(TokenError::failed("busy").retry_after(10 * MINUTE)));
+    let client = service.builder(Credential::source(source.clone())).build().unwrap();
+    asks_in_vain(&client, 599).await;
+    assert_eq!(source.times(), 1);
+    tokio::time::sleep(2 * SECOND).await;
+    asks_in_vain(&client, 1).await;
+    assert_eq!(source.times(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_asks_for_a_day_is_asked_again_after_an_hour() {
+    let service = service(|_| reply(200));
+    let source = own(|nth, endpoint| match nth {
+        0 => Err(TokenError::failed("busy").retry_after(24 * HOUR)),
+        _ => Ok(endpoint.token("T")),
+    });
+    let client = service.builder(Credential::source(source.clone())).build().unwrap();
+    assert_eq!(farms(&client).await.unwrap_err().retry_after(), Some(24 * HOUR));
+    tokio::time::sleep(HOUR - SECOND).await;
+    farms(&client).await.unwrap_err();
+    assert_eq!(source.times(), 1);
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(farms(&client).await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_nobody_can_mean_is_none() {
+    for ages in ["9000000", "18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let service = endpoint(move |asked| match asked.nth {
+            0 => reply(503).header("retry-after", ages),
+            _ => token("T", "R", 3600),
+        });
+        let begun = tokio::time::Instant::now();
+        farms(&service.client(program())).await.unwrap();
+        assert!(begun.elapsed() < MINUTE, "{ages}: {:?}", begun.elapsed());
+    }
+}
