@@ -19,8 +19,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use longhaul::testing::{Canned, reply, script};
 use longhaul::{
-    Class, Client, ClientBuilder, Clock, Credential, CredentialStore, Http, HttpError, OAuth, Request, Response,
-    StoreError, Token, TokenEndpoint, TokenError, TokenSource,
+    Class, Client, ClientBuilder, Clock, Credential, CredentialStore, Http, HttpError, Limit, OAuth, Request, Response,
+    Scope, StoreError, Token, TokenEndpoint, TokenError, TokenSource,
 };
 use serde_json::json;
 use url::Url;
@@ -103,7 +103,9 @@ impl Service {
     }
 
     fn builder(&self, credential: Credential) -> ClientBuilder {
-        script([]).client().http(self.clone()).storage_http(self.clone()).clock(self.clock).credential(credential)
+        let builder = script([]).client().http(self.clone()).storage_http(self.clone()).clock(self.clock);
+        // Not one at a time, or nothing would meet at the endpoint.
+        builder.credential(credential).limit(Limit::per_second(1000).scope(Scope::TokenEndpoint))
     }
 
     fn asked(&self) -> Vec<Asked> {
