@@ -80,7 +80,7 @@ impl<R> Pages<R> {
         let (transport, headers) = self.source.clone()?;
         let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
         Some(Box::pin(async move {
-            let reply = transport.call(request, None, None).await?.reply().await?;
+            let reply = transport.call(&request, None, None).await?.reply().await?;
             if !reply.status().is_success() {
                 let message = format!("the page was answered with {}", reply.status().as_u16());
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(reply.url()));

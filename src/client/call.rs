@@ -89,7 +89,8 @@ impl Call {
         let Self { client, draft, key, deadline, class } = self;
         let request = draft.finish(&client.0.base, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
-        Box::pin(client.0.transport.call(request, key.as_ref(), deadline)).await
+        let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
+        client.0.transport.call(&request, key.as_ref(), deadline).await
     }
 }
 

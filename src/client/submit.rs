@@ -210,14 +210,13 @@ impl NewTask {
         }
 
         let protocol = &core.protocol;
-        let mut response =
-            transport.send_with(request.clone(), key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
+        let mut response = transport.send_with(&request, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
         let mut attempts = response.attempts();
         for _ in 0..MAX_MOVES {
             let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
             tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
             let moved = request.clone().with_url(url);
-            response = transport.send_with(moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
+            response = transport.send_with(&moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
             attempts += response.attempts();
         }
         let (hint, end) = (response.hint(), response.end());

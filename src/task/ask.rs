@@ -43,7 +43,7 @@ impl Core {
         let Asking { request, phase, mut jar } = asking;
         let response =
             match phase {
-                Phase::Result => self.transport.send_with(request, None, deadline, jar.as_mut()).await.map_err(
+                Phase::Result => self.transport.send_with(&request, None, deadline, jar.as_mut()).await.map_err(
                     |error| match error.kind() {
                         ErrorKind::DeadlineExceeded => error,
                         _ => {
@@ -52,7 +52,7 @@ impl Core {
                         }
                     },
                 )?,
-                Phase::Start => self.transport.send_with(request, None, deadline, jar.as_mut()).await?,
+                Phase::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
                 Phase::Submit | Phase::Poll | Phase::Moved => {
                     match by(deadline, self.transport.attempt_with(permit, &request, deadline)).await? {
                         Ok(response) => response,

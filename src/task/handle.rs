@@ -68,7 +68,7 @@ impl TaskHandle {
             let why = format!("the protocol `{}` knows no cancel for this task", core.protocol.name());
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
-        let response = core.transport.call(request, None, None).await?;
+        let response = core.transport.call(&request, None, None).await?;
         if !response.status().is_success() {
             let why = format!("the cancel was answered with {}", response.status().as_u16());
             return Err(Error::new(ErrorKind::Rejected, why).with_url(response.url()).with_status(response.status()));

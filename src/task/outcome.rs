@@ -154,7 +154,7 @@ impl<T> Outcome<T> {
             let why = format!("the protocol `{}` knows no cleanup for this task", self.core.protocol.name());
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
-        self.core.transport.call(request, None, None).await.map(drop)
+        self.core.transport.call(&request, None, None).await.map(drop)
     }
 
     fn held(&self) -> Download {

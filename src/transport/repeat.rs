@@ -20,7 +20,7 @@ impl Transport {
     /// `key` names the idempotency header, if the request carries one.
     pub(crate) fn send(
         &self,
-        request: Request,
+        request: &Request,
         key: Option<&HeaderName>,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response, Error>> {
@@ -30,7 +30,7 @@ impl Transport {
     /// As [`send`](Self::send), with the cookies of a task: what a refusal sets goes with the next attempt.
     pub(crate) async fn send_with(
         &self,
-        request: Request,
+        request: &Request,
         key: Option<&HeaderName>,
         deadline: Option<Instant>,
         mut jar: Option<&mut Cookies>,
@@ -40,7 +40,7 @@ impl Transport {
         let (mut attempts, mut retries, mut cost) = (0, 0, 0);
         let mut last: Option<Response> = None;
         loop {
-            let mut next = Cow::Borrowed(&request);
+            let mut next = Cow::Borrowed(request);
             if let Some(jar) = &jar {
                 jar.give(next.to_mut());
             }
@@ -82,10 +82,10 @@ impl Transport {
                 time: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
             });
             let pause = match decision {
-                Decision::GiveUp(why) => return self.give_up(outcome, last, why, &request, attempts),
+                Decision::GiveUp(why) => return self.give_up(outcome, last, why, request, attempts),
                 Decision::Retry { after, reason, cost: costs } => {
                     tracing::info!(class = ?request.class(), attempts, pause = ?after, %reason, "retrying");
-                    self.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause: after });
+                    self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause: after });
                     self.budget.take(costs);
                     cost = costs;
                     after
@@ -126,7 +126,7 @@ impl Transport {
     /// Sends, and turns a 4xx or 5xx into an error.
     pub(crate) async fn call(
         &self,
-        request: Request,
+        request: &Request,
         key: Option<&HeaderName>,
         deadline: Option<Instant>,
     ) -> Result<Response, Error> {
