@@ -252,7 +252,7 @@ impl Client {
     /// for the client's account.
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
-        &self.0.transport.throttle
+        &self.0.transport.wire.throttle
     }
 
     /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
@@ -262,7 +262,7 @@ impl Client {
     pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
         let url = crate::protocol::join(&self.0.base, path)
             .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
-        Ok(Keys::request(method, &url).credential(&self.0.transport.credential_id))
+        Ok(Keys::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 
     /// The URL that paths are relative to.

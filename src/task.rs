@@ -143,7 +143,7 @@ impl<T> Task<T> {
 
     /// Takes hold of a task again. It may be asked at once, or when the service had asked for it.
     pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
-        let now = unix_millis(core.transport.clock.now());
+        let now = unix_millis(core.transport.wire.clock.now());
         let wait = Duration::from_millis(not_before.saturating_sub(now)).min(LONGEST_RESUMED_WAIT);
         let mut task = Self::new(core, cursor, headers, not_before);
         let due = Instant::now() + wait;

@@ -7,53 +7,38 @@ mod repeat;
 mod reqwest;
 pub(crate) mod span;
 mod token;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::clock::Clock;
 use crate::credential::{Credential, Proof, Road};
 use crate::error::Error;
-use crate::event::{Asked, Event, Mark, Marks, RetryReason};
-use crate::hint::{HintRule, Hints};
-use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response, Standing, Trust};
-use crate::retry::{Budget, EnvelopeRule, RetryPolicy};
-use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
+use crate::event::{Asked, Mark, RetryReason};
+use crate::message::{HttpError, Request, Response, Standing, Trust};
+use crate::retry::{Budget, RetryPolicy};
+use crate::throttle::{Acquire, Permit};
 
 pub(crate) use repeat::{by, lost};
 pub(crate) use reqwest::{Connector, Proxying, Purpose};
 pub(crate) use token::TokenRoad;
+pub(crate) use wire::Wire;
 
 /// Everything below a task: the right to send, the credential, the sending, the retries.
 pub(crate) struct Transport {
-    pub(crate) http: Arc<dyn Http>,
+    pub(crate) wire: Wire,
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
     /// It has tokens that are fetched, by this road.
     pub(crate) is_live: bool,
     pub(crate) road: Road,
-    /// What the credential is called, and by what its own limits know it.
-    pub(crate) credential_label: Option<Arc<str>>,
-    pub(crate) credential_id: String,
-    /// Bound to the client's account.
-    pub(crate) throttle: Throttle,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
-    /// What answers mean, where their status does not say it.
-    pub(crate) envelopes: Vec<EnvelopeRule>,
-    /// Where this service's answers tell of time and budgets, beside the known headers.
-    pub(crate) hint_rules: Vec<HintRule>,
-    pub(crate) marks: Marks,
-    pub(crate) clock: Clock,
     pub(crate) attempt_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) body_limit: usize,
-    pub(crate) user_agent: HeaderValue,
 }
 
 /// Why an attempt has no answer.
@@ -86,8 +71,7 @@ impl Transport {
     }
 
     fn acquire(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
-        let acquire = self.throttle.acquire_for(request.class(), &self.asker(request));
-        let acquire = acquire.hold(self.timeout(request) + HOLD_GUARD);
+        let acquire = self.wire.acquire(request, self.timeout(request));
         match deadline {
             Some(deadline) => acquire.deadline(deadline),
             None => acquire,
@@ -164,7 +148,7 @@ impl Transport {
             }
             tracing::info!(class = ?request.class(), "the token was refused: another is fetched");
             let (reason, pause) = (RetryReason::Unauthorized, Duration::ZERO);
-            self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
+            self.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
             credential.prepare(road);
             drop(Box::pin(response.held(DRAIN)).await);
         }
@@ -180,113 +164,18 @@ impl Transport {
     /// Sends, with a permit in hand and tokens that are good.
     async fn send_once(
         &self,
-        mut permit: Permit,
+        permit: Permit,
         request: &Request,
         standing: Standing,
         proof: &Proof,
     ) -> Result<Response, Broken> {
-        let span = span::of(request);
         let mut outgoing = request.clone();
         match standing {
             Standing::Own => self.credential.stamp(&mut outgoing, proof).map_err(Broken::Refused)?,
             Standing::Foreign => keep_plain(outgoing.headers_mut()),
         }
-        outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
-
         let timeout = self.timeout(&outgoing);
-        permit.sent();
-        permit.charge(request.body().len() as u64);
-        self.marks.tell(Mark::Sent { class: request.class(), queued: permit.waited() });
-        let begun = Instant::now();
-        let sent = tokio::time::timeout(timeout, self.http.send(outgoing)).instrument(span.clone()).await;
-        let took = begun.elapsed();
-        let asked = Asked::of(request);
-        match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
-            Ok(response) => {
-                let response = response.bounded(self.body_limit, self.idle_timeout);
-                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                    let hints = Hints::of(response.headers(), self.clock.now());
-                    (response, hints)
-                } else {
-                    Box::pin(self.read(response, request.class())).await
-                };
-                let status = response.status();
-                span::answered(&span, status);
-                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
-                self.marks.tell(Mark::Answered { asked, status, took });
-                self.hear(&mut permit, status, &hints, asked);
-                let response = response.asked(request.url()).hinted(hints.delay());
-                Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
-            }
-            Err(error) => {
-                let unsent = error.is_unsent();
-                if unsent {
-                    permit.unsent();
-                }
-                span::broke(&span, &error);
-                tracing::debug!(parent: &span, %error, "no answer");
-                self.marks.tell(Mark::Broke { asked, unsent, took });
-                Err(Broken::Lost(error))
-            }
-        }
-    }
-
-    /// What an answer means, and what it says of time and budgets, by the rules of the service. Its body is looked at only
-    /// where one names a place in it.
-    async fn read(&self, mut response: Response, class: Class) -> (Response, Hints) {
-        let now = self.clock.now();
-        let status = response.status();
-        let refuses = |status| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        // The bytes of a file are no envelope.
-        let opens = class != Class::Download || status.as_u16() >= 400;
-        let envelopes = || self.envelopes.iter().filter(|rule| opens && rule.may_match(status));
-        let hints_at = || self.hint_rules.iter().any(HintRule::is_of_the_body);
-        let looks = envelopes().any(EnvelopeRule::is_of_the_body) || (refuses(status) && hints_at());
-        let looked = if looks { response.peek(MOST_LOOKED_AT, DRAIN).await } else { None };
-        let bare = || Reply::new(status, response.url().clone(), response.headers().clone(), Bytes::new());
-        let reply = looked.unwrap_or_else(bare);
-        let body = if envelopes().next().is_some() { reply.json() } else { None };
-        let meant = envelopes().find_map(|rule| rule.read(&reply, body.as_ref()));
-        if let Some(meant) = meant.filter(|meant| *meant != status) {
-            response = response.reads_as(meant);
-        }
-        let hints = if refuses(response.status()) || !hints_at() {
-            Hints::read(&reply, &self.hint_rules, now)
-        } else {
-            let reply = Reply::new(status, response.url().clone(), response.headers().clone(), Bytes::new());
-            Hints::read(&reply, &self.hint_rules, now)
-        };
-        (response, hints)
-    }
-
-    /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
-    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, asked: Asked<'_>) {
-        let Some(stopped) = permit.hear(status, hints) else { return };
-        permit.tell(|| Event::Refused {
-            status,
-            request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),
-            credential: self.credential_label.clone(),
-            limit: stopped.limit.clone(),
-            blame: stopped.blame,
-        });
-        let Stopped { limit, blame, is_new } = &stopped;
-        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new });
-        if *is_new {
-            let pause = hints.delay();
-            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");
-        }
-    }
-
-    fn asker<'a>(&'a self, request: &'a Request) -> Asker<'a> {
-        Asker {
-            owner: self.throttle.owner(),
-            credential: &self.credential_id,
-            host: request.url().host_str().unwrap_or_default(),
-            method: Some(request.method()),
-            path: request.url().path(),
-            kind: request.kind(),
-            task: request.task(),
-        }
+        self.wire.carry(permit, request, outgoing, timeout).await.map_err(Broken::Lost)
     }
 
     fn timeout(&self, request: &Request) -> Duration {
@@ -324,22 +213,5 @@ fn keep_plain(headers: &mut HeaderMap) {
 
 /// An answer that is held to the last moment still has to come.
 const HELD_GUARD: Duration = Duration::from_secs(10);
-/// Envelopes and refusals are short; what is longer is a result.
-const MOST_LOOKED_AT: usize = 64 * 1024;
 /// A refusal's body is worth a connection, and no more of a wait.
 const DRAIN: Duration = Duration::from_secs(5);
-/// A response whose body is counted as it comes, and holds its permit until its end.
-fn counted(mut response: Response, permit: Permit) -> Response {
-    let body = std::mem::take(response.body_mut());
-    let chunks = futures::stream::try_unfold((body, permit), async |(mut body, mut permit)| {
-        let chunk = body.chunk().await?;
-        Ok(chunk.map(|chunk| {
-            permit.charge(chunk.len() as u64);
-            (chunk, (body, permit))
-        }))
-    });
-    response.body_from(Body::stream(chunks))
-}
-
-/// An attempt that timed out may still be counted this much later.
-const HOLD_GUARD: Duration = Duration::from_secs(1);

@@ -152,3 +152,18 @@ async fn a_poll_that_an_envelope_refuses_waits_and_goes_on() {
     assert_eq!(outcome.state(), longhaul::State::Succeeded);
     assert!(service.gaps()[1] >= 40 * SECOND, "{:?}", service.gaps());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_says_whether_a_post_of_unknown_fate_was_repeated() {
+    for (key, sends, words) in [
+        (None, 1, "the service may have acted; it was not repeated"),
+        (Some("k1"), 5, "the service may have acted: the connection broke"),
+    ] {
+        let service = script((0..sends).map(|_| reply(0).lost()));
+        let call = client(&service).build().unwrap().request(Method::POST, "farms");
+        let call = key.into_iter().fold(call, longhaul::Call::idempotency_key);
+        let error = call.send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts(), service.left()), (ErrorKind::Network, sends, 0));
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

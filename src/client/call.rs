@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Method};
+use http::Method;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,14 +18,13 @@ use crate::message::{Class, Response};
 pub struct Call {
     client: Client,
     draft: Draft,
-    key: Option<HeaderName>,
     deadline: Option<Duration>,
     class: Class,
 }
 
 impl Call {
     pub(super) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, draft: Draft::new(method, path), key: None, deadline: None, class: Class::Call }
+        Self { client, draft: Draft::new(method, path), deadline: None, class: Class::Call }
     }
 
     /// Adds to the query.
@@ -60,8 +59,7 @@ impl Call {
 
     /// As [`idempotency_key`](Call::idempotency_key), in another header, such as `X-Request-Id`.
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
-        self.draft.header(header, key.as_ref());
-        self.key = header.parse().ok();
+        self.draft.idempotency_key(header, key.as_ref());
         self
     }
 
@@ -86,9 +84,9 @@ impl Call {
     /// # Cancel safety
     /// Dropped in flight, the service may have acted.
     pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, draft, key, deadline, class } = self;
+        let Self { client, mut draft, deadline, class } = self;
+        let key = draft.key.take();
         let request = draft.finish(&client.0.base, class)?;
-        let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         client.0.transport.call(&request, key.as_ref(), deadline).await
     }

@@ -15,12 +15,14 @@ pub(super) struct Draft {
     query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
     body: Bytes,
+    /// The header that carries the idempotency key.
+    pub(super) key: Option<HeaderName>,
     wrong: Option<Error>,
 }
 
 impl Draft {
     pub(super) fn new(method: Method, path: String) -> Self {
-        Self { method, path, query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new(), wrong: None }
+        Self { method, path, query: Vec::new(), headers: HeaderMap::new(), body: Bytes::new(), key: None, wrong: None }
     }
 
     pub(super) fn json(&mut self, body: &(impl Serialize + ?Sized)) {
@@ -49,6 +51,11 @@ impl Draft {
         if let Some(value) = self.headers.get_mut(name) {
             value.set_sensitive(true);
         }
+    }
+
+    pub(super) fn idempotency_key(&mut self, header: &'static str, key: &str) {
+        self.header(header, key);
+        self.key = header.parse().ok();
     }
 
     pub(super) fn query<K: Into<String>, V: Into<String>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -58,7 +58,6 @@ pub struct NewTask {
     draft: Draft,
     kind: Option<String>,
     protocol: Option<Protocol>,
-    key: Option<HeaderName>,
     with_cookies: bool,
     deadline: Option<Duration>,
 }
@@ -66,7 +65,7 @@ pub struct NewTask {
 impl NewTask {
     pub(super) fn new(client: Client) -> Self {
         let draft = Draft::new(Method::POST, String::new());
-        Self { client, draft, kind: None, protocol: None, key: None, with_cookies: false, deadline: None }
+        Self { client, draft, kind: None, protocol: None, with_cookies: false, deadline: None }
     }
 
     /// Chooses one of the profile's kinds of task.
@@ -136,8 +135,7 @@ impl NewTask {
 
     /// As [`idempotency_key`](NewTask::idempotency_key), in another header, such as `Operation-Id`.
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
-        self.draft.header(header, key.as_ref());
-        self.key = header.parse().ok();
+        self.draft.idempotency_key(header, key.as_ref());
         self
     }
 
@@ -187,13 +185,14 @@ impl NewTask {
                 "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
-        let Self { draft, key, with_cookies, .. } = self;
+        let Self { mut draft, with_cookies, .. } = self;
+        let key = draft.key.take();
         let mut request = draft.finish(&core.base, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
         }
         let transport = &core.transport;
-        let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.clock.now())
+        let mut cursor = Cursor::new(request.method().clone(), request.url(), transport.wire.clock.now())
             .on_behalf(transport.trust.clone());
         if with_cookies {
             cursor.keep_cookies();

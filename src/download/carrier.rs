@@ -45,7 +45,7 @@ impl Carrier {
         if !is_safe(link) {
             transport.trust.standing(link.url()).map_err(Broken::Refused)?;
         }
-        request.headers_mut().insert(header::USER_AGENT, transport.user_agent.clone());
+        request.headers_mut().insert(header::USER_AGENT, transport.wire.user_agent.clone());
         let span = span::of(&request);
         let sending = tokio::time::timeout(transport.attempt_timeout, self.storage.send(request));
         let sent = sending.instrument(span.clone()).await.unwrap_or_else(|_| Err(HttpError::timeout()));
@@ -54,15 +54,15 @@ impl Carrier {
             Err(error) => span::broke(&span, error),
         }
         let response = sent.map_err(Broken::Lost)?;
-        Ok(response.bounded(transport.body_limit, transport.idle_timeout))
+        Ok(response.bounded(transport.wire.body_limit, transport.wire.idle_timeout))
     }
 
     pub(super) fn idle(&self) -> Duration {
-        self.transport.idle_timeout
+        self.transport.wire.idle_timeout
     }
 
     pub(super) fn now(&self) -> std::time::SystemTime {
-        self.transport.clock.now()
+        self.transport.wire.clock.now()
     }
 }
 

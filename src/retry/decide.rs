@@ -47,7 +47,7 @@ pub(crate) const STATUSES: [(u16, u16, Meaning, &str); 11] = [
     (501, 501, Meaning::Permanent, "the service does not know the method"),
     (503, 503, Meaning::Throttled, "refused for load, or for maintenance, before it was acted on"),
     (505, 505, Meaning::Permanent, "the service does not know the version of HTTP"),
-    (500, 599, Meaning::Transient, "the service failed, and may have acted"),
+    (500, 999, Meaning::Transient, "the service failed, and may have acted"),
     (0, 999, Meaning::Permanent, "no failure"),
 ];
 
@@ -254,6 +254,15 @@ mod tests {
                 ..case(&get, failure)
             };
             assert_eq!(decide(&case), Decision::Retry { after: Duration::from_secs(after), reason, cost }, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn the_protocol_and_the_downloads_take_the_same_statuses_for_passing() {
+        for code in 100..1000 {
+            let meaning = meaning(StatusCode::from_u16(code).unwrap());
+            let passes = matches!(meaning, Meaning::Throttled | Meaning::Transient);
+            assert_eq!(passes, crate::message::is_transient(code), "{code}");
         }
     }
 

@@ -85,13 +85,13 @@ impl Core {
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
             Heard::Reply(reply) => self.read_reply(cursor, reply),
-            Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.clock.now()),
+            Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.wire.clock.now()),
         }
     }
 
     /// Reads a reply, and moves the cursor.
     pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
-        let step = self.protocol.read(cursor, reply, self.transport.clock.now());
+        let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
         cursor.clean(|url| self.transport.credential.strip(url));
         step
     }

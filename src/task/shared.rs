@@ -43,11 +43,11 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> SystemTime {
-        self.core.transport.clock.now()
+        self.core.transport.wire.clock.now()
     }
 
     pub(super) fn marks(&self) -> &Marks {
-        &self.core.transport.marks
+        &self.core.transport.wire.marks
     }
 
     /// When to poll next; `None` where the pace's schedule has ended.

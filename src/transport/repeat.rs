@@ -85,7 +85,7 @@ impl Transport {
                 Decision::GiveUp(why) => return self.give_up(outcome, last, why, request, attempts),
                 Decision::Retry { after, reason, cost: costs } => {
                     tracing::info!(class = ?request.class(), attempts, pause = ?after, %reason, "retrying");
-                    self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause: after });
+                    self.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause: after });
                     self.budget.take(costs);
                     cost = costs;
                     after
@@ -118,7 +118,7 @@ impl Transport {
             Err(Broken::Refused(error)) => Err(error),
             Err(Broken::Lost(error)) => answer_of(last, "and then no answer came").ok_or_else(|| {
                 let end = end.filter(|_| why != GiveUp::MayHaveActed);
-                lost(error, request).with_attempts(attempts).with_end(end)
+                lost(error, request, attempts).with_end(end)
             }),
         }
     }
@@ -161,16 +161,18 @@ fn answer_of(last: Option<Response>, why: &'static str) -> Option<Response> {
     last.map(|response| response.ended(Some(why)))
 }
 
-/// What an attempt without an answer becomes, when it is the last.
-pub(crate) fn lost(error: HttpError, request: &Request) -> Error {
+/// What an attempt without an answer becomes, when it is the last of so many.
+pub(crate) fn lost(error: HttpError, request: &Request, attempts: u32) -> Error {
     let what = match (error.is_unsent(), request.method().is_idempotent()) {
         (true, _) => "the request was not sent",
         (false, true) => "it broke off",
+        (false, false) if attempts > 1 => "it broke off, and the service may have acted",
         (false, false) => "it broke off, and the service may have acted; it was not repeated",
     };
     let what = format!("{what}: {}", crate::error::root_cause(&error));
     let unsent = error.is_unsent();
-    Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent).with_source(error)
+    let lost = Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent);
+    lost.with_attempts(attempts).with_source(error)
 }
 
 /// Ends with an error at the deadline. An `async fn` would hold the future twice, and move kilobytes for each request.

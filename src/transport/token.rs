@@ -1,43 +1,45 @@
 //! TokenRoad: how requests for tokens go out. No credential is on it, so that none can leak by it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, header};
 use tokio::time::Instant;
-use tracing::Instrument;
 use url::Url;
 
-use super::{DRAIN, HOLD_GUARD, lost, span};
-use crate::clock::Clock;
+use super::{DRAIN, Wire, lost};
 use crate::credential::Exchange;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Asked, Event, Mark, Marks};
-use crate::hint::Hints;
-use crate::message::{Class, Http, HttpError, Reply, Request};
+use crate::event::{Asked, Mark};
+use crate::message::{Class, HttpError, Reply, Request};
 use crate::retry::{Case, Decision, Failure, RetryPolicy, decide};
-use crate::throttle::{Asker, Stopped, Throttle};
 
 /// Sends requests for tokens: through the throttle as the most urgent class, with retries of its own.
 pub(crate) struct TokenRoad {
-    pub(crate) http: Arc<dyn Http>,
-    pub(crate) throttle: Throttle,
-    pub(crate) marks: Marks,
-    pub(crate) clock: Clock,
-    pub(crate) attempt_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) user_agent: HeaderValue,
+    wire: Wire,
+    attempt_timeout: Duration,
 }
 
 impl TokenRoad {
+    /// Over the client's own wire, without what it knows of the API's answers and of its credential.
+    pub(crate) fn over(wire: &Wire, attempt_timeout: Duration) -> Self {
+        let wire = Wire {
+            credential_id: "".into(),
+            credential_label: None,
+            envelopes: Vec::new(),
+            hint_rules: Vec::new(),
+            idle_timeout: wire.idle_timeout.min(DRAIN),
+            body_limit: MOST_OF_AN_ANSWER,
+            ..wire.clone()
+        };
+        Self { wire, attempt_timeout: attempt_timeout.min(LONGEST_ATTEMPT) }
+    }
+
     async fn send(&self, request: http::Request<Bytes>) -> Result<Reply, Error> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
-        let mut request = Request::new(parts.method, url, Class::Token).with_headers(parts.headers).with_body(body);
-        request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        let request = Request::new(parts.method, url, Class::Token).with_headers(parts.headers).with_body(body);
         let policy = RetryPolicy::standard();
         let mut pauses = policy.pauses().pauses(fastrand::u64(..));
         let mut attempts = 0;
@@ -46,7 +48,7 @@ impl TokenRoad {
             let outcome = self.attempt(&request).await?;
             let (failure, hint) = match &outcome {
                 Ok((reply, _)) if reply.status().as_u16() < 400 => break outcome,
-                Ok((reply, hints)) => (Failure::Status(reply.status()), hints.delay()),
+                Ok((reply, hint)) => (Failure::Status(reply.status()), *hint),
                 Err(error) if error.is_unsent() => (Failure::Unsent, None),
                 Err(_) => (Failure::Lost, None),
             };
@@ -67,60 +69,28 @@ impl TokenRoad {
                 break outcome;
             };
             tracing::info!(attempts, ?pause, %reason, "retrying for a token");
-            self.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause });
+            self.wire.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause });
             tokio::time::sleep(pause).await;
         };
-        outcome.map(|(reply, _)| reply).map_err(|error| lost(error, &request).with_attempts(attempts))
+        outcome.map(|(reply, _)| reply).map_err(|error| lost(error, &request, attempts))
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Result<(Reply, Hints), HttpError>, Error> {
-        let asker = Asker {
-            owner: self.throttle.owner(),
-            credential: "",
-            host: request.url().host_str().unwrap_or_default(),
-            method: Some(request.method()),
-            path: request.url().path(),
-            kind: None,
-            task: 0,
+    /// The answer with what it asks to wait, or none.
+    async fn attempt(&self, request: &Request) -> Result<Result<(Reply, Option<Duration>), HttpError>, Error> {
+        let acquire = self.wire.acquire(request, self.attempt_timeout).deadline(Instant::now() + LONGEST_QUEUE);
+        let permit = acquire.await?;
+        let ends = Instant::now() + self.attempt_timeout;
+        let response = match self.wire.carry(permit, request, request.clone(), self.attempt_timeout).await {
+            Ok(response) => response,
+            Err(error) => return Ok(Err(error)),
         };
-        let acquire = self.throttle.acquire_for(Class::Token, &asker).hold(self.attempt_timeout + HOLD_GUARD);
-        let mut permit = acquire.deadline(Instant::now() + LONGEST_HINT).await?;
-        let span = span::of(request);
-        permit.sent();
-        permit.charge(request.body().len() as u64);
-        self.marks.tell(Mark::Sent { class: Class::Token, queued: permit.waited() });
-        let begun = Instant::now();
-        let asked = Asked::of(request);
-        let ends = begun + self.attempt_timeout;
-        let sent = tokio::time::timeout_at(ends, self.http.send(request.clone()));
-        match sent.instrument(span.clone()).await.unwrap_or_else(|_| Err(HttpError::timeout())) {
-            Ok(response) => {
-                let (status, took) = (response.status(), begun.elapsed());
-                span::answered(&span, status);
-                self.marks.tell(Mark::Answered { asked, status, took });
-                let hints = Hints::of(response.headers(), self.clock.now());
-                if let Some(Stopped { limit, blame, is_new }) = permit.hear(status, &hints) {
-                    self.marks.tell(Mark::Refused { limit: &limit, blame, is_new });
-                    let request = format!("{} {}", request.method(), crate::redact::shown(request.url())).into();
-                    permit.tell(|| Event::Refused { status, request, credential: None, limit, blame });
-                }
-                let response = response.bounded(MOST_OF_AN_ANSWER, self.idle_timeout.min(DRAIN));
-                // One that trickles is as good as none.
-                match tokio::time::timeout_at(ends, response.reply()).await {
-                    Ok(Ok(reply)) => Ok(Ok((reply, hints))),
-                    Ok(Err(_)) => Ok(Err(HttpError::broken())),
-                    Err(_) => Ok(Err(HttpError::timeout())),
-                }
-            }
-            Err(error) => {
-                if error.is_unsent() {
-                    permit.unsent();
-                }
-                span::broke(&span, &error);
-                self.marks.tell(Mark::Broke { asked, unsent: error.is_unsent(), took: begun.elapsed() });
-                Ok(Err(error))
-            }
-        }
+        let hint = response.hint();
+        // One that trickles is as good as none.
+        Ok(match tokio::time::timeout_at(ends, response.reply()).await {
+            Ok(Ok(reply)) => Ok((reply, hint)),
+            Ok(Err(_)) => Err(HttpError::broken()),
+            Err(_) => Err(HttpError::timeout()),
+        })
     }
 }
 
@@ -134,3 +104,7 @@ impl Exchange for TokenRoad {
 const MOST_OF_AN_ANSWER: usize = 256 * 1024;
 /// Callers wait for the token: a longer wait is theirs to choose.
 const LONGEST_HINT: Duration = Duration::from_secs(60);
+/// Longer than the throttle pauses by its own choice (64 seconds), and no hour that a service asked for.
+const LONGEST_QUEUE: Duration = Duration::from_secs(2 * 60);
+/// A token comes at once, or not.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);

@@ -19,7 +19,7 @@ use crate::retry::Budget;
 use crate::stats::Telemetry;
 use crate::task::Core;
 use crate::throttle::Throttle;
-use crate::transport::{Purpose, TokenRoad, Transport};
+use crate::transport::{Purpose, TokenRoad, Transport, Wire};
 
 impl ClientBuilder {
     /// Builds the client.
@@ -66,32 +66,26 @@ impl ClientBuilder {
         let marks = Marks::to(move |mark| sink.fold(mark));
         // So that no sum of times runs over.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
-        let token_road = TokenRoad {
-            http: http.clone(),
-            throttle: throttle.clone(),
+        let wire = Wire {
+            http,
+            throttle,
+            credential_id: self.credential.id().into(),
+            credential_label: self.credential.label().map(Into::into),
+            envelopes: self.profile.envelopes().to_vec(),
+            hint_rules: self.profile.hints().to_vec(),
             marks: marks.clone(),
             clock: self.clock,
-            attempt_timeout: attempt_timeout.min(LONGEST_FOR_A_TOKEN),
-            idle_timeout: self.idle_timeout,
-            user_agent: user_agent.clone(),
-        };
-        let transport = Arc::new(Transport {
-            http,
-            trust: Arc::new(Trust::new(&base, allowed)),
-            is_live: self.credential.is_live(),
-            road: Road::new(Arc::new(token_road), self.clock, marks.clone()),
-            credential_label: self.credential.label().map(Into::into),
-            credential_id: self.credential.id(),
-            credential: self.credential,
-            throttle,
-            hint_rules: self.profile.hints().to_vec(),
-            envelopes: self.profile.envelopes().to_vec(),
-            marks,
-            clock: self.clock,
-            attempt_timeout,
             idle_timeout: self.idle_timeout,
             body_limit: self.body_limit,
             user_agent,
+        };
+        let transport = Arc::new(Transport {
+            trust: Arc::new(Trust::new(&base, allowed)),
+            is_live: self.credential.is_live(),
+            road: Road::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
+            wire,
+            credential: self.credential,
+            attempt_timeout,
             budget: Budget::new(retry.tokens()),
             retry,
         });
@@ -130,9 +124,6 @@ fn with_token_limit(mut limits: Vec<Limit>, credential: &Credential, throttle: &
     }
     limits
 }
-
-/// A token comes at once, or not.
-const LONGEST_FOR_A_TOKEN: Duration = Duration::from_secs(30);
 
 fn base(text: &str) -> Result<Url, Error> {
     let mut url = Url::parse(text.trim()).map_err(|error| {

@@ -1,0 +1,164 @@
+//! Wire: one request out and its answer back, told to the throttle and to those who count.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{DRAIN, span};
+use crate::clock::Clock;
+use crate::event::{Asked, Event, Mark, Marks};
+use crate::hint::{HintRule, Hints};
+use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response};
+use crate::retry::EnvelopeRule;
+use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
+
+/// What carries requests: to the API, and those for tokens. It puts no credential on them.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) http: Arc<dyn Http>,
+    /// Bound to the client's account.
+    pub(crate) throttle: Throttle,
+    /// By what the limits of a credential know it; empty for requests without one.
+    pub(crate) credential_id: Arc<str>,
+    /// What events call it.
+    pub(crate) credential_label: Option<Arc<str>>,
+    /// What answers mean, where their status does not say it.
+    pub(crate) envelopes: Vec<EnvelopeRule>,
+    /// Where this service's answers tell of time and budgets, beside the known headers.
+    pub(crate) hint_rules: Vec<HintRule>,
+    pub(crate) marks: Marks,
+    pub(crate) clock: Clock,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) body_limit: usize,
+    pub(crate) user_agent: HeaderValue,
+}
+
+impl Wire {
+    /// Waits for the right to send a request, which is over `timeout` after its send.
+    pub(super) fn acquire(&self, request: &Request, timeout: Duration) -> Acquire {
+        let asker = Asker {
+            owner: self.throttle.owner(),
+            credential: &self.credential_id,
+            host: request.url().host_str().unwrap_or_default(),
+            method: Some(request.method()),
+            path: request.url().path(),
+            kind: request.kind(),
+            task: request.task(),
+        };
+        self.throttle.acquire_for(request.class(), &asker).hold(timeout + HOLD_GUARD)
+    }
+
+    /// Sends `outgoing`, which is `request` with its credential. Those who count are told of the request alone.
+    pub(super) async fn carry(
+        &self,
+        mut permit: Permit,
+        request: &Request,
+        mut outgoing: Request,
+        timeout: Duration,
+    ) -> Result<Response, HttpError> {
+        outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        let (span, asked) = (span::of(request), Asked::of(request));
+        permit.sent();
+        permit.charge(request.body().len() as u64);
+        self.marks.tell(Mark::Sent { class: request.class(), queued: permit.waited() });
+        let begun = Instant::now();
+        let sent = tokio::time::timeout(timeout, self.http.send(outgoing)).instrument(span.clone()).await;
+        let took = begun.elapsed();
+        match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
+            Ok(response) => {
+                let response = response.bounded(self.body_limit, self.idle_timeout);
+                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
+                    let hints = Hints::of(response.headers(), self.clock.now());
+                    (response, hints)
+                } else {
+                    Box::pin(self.read(response, request.class())).await
+                };
+                let status = response.status();
+                span::answered(&span, status);
+                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+                self.marks.tell(Mark::Answered { asked, status, took });
+                self.hear(&mut permit, status, &hints, asked);
+                let response = response.asked(request.url()).hinted(hints.delay());
+                Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
+            }
+            Err(error) => {
+                let unsent = error.is_unsent();
+                if unsent {
+                    permit.unsent();
+                }
+                span::broke(&span, &error);
+                tracing::debug!(parent: &span, %error, "no answer");
+                self.marks.tell(Mark::Broke { asked, unsent, took });
+                Err(error)
+            }
+        }
+    }
+
+    /// What an answer means, and what it says of time and budgets, by the rules of the service. Its body is looked at only
+    /// where one names a place in it.
+    async fn read(&self, mut response: Response, class: Class) -> (Response, Hints) {
+        let now = self.clock.now();
+        let status = response.status();
+        let refuses = |status| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        // The bytes of a file are no envelope.
+        let opens = class != Class::Download || status.as_u16() >= 400;
+        let envelopes = || self.envelopes.iter().filter(|rule| opens && rule.may_match(status));
+        let hints_at = || self.hint_rules.iter().any(HintRule::is_of_the_body);
+        let looks = envelopes().any(EnvelopeRule::is_of_the_body) || (refuses(status) && hints_at());
+        let looked = if looks { response.peek(MOST_LOOKED_AT, DRAIN).await } else { None };
+        let bare =
+            |response: &Response| Reply::new(status, response.url().clone(), response.headers().clone(), Bytes::new());
+        let reply = looked.unwrap_or_else(|| bare(&response));
+        let body = if envelopes().next().is_some() { reply.json() } else { None };
+        let meant = envelopes().find_map(|rule| rule.read(&reply, body.as_ref()));
+        if let Some(meant) = meant.filter(|meant| *meant != status) {
+            response = response.reads_as(meant);
+        }
+        let hints = if refuses(response.status()) || !hints_at() {
+            Hints::read(&reply, &self.hint_rules, now)
+        } else {
+            Hints::read(&bare(&response), &self.hint_rules, now)
+        };
+        (response, hints)
+    }
+
+    /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
+    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, asked: Asked<'_>) {
+        let Some(stopped) = permit.hear(status, hints) else { return };
+        permit.tell(|| Event::Refused {
+            status,
+            request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),
+            credential: self.credential_label.clone(),
+            limit: stopped.limit.clone(),
+            blame: stopped.blame,
+        });
+        let Stopped { limit, blame, is_new } = &stopped;
+        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new });
+        if *is_new {
+            let pause = hints.delay();
+            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");
+        }
+    }
+}
+
+/// A response whose body is counted as it comes, and holds its permit until its end.
+fn counted(mut response: Response, permit: Permit) -> Response {
+    let body = std::mem::take(response.body_mut());
+    let chunks = futures::stream::try_unfold((body, permit), async |(mut body, mut permit)| {
+        let chunk = body.chunk().await?;
+        Ok(chunk.map(|chunk| {
+            permit.charge(chunk.len() as u64);
+            (chunk, (body, permit))
+        }))
+    });
+    response.body_from(Body::stream(chunks))
+}
+
+/// Envelopes and refusals are short; what is longer is a result.
+const MOST_LOOKED_AT: usize = 64 * 1024;
+/// An attempt that timed out may still be counted this much later.
+const HOLD_GUARD: Duration = Duration::from_secs(1);
