@@ -106,14 +106,16 @@ impl Credential {
     /// be told from the one between the two.
     #[must_use]
     pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        let pair = Zeroizing::new(format!("{}:{}", user.as_ref(), password.as_ref()));
-        let value = match user.as_ref() {
-            "" => String::new(),
-            // No header value: `check` says what is wrong.
-            name if name.contains(':') => "\n".to_owned(),
-            _ => format!("Basic {}", STANDARD.encode(pair.as_bytes())),
+        let (user, password) = (user.as_ref(), password.as_ref());
+        let value = match user {
+            "" => Zeroizing::default(),
+            _ => basic(&Zeroizing::new(format!("{user}:{password}"))),
         };
-        Self(vec![Part::header(header::AUTHORIZATION.as_str(), value, "basic")])
+        let mut part = Part::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
+        if let (true, Part::Header { header, .. }) = (user.contains(':'), &mut part) {
+            *header = Err("user name with a colon");
+        }
+        Self(vec![part])
     }
 
     /// An API key in a header of this name.
@@ -179,7 +181,21 @@ impl Credential {
                 Part::Signed(_) => {}
             }
         }
-        self.headers().try_for_each(|header| header.map(drop))
+        let mut names = Vec::new();
+        for header in self.headers() {
+            names.push(header?.0);
+        }
+        for live in self.lives() {
+            names.push(live.header_name()?);
+        }
+        while let Some(name) = names.pop() {
+            if names.contains(&name) {
+                let why =
+                    format!("two parts of the credential are for the header `{name}`, where there is room for one");
+                return Err(Error::new(ErrorKind::Config, why));
+            }
+        }
+        Ok(())
     }
 
     /// Puts it on a request, in place of what stands there under the same names.
@@ -302,6 +318,14 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credential[{}]", self.label().unwrap_or_default())
     }
+}
+
+/// HTTP Basic (RFC 7617) of name and password with a colon between.
+fn basic(pair: &str) -> Zeroizing<String> {
+    let mut value = Zeroizing::new(String::with_capacity(6 + 4 * pair.len().div_ceil(3)));
+    value.push_str("Basic ");
+    STANDARD.encode_string(pair.as_bytes(), &mut value);
+    value
 }
 
 fn shown(name: &str) -> String {

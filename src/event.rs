@@ -6,7 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, Stream};
 use http::{Method, StatusCode};
+use tokio::sync::broadcast;
 use url::Url;
 
 use crate::message::{Class, Request};
@@ -158,6 +160,18 @@ pub enum Blame {
     /// Somebody else did: all that is known of the limits was kept. Another process or application spends the same
     /// budget, or the service allows less than was declared.
     Foreign,
+}
+
+/// So many events are kept for a watcher that is slow.
+pub(crate) const KEPT: usize = 1024;
+
+/// What a channel of events tells from now on, what was missed included.
+pub(crate) fn watch(events: broadcast::Receiver<Event>) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+    Box::pin(stream::unfold(events, async |mut events| match events.recv().await {
+        Ok(event) => Some((event, events)),
+        Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
+        Err(broadcast::error::RecvError::Closed) => None,
+    }))
 }
 
 /// Why a request is repeated.

@@ -48,15 +48,7 @@ use tally::{Tally, share};
 /// Requests are those to the API, as the throttle counts them; downloads from storage are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    requests: u64,
-    polls: u64,
-    pauses: u64,
-    slow: u64,
-    unsent: u64,
-    answers: u64,
-    unauthorized: u64,
-    tally: Tally,
-    queued: Duration,
+    counts: Counts,
     requests_per_minute: u64,
     limits: Vec<LimitUse>,
     latency: Latency,
@@ -71,47 +63,62 @@ pub struct Stats {
     alerts: Vec<Alert>,
 }
 
+/// What is only added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    requests: u64,
+    polls: u64,
+    pauses: u64,
+    slow: u64,
+    unsent: u64,
+    /// Answers to requests that carry a credential, and those of them that were 401.
+    answers: u64,
+    unauthorized: u64,
+    tally: Tally,
+    queued: Duration,
+}
+
 impl Stats {
     /// Requests that were sent to the API, retries and polls included.
     #[must_use]
     pub const fn requests(&self) -> u64 {
-        self.requests
+        self.counts.requests
     }
 
     /// Polls among them.
     #[must_use]
     pub const fn polls(&self) -> u64 {
-        self.polls
+        self.counts.polls
     }
 
     /// Answers below 400.
     #[must_use]
     pub const fn succeeded(&self) -> u64 {
-        self.tally.succeeded
+        self.counts.tally.succeeded
     }
 
     /// Answers of 429 and 503.
     #[must_use]
     pub const fn throttled(&self) -> u64 {
-        self.tally.throttled
+        self.counts.tally.throttled
     }
 
     /// Other answers from 400 on.
     #[must_use]
     pub const fn failed(&self) -> u64 {
-        self.tally.failed
+        self.counts.tally.failed
     }
 
     /// Attempts without an answer.
     #[must_use]
     pub const fn broken(&self) -> u64 {
-        self.tally.broken
+        self.counts.tally.broken
     }
 
     /// Those among them that the service certainly never heard of: no connection was made.
     #[must_use]
     pub const fn unsent(&self) -> u64 {
-        self.unsent
+        self.counts.unsent
     }
 
     /// Attempts that repeated another.
@@ -129,19 +136,19 @@ impl Stats {
     /// How often everybody was stopped after a refusal.
     #[must_use]
     pub const fn pauses(&self) -> u64 {
-        self.pauses
+        self.counts.pauses
     }
 
     /// Requests whose answer, or whose failure, came later than [`slow_after`](crate::ClientBuilder::slow_after).
     #[must_use]
     pub const fn slow(&self) -> u64 {
-        self.slow
+        self.counts.slow
     }
 
     /// How long requests stood in the throttle's queue, added up.
     #[must_use]
     pub const fn queued(&self) -> Duration {
-        self.queued
+        self.counts.queued
     }
 
     /// Requests that were sent in the last 60 seconds, counted by the second.
@@ -159,13 +166,13 @@ impl Stats {
     /// The part of the requests that was answered below 400, from 0 to 1; `None` before the first answer.
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
-        self.tally.success_rate()
+        self.counts.tally.success_rate()
     }
 
     /// The part of the answers that was not 401, from 0 to 1, those of token endpoints left out; `None` before the first.
     #[must_use]
     pub fn authentication_rate(&self) -> Option<f64> {
-        share(self.answers - self.unauthorized, self.answers)
+        share(self.counts.answers - self.counts.unauthorized, self.counts.answers)
     }
 
     /// How long answers took so far.

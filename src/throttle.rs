@@ -38,13 +38,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures::stream::{self, Stream};
-use tokio::sync::broadcast;
+use futures::stream::Stream;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::limit::Limit;
 use crate::message::Class;
 
@@ -283,11 +282,7 @@ impl Throttle {
     /// It ends with the throttle's last clone.
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
         self.shared.is_watched.store(true, Relaxed);
-        Box::pin(stream::unfold(self.shared.events.subscribe(), async |mut events| match events.recv().await {
-            Ok(event) => Some((event, events)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }))
+        event::watch(self.shared.events.subscribe())
     }
 
     /// The limits that were found out so far, to be [given back](Throttle::recall) at the next start.

@@ -110,7 +110,8 @@ impl Live {
         }
         let mut state = self.state();
         let rest = if refused { REFUSED_REST } else { rest_after(state.failures) };
-        let rest = rest.max(error.retry_after().unwrap_or_default().min(LONGEST_ASKED));
+        // Never earlier than it was asked for. More than a day is no wait that anybody means.
+        let rest = rest.max(error.retry_after().filter(|asked| *asked <= LONGEST_ASKED).unwrap_or_default());
         state.failures = state.failures.saturating_add(1);
         state.failure = Some(Failure { error, until: Instant::now() + rest });
         drop(state);
@@ -135,13 +136,10 @@ impl Live {
             let state = self.state();
             state.held.clone().filter(|held| !state.is_void && held.token.life(now) != Life::Expired)
         };
-        let failure = self.state().failure.take();
         match held {
-            Some(held) => self.adopt(held.token.clone().or_refreshed_by(&token))?,
-            None => self.adopt(token)?,
+            Some(held) => self.adopt(held.token.clone().or_refreshed_by(&token)),
+            None => self.adopt(token),
         }
-        self.state().failure = failure;
-        Ok(())
     }
 
     /// A token as the header has it.
@@ -187,5 +185,4 @@ const REFUSED_REST: Duration = Duration::from_secs(60);
 /// A fetch was repeated already before it failed.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// An endpoint that asks for more is asked again after this.
-const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);

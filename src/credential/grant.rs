@@ -1,7 +1,5 @@
 //! Grants: what is sent to a token endpoint, and to where tokens end.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
@@ -9,7 +7,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::oauth::{Grant, Revoke};
-use super::{OAuth, Token, TokenEndpoint, TokenError, TokenSource};
+use super::{OAuth, Token, TokenEndpoint, TokenError, TokenSource, basic};
 use crate::redact::Secret;
 
 impl OAuth {
@@ -108,7 +106,7 @@ impl OAuth {
         }
         let secret = self.client_secret.as_ref().map(Secret::expose);
         let basic = match secret {
-            Some(secret) if !self.in_form => Some(basic(&self.client_id, secret)),
+            Some(secret) if !self.in_form => Some(basic(&pair(&self.client_id, secret))),
             _ => {
                 if !self.client_id.is_empty() {
                     form.append_pair("client_id", &self.client_id);
@@ -172,14 +170,11 @@ fn set(request: &mut http::Request<Bytes>, name: &str, value: &str) -> Result<()
     Ok(())
 }
 
-/// HTTP Basic, with id and secret form-encoded first (RFC 6749, 2.3.1).
-fn basic(id: &str, secret: &str) -> Zeroizing<String> {
+/// Id and secret, form-encoded first (RFC 6749, 2.3.1).
+fn pair(id: &str, secret: &str) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
     pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
     pair.push(':');
     pair.extend(form_urlencoded::byte_serialize(secret.as_bytes()));
-    let mut value = Zeroizing::new(String::with_capacity(6 + 4 * pair.len().div_ceil(3)));
-    value.push_str("Basic ");
-    STANDARD.encode_string(pair.as_bytes(), &mut value);
-    value
+    pair
 }

@@ -76,6 +76,15 @@ pub(super) struct Failure {
     pub(super) until: Instant,
 }
 
+impl Failure {
+    /// The error, with what is left of the wait that was asked for.
+    fn told(&self) -> Error {
+        let asked = self.error.retry_after();
+        let left = self.until.saturating_duration_since(Instant::now());
+        self.error.clone().with_retry_after(asked.map(|asked| asked.min(left)))
+    }
+}
+
 /// What a request finds.
 enum Look {
     Use(Arc<Held>),
@@ -212,7 +221,7 @@ impl Live {
             (Some((Life::Aging, held)), None, None) => (Look::Use(held), Some(self.take_off(&mut state).0)),
             (Some((Life::Aging, held)), ..) => (Look::Use(held), None),
             (_, Some(flight), _) => (Look::Wait(flight.clone()), None),
-            (_, None, Some(failure)) => (Look::Failed(failure.error.clone()), None),
+            (_, None, Some(failure)) => (Look::Failed(failure.told()), None),
             (_, None, None) => {
                 let (landing, flight) = self.take_off(&mut state);
                 (Look::Wait(flight), Some(landing))

@@ -13,11 +13,10 @@ use super::judge::{Seen, judge};
 use super::latency::Timing;
 use super::recent::{Minutes, Seconds};
 use super::summary::{Day, Summary};
-use super::tally::Tally;
 use super::tasks::TaskCounts;
 use super::token::Tokens;
 use super::watch::Watch;
-use super::{Refusals, Stats};
+use super::{Counts, Refusals, Stats};
 use crate::event::{Alert, AlertKind, Asked, Blame, Event, Mark, RetryReason};
 use crate::message::{Class, write_route};
 use crate::throttle::LimitUse;
@@ -42,20 +41,6 @@ pub(super) struct Ledger {
     watch: Watch,
     /// A route is written here, to be looked up.
     text: String,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    requests: u64,
-    polls: u64,
-    pauses: u64,
-    slow: u64,
-    unsent: u64,
-    /// Answers to requests that carry a credential, and those of them that were 401.
-    answers: u64,
-    unauthorized: u64,
-    tally: Tally,
-    queued: Duration,
 }
 
 /// 429s that keep coming.
@@ -232,17 +217,8 @@ impl Ledger {
 
     pub(super) fn stats(&mut self, limits: Vec<LimitUse>, now: Instant) -> Stats {
         let second = self.second(now);
-        let counts = &self.counts;
         Stats {
-            requests: counts.requests,
-            polls: counts.polls,
-            pauses: counts.pauses,
-            slow: counts.slow,
-            unsent: counts.unsent,
-            answers: counts.answers,
-            unauthorized: counts.unauthorized,
-            tally: counts.tally,
-            queued: counts.queued,
+            counts: self.counts,
             requests_per_minute: self.seconds.sum(second),
             limits,
             latency: self.timing.latency(),

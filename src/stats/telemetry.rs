@@ -12,7 +12,7 @@ use super::alerts::Alerts;
 use super::ledger::Ledger;
 use super::summary::Summary;
 use super::{Stats, published};
-use crate::event::{Asked, Event, Mark};
+use crate::event::{self, Asked, Event, Mark};
 use crate::redact::shown;
 use crate::throttle::{LimitUse, Throttle};
 
@@ -39,7 +39,7 @@ impl Telemetry {
             began,
             ledger: Mutex::new(Ledger::new(began)),
             looked: AtomicU64::new(0),
-            events: broadcast::Sender::new(EVENTS_KEPT),
+            events: broadcast::Sender::new(event::KEPT),
         }
     }
 
@@ -72,12 +72,7 @@ impl Telemetry {
 
     /// What the client and its throttle tell, as they tell it.
     pub(crate) fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
-        let own = stream::unfold(self.events.subscribe(), async |mut events| match events.recv().await {
-            Ok(event) => Some((event, events)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        });
-        stream::select(Box::pin(own), self.throttle.events())
+        stream::select(event::watch(self.events.subscribe()), self.throttle.events())
     }
 
     /// Looks whether something is worth telling. The throttle's lock is taken and gone before the own one.
@@ -132,8 +127,6 @@ fn event_of(mark: &Mark<'_>) -> Option<Event> {
         Mark::Sent { .. } | Mark::Refused { .. } | Mark::Task { .. } => None,
     }
 }
-
-const EVENTS_KEPT: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::meter::Tick;
 use super::state::State;
-use crate::event::Event;
+use crate::event::{self, Event};
 
 /// What all handles of a throttle share.
 pub(super) struct Shared {
@@ -25,7 +25,7 @@ impl Shared {
         Self {
             state: Mutex::new(State::new(Instant::now())),
             changed: Notify::new(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
+            events: broadcast::Sender::new(event::KEPT),
             is_watched: AtomicBool::new(false),
         }
     }
@@ -64,5 +64,3 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-const EVENTS_KEPT: usize = 1024;
