@@ -3,14 +3,16 @@
 mod body;
 mod http;
 mod origin;
+mod reply;
 mod request;
 mod response;
 mod route;
 
 pub use body::Body;
 pub use http::{Http, HttpError};
+pub use reply::Reply;
 pub use request::{Class, Request};
-pub use response::{Reply, Response};
+pub use response::Response;
 
 pub(crate) use response::{is_transient, without_bom};
 

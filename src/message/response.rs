@@ -1,4 +1,4 @@
-//! Response: what a service answered, as it comes; Reply: the same with its body held.
+//! Response: what a service answered, as it comes.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Body, HttpError};
+use super::{Body, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::redact;
 
@@ -265,82 +265,6 @@ impl fmt::Debug for Response {
             .field("url", &redact::shown(&self.url))
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body", &self.body)
-            .finish()
-    }
-}
-
-/// An answer whose body is held: what [`Protocol::read`](crate::Protocol::read) reads.
-#[derive(Clone)]
-pub struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    url: Url,
-    body: Bytes,
-    whole: bool,
-}
-
-impl Reply {
-    /// An answer to a request of `url`.
-    #[must_use]
-    pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, url, body: body.into(), whole: true }
-    }
-
-    /// The status.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The headers.
-    #[must_use]
-    pub const fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// The URL that was asked.
-    #[must_use]
-    pub const fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The body, up to the client's body limit.
-    #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// Whether the body is all there, and not cut at the limit.
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    /// A header as text; `None` where it is missing or no text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
-    }
-
-    /// The body as JSON, whatever the Content-Type says; `None` where it is none.
-    pub(crate) fn json(&self) -> Option<serde_json::Value> {
-        if !self.whole {
-            return None;
-        }
-        serde_json::from_slice(without_bom(&self.body)).ok()
-    }
-
-    pub(crate) fn into_body(self) -> Bytes {
-        self.body
-    }
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("status", &self.status.as_u16())
-            .field("url", &redact::shown(&self.url))
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body_bytes", &self.body.len())
             .finish()
     }
 }
