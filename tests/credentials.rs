@@ -3,19 +3,17 @@
 #![cfg(test)]
 #![cfg(feature = "pkce")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use http::{Method, StatusCode};
 use longhaul::testing::{self, Side, Simulator, SimulatorBuilder, TokenTrouble};
 use longhaul::{
-    Client, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, RetryPolicy, Scope, StoreError, Token,
-    TokenAnswer,
+    Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, RetryPolicy, Scope, TokenAnswer,
 };
 use serde_json::{Value, json};
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn service() -> SimulatorBuilder {
@@ -79,23 +77,27 @@ async fn a_task_runs_to_its_end_with_tokens_that_are_fetched_and_leaks_none() {
     assert!(with(Side::Api) >= 3 && with(Side::Storage) == 0 && with(Side::Token) == 1);
 }
 
+/// A client with these tokens whose clock is ahead, as if so much time had passed.
+fn later(service: &Simulator, oauth: OAuth, by: Duration) -> Client {
+    let key = Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key());
+    let client = testing::client(service).credential(Credential::oauth(oauth).and(key));
+    client.clock(Clock::starting_at(SystemTime::now() + by)).build().unwrap()
+}
+
 #[tokio::test]
 async fn a_thousand_requests_over_an_expiring_token_refresh_it_once() {
-    let service = Simulator::builder().tokens(Duration::from_secs(6)).refreshable().start().await.unwrap();
-    let client = client(&service, program(&service));
-    farms(&client).await.unwrap();
-    // Past four fifths of its life, and still good.
-    tokio::time::sleep(Duration::from_millis(4900)).await;
-    let answers = join_all((0..1000).map(|_| farms(&client))).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(StatusCode::OK))));
-    let counts = service.counts();
-    assert_eq!((counts.logins(), counts.refreshes(), counts.unauthorized()), (1, 1, 0), "{counts:?}");
-    // Past its end: all wait for one.
-    tokio::time::sleep(Duration::from_millis(6200)).await;
-    let answers = join_all((0..1000).map(|_| farms(&client))).await;
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(StatusCode::OK))));
-    let counts = service.counts();
-    assert_eq!((counts.logins(), counts.refreshes(), counts.unauthorized()), (1, 2, 0), "{counts:?}");
+    let service = service().refreshable().start().await.unwrap();
+    let oauth = program(&service).store(MemoryStore::new());
+    farms(&client(&service, oauth.clone())).await.unwrap();
+    // In the last five minutes of its life, and at the end of its successor's: there all wait for one.
+    for (refreshes, after) in [(1, HOUR - 3 * MINUTE), (2, 2 * HOUR)] {
+        let client = later(&service, oauth.clone(), after);
+        let answers = join_all((0..1000).map(|_| farms(&client))).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(StatusCode::OK))), "{answers:?}");
+        client.settle().await;
+        let counts = service.counts();
+        assert_eq!((counts.logins(), counts.refreshes(), counts.unauthorized()), (1, refreshes, 0), "{counts:?}");
+    }
     clean(&service);
 }
 
@@ -133,12 +135,8 @@ async fn a_refresh_goes_on_where_who_asked_for_it_is_dropped() {
     let client = client(&service, program(&service).store(store.clone()));
     let waits = tokio::time::timeout(Duration::from_millis(50), farms(&client)).await;
     assert!(waits.is_err());
-    let saved = async {
-        while store.load().await.unwrap().is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), saved).await.unwrap();
+    client.settle().await;
+    assert!(store.load().await.unwrap().is_some());
     farms(&client).await.unwrap();
     assert_eq!((service.counts().logins(), service.counts().token_requests()), (1, 1));
 }
@@ -200,58 +198,6 @@ async fn the_next_process_goes_on_with_the_stored_token_and_two_do_not_void_each
     // The first still has the old refresh token, which is spent: it looks into the store before it uses it.
     farms(&first).await.unwrap();
     assert_eq!((service.counts().logins(), service.counts().refreshes()), (logins, 1));
-}
-
-/// A store that fails as long as it is told to.
-#[derive(Clone, Default)]
-struct Failing {
-    inner: MemoryStore,
-    fails: Arc<AtomicBool>,
-    saves: Arc<AtomicUsize>,
-}
-
-impl CredentialStore for Failing {
-    fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
-        self.inner.load()
-    }
-
-    fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.saves.fetch_add(1, SeqCst);
-        match self.fails.load(SeqCst) {
-            true => Box::pin(async { Err("the disk is full".into()) }),
-            false => self.inner.save(token),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_cannot_save_leaves_the_old_token_in_use_and_loses_nothing() {
-    let service = Simulator::builder().tokens(Duration::from_secs(6)).start().await.unwrap();
-    let store = Failing::default();
-    let oauth = user(&service).store(store.clone());
-    let client = client(&service, oauth.clone());
-    logged_in(&service, &client, &oauth).await;
-    store.fails.store(true, SeqCst);
-    tokio::time::sleep(Duration::from_millis(4900)).await;
-    // It ages: a refresh is made, and cannot be saved. The old one goes on.
-    farms(&client).await.unwrap();
-    while store.saves.load(SeqCst) < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    farms(&client).await.unwrap();
-    assert_eq!(service.counts().refreshes(), 1);
-    // The old one ends: the error says why.
-    tokio::time::sleep(Duration::from_millis(1200)).await;
-    let error = farms(&client).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Store);
-    assert!(error.to_string().contains("the disk is full"), "{error}");
-    // The store is mended: the token that came is saved and used, and no second refresh spends it.
-    store.fails.store(false, SeqCst);
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    farms(&client).await.unwrap();
-    let counts = service.counts();
-    assert!(counts.refreshes() <= 2 && counts.unauthorized() == 0, "{counts:?}");
-    assert!(store.inner.load().await.unwrap().is_some());
 }
 
 #[tokio::test]

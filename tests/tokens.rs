@@ -2,12 +2,16 @@
 
 #![cfg(test)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, SystemTime};
 
+use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{
-    Class, Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, Token, TokenAnswer,
+    Class, Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, StoreError, Token,
+    TokenAnswer,
 };
 use serde_json::json;
 
@@ -190,6 +194,56 @@ async fn a_stored_token_that_is_still_good_serves_while_the_endpoint_is_down() {
     assert_eq!(seen(&service)[0], call("stored"));
 }
 
+/// A store that fails as long as it is told to.
+#[derive(Clone, Default)]
+struct Failing {
+    inner: MemoryStore,
+    fails: Arc<AtomicBool>,
+}
+
+impl CredentialStore for Failing {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
+        self.inner.load()
+    }
+
+    fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
+        match self.fails.load(SeqCst) {
+            true => Box::pin(async { Err("the disk is full".into()) }),
+            false => self.inner.save(token),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_save_leaves_the_old_token_in_use_and_loses_nothing() {
+    let service = script([token("one", 600), reply(200), reply(200), token("two", 3600), reply(200), reply(200)]);
+    let store = Failing::default();
+    let client = client(&service, oauth().store(store.clone())).build().unwrap();
+    get(&client).await.unwrap();
+    store.fails.store(true, SeqCst);
+    tokio::time::sleep(Duration::from_secs(500)).await;
+    // It ages: the next one comes, and cannot be saved. The old one goes on.
+    get(&client).await.unwrap();
+    client.settle().await;
+    get(&client).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    // The old one ends: the error says why, and nothing is asked.
+    let error = get(&client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.to_string().contains("the disk is full"), "{error}");
+    // The store is mended: what came is saved and used, and no other was fetched.
+    store.fails.store(false, SeqCst);
+    tokio::time::sleep(MINUTE).await;
+    get(&client).await.unwrap();
+    assert_eq!(store.load().await.unwrap().unwrap().expose(), "two");
+    let (mut seen, mut expected) =
+        (seen(&service), vec![fetch(), call("one"), call("one"), fetch(), call("one"), call("two")]);
+    // The old one's request and the fetch go at once.
+    seen[2..4].sort();
+    expected[2..4].sort();
+    assert_eq!(seen, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_endpoint_asks_to_wait_is_told_and_kept() {
     let wait = Duration::from_secs(300);
@@ -280,9 +334,8 @@ fn what_cannot_be_sent_is_a_build_error() {
 mod killed {
     use std::process::Command;
 
-    use futures::future::BoxFuture;
+    use longhaul::FileStore;
     use longhaul::testing::{self, Simulator};
-    use longhaul::{FileStore, StoreError};
 
     use super::*;
 

@@ -228,34 +228,4 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(kinds(&telemetry), [AlertKind::TokenNotRefreshed]);
     }
-
-    /// `cargo test --release --lib costs -- --ignored --nocapture`
-    #[tokio::test(start_paused = true)]
-    #[ignore = "it measures"]
-    async fn costs_less_than_a_microsecond() {
-        const ROUNDS: u32 = 200_000;
-        let telemetry = telemetry();
-        let (method, url) = (http::Method::GET, "https://api.example.com/v1/tasks/7".parse().unwrap());
-        let asked = Asked { class: Class::Poll, method: &method, url: &url };
-        let begun = std::time::Instant::now();
-        for round in 0..ROUNDS {
-            sent(&telemetry);
-            let took = Duration::from_micros(u64::from(round));
-            telemetry.fold(Mark::Answered { asked, status: http::StatusCode::OK, took });
-        }
-        let each = begun.elapsed() / ROUNDS;
-        println!("a request costs {each:?} to be counted");
-        assert!(each < Duration::from_micros(1));
-        // All 65 minutes have something.
-        for _ in 0..65 {
-            tokio::time::advance(MINUTE).await;
-            (0..30).for_each(|ms| {
-                let took = Duration::from_millis(ms);
-                telemetry.fold(Mark::Answered { asked, status: http::StatusCode::OK, took });
-            });
-        }
-        let begun = std::time::Instant::now();
-        (0..1000).for_each(|_| drop(telemetry.look(Instant::now())));
-        println!("a look costs {:?}", begun.elapsed() / 1000);
-    }
 }
