@@ -33,8 +33,7 @@ pub(crate) struct Transport {
     pub(crate) wire: Wire,
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
-    /// It has tokens that are fetched, by this road.
-    pub(crate) is_live: bool,
+    /// How its tokens are fetched.
     pub(crate) road: Road,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
@@ -64,7 +63,7 @@ impl Transport {
     /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
     pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
         // What it will need is fetched while it stands there.
-        if self.is_live && self.trust.is_own(request.url()) {
+        if self.credential.is_live() && self.trust.is_own(request.url()) {
             self.credential.prepare(&self.road);
         }
         self.acquire(request, deadline)
@@ -86,7 +85,7 @@ impl Transport {
         deadline: Option<Instant>,
     ) -> Result<Response, Broken> {
         let standing = self.trust.standing(request.url()).map_err(Broken::Refused)?;
-        if !self.is_live || standing == Standing::Foreign {
+        if !self.credential.is_live() || standing == Standing::Foreign {
             let permit = match permit {
                 Some(permit) => permit,
                 None => self.admitted(request, deadline).await?,

@@ -81,6 +81,10 @@ impl TokenAnswer {
 
     /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
     pub(super) fn read(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
+        self.token(reply, now, is_grant).map_err(|error| error.asked(reply, now))
+    }
+
+    fn token(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
         let body = reply.json();
         let body = body.as_ref();
         let status = reply.status();
@@ -88,11 +92,11 @@ impl TokenAnswer {
         if is_transient(status.as_u16()) {
             // Whatever its body says: that of a framework has an `error` too.
             let why = format!("the token endpoint answered with {}", status.as_u16());
-            return Err(TokenError::new(why).with_fault(fault(None, reply, body)).asked(reply, now));
+            return Err(TokenError::new(why).with_fault(fault(None, reply, body)));
         }
         // Some answer 200 with the error inside.
         if let Some(code) = self.code(reply, body, success) {
-            return Err(refusal(&code, reply, body, is_grant).asked(reply, now));
+            return Err(refusal(&code, reply, body, is_grant));
         }
         if !success {
             let code = status.as_u16();
@@ -104,8 +108,7 @@ impl TokenAnswer {
                 403 if body.is_none() => TokenError::new(why),
                 _ => TokenError::refused(why),
             }
-            .with_fault(fault(None, reply, body))
-            .asked(reply, now));
+            .with_fault(fault(None, reply, body)));
         }
         let Some(body) = body else {
             let what = if reply.is_whole() { "no JSON" } else { "more than a token" };
@@ -115,9 +118,6 @@ impl TokenAnswer {
             let why = format!("the token endpoint answered with {status}, and no token at {}", self.access);
             return Err(TokenError::new(why));
         };
-        if http::HeaderValue::try_from(&access).is_err() {
-            return Err(TokenError::new("the token that came is not allowed in a header: it holds control characters"));
-        }
         let mut token = Token::obtained(access, now);
         // A JWT names a moment of the service's clock.
         if let (Some(expiry), Some(skew)) = (token.expiry(), skew(reply, now)) {

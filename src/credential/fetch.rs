@@ -12,6 +12,7 @@ impl Live {
     /// The next token, saved.
     pub(super) async fn fetch(&self, road: &Road) -> Result<Token, Error> {
         let is_over = |token: &Token| token.life(road.endpoint.now()) == Life::Expired;
+        let is_good = |token: &Token| !is_over(token) && self.value(token).is_ok();
         let mut before = self.state().current();
         let unsaved = self.state().unsaved.clone();
         if let Some(token) = unsaved {
@@ -25,7 +26,7 @@ impl Live {
             match self.load().await {
                 // Another process was here, or this one begins.
                 Ok(Some(stored)) if self.is_later(&stored) => {
-                    if !is_over(&stored) && self.value(&stored).is_ok() {
+                    if is_good(&stored) {
                         return Ok(stored);
                     }
                     before = Some(stored);
@@ -48,7 +49,7 @@ impl Live {
                 Ok(Some(stored))
                     if before.as_ref().is_none_or(|before| !is_same(before, &stored)) && self.is_later(&stored) =>
                 {
-                    if !is_over(&stored) && self.value(&stored).is_ok() {
+                    if is_good(&stored) {
                         return Ok(stored);
                     }
                     source.fetch(Some(&stored), &road.endpoint).await

@@ -8,10 +8,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 /// All that is logged, as text.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }
@@ -35,7 +35,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-pub fn subscriber(log: &Log) -> impl tracing::Subscriber + Send + Sync + 'static {
+pub(crate) fn subscriber(log: &Log) -> impl tracing::Subscriber + Send + Sync + 'static {
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)

@@ -81,7 +81,6 @@ impl ClientBuilder {
         };
         let transport = Arc::new(Transport {
             trust: Arc::new(Trust::new(&base, allowed)),
-            is_live: self.credential.is_live(),
             road: Road::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
             wire,
             credential: self.credential,
