@@ -148,7 +148,6 @@ impl Transport {
             tracing::info!(class = ?request.class(), "the token was refused: another is fetched");
             let (reason, pause) = (RetryReason::Unauthorized, Duration::ZERO);
             self.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
-            credential.prepare(road);
             drop(Box::pin(response.held(DRAIN)).await);
         }
     }

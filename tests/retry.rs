@@ -26,14 +26,17 @@ async fn get(client: &Client) -> longhaul::Result<longhaul::Response> {
 #[tokio::test(start_paused = true)]
 async fn the_last_answer_comes_back_where_the_deadline_ends_the_retries() {
     // The next attempt would begin past it; hangs over it; stands in the queue over it.
-    for (answers, retry_after) in [
-        (vec![reply(503).json(json!({"code": "Q"}))], "60"),
-        (vec![reply(503).json(json!({"code": "Q"})), reply(200).silent()], "5"),
+    let hour = longhaul::Limit::per(3600 * SECOND, 1);
+    for (answers, retry_after, limit) in [
+        (vec![reply(503).json(json!({"code": "Q"}))], "60", None),
+        (vec![reply(503).json(json!({"code": "Q"})), reply(200).silent()], "5", None),
+        (vec![reply(503).json(json!({"code": "Q"}))], "5", Some(hour)),
     ] {
         let answers: Vec<Canned> =
             answers.into_iter().map(|answer| answer.header("retry-after", retry_after)).collect();
         let service = script(answers);
-        let call = client(&service).build().unwrap().request(Method::GET, "farms").deadline(10 * SECOND);
+        let client = limit.into_iter().fold(client(&service), ClientBuilder::limit).build().unwrap();
+        let call = client.request(Method::GET, "farms").deadline(10 * SECOND);
         let begun = tokio::time::Instant::now();
         let error = call.send().await.unwrap_err();
         assert!(begun.elapsed() <= 10 * SECOND);
@@ -138,6 +141,15 @@ async fn an_envelope_keeps_long_and_broken_bodies_whole() {
     assert_eq!(get(&client).await.unwrap().bytes().await.unwrap(), long);
     assert_eq!(get(&client).await.unwrap().bytes().await.unwrap_err().kind(), ErrorKind::Network);
     assert_eq!(get(&client).await.unwrap().bytes().await.unwrap(), "a,b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_looks_like_an_envelope_is_downloaded_as_it_is() {
+    let file = "{\"Code\": 501, \"Error\": \"in the data\"}";
+    let service = script([reply(200).header("content-type", "application/json").body(file)]);
+    let client = client(&service).profile(sitecore()).build().unwrap();
+    let bytes = client.download("https://api.example.com/v1/files/7").to_memory(1000).await.unwrap();
+    assert_eq!(bytes, file);
 }
 
 #[tokio::test(start_paused = true)]

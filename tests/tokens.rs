@@ -10,8 +10,8 @@ use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{
-    Class, Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, StoreError, Token,
-    TokenAnswer,
+    Class, Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, Pace, RetryPolicy,
+    StoreError, Token, TokenAnswer,
 };
 use serde_json::json;
 
@@ -166,8 +166,63 @@ async fn a_route_that_refuses_every_token_costs_one_fetch() {
     get(&client).await.unwrap();
     assert_eq!(admin().await.unwrap_err().kind(), ErrorKind::Unauthorized);
     get(&client).await.unwrap();
-    assert_eq!(admin().await.unwrap_err().attempts(), 1);
+    let error = admin().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unauthorized, 1));
     assert_eq!(service.left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_fails_has_not_taken_a_token() {
+    for failure in [500, 503, 429] {
+        // The second token is refused without having been taken: a third would fare no better.
+        let answers = [token("one", 3600), reply(401), token("two", 3600), reply(failure), reply(401)];
+        let service = script(answers);
+        let client = client(&service, oauth()).retry(RetryPolicy::none()).build().unwrap();
+        assert_eq!(get(&client).await.unwrap_err().status().map(|status| status.as_u16()), Some(failure));
+        assert_eq!(get(&client).await.unwrap_err().kind(), ErrorKind::Unauthorized);
+        assert_eq!(service.left(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_gives_no_refresh_token_keeps_the_one_before() {
+    let service =
+        script([reply(200), reply(401), token("two", 600), reply(200), reply(401), token("three", 600), reply(200)]);
+    let given = Token::new("given").refreshed_by("R");
+    let oauth = OAuth::refresh_only("https://login.example.com/token", "id").token(given);
+    let client = client(&service, oauth).build().unwrap();
+    for _ in 0..3 {
+        get(&client).await.unwrap();
+    }
+    let forms = service.requests().into_iter().filter(|seen| seen.class() == Class::Token);
+    let forms: Vec<_> = forms.map(|seen| String::from_utf8_lossy(seen.body()).into_owned()).collect();
+    assert_eq!(forms, ["grant_type=refresh_token&refresh_token=R&client_id=id"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_token_with_a_permit_in_hand() {
+    // One at a time. A poll has its turn as its token expires, and the token takes 20 seconds.
+    let service = script([
+        token("one", 100),
+        reply(202).header("location", "tasks/1").header("retry-after", "99"),
+        token("two", 3600).after(Duration::from_secs(20)),
+        reply(200),
+        reply(200).json(json!(7)),
+    ]);
+    let throttle = longhaul::Throttle::new();
+    let limit = Limit::concurrent(1);
+    let client =
+        client(&service, oauth()).throttle(&throttle).limit(limit.clone()).pace(Pace::standard().without_jitter());
+    let client = client.build().unwrap();
+    let other = service.client().throttle(&throttle).limit(limit).build().unwrap();
+    let task = client.task().post("exports").submit::<u32>().await.unwrap();
+    let (outcome, ()) = tokio::join!(task, async {
+        tokio::time::sleep(Duration::from_secs(105)).await;
+        get(&other).await.unwrap();
+    });
+    assert_eq!(outcome.unwrap().value().unwrap(), 7);
+    let classes: Vec<_> = seen(&service).into_iter().map(|(class, _)| class).collect();
+    assert_eq!(classes, [Class::Token, Class::Submit, Class::Token, Class::Call, Class::Poll]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,12 +342,14 @@ async fn a_post_with_a_key_is_repeated_where_its_answer_was_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_things_of_one_route_that_refuse_every_token_cost_one_fetch() {
-    let answers = [token("one", 3600), reply(401), token("two", 3600), reply(401)].into_iter();
-    let service = script(answers.chain((1..1000).map(|_| reply(401))));
+    // Other routes take the token all the while.
+    let answers = [token("one", 3600), reply(401), token("two", 3600), reply(401), reply(200)].into_iter();
+    let service = script(answers.chain((1..500).flat_map(|_| [reply(401), reply(200)])));
     let client = client(&service, oauth()).build().unwrap();
-    for id in 0..1000 {
+    for id in 0..500 {
         let error = client.request(Method::GET, format!("users/{id}")).send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error}");
+        get(&client).await.unwrap();
     }
     assert_eq!(service.left(), 0);
 }

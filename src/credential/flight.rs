@@ -126,7 +126,7 @@ impl Live {
         let (serial, replaces_refused) = (state.serials, state.is_void);
         let (accepted, adopted) = (AtomicBool::new(false), Instant::now());
         state.held = Some(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted }));
-        (state.is_void, state.failure, state.unsaved, state.given) = (false, None, None, None);
+        (state.is_void, state.failure, state.unsaved) = (false, None, None);
         Ok(())
     }
 

@@ -112,3 +112,13 @@ async fn a_logout_by_a_request_with_the_token_on_it_uses_one_that_is_good() {
     }
     assert_eq!(service.at("/tokens/me").len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_has_the_token_and_nothing_that_asks_for_one() {
+    let service = endpoint(|_| token("A", "R", 3600));
+    let client = service.client(program().param("audience", "api").revoke_at(REVOKE));
+    farms(&client).await.unwrap();
+    client.revoke().await.unwrap();
+    assert!(service.at("/token")[0].body.contains("audience=api"));
+    assert_eq!(service.at("/revoke")[0].body, "token=R&token_type_hint=refresh_token");
+}

@@ -8,6 +8,7 @@ mod fetching;
 mod logouts;
 mod refusals;
 mod rests;
+mod road;
 mod runtimes;
 mod saving;
 mod words;

@@ -87,6 +87,23 @@ async fn an_endpoint_that_is_down_for_an_hour_is_asked_all_the_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rests_begin_small_again_after_a_fetch_that_went_well() {
+    let service = service(|_| reply(200));
+    let source = own(|nth, endpoint| match nth {
+        4 => Ok(endpoint.token("T").expires_in(MINUTE)),
+        _ => Err(TokenError::failed("down")),
+    });
+    let client = service.builder(Credential::source(source.clone())).build().unwrap();
+    // After 1, 2, 4 and 8 seconds.
+    asks_in_vain(&client, 15).await;
+    assert_eq!(source.times(), 4);
+    farms(&client).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    asks_in_vain(&client, 2).await;
+    assert_eq!(source.times(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_without_end_is_none() {
     let service = service(|_| reply(200));
     let source = own(|nth, endpoint| match nth {
