@@ -48,7 +48,7 @@ impl<T> Task<T> {
     }
 
     /// Ends the wait, after what is still to be told.
-    fn give_up(&mut self, error: Error) {
+    pub(super) fn give_up(&mut self, error: Error) {
         let error = self.with_wait(error);
         self.counted.stop(self.shared.marks());
         self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));

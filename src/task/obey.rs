@@ -78,11 +78,8 @@ impl<T> Task<T> {
     }
 
     pub(super) fn stop(&mut self, error: Error) {
-        self.counted.stop(self.shared.marks());
         self.live().last.next_poll = None;
-        let error = self.with_wait(error);
-        self.ready = Ready::Error(error.clone());
-        self.doing = Doing::Over(Some(Box::new(Err(error))));
+        self.give_up(error);
     }
 
     /// An error of waiting, with all that is needed to go on.

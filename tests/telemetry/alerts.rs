@@ -1,5 +1,5 @@
 use futures::{FutureExt, Stream, StreamExt};
-use longhaul::{Alert, AlertKind, Alerts, Event, Limit, Severity};
+use longhaul::{Alert, AlertKind, Alerts, Credential, Event, Limit, OAuth, Severity};
 
 use super::*;
 
@@ -102,6 +102,21 @@ async fn refusals_that_are_minutes_apart_keep_coming_where_nothing_else_is_answe
         }
         assert_eq!(client.stats().alerts().iter().map(Alert::kind).collect::<Vec<_>>(), told, "{others}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_401_of_a_token_endpoint_is_a_failed_refresh_and_no_spike() {
+    let service = script((0..30).map(|_| reply(401)));
+    let oauth = OAuth::client_credentials("https://login.example.com/token", "id", "secret");
+    let client = service.client().credential(Credential::oauth(oauth)).build().unwrap();
+    for _ in 0..30 {
+        client.request(Method::GET, "farms").send().await.unwrap_err();
+        tokio::time::sleep(secs(61)).await;
+    }
+    let stats = client.stats();
+    assert_eq!((stats.authentication_rate(), stats.failed_refreshes()), (None, 30));
+    let kinds: Vec<_> = stats.alerts().iter().map(Alert::kind).collect();
+    assert!(kinds.contains(&AlertKind::RefreshFailed) && !kinds.contains(&AlertKind::Unauthorized), "{kinds:?}");
 }
 
 #[tokio::test(start_paused = true)]
