@@ -108,7 +108,7 @@ async fn refusals_that_are_minutes_apart_keep_coming_where_nothing_else_is_answe
 async fn a_401_of_a_token_endpoint_is_a_failed_refresh_and_no_spike() {
     let service = script((0..30).map(|_| reply(401)));
     let oauth = OAuth::client_credentials("https://login.example.com/token", "id", "secret");
-    let alerts = Alerts::standard().unauthorized(Some(2));
+    let alerts = Alerts::standard().unauthorized(2);
     let client = service.client().credential(Credential::oauth(oauth)).alerts(alerts).build().unwrap();
     for _ in 0..30 {
         client.request(Method::GET, "farms").send().await.unwrap_err();
