@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::stream::{self, Stream};
 use http::{Method, StatusCode};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::message::{Class, Request};
@@ -265,25 +266,37 @@ pub(crate) struct Asked<'a> {
     pub(crate) class: Class,
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
+    /// Where somebody made it out already.
+    pub(crate) route: Option<&'a str>,
 }
 
 impl<'a> Asked<'a> {
     pub(crate) const fn of(request: &'a Request) -> Self {
-        Self { class: request.class(), method: request.method(), url: request.url() }
+        Self { class: request.class(), method: request.method(), url: request.url(), route: None }
+    }
+
+    pub(crate) const fn on(mut self, route: Option<&'a str>) -> Self {
+        self.route = route;
+        self
     }
 }
 
 /// Where marks go. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Marks(Arc<dyn Fn(Mark<'_>) + Send + Sync>);
+pub(crate) struct Marks(Arc<dyn Fn(Mark<'_>, Instant) + Send + Sync>);
 
 impl Marks {
-    pub(crate) fn to(sink: impl Fn(Mark<'_>) + Send + Sync + 'static) -> Self {
+    pub(crate) fn to(sink: impl Fn(Mark<'_>, Instant) + Send + Sync + 'static) -> Self {
         Self(Arc::new(sink))
     }
 
     pub(crate) fn tell(&self, mark: Mark<'_>) {
-        (self.0)(mark);
+        self.tell_at(mark, Instant::now());
+    }
+
+    /// For who has looked at the clock already.
+    pub(crate) fn tell_at(&self, mark: Mark<'_>, now: Instant) {
+        (self.0)(mark, now);
     }
 }
 

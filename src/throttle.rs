@@ -225,7 +225,7 @@ impl Throttle {
     /// The right to send one request, if there is one now and nobody stands before it.
     #[must_use]
     pub fn try_acquire(&self, class: Class, keys: &Keys) -> Option<Permit> {
-        permit::try_now(&self.shared, class, &keys.asker(self.owner))
+        permit::try_now(&self.shared, class, &keys.asker(self.owner), acquire::DEFAULT_HOLD)
     }
 
     /// Stops all requests of this account, or of all for [`Throttle::new`]'s, for so long. It ends as after a refusal:
@@ -301,6 +301,10 @@ impl Throttle {
     /// Takes limits on, all or none.
     pub(crate) fn install(&self, limits: &[Limit]) -> Result<(), Error> {
         self.shared.with(|state, _| state.install(self.owner, &self.base, limits))
+    }
+
+    pub(crate) fn try_acquire_for(&self, class: Class, asker: &Asker<'_>, hold: Duration) -> Option<Permit> {
+        permit::try_now(&self.shared, class, asker, nanos(hold))
     }
 
     pub(crate) fn acquire_for(&self, class: Class, asker: &Asker<'_>) -> Acquire {

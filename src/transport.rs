@@ -12,6 +12,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{self, Either, TryFutureExt};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -153,6 +154,9 @@ impl Transport {
     }
 
     async fn admitted(&self, request: &Request, deadline: Option<Instant>) -> Result<Permit, Broken> {
+        if let Some(permit) = self.wire.try_acquire(request, self.timeout(request)) {
+            return Ok(permit);
+        }
         self.acquire(request, deadline)
             .instrument(span::queue(request))
             .await
@@ -160,20 +164,28 @@ impl Transport {
     }
 
     /// Sends, with a permit in hand and tokens that are good.
-    async fn send_once(
-        &self,
+    fn send_once<'a>(
+        &'a self,
         permit: Permit,
-        request: &Request,
+        request: &'a Request,
         standing: Standing,
         proof: &Proof,
-    ) -> Result<Response, Broken> {
+    ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();
-        match standing {
-            Standing::Own => self.credential.stamp(&mut outgoing, proof).map_err(Broken::Refused)?,
-            Standing::Foreign => keep_plain(outgoing.headers_mut()),
+        let stamped = match standing {
+            Standing::Own => self.credential.stamp(&mut outgoing, proof),
+            Standing::Foreign => {
+                keep_plain(outgoing.headers_mut());
+                Ok(())
+            }
+        };
+        match stamped {
+            Ok(()) => {
+                let timeout = self.timeout(&outgoing);
+                Either::Left(self.wire.carry(permit, request, outgoing, timeout).map_err(Broken::Lost))
+            }
+            Err(error) => Either::Right(future::ready(Err(Broken::Refused(error)))),
         }
-        let timeout = self.timeout(&outgoing);
-        self.wire.carry(permit, request, outgoing, timeout).await.map_err(Broken::Lost)
     }
 
     fn timeout(&self, request: &Request) -> Duration {

@@ -1,6 +1,7 @@
 //! NewTask: a task while it is being put together; TaskRequest: a request that knows its answer's type.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,7 +223,7 @@ impl NewTask {
         let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
             response.reply_without_body()
         } else {
-            crate::transport::by(deadline, response.reply()).await??
+            crate::transport::by(deadline, pin!(response.reply())).await??
         };
         let step = core.read_reply(&mut cursor, &reply);
         Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {

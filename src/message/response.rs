@@ -15,7 +15,10 @@ use crate::redact;
 /// An answer of a service: status and headers are here, the body comes as it is read.
 ///
 /// `Debug` shows status, URL without query, and the names of the headers.
-pub struct Response {
+pub struct Response(Box<Parts>);
+
+/// In one place: it goes through many hands, and is some hundred bytes.
+struct Parts {
     status: StatusCode,
     /// What HTTP said, where an envelope says otherwise.
     http_status: Option<StatusCode>,
@@ -36,7 +39,7 @@ impl Response {
     /// `url` is the URL that was asked: relative links are resolved against it.
     #[must_use]
     pub fn new(status: StatusCode, url: Url) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             http_status: None,
             headers: HeaderMap::new(),
@@ -47,45 +50,45 @@ impl Response {
             attempts: 1,
             hint: None,
             end: None,
-        }
+        }))
     }
 
     /// Sets the headers.
     #[must_use]
     pub fn headers_from(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
+        self.0.headers = headers;
         self
     }
 
     /// Sets the body.
     #[must_use]
     pub fn body_from(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
+        self.0.body = body.into();
         self
     }
 
     /// The status; where an [`EnvelopeRule`](crate::EnvelopeRule) matched, what that reads it as.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The status as HTTP had it.
     #[must_use]
     pub fn http_status(&self) -> StatusCode {
-        self.http_status.unwrap_or(self.status)
+        self.0.http_status.unwrap_or(self.0.status)
     }
 
     /// The headers.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     /// The URL that was asked, without what credentials added to it.
     #[must_use]
     pub const fn url(&self) -> &Url {
-        &self.url
+        &self.0.url
     }
 
     /// The next chunk of the body; `None` at its end.
@@ -96,7 +99,7 @@ impl Response {
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = self.body.chunk_within(self.idle).await;
+        let chunk = self.0.body.chunk_within(self.0.idle).await;
         chunk.map_err(|error| self.broken(error))
     }
 
@@ -106,7 +109,7 @@ impl Response {
     /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default), [`ErrorKind::Network`] when it breaks
     /// off.
     pub async fn bytes(self) -> Result<Bytes, Error> {
-        let limit = self.limit;
+        let limit = self.0.limit;
         let reply = self.reply().await?;
         if reply.is_whole() {
             return Ok(reply.into_body());
@@ -128,7 +131,7 @@ impl Response {
     /// # Errors
     /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (status, url) = (self.status, self.url.clone());
+        let (status, url) = (self.0.status, self.0.url.clone());
         let body = self.bytes().await?;
         serde_json::from_slice(without_bom(&body)).map_err(|error| {
             Error::new(ErrorKind::Decode, error.to_string()).with_url(&url).with_status(status).with_source(error)
@@ -136,17 +139,19 @@ impl Response {
     }
 
     /// Holds the body, up to the limit.
-    pub(crate) async fn reply(self) -> Result<Reply, Error> {
-        let Self { status, headers, url, body, limit, idle, .. } = self;
-        match body.collect(limit, idle).await {
-            Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole }),
-            Err(error) => Err(broken(error, &url, status)),
+    pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
+        let Parts { status, headers, url, body, limit, idle, .. } = *self.0;
+        async move {
+            match body.collect(limit, idle).await {
+                Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole }),
+                Err(error) => Err(broken(error, &url, status)),
+            }
         }
     }
 
     /// Holds what comes of the body, and none of it if it breaks off.
     pub(crate) async fn reply_as_far_as_it_comes(self) -> Reply {
-        let (status, headers, url) = (self.status, self.headers.clone(), self.url.clone());
+        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
         match self.reply().await {
             Ok(reply) => reply,
             Err(_) => Reply { status, headers, url, body: Bytes::new(), whole: true },
@@ -155,37 +160,37 @@ impl Response {
 
     /// Holds nothing: for a body that is too large by its own word.
     pub(crate) fn reply_without_body(self) -> Reply {
-        Reply { status: self.status, headers: self.headers, url: self.url, body: Bytes::new(), whole: false }
+        Reply { status: self.0.status, headers: self.0.headers, url: self.0.url, body: Bytes::new(), whole: false }
     }
 
     /// The length that the header states.
     pub(crate) fn content_length(&self) -> Option<u64> {
-        self.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+        self.0.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
 
     pub(crate) const fn body_mut(&mut self) -> &mut Body {
-        &mut self.body
+        &mut self.0.body
     }
 
     pub(crate) fn bounded(mut self, limit: usize, idle: Duration) -> Self {
-        (self.limit, self.idle) = (limit, idle);
+        (self.0.limit, self.0.idle) = (limit, idle);
         self
     }
 
     pub(crate) const fn after(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
+        self.0.attempts = attempts;
         self
     }
 
     /// With what it asks to wait.
     pub(crate) const fn hinted(mut self, hint: Option<Duration>) -> Self {
-        self.hint = hint;
+        self.0.hint = hint;
         self
     }
 
     /// How long it asks to wait.
     pub(crate) const fn hint(&self) -> Option<Duration> {
-        self.hint
+        self.0.hint
     }
 
     /// Looks at the body where it is JSON and no longer than `most`; what comes in time counts, and nothing is lost.
@@ -194,12 +199,12 @@ impl Response {
         if self.content_length().is_some_and(|length| length > most as u64) || !self.may_be_json() {
             return None;
         }
-        let looked = tokio::time::timeout(within, self.body.peek(most)).await.ok()??;
-        Some(Reply::new(self.status, self.url.clone(), self.headers.clone(), looked))
+        let looked = tokio::time::timeout(within, self.0.body.peek(most)).await.ok()??;
+        Some(Reply::new(self.0.status, self.0.url.clone(), self.0.headers.clone(), looked))
     }
 
     fn may_be_json(&self) -> bool {
-        let Some(kind) = self.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
+        let Some(kind) = self.0.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
             return true;
         };
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -211,60 +216,60 @@ impl Response {
 
     /// Holds what comes of the body within a time, so that it can be read later.
     pub(crate) async fn held(self, within: Duration) -> Self {
-        let empty = Reply::new(self.status, self.url.clone(), self.headers.clone(), Bytes::new());
-        let mut held = Self::new(self.status, self.url.clone()).headers_from(self.headers.clone());
-        (held.http_status, held.limit, held.idle) = (self.http_status, self.limit, self.idle);
-        (held.attempts, held.hint, held.end) = (self.attempts, self.hint, self.end);
+        let empty = Reply::new(self.0.status, self.0.url.clone(), self.0.headers.clone(), Bytes::new());
+        let mut held = Self::new(self.0.status, self.0.url.clone()).headers_from(self.0.headers.clone());
+        (held.0.http_status, held.0.limit, held.0.idle) = (self.0.http_status, self.0.limit, self.0.idle);
+        (held.0.attempts, held.0.hint, held.0.end) = (self.0.attempts, self.0.hint, self.0.end);
         let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
         held.body_from(reply.into_body())
     }
 
     /// Is read as if it had another status.
     pub(crate) fn reads_as(mut self, status: StatusCode) -> Self {
-        self.http_status = Some(self.http_status());
-        self.status = status;
+        self.0.http_status = Some(self.http_status());
+        self.0.status = status;
         self
     }
 
     /// Was the last of its attempts for this reason.
     pub(crate) const fn ended(mut self, why: Option<&'static str>) -> Self {
-        self.end = why;
+        self.0.end = why;
         self
     }
 
     pub(crate) const fn end(&self) -> Option<&'static str> {
-        self.end
+        self.0.end
     }
 
     /// How many times the request was sent.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        self.0.attempts
     }
 
     pub(crate) const fn limit(&self) -> usize {
-        self.limit
+        self.0.limit
     }
 
     pub(crate) fn asked(mut self, url: &Url) -> Self {
-        if self.url != *url {
-            self.url = url.clone();
+        if self.0.url != *url {
+            self.0.url = url.clone();
         }
         self
     }
 
     fn broken(&self, error: HttpError) -> Error {
-        broken(error, &self.url, self.status)
+        broken(error, &self.0.url, self.0.status)
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.status.as_u16())
-            .field("url", &redact::shown(&self.url))
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body", &self.body)
+            .field("status", &self.0.status.as_u16())
+            .field("url", &redact::shown(&self.0.url))
+            .field("headers", &self.0.headers.keys().collect::<Vec<_>>())
+            .field("body", &self.0.body)
             .finish()
     }
 }

@@ -8,16 +8,24 @@ pub(crate) fn write_route(text: &mut String, method: Option<&Method>, host: &str
     text.push_str(method.map_or("", Method::as_str));
     text.push(' ');
     text.push_str(host);
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        text.push('/');
-        // `v1` is no id.
-        let is_version = part.len() <= 3 && part.starts_with(['v', 'V']);
-        let is_id = part.len() > LONGEST_NAME || (!is_version && part.bytes().any(|byte| byte.is_ascii_digit()));
-        text.push_str(if is_id { "*" } else { part });
+    let mut rest = path;
+    while !rest.is_empty() {
+        let length = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
+        let (part, next) = rest.split_at(length);
+        rest = next.get(1..).unwrap_or_default();
+        if !part.is_empty() {
+            text.push('/');
+            text.push_str(if is_id(part) { "*" } else { part });
+        }
     }
 }
 
-/// Names of resources are shorter than their ids.
+fn is_id(part: &str) -> bool {
+    // `v1` is no id.
+    let is_version = part.len() <= 3 && part.starts_with(['v', 'V']);
+    part.len() > LONGEST_NAME || (!is_version && part.bytes().any(|byte| byte.is_ascii_digit()))
+}
+
 const LONGEST_NAME: usize = 32;
 
 #[cfg(test)]
@@ -30,6 +38,7 @@ mod tests {
             ("/v1/tasks/0f8fad5b-d9cb-469f-a165-70867728950e", "GET a.example/v1/tasks/*"),
             ("/v1/tasks/7/", "GET a.example/v1/tasks/*"),
             ("/exports", "GET a.example/exports"),
+            ("//exports///v2/x1/", "GET a.example/exports/v2/*"),
             ("/x/abcdefghijklmnopqrstuvwxyzabcdefghijkl", "GET a.example/x/*"),
             ("", "GET a.example"),
         ] {

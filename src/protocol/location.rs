@@ -12,13 +12,15 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     if let Some(wrong) = pointer.chars().find(|c| !is_uri_char(*c)) {
         return Err(format!("it holds {wrong:?}, which no URL does"));
     }
-    if let Ok(exact) = SecretUrl::parse(pointer) {
+    let first = pointer.bytes().find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'));
+    if first == Some(b':')
+        && let Ok(exact) = SecretUrl::parse(pointer)
+    {
         return Ok(exact.url().clone());
     }
     // A relative path such as `op:cancel` is no scheme.
-    let relative = pointer.find([':', '/', '?', '#']).is_some_and(|at| pointer.as_bytes().get(at) == Some(&b':'))
-        && !pointer.contains("//");
-    let mut url = if relative { base.join(&format!("./{pointer}")) } else { base.join(pointer) }
+    let is_scheme = first != Some(b':') || pointer.contains("//");
+    let mut url = if is_scheme { base.join(pointer) } else { base.join(&format!("./{pointer}")) }
         .map_err(|error| error.to_string())?;
     url.set_fragment(None);
     Ok(url)

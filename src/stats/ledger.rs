@@ -145,12 +145,15 @@ impl Ledger {
         self.day.tally.count(status);
         self.minutes.count(second, asked.class, status, took);
         let host = asked.url.host_str().unwrap_or_default();
-        self.text.clear();
-        write_route(&mut self.text, Some(asked.method), host, asked.url.path());
+        let route = asked.route.unwrap_or_else(|| {
+            self.text.clear();
+            write_route(&mut self.text, Some(asked.method), host, asked.url.path());
+            &self.text
+        });
         // Names are only of use to who publishes them.
         let named = |name: Option<&Arc<str>>| name.filter(|_| cfg!(feature = "metrics")).cloned();
         Names {
-            route: named(self.routes.count(&self.text, status, took)),
+            route: named(self.routes.count(route, status, took)),
             host: named(self.hosts.count(host, status, took)),
             about: None,
         }

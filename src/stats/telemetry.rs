@@ -44,8 +44,7 @@ impl Telemetry {
     }
 
     /// Takes a mark in.
-    pub(crate) fn fold(&self, mark: Mark<'_>) {
-        let now = Instant::now();
+    pub(crate) fn fold(&self, mark: Mark<'_>, now: Instant) {
         let names = self.ledger().fold(&mark, self.slow_after, now);
         published::mark(&mark, &names);
         self.tell(&mark);
@@ -143,15 +142,16 @@ mod tests {
     }
 
     fn refreshed(telemetry: &Telemetry, valid_for: Option<Duration>) {
-        telemetry.fold(Mark::Refreshed { credential: "oauth", valid_for, took: Duration::from_millis(5) });
+        let took = Duration::from_millis(5);
+        telemetry.fold(Mark::Refreshed { credential: "oauth", valid_for, took }, Instant::now());
     }
 
     fn failed(telemetry: &Telemetry, needs_login: bool) {
-        telemetry.fold(Mark::RefreshFailed { credential: "oauth", why: "invalid_grant", needs_login });
+        telemetry.fold(Mark::RefreshFailed { credential: "oauth", why: "invalid_grant", needs_login }, Instant::now());
     }
 
     fn sent(telemetry: &Telemetry) {
-        telemetry.fold(Mark::Sent { class: Class::Call, queued: Duration::ZERO });
+        telemetry.fold(Mark::Sent { class: Class::Call, queued: Duration::ZERO }, Instant::now());
     }
 
     fn kinds(telemetry: &Telemetry) -> Vec<AlertKind> {

@@ -1,5 +1,6 @@
 //! Asking: one request of a task, and what its answer means.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -54,7 +55,7 @@ impl Core {
                 )?,
                 Phase::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
                 Phase::Submit | Phase::Poll | Phase::Moved => {
-                    match by(deadline, self.transport.attempt_with(permit, &request, deadline)).await? {
+                    match by(deadline, pin!(self.transport.attempt_with(permit, &request, deadline))).await? {
                         Ok(response) => response,
                         // The task runs on at the service, and the token may come with the next poll.
                         Err(Broken::Refused(error)) if is_passing(error.kind()) => {
@@ -75,7 +76,7 @@ impl Core {
             // What it was answered with counts; a body that breaks off takes nothing back.
             return Ok(Heard::Reply(response.reply_as_far_as_it_comes().await));
         }
-        Ok(match by(deadline, response.reply()).await? {
+        Ok(match by(deadline, pin!(response.reply())).await? {
             Ok(reply) => Heard::Reply(reply),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })

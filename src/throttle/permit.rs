@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::Shared;
-use super::acquire::DEFAULT_HOLD;
 use super::feedback::Heard;
 use super::flight::Tells;
 use super::meter::Tick;
@@ -55,13 +54,13 @@ pub(crate) struct Stopped {
 }
 
 /// The right to send now, if there is one.
-pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>) -> Option<Permit> {
+pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>, hold: Tick) -> Option<Permit> {
     let (flight, serial, tells, about) = shared.with(|state, now| {
         state.catch_up(now);
         let (set, about) = state.meet(asker, class);
         let (flight, serial) = state.try_go(&set, class, now)?;
         state.hold(&set);
-        state.launch(flight, now, DEFAULT_HOLD);
+        state.launch(flight, now, hold);
         Some((flight, serial, state.flights.tells(flight), about))
     })?;
     Some(Permit::new(shared.clone(), flight, serial, tells, 0, about))
@@ -152,6 +151,11 @@ impl Permit {
         if self.phase == Phase::Sent {
             self.phase = Phase::Reserved;
         }
+    }
+
+    /// Where its request goes, if the throttle wants to know that.
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.about.route.as_deref()
     }
 
     /// Whether a limit wants it to be kept until the end of the body.

@@ -1,8 +1,7 @@
 //! Repeating: the loop that obeys the decision of `retry`.
 
-use std::borrow::Cow;
+use std::pin::{Pin, pin};
 
-use futures::future::{Either, FutureExt};
 use http::{HeaderName, StatusCode};
 use tokio::time::Instant;
 
@@ -35,40 +34,39 @@ impl Transport {
         deadline: Option<Instant>,
         mut jar: Option<&mut Cookies>,
     ) -> Result<Response, Error> {
+        let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline))).await?;
+        match first {
+            Ok(response) if response.status().as_u16() < 400 => {
+                self.budget.give_back(0);
+                Ok(response)
+            }
+            Err(Broken::Refused(error)) => Err(error),
+            // What few requests need has no place in the future of each.
+            failed => Box::pin(self.repeat(failed, request, key, deadline, jar)).await,
+        }
+    }
+
+    /// Repeats what failed, as long as the decision is to.
+    async fn repeat(
+        &self,
+        failed: Result<Response, Broken>,
+        request: &Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+        mut jar: Option<&mut Cookies>,
+    ) -> Result<Response, Error> {
         let keyed = key.is_some_and(|key| request.headers().contains_key(key));
-        let mut pauses = None;
-        let (mut attempts, mut retries, mut cost) = (0, 0, 0);
+        let mut pauses = self.retry.pauses().pauses(fastrand::u64(..));
+        let (mut attempts, mut retries) = (0, 0);
+        let mut outcome = failed;
         let mut last: Option<Response> = None;
         loop {
-            let mut next = Cow::Borrowed(request);
-            if let Some(jar) = &jar {
-                jar.give(next.to_mut());
-            }
-            let outcome = match by(deadline, self.attempt(&next, deadline)).await {
-                Ok(outcome) => outcome,
-                Err(late) => return answer_of(last, GiveUp::Deadline.words()).ok_or(late),
-            };
             attempts += outcome.as_ref().map_or(1, Response::attempts);
-            if let (Some(jar), Ok(response)) = (&mut jar, &outcome) {
-                jar.take(response.url(), response.headers());
-            }
-            let outcome = match outcome {
-                Ok(response) if response.status().as_u16() < 400 => {
-                    self.budget.give_back(cost);
-                    return Ok(response.after(attempts));
-                }
-                Err(Broken::Refused(error)) => {
-                    let last = last.filter(|_| error.kind() == ErrorKind::DeadlineExceeded);
-                    return answer_of(last, GiveUp::Deadline.words()).ok_or(error);
-                }
-                outcome => outcome,
-            };
             let (failure, hint) = match &outcome {
                 Ok(response) => (Failure::Status(response.status()), response.hint()),
                 Err(Broken::Lost(error)) if error.is_unsent() => (Failure::Unsent, None),
                 Err(Broken::Lost(_) | Broken::Refused(_)) => (Failure::Lost, None),
             };
-            let pauses = pauses.get_or_insert_with(|| self.retry.pauses().pauses(fastrand::u64(..)));
             let decision = decide(&Case {
                 method: request.method(),
                 class: request.class(),
@@ -81,14 +79,13 @@ impl Transport {
                 give_up_over: self.retry.most_asked(),
                 time: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
             });
-            let pause = match decision {
+            let (pause, cost) = match decision {
                 Decision::GiveUp(why) => return self.give_up(outcome, last, why, request, attempts),
-                Decision::Retry { after, reason, cost: costs } => {
+                Decision::Retry { after, reason, cost } => {
                     tracing::info!(class = ?request.class(), attempts, pause = ?after, %reason, "retrying");
                     self.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause: after });
-                    self.budget.take(costs);
-                    cost = costs;
-                    after
+                    self.budget.take(cost);
+                    (after, cost)
                 }
             };
             retries += 1;
@@ -100,7 +97,36 @@ impl Transport {
                 last = Some(Box::pin(response.held(within)).await.after(attempts));
             }
             tokio::time::sleep_until(due).await;
+            let attempt = pin!(self.attempt_in(jar.as_deref_mut(), request, deadline));
+            outcome = match by(deadline, attempt).await {
+                Ok(Ok(response)) if response.status().as_u16() < 400 => {
+                    self.budget.give_back(cost);
+                    let attempts = attempts + response.attempts();
+                    return Ok(response.after(attempts));
+                }
+                Ok(Err(Broken::Refused(error))) => {
+                    let last = last.filter(|_| error.kind() == ErrorKind::DeadlineExceeded);
+                    return answer_of(last, GiveUp::Deadline.words()).ok_or(error);
+                }
+                Ok(failed) => failed,
+                Err(late) => return answer_of(last, GiveUp::Deadline.words()).ok_or(late),
+            };
         }
+    }
+
+    /// One attempt, with the cookies of a task.
+    async fn attempt_in(
+        &self,
+        jar: Option<&mut Cookies>,
+        request: &Request,
+        deadline: Option<Instant>,
+    ) -> Result<Response, Broken> {
+        let Some(jar) = jar else { return self.attempt(request, deadline).await };
+        let mut next = request.clone();
+        jar.give(&mut next);
+        let response = Box::pin(self.attempt(&next, deadline)).await?;
+        jar.take(response.url(), response.headers());
+        Ok(response)
     }
 
     fn give_up(
@@ -136,7 +162,7 @@ impl Transport {
         }
         let (attempts, hint, end) = (response.attempts(), response.hint(), response.end());
         let http_status = response.http_status();
-        let reply = by(deadline, response.reply()).await??;
+        let reply = by(deadline, pin!(response.reply())).await??;
         let kind = match reply.status() {
             StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Throttled,
@@ -175,14 +201,12 @@ pub(crate) fn lost(error: HttpError, request: &Request, attempts: u32) -> Error 
     lost.with_attempts(attempts).with_source(error)
 }
 
-/// Ends with an error at the deadline. An `async fn` would hold the future twice, and move kilobytes for each request.
-pub(crate) fn by<T>(
-    deadline: Option<Instant>,
-    future: impl Future<Output = T>,
-) -> impl Future<Output = Result<T, Error>> {
+/// Ends with an error at the deadline. The future stays where it is: to move it would be to copy a kilobyte for each
+/// request.
+pub(crate) async fn by<T>(deadline: Option<Instant>, future: Pin<&mut impl Future<Output = T>>) -> Result<T, Error> {
     let late = |_| Error::new(ErrorKind::DeadlineExceeded, "no answer before the deadline");
     match deadline {
-        Some(deadline) => Either::Left(tokio::time::timeout_at(deadline, future).map(move |done| done.map_err(late))),
-        None => Either::Right(future.map(Ok)),
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.map_err(late),
+        None => Ok(future.await),
     }
 }

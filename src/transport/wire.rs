@@ -1,5 +1,6 @@
 //! Wire: one request out and its answer back, told to the throttle and to those who count.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,16 @@ pub(crate) struct Wire {
 impl Wire {
     /// Waits for the right to send a request, which is over `timeout` after its send.
     pub(super) fn acquire(&self, request: &Request, timeout: Duration) -> Acquire {
-        let asker = Asker {
+        self.throttle.acquire_for(request.class(), &self.asker(request)).hold(timeout + HOLD_GUARD)
+    }
+
+    /// The right to send a request, if there is one now and nobody stands before it.
+    pub(super) fn try_acquire(&self, request: &Request, timeout: Duration) -> Option<Permit> {
+        self.throttle.try_acquire_for(request.class(), &self.asker(request), timeout + HOLD_GUARD)
+    }
+
+    fn asker<'a>(&'a self, request: &'a Request) -> Asker<'a> {
+        Asker {
             owner: self.throttle.owner(),
             credential: &self.credential_id,
             host: request.url().host_str().unwrap_or_default(),
@@ -48,52 +58,58 @@ impl Wire {
             path: request.url().path(),
             kind: request.kind(),
             task: request.task(),
-        };
-        self.throttle.acquire_for(request.class(), &asker).hold(timeout + HOLD_GUARD)
+        }
     }
 
     /// Sends `outgoing`, which is `request` with its credential. Those who count are told of the request alone.
-    pub(super) async fn carry(
-        &self,
+    ///
+    /// It is on its way when this returns; the future is its answer, and no larger than that needs.
+    pub(super) fn carry<'a>(
+        &'a self,
         mut permit: Permit,
-        request: &Request,
+        request: &'a Request,
         mut outgoing: Request,
         timeout: Duration,
-    ) -> Result<Response, HttpError> {
+    ) -> impl Future<Output = Result<Response, HttpError>> + use<'a> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        let (span, asked) = (span::of(request), Asked::of(request));
+        let span = span::of(request);
         permit.sent();
         permit.charge(request.body().len() as u64);
-        self.marks.tell(Mark::Sent { class: request.class(), queued: permit.waited() });
         let begun = Instant::now();
-        let sent = tokio::time::timeout(timeout, self.http.send(outgoing)).instrument(span.clone()).await;
-        let took = begun.elapsed();
-        match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
-            Ok(response) => {
-                let response = response.bounded(self.body_limit, self.idle_timeout);
-                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                    let hints = Hints::of(response.headers(), self.clock.now());
-                    (response, hints)
-                } else {
-                    Box::pin(self.read(response, request.class())).await
-                };
-                let status = response.status();
-                span::answered(&span, status);
-                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
-                self.marks.tell(Mark::Answered { asked, status, took });
-                self.hear(&mut permit, status, &hints, asked);
-                let response = response.asked(request.url()).hinted(hints.delay());
-                Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
-            }
-            Err(error) => {
-                let unsent = error.is_unsent();
-                if unsent {
-                    permit.unsent();
+        self.marks.tell_at(Mark::Sent { class: request.class(), queued: permit.waited() }, begun);
+        let answer = self.http.send(outgoing);
+        async move {
+            let mut sending = pin!(tokio::time::timeout_at(begun + timeout, answer).instrument(span));
+            let sent = sending.as_mut().await;
+            let (now, span, asked) = (Instant::now(), sending.span(), Asked::of(request));
+            let took = now - begun;
+            match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
+                Ok(response) => {
+                    let response = response.bounded(self.body_limit, self.idle_timeout);
+                    let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
+                        let hints = Hints::of(response.headers(), self.clock.now());
+                        (response, hints)
+                    } else {
+                        Box::pin(self.read(response, request.class())).await
+                    };
+                    let status = response.status();
+                    span::answered(span, status);
+                    tracing::debug!(parent: span, status = status.as_u16(), "answered");
+                    self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
+                    self.hear(&mut permit, status, &hints, asked);
+                    let response = response.asked(request.url()).hinted(hints.delay());
+                    Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
                 }
-                span::broke(&span, &error);
-                tracing::debug!(parent: &span, %error, "no answer");
-                self.marks.tell(Mark::Broke { asked, unsent, took });
-                Err(error)
+                Err(error) => {
+                    let unsent = error.is_unsent();
+                    if unsent {
+                        permit.unsent();
+                    }
+                    span::broke(span, &error);
+                    tracing::debug!(parent: span, %error, "no answer");
+                    self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
+                    Err(error)
+                }
             }
         }
     }

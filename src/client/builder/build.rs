@@ -63,7 +63,7 @@ impl ClientBuilder {
         let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
         let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
-        let marks = Marks::to(move |mark| sink.fold(mark));
+        let marks = Marks::to(move |mark, now| sink.fold(mark, now));
         // So that no sum of times runs over.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
         let wire = Wire {
