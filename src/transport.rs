@@ -181,7 +181,7 @@ impl Transport {
         };
         match stamped {
             Ok(()) => {
-                let timeout = self.timeout(&outgoing);
+                let timeout = self.timeout(request);
                 Either::Left(self.wire.carry(permit, request, outgoing, timeout).map_err(Broken::Lost))
             }
             Err(error) => Either::Right(future::ready(Err(Broken::Refused(error)))),

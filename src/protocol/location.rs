@@ -9,6 +9,9 @@ use crate::redact::SecretUrl;
 /// Joins a pointer to the URL of the answer that carried it (RFC 3986, 5).
 pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     let pointer = pointer.trim();
+    if let Some(url) = below(base, pointer) {
+        return Ok(url);
+    }
     if let Some(wrong) = pointer.chars().find(|c| !is_uri_char(*c)) {
         return Err(format!("it holds {wrong:?}, which no URL does"));
     }
@@ -62,6 +65,23 @@ impl Cursor {
     }
 }
 
+/// A plain path below a folder: most requests have one, and what stands before it is parsed already.
+fn below(folder: &Url, path: &str) -> Option<Url> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~');
+    if path.is_empty()
+        || path.starts_with('/')
+        || !path.bytes().all(is_plain)
+        || !folder.path().ends_with('/')
+        || folder.query().is_some()
+        || folder.fragment().is_some()
+    {
+        return None;
+    }
+    let mut url = folder.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path.split('/'));
+    Some(url)
+}
+
 /// The characters of a URI reference (RFC 3986), and what browsers and services also write raw.
 fn is_uri_char(c: char) -> bool {
     !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"' | '{' | '}' | '^' | '`' | '\\')
@@ -92,6 +112,22 @@ mod tests {
             ("/\u{7}", None),
         ] {
             assert_eq!(join(&base, pointer).ok().as_ref().map(Url::as_str), url, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_plain_path_joins_as_any_other() {
+        for base in ["https://a.example/", "https://a.example/v1/", "https://a.example:8443/a%20b//c/"] {
+            let base = Url::parse(base).unwrap();
+            for path in ["x", "x/y", "x/", "x//y", "x///", "~a-b_C/0f8fad5b-d9cb/7"] {
+                assert_eq!(below(&base, path).as_ref(), base.join(path).ok().as_ref(), "{base} {path}");
+            }
+            for path in ["", "/x", "a.b", "..", "a%2Fb", "a?b", "a#b", "a:b", "ä", "a b"] {
+                assert_eq!(below(&base, path), None, "{base} {path}");
+            }
+        }
+        for base in ["https://a.example/v1", "https://a.example/v1/?a", "https://a.example/v1/#a", "data:x/"] {
+            assert_eq!(below(&Url::parse(base).unwrap(), "x"), None, "{base}");
         }
     }
 
