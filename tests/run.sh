@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs all tests, those against Azurite and nginx too: tests/run.sh [arguments for cargo test]
+# Runs all tests, those against real servers too: tests/run.sh [arguments for cargo test]
 #
-# Azurite needs node 18 or newer and npm; nginx is taken where it is, or installed by apt-get as root.
+# Azurite (storage) and oidc-provider (logins) need node 18 or newer and npm; nginx (a limiter) is taken where it is, or
+# installed by apt-get as root.
 # The tests whose server cannot be had are skipped; with CI=true in the environment that is a failure
 # instead.
 set -euo pipefail
@@ -13,7 +14,7 @@ folder=
 azurite=
 obstacle=
 nginx=
-unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX
+unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX LONGHAUL_OIDC_NODE
 
 say() {
     printf 'run.sh: %s\n' "$*" >&2
@@ -35,13 +36,13 @@ clean_up() {
     fi
 }
 
-install_azurite() {
+install_servers() {
     # npm writes this file last: where it is missing, an install broke off.
     if [ "$servers/node_modules/.package-lock.json" -nt "$servers/package-lock.json" ]; then
-        say "Azurite is installed in $servers"
+        say "Azurite and oidc-provider are installed in $servers"
         return
     fi
-    say "installing Azurite in $servers"
+    say "installing Azurite and oidc-provider in $servers"
     if ! (cd "$servers" && npm ci --no-audit --no-fund) >"$folder/npm.log" 2>&1; then
         cat "$folder/npm.log" >&2
         return 1
@@ -97,16 +98,19 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     obstacle="node or npm was not found"
 elif ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then
     obstacle="node is older than 18"
-elif ! install_azurite; then
-    obstacle="npm could not install Azurite"
+elif ! install_servers; then
+    obstacle="npm could not install Azurite and oidc-provider"
 fi
 
 if [ -z "$obstacle" ]; then
     start_azurite
+    # The tests start the other by themselves.
+    LONGHAUL_OIDC_NODE=$(command -v node)
+    export LONGHAUL_OIDC_NODE
 elif [ "${CI:-}" = true ]; then
     fail "$obstacle, and in CI no test is skipped"
 else
-    say "$obstacle: skipping the tests in tests/azurite.rs"
+    say "$obstacle: skipping the tests in tests/azurite.rs and tests/oidc.rs"
 fi
 
 find_nginx

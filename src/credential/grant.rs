@@ -30,7 +30,10 @@ impl OAuth {
 
     async fn refresh(&self, refresh: &str, endpoint: &TokenEndpoint) -> Result<Token, TokenError> {
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
-        form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
+        // A login may have been granted less than it asked for, and a refresh that asks for more is refused. Without a scope
+        // it is for what was granted (RFC 6749, 6).
+        let is_granted = matches!(self.grant, Grant::Login { authorize: Some(_), .. });
+        form.extend(self.scope.as_deref().filter(|_| !is_granted).map(|scope| ("scope", scope)));
         let request = self.form(self.refresh_at.as_ref().unwrap_or(&self.endpoint), &form)?;
         let reply = endpoint.send(request).await?;
         self.answer.read(&reply, endpoint.now(), true)

@@ -150,8 +150,10 @@ impl OAuth {
         self
     }
 
-    /// Sets what is asked for, several separated by spaces. Of [`json`](OAuth::json) it goes with refreshes alone, as do
-    /// the client's secret and the [parameters](OAuth::param).
+    /// Sets what is asked for, several separated by spaces. Of
+    /// [`authorization_code`](OAuth::authorization_code) it goes with the login alone: its refreshes are for what was
+    /// granted then, which may be less. Of [`json`](OAuth::json) it goes with refreshes alone, as do the client's secret
+    /// and the [parameters](OAuth::param).
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());

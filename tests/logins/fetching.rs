@@ -138,3 +138,19 @@ async fn a_task_whose_token_was_refused_waits_for_an_endpoint_that_is_down() {
     let task = client.task().post("exports").submit::<u32>().await.unwrap();
     assert_eq!(task.await.unwrap().value().unwrap(), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_of_a_login_is_for_what_was_granted() {
+    let login =
+        OAuth::authorization_code("https://login.example.com/authorize", ENDPOINT, "id", "https://a.example/back");
+    let elsewhere = OAuth::refresh_only(ENDPOINT, "id");
+    for (oauth, form) in [
+        (login, "grant_type=refresh_token&refresh_token=R0&client_id=id"),
+        (elsewhere, "grant_type=refresh_token&refresh_token=R0&scope=farms&client_id=id"),
+    ] {
+        let service = endpoint(|_| token("A1", "R1", 3600));
+        let old = Token::new("A0").refreshed_by("R0").expires_at(start());
+        farms(&service.client(oauth.scope("farms").token(old))).await.unwrap();
+        assert_eq!(service.at("/token")[0].body, form);
+    }
+}
