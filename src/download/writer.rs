@@ -12,7 +12,7 @@ use super::part::{Order, Part};
 ///
 /// A job ends when it has nothing to do: a transfer that waits for the network holds no thread.
 pub(super) struct Writer {
-    part: Arc<Mutex<Part>>,
+    desk: Arc<Desk>,
     job: Option<JoinHandle<io::Result<()>>>,
     gathered: Vec<Order>,
     runtime: Handle,
@@ -21,8 +21,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(part: Part) -> Self {
-        let part = Arc::new(Mutex::new(part));
-        Self { part, job: None, gathered: Vec::new(), runtime: Handle::current(), ended: false }
+        let desk = Arc::new(Desk { part: Mutex::new(part), orders: Mutex::default() });
+        Self { desk, job: None, gathered: Vec::new(), runtime: Handle::current(), ended: false }
     }
 
     /// Takes an order, and waits only while too many are before it. An error may be of an order before.
@@ -47,11 +47,13 @@ impl Writer {
     }
 
     fn begin(&mut self) {
-        let (part, orders) = (self.part.clone(), std::mem::take(&mut self.gathered));
-        self.job = Some(self.runtime.spawn_blocking(move || {
-            let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-            orders.into_iter().try_for_each(|order| part.obey(order))
-        }));
+        self.hand_over();
+        let desk = self.desk.clone();
+        self.job = Some(self.runtime.spawn_blocking(move || desk.work()));
+    }
+
+    fn hand_over(&mut self) {
+        self.desk.orders.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.gathered);
     }
 
     /// Waits for the job.
@@ -60,6 +62,22 @@ impl Writer {
         let done = job.await;
         self.job = None;
         done.unwrap_or_else(|crash| Err(io::Error::other(crash)))
+    }
+}
+
+/// A part, and what it is to do.
+struct Desk {
+    part: Mutex<Part>,
+    orders: Mutex<Vec<Order>>,
+}
+
+impl Desk {
+    /// Obeys all that was handed over. The orders are taken with the part in hand: a download that is dropped leaves two
+    /// jobs, and whichever comes first, bytes are written in the order in which they came.
+    fn work(&self) -> io::Result<()> {
+        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        orders.into_iter().try_for_each(|order| part.obey(order))
     }
 }
 
@@ -76,3 +94,36 @@ impl Drop for Writer {
 
 /// Chunks of a TLS or TCP read, 8 KiB to 400 KiB each: some 3 MiB at most, and as much in the job.
 const MOST_GATHERED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn whichever_job_comes_first_bytes_are_written_as_they_came() {
+        let folder = std::env::temp_dir().join(format!("longhaul-writer-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("7");
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let holds = tokio::task::spawn_blocking(move || held.recv());
+            let mut writer = Writer::new(Part::open(&target, None).unwrap().unwrap());
+            for chunk in ["a", "b", "c"] {
+                writer.take(Order::Write(chunk.into())).await.unwrap();
+            }
+            // The first job, with `a`, waits for a thread. As it is dropped, the second comes before it.
+            writer.gathered.push(Order::Finish);
+            writer.hand_over();
+            writer.desk.work().unwrap();
+            release.send(()).unwrap();
+            holds.await.unwrap().unwrap();
+            writer.settle().await.unwrap();
+            writer.ended = true;
+            assert_eq!(std::fs::read(&target).unwrap(), b"abc");
+        });
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
