@@ -7,6 +7,7 @@ mod exchange;
 mod fault;
 mod location;
 mod page;
+mod place;
 mod poll;
 mod presets;
 mod result;
@@ -192,6 +193,9 @@ struct Interval {
 struct ResultRule {
     at: Source,
     kind: ResultKind,
+    /// Known from other services, and not said of this one: it does not go before an answer that is the result itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    guess: bool,
 }
 
 /// How the states of several parts make one, where a place such as `/parts/*/state` has several.

@@ -558,3 +558,23 @@ fn a_task_can_move_to_another_runtime() {
     drop(first);
     runtime().block_on(async { tokio::time::timeout(secs(20), task).await }).expect("woken there").unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_named_link_is_downloaded_and_not_the_status_that_names_it() {
+    let protocol = || Protocol::auto().result(Source::pointer("/file"), longhaul::ResultKind::Link);
+    let running = || reply(200).json(json!({"status": "running"}));
+    let status = json!({"status": "succeeded", "file": "https://store.example.net/7?sig=x"});
+    let service = script([accepted(), running(), reply(200).json(status), reply(200).body("a,b")]);
+    let task = submit(&service, protocol()).await;
+    let handle = task.handle();
+    let outcome = task.await.unwrap();
+    assert_eq!(outcome.download().to_memory(100).await.unwrap().as_ref(), b"a,b");
+    assert!(handle.explain().contains("last answer: the result stands at /file"), "{}", handle.explain());
+
+    let service = script([accepted(), running(), reply(200).json(json!({"status": "succeeded", "url": "/f"}))]);
+    let task = submit(&service, protocol()).await;
+    let handle = task.handle();
+    let outcome = task.await.unwrap();
+    assert!(outcome.last_update().warning().unwrap().contains("stands at /file"));
+    assert!(handle.explain().contains("warning: no result that can be used stands at /file"), "{}", handle.explain());
+}

@@ -1283,3 +1283,195 @@ fn what_is_written_reads_back_the_same() {
     assert!(serde_json::from_str::<Protocol>(&json).is_ok());
     assert!(toml::from_str::<Protocol>(&toml::to_string(&patient).unwrap()).is_ok());
 }
+
+/// The warning of the last answer, and how it was read, in words.
+fn told_at_the_end(protocol: &Protocol, method: &Method, answers: &[&str]) -> (String, Option<String>) {
+    let mut url: Url = "https://a.example/v1/exports".parse().unwrap();
+    let mut cursor = Cursor::new(method.clone(), &url, SystemTime::UNIX_EPOCH);
+    let mut last = (String::new(), None);
+    for answer in answers {
+        let step = protocol.read(&mut cursor, &reply(answer, url.clone()), SystemTime::UNIX_EPOCH);
+        let warning = match &step {
+            Step::Wait(report) | Step::Done(report, _) | Step::Ended(report, _) => report.warning().map(str::to_owned),
+            _ => None,
+        };
+        last = (said(&step, &cursor), warning);
+        url = match &step {
+            Step::Follow { url, .. } => url.clone(),
+            _ => cursor.status_url().map_or(url, |url| url.expose().parse().unwrap()),
+        };
+    }
+    last
+}
+
+#[test]
+fn a_place_that_was_named_goes_before_the_answer_itself() {
+    const SUBMIT: &str = "202 | location: /t";
+    let named = |at: &str, kind| Protocol::auto().result(Source::pointer(at), kind);
+    let link = named("/file", ResultKind::Link);
+    let at_link: &[&str] = &["succeeded [\"https://s.example/b\"]"];
+    let pages = Protocol::auto().pages(PageRule::new("rows", Source::pointer("/rows/*")));
+    let put_by = |via| Protocol::auto().final_state_via(via);
+    let data: Protocol = serde_json::from_str("{\"result\": [{\"at\": \"/result\", \"kind\": \"link\"}]}").unwrap();
+    let rows: &[(&str, &Protocol, &[&str], &[&str])] = &[
+        (
+            "a link beside a success word",
+            &named("/resultUrl", ResultKind::Link),
+            &[
+                SUBMIT,
+                "200 | {\"status\": \"running\"}",
+                "200 | {\"status\": \"succeeded\", \"resultUrl\": \"https://s.example/b\"}",
+            ],
+            &["wait accepted /t", "wait running /t", "succeeded [\"https://s.example/b\"]"],
+        ),
+        ("without a word", &link, &[SUBMIT, "200 | {\"file\": \"https://s.example/b\"}"], at_link),
+        (
+            "beside an unknown word",
+            &link,
+            &[SUBMIT, "200 | {\"status\": \"shiny\", \"file\": \"https://s.example/b\"}"],
+            at_link,
+        ),
+        (
+            "beside a pending word it is not the end",
+            &link,
+            &[SUBMIT, "200 | {\"status\": \"running\", \"file\": \"/f\"}"],
+            &["wait running /t"],
+        ),
+        (
+            "beside 202 neither, whatever the word",
+            &link,
+            &[SUBMIT, "202 | {\"status\": \"done\", \"rows\": 7, \"file\": \"/f\"}"],
+            &["wait running /t"],
+        ),
+        (
+            "a URL that is none",
+            &named("/at", ResultKind::Url),
+            &[SUBMIT, "200 | location: /x | {\"at\": \"not a url\"}"],
+            &["succeeded {\"at\": \"not a url\"}"],
+        ),
+        ("beside 202 neither", &link, &[SUBMIT, "202 | {\"file\": \"/f\"}"], &["wait running /t"]),
+        (
+            "beside a failed word",
+            &link,
+            &[SUBMIT, "200 | {\"status\": \"failed\", \"code\": \"Q\", \"file\": \"/f\"}"],
+            &["failed Q"],
+        ),
+        ("that is no link", &link, &[SUBMIT, "200 | {\"file\": 7}"], &["stop ResultUnavailable"]),
+        (
+            "that is not there",
+            &link,
+            &[SUBMIT, "200 | {\"status\": \"completed\", \"rows\": 7}"],
+            &["succeeded {\"status\": \"completed\", \"rows\": 7}"],
+        ),
+        (
+            "that holds no link",
+            &link,
+            &[SUBMIT, "200 | {\"file\": [], \"rows\": 7}"],
+            &["succeeded {\"file\": [], \"rows\": 7}"],
+        ),
+        (
+            "a value",
+            &named("/data", ResultKind::Value),
+            &[SUBMIT, "200 | {\"data\": [7], \"n\": 1}"],
+            &["succeeded [7]"],
+        ),
+        (
+            "a URL",
+            &named("/at", ResultKind::Url),
+            &[SUBMIT, "200 | {\"at\": \"/r\", \"n\": 1}", "200 | [7]"],
+            &["follow /r", "succeeded [7]"],
+        ),
+        (
+            "a URL of the status",
+            &named("/self", ResultKind::Url),
+            &[SUBMIT, "200 | {\"self\": \"/t\"}"],
+            &["succeeded {\"self\": \"/t\"}"],
+        ),
+        ("a link of a finished submit", &link, &["200 | {\"file\": \"https://s.example/b\"}"], at_link),
+        ("in data", &data, &[SUBMIT, "200 | {\"result\": \"https://s.example/b\", \"rows\": 7}"], at_link),
+        (
+            "behind a redirect",
+            &link,
+            &[
+                SUBMIT,
+                "302 | location: /m",
+                "200 | {\"status\": \"done\", \"rows\": 7, \"file\": \"https://s.example/b\"}",
+            ],
+            at_link,
+        ),
+        ("pages", &pages, &[SUBMIT, "200 | {\"status\": \"done\", \"rows\": 7}"], &["succeeded pages /v1/rows"]),
+        (
+            "final-state-via",
+            &put_by(FinalStateVia::OriginalUri),
+            &[SUBMIT, "200 | {\"n\": 0}", "200 | {\"n\": 1}"],
+            &["follow /v1/exports", "succeeded {\"n\": 1}"],
+        ),
+    ];
+    for (name, protocol, answers, expected) in rows {
+        let told = walk(protocol, &Method::POST, answers);
+        assert_eq!(&told[told.len() - expected.len()..], *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_guessed_place_of_a_link_makes_a_succeeded_document_a_status() {
+    const SUBMIT: &str = "202 | location: /t";
+    let auto = Protocol::auto();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        (
+            "resultUrl",
+            &["200 | {\"status\": \"succeeded\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
+            &["succeeded [\"https://s.example/b\"]"],
+        ),
+        (
+            "result_url of the own origin is fetched",
+            &["200 | {\"state\": \"DONE\", \"result_url\": \"/r\", \"rows\": 7}", "200 | [7]"],
+            &["follow /r", "succeeded [7]"],
+        ),
+        (
+            "a link at output",
+            &["200 | {\"status\": \"done\", \"output\": [\"https://s.example/b\"], \"rows\": 7}"],
+            &["succeeded [\"https://s.example/b\"]"],
+        ),
+        (
+            "an output that is no link is of the result's own",
+            &["200 | {\"status\": \"completed\", \"output\": [{\"n\": 1}], \"model\": \"m\"}"],
+            &["succeeded {\"status\": \"completed\", \"output\": [{\"n\": 1}], \"model\": \"m\"}"],
+        ),
+        (
+            "without a word it is one of the result's own",
+            &["200 | {\"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
+            &["succeeded {\"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
+        ),
+        (
+            "and beside a failed word too",
+            &["200 | {\"status\": \"failed\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
+            &["succeeded {\"status\": \"failed\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
+        ),
+    ];
+    for (name, answers, expected) in rows {
+        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
+        assert_eq!(&walk(&auto, &Method::POST, &answers)[1..], *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_named_place_that_is_not_there_is_warned_of() {
+    let named = Protocol::auto().result(Source::pointer("/file"), ResultKind::Link);
+    let auto = Protocol::auto();
+    for (protocol, method, answers, warned) in [
+        (&named, Method::POST, &["202 | location: /t", "200 | {\"rows\": 7}"], true),
+        (&named, Method::POST, &["202 | location: /t", "200 | a,b"], true),
+        (&named, Method::POST, &["202 | location: /t", "200 | {\"file\": []}"], true),
+        (&named, Method::POST, &["202 | operation-location: /o", "200 | {\"status\": \"done\"}"], true),
+        (&named, Method::POST, &["200 | {\"rows\": 7}", "200"], true),
+        (&named, Method::DELETE, &["202 | location: /t", "200 | {\"rows\": 7}"], false),
+        (&named, Method::POST, &["202 | location: /t", "200 | {\"file\": \"/f\"}"], false),
+        (&auto, Method::POST, &["202 | location: /t", "200 | {\"rows\": 7}"], false),
+    ] {
+        let answers: Vec<_> = answers.iter().copied().filter(|answer| *answer != "200").collect();
+        let (told, warning) = told_at_the_end(protocol, &method, &answers);
+        assert!(told.starts_with("succeeded"), "{told}");
+        assert_eq!(warning.is_some_and(|why| why.contains("/file")), warned, "{method} {answers:?}");
+    }
+}

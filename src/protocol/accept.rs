@@ -79,7 +79,10 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
                      say so with Protocol::prefer_status_url",
                 );
             }
-            result::whole_body(cursor, reply, report)
+            if protocol.names_result(cursor, reply, body) {
+                return poll::terminal(protocol, cursor, reply, body, report);
+            }
+            result::itself(protocol, cursor, reply, report)
         }
     }
 }

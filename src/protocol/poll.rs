@@ -36,7 +36,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
     cursor.seen_alive = true;
     cursor.hops = 0;
-    let (verdict, rule) = judge(protocol, cursor.kind, reply, code, body, &report);
+    let (verdict, rule) = judge(protocol, cursor, reply, code, body, &report);
     cursor.because(rule);
     match verdict {
         Verdict::Pending(state) => {
@@ -56,7 +56,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Verdict::IsResult => {
             cursor.settle();
             let percent = report.percent.or(Some(100.0));
-            result::whole_body(cursor, reply, Report { state: State::Succeeded, percent, ..report })
+            result::itself(protocol, cursor, reply, Report { state: State::Succeeded, percent, ..report })
         }
         Verdict::Unreadable(why) => {
             cursor.unreadable = cursor.unreadable.saturating_add(1);
@@ -84,8 +84,11 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
         }
         200..=299 => {
             let (known, _) = word(protocol, reply, body);
-            let is_status =
-                known.map_or(code == 202, |state| !state.is_terminal() || body.is_some_and(is_monitor_shaped));
+            let is_status = known.map_or(code == 202, |state| {
+                !state.is_terminal()
+                    || body.is_some_and(is_monitor_shaped)
+                    || protocol.is_status(state, cursor, reply, body)
+            });
             if is_status {
                 cursor.move_to(reply.url());
                 cursor.phase = Phase::Poll;

@@ -27,6 +27,8 @@ impl Protocol {
             ("/response", ResultKind::Value),
             ("/output", ResultKind::Value),
             ("/resourceLocation", ResultKind::Url),
+            ("/resultUrl", ResultKind::Url),
+            ("/result_url", ResultKind::Url),
         ];
         Self {
             name: "auto".into(),
@@ -87,7 +89,10 @@ impl Protocol {
             progress_unit: ProgressUnit::Percent,
             intervals: Vec::new(),
             default_interval: None,
-            result: result.into_iter().map(|(at, kind)| ResultRule { at: Source::pointer(at), kind }).collect(),
+            result: result
+                .into_iter()
+                .map(|(at, kind)| ResultRule { at: Source::pointer(at), kind, guess: true })
+                .collect(),
             final_state_via: None,
             cancel: CANCEL_AT_STATUS_URL.parse().ok(),
             patience: Duration::from_secs(600),
@@ -169,7 +174,7 @@ impl Protocol {
             status_url: Vec::new(),
             id: vec![Source::pointer("/name")],
             state: vec![Source::pointer("/done")],
-            result: vec![ResultRule { at: Source::pointer("/response"), kind: ResultKind::Value }],
+            result: vec![ResultRule { at: Source::pointer("/response"), kind: ResultKind::Value, guess: false }],
             cancel: "POST {+id}:cancel {}".parse().ok(),
             cancel_url: Vec::new(),
             cleanup: "DELETE {+id}".parse().ok(),

@@ -55,6 +55,8 @@ pub(super) fn finish(
             ResultKind::Link => {
                 cursor.because(Rule::ResultAt(place));
                 return match links(reply, &values, Reading::Sure) {
+                    // An empty list: the answer is not what it should have held.
+                    Ok(links) if links.is_empty() => continue,
                     Ok(links) => done(cursor, report, links, reply),
                     Err(why) => unusable(cursor, &rule.at.to_string(), &why),
                 };
@@ -168,6 +170,12 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
 }
 
+/// This answer is the result, because none stands where the protocol says.
+pub(super) fn itself(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, mut report: Report) -> Step {
+    protocol.warn_of_missing(cursor, &mut report);
+    whole_body(cursor, reply, report)
+}
+
 /// The body of this answer is the result; one that is too large to hold becomes a link to itself.
 pub(super) fn whole_body(cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
     if !reply.is_whole() {
@@ -197,7 +205,8 @@ fn document(
         .and_then(|value| written(&value));
     match inline {
         Some(value) => Step::Done(report, Finding { body: Some(value), ..Finding::default() }),
-        None => whole_body(cursor, reply, report),
+        None if why == Rule::FinalStateVia => whole_body(cursor, reply, report),
+        None => itself(protocol, cursor, reply, report),
     }
 }
 
@@ -215,7 +224,7 @@ fn young(protocol: &Protocol, cursor: &mut Cursor, now: SystemTime) -> bool {
     u128::from(now.saturating_sub(since)) < protocol.visibility.as_millis()
 }
 
-fn newest_location(cursor: &Cursor, reply: &Reply) -> Option<Url> {
+pub(super) fn newest_location(cursor: &Cursor, reply: &Reply) -> Option<Url> {
     let stated = reply.header("location").and_then(|location| join(reply.url(), location).ok());
     let kept = || cursor.last_location.as_deref().and_then(|url| Url::parse(url).ok());
     stated
@@ -254,14 +263,18 @@ fn done(cursor: &mut Cursor, report: Report, links: Vec<SecretUrl>, reply: &Repl
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     /// The protocol says that links stand here.
     Sure,
     /// A text that is an absolute URL is one.
     Guess,
 }
 
-fn links(reply: &Reply, values: &[std::borrow::Cow<'_, Value>], reading: Reading) -> Result<Vec<SecretUrl>, String> {
+pub(super) fn links(
+    reply: &Reply,
+    values: &[std::borrow::Cow<'_, Value>],
+    reading: Reading,
+) -> Result<Vec<SecretUrl>, String> {
     let mut links = Vec::new();
     for value in values {
         let items = match &**value {

@@ -106,9 +106,8 @@ impl Protocol {
     /// those of the protocol it began as.
     #[must_use]
     pub fn result(mut self, at: Source, kind: ResultKind) -> Self {
-        let base = Self::auto().result;
-        let own = self.result.iter().position(|rule| base.contains(rule)).unwrap_or(self.result.len());
-        self.result.insert(own, ResultRule { at, kind });
+        let own = self.result.iter().position(|rule| rule.guess).unwrap_or(self.result.len());
+        self.result.insert(own, ResultRule { at, kind, guess: false });
         self
     }
 

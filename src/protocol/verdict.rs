@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::rule::{Rule, numbered};
 use super::words::{State, plain};
-use super::{Protocol, Reduce, Report, StatusKind, fault};
+use super::{Cursor, Protocol, Reduce, Report, StatusKind, fault};
 use crate::message::Reply;
 use crate::pointer::text;
 
@@ -19,17 +19,19 @@ pub(super) enum Verdict {
 /// What a 2xx answer says of the task, and by which rule. `code` is its status, or what stands for it.
 pub(super) fn judge(
     protocol: &Protocol,
-    kind: StatusKind,
+    cursor: &Cursor,
     reply: &Reply,
     code: u16,
     body: Option<&Value>,
     report: &Report,
 ) -> (Verdict, Rule) {
     let (state, rule) = word(protocol, reply, body);
-    let bare = kind == StatusKind::Bare;
-    match state {
+    let bare = cursor.kind == StatusKind::Bare;
+    let is_status =
+        |state| is_monitor(protocol, reply, body) || code != 202 && protocol.is_status(state, cursor, reply, body);
+    let (verdict, rule) = match state {
         // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
-        Some(state) if state.is_terminal() && bare && !is_monitor(protocol, reply, body) => {
+        Some(state) if state.is_terminal() && bare && !is_status(state) => {
             if !state.has_result() && body.and_then(provisioning_state).is_some() {
                 (of(state), rule)
             } else if code == 202 {
@@ -39,7 +41,14 @@ pub(super) fn judge(
             }
         }
         Some(state) => (of(state), rule),
-        None => nameless(protocol, kind, reply, code, body, report, rule),
+        None => nameless(protocol, cursor.kind, reply, code, body, report, rule),
+    };
+    match verdict {
+        // What the protocol names goes before the answer itself.
+        Verdict::IsResult if protocol.leads_elsewhere(cursor, reply, body) => {
+            (Verdict::Terminal(State::Succeeded), rule)
+        }
+        verdict => (verdict, rule),
     }
 }
 
