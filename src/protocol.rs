@@ -46,7 +46,8 @@ use rule::Rule;
 /// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
 ///
 /// A protocol is data: it can be written as JSON or TOML, and every part has a setter. Start from
-/// [`Protocol::auto`], which reads the common handshakes, and say only what differs.
+/// [`Protocol::auto`], which reads the common handshakes, and say only what differs. What you say goes before what stands
+/// already: a place that is said last is looked at first, and replaces what was said of the same place.
 ///
 /// ```
 /// use longhaul::{Protocol, ResultKind, Source, State};

@@ -610,7 +610,7 @@ fn a_protocol_can_be_bent() {
         let told = walk(&Protocol::auto().final_state_via(via), &Method::POST, &answers);
         assert_eq!(told.last().unwrap(), expected, "{via:?}");
     }
-    let header = Protocol::auto().prefer_status_url(Source::header("X-Job"), StatusKind::Monitor);
+    let header = Protocol::auto().status_url(Source::header("X-Job"), StatusKind::Monitor);
     assert_eq!(walk(&header, &Method::POST, &["200 | x-job: /j | location: /l"]), ["wait accepted /j"]);
 }
 
@@ -704,7 +704,7 @@ fn a_created_resource_that_might_be_a_task_is_warned_of() {
     let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
     let created = reply("201 | location: /tasks/7 | {\"TaskUid\": \"7\"}", url);
     let Step::Done(report, _) = Protocol::auto().read(&mut cursor, &created, SystemTime::UNIX_EPOCH) else { panic!() };
-    assert!(report.warning().unwrap().contains("prefer_status_url"));
+    assert!(report.warning().unwrap().contains("Protocol::status_url"));
 }
 
 #[test]
@@ -1474,4 +1474,51 @@ fn a_named_place_that_is_not_there_is_warned_of() {
         assert!(told.starts_with("succeeded"), "{told}");
         assert_eq!(warning.is_some_and(|why| why.contains("/file")), warned, "{method} {answers:?}");
     }
+}
+
+#[test]
+fn what_is_said_last_goes_first_and_takes_the_same_place() {
+    use longhaul::{ProgressUnit, Unit};
+    let at = Source::pointer;
+    let header = || Source::header("location");
+    let monitor = "{\"at\":\"header:location\",\"kind\":\"monitor\"}";
+    let auto = Protocol::auto;
+    let smag = Protocol::smag_task;
+    for (list, said, first, more) in [
+        ("status_url", auto().status_url(header(), StatusKind::Monitor), monitor, 0),
+        ("status_url", auto().prefer_status_url(header(), StatusKind::Monitor), monitor, 0),
+        ("status_url", auto().status_url(at("/u"), StatusKind::Bare), "{\"at\":\"/u\",\"kind\":\"bare\"}", 1),
+        ("result", auto().result(at("/result"), ResultKind::Link), "{\"at\":\"/result\",\"kind\":\"link\"}", 0),
+        ("result", smag().result(at("/file"), ResultKind::Link), "{\"at\":\"/file\",\"kind\":\"link\"}", 1),
+        ("id", auto().id(at("/name")), "\"/name\"", 0),
+        ("id", auto().id(at("/uid")), "\"/uid\"", 1),
+        ("state", auto().state(at("/runtimeStatus")), "\"/runtimeStatus\"", 0),
+        ("state", auto().state(at("/a")).state(at("/b")), "\"/b\"", 2),
+        ("done", smag().done(at("/end")).done(at("/end")), "\"/end\"", 1),
+        ("progress", auto().progress(at("/progress"), ProgressUnit::Percent), "\"/progress\"", 0),
+        ("intervals", smag().interval(at("/n"), Unit::Seconds), "{\"at\":\"/n\",\"unit\":\"seconds\"}", 1),
+        (
+            "intervals",
+            smag().interval(at("/RetryAfter"), Unit::Seconds),
+            "{\"at\":\"/RetryAfter\",\"unit\":\"seconds\"}",
+            0,
+        ),
+        ("error_code", Protocol::azure_data_plane().error_code(at("/c")), "\"/c\"", 1),
+        ("error_message", auto().error_message(at("/m")).error_message(at("/m")), "\"/m\"", 1),
+        ("cancel_url", auto().cancel_url(at("/cancel_url")), "\"/cancel_url\"", 0),
+    ] {
+        let base = match said.name() {
+            "smag_task" => smag(),
+            "azure_data_plane" => Protocol::azure_data_plane(),
+            _ => auto(),
+        };
+        let places = |protocol: &Protocol| serde_json::to_value(protocol).unwrap()[list].as_array().unwrap().clone();
+        let (now, before) = (places(&said), places(&base));
+        assert_eq!((now[0].to_string().as_str(), now.len()), (first, before.len() + more), "{list}");
+        let rest: Vec<_> = before.into_iter().filter(|place| now[1..].contains(place)).collect();
+        assert!(now.ends_with(&rest), "{list}: what stood before keeps its order");
+    }
+    let monitor = auto().status_url(header(), StatusKind::Monitor);
+    let answers = ["202 | location: /t", "200 | {\"status\": \"shiny\"}"];
+    assert_eq!(walk(&monitor, &Method::POST, &answers), ["wait accepted /t", "wait running /t !"]);
 }

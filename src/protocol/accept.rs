@@ -76,7 +76,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             if reply.headers().contains_key(http::header::LOCATION) {
                 report.warn(
                     "taken as finished, because its answer has no state and no Retry-After; if its Location is a status URL, \
-                     say so with Protocol::prefer_status_url",
+                     say so with Protocol::status_url",
                 );
             }
             if protocol.names_result(cursor, reply, body) {

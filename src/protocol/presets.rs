@@ -115,13 +115,13 @@ impl Protocol {
             cancel_url: Vec::new(),
             ..Self::auto()
         }
-        .status_url(Source::header("location"), StatusKind::Monitor)
         .status_url(Source::pointer("/Location"), StatusKind::Monitor)
+        .status_url(Source::header("location"), StatusKind::Monitor)
         .interval(Source::pointer("/RetryAfter"), Unit::Milliseconds)
         .default_interval(Duration::from_secs(300))
-        .result(Source::header("location"), ResultKind::Url)
-        .result(Source::pointer("/Location"), ResultKind::Url)
         .result(Source::pointer("/Result"), ResultKind::Link)
+        .result(Source::pointer("/Location"), ResultKind::Url)
+        .result(Source::header("location"), ResultKind::Url)
         .done(Source::pointer("/Result"))
         .progress(Source::pointer("/PercentComplete"), ProgressUnit::Percent)
     }

@@ -1,4 +1,6 @@
 //! How a protocol is written: a setter for every part.
+//!
+//! There is one order for all lists of places: what is said last goes first, and replaces what was said of that place.
 
 use std::time::Duration;
 
@@ -23,18 +25,18 @@ impl Protocol {
         self
     }
 
-    /// A place of the status URL in the submit's answer, looked at before those that stand already.
+    /// A place of the status URL in the submit's answer, looked at first.
     #[must_use]
-    pub fn prefer_status_url(mut self, at: Source, kind: StatusKind) -> Self {
+    pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
+        self.status_url.retain(|pointer| pointer.at != at);
         self.status_url.insert(0, StatusUrl { at, kind, only_pending: false });
         self
     }
 
-    /// A place of the status URL in the submit's answer, looked at after those that stand already.
+    /// The same as [`status_url`](Self::status_url).
     #[must_use]
-    pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
-        self.status_url.push(StatusUrl { at, kind, only_pending: false });
-        self
+    pub fn prefer_status_url(self, at: Source, kind: StatusKind) -> Self {
+        self.status_url(at, kind)
     }
 
     /// Keeps the status URL that the submit gave, whatever later answers name.
@@ -44,15 +46,15 @@ impl Protocol {
         self
     }
 
-    /// The place of the task's id in the submit's answer.
+    /// The place of the task's id in the submit's answer, looked at first.
     #[must_use]
     pub fn id(mut self, at: Source) -> Self {
-        self.id.insert(0, at);
+        first(&mut self.id, at);
         self
     }
 
     /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
-    /// percent-encoded; `{+id}` keeps its slashes.
+    /// percent-encoded; `{+id}` keeps its slashes. A status URL that the answer names goes before it.
     #[must_use]
     pub fn status_template(mut self, template: impl Into<String>) -> Self {
         self.status_template = Some(template.into());
@@ -62,7 +64,7 @@ impl Protocol {
     /// The place of the state's word, looked at first.
     #[must_use]
     pub fn state(mut self, at: Source) -> Self {
-        self.state.insert(0, at);
+        first(&mut self.state, at);
         self
     }
 
@@ -73,25 +75,26 @@ impl Protocol {
         self
     }
 
-    /// A value here means success, unless a word says that the task is pending or has failed.
+    /// A place where a value means success, looked at first, unless a word says that the task is pending or has failed.
     #[must_use]
     pub fn done(mut self, at: Source) -> Self {
-        self.done.push(at);
+        first(&mut self.done, at);
         self
     }
 
     /// The place of the progress, looked at first, and the unit of all.
     #[must_use]
     pub fn progress(mut self, at: Source, unit: ProgressUnit) -> Self {
-        self.progress.insert(0, at);
+        first(&mut self.progress, at);
         self.progress_unit = unit;
         self
     }
 
-    /// A place that says when to poll next, looked at after the `Retry-After` headers.
+    /// A place that says when to poll next, looked at after the `Retry-After` headers and before all other places.
     #[must_use]
     pub fn interval(mut self, at: Source, unit: Unit) -> Self {
-        self.intervals.push(Interval { at, unit });
+        self.intervals.retain(|interval| interval.at != at);
+        self.intervals.insert(0, Interval { at, unit });
         self
     }
 
@@ -102,12 +105,12 @@ impl Protocol {
         self
     }
 
-    /// A place of the result in the finished answer, looked at after those that were added before it, and before
-    /// those of the protocol it began as.
+    /// A place of the result in the finished answer, looked at first. Where something stands there, it goes before an
+    /// answer that would else be the result itself; where nothing does, a warning says so.
     #[must_use]
     pub fn result(mut self, at: Source, kind: ResultKind) -> Self {
-        let own = self.result.iter().position(|rule| rule.guess).unwrap_or(self.result.len());
-        self.result.insert(own, ResultRule { at, kind, guess: false });
+        self.result.retain(|rule| rule.at != at);
+        self.result.insert(0, ResultRule { at, kind, guess: false });
         self
     }
 
@@ -132,11 +135,11 @@ impl Protocol {
         self
     }
 
-    /// A place where the service gives the URL of the cancel. It is sent as the method of [`cancel`](Self::cancel), or
+    /// A place where the service gives the URL of the cancel, looked at first. It is sent as the method of [`cancel`](Self::cancel), or
     /// as a POST.
     #[must_use]
     pub fn cancel_url(mut self, at: Source) -> Self {
-        self.cancel_url.insert(0, at);
+        first(&mut self.cancel_url, at);
         self
     }
 
@@ -222,14 +225,14 @@ impl Protocol {
     /// A place of the error's code, looked at first.
     #[must_use]
     pub fn error_code(mut self, at: Source) -> Self {
-        self.error_code.insert(0, at);
+        first(&mut self.error_code, at);
         self
     }
 
     /// A place of the error's message, looked at first.
     #[must_use]
     pub fn error_message(mut self, at: Source) -> Self {
-        self.error_message.insert(0, at);
+        first(&mut self.error_message, at);
         self
     }
 
@@ -249,7 +252,8 @@ impl Protocol {
     }
 
     /// A second request, fired once when this word is seen, such as `PUT jobs/{id} {"state": "PROCESSING"}` at
-    /// `READY`. A protocol has at most eight.
+    /// `READY`. A protocol has at most eight; those of one word are fired one after the other, in the order in which they
+    /// were said.
     #[must_use]
     pub fn start(mut self, when: impl Into<String>, request: Exchange) -> Self {
         self.start.push(Start { when: when.into(), request });
@@ -276,4 +280,10 @@ impl Protocol {
         self.patience = patience;
         self
     }
+}
+
+/// Puts a place first, and nowhere else.
+fn first(places: &mut Vec<Source>, at: Source) {
+    places.retain(|place| *place != at);
+    places.insert(0, at);
 }
