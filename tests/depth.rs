@@ -578,3 +578,12 @@ async fn a_named_link_is_downloaded_and_not_the_status_that_names_it() {
     assert!(outcome.last_update().warning().unwrap().contains("stands at /file"));
     assert!(handle.explain().contains("warning: no result that can be used stands at /file"), "{}", handle.explain());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_holds_an_error_says_so() {
+    let service = script([reply(200).json(json!({"error": "rate limited"}))]);
+    let task = submit(&service, Protocol::auto()).await;
+    assert!(task.explain().contains("\nwarning: ") && task.explain().contains("rate limited"), "{}", task.explain());
+    let outcome = task.await.unwrap();
+    assert!(outcome.last_update().warning().unwrap().contains("rate limited"), "{outcome:?}");
+}

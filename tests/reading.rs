@@ -1522,3 +1522,37 @@ fn what_is_said_last_goes_first_and_takes_the_same_place() {
     let answers = ["202 | location: /t", "200 | {\"status\": \"shiny\"}"];
     assert_eq!(walk(&monitor, &Method::POST, &answers), ["wait accepted /t", "wait running /t !"]);
 }
+
+#[test]
+fn an_error_in_an_answer_that_counts_as_success_is_warned_of() {
+    const BARE: &str = "202 | location: /t";
+    const MONITOR: &str = "202 | operation-location: /o";
+    const LIMITED: &str = "200 | {\"error\": \"rate limited\"}";
+    let auto = Protocol::auto();
+    let created = "201 | location: /r | {\"state\": \"queued\"}";
+    let rows: &[(&[&str], Option<&str>)] = &[
+        (&[LIMITED], Some("`error`: rate limited")),
+        (&["201 | {\"id\": 7, \"errors\": [{\"message\": \"M\"}]}"], Some("`errors`: M")),
+        (&["200 | {\"Error\": {\"code\": \"Q\"}}"], Some("`error`: Q")),
+        (&["200 | {\"error\": true}"], Some("`error`")),
+        (&[BARE, LIMITED], Some("`error`: rate limited")),
+        (&[created, LIMITED], Some("`error`: rate limited")),
+        (&[BARE, "303 | location: /r", LIMITED], Some("`error`: rate limited")),
+        (&[MONITOR, "200 | {\"status\": \"done\", \"errors\": [\"M\"]}"], Some("`errors`: M")),
+        (&["200 | {\"error\": null, \"errors\": []}"], None),
+        (&["200 | {\"error\": \"\", \"errors\": {}}"], None),
+        (&["200 | {\"error\": false, \"errors\": 0, \"rows\": 7}"], None),
+        (&["200 | [{\"error\": \"of a row\"}]"], None),
+        (&[MONITOR, "200 | {\"status\": \"done\", \"errors\": [\"M\"], \"result\": 7}"], None),
+        (&[MONITOR, "200 | {\"status\": \"CompletedWithErrors\", \"errors\": [\"M\"]}"], None),
+    ];
+    for (answers, warned) in rows {
+        let (told, warning) = told_at_the_end(&auto, &Method::POST, answers);
+        assert!(told.contains("succeeded"), "{answers:?}: {told}");
+        let warning = warning.filter(|why| why.contains("error"));
+        match warned {
+            Some(what) => assert!(warning.as_deref().is_some_and(|why| why.contains(what)), "{answers:?}: {warning:?}"),
+            None => assert_eq!(warning, None, "{answers:?}"),
+        }
+    }
+}

@@ -82,7 +82,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             if protocol.names_result(cursor, reply, body) {
                 return poll::terminal(protocol, cursor, reply, body, report);
             }
-            result::itself(protocol, cursor, reply, report)
+            result::itself(protocol, cursor, reply, body, report)
         }
     }
 }

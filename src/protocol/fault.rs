@@ -54,12 +54,29 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
 
 /// Whether the body reports an error, beside whatever word it has.
 pub(super) fn has_error(reply: &Reply, body: Option<&Value>) -> bool {
-    Source::pointer("/error").value(reply, body).is_some_and(|error| match &*error {
+    Source::pointer("/error").value(reply, body).is_some_and(|error| is_error(&error))
+}
+
+/// What the body says of an error in a member that is named for one, in words: for an answer that counts as success all
+/// the same. A count of none is none.
+pub(super) fn beside_success(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<String> {
+    let holds_one = |name: &&str| {
+        let value = Source::pointer(name).value(reply, body);
+        value.is_some_and(|value| is_error(&value) && value.as_f64() != Some(0.0))
+    };
+    let name = ["error", "errors"].into_iter().find(holds_one)?;
+    let fault = read(protocol, reply, body);
+    let said: String = fault.message().or(fault.code()).unwrap_or_default().chars().take(200).collect();
+    Some(if said.is_empty() { format!("`{name}`") } else { format!("`{name}`: {said}") })
+}
+
+fn is_error(value: &Value) -> bool {
+    match value {
         Value::Bool(failed) => *failed,
         Value::Object(members) => !members.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => true,
-    })
+    }
 }
 
 const CODES: &[&str] = &[

@@ -56,7 +56,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Verdict::IsResult => {
             cursor.settle();
             let percent = report.percent.or(Some(100.0));
-            result::itself(protocol, cursor, reply, Report { state: State::Succeeded, percent, ..report })
+            result::itself(protocol, cursor, reply, body, Report { state: State::Succeeded, percent, ..report })
         }
         Verdict::Unreadable(why) => {
             cursor.unreadable = cursor.unreadable.saturating_add(1);

@@ -142,7 +142,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
                 Some(Err((at, why))) => unusable(cursor, &at.to_string(), &why),
                 None => {
                     cursor.because(Rule::ResultBody);
-                    whole_body(cursor, reply, report)
+                    whole_body(protocol, cursor, reply, body, report)
                 }
             }
         }
@@ -171,13 +171,30 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
 }
 
 /// This answer is the result, because none stands where the protocol says.
-pub(super) fn itself(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, mut report: Report) -> Step {
+pub(super) fn itself(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    mut report: Report,
+) -> Step {
     protocol.warn_of_missing(cursor, &mut report);
-    whole_body(cursor, reply, report)
+    whole_body(protocol, cursor, reply, body, report)
 }
 
 /// The body of this answer is the result; one that is too large to hold becomes a link to itself.
-pub(super) fn whole_body(cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
+fn whole_body(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    mut report: Report,
+) -> Step {
+    if let (State::Succeeded, Some(error)) = (report.state, fault::beside_success(protocol, reply, body)) {
+        report.warn(format!(
+            "taken as a success, and it holds an {error}; if that means a failure, say so with an EnvelopeRule"
+        ));
+    }
     if !reply.is_whole() {
         cursor.because(Rule::ResultTooLarge);
         let links = vec![SecretUrl::from(reply.url().clone())];
@@ -205,8 +222,8 @@ fn document(
         .and_then(|value| written(&value));
     match inline {
         Some(value) => Step::Done(report, Finding { body: Some(value), ..Finding::default() }),
-        None if why == Rule::FinalStateVia => whole_body(cursor, reply, report),
-        None => itself(protocol, cursor, reply, report),
+        None if why == Rule::FinalStateVia => whole_body(protocol, cursor, reply, body, report),
+        None => itself(protocol, cursor, reply, body, report),
     }
 }
 

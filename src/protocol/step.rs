@@ -90,7 +90,8 @@ impl Report {
         self.hint
     }
 
-    /// What was passed over: a malformed header, an answer that could not be read.
+    /// What was passed over: a malformed header, an answer that could not be read; and what makes a success doubtful: an
+    /// error in its answer, nothing at a place that was named for the result.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()

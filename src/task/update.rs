@@ -57,7 +57,8 @@ impl Update {
         self.report.hint
     }
 
-    /// What was passed over: a malformed header, a poll that gave no status. The wait goes on.
+    /// What was passed over: a malformed header, a poll that gave no status. The wait goes on. At the end, what makes a
+    /// success doubtful: an error in its answer, nothing at a place that was named for the result.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.report.warning.as_deref()
