@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::stream::Stream;
+use futures::stream::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use url::Url;
 
@@ -245,7 +245,12 @@ impl Client {
     ///
     /// It ends with the last clone of the client, its tasks and its throttle.
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
-        self.0.telemetry.events()
+        let credential = self.0.transport.credential.clone();
+        self.0.telemetry.events().map(move |event| match event {
+            // The one that holds words of an answer.
+            Event::Ignored { what } => Event::Ignored { what: credential.mask().hide(&what).into() },
+            event => event,
+        })
     }
 
     /// Its throttle, for your own requests under the same limits, to change a limit, and to ask what it does. It counts

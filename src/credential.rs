@@ -1,6 +1,7 @@
 //! Credential: what proves to the service who asks.
 
 mod answer;
+mod echo;
 mod fetch;
 #[cfg(feature = "token-file")]
 mod file;

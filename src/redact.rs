@@ -1,10 +1,14 @@
 //! What must never be shown: secrets, signed URLs, and text that may hold either.
 
+mod mask;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use url::Url;
 use zeroize::Zeroizing;
+
+pub(crate) use mask::Mask;
 
 /// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
 ///

@@ -5,6 +5,7 @@ mod beat;
 mod counted;
 mod deadline;
 mod handle;
+mod masked;
 mod obey;
 mod outcome;
 mod pace;

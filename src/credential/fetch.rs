@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::live::{Live, Road, Source};
 use super::{Life, OAuth, StoreError, Token, TokenError, TokenSource};
-use crate::error::{Error, ErrorKind, Fault};
-use crate::redact::Secret;
+use crate::error::{Error, ErrorKind};
+use crate::redact::{Mask, Secret};
 
 impl Live {
     /// The next token, saved.
@@ -144,6 +144,7 @@ impl Live {
         }
     }
 
+    /// A service's words without the secrets that it was sent, which some repeat.
     fn error(&self, error: &TokenError, secrets: &[&str]) -> Error {
         let kind = if error.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
         let cause = std::error::Error::source(error).map(crate::error::root_cause);
@@ -151,38 +152,16 @@ impl Live {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
-        let mut shown = Error::new(kind, self.hide(&why, secrets)).with_retry_after(error.retry_after);
+        let mask = Mask::of(self.secrets().into_iter().chain(secrets.iter().copied().map(Secret::new)));
+        let mut shown = Error::new(kind, mask.hide(&why)).with_retry_after(error.retry_after);
         if let Some(fault) = &error.fault {
-            let mut hidden = Fault::new(bytes::Bytes::new());
-            if let Some(code) = fault.code() {
-                hidden = hidden.with_code(self.hide(code, secrets));
-            }
-            if let Some(message) = fault.message() {
-                hidden = hidden.with_message(self.hide(message, secrets));
-            }
-            shown = shown.with_fault(hidden);
+            shown = shown.with_fault(fault.clone().masked(&mask));
         }
         if error.needs_login {
             shown = shown.attach(NeedsLogin);
         }
         // Not as its source: that would show what was hidden.
         shown
-    }
-
-    /// A service's words without the secrets that it was sent, which some repeat.
-    fn hide(&self, text: &str, secrets: &[&str]) -> String {
-        let (current, held) = {
-            let state = self.state();
-            (state.current(), state.held.clone())
-        };
-        let tokens = current.iter().chain(held.iter().map(|held| &held.token));
-        let tokens = tokens.flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
-        let own = match &self.source {
-            Source::OAuth(oauth) => oauth.secrets(),
-            Source::Own(_) => Vec::new(),
-        };
-        let all = tokens.chain(secrets.iter().copied()).chain(own.iter().map(Secret::expose));
-        all.filter(|secret| secret.len() >= 4).fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }
 

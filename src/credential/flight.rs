@@ -65,7 +65,8 @@ impl Live {
                         let current = state.current();
                         state.failure = None;
                         if forget {
-                            (state.held, state.given, state.unsaved, state.is_void) = (None, None, None, false);
+                            state.hold(None);
+                            (state.given, state.unsaved, state.is_void) = (None, None, false);
                         }
                         let (mut landing, _) = self.take_off(&mut state);
                         landing.is_told = true;
@@ -125,7 +126,7 @@ impl Live {
         state.serials += 1;
         let (serial, replaces_refused) = (state.serials, state.is_void);
         let (accepted, adopted) = (AtomicBool::new(false), Instant::now());
-        state.held = Some(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted }));
+        state.hold(Some(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted })));
         (state.is_void, state.failure, state.unsaved) = (false, None, None);
         Ok(())
     }

@@ -47,6 +47,8 @@ pub(super) enum Source {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) held: Option<Arc<Held>>,
+    /// Those before it, the last first: answers to requests with them may be on their way.
+    pub(super) former: Vec<Arc<Held>>,
     /// What the user gave to begin with; a store may have a later one.
     pub(super) given: Option<Token>,
     /// The one in use was refused, or is void: it must not be used again.
@@ -63,6 +65,14 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Holds another one from now on, or none.
+    pub(super) fn hold(&mut self, held: Option<Arc<Held>>) {
+        if let Some(before) = std::mem::replace(&mut self.held, held) {
+            self.former.insert(0, before);
+            self.former.truncate(MOST_FORMER);
+        }
+    }
+
     /// The latest there is, saved or not, void or not.
     pub(super) fn current(&self) -> Option<Token> {
         let held = || self.held.as_ref().map(|held| held.token.clone());
@@ -238,5 +248,7 @@ impl Live {
 /// A token that replaced a refused one, and was refused too, is not replaced again so soon: the next would fare no
 /// better.
 const IN_VAIN: Duration = Duration::from_secs(30);
+/// So many tokens are replaced at most while an answer is on its way.
+const MOST_FORMER: usize = 3;
 /// More routes than this do not refuse what others take.
 const MOST_IN_VAIN: usize = 64;

@@ -369,9 +369,9 @@ impl Reader {
             Ok(reply) => reply,
             Err(_) => Reply::new(status, url, HeaderMap::new(), ""),
         };
-        let link = self.link.clone();
+        let (link, mask) = (self.link.clone(), self.carrier.transport.credential.mask());
         let error = |kind, why: String| {
-            let fault = read_fault(&reply, reply.json().as_ref());
+            let fault = read_fault(&reply, reply.json().as_ref()).masked(&mask);
             Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)
         };
         match status.as_u16() {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::redact;
+use crate::redact::{self, Mask};
 
 /// What the service said about a failure, in its own words.
 ///
-/// `Debug` and `Display` show code, message and correlation id with every URL stripped of its query; the raw body
-/// comes out only by [`body`](Fault::body), because it may hold links.
+/// Code, message and correlation id hold `…` where the service repeated a part of the client's credential. `Debug` and
+/// `Display` show them with every URL stripped of its query. The raw body comes out only by [`body`](Fault::body): it may
+/// hold links, and what was repeated.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fault {
     code: Option<String>,
@@ -56,10 +57,21 @@ impl Fault {
         self.correlation_id.as_deref()
     }
 
-    /// The raw body, up to the client's body limit.
+    /// The raw body as it came, up to the client's body limit. Nothing is taken out of it: show it to nobody whom you would
+    /// not show the credential.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Without what a service repeated of the secrets that it was sent. The raw body stays.
+    pub(crate) fn masked(self, mask: &Mask) -> Self {
+        Self {
+            code: mask.hide_in(self.code.as_deref()),
+            message: mask.hide_in(self.message.as_deref()),
+            correlation_id: mask.hide_in(self.correlation_id.as_deref()),
+            body: self.body,
+        }
     }
 
     pub(crate) fn says_something(&self) -> bool {

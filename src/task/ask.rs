@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::masked::masked;
 use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
@@ -93,8 +94,9 @@ impl Core {
     /// Reads a reply, and moves the cursor.
     pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
         let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
-        cursor.clean(|url| self.transport.credential.strip(url));
-        step
+        let credential = &self.transport.credential;
+        cursor.clean(|url| credential.strip(url));
+        masked(step, credential)
     }
 }
 

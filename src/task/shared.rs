@@ -104,7 +104,7 @@ impl Shared {
             };
             text += &format!("\nnext poll: {next:?} after the last ({why})");
         }
-        crate::redact::scrub_lines(&text)
+        crate::redact::scrub_lines(&self.core.transport.credential.mask().hide(&text))
     }
 }
 
