@@ -253,6 +253,12 @@ pub(crate) enum Mark<'a> {
         why: &'a str,
         needs_login: bool,
     },
+    /// A token was forgotten.
+    LoggedOut {
+        credential: &'a str,
+        /// Only a login gives another.
+        needs_login: bool,
+    },
     /// A task came into a state, out of another; `None`: it was begun, or is dropped before its end.
     Task {
         was: Option<&'static str>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::live::{Live, Road, Source};
 use super::{Life, OAuth, StoreError, Token, TokenError, TokenSource};
 use crate::error::{Error, ErrorKind};
+use crate::event::Mark;
 use crate::redact::{Mask, Secret};
 
 impl Live {
@@ -94,6 +95,8 @@ impl Live {
     /// Ends the token at the service, and forgets it here whatever the service says.
     pub(crate) async fn revoke(self: Arc<Self>, road: Road) -> Result<(), Error> {
         let (_landing, current) = self.alone(true).await;
+        let needs_login = matches!(&self.source, Source::OAuth(oauth) if !oauth.begins_alone());
+        road.marks.tell(Mark::LoggedOut { credential: self.label(), needs_login });
         let stored = self.load().await.ok().flatten();
         // The one that came last; another process may have refreshed.
         let token = current.into_iter().chain(stored).max_by_key(Token::obtained_at);

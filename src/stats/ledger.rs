@@ -125,6 +125,7 @@ impl Ledger {
                 self.day.failed_refreshes += 1;
                 names.about = self.tokens.failed(credential, needs_login);
             }
+            Mark::LoggedOut { credential, needs_login } => self.tokens.logged_out(credential, needs_login),
             Mark::Task { was, is } => self.tasks.turn(was, is),
         }
         names

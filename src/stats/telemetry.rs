@@ -94,7 +94,7 @@ impl Telemetry {
         let is_told = match mark {
             Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
             Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } => true,
-            Mark::Sent { .. } | Mark::Refused { .. } | Mark::Task { .. } => false,
+            Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
             // Nobody listens any more.
@@ -123,7 +123,7 @@ fn event_of(mark: &Mark<'_>) -> Option<Event> {
         Mark::RefreshFailed { credential, why, needs_login } => {
             Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
         }
-        Mark::Sent { .. } | Mark::Refused { .. } | Mark::Task { .. } => None,
+        Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => None,
     }
 }
 

@@ -27,7 +27,7 @@ impl TokenUse {
         &self.credential
     }
 
-    /// The time since it was fetched or refreshed last. `None` where it never was.
+    /// The time since it was fetched or refreshed last. `None` where it never was, and after a logout.
     #[must_use]
     pub const fn age(&self) -> Option<Duration> {
         self.age
@@ -69,7 +69,7 @@ impl TokenUse {
         self.failed_in_a_row
     }
 
-    /// Whether somebody has to log in again.
+    /// Whether somebody has to log in again: a refresh was refused for good, or a user was logged out.
     #[must_use]
     pub const fn needs_login(&self) -> bool {
         self.needs_login
@@ -115,6 +115,12 @@ impl Tokens {
         token.failed_in_a_row += 1;
         token.needs_login = needs_login;
         Some(token.credential.clone())
+    }
+
+    pub(super) fn logged_out(&mut self, credential: &str, needs_login: bool) {
+        if let Some(token) = self.token(credential) {
+            (token.refreshed, token.valid_for, token.needs_login) = (None, None, needs_login);
+        }
     }
 
     pub(super) fn told(&self, now: Instant) -> Vec<TokenUse> {

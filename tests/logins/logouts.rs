@@ -122,3 +122,29 @@ async fn a_revocation_has_the_token_and_nothing_that_asks_for_one() {
     assert!(service.at("/token")[0].body.contains("audience=api"));
     assert_eq!(service.at("/revoke")[0].body, "token=R&token_type_hint=refresh_token");
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_logout_the_numbers_know_of_no_token() {
+    let token_of = |client: &Client| client.stats().tokens()[0].clone();
+    for (oauth, needs_login) in [(user().token(spent()), true), (program(), false)] {
+        let service = service(|asked| match (asked.is_for_token(), asked.nth) {
+            (true, 0) => token("T", "R", 3600),
+            (true, _) => denied("invalid_grant"),
+            (false, _) => reply(200).after(SECOND),
+        });
+        let client = service.client(oauth.revoke_at(REVOKE));
+        farms(&client).await.unwrap();
+        assert!(token_of(&client).is_active());
+        let (revoked, ()) = tokio::join!(client.revoke(), async {
+            tokio::time::sleep(SECOND / 2).await;
+            assert!(!token_of(&client).is_active(), "it is not used any more");
+        });
+        revoked.unwrap();
+        let token = token_of(&client);
+        assert_eq!((token.is_active(), token.needs_login(), token.left()), (false, needs_login, None));
+        assert_eq!((token.age(), token.refreshes()), (None, 1));
+        farms(&client).await.unwrap_err();
+        assert!(!token_of(&client).is_active());
+        assert_eq!(token_of(&client).needs_login(), needs_login);
+    }
+}
