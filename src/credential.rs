@@ -15,6 +15,7 @@ mod live;
 #[cfg(feature = "pkce")]
 mod login;
 mod oauth;
+mod part;
 mod proof;
 #[cfg(feature = "token-file")]
 mod scratch;
@@ -58,6 +59,7 @@ pub(crate) use source::Exchange;
 pub(crate) use token::Life;
 
 use live::Source;
+use part::Part;
 
 /// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
 ///
@@ -77,17 +79,6 @@ use live::Source;
 #[derive(Clone, Default)]
 pub struct Credential(Vec<Part>);
 
-#[derive(Clone)]
-enum Part {
-    Header { name: String, value: Secret, header: Header, label: &'static str },
-    Query { name: String, value: Secret },
-    Live(Arc<Live>),
-    Signed(Arc<dyn Sign>),
-}
-
-/// As it goes on a request, or what of it is not allowed there.
-type Header = Result<(HeaderName, HeaderValue), &'static str>;
-
 impl Credential {
     /// None.
     #[must_use]
@@ -99,8 +90,15 @@ impl Credential {
     #[must_use]
     pub fn bearer(token: impl AsRef<str>) -> Self {
         let token = token.as_ref().trim();
-        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-        Self(vec![Part::header(header::AUTHORIZATION.as_str(), format!("Bearer {token}"), "bearer")])
+        let token = match token.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => token,
+        };
+        let mut part = Part::header(header::AUTHORIZATION.as_str(), format!("Bearer {token}"), "bearer");
+        if let (true, Part::Header { header, .. }) = (token.contains(' '), &mut part) {
+            *header = Err("holds a space, as no token does: give the token alone");
+        }
+        Self(vec![part])
     }
 
     /// `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a build error: none can
@@ -114,15 +112,16 @@ impl Credential {
         };
         let mut part = Part::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
         if let (true, Part::Header { header, .. }) = (user.contains(':'), &mut part) {
-            *header = Err("user name with a colon");
+            *header = Err("has a user name with a colon, which cannot be told from the one before the password");
         }
         Self(vec![part])
     }
 
-    /// An API key in a header of this name.
+    /// An API key in a header of this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_header(name: impl AsRef<str>, key: impl Into<String>) -> Self {
-        Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key, "")])
+        let key = Zeroizing::new(key.into());
+        Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key.trim(), "")])
     }
 
     /// An API key in the query, under this name.
@@ -294,24 +293,12 @@ impl Credential {
     fn headers(&self) -> impl Iterator<Item = Result<(&HeaderName, &HeaderValue), Error>> {
         self.0.iter().filter_map(|part| match part {
             Part::Header { header: Ok((name, value)), .. } => Some(Ok((name, value))),
-            Part::Header { name, header: Err(what), .. } => {
-                let message = format!("the credential's {what} for header `{}` is not allowed there", shown(name));
-                Some(Err(Error::new(ErrorKind::Config, message)))
+            Part::Header { name, header: Err(why), label, .. } => {
+                let what = if label.is_empty() { format!("header `{}`", shown(name)) } else { format!("`{label}`") };
+                Some(Err(Error::new(ErrorKind::Config, format!("the credential's part {what} {why}"))))
             }
             _ => None,
         })
-    }
-}
-
-impl Part {
-    fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
-        let value = Secret::new(value);
-        let header = HeaderName::try_from(name).map_err(|_| "name").and_then(|name| {
-            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| "value")?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
-        Self::Header { name: name.to_owned(), value, header, label }
     }
 }
 

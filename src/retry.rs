@@ -3,6 +3,7 @@
 #[cfg(feature = "backoff")]
 mod backoff;
 mod budget;
+mod check;
 mod decide;
 mod envelope;
 mod pauses;

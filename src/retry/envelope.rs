@@ -1,7 +1,7 @@
 //! EnvelopeRule: what an answer means, where its status does not say it.
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use crate::message::Reply;
 use crate::pointer::Source;
@@ -27,29 +27,23 @@ use crate::pointer::Source;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvelopeRule {
-    #[serde(with = "code")]
-    reads_as: StatusCode,
-    at: Source,
+    #[serde(deserialize_with = "code")]
+    pub(super) reads_as: u16,
+    pub(super) at: Source,
     #[serde(default)]
     is: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unless: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
+    pub(super) status: Option<u16>,
 }
 
 impl EnvelopeRule {
     /// An answer with one of these words at this place is read as if it had this status: 429 for throttled, 401 for a
-    /// credential that is not accepted, 400 for wrong, 500 for what may pass. A number that is no status stands for 500.
-    /// No words: whatever stands there.
+    /// credential that is not accepted, 400 for wrong, 500 for what may pass. Another number than 400 to 599 is an error of
+    /// [`ClientBuilder::build`](crate::ClientBuilder::build). No words: whatever stands there.
     pub fn reads_as<W: Into<String>>(status: u16, at: Source, words: impl IntoIterator<Item = W>) -> Self {
-        Self {
-            reads_as: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            at,
-            is: words.into_iter().map(Into::into).collect(),
-            unless: false,
-            status: None,
-        }
+        Self { reads_as: status, at, is: words.into_iter().map(Into::into).collect(), unless: false, status: None }
     }
 
     /// Turns it round: an answer with another word there. One with nothing there does not match.
@@ -84,7 +78,7 @@ impl EnvelopeRule {
             self.at.values(reply, body).iter().filter_map(|value| crate::pointer::text(value)).collect();
         let is_one = |text: &String| self.is.is_empty() || self.is.iter().any(|word| matches(word, text));
         let hit = if self.unless { found.iter().any(|text| !is_one(text)) } else { found.iter().any(is_one) };
-        hit.then_some(self.reads_as)
+        StatusCode::from_u16(self.reads_as).ok().filter(|_| hit)
     }
 }
 
@@ -95,18 +89,10 @@ fn matches(word: &str, text: &str) -> bool {
     }
 }
 
-mod code {
-    use http::StatusCode;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u16(status.as_u16())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<StatusCode, D::Error> {
-        let code = u16::deserialize(from)?;
-        StatusCode::from_u16(code).map_err(|_| D::Error::custom(format!("reads_as = {code} is no HTTP status")))
-    }
+fn code<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    let code = u16::deserialize(from)?;
+    let is_one = StatusCode::from_u16(code).is_ok();
+    is_one.then_some(code).ok_or_else(|| D::Error::custom(format!("reads_as = {code} is no HTTP status")))
 }
 
 #[cfg(test)]

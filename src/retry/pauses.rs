@@ -71,12 +71,12 @@ impl Iterator for Pauses {
                 return given.map(|pause| pause.min(longest));
             }
             Kind::Decorrelated { base, factor } => {
-                let moment = moment(attempt, self.chance.f64(), *factor);
+                let moment = moment(attempt, self.chance.f64(), factor.max(1.0));
                 let pause = decorrelated(moment, self.previous, *base);
                 self.previous = moment;
                 return Some(pause.min(longest));
             }
-            Kind::Exponential { first, factor } => times(*first, factor.powf(f64::from(attempt))),
+            Kind::Exponential { first, factor } => times(*first, factor.max(1.0).powf(f64::from(attempt))),
             Kind::Constant(pause) => *pause,
             Kind::Steps(steps) => {
                 let list = steps.list();

@@ -170,12 +170,12 @@ impl Schedule {
         Self { kind: Kind::Custom(custom), jitter: Jitter::None, longest: FAR }
     }
 
-    /// Sets what exponential and decorrelated pauses grow by each time: 2 by default. Less than 1, and what is no number,
-    /// counts as 1.
+    /// Sets what exponential and decorrelated pauses grow by each time: 2 by default. Less than 1 counts as 1; NaN is an
+    /// error of [`ClientBuilder::build`](crate::ClientBuilder::build).
     #[must_use]
     pub const fn factor(mut self, wanted: f64) -> Self {
         if let Kind::Exponential { factor, .. } | Kind::Decorrelated { factor, .. } = &mut self.kind {
-            *factor = wanted.max(1.0).min(f64::MAX);
+            *factor = if wanted.is_nan() { wanted } else { wanted.max(1.0).min(f64::MAX) };
         }
         self
     }

@@ -205,6 +205,32 @@ impl Alerts {
     }
 }
 
+impl Alerts {
+    /// What is wrong with them, and what to write instead.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let is_share = |share: f64| (0.0..=1.0).contains(&share);
+        if let Some(share) = self.error_rate.filter(|share| !is_share(*share)) {
+            return Err(format!("error_rate({share}): give a part from 0 to 1, such as 0.1 for 10 %"));
+        }
+        if let Some(share) = self.near_limit.filter(|share| !is_share(*share) || *share <= 0.0) {
+            return Err(format!("near_limit({share}): give a part above 0, and 1 at most, such as 0.8 for 80 %"));
+        }
+        for (name, times) in [
+            ("latency_spike", self.latency_spike),
+            ("rising_latency", self.rising_latency),
+            ("rising_errors", self.rising_errors),
+        ] {
+            if let Some(times) = times.filter(|times| !(times.is_finite() && *times >= 1.0)) {
+                return Err(format!("{name}({times}): give a number from 1 on, such as 3 for three times as much"));
+            }
+        }
+        if self.daily.is_some_and(|length| length.is_zero()) {
+            return Err("summary_every(0ns): give a length, such as 24 hours".to_owned());
+        }
+        Ok(())
+    }
+}
+
 impl Default for Alerts {
     fn default() -> Self {
         Self::standard()

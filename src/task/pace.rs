@@ -77,6 +77,11 @@ impl Pace {
         self
     }
 
+    /// What is wrong with it, and what to write instead.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.schedule.as_ref().map_or(Ok(()), Schedule::check)
+    }
+
     /// The schedule that decides, where there is one and the service does not say. Zero means soon, and says nothing.
     pub(super) fn own_schedule(&self, asked: Option<Duration>) -> Option<&Schedule> {
         self.schedule.as_ref().filter(|_| asked.unwrap_or_default().is_zero())

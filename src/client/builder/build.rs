@@ -15,7 +15,7 @@ use crate::event::Marks;
 use crate::limit::{Limit, Scope};
 use crate::message::{Origin, Trust};
 use crate::protocol::Protocol;
-use crate::retry::Budget;
+use crate::retry::{Budget, EnvelopeRule};
 use crate::stats::Telemetry;
 use crate::task::Core;
 use crate::throttle::Throttle;
@@ -30,6 +30,7 @@ impl ClientBuilder {
         let base = base(&self.base)?;
         let allowed = self.allowed.iter().map(|origin| allowed(origin)).collect::<Result<Vec<_>, _>>()?;
         self.credential.check()?;
+        self.check()?;
         let user_agent = HeaderValue::try_from(&self.user_agent)
             .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
         let throttle = self.throttle.unwrap_or_else(|| {
@@ -111,6 +112,17 @@ impl ClientBuilder {
             telemetry,
             base,
         })))
+    }
+}
+
+impl ClientBuilder {
+    /// Whether what it is told makes sense.
+    fn check(&self) -> Result<(), Error> {
+        self.alerts.check().map_err(|why| wrong(&format!("the alerts: {why}")))?;
+        let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
+        retry.check().map_err(|why| wrong(&format!("the retries: {why}")))?;
+        self.pace.check().map_err(|why| wrong(&format!("the pace: {why}")))?;
+        self.profile.envelopes().iter().try_for_each(EnvelopeRule::check).map_err(|why| wrong(&why))
     }
 }
 

@@ -1,0 +1,41 @@
+//! Part: one part of a credential, and what of it no header may hold.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Live, Sign};
+use crate::redact::Secret;
+
+/// One part of a credential.
+#[derive(Clone)]
+pub(super) enum Part {
+    Header { name: String, value: Secret, header: Header, label: &'static str },
+    Query { name: String, value: Secret },
+    Live(Arc<Live>),
+    Signed(Arc<dyn Sign>),
+}
+
+/// As it goes on a request, or why it cannot.
+pub(super) type Header = Result<(HeaderName, HeaderValue), &'static str>;
+
+impl Part {
+    pub(super) fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
+        let value = Secret::new(value);
+        let header = HeaderName::try_from(name).map_err(|_| "has what is no name of a header").and_then(|name| {
+            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| why_not(value.expose()))?;
+            value.set_sensitive(true);
+            Ok((name, value))
+        });
+        Self::Header { name: name.to_owned(), value, header, label }
+    }
+}
+
+/// What is wrong with a value that no header may hold, without showing it.
+fn why_not(value: &str) -> &'static str {
+    if value.contains(['\r', '\n']) {
+        "holds a line break, which no header may hold: look at how it is read from its file or variable"
+    } else {
+        "holds a control character, which no header may hold: look at how it is read from its file or variable"
+    }
+}
