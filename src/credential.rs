@@ -316,6 +316,9 @@ fn basic(pair: &str) -> Zeroizing<String> {
     value
 }
 
+/// What is said beside a 401 that no credential was sent for.
+pub(crate) const NO_CREDENTIAL: &str = ", and the client has no credential of its own (ClientBuilder::credential)";
+
 fn shown(name: &str) -> String {
     name.escape_debug().to_string()
 }

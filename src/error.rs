@@ -117,43 +117,29 @@ impl Error {
         self.amend(|inner| inner.end = end)
     }
 
+    /// With the URL that another one names.
+    pub(crate) fn at_the_place_of(self, other: &Self) -> Self {
+        self.amend(|inner| inner.url = other.0.url.clone())
+    }
+
     pub(crate) fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.amend(|inner| inner.source = Some(Box::new(source)))
+        self.amend(|inner| inner.source = Some(Arc::new(source)))
     }
 
     /// Carries a thing of a higher floor; its typed getter stands on that floor.
     pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
-        self.amend(|inner| inner.attached.push(Box::new(thing)))
+        self.amend(|inner| inner.attached.push(Arc::new(thing)))
     }
 
     pub(crate) fn attached<A: Any>(&self) -> Option<&A> {
         let own = self.0.attached.iter().find_map(|thing| thing.downcast_ref());
-        // A shared one that was amended has the first as its source.
         own.or_else(|| self.0.source.as_ref()?.downcast_ref::<Self>()?.attached())
     }
 
     fn amend(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            change(inner);
-            return self;
-        }
-        // Somebody holds a clone of it: that one stays as it is, and becomes the source of the amended one.
-        let shared = &self.0;
-        let mut inner = Inner {
-            kind: shared.kind,
-            message: shared.message.clone(),
-            url: shared.url.clone(),
-            status: shared.status,
-            fault: shared.fault.clone(),
-            attempts: shared.attempts,
-            unsent: shared.unsent,
-            retry_after: shared.retry_after,
-            end: shared.end,
-            attached: Vec::new(),
-            source: Some(Box::new(self.clone())),
-        };
-        change(&mut inner);
-        Self(Arc::new(inner))
+        // Where somebody holds a clone of it, that one stays as it is.
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 }
 
@@ -201,8 +187,7 @@ impl fmt::Debug for Error {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{}", self.line())]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -214,16 +199,29 @@ struct Inner {
     retry_after: Option<Duration>,
     /// Why it was not tried again, where that needs a word.
     end: Option<&'static str>,
-    attached: Vec<Box<dyn Any + Send + Sync>>,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    attached: Vec<Arc<dyn Any + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line())
+    }
+}
+
+impl std::error::Error for Inner {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The thing itself, which callers downcast, and not what it is shared by.
+        self.source.as_deref().map(|source| source as _)
+    }
 }
 
 impl Inner {
     fn line(&self) -> String {
         let mut line = format!("{}: {}", self.kind, redact::scrub(&self.message));
-        if let Some(fault) = self.fault.as_ref().filter(|fault| fault.says_something()) {
-            line.push_str(&format!(": {fault}"));
+        let said = self.fault.as_ref().map(|fault| fault.beside(&self.message)).unwrap_or_default();
+        if !said.is_empty() {
+            line.push_str(&format!(": {said}"));
         }
         let mut facts = Vec::new();
         if let Some(status) = self.status {
@@ -276,11 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_can_be_amended_and_keeps_the_first_as_its_source() {
+    fn a_clone_can_be_amended_and_says_nothing_twice() {
         let first = full();
-        let second = first.clone().attach(7_u32);
+        let second = first.clone().attach(7_u32).with_attempts(4);
         assert_eq!(second.attached::<u32>(), Some(&7));
         assert_eq!(first.attached::<u32>(), None);
-        assert!(std::error::Error::source(&second).is_some());
+        assert_eq!((first.attempts(), second.attempts()), (3, 4));
+        assert!(std::error::Error::source(&second).is_none());
     }
 }

@@ -281,7 +281,8 @@ impl<T> Task<T> {
                 Doing::Sending(asking) => {
                     let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
                         ready!(self.poll_alarm(cx));
-                        self.stop(Error::new(ErrorKind::DeadlineExceeded, "no answer before it"));
+                        let late = Error::new(ErrorKind::DeadlineExceeded, "no answer before it");
+                        self.stop(self.shared.core.transport.late(late));
                         continue;
                     };
                     // Free the send before what it leads to.

@@ -3,6 +3,7 @@
 //! Its order matters: the credential is made sure of, *then* the permit is taken, then the credential is looked at again
 //! and stamped on.
 
+mod late;
 mod repeat;
 mod reqwest;
 pub(crate) mod span;
@@ -115,7 +116,10 @@ impl Transport {
                     credential.ready(road).await.map_err(|error| {
                         // The 401 that called for it, if there was one.
                         let error = error.with_attempts(sends);
-                        Broken::Refused(if sends > 0 { error.with_status(StatusCode::UNAUTHORIZED) } else { error })
+                        Broken::Refused(match sends {
+                            0 => error,
+                            _ => error.with_status(StatusCode::UNAUTHORIZED).with_url(request.url()),
+                        })
                     })?
                 }
             };

@@ -81,7 +81,7 @@ impl TokenAnswer {
 
     /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
     pub(super) fn read(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
-        self.token(reply, now, is_grant).map_err(|error| error.asked(reply, now))
+        self.token(reply, now, is_grant).map_err(|error| error.of(reply, now))
     }
 
     fn token(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
@@ -102,6 +102,7 @@ impl TokenAnswer {
             let code = status.as_u16();
             let why = format!("the token endpoint answered with {code}");
             return Err(match code {
+                404 | 405 | 410 => TokenError::refused(format!("{why}: {WRONG_URL}")),
                 300..=399 => TokenError::refused(format!("{why}, a redirect, which is not followed")),
                 400 | 401 if is_grant => TokenError::needs_login(why),
                 // A proxy on the way, as like as not.
@@ -111,8 +112,12 @@ impl TokenAnswer {
             .with_fault(fault(None, reply, body)));
         }
         let Some(body) = body else {
-            let what = if reply.is_whole() { "no JSON" } else { "more than a token" };
-            return Err(TokenError::new(format!("the token endpoint answered with {status} and {what}")));
+            let what = match reply.is_whole() {
+                _ if is_page(reply) => format!("no JSON, but a page of HTML: {WRONG_URL}"),
+                true => "no JSON".to_owned(),
+                false => "more than a token".to_owned(),
+            };
+            return Err(TokenError::new(format!("the token endpoint answered with {} and {what}", status.as_u16())));
         };
         let Some(access) = self.access.text(reply, Some(body)) else {
             let why = format!("the token endpoint answered with {status}, and no token at {}", self.access);
@@ -172,9 +177,18 @@ fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> T
         _ if is_grant && !matches!(reply.status().as_u16(), 403..=405) => {
             TokenError::needs_login(format!("the token endpoint says `{shown}`: log in again"))
         }
+        _ if matches!(reply.status().as_u16(), 404 | 405 | 410) => {
+            TokenError::refused(format!("the token endpoint says `{shown}`: {WRONG_URL}"))
+        }
         _ => TokenError::refused(format!("the token endpoint says `{shown}`")),
     };
     error.with_fault(fault(Some(code), reply, body))
+}
+
+/// A page for people, as a web server has it where no endpoint is.
+fn is_page(reply: &Reply) -> bool {
+    let is_html = reply.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
+    is_html || reply.body().trim_ascii_start().starts_with(b"<")
 }
 
 /// The endpoint's words, without its body: that may hold tokens.
@@ -184,7 +198,8 @@ fn fault(code: Option<&str>, reply: &Reply, body: Option<&Value>) -> Fault {
     if let Some(code) = code {
         fault = fault.with_code(code.chars().take(100).collect::<String>());
     }
-    if let Some(message) = text("/error_description").or_else(|| text("/message")) {
+    let places = ["/error_description", "/error/message", "/error/description", "/message"];
+    if let Some(message) = places.into_iter().find_map(text) {
         fault = fault.with_message(message.chars().take(300).collect::<String>());
     }
     fault
@@ -215,6 +230,7 @@ fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
     (by >= Duration::from_secs(2) && by <= LONGEST_SKEW).then_some(Skew { ahead, by })
 }
 
+const WRONG_URL: &str = "the URL of the token endpoint looks wrong";
 const LONGEST_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer lives are typing errors, and sums of times must not run over.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);

@@ -114,7 +114,8 @@ impl Live {
             let secrets = token.iter().flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
             let error = self.error(&error, &secrets.collect::<Vec<_>>());
             let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
-            Error::new(ErrorKind::TokenUnavailable, why)
+            let told = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
+            error.status().into_iter().fold(told, Error::with_status)
         })?;
         cleared
     }
@@ -134,7 +135,8 @@ impl Live {
         // Kept before the store is asked: it may panic, or its runtime end.
         self.state().unsaved = Some(token.clone());
         in_time(store.save(Some(token.clone()))).await.map_err(|error| {
-            failed("the new token could not be saved, and is not used before it is; the old one stays", error)
+            let stays = if self.state().held.is_some() { "; the old one stays" } else { "" };
+            failed(&format!("the new token could not be saved, and is not used before it is{stays}"), error)
         })?;
         self.state().unsaved = None;
         Ok(token)
@@ -150,7 +152,8 @@ impl Live {
     /// A service's words without the secrets that it was sent, which some repeat.
     fn error(&self, error: &TokenError, secrets: &[&str]) -> Error {
         let kind = if error.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
-        let cause = std::error::Error::source(error).map(crate::error::root_cause);
+        let source = std::error::Error::source(error);
+        let cause = source.map(crate::error::root_cause);
         let why = match cause {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
@@ -159,6 +162,11 @@ impl Live {
         let mut shown = Error::new(kind, mask.hide(&why)).with_retry_after(error.retry_after);
         if let Some(fault) = &error.fault {
             shown = shown.with_fault(fault.clone().masked(&mask));
+        }
+        if let Some((url, status)) = &error.answered {
+            shown = shown.with_url(url.url()).with_status(*status);
+        } else if let Some(sent) = source.and_then(|source| source.downcast_ref::<Error>()) {
+            shown = shown.at_the_place_of(sent);
         }
         if error.needs_login {
             shown = shown.attach(NeedsLogin);

@@ -87,7 +87,8 @@ impl OAuth {
         if reply.status().is_success() || is_gone {
             return Ok(());
         }
-        Err(TokenError::new(format!("the revocation was answered with {}", reply.status().as_u16())))
+        let why = format!("the revocation was answered with {}", reply.status().as_u16());
+        Err(TokenError::new(why).of(&reply, endpoint.now()))
     }
 
     fn form(&self, url: &str, pairs: &[(&str, &str)]) -> Result<http::Request<Bytes>, TokenError> {

@@ -183,6 +183,13 @@ impl Live {
         is_current && !state.is_void && held.token.life(road.endpoint.now()) != Life::Expired
     }
 
+    /// Whether there is none that may be put on a request.
+    pub(super) fn lacks_token(&self, road: &Road) -> bool {
+        let state = self.state();
+        let life = state.held.as_ref().map(|held| held.token.life(road.endpoint.now()));
+        state.is_void || life.is_none_or(|life| life == Life::Expired)
+    }
+
     /// The service refused a request to this route with this token. Tells whether it is worth sending again with another.
     pub(crate) fn refuse(&self, held: &Arc<Held>, route: u64) -> bool {
         let mut state = self.state();

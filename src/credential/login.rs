@@ -92,6 +92,11 @@ impl Login {
         let url = here.join(redirected).map_err(|_| wrong("what the browser came back with is no URL".into()))?;
         let find =
             |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        if ["state", "code", "error"].into_iter().all(|name| find(name).is_none()) {
+            let why =
+                "the browser came back with neither state nor code: give the whole URL that the browser was sent to";
+            return Err(wrong(why.into()));
+        }
         // Before all else: whoever made another's answer must not log in here (RFC 6749, 10.12).
         if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
             return Err(wrong("the browser came back with another state: it is not of this login".into()));

@@ -12,6 +12,11 @@ use crate::message::{Request, write_route};
 pub(crate) struct Proof(pub(super) Vec<Arc<Held>>);
 
 impl Credential {
+    /// Whether it is none.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it has tokens that are fetched.
     pub(crate) fn is_live(&self) -> bool {
         self.lives().next().is_some()
@@ -42,6 +47,11 @@ impl Credential {
             proof.0.push(live.ready(road).await?);
         }
         Ok(proof)
+    }
+
+    /// Why there is no token yet, where one is asked for again and again.
+    pub(crate) fn trouble(&self, road: &Road) -> Option<String> {
+        road.endpoint.trouble().filter(|_| self.lives().any(|live| live.lacks_token(road)))
     }
 
     /// Whether the tokens may still be used.

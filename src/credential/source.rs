@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::StatusCode;
 
 use super::Token;
 use crate::clock::Clock;
 use crate::error::{Error, Fault};
 use crate::hint::Hints;
 use crate::message::Reply;
+use crate::redact::SecretUrl;
 
 /// Where tokens come from: implement it for what [`OAuth`](super::OAuth) does not speak, such as a vault or a machine's
 /// identity.
@@ -84,6 +86,11 @@ impl TokenEndpoint {
         self.exchange.exchange(request).await.map_err(TokenError::failed)
     }
 
+    /// Why a request is repeated at this time, if one is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.exchange.trouble()
+    }
+
     /// A token that was obtained now, by the client's clock, which is the system's unless a test sets another.
     pub fn token(&self, access: impl Into<String>) -> Token {
         Token::obtained(access.into(), self.now())
@@ -105,6 +112,9 @@ impl std::fmt::Debug for TokenEndpoint {
 /// Sends requests for tokens. What stands above implements it.
 pub(crate) trait Exchange: Send + Sync {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>>;
+
+    /// Why one is repeated at this time, if one is.
+    fn trouble(&self) -> Option<String>;
 }
 
 /// Why a source gives no token.
@@ -118,6 +128,8 @@ pub struct TokenError {
     pub(super) needs_login: bool,
     pub(super) retry_after: Option<Duration>,
     pub(super) fault: Option<Fault>,
+    /// Whose answer it was made from, if there was one.
+    pub(super) answered: Option<(SecretUrl, StatusCode)>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -150,11 +162,12 @@ impl TokenError {
 
     pub(super) fn new(what: impl Into<String>) -> Self {
         let what = what.into();
-        Self { what, refused: false, needs_login: false, retry_after: None, fault: None, source: None }
+        Self { what, refused: false, needs_login: false, retry_after: None, fault: None, answered: None, source: None }
     }
 
-    /// With what an answer asked to wait.
-    pub(super) fn asked(mut self, reply: &Reply, now: SystemTime) -> Self {
+    /// Made from this answer, with what that asked to wait.
+    pub(super) fn of(mut self, reply: &Reply, now: SystemTime) -> Self {
+        self.answered = Some((reply.url().clone().into(), reply.status()));
         self.retry_after = Hints::of(reply.headers(), now).delay();
         self
     }

@@ -74,20 +74,22 @@ impl Fault {
         }
     }
 
-    pub(crate) fn says_something(&self) -> bool {
-        self.code.is_some() || self.message.is_some() || self.correlation_id.is_some()
+    /// What it says beside a message, which may have named the code.
+    pub(crate) fn beside(&self, message: &str) -> String {
+        let code = self.code().map(redact::scrub).filter(|code| !message.contains(&format!("`{code}`")));
+        let parts: Vec<_> = code.into_iter().chain(self.message().map(redact::scrub)).collect();
+        let said = parts.join(": ");
+        match self.correlation_id().map(redact::scrub) {
+            Some(id) if said.is_empty() => format!("correlation id {id}"),
+            Some(id) => format!("{said} [correlation id {id}]"),
+            None => said,
+        }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<_> = [self.code(), self.message()].into_iter().flatten().map(redact::scrub).collect();
-        f.write_str(&parts.join(": "))?;
-        match self.correlation_id() {
-            Some(id) if parts.is_empty() => write!(f, "correlation id {}", redact::scrub(id)),
-            Some(id) => write!(f, " [correlation id {}]", redact::scrub(id)),
-            None => Ok(()),
-        }
+        f.write_str(&self.beside(""))
     }
 }
 

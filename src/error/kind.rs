@@ -34,18 +34,19 @@ pub enum ErrorKind {
     /// with [`ClientBuilder::limit`](crate::ClientBuilder::limit), and let all clients of one account share one
     /// [`Throttle`](crate::Throttle).
     Throttled,
-    /// The service did not accept the credential (401).
+    /// The service did not accept the credential, or wants one and the client has none (401).
     ///
     /// # Troubleshooting
-    /// Build a client with a fresh credential and resume from the token. A credential that refreshes itself
+    /// The message says where there is none. Otherwise build a client with a fresh credential and resume from the token. A credential that refreshes itself
     /// ([`Credential::oauth`](crate::Credential::oauth)) was refreshed once, and the fresh one was refused too.
     Unauthorized,
-    /// The token endpoint refused to give a token.
+    /// The token endpoint refused to give a token, or a login came to none.
     ///
     /// # Troubleshooting
     /// [`Error::needs_login`](crate::Error::needs_login) says whether somebody has to log in again: the refresh token
-    /// has expired, was revoked or was used by somebody else. Otherwise the client's id, secret or scope is wrong.
-    /// [`Error::fault`](crate::Error::fault) has the endpoint's words.
+    /// has expired, was revoked or was used by somebody else. Otherwise the client's id, secret or scope is wrong, or the
+    /// endpoint's URL: the message says which. [`Error::fault`](crate::Error::fault) has the endpoint's words,
+    /// [`Error::url`](crate::Error::url) and [`Error::status`](crate::Error::status) whose they are.
     TokenRefused,
     /// The token endpoint gave no token: it could not be reached, failed, or answered with something else.
     ///
@@ -184,8 +185,8 @@ impl fmt::Display for ErrorKind {
             Self::Request => "the request cannot be made",
             Self::Network => "no answer from the service",
             Self::Throttled => "the service refuses for load",
-            Self::Unauthorized => "the credential was not accepted",
-            Self::TokenRefused => "the token endpoint gives no token",
+            Self::Unauthorized => "not authorized",
+            Self::TokenRefused => "no token is given",
             Self::TokenUnavailable => "no token could be fetched",
             Self::Store => "the credential store failed",
             Self::Rejected => "the service refused the request",

@@ -56,7 +56,10 @@ impl Core {
                 )?,
                 Phase::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
                 Phase::Submit | Phase::Poll | Phase::Moved => {
-                    match by(deadline, pin!(self.transport.attempt_with(permit, &request, deadline))).await? {
+                    match by(deadline, pin!(self.transport.attempt_with(permit, &request, deadline)))
+                        .await
+                        .map_err(|late| self.transport.late(late))?
+                    {
                         Ok(response) => response,
                         // The task runs on at the service, and the token may come with the next poll.
                         Err(Broken::Refused(error)) if is_passing(error.kind()) => {

@@ -1,6 +1,7 @@
 //! Masked: what an answer told, without what it repeated of the credential.
 
-use crate::credential::Credential;
+use crate::credential::{Credential, NO_CREDENTIAL};
+use crate::error::ErrorKind;
 use crate::protocol::{Report, Step};
 use crate::redact::Mask;
 
@@ -21,7 +22,8 @@ pub(super) fn masked(step: Step, credential: &Credential) -> Step {
         }
         Step::Stop { kind, why, fault } => {
             let mask = credential.mask();
-            Step::Stop { kind, why: mask.hide(&why), fault: fault.masked(&mask) }
+            let none = if kind == ErrorKind::Unauthorized && credential.is_none() { NO_CREDENTIAL } else { "" };
+            Step::Stop { kind, why: mask.hide(&why) + none, fault: fault.masked(&mask) }
         }
         step => step,
     }

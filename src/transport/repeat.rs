@@ -2,10 +2,12 @@
 
 use std::pin::{Pin, pin};
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, StatusCode, header};
 use tokio::time::Instant;
 
+use super::late::late_after;
 use super::{Broken, DRAIN, Transport};
+use crate::credential::NO_CREDENTIAL;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
 use crate::message::{HttpError, Request, Response};
@@ -34,8 +36,8 @@ impl Transport {
         deadline: Option<Instant>,
         mut jar: Option<&mut Cookies>,
     ) -> Result<Response, Error> {
-        let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline))).await?;
-        match first {
+        let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline))).await;
+        match first.map_err(|late| self.late(late))? {
             Ok(response) if response.status().as_u16() < 400 => {
                 self.budget.give_back(0);
                 Ok(response)
@@ -60,6 +62,7 @@ impl Transport {
         let (mut attempts, mut retries) = (0, 0);
         let mut outcome = failed;
         let mut last: Option<Response> = None;
+        let mut cause = None;
         loop {
             attempts += outcome.as_ref().map_or(1, Response::attempts);
             let (failure, hint) = match &outcome {
@@ -90,11 +93,15 @@ impl Transport {
             };
             retries += 1;
             let due = Instant::now() + pause;
-            if let Ok(response) = outcome {
-                // Read to its end, so that the connection can be used again, and kept in case that it was the last.
-                let within =
-                    deadline.map_or(DRAIN, |deadline| deadline.saturating_duration_since(Instant::now()).min(DRAIN));
-                last = Some(Box::pin(response.held(within)).await.after(attempts));
+            match outcome {
+                Ok(response) => {
+                    // Read to its end, so that the connection can be used again, and kept in case that it was the last.
+                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    let within = left.map_or(DRAIN, |left| left.min(DRAIN));
+                    last = Some(Box::pin(response.held(within)).await.after(attempts));
+                }
+                Err(Broken::Lost(error)) => cause = Some(error),
+                Err(Broken::Refused(_)) => {}
             }
             tokio::time::sleep_until(due).await;
             let attempt = pin!(self.attempt_in(jar.as_deref_mut(), request, deadline));
@@ -109,7 +116,12 @@ impl Transport {
                     return answer_of(last, GiveUp::Deadline.words()).ok_or(error);
                 }
                 Ok(failed) => failed,
-                Err(late) => return answer_of(last, GiveUp::Deadline.words()).ok_or(late),
+                Err(late) => {
+                    return answer_of(last, GiveUp::Deadline.words()).ok_or_else(|| match cause {
+                        Some(error) => late_after(error, request, attempts),
+                        None => self.late(late),
+                    });
+                }
             };
         }
     }
@@ -172,7 +184,9 @@ impl Transport {
             true => String::new(),
             false => format!(", which its envelope makes {}", reply.status().as_u16()),
         };
-        Err(Error::new(kind, format!("answered with {}{meant}", http_status.as_u16()))
+        let sent_none = self.credential.is_none() && !request.headers().contains_key(header::AUTHORIZATION);
+        let none = if kind == ErrorKind::Unauthorized && sent_none { NO_CREDENTIAL } else { "" };
+        Err(Error::new(kind, format!("answered with {}{meant}{none}", http_status.as_u16()))
             .with_url(reply.url())
             .with_status(reply.status())
             .with_attempts(attempts)

@@ -1,5 +1,6 @@
 //! TokenRoad: how requests for tokens go out. No credential is on it, so that none can leak by it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use crate::retry::{Case, Decision, Failure, RetryPolicy, decide};
 pub(crate) struct TokenRoad {
     wire: Wire,
     attempt_timeout: Duration,
+    /// Why a request is being repeated.
+    trouble: Mutex<Option<String>>,
 }
 
 impl TokenRoad {
@@ -32,7 +35,11 @@ impl TokenRoad {
             body_limit: MOST_OF_AN_ANSWER,
             ..wire.clone()
         };
-        Self { wire, attempt_timeout: attempt_timeout.min(LONGEST_ATTEMPT) }
+        Self { wire, attempt_timeout: attempt_timeout.min(LONGEST_ATTEMPT), trouble: Mutex::default() }
+    }
+
+    fn is_troubled_by(&self, what: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     async fn send(&self, request: http::Request<Bytes>) -> Result<Reply, Error> {
@@ -45,7 +52,7 @@ impl TokenRoad {
         let mut attempts = 0;
         let outcome = loop {
             attempts += 1;
-            let outcome = self.attempt(&request).await?;
+            let outcome = self.attempt(&request).await.inspect_err(|_| self.is_troubled_by(None))?;
             let (failure, hint) = match &outcome {
                 Ok((reply, _)) if reply.status().as_u16() < 400 => break outcome,
                 Ok((reply, hint)) => (Failure::Status(reply.status()), *hint),
@@ -68,10 +75,15 @@ impl TokenRoad {
             let Decision::Retry { after: pause, reason, .. } = decision else {
                 break outcome;
             };
+            self.is_troubled_by(Some(match &outcome {
+                Ok((reply, _)) => format!("it answered with {}", reply.status().as_u16()),
+                Err(error) => crate::error::root_cause(error),
+            }));
             tracing::info!(attempts, ?pause, %reason, "retrying for a token");
             self.wire.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause });
             tokio::time::sleep(pause).await;
         };
+        self.is_troubled_by(None);
         outcome.map(|(reply, _)| reply).map_err(|error| lost(error, &request, attempts))
     }
 
@@ -97,6 +109,10 @@ impl TokenRoad {
 impl Exchange for TokenRoad {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(self.send(request))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
