@@ -56,7 +56,7 @@ pub enum Event {
     },
     /// The service refused a request for load: 429 or 503.
     Refused {
-        /// What it answered.
+        /// What it answered, or what an [envelope](crate::EnvelopeRule) reads the answer as.
         status: StatusCode,
         /// Method and URL, without the query.
         request: Arc<str>,
@@ -96,7 +96,8 @@ pub enum Event {
     },
     /// The wall clock was set back: a calendar day goes on with what it has counted.
     ClockSetBack,
-    /// A request is repeated, after a pause outside of any limit's slot.
+    /// A request is repeated, after a pause outside of any limit's slot. A poll that fails is none: its task tells of it by
+    /// a [warning](crate::Update::warning), and polls again.
     Retrying {
         /// Method and URL, without the query.
         request: Arc<str>,

@@ -273,7 +273,12 @@ impl Throttle {
     /// host, credential) those keys that are in use; 1,024 lines at most.
     #[must_use]
     pub fn usage(&self) -> Vec<LimitUse> {
-        self.shared.with(|state, now| state.usage(self.owner, now))
+        self.shared.with(|state, now| state.usage(self.owner, false, now))
+    }
+
+    /// As [`usage`](Self::usage), with the most that were at once since the last look.
+    pub(crate) fn look(&self) -> Vec<LimitUse> {
+        self.shared.with(|state, now| state.usage(self.owner, true, now))
     }
 
     /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;

@@ -107,7 +107,8 @@ impl Alerts {
         self
     }
 
-    /// Critical: more than this part of the requests now had no answer below 400. 0.10, which is 10 %.
+    /// Critical: more than this part of the requests now had no answer below 400. 0.10, which is 10 %. Those that were
+    /// refused for load (429, 503) play no part: they have alerts of their own.
     #[must_use]
     pub const fn error_rate(mut self, share: f64) -> Self {
         self.error_rate = Some(share);
@@ -152,7 +153,7 @@ impl Alerts {
     }
 
     /// Warning: the part of the requests that had no answer below 400 is so many times that of the hour before, and at
-    /// least 2 %. 2.
+    /// least 2 %, refusals for load left out. 2.
     #[must_use]
     pub const fn rising_errors(mut self, times: f64) -> Self {
         self.rising_errors = Some(times);

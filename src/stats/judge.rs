@@ -79,7 +79,7 @@ fn refusals(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
 }
 
 fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
-    let (recent, before) = (&seen.recent.tally, &seen.before.tally);
+    let (recent, before) = (seen.recent.tally.unthrottled(), seen.before.tally.unthrottled());
     let least = u64::from(alerts.least_requests);
     let Some(rate) = recent.error_rate().filter(|_| recent.all() >= least) else { return };
     let told = |of: String| {

@@ -79,8 +79,9 @@ impl Summary {
         self.failed_refreshes
     }
 
-    /// The limits, and how much of each was used at most, in percent; looked at once a second while there was something
-    /// to do. 64 at most.
+    /// The limits, and how much of each was used at most, in percent. Of limits of requests at once that is the most that
+    /// there were; others are looked at once a second while there is something to do, so that windows of a few seconds
+    /// may have been fuller in between. 64 at most.
     pub fn limits(&self) -> impl Iterator<Item = (&str, u64)> {
         self.limits.iter().map(|(limit, percent)| (&**limit, *percent))
     }
@@ -170,7 +171,7 @@ impl Day {
     pub(super) fn used(&mut self, usage: &[LimitUse]) {
         for limit in usage.iter().filter(|limit| limit.of().is_some()) {
             let of = limit.of().unwrap_or(1).max(1);
-            let percent = limit.used().saturating_mul(100) / of;
+            let percent = limit.most().saturating_mul(100) / of;
             let has_room = self.limits.len() < MOST_LIMITS;
             match self.limits.iter_mut().find(|(label, _)| **label == *limit.label()) {
                 Some((_, most)) => *most = percent.max(*most),

@@ -27,6 +27,11 @@ impl Tally {
         *counter += 1;
     }
 
+    /// Without the refusals for load, which have alerts of their own.
+    pub(super) const fn unthrottled(self) -> Self {
+        Self { throttled: 0, ..self }
+    }
+
     pub(super) const fn add(&mut self, other: &Self) {
         self.succeeded += other.succeeded;
         self.throttled += other.throttled;

@@ -76,7 +76,7 @@ impl Telemetry {
 
     /// Looks whether something is worth telling. The throttle's lock is taken and gone before the own one.
     fn look(&self, now: Instant) -> Vec<LimitUse> {
-        let usage = self.throttle.usage();
+        let usage = self.throttle.look();
         published::usage(&usage);
         let told = self.ledger().look(&self.alerts, &usage, now);
         for event in told {

@@ -39,7 +39,8 @@ impl TokenUse {
         self.left
     }
 
-    /// How long it took to fetch or refresh it last. `None` where it never was.
+    /// How long it took to fetch or refresh it last: with the wait for the limit of token endpoints (one a second), the
+    /// retries, and the store. `None` where it never was.
     #[must_use]
     pub const fn took(&self) -> Option<Duration> {
         self.took

@@ -48,6 +48,8 @@ pub(super) enum Meter {
     Concurrent {
         count: u32,
         held: u32,
+        /// The most that were held since somebody looked.
+        most: u32,
     },
 }
 
@@ -60,7 +62,7 @@ impl Meter {
             },
             Window::Daily { count, zone } => Self::Daily(Box::new(Daily::new(*count, zone, clock))),
             Window::Bytes { bytes, length } => Self::Bytes(Box::new(Bytes::new(*bytes, *length))),
-            Window::Concurrent { count } => Self::Concurrent { count: *count, held: 0 },
+            Window::Concurrent { count } => Self::Concurrent { count: *count, held: 0, most: 0 },
         }
     }
 
@@ -87,7 +89,7 @@ impl Meter {
             Self::Daily(daily) => daily.opening(now),
             Self::Bytes(bytes) => bytes.opening(now),
             Self::Learner(learner) => learner.opening(now),
-            Self::Concurrent { count, held } if *held < *count => Opening::Open,
+            Self::Concurrent { count, held, .. } if *held < *count => Opening::Open,
             Self::Concurrent { .. } => Opening::Closed,
         }
     }
@@ -117,7 +119,10 @@ impl Meter {
             Self::Paced(paced) => paced.take(now),
             Self::Daily(daily) => daily.take(),
             Self::Learner(learner) => learner.take(now),
-            Self::Concurrent { held, .. } => *held += 1,
+            Self::Concurrent { held, most, .. } => {
+                *held += 1;
+                *most = (*most).max(*held);
+            }
         }
     }
 
@@ -159,6 +164,14 @@ impl Meter {
         }
     }
 
+    /// The most that were at once since the last look; `None` for other windows.
+    pub(super) const fn most(&mut self) -> Option<u32> {
+        match self {
+            Self::Concurrent { held, most, .. } => Some(std::mem::replace(most, *held)),
+            _ => None,
+        }
+    }
+
     /// How much of it is used, and of how much; `None` where that is not known.
     pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
         match self {
@@ -168,7 +181,7 @@ impl Meter {
             Self::Daily(daily) => Some(daily.amounts()),
             Self::Bytes(bytes) => Some(bytes.amounts(now)),
             Self::Learner(learner) => learner.amounts(now),
-            Self::Concurrent { count, held } => Some(((*held).into(), (*count).into())),
+            Self::Concurrent { count, held, .. } => Some(((*held).into(), (*count).into())),
         }
     }
 
@@ -193,7 +206,7 @@ impl Meter {
             Self::Daily(daily) => daily.use_of(),
             Self::Bytes(bytes) => bytes.use_of(now),
             Self::Learner(learner) => learner.use_of(now),
-            Self::Concurrent { count, held } => f64::from(*held) / f64::from(*count),
+            Self::Concurrent { count, held, .. } => f64::from(*held) / f64::from(*count),
         }
     }
 

@@ -37,9 +37,16 @@ pub struct LimitUse {
     waiting: u32,
     flying: u32,
     paused: Option<Duration>,
+    /// The most that was used since the last look of the client.
+    most: u64,
 }
 
 impl LimitUse {
+    /// The most that was used since the client looked last, where that is counted; else what is used now.
+    pub(crate) const fn most(&self) -> u64 {
+        self.most
+    }
+
     /// The limit, as events show it.
     #[must_use]
     pub fn label(&self) -> &str {
@@ -121,18 +128,20 @@ impl fmt::Display for LimitUse {
 impl State {
     /// The limits that count requests of an account: declared ones in their order, what the service states, what was
     /// learned, and what pauses.
-    pub(super) fn usage(&mut self, owner: u32, now: Tick) -> Vec<LimitUse> {
+    ///
+    /// `looks`: the most at once is told, and counted anew from here on.
+    pub(super) fn usage(&mut self, owner: u32, looks: bool, now: Tick) -> Vec<LimitUse> {
         self.catch_up(now);
         let owners = [0, owner];
         let owners = owners.iter().take(if owner == 0 { 1 } else { 2 }).filter_map(|owner| self.owner_of(*owner));
         let ids: Vec<u32> = owners.flat_map(gauges_of).take(MOST_TOLD).collect();
-        ids.into_iter().filter_map(|id| self.gauges.get_mut(id as usize)?.usage(now)).collect()
+        ids.into_iter().filter_map(|id| self.gauges.get_mut(id as usize)?.usage(looks, now)).collect()
     }
 }
 
 impl Gauge {
     /// `None` where it neither counts nor pauses.
-    fn usage(&mut self, now: Tick) -> Option<LimitUse> {
+    fn usage(&mut self, looks: bool, now: Tick) -> Option<LimitUse> {
         let counted = self.meter.amounts(now);
         let stated = self.quota.as_deref().filter(|quota| !quota.is_over(now)).map(|quota| {
             let of = quota.stated_limit();
@@ -149,9 +158,12 @@ impl Gauge {
         if told.is_none() && paused.is_none() {
             return None;
         }
+        let used = told.map_or(0, |(used, ..)| used);
+        let most = if looks { self.meter.most().filter(|_| !is_stated) } else { None };
         Some(LimitUse {
             label: self.label.clone(),
-            used: told.map_or(0, |(used, ..)| used),
+            used,
+            most: most.map_or(used, |most| used.max(most.into())),
             of: told.and_then(|(_, of, _)| of),
             left: told.map(|(.., left)| left),
             window: self.meter.length().map(Duration::from_nanos),

@@ -36,14 +36,11 @@ async fn any_429_is_told_once_and_again_after_a_quiet_time() {
     assert_eq!((told.len(), told[0].severity(), told[0].kind()), (1, Severity::Warning, AlertKind::Throttled));
     assert_eq!(told[0].to_string(), "warning: 1 answer was 429 in the last five minutes");
     each_second(&client, &service, 30, &refused()).await;
-    assert_eq!(alerts(&mut events), [AlertKind::ErrorRate], "31 of 32: that is another matter");
-    assert_eq!(
-        client.stats().alerts().iter().map(Alert::kind).collect::<Vec<_>>(),
-        [AlertKind::ErrorRate, AlertKind::Throttled]
-    );
+    assert_eq!(alerts(&mut events), [], "it goes on, and is no error rate");
+    assert_eq!(client.stats().alerts().iter().map(Alert::kind).collect::<Vec<_>>(), [AlertKind::Throttled]);
     // Five minutes until none of the last five minutes had one, and five of quiet.
     each_second(&client, &service, 9 * 60, &ok()).await;
-    assert_eq!(client.stats().alerts().len(), 2, "over, and not for five minutes");
+    assert_eq!(client.stats().alerts().len(), 1, "over, and not for five minutes");
     each_second(&client, &service, 2 * 60, &ok()).await;
     assert_eq!(client.stats().alerts(), []);
     assert_eq!(alerts(&mut events), []);
@@ -151,6 +148,37 @@ async fn an_error_rate_counts_from_twenty_requests_on() {
     each_second(&client, &service, 3, &reply(500)).await;
     each_second(&client, &service, 18, &ok()).await;
     assert_eq!(alerts(&mut events), [], "as much is not more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_for_load_are_no_error_rate_beside_their_own_alerts() {
+    let service = empty();
+    let client = plain(&service).build().unwrap();
+    let mut events = client.events();
+    each_second(&client, &service, 3, &refused()).await;
+    each_second(&client, &service, 2, &reply(503)).await;
+    each_second(&client, &service, 20, &ok()).await;
+    assert_eq!(alerts(&mut events), [AlertKind::Throttled, AlertKind::Unavailable]);
+    assert_eq!(client.stats().throttled(), 5);
+    each_second(&client, &service, 3, &reply(500)).await;
+    each_second(&client, &service, 1, &ok()).await;
+    let told = texts(&mut events);
+    assert_eq!(told[0].text(), "3 of 23 requests failed (13 %) in the last five minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_knows_the_most_that_were_at_once() {
+    let service = script((0..9).map(|_| ok().after(millis(200))));
+    let client = plain(&service).limit(Limit::concurrent(8)).build().unwrap();
+    futures::future::join_all((0..8).map(|_| ask(&client, "farms"))).await;
+    tokio::time::advance(secs(60)).await;
+    // Others that look take nothing from it.
+    assert_eq!(client.throttle().usage()[0].used(), 0);
+    assert_eq!(client.summary().limits().collect::<Vec<_>>(), [("8 at once of the account", 100)]);
+    tokio::time::advance(secs(24 * 60 * 60)).await;
+    ask(&client, "farms").await;
+    tokio::time::advance(secs(2)).await;
+    assert_eq!(client.summary().limits().collect::<Vec<_>>(), [("8 at once of the account", 12)], "a new day");
 }
 
 #[tokio::test(start_paused = true)]
