@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{FuturesUnordered, StreamExt};
 use lexopt::prelude::{Long, Short, ValueExt};
 use longhaul::testing::{self, Simulator};
-use longhaul::{Client, Credential, Event, Latency, Limit, LimitUse, OAuth, Stats, TokenUse};
+use longhaul::{Client, Credential, Event, Latency, Limit, LimitUse, OAuth, Stats};
 use serde_json::{Value, json};
 
 const HELP: &str = "\
@@ -213,7 +213,7 @@ impl Screen {
             line("route", format!("{:5} {}  {name}", route.requests(), percentiles(route.latency())));
         }
         for token in stats.tokens() {
-            line("token", token_line(token));
+            line("token", token.to_string());
         }
         let count = |(state, count): (&str, u64)| format!("{count} {state}");
         let tasks: Vec<_> = stats.tasks().alive().chain(stats.tasks().ended()).map(count).collect();
@@ -248,30 +248,10 @@ fn percentiles(latency: &Latency) -> String {
     )
 }
 
-fn token_line(token: &TokenUse) -> String {
-    let state = if token.is_active() { "active" } else { "none" };
-    let since = token.age().map_or(String::new(), |age| format!(", refreshed {:.0} s ago", age.as_secs_f64()));
-    let left = token.left().map_or(String::new(), |left| format!(", {:.0} s left", left.as_secs_f64()));
-    let (good, failed) = (token.refreshes(), token.failed_refreshes());
-    format!("{}: {state}{since}{left}; {good} refreshes, {failed} failed", token.credential())
-}
-
 /// What is worth a line. A queue that moves is shown by its length.
 fn text_of(event: &Event) -> Option<String> {
-    Some(match event {
-        Event::Waiting { .. } | Event::Granted { .. } => return None,
-        Event::Refused { request, limit, blame, .. } => format!("refused: {request}: {limit} ({blame:?})"),
-        Event::Paused { limit, during } => format!("paused for {during:.1?}: {limit}"),
-        Event::Retrying { request, reason, pause, .. } => format!("again in {pause:.1?} ({reason}): {request}"),
-        Event::Refreshed { credential, .. } => format!("refreshed: {credential}"),
-        Event::RefreshFailed { credential, why, .. } => format!("not refreshed: {credential}: {why}"),
-        Event::Slow { request, took } => format!("slow, {took:.1?}: {request}"),
-        Event::NearLimit { limit, used, of: Some(of), .. } => format!("near its limit, {used} of {of}: {limit}"),
-        Event::NearLimit { limit, left, .. } => format!("near its limit, {left} left: {limit}"),
-        Event::Alert(alert) => alert.to_string().lines().next().unwrap_or_default().to_owned(),
-        Event::Missed { count } => format!("{count} events were missed"),
-        other => format!("{other:?}"),
-    })
+    let moves = matches!(event, Event::Waiting { .. } | Event::Granted { .. });
+    (!moves).then(|| event.to_string())
 }
 
 const EVENTS_SHOWN: usize = 6;

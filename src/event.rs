@@ -1,6 +1,7 @@
 //! Event: what happens in the throttle and the transport, for those who watch and count.
 
 mod alert;
+mod line;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ pub use alert::{Alert, AlertKind, Severity};
 /// client ([`Client::events`](crate::Client::events)).
 ///
 /// `limit` is a limit as [`Limit`](crate::Limit) shows itself, with the name of its account if that has one; or the route
-/// or the account that pauses, where no declared limit explains a refusal. No event holds a secret.
+/// or the account that pauses, where no declared limit explains a refusal. No event holds a secret. `Display` is one line, such
+/// as "paused for 3.0s: `60 per 60s of the account`".
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

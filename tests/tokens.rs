@@ -364,7 +364,7 @@ fn what_cannot_be_sent_is_a_build_error() {
         (OAuth::client_credentials("https://l.example/token", "id", ""), "secret is empty"),
         (oauth().refresh_at("ftp://l.example"), "neither http nor https"),
         (oauth().token_header("X Token", ""), "no header"),
-        (oauth().header("X-Key", "a\r\nb"), "no header"),
+        (oauth().header("X-Key", "a\r\nb"), "holds a line break"),
         (oauth().revoke_at("nowhere"), "revoke"),
     ] {
         let error =

@@ -7,6 +7,7 @@ use http::{Method, header};
 use serde::Serialize;
 use url::Url;
 
+use super::part::why_not;
 use super::{CredentialStore, Token, TokenAnswer};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Secret, shown};
@@ -257,8 +258,11 @@ impl OAuth {
         let (name, before) = &self.token_header;
         let headers = self.headers.iter().map(|(name, value)| (name, value.expose()));
         for (name, value) in headers.chain([(name, before.as_str())]) {
-            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
-                return wrong("a header of the token, or for it,", "is no header");
+            if http::HeaderName::try_from(name).is_err() {
+                return wrong("the name of a header of the token, or for it,", "is no header");
+            }
+            if http::HeaderValue::try_from(value).is_err() {
+                return wrong(&format!("the header `{name}`, of the token or for it,"), why_not(value));
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Part {
 }
 
 /// What is wrong with a value that no header may hold, without showing it.
-fn why_not(value: &str) -> &'static str {
+pub(super) fn why_not(value: &str) -> &'static str {
     if value.contains(['\r', '\n']) {
         "holds a line break, which no header may hold: look at how it is read from its file or variable"
     } else {

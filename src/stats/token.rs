@@ -1,5 +1,6 @@
 //! TokenUse: how old a credential's token is, and how its refreshes went.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use tokio::time::Instant;
 
 use super::endpoint::OTHER;
 
-/// The token of one credential. One that is never refreshed, such as an API key, is not told of.
+/// The token of one credential. One that is never refreshed, such as an API key, is not told of. `Display` is one line, such
+/// as "oauth: active, refreshed 90s ago, 3510s left; 1 refresh, 0 failed".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenUse {
     credential: Arc<str>,
@@ -74,6 +76,23 @@ impl TokenUse {
     #[must_use]
     pub const fn needs_login(&self) -> bool {
         self.needs_login
+    }
+}
+
+impl fmt::Display for TokenUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.credential, if self.is_active() { "active" } else { "none in use" })?;
+        if self.needs_login {
+            f.write_str(", needs a login")?;
+        }
+        if let Some(age) = self.age {
+            write!(f, ", refreshed {}s ago", age.as_secs())?;
+        }
+        if let Some(left) = self.left {
+            write!(f, ", {}s left", left.as_secs())?;
+        }
+        let refreshes = if self.refreshes == 1 { "refresh" } else { "refreshes" };
+        write!(f, "; {} {refreshes}, {} failed", self.refreshes, self.failed)
     }
 }
 

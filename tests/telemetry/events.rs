@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
-use longhaul::{Alerts, Class, Credential, Event, Keys, Limit, RetryReason};
+use longhaul::{Alerts, Blame, Class, Credential, Event, Keys, Limit, OAuth, RetryReason};
 
 use super::*;
 
@@ -132,4 +132,61 @@ async fn no_secret_shows_in_what_is_told() {
         assert!(!shown.contains(secret), "{secret} shows in: {shown}");
     }
     assert!(!format!("{stats:?} {summary}").contains("S3CRET"), "routes leave ids out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_and_tokens_are_one_line_each() {
+    let (limit, credential): (Arc<str>, Arc<str>) = ("60 per 60s of the account".into(), "oauth".into());
+    let request: Arc<str> = "GET https://api.example.com/v1/farms".into();
+    let refused = Event::Refused {
+        status: http::StatusCode::TOO_MANY_REQUESTS,
+        request: request.clone(),
+        credential: Some(credential.clone()),
+        limit: limit.clone(),
+        blame: Blame::Foreign,
+    };
+    for (event, line) in [
+        (
+            Event::Waiting { class: Class::Poll, limit: limit.clone(), ahead: 3, at_least: millis(1500) },
+            "waiting for `60 per 60s of the account`: Poll, 3 before it, 1.5s at least",
+        ),
+        (
+            refused,
+            "refused with 429: GET https://api.example.com/v1/farms with oauth, by `60 per 60s of the account`, spent by \
+             others",
+        ),
+        (Event::Paused { limit: limit.clone(), during: secs(3) }, "paused for 3.0s: `60 per 60s of the account`"),
+        (
+            Event::Retrying { request: request.clone(), reason: RetryReason::Lost, attempts: 2, pause: secs(4) },
+            "again in 4.0s (lost, 2 so far): GET https://api.example.com/v1/farms",
+        ),
+        (
+            Event::Refreshed { credential: credential.clone(), valid_for: Some(secs(3600)) },
+            "token refreshed: oauth, good for 3600s",
+        ),
+        (
+            Event::RefreshFailed { credential, why: "no".into(), needs_login: true },
+            "token not refreshed: oauth, somebody has to log in: no",
+        ),
+        (
+            Event::NearLimit { limit, used: 48, of: Some(60), left: 12 },
+            "near its limit, 48 of 60: `60 per 60s of the account`",
+        ),
+        (Event::Ignored { what: "a\nb".into() }, "a b"),
+        (Event::ClockSetBack, "the wall clock was set back"),
+        (Event::Missed { count: 7 }, "7 events were missed"),
+    ] {
+        assert_eq!(event.to_string(), line);
+    }
+
+    let answer = serde_json::json!({"access_token": "T0KEN", "expires_in": 3600});
+    let service = script([reply(200).json(answer), ok()]);
+    let oauth = OAuth::client_credentials("https://login.example.com/token", "id", "secret");
+    let client = plain(&service).credential(Credential::oauth(oauth)).build().unwrap();
+    ask(&client, "farms").await;
+    tokio::time::advance(secs(90)).await;
+    let token = client.stats().tokens()[0].to_string();
+    assert_eq!(token, "oauth: active, refreshed 90s ago, 3510s left; 1 refresh, 0 failed");
+    client.revoke().await.unwrap();
+    assert_eq!(client.stats().tokens()[0].to_string(), "oauth: none in use; 1 refresh, 0 failed");
 }

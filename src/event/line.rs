@@ -1,0 +1,49 @@
+//! Line: an event in one line.
+
+use std::fmt;
+
+use super::{Blame, Event};
+
+impl fmt::Display for Event {
+    /// One line without secrets. Of the daily summary it is the first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting { class, limit, ahead, at_least } => {
+                write!(f, "waiting for `{limit}`: {class:?}, {ahead} before it, {at_least:.1?} at least")
+            }
+            Self::Granted { class, waited } => write!(f, "granted after {waited:.1?}: {class:?}"),
+            Self::PassedOver { class } => write!(f, "a turn was not taken: {class:?}"),
+            Self::TooLate { class, limit } => write!(f, "too late for its deadline, by `{limit}`: {class:?}"),
+            Self::Refused { status, request, credential, limit, blame } => {
+                write!(f, "refused with {}: {request}", status.as_u16())?;
+                if let Some(credential) = credential {
+                    write!(f, " with {credential}")?;
+                }
+                let who = if *blame == Blame::Ours { "us" } else { "others" };
+                write!(f, ", by `{limit}`, spent by {who}")
+            }
+            Self::Paused { limit, during } => write!(f, "paused for {during:.1?}: `{limit}`"),
+            Self::Learned { limit } => write!(f, "learned: `{limit}`"),
+            Self::Unlearned { limit } => write!(f, "no longer holds: `{limit}`"),
+            Self::Exceeded { limit } => write!(f, "exceeded: `{limit}`"),
+            Self::Ignored { what } => f.write_str(&crate::redact::scrub(what)),
+            Self::ClockSetBack => f.write_str("the wall clock was set back"),
+            Self::Retrying { request, reason, attempts, pause } => {
+                write!(f, "again in {pause:.1?} ({reason}, {attempts} so far): {request}")
+            }
+            Self::Refreshed { credential, valid_for } => {
+                write!(f, "token refreshed: {credential}")?;
+                valid_for.map_or(Ok(()), |valid_for| write!(f, ", good for {valid_for:.0?}"))
+            }
+            Self::RefreshFailed { credential, why, needs_login } => {
+                let login = if *needs_login { ", somebody has to log in" } else { "" };
+                write!(f, "token not refreshed: {credential}{login}: {why}")
+            }
+            Self::Slow { request, took } => write!(f, "slow, {took:.1?}: {request}"),
+            Self::NearLimit { limit, used, of: Some(of), .. } => write!(f, "near its limit, {used} of {of}: `{limit}`"),
+            Self::NearLimit { limit, left, .. } => write!(f, "near its limit, {left} left: `{limit}`"),
+            Self::Alert(alert) => f.write_str(alert.to_string().lines().next().unwrap_or_default()),
+            Self::Missed { count } => write!(f, "{count} events were missed"),
+        }
+    }
+}
