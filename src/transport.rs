@@ -177,17 +177,14 @@ impl Transport {
     ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();
         let stamped = match standing {
-            Standing::Own => self.credential.stamp(&mut outgoing, proof),
+            Standing::Own => self.credential.stamp(&mut outgoing, proof).map(|()| self.timeout(request)),
             Standing::Foreign => {
                 keep_plain(outgoing.headers_mut());
-                Ok(())
+                Ok(self.attempt_timeout)
             }
         };
         match stamped {
-            Ok(()) => {
-                let timeout = self.timeout(request);
-                Either::Left(self.wire.carry(permit, request, outgoing, timeout).map_err(Broken::Lost))
-            }
+            Ok(timeout) => Either::Left(self.wire.carry(permit, request, outgoing, timeout).map_err(Broken::Lost)),
             Err(error) => Either::Right(future::ready(Err(Broken::Refused(error)))),
         }
     }

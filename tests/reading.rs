@@ -1399,6 +1399,30 @@ fn a_place_that_was_named_goes_before_the_answer_itself() {
             ],
             at_link,
         ),
+        (
+            "whose first link is the status",
+            &Protocol::auto().result(Source::pointer("/links/*/href"), ResultKind::Url),
+            &[SUBMIT, "200 | {\"links\": [{\"href\": \"/t\"}, {\"href\": \"/r\"}], \"output\": 1}"],
+            &["succeeded {\"links\": [{\"href\": \"/t\"}, {\"href\": \"/r\"}], \"output\": 1}"],
+        ),
+        (
+            "that is empty beside a Location",
+            &link,
+            &["202 | operation-location: /o | location: /l", "200 | {\"status\": \"succeeded\", \"file\": []}"],
+            &["succeeded {\"status\": \"succeeded\", \"file\": []}"],
+        ),
+        (
+            "pages of an id that nobody told",
+            &Protocol::auto().pages(PageRule::new("rows/{id}", Source::pointer("/rows/*"))),
+            &[SUBMIT, "200 | {\"status\": \"done\", \"output\": [1], \"rows\": 7}"],
+            &["succeeded {\"status\": \"done\", \"output\": [1], \"rows\": 7}"],
+        ),
+        (
+            "the operation is the result",
+            &link.clone().final_state_via(FinalStateVia::Operation),
+            &[SUBMIT, "200 | {\"file\": \"https://s.example/b\", \"output\": 3}"],
+            &["succeeded {\"file\": \"https://s.example/b\", \"output\": 3}"],
+        ),
         ("pages", &pages, &[SUBMIT, "200 | {\"status\": \"done\", \"rows\": 7}"], &["succeeded pages /v1/rows"]),
         (
             "final-state-via",
@@ -1414,45 +1438,26 @@ fn a_place_that_was_named_goes_before_the_answer_itself() {
 }
 
 #[test]
-fn a_guessed_place_of_a_link_makes_a_succeeded_document_a_status() {
-    const SUBMIT: &str = "202 | location: /t";
+fn what_nobody_named_leaves_the_answer_itself_the_result_and_a_link_is_warned_of() {
     let auto = Protocol::auto();
-    let rows: &[(&str, &[&str], &[&str])] = &[
-        (
-            "resultUrl",
-            &["200 | {\"status\": \"succeeded\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
-            &["succeeded [\"https://s.example/b\"]"],
-        ),
-        (
-            "result_url of the own origin is fetched",
-            &["200 | {\"state\": \"DONE\", \"result_url\": \"/r\", \"rows\": 7}", "200 | [7]"],
-            &["follow /r", "succeeded [7]"],
-        ),
-        (
-            "a link at output",
-            &["200 | {\"status\": \"done\", \"output\": [\"https://s.example/b\"], \"rows\": 7}"],
-            &["succeeded [\"https://s.example/b\"]"],
-        ),
-        (
-            "an output that is no link is of the result's own",
-            &["200 | {\"status\": \"completed\", \"output\": [{\"n\": 1}], \"model\": \"m\"}"],
-            &["succeeded {\"status\": \"completed\", \"output\": [{\"n\": 1}], \"model\": \"m\"}"],
-        ),
-        (
-            "without a word it is one of the result's own",
-            &["200 | {\"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
-            &["succeeded {\"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
-        ),
-        (
-            "and beside a failed word too",
-            &["200 | {\"status\": \"failed\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
-            &["succeeded {\"status\": \"failed\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}"],
-        ),
-    ];
-    for (name, answers, expected) in rows {
-        let answers: Vec<_> = [SUBMIT].into_iter().chain(answers.iter().copied()).collect();
-        assert_eq!(&walk(&auto, &Method::POST, &answers)[1..], *expected, "{name}");
+    let link = "{\"status\": \"succeeded\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}";
+    for (document, warned) in [
+        (link, true),
+        ("{\"state\": \"DONE\", \"download_url\": \"https://s.example/b\", \"output\": \"O\", \"rows\": 7}", true),
+        ("{\"status\": \"succeeded\", \"resultUrl\": \"n/a\", \"rows\": 7}", false),
+        ("{\"status\": \"done\", \"output\": \"http://shop.example/x\", \"rows\": 7}", false),
+        ("{\"resultUrl\": \"https://s.example/b\", \"rows\": 7}", false),
+        ("{\"status\": \"failed\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}", false),
+    ] {
+        let answers = ["202 | location: /t".to_owned(), format!("200 | {document}")];
+        let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
+        let (told, warning) = told_at_the_end(&auto, &Method::POST, &answers);
+        assert_eq!(told, format!("succeeded {document}"));
+        assert_eq!(warning.is_some_and(|why| why.contains("Protocol::result")), warned, "{document}");
     }
+    let monitor = ["202 | operation-location: /o", "200 | {\"status\": \"succeeded\", \"resultUrl\": \"n/a\"}"];
+    let told = walk(&auto, &Method::POST, &monitor);
+    assert_eq!(told[1], "succeeded {\"status\": \"succeeded\", \"resultUrl\": \"n/a\"}");
 }
 
 #[test]
@@ -1546,6 +1551,13 @@ fn an_error_in_an_answer_that_counts_as_success_is_warned_of() {
         (&[MONITOR, "200 | {\"status\": \"done\", \"errors\": [\"M\"], \"result\": 7}"], None),
         (&[MONITOR, "200 | {\"status\": \"CompletedWithErrors\", \"errors\": [\"M\"]}"], None),
     ];
+    let data = Protocol::auto().result(Source::pointer("/data"), ResultKind::Value);
+    for first in [&[BARE][..], &[]] {
+        let answers = [first, &["200 | {\"error\": {\"code\": \"X\"}, \"data\": []}"]].concat();
+        let (told, warning) = told_at_the_end(&data, &Method::POST, &answers);
+        assert_eq!(told, "succeeded []");
+        assert!(warning.is_some_and(|why| why.contains("`error`: X")), "beside a named place");
+    }
     for (answers, warned) in rows {
         let (told, warning) = told_at_the_end(&auto, &Method::POST, answers);
         assert!(told.contains("succeeded"), "{answers:?}: {told}");

@@ -200,3 +200,14 @@ fn what_is_set_up_wrongly_is_named_when_the_client_is_built() {
         assert!(error.to_string().contains(named), "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_preferred_is_for_the_service_that_is_asked_for_it() {
+    for (url, seconds) in [("farms", 3610), ("https://other.example.net/farms", 60)] {
+        let service = script([reply(200).silent()]);
+        let client = service.client().retry(RetryPolicy::none()).build().unwrap();
+        let begun = tokio::time::Instant::now();
+        let error = client.request(Method::GET, url).header("Prefer", "wait=3600").send().await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::Network, seconds), "{url}");
+    }
+}

@@ -80,6 +80,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
                 );
             }
             if protocol.names_result(cursor, reply, body) {
+                result::warn_of_error(protocol, reply, body, &mut report);
                 return poll::terminal(protocol, cursor, reply, body, report);
             }
             result::itself(protocol, cursor, reply, body, report)

@@ -72,6 +72,8 @@ fn below(folder: &Url, path: &str) -> Option<Url> {
         || path.starts_with('/')
         || !path.bytes().all(is_plain)
         || !folder.path().ends_with('/')
+        // The root of one is lost with its last slash.
+        || folder.path().starts_with("//")
         || folder.query().is_some()
         || folder.fragment().is_some()
     {
@@ -126,7 +128,13 @@ mod tests {
                 assert_eq!(below(&base, path), None, "{base} {path}");
             }
         }
-        for base in ["https://a.example/v1", "https://a.example/v1/?a", "https://a.example/v1/#a", "data:x/"] {
+        for base in [
+            "https://a.example/v1",
+            "https://a.example/v1/?a",
+            "https://a.example/v1/#a",
+            "data:x/",
+            "https://a.example//",
+        ] {
             assert_eq!(below(&Url::parse(base).unwrap(), "x"), None, "{base}");
         }
     }

@@ -53,6 +53,12 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.settle();
             terminal(protocol, cursor, reply, body, Report { state, ..report })
         }
+        Verdict::Named => {
+            cursor.settle();
+            let mut report = Report { state: State::Succeeded, ..report };
+            result::warn_of_error(protocol, reply, body, &mut report);
+            terminal(protocol, cursor, reply, body, report)
+        }
         Verdict::IsResult => {
             cursor.settle();
             let percent = report.percent.or(Some(100.0));
@@ -87,7 +93,7 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
             let is_status = known.map_or(code == 202, |state| {
                 !state.is_terminal()
                     || body.is_some_and(is_monitor_shaped)
-                    || protocol.is_status(state, cursor, reply, body)
+                    || protocol.leads_elsewhere(cursor, reply, body)
             });
             if is_status {
                 cursor.move_to(reply.url());

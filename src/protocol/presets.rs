@@ -27,8 +27,6 @@ impl Protocol {
             ("/response", ResultKind::Value),
             ("/output", ResultKind::Value),
             ("/resourceLocation", ResultKind::Url),
-            ("/resultUrl", ResultKind::Url),
-            ("/result_url", ResultKind::Url),
         ];
         Self {
             name: "auto".into(),

@@ -56,7 +56,10 @@ pub(super) fn finish(
                 cursor.because(Rule::ResultAt(place));
                 return match links(reply, &values, Reading::Sure) {
                     // An empty list: the answer is not what it should have held.
-                    Ok(links) if links.is_empty() => continue,
+                    Ok(links) if links.is_empty() => match protocol.names_another(place, cursor, reply, body) {
+                        true => continue,
+                        false => itself(protocol, cursor, reply, body, report),
+                    },
                     Ok(links) => done(cursor, report, links, reply),
                     Err(why) => unusable(cursor, &rule.at.to_string(), &why),
                 };
@@ -179,7 +182,17 @@ pub(super) fn itself(
     mut report: Report,
 ) -> Step {
     protocol.warn_of_missing(cursor, &mut report);
+    protocol.warn_of_link(reply, body, &mut report);
     whole_body(protocol, cursor, reply, body, report)
+}
+
+/// Warns of an error in an answer that counts as a success.
+pub(super) fn warn_of_error(protocol: &Protocol, reply: &Reply, body: Option<&Value>, report: &mut Report) {
+    if let (State::Succeeded, Some(error)) = (report.state, fault::beside_success(protocol, reply, body)) {
+        report.warn(format!(
+            "taken as a success, and it holds an {error}; if that means a failure, say so with an EnvelopeRule"
+        ));
+    }
 }
 
 /// The body of this answer is the result; one that is too large to hold becomes a link to itself.
@@ -190,11 +203,7 @@ fn whole_body(
     body: Option<&Value>,
     mut report: Report,
 ) -> Step {
-    if let (State::Succeeded, Some(error)) = (report.state, fault::beside_success(protocol, reply, body)) {
-        report.warn(format!(
-            "taken as a success, and it holds an {error}; if that means a failure, say so with an EnvelopeRule"
-        ));
-    }
+    warn_of_error(protocol, reply, body, &mut report);
     if !reply.is_whole() {
         cursor.because(Rule::ResultTooLarge);
         let links = vec![SecretUrl::from(reply.url().clone())];
@@ -280,18 +289,14 @@ fn done(cursor: &mut Cursor, report: Report, links: Vec<SecretUrl>, reply: &Repl
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+enum Reading {
     /// The protocol says that links stand here.
     Sure,
     /// A text that is an absolute URL is one.
     Guess,
 }
 
-pub(super) fn links(
-    reply: &Reply,
-    values: &[std::borrow::Cow<'_, Value>],
-    reading: Reading,
-) -> Result<Vec<SecretUrl>, String> {
+fn links(reply: &Reply, values: &[std::borrow::Cow<'_, Value>], reading: Reading) -> Result<Vec<SecretUrl>, String> {
     let mut links = Vec::new();
     for value in values {
         let items = match &**value {

@@ -13,6 +13,8 @@ pub(super) enum Verdict {
     Pending(State),
     Terminal(State),
     IsResult,
+    /// Finished, and the protocol says where else the result is.
+    Named,
     Unreadable(&'static str),
 }
 
@@ -28,10 +30,10 @@ pub(super) fn judge(
     let (state, rule) = word(protocol, reply, body);
     let bare = cursor.kind == StatusKind::Bare;
     let is_status =
-        |state| is_monitor(protocol, reply, body) || code != 202 && protocol.is_status(state, cursor, reply, body);
+        || is_monitor(protocol, reply, body) || code != 202 && protocol.leads_elsewhere(cursor, reply, body);
     let (verdict, rule) = match state {
         // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
-        Some(state) if state.is_terminal() && bare && !is_status(state) => {
+        Some(state) if state.is_terminal() && bare && !is_status() => {
             if !state.has_result() && body.and_then(provisioning_state).is_some() {
                 (of(state), rule)
             } else if code == 202 {
@@ -45,9 +47,7 @@ pub(super) fn judge(
     };
     match verdict {
         // What the protocol names goes before the answer itself.
-        Verdict::IsResult if protocol.leads_elsewhere(cursor, reply, body) => {
-            (Verdict::Terminal(State::Succeeded), rule)
-        }
+        Verdict::IsResult if protocol.leads_elsewhere(cursor, reply, body) => (Verdict::Named, rule),
         verdict => (verdict, rule),
     }
 }
