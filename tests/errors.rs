@@ -131,6 +131,15 @@ async fn a_deadline_names_what_failed_last() {
     let error = task.map(drop).unwrap_err();
     assert!(error.to_string().contains("token endpoint: it answered with 502"), "{error}");
 
+    // What an earlier fetch met is not told of this one.
+    let silent = script([reply(502)].into_iter().chain((0..9).map(|_| reply(0).silent())));
+    let client = silent.client().credential(Credential::oauth(oauth())).build().unwrap();
+    client.request(Method::GET, "farms").send().await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let error = client.request(Method::GET, "farms").deadline(Duration::from_secs(2)).send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(!error.to_string().contains("token endpoint:"), "{error}");
+
     // The host breaks off, and then says nothing.
     let policy = RetryPolicy::standard().schedule(Schedule::constant(Duration::from_secs(1)));
     let client = script([reply(0).unsent(), reply(0).silent()]).client().retry(policy).build().unwrap();

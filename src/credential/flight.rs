@@ -65,7 +65,8 @@ impl Live {
                         let current = state.current();
                         state.failure = None;
                         if forget {
-                            state.hold(None);
+                            // Those before it too: after a logout no token stays in memory.
+                            (state.held, state.former) = (None, Vec::new());
                             (state.given, state.unsaved, state.is_void) = (None, None, false);
                         }
                         let (mut landing, _) = self.take_off(&mut state);
@@ -126,7 +127,7 @@ impl Live {
         state.serials += 1;
         let (serial, replaces_refused) = (state.serials, state.is_void);
         let (accepted, adopted) = (AtomicBool::new(false), Instant::now());
-        state.hold(Some(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted })));
+        state.hold(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted }));
         (state.is_void, state.failure, state.unsaved) = (false, None, None);
         Ok(())
     }

@@ -65,9 +65,9 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Holds another one from now on, or none.
-    pub(super) fn hold(&mut self, held: Option<Arc<Held>>) {
-        if let Some(before) = std::mem::replace(&mut self.held, held) {
+    /// Holds another one from now on.
+    pub(super) fn hold(&mut self, held: Arc<Held>) {
+        if let Some(before) = self.held.replace(held) {
             self.former.insert(0, before);
             self.former.truncate(MOST_FORMER);
         }

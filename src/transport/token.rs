@@ -50,9 +50,10 @@ impl TokenRoad {
         let policy = RetryPolicy::standard();
         let mut pauses = policy.pauses().pauses(fastrand::u64(..));
         let mut attempts = 0;
+        let _told = Told(self);
         let outcome = loop {
             attempts += 1;
-            let outcome = self.attempt(&request).await.inspect_err(|_| self.is_troubled_by(None))?;
+            let outcome = self.attempt(&request).await?;
             let (failure, hint) = match &outcome {
                 Ok((reply, _)) if reply.status().as_u16() < 400 => break outcome,
                 Ok((reply, hint)) => (Failure::Status(reply.status()), *hint),
@@ -83,7 +84,6 @@ impl TokenRoad {
             self.wire.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause });
             tokio::time::sleep(pause).await;
         };
-        self.is_troubled_by(None);
         outcome.map(|(reply, _)| reply).map_err(|error| lost(error, &request, attempts))
     }
 
@@ -103,6 +103,15 @@ impl TokenRoad {
             Ok(Err(_)) => Err(HttpError::broken()),
             Err(_) => Err(HttpError::timeout()),
         })
+    }
+}
+
+/// What is told of a request ends with it, also where it is dropped.
+struct Told<'a>(&'a TokenRoad);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.0.is_troubled_by(None);
     }
 }
 
