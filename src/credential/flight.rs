@@ -188,3 +188,25 @@ const REFUSED_REST: Duration = Duration::from_secs(60);
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::OAuth;
+    use crate::credential::live::Source;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_logout_leaves_no_token_in_memory() {
+        let oauth = OAuth::refresh_only("https://login.example.com/token", "");
+        let source = Source::OAuth(Box::new(oauth));
+        let live = Arc::new(Live::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()));
+        for access in ["A1", "A2"] {
+            live.adopt(Token::new(access).refreshed_by("R")).unwrap();
+        }
+        let known = |live: &Live| live.secrets().iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>();
+        assert!(known(&live).contains(&"A1".to_owned()), "an answer to a request with it may be on its way");
+        let (_landing, current) = live.alone(true).await;
+        assert_eq!(current.map(|token| token.expose().to_owned()).as_deref(), Some("A2"));
+        assert_eq!(known(&live), [""; 0]);
+    }
+}
