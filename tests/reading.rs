@@ -1491,7 +1491,6 @@ fn what_is_said_last_goes_first_and_takes_the_same_place() {
     let smag = Protocol::smag_task;
     for (list, said, first, more) in [
         ("status_url", auto().status_url(header(), StatusKind::Monitor), monitor, 0),
-        ("status_url", auto().prefer_status_url(header(), StatusKind::Monitor), monitor, 0),
         ("status_url", auto().status_url(at("/u"), StatusKind::Bare), "{\"at\":\"/u\",\"kind\":\"bare\"}", 1),
         ("result", auto().result(at("/result"), ResultKind::Link), "{\"at\":\"/result\",\"kind\":\"link\"}", 0),
         ("result", smag().result(at("/file"), ResultKind::Link), "{\"at\":\"/file\",\"kind\":\"link\"}", 1),

@@ -33,12 +33,6 @@ impl Protocol {
         self
     }
 
-    /// The same as [`status_url`](Self::status_url).
-    #[must_use]
-    pub fn prefer_status_url(self, at: Source, kind: StatusKind) -> Self {
-        self.status_url(at, kind)
-    }
-
     /// Keeps the status URL that the submit gave, whatever later answers name.
     #[must_use]
     pub const fn fixed_status_url(mut self) -> Self {
