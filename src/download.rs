@@ -22,6 +22,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::error::{Error, ErrorKind};
+use crate::message::Response;
 use crate::redact::SecretUrl;
 
 pub use progress::{Progress, ProgressWatch};
@@ -54,6 +55,8 @@ enum Source {
         link: SecretUrl,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
+        /// The answer that the task got when it asked for the result, still to be read.
+        opened: Option<Response>,
     },
 }
 
@@ -100,7 +103,15 @@ impl Download {
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        Self { source: Ok(Source::Linked { carrier, link, headers, renew }), gauge: Gauge::default() }
+        Self { source: Ok(Source::Linked { carrier, link, headers, renew, opened: None }), gauge: Gauge::default() }
+    }
+
+    /// Begins with an answer that is here already.
+    pub(crate) fn opened(mut self, response: Option<Response>) -> Self {
+        if let Ok(Source::Linked { opened, .. }) = &mut self.source {
+            *opened = response;
+        }
+        self
     }
 
     pub(crate) fn held(bytes: Bytes) -> Self {
@@ -143,8 +154,8 @@ impl Download {
         let target = target.as_ref();
         match self.source? {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, headers, renew } => {
-                file::fetch(target, Reader::new(carrier, link, headers, renew), &self.gauge).await
+            Source::Linked { carrier, link, headers, renew, opened } => {
+                file::fetch(target, Reader::new(carrier, link, headers, renew, opened), &self.gauge).await
             }
         }
     }
@@ -239,8 +250,8 @@ impl Pieces {
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, headers, renew } => {
-                Self::Linked(Box::new(Reader::new(carrier, link, headers, renew)), gauge)
+            Source::Linked { carrier, link, headers, renew, opened } => {
+                Self::Linked(Box::new(Reader::new(carrier, link, headers, renew, opened)), gauge)
             }
         }
     }

@@ -146,6 +146,14 @@ pub enum Event {
         /// How much is left.
         left: u64,
     },
+    /// The state of a task has a word that neither the protocol nor this crate knows, and it stays the same for as long as
+    /// the protocol is [patient](crate::Protocol::patience). The wait goes on.
+    UnknownWord {
+        /// The task's id at the service, if it has one.
+        task: Option<Arc<str>>,
+        /// The word. [`Protocol::word`](crate::Protocol::word) gives it a meaning.
+        word: Arc<str>,
+    },
     /// Something that people should look at.
     Alert(Alert),
     /// The watcher was slow: so many events were dropped, the oldest first.
@@ -261,6 +269,11 @@ pub(crate) enum Mark<'a> {
         credential: &'a str,
         /// Only a login gives another.
         needs_login: bool,
+    },
+    /// A word that nobody knows stays the same.
+    UnknownWord {
+        task: Option<&'a str>,
+        word: &'a str,
     },
     /// A task came into a state, out of another; `None`: it was begun, or is dropped before its end.
     Task {

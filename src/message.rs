@@ -2,6 +2,7 @@
 
 mod body;
 mod http;
+mod media;
 mod origin;
 mod reply;
 mod request;
@@ -14,6 +15,8 @@ pub use reply::Reply;
 pub use request::{Class, Request};
 pub use response::Response;
 
+pub(crate) use media::looks_like_html;
+pub(crate) use reply::Extent;
 pub(crate) use response::{is_transient, without_bom};
 
 pub(crate) use origin::{Origin, Standing, Trust};

@@ -52,7 +52,7 @@ impl Source {
     pub(crate) fn values<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Vec<Cow<'a, Value>> {
         match &self.0 {
             Kind::Header(name) => match reply.header(name) {
-                Some(text) => vec![Cow::Owned(Value::from(text))],
+                Some(text) => vec![Cow::Owned(Value::from(text.into_owned()))],
                 None => Vec::new(),
             },
             Kind::Pointer(pointer) => {
@@ -78,6 +78,11 @@ impl Source {
 
     pub(crate) const fn is_header(&self) -> bool {
         matches!(self.0, Kind::Header(_))
+    }
+
+    /// Whether it is a pointer that ends so.
+    pub(crate) fn ends_with(&self, end: &str) -> bool {
+        matches!(&self.0, Kind::Pointer(pointer) if pointer.ends_with(end))
     }
 
     /// The name of the header, in lower case.

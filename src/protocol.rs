@@ -2,9 +2,11 @@
 
 mod accept;
 mod cookies;
+mod created;
 mod cursor;
 mod exchange;
 mod fault;
+mod flaw;
 mod location;
 mod page;
 mod place;
@@ -37,6 +39,7 @@ pub(crate) use fault::read_common as read_fault;
 pub(crate) use location::join;
 
 use crate::clock::seconds;
+use crate::error::Fault;
 use crate::hint::Unit;
 use crate::message::Reply;
 use crate::pointer::Source;
@@ -88,6 +91,8 @@ pub struct Protocol {
     statuses: BTreeMap<String, State>,
     #[serde(skip_serializing_if = "Option::is_none")]
     without_state: Option<State>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    accept_html: bool,
     done: Vec<Source>,
     progress: Vec<Source>,
     progress_unit: ProgressUnit,
@@ -180,6 +185,9 @@ struct StatusUrl {
     /// It counts only beside 202 or a pending word: else it is a link to what was created.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     only_pending: bool,
+    /// Known from other services, and not said of this one: it counts only where the answer shows that there is a task.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    guess: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -278,7 +286,7 @@ impl Protocol {
     #[must_use]
     pub fn read_silence(&self, cursor: &mut Cursor, why: &str, now: SystemTime) -> Step {
         cursor.because(Rule::NoAnswer);
-        trouble::wait(self, cursor, Report::new(cursor.state), why, now)
+        trouble::wait(self, cursor, Report::new(cursor.state), why, Fault::default(), now)
     }
 
     /// Why the answers up to the cursor were read as they were, in words that a person can act on.

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Alarm, unix_millis};
 use crate::error::{Error, ErrorKind};
+use crate::message::Response;
 use crate::protocol::{Cursor, Report, Step};
 use crate::throttle::Acquire;
 
@@ -89,8 +90,6 @@ pub struct Task<T> {
     begun: Instant,
     beat: Option<Box<Beat>>,
     cancel_on_drop: bool,
-    /// The service said how the task ended.
-    ended: bool,
     counted: Counted,
     trace: Trace,
     /// Wakes a send that is under way at the deadline.
@@ -125,10 +124,11 @@ impl<T> Task<T> {
         headers: HeaderMap,
         step: Step,
         status: http::StatusCode,
+        rest: Option<Response>,
     ) -> Result<Self, Error> {
         let mut task = Self::new(core, cursor, headers, 0);
         task.live().last.status = Some(status);
-        task.obey(step);
+        task.obey(step, rest);
         match std::mem::replace(&mut task.ready, Ready::Nothing) {
             // Nothing is held yet that could be resumed: the submit failed.
             Ready::Error(error) => Err(error),
@@ -163,6 +163,7 @@ impl<T> Task<T> {
             nudged: false,
             waker: None,
             pauses: None,
+            ended: false,
         };
         Self {
             shared: Shared::new(core, live),
@@ -173,7 +174,6 @@ impl<T> Task<T> {
             begun,
             beat: None,
             cancel_on_drop: false,
-            ended: false,
             counted: Counted::default(),
             trace: Trace::default(),
             alarm: Alarm::default(),
@@ -290,7 +290,7 @@ impl<T> Task<T> {
                     match answer {
                         Ok(heard) => {
                             let step = self.shared.read(&heard);
-                            self.obey(step);
+                            self.obey(step, heard.rest());
                         }
                         Err(error) => {
                             if error.is_unsent() {
@@ -355,7 +355,8 @@ impl<T> Unpin for Task<T> {}
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.counted.drop(self.shared.marks());
-        if let (true, false, Ok(runtime)) = (self.cancel_on_drop, self.ended, tokio::runtime::Handle::try_current()) {
+        let ended = self.live().ended;
+        if let (true, false, Ok(runtime)) = (self.cancel_on_drop, ended, tokio::runtime::Handle::try_current()) {
             let handle = self.handle();
             runtime.spawn(async move {
                 if let Err(error) = handle.cancel().await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -16,8 +16,8 @@ use super::Client;
 use super::call::path;
 use super::draft::Draft;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Response};
-use crate::protocol::{Cursor, Protocol};
+use crate::message::{Class, Reply, Request, Response};
+use crate::protocol::{Cursor, Protocol, Step};
 use crate::task::{Core, Task, Trace};
 
 /// A request that starts a task, and the type of its result.
@@ -209,27 +209,35 @@ impl NewTask {
             headers.remove("prefer");
         }
 
-        let protocol = &core.protocol;
-        let mut response = transport.send_with(&request, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
-        let mut attempts = response.attempts();
-        for _ in 0..MAX_MOVES {
-            let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
-            tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
-            let moved = request.clone().with_url(url);
-            response = transport.send_with(&moved, key.as_ref(), deadline, protocol.jar(&mut cursor)).await?;
-            attempts += response.attempts();
+        let (mut attempts, mut losses) = (0, 0);
+        loop {
+            let (response, sent) = send(&core, &request, key.as_ref(), deadline, &mut cursor).await?;
+            attempts += sent;
+            let (hint, end) = (response.hint(), response.end());
+            let (reply, rest, broke) = hold(&core.protocol, response, deadline).await;
+            let mut read = cursor.clone();
+            let step = core.read_reply(&mut read, &reply);
+            let in_full = |error: Error| {
+                error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
+            };
+            // What the headers say stands without a body. Where they say nothing, the answer was lost.
+            if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
+                match transport.pause_after_loss(&request, key.as_ref(), deadline, losses) {
+                    Some(pause) => {
+                        losses += 1;
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    None => {
+                        let why = "the answer of the submit broke off inside its body, and its headers name no status URL: \
+                                   the service may have the task";
+                        let lost = Error::new(ErrorKind::Network, why).with_status(reply.status());
+                        return Err(in_full(lost.with_source(broke.clone())));
+                    }
+                }
+            }
+            return Task::begin(core.clone(), read, headers, step, reply.status(), rest).map_err(in_full);
         }
-        let (hint, end) = (response.hint(), response.end());
-        let reply = if response.content_length().is_some_and(|length| length > response.limit() as u64) {
-            response.reply_without_body()
-        } else {
-            crate::transport::by(deadline, pin!(response.reply())).await??
-        };
-        let step = core.read_reply(&mut cursor, &reply);
-        Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
-            let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
-            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
-        })
     }
 
     fn core(&self) -> Result<Arc<Core>, Error> {
@@ -241,14 +249,55 @@ impl NewTask {
     }
 }
 
+/// Sends a submit, also to where it has moved, and says how often it was sent.
+async fn send(
+    core: &Core,
+    request: &Request,
+    key: Option<&HeaderName>,
+    deadline: Option<Instant>,
+    cursor: &mut Cursor,
+) -> Result<(Response, u32), Error> {
+    let (transport, protocol) = (&core.transport, &core.protocol);
+    let mut response = transport.send_with(request, key, deadline, protocol.jar(cursor)).await?;
+    let mut attempts = response.attempts();
+    for _ in 0..MAX_MOVES {
+        let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
+        tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
+        let moved = request.clone().with_url(url);
+        response = transport.send_with(&moved, key, deadline, protocol.jar(cursor)).await?;
+        attempts += response.attempts();
+    }
+    Ok((response, attempts))
+}
+
+/// Holds an answer: the reply, its body where that is too large to hold, and why the body broke off if it did.
+async fn hold(
+    protocol: &Protocol,
+    response: Response,
+    deadline: Option<Instant>,
+) -> (Reply, Option<Response>, Option<Error>) {
+    let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
+    // What is known already is not waited for as long.
+    let soon = protocol.is_named_in(&headers).then(|| Instant::now() + LATE_BODY);
+    let until = deadline.into_iter().chain(soon).min();
+    let held = crate::transport::by(until, pin!(response.reply_or_rest())).await;
+    match held.and_then(|held| held) {
+        Ok((reply, rest)) => (reply, rest, None),
+        Err(error) => (Response::cut(status, url, headers), None, Some(error)),
+    }
+}
+
 /// Where a submit has moved, method and body kept (RFC 9110, 15.4.8 and 15.4.9).
 fn moved(response: &Response) -> Option<Url> {
     if !matches!(response.status().as_u16(), 307 | 308) {
         return None;
     }
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
     crate::protocol::join(response.url(), location).ok()
 }
+
+/// The body of an answer whose headers name the status URL is for people, mostly: it may come this late.
+const LATE_BODY: Duration = Duration::from_secs(5);
 
 /// More moves than a service has reason for.
 const MAX_MOVES: u32 = 5;

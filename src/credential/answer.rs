@@ -222,7 +222,7 @@ impl Skew {
 /// By the answer's Date, which has whole seconds and was on its way: less than two of them are no skew. More than a day
 /// is a Date that is wrong, or was kept by a cache.
 fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
-    let date = httpdate::parse_http_date(reply.header("date")?).ok()?;
+    let date = httpdate::parse_http_date(&reply.header("date")?).ok()?;
     let (ahead, by) = match date.duration_since(now) {
         Ok(by) => (true, by),
         Err(error) => (false, error.duration()),

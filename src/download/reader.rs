@@ -23,6 +23,8 @@ pub(super) struct Reader {
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
+    /// An answer that is here already, and begins at the first byte.
+    opened: Option<Response>,
     /// What the first answer was of.
     pin: Option<Pin>,
     offset: u64,
@@ -68,8 +70,10 @@ impl Reader {
         link: SecretUrl,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
+        opened: Option<Response>,
     ) -> Self {
         Self {
+            opened,
             carrier,
             link,
             own_headers: headers,
@@ -226,6 +230,15 @@ impl Reader {
         if self.offset == 0 {
             // Nothing was handed out that the rest would have to fit.
             self.pin = None;
+        }
+        if let Some(response) = self.opened.take() {
+            (self.since_open, self.pass_over) = (0, 0);
+            let opened = self.opened_whole(response)?;
+            if let Some(pin) = self.pin.as_mut().filter(|pin| pin.total.is_none()) {
+                // Without a length it may have been decoded on the way: no part of what is stored would fit.
+                (pin.etag, pin.last_modified) = (None, None);
+            }
+            return Ok(opened);
         }
         let mut target = self.link.clone();
         let mut way = self.carrier.way(&target);

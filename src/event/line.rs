@@ -42,6 +42,10 @@ impl fmt::Display for Event {
             Self::Slow { request, took } => write!(f, "slow, {took:.1?}: {request}"),
             Self::NearLimit { limit, used, of: Some(of), .. } => write!(f, "near its limit, {used} of {of}: `{limit}`"),
             Self::NearLimit { limit, left, .. } => write!(f, "near its limit, {left} left: `{limit}`"),
+            Self::UnknownWord { task, word } => {
+                let task = task.as_deref().unwrap_or("without an id");
+                write!(f, "the word `{}` of the task {} is not known, and stays", crate::redact::scrub(word), crate::redact::scrub(task))
+            }
             Self::Alert(alert) => f.write_str(alert.to_string().lines().next().unwrap_or_default()),
             Self::Missed { count } => write!(f, "{count} events were missed"),
         }

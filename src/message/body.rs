@@ -105,6 +105,35 @@ impl Body {
         Some(whole)
     }
 
+    /// Holds the body where it is no longer than `limit`; a longer one can still be read from its beginning.
+    pub(crate) async fn hold(&mut self, limit: usize, idle: Duration) -> Result<Option<Bytes>, HttpError> {
+        if let Kind::Whole(bytes) = &self.0 {
+            return Ok((bytes.len() <= limit).then(|| bytes.clone()));
+        }
+        let (mut begun, mut length) = (VecDeque::new(), 0);
+        while let Some(chunk) = self.chunk_within(idle).await? {
+            length += chunk.len();
+            begun.push_back(chunk);
+            if length > limit {
+                let rest = match std::mem::take(&mut self.0) {
+                    Kind::Stream(chunks) => chunks,
+                    Kind::Begun(looked, chunks) => {
+                        begun.extend(looked);
+                        chunks
+                    }
+                    Kind::Empty | Kind::Whole(_) => futures::stream::empty().boxed(),
+                };
+                self.0 = Kind::Begun(begun, rest);
+                return Ok(None);
+            }
+        }
+        // What comes in one piece is not copied.
+        Ok(Some(match begun.len() {
+            0 | 1 => begun.pop_front().unwrap_or_default(),
+            _ => Bytes::from(begun.iter().flatten().copied().collect::<Vec<u8>>()),
+        }))
+    }
+
     /// The next chunk, given up after `idle` without one.
     pub(crate) async fn chunk_within(&mut self, idle: Duration) -> Result<Option<Bytes>, HttpError> {
         let mut chunk = pin!(self.chunk());
@@ -182,6 +211,26 @@ mod tests {
             let (read, whole) = body.collect(100, Duration::from_secs(1)).await.unwrap();
             assert_eq!((&*read, whole), (parts.concat().as_bytes(), true), "{parts:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_to_hold_can_be_read_from_its_beginning() {
+        let idle = Duration::from_secs(1);
+        for (parts, limit, held) in [
+            (&["ab", "cd"][..], 4, Some("abcd")),
+            (&["ab", "", "cd"], 3, None),
+            (&["abcd"], 3, None),
+            (&[], 0, Some("")),
+        ] {
+            let mut body = chunks(parts);
+            assert_eq!(body.hold(limit, idle).await.unwrap().as_deref(), held.map(str::as_bytes), "{parts:?}");
+            if held.is_none() {
+                let (read, whole) = body.collect(100, idle).await.unwrap();
+                assert_eq!((&*read, whole), (parts.concat().as_bytes(), true), "{parts:?}");
+            }
+        }
+        let broken = [Ok(Bytes::from_static(b"ab")), Err(HttpError::broken())];
+        assert!(Body::stream(futures::stream::iter(broken)).hold(9, idle).await.is_err());
     }
 
     #[tokio::test]

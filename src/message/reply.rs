@@ -1,11 +1,13 @@
 //! Reply: what a service answered, with its body held.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
+use super::media::{self, MediaType};
 use super::without_bom;
 use crate::redact;
 
@@ -16,14 +18,24 @@ pub struct Reply {
     pub(super) headers: HeaderMap,
     pub(super) url: Url,
     pub(super) body: Bytes,
-    pub(super) whole: bool,
+    pub(super) extent: Extent,
+}
+
+/// How much of a body is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    /// The body is larger than the client's body limit.
+    TooLarge,
+    /// The connection broke or stalled inside the body.
+    Cut,
 }
 
 impl Reply {
     /// An answer to a request of `url`.
     #[must_use]
     pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, url, body: body.into(), whole: true }
+        Self { status, headers, url, body: body.into(), extent: Extent::Whole }
     }
 
     /// The status.
@@ -50,23 +62,61 @@ impl Reply {
         &self.body
     }
 
-    /// Whether the body is all there, and not cut at the limit.
+    /// Whether the body is all there: neither cut at the limit nor broken off.
     #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.whole
+    pub fn is_whole(&self) -> bool {
+        self.extent == Extent::Whole
     }
 
-    /// A header as text; `None` where it is missing or no text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+    pub(crate) const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// A header as text; `None` where it is missing or empty. Bytes that are no UTF-8 are percent-encoded: most such
+    /// headers hold a URL, and so the service gets back the bytes that it sent.
+    pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let bytes = self.headers.get(name)?.as_bytes().trim_ascii();
+        if bytes.is_empty() {
+            return None;
+        }
+        Some(match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => media::escaped(bytes).into(),
+        })
     }
 
     /// The body as JSON, whatever the Content-Type says; `None` where it is none.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
-        if !self.whole {
+        if self.extent != Extent::Whole {
             return None;
         }
-        serde_json::from_slice(without_bom(&self.body)).ok()
+        serde_json::from_slice(without_bom(&self.body))
+            .ok()
+            .or_else(|| serde_json::from_str(&media::decoded(&self.media_type(), &self.body)?).ok())
+    }
+
+    /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.
+    pub(crate) fn json_text(&self) -> Option<Cow<'_, [u8]>> {
+        let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+        if self.extent != Extent::Whole {
+            return None;
+        }
+        let plain = without_bom(&self.body);
+        if is_json(plain) {
+            return Some(Cow::Borrowed(plain));
+        }
+        let text = media::decoded(&self.media_type(), &self.body)?;
+        is_json(text.as_bytes()).then(|| Cow::Owned(text.into_bytes()))
+    }
+
+    /// What the body is declared to be.
+    pub(crate) fn media_type(&self) -> MediaType {
+        MediaType::of(&self.headers)
+    }
+
+    /// Whether the body is a page of HTML: by its Content-Type, or by how it begins.
+    pub(crate) fn is_html(&self) -> bool {
+        media::is_html(&self.media_type(), &self.body)
     }
 
     pub(crate) fn into_body(self) -> Bytes {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Body, HttpError, Reply};
+use super::{Body, Extent, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::redact;
 
@@ -134,7 +134,9 @@ impl Response {
         let (status, url) = (self.0.status, self.0.url.clone());
         let body = self.bytes().await?;
         serde_json::from_slice(without_bom(&body)).map_err(|error| {
-            Error::new(ErrorKind::Decode, error.to_string()).with_url(&url).with_status(status).with_source(error)
+            let page = if super::looks_like_html(&body) { "the body is a page of HTML: " } else { "" };
+            let what = format!("{page}{error}");
+            Error::new(ErrorKind::Decode, what).with_url(&url).with_status(status).with_source(error)
         })
     }
 
@@ -143,7 +145,10 @@ impl Response {
         let Parts { status, headers, url, body, limit, idle, .. } = *self.0;
         async move {
             match body.collect(limit, idle).await {
-                Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole }),
+                Ok((body, whole)) => {
+                    let extent = if whole { Extent::Whole } else { Extent::TooLarge };
+                    Ok(Reply { status, headers, url, body, extent })
+                }
                 Err(error) => Err(broken(error, &url, status)),
             }
         }
@@ -154,13 +159,28 @@ impl Response {
         let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
         match self.reply().await {
             Ok(reply) => reply,
-            Err(_) => Reply { status, headers, url, body: Bytes::new(), whole: true },
+            Err(_) => Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut },
         }
     }
 
-    /// Holds nothing: for a body that is too large by its own word.
-    pub(crate) fn reply_without_body(self) -> Reply {
-        Reply { status: self.0.status, headers: self.0.headers, url: self.0.url, body: Bytes::new(), whole: false }
+    /// Holds the body where the limit allows that. One that is larger stays in the response, for who takes it as it comes:
+    /// it may be handed out only once.
+    pub(crate) async fn reply_or_rest(mut self) -> Result<(Reply, Option<Self>), Error> {
+        let (limit, idle) = (self.0.limit, self.0.idle);
+        let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
+        let body = if is_larger { None } else { self.0.body.hold(limit, idle).await.map_err(|error| self.broken(error))? };
+        let extent = if body.is_some() { Extent::Whole } else { Extent::TooLarge };
+        let body = body.unwrap_or_default();
+        if extent == Extent::Whole {
+            let Parts { status, headers, url, .. } = *self.0;
+            return Ok((Reply { status, headers, url, body, extent }, None));
+        }
+        Ok((Reply { status: self.0.status, headers: self.0.headers.clone(), url: self.0.url.clone(), body, extent }, Some(self)))
+    }
+
+    /// Status and headers, of an answer whose body broke off.
+    pub(crate) fn cut(status: StatusCode, url: Url, headers: HeaderMap) -> Reply {
+        Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut }
     }
 
     /// The length that the header states.
@@ -245,10 +265,6 @@ impl Response {
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.0.attempts
-    }
-
-    pub(crate) const fn limit(&self) -> usize {
-        self.0.limit
     }
 
     pub(crate) fn asked(mut self, url: &Url) -> Self {

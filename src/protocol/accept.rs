@@ -5,18 +5,23 @@ use std::time::SystemTime;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use super::flaw::{Flaw, is_hollow};
 use super::location::join;
 use super::rule::Rule;
 use super::words::State;
-use super::{Cursor, Phase, Protocol, Report, StatusKind, Step, fault, poll, result, start, verdict};
+use super::{
+    Cursor, Phase, Protocol, Report, StatusKind, StatusUrl, Step, created, fault, poll, result, start, verdict,
+};
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
-use crate::pointer::expand;
+use crate::pointer::{Source, expand};
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
-    if !reply.status().is_success() {
+    // 303 leads to the result, unless the protocol says that it leads to the status (IVOA UWS).
+    let names_status = || protocol.status_url.iter().any(|at| !at.guess && at.at.text(reply, body).is_some());
+    if !reply.status().is_success() && !(reply.status() == StatusCode::SEE_OTHER && names_status()) {
         return refused(protocol, cursor, reply, body);
     }
     cursor.id = protocol.id.iter().find_map(|at| at.text(reply, body)).map(Into::into);
@@ -25,19 +30,17 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
 
     let mut report = poll::report(protocol, cursor, reply, body, now);
-    let (known, _) = verdict::word(protocol, reply, body);
-    let place = match find(protocol, cursor, reply, body, known) {
+    let said = Said::of(protocol, reply, body, &report);
+    let place = match find(protocol, cursor, reply, body, said) {
         Ok(place) => place,
         Err(step) => return step,
     };
-    if let Some(state) = known.filter(|state| state.is_terminal() && ends_now(reply, &place)) {
+    if let Some(state) = said.known.filter(|state| state.is_terminal() && ends_now(reply, &place)) {
         cursor.accepted_because(Rule::FinishedAtOnce);
         report.state = state;
         keep_location(cursor, reply);
         // Where it could be asked again, for a fresh link.
-        if let Place::At { url, kind, .. } = place
-            && cursor.admit(&url).is_ok()
-        {
+        if let Place::At { url, kind, .. } = place {
             cursor.kind = kind;
             cursor.status_url =
                 Some(url.as_str().into()).filter(|_| state.has_result() && reply.status() != StatusCode::CREATED);
@@ -45,11 +48,10 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         return poll::terminal(protocol, cursor, reply, body, report);
     }
     match place {
-        Place::At { url, kind, is_location, rule } => {
+        Place::At { url, kind, is_location, is_created, rule } => {
             cursor.accepted_because(rule);
-            if let Err(step) = cursor.admit(&url) {
-                cursor.because(Rule::Untrusted);
-                return step;
+            if is_created {
+                created::begin(cursor, reply, body);
             }
             if !is_location {
                 keep_location(cursor, reply);
@@ -57,97 +59,232 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.status_url = Some(url.as_str().into());
             cursor.kind = kind;
             cursor.phase = Phase::Poll;
-            report.state = known.filter(|state| !state.is_terminal()).unwrap_or(State::Accepted);
+            report.state = said.known.filter(|state| !state.is_terminal()).unwrap_or(State::Accepted);
             cursor.state = report.state;
             start::fire(protocol, cursor, report)
         }
-        Place::Nowhere if reply.status() == StatusCode::ACCEPTED => {
-            cursor.accepted_because(Rule::NowhereToAsk);
-            Step::Stop {
-                kind: ErrorKind::NoStatusUrl,
-                why: "neither its headers nor its body name a status URL, and there is no template for an id".into(),
-                fault: fault::read(protocol, reply, body),
-            }
-        }
-        Place::Nowhere => {
-            cursor.accepted_because(Rule::WholeAtOnce);
-            report.state = State::Succeeded;
-            report.percent = report.percent.or(Some(100.0));
-            if reply.headers().contains_key(http::header::LOCATION) {
-                report.warn(
-                    "taken as finished, because its answer has no state and no Retry-After; if its Location is a status URL, \
-                     say so with Protocol::status_url",
-                );
-            }
-            if protocol.names_result(cursor, reply, body) {
-                result::warn_of_error(protocol, reply, body, &mut report);
-                return poll::terminal(protocol, cursor, reply, body, report);
-            }
-            result::itself(protocol, cursor, reply, body, report)
-        }
+        Place::Nowhere => nowhere(protocol, cursor, reply, body, said, report),
+    }
+}
+
+/// What the words of a submit's answer say.
+#[derive(Clone, Copy)]
+struct Said {
+    known: Option<State>,
+    /// There is a word that nobody knows. What it says of the task shows the next answer.
+    is_unknown: bool,
+    /// It is one that a resource rests in, such as `active`.
+    is_resting: bool,
+}
+
+impl Said {
+    fn of(protocol: &Protocol, reply: &Reply, body: Option<&Value>, report: &Report) -> Self {
+        let (known, _) = verdict::word(protocol, reply, body);
+        let is_resting = known.is_none() && report.word().is_some_and(verdict::is_resting);
+        // All but three words of Azure's `provisioningState` mean that the resource is not finished.
+        let provisioning = body.and_then(verdict::provisioning_state).is_some();
+        let is_unknown = known.is_none() && (provisioning || report.word().is_some());
+        Self { known, is_unknown, is_resting: is_resting && !provisioning }
+    }
+
+    fn is_pending(self) -> bool {
+        self.known.is_some_and(|state| !state.is_terminal())
+    }
+
+    /// Beside a place to ask: pending, or a word that may be.
+    fn may_be_pending(self) -> bool {
+        self.is_pending() || (self.is_unknown && !self.is_resting)
     }
 }
 
 enum Place {
-    At { url: url::Url, kind: StatusKind, is_location: bool, rule: Rule },
+    At {
+        url: url::Url,
+        kind: StatusKind,
+        is_location: bool,
+        /// What stands there may be what was created, and no status.
+        is_created: bool,
+        rule: Rule,
+    },
     Nowhere,
 }
 
-/// Where the status is to be asked for: the first pointer that this answer may give.
+impl Place {
+    const fn at(url: url::Url, kind: StatusKind, rule: Rule) -> Self {
+        Self::At { url, kind, is_location: false, is_created: false, rule }
+    }
+}
+
+/// Where the status is to be asked for: the first pointer that this answer may give, and that can be used.
 fn find(
     protocol: &Protocol,
     cursor: &mut Cursor,
     reply: &Reply,
     body: Option<&Value>,
-    known: Option<State>,
+    said: Said,
 ) -> Result<Place, Step> {
     let status = reply.status();
-    let unknown = known.is_none() && body.and_then(verdict::provisioning_state).is_some();
-    let pending = unknown || known.is_some_and(|state| !state.is_terminal());
-    let asks_to_wait = reply.headers().contains_key(http::header::RETRY_AFTER);
+    let accepted = status == StatusCode::ACCEPTED;
+    // Why the first place that cannot be used cannot.
+    let mut unusable = None;
     for (pointer, place) in super::rule::numbered(&protocol.status_url) {
         let Some(text) = pointer.at.text(reply, body) else { continue };
-        if pointer.only_pending && !pending && status != StatusCode::ACCEPTED {
-            // A link to itself in a finished answer is no promise of a task.
-            continue;
-        }
-        let kind = match pointer.kind {
-            StatusKind::Bare if status == StatusCode::ACCEPTED => StatusKind::Bare,
-            // A created resource whose body has a state, or that asks to come back: the resource tells.
-            StatusKind::Bare if pending => StatusKind::Resource,
-            StatusKind::Bare if asks_to_wait => StatusKind::Bare,
-            StatusKind::Bare => continue,
-            kind => kind,
-        };
-        let is_location = pointer.at == crate::pointer::Source::header("location");
-        return match join(reply.url(), &text) {
-            Ok(url) => Ok(Place::At { url, kind, is_location, rule: Rule::PointerAt(place) }),
-            Err(why) => {
-                cursor.accepted_because(Rule::PointerUnusable(place));
-                Err(no_status_url(protocol, reply, body, format!("{} is no URL: {why}", pointer.at)))
+        let is_location = pointer.at == Source::header("location");
+        let url = join(reply.url(), &text).map_err(|why| {
+            no_status_url(protocol, reply, body, format!("{} is no URL that can be asked: {why}", pointer.at))
+        });
+        let url = match url.and_then(|url| cursor.admit(&url).map(|()| url)) {
+            Ok(url) => url,
+            Err(step) => {
+                unusable.get_or_insert(step);
+                continue;
             }
         };
+        let Some((kind, is_created)) = counts(pointer, reply, body, said, &url) else { continue };
+        let rule = if is_created { Rule::Created(place) } else { Rule::PointerAt(place) };
+        return Ok(Place::At { url, kind, is_location, is_created, rule });
     }
-    if (pending || status == StatusCode::ACCEPTED)
+    if (said.may_be_pending() || accepted)
         && protocol.rotates
-        && let Some(url) = rel_link(reply, body)
+        && let Some(url) = rel_link(reply, body).filter(|url| cursor.admit(url).is_ok())
     {
-        return Ok(Place::At { url, kind: StatusKind::Monitor, is_location: false, rule: Rule::LinkRel });
+        return Ok(Place::at(url, StatusKind::Monitor, Rule::LinkRel));
     }
-    if let (Some(template), Some(id)) = (&protocol.status_template, cursor.id()) {
+    if let Some(template) = &protocol.status_template
+        && (cursor.id().is_some() || !template.contains("id}"))
+    {
         let trust = cursor.trust().ok_or_else(|| "there is no base to join it to".to_owned());
-        return match trust.and_then(|trust| join(trust.base(), &expand(template, id))) {
-            Ok(url) => Ok(Place::At { url, kind: protocol.template_kind, is_location: false, rule: Rule::Template }),
+        let url = trust.and_then(|trust| join(trust.base(), &expand(template, cursor.id().unwrap_or_default())));
+        return match url {
+            Ok(url) => cursor.admit(&url).map(|()| Place::at(url, protocol.template_kind, Rule::Template)),
             Err(why) => {
                 Err(no_status_url(protocol, reply, body, format!("the template `{template}` makes no URL: {why}")))
             }
         };
     }
-    if pending && (cursor.method == Method::PUT || cursor.method == Method::PATCH) {
-        let url = reply.url().clone();
-        return Ok(Place::At { url, kind: StatusKind::Resource, is_location: false, rule: Rule::OwnUrl });
+    let own = || reply.url().clone();
+    let is_read = cursor.method == Method::GET || cursor.method == Method::HEAD;
+    let provisions = said.is_unknown && body.and_then(verdict::provisioning_state).is_some();
+    let changes = cursor.method == Method::PUT || cursor.method == Method::PATCH;
+    if (changes && (said.is_pending() || provisions)) || (is_read && said.is_pending() && !accepted) {
+        return Ok(Place::at(own(), StatusKind::Resource, Rule::OwnUrl));
     }
-    Ok(Place::Nowhere)
+    if is_read && accepted {
+        return Ok(Place::at(own(), StatusKind::Bare, Rule::OwnUrlAgain));
+    }
+    match unusable {
+        // A finished answer whose link leads nowhere is finished all the same.
+        Some(step) if accepted || said.may_be_pending() => {
+            cursor.accepted_because(Rule::NowhereToAsk);
+            Err(step)
+        }
+        _ => Ok(Place::Nowhere),
+    }
+}
+
+/// Whether what stands at a pointer is where the status is asked for, as what, and whether it is to be looked at first.
+fn counts(
+    pointer: &StatusUrl,
+    reply: &Reply,
+    body: Option<&Value>,
+    said: Said,
+    url: &url::Url,
+) -> Option<(StatusKind, bool)> {
+    let status = reply.status();
+    let accepted = status == StatusCode::ACCEPTED;
+    if !pointer.guess && !pointer.only_pending {
+        return Some((pointer.kind, false));
+    }
+    // `active` of what was created is its rest, and no state of a task; beside a link to the status it may be one.
+    let rests = said.is_resting && (status == StatusCode::CREATED || pointer.at.ends_with("/self/href"));
+    let pending = said.is_pending() || (said.is_unknown && !rests);
+    if pointer.only_pending && !pending && !accepted {
+        // A link to itself in a finished answer is no promise of a task.
+        return None;
+    }
+    if pointer.kind != StatusKind::Bare || accepted {
+        return Some((pointer.kind, false));
+    }
+    // A created resource whose body has a state, or that asks to come back: the resource tells.
+    if said.may_be_pending() {
+        return Some((StatusKind::Resource, false));
+    }
+    if reply.headers().contains_key(http::header::RETRY_AFTER) {
+        return Some((StatusKind::Bare, false));
+    }
+    // No state at all: a 201 may be of a job, and so may an answer that holds nothing else.
+    let holds_nothing = (reply.is_whole() && reply.body().trim_ascii().is_empty()) || body.is_some_and(is_hollow);
+    let is_its_own_url = url == reply.url() && !holds_nothing;
+    let may_be_a_job = said.known.is_none()
+        && !said.is_unknown
+        && !is_its_own_url
+        && pointer.at == Source::header("location")
+        && (status == StatusCode::CREATED || holds_nothing);
+    may_be_a_job.then_some((StatusKind::Bare, true))
+}
+
+/// Nothing says where to ask: it is finished, or nobody can ask.
+fn nowhere(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    said: Said,
+    mut report: Report,
+) -> Step {
+    let flaw = Flaw::of(protocol, reply, body);
+    if reply.status() == StatusCode::ACCEPTED || said.is_pending() {
+        cursor.accepted_because(if said.is_pending() { Rule::PendingNowhere } else { Rule::NowhereToAsk });
+        let what = match (&flaw, report.word()) {
+            (Some(flaw), _) => flaw.to_string(),
+            (None, Some(word)) if said.is_pending() => format!("{}, and the word `{word}`", members(reply, body)),
+            (None, _) => members(reply, body),
+        };
+        return no_status_url(protocol, reply, body, format!("neither its headers nor its body name one; it holds {what}"));
+    }
+    if let Some(flaw) = flaw.filter(|flaw| *flaw != Flaw::TooLarge) {
+        cursor.accepted_because(Rule::Flawed);
+        let kind = if flaw == Flaw::Cut { ErrorKind::Network } else { ErrorKind::Decode };
+        return Step::Stop {
+            kind,
+            why: format!("the submit was answered with {flaw}; whether the service has the task is unknown"),
+            fault: fault::read(protocol, reply, body),
+        };
+    }
+    cursor.accepted_because(Rule::WholeAtOnce);
+    report.state = State::Succeeded;
+    report.percent = report.percent.or(Some(100.0));
+    if let Some(word) = report.word().filter(|_| said.is_unknown).map(str::to_owned) {
+        report.warn(format!(
+            "taken as finished, because nothing says where to ask: what the word `{word}` means is not known; say it with              Protocol::word, and where the status URL stands with Protocol::status_url"
+        ));
+    } else if reply.headers().contains_key(http::header::LOCATION) {
+        report.warn(
+            "taken as finished, because its answer has no state and no Retry-After; if its Location is a status URL, \
+             say so with Protocol::status_url",
+        );
+    }
+    if protocol.names_result(cursor, reply, body) {
+        result::warn_of_error(protocol, reply, body, &mut report);
+        return poll::terminal(protocol, cursor, reply, body, report);
+    }
+    result::itself(protocol, cursor, reply, body, report)
+}
+
+/// What an answer holds, by the names of its members: for who has to say where the status URL stands.
+fn members(reply: &Reply, body: Option<&Value>) -> String {
+    match body {
+        Some(Value::Object(members)) if !members.is_empty() => {
+            let short = |name: &String| format!("`{}`", name.escape_debug().to_string().chars().take(40).collect::<String>());
+            let more = if members.len() > MOST_NAMED { " and others" } else { "" };
+            let names: Vec<_> = members.keys().take(MOST_NAMED).map(short).collect();
+            format!("the members {}{more}", names.join(", "))
+        }
+        Some(Value::Object(_)) => "an object without members".into(),
+        Some(_) => "JSON that is no object".into(),
+        None if reply.body().trim_ascii().is_empty() => "no body".into(),
+        None => "a body that is no JSON".into(),
+    }
 }
 
 /// The link whose rel says that the status is there: in the header `Link` (RFC 8288), or in `links` of the body.
@@ -181,12 +318,16 @@ fn ends_now(reply: &Reply, place: &Place) -> bool {
 }
 
 fn keep_location(cursor: &mut Cursor, reply: &Reply) {
-    if let Some(url) = reply.header("location").and_then(|location| join(reply.url(), location).ok()) {
+    if let Some(url) = reply.header("location").and_then(|location| join(reply.url(), &location).ok()) {
         cursor.last_location = Some(url.as_str().into());
     }
 }
 
 fn no_status_url(protocol: &Protocol, reply: &Reply, body: Option<&Value>, why: String) -> Step {
+    let why = format!(
+        "{why}. Say where it stands with Protocol::status_url, or where the task's id stands with Protocol::id and what URL \
+         is made of it with Protocol::status_template"
+    );
     Step::Stop { kind: ErrorKind::NoStatusUrl, why, fault: fault::read(protocol, reply, body) }
 }
 
@@ -210,7 +351,7 @@ fn refused(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
 }
 
 fn moved(reply: &Reply) -> String {
-    let target = reply.header("location").and_then(|location| join(reply.url(), location).ok());
+    let target = reply.header("location").and_then(|location| join(reply.url(), &location).ok());
     match target {
         Some(url) => {
             let url = crate::redact::shown(&url);
@@ -219,3 +360,6 @@ fn moved(reply: &Reply) -> String {
         None => "the submit was redirected to nowhere".into(),
     }
 }
+
+/// So many members are named in an error.
+const MOST_NAMED: usize = 10;

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -26,6 +27,15 @@ pub struct Cursor {
     pub(super) seen_alive: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) cancel_asked: bool,
+    /// A status document with a state was read at the status URL.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) shown_state: bool,
+    /// The status URL is the Location of what was created, and nobody has looked there yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) created: bool,
+    /// A poll was redirected to the result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) redirected: bool,
     /// The result's URL is the last Location, which nothing named as the result's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) guessed: bool,
@@ -34,9 +44,9 @@ pub struct Cursor {
     pub(super) location_refused: bool,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) hops: u8,
-    /// Answers in a row that were no status.
+    /// How often the result was fetched and was none.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) unreadable: u8,
+    pub(super) looks: u8,
     #[serde(with = "method")]
     pub(super) method: Method,
     /// Where it was submitted.
@@ -97,6 +107,15 @@ pub(crate) struct Extra {
     /// The query members of the submit that every poll repeats.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) query: Vec<(String, String)>,
+    /// The word that nobody knows, and since when it stays the same, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unknown: Option<(String, u64)>,
+    /// The answer of the submit is the value where its Location may not be looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) created_held: bool,
+    /// That answer. It is no part of a token, because nobody knows what it holds.
+    #[serde(skip)]
+    pub(super) created: Option<Bytes>,
 }
 
 /// What the next answer is the answer to.
@@ -123,8 +142,11 @@ impl Cursor {
             guessed: false,
             location_refused: false,
             cancel_asked: false,
+            shown_state: false,
+            created: false,
+            redirected: false,
             hops: 0,
-            unreadable: 0,
+            looks: 0,
             method,
             request_url: url.as_str().into(),
             id: None,
@@ -178,7 +200,7 @@ impl Cursor {
         }
         self.firing = None;
         self.forget_etag();
-        (self.hops, self.result_since, self.troubled_since, self.unreadable) = (0, None, None, 0);
+        (self.hops, self.result_since, self.troubled_since, self.looks) = (0, None, None, 0);
     }
 
     /// The status is asked for there from now on.
@@ -220,6 +242,30 @@ impl Cursor {
 
     pub(crate) fn keep_cookies(&mut self) {
         self.extra().keeps_cookies = true;
+    }
+
+    /// Since when this word, which nobody knows, stays the same; `None` where it was reported already.
+    pub(super) fn unknown_since(&mut self, word: &str, now: SystemTime) -> Option<Duration> {
+        let now = unix_millis(now);
+        let unknown = self.extra().unknown.get_or_insert_with(|| (word.to_owned(), now));
+        if unknown.0 != word {
+            *unknown = (word.to_owned(), now);
+        }
+        (unknown.1 != REPORTED).then(|| Duration::from_millis(now.saturating_sub(unknown.1)))
+    }
+
+    /// That the word stays the same was reported.
+    pub(super) fn unknown_was_reported(&mut self) {
+        if let Some(unknown) = self.extra.as_mut().and_then(|extra| extra.unknown.as_mut()) {
+            unknown.1 = REPORTED;
+        }
+    }
+
+    /// A word that is known has come.
+    pub(super) fn forget_unknown(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.unknown = None;
+        }
     }
 
     /// The start that is being fired was sent.
@@ -350,6 +396,9 @@ impl std::fmt::Debug for Cursor {
             .finish_non_exhaustive()
     }
 }
+
+/// In the place of a time.
+const REPORTED: u64 = u64::MAX;
 
 fn signed(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| holds_secret(&url))

@@ -143,6 +143,16 @@ pub(crate) struct Asking {
 }
 
 impl Protocol {
+    /// Whether the status is asked for by HEAD, so that no answer has a body (RFC 9110, 9.3.2).
+    pub(super) fn polls_by_head(&self) -> bool {
+        self.poll.as_ref().is_some_and(|poll| poll.method == Method::HEAD)
+    }
+
+    /// Whether headers alone name the status URL of a submit.
+    pub(crate) fn is_named_in(&self, headers: &HeaderMap) -> bool {
+        self.status_url.iter().filter_map(|at| at.at.header_name()).any(|name| headers.contains_key(name))
+    }
+
     /// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
     pub(crate) fn next(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
         let phase = cursor.phase();

@@ -1,5 +1,7 @@
 //! What services say of failures: code, message, correlation id, in the shapes that were seen.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::Protocol;
@@ -27,7 +29,7 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     };
     let own = |places: &[Source]| places.iter().find_map(|place| place.text(reply, body));
     // A code that only says the HTTP status again says nothing.
-    let in_header = || reply.header("x-ms-error-code").map(str::to_owned);
+    let in_header = || reply.header("x-ms-error-code").map(Cow::into_owned);
     let code = own(codes)
         .or_else(|| find(CODES))
         .or_else(in_header)
@@ -37,19 +39,29 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     }
     if let Some(message) = own(messages).or_else(|| find(MESSAGES)) {
         fault = fault.with_message(message);
-    } else if body.is_none() && reply.is_whole() {
-        // Plain text of a gateway; a page of HTML says nothing in one line.
-        let plain = String::from_utf8_lossy(without_bom(reply.body()));
-        let plain = plain.trim();
-        if !plain.is_empty() && !plain.starts_with('<') {
-            fault = fault.with_message(plain.chars().take(300).collect::<String>());
-        }
+    } else if body.is_none()
+        && let Some(text) = plain_words(reply)
+    {
+        fault = fault.with_message(text);
     }
-    let id = CORRELATION_HEADERS.iter().find_map(|name| reply.header(name).map(str::to_owned));
+    let id = CORRELATION_HEADERS.iter().find_map(|name| reply.header(name).map(Cow::into_owned));
     if let Some(id) = id.or_else(|| find(CORRELATION_IDS)) {
         fault = fault.with_correlation_id(id);
     }
     fault
+}
+
+/// Plain text of a gateway, shortened. A page of HTML says nothing in one line, and a document that broke says nothing to
+/// people unless it came with a refusal.
+fn plain_words(reply: &Reply) -> Option<String> {
+    let is_document = reply.media_type().is_json() && reply.status().as_u16() < 400;
+    if is_document || reply.headers().contains_key(http::header::CONTENT_ENCODING) {
+        return None;
+    }
+    let text = std::str::from_utf8(without_bom(reply.body())).ok()?.trim();
+    let is_text = |c: char| !c.is_control() || c.is_whitespace();
+    let says = !text.is_empty() && !text.starts_with('<') && text.chars().all(is_text);
+    says.then(|| text.chars().take(300).collect())
 }
 
 /// Whether the body reports an error, beside whatever word it has.

@@ -4,9 +4,12 @@ use url::Url;
 
 use super::{Cursor, Step};
 use crate::error::{ErrorKind, Fault};
-use crate::redact::SecretUrl;
+use crate::redact::{SecretUrl, UrlError, is_signed};
 
 /// Joins a pointer to the URL of the answer that carried it (RFC 3986, 5).
+///
+/// A space and a letter beyond ASCII are percent-encoded, as browsers and curl do; in a signed URL they are refused,
+/// because the signature is over the bytes.
 pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     let pointer = pointer.trim();
     if let Some(url) = below(base, pointer) {
@@ -15,26 +18,43 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     if let Some(wrong) = pointer.chars().find(|c| !is_uri_char(*c)) {
         return Err(format!("it holds {wrong:?}, which no URL does"));
     }
+    // A sentence has spaces, and no slash.
+    if pointer.contains(' ') && !pointer.contains(['/', '?']) {
+        return Err("it holds spaces, and no `/`: it is no URL".into());
+    }
     let first = pointer.bytes().find(|byte| matches!(byte, b':' | b'/' | b'?' | b'#'));
-    if first == Some(b':')
-        && let Ok(exact) = SecretUrl::parse(pointer)
-    {
-        return Ok(exact.url().clone());
+    if first == Some(b':') {
+        if let Ok(exact) = SecretUrl::parse(pointer) {
+            return Ok(exact.url().clone());
+        }
+        let scheme = pointer.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        if OPAQUE_SCHEMES.contains(&scheme.as_str()) {
+            return Err(format!("its scheme `{scheme}` is neither http nor https"));
+        }
     }
     // A relative path such as `op:cancel` is no scheme.
     let is_scheme = first != Some(b':') || pointer.contains("//");
     let mut url = if is_scheme { base.join(pointer) } else { base.join(&format!("./{pointer}")) }
         .map_err(|error| error.to_string())?;
     url.set_fragment(None);
+    if is_signed(&url) && !pointer.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UrlError::Rewritten.to_string());
+    }
     Ok(url)
 }
 
-/// A link of the service: kept byte for byte when it is absolute.
+/// A link of the service: kept byte for byte when it is absolute, and encoded where it is not signed.
 pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
-    if pointer.trim().contains("://") {
-        return SecretUrl::parse(pointer).map_err(|error| error.to_string());
+    if !pointer.trim().contains("://") {
+        return join(base, pointer).map(SecretUrl::from);
     }
-    join(base, pointer).map(SecretUrl::from)
+    match SecretUrl::parse(pointer) {
+        Ok(link) => Ok(link),
+        Err(UrlError::Rewritten) if Url::parse(pointer.trim()).is_ok_and(|url| !is_signed(&url)) => {
+            join(base, pointer).map(SecretUrl::from)
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Cursor {
@@ -86,8 +106,13 @@ fn below(folder: &Url, path: &str) -> Option<Url> {
 
 /// The characters of a URI reference (RFC 3986), and what browsers and services also write raw.
 fn is_uri_char(c: char) -> bool {
-    !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>' | '"' | '{' | '}' | '^' | '`' | '\\')
+    !c.is_control() && (c == ' ' || !c.is_whitespace()) && !matches!(c, '<' | '>' | '"' | '{' | '}' | '^' | '`' | '\\')
 }
+
+/// Schemes whose URLs have no `//`: without this list, they would be taken as paths such as `op:cancel`.
+const OPAQUE_SCHEMES: [&str; 14] = [
+    "about", "arn", "blob", "cid", "data", "did", "file", "javascript", "mailto", "oid", "sip", "tag", "tel", "urn",
+];
 
 /// More redirects than any service needs, few enough to end a circle soon.
 const MAX_HOPS: u8 = 10;
@@ -109,6 +134,19 @@ mod tests {
             ("op:cancel", Some("https://a.example/v1/op:cancel")),
             ("HTTPS://B.example/x", Some("https://b.example/x")),
             ("not a url", None),
+            ("see the docs", None),
+            ("/jobs/my job", Some("https://a.example/jobs/my%20job")),
+            ("jobs/caf\u{e9}", Some("https://a.example/v1/jobs/caf%C3%A9")),
+            ("https://b.example/\u{65e5}\u{672c}?q=a b", Some("https://b.example/%E6%97%A5%E6%9C%AC?q=a%20b")),
+            ("/caf%C3%A9%20x?q=a%2Fb+c", Some("https://a.example/caf%C3%A9%20x?q=a%2Fb+c")),
+            ("/b?x=\u{e9}&sig=1", None),
+            ("https://b.example/a b?X-Amz-Signature=1", None),
+            ("/jobs\u{a0}7", None),
+            ("/jobs/{id}", None),
+            ("\"/jobs/7\"", None),
+            ("urn:job:7", None),
+            ("mailto:a@b.example", None),
+            ("ARN:aws:states:7", None),
             ("<none>", None),
             ("https://[::bad/x", None),
             ("/\u{7}", None),
@@ -146,5 +184,7 @@ mod tests {
         assert_eq!(link(&base, kept).unwrap().expose(), kept);
         assert_eq!(link(&base, "files/7").unwrap().expose(), "https://a.example/v1/files/7");
         assert!(link(&base, "https://s.example/b?rscd='x'&sig=1").is_err());
+        assert!(link(&base, "https://s.example/a b?sig=1").is_err());
+        assert_eq!(link(&base, "https://s.example/a b'c").unwrap().expose(), "https://s.example/a%20b'c");
     }
 }

@@ -1,20 +1,23 @@
 //! Reading the answer to a poll.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::StatusCode;
 use serde_json::Value;
 
+use super::flaw::Flaw;
 use super::location::join;
 use super::rule::Rule;
-use super::trouble;
 use super::verdict::{Verdict, is_monitor_shaped, judge, word};
 use super::words::{State, plain};
-use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, fault, result, start};
+use super::{
+    Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, created, fault, result, start, trouble,
+};
 use crate::error::{ErrorKind, Fault};
 use crate::hint::{self, Hint};
 use crate::message::{Reply, is_transient};
-use crate::redact::is_signed;
+use crate::redact::{is_signed, shown};
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
@@ -24,6 +27,11 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
     let report = report(protocol, cursor, reply, body, now);
     let code = out_of_band(protocol, reply, body).unwrap_or(reply.status().as_u16());
+    if cursor.created
+        && let Some(step) = created::read(protocol, cursor, reply, body, code, &report, now)
+    {
+        return step;
+    }
     match code {
         301 | 302 | 303 | 307 | 308 => return redirected(cursor, reply, code, report),
         304 => {
@@ -34,18 +42,24 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         200..=299 => {}
         _ => return trouble::refused(protocol, cursor, reply, body, code, report, now),
     }
-    cursor.seen_alive = true;
     cursor.hops = 0;
     let (verdict, rule) = judge(protocol, cursor, reply, code, body, &report);
     cursor.because(rule);
+    if !matches!(verdict, Verdict::Unreadable(_)) {
+        cursor.seen_alive = true;
+        cursor.shown_state |= body.is_some() && report.word().is_some();
+    }
+    if protocol.polls_by_head() && is_end(&verdict) && !protocol.leads_elsewhere(cursor, reply, body) {
+        return result::found_by_head(cursor, reply, &report);
+    }
     match verdict {
         Verdict::Pending(state) => {
             cursor.settle();
             cursor.state = state;
             let mut report = Report { state, ..report };
-            let fires = |word: &str| protocol.start.iter().any(|start| plain(&start.when) == plain(word));
-            if let (Rule::UnknownWord(_), Some(word)) = (rule, report.word().filter(|word| !fires(word))) {
-                report.warn(format!("the word `{word}` is not known, and counts as running"));
+            match rule {
+                Rule::UnknownWord(_) => warn_of_word(protocol, cursor, &mut report, now),
+                _ => cursor.forget_unknown(),
             }
             pending(protocol, cursor, reply, body, report)
         }
@@ -65,16 +79,36 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             result::itself(protocol, cursor, reply, body, Report { state: State::Succeeded, percent, ..report })
         }
         Verdict::Unreadable(why) => {
-            cursor.unreadable = cursor.unreadable.saturating_add(1);
-            if cursor.unreadable < MAX_UNREADABLE {
-                return trouble::wait(protocol, cursor, report, why, now);
-            }
-            Step::Stop {
-                kind: ErrorKind::StatusUnreadable,
-                why: format!("{why}, {MAX_UNREADABLE} times in a row"),
-                fault: fault::read(protocol, reply, body),
-            }
+            let fault = fault::read(protocol, reply, body);
+            trouble::wait(protocol, cursor, report, &why, fault, now)
         }
+    }
+}
+
+/// Whether a verdict is a success whose result is still to be found.
+const fn is_end(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::IsResult | Verdict::Named => true,
+        Verdict::Terminal(state) => state.has_result(),
+        Verdict::Pending(_) | Verdict::Unreadable(_) => false,
+    }
+}
+
+/// A word that nobody knows counts as running; where it stays for long, that is reported, once.
+fn warn_of_word(protocol: &Protocol, cursor: &mut Cursor, report: &mut Report, now: SystemTime) {
+    let fires = |word: &str| protocol.start.iter().any(|start| plain(&start.when) == plain(word));
+    let Some(word) = report.word().filter(|word| !fires(word)).map(str::to_owned) else { return };
+    match cursor.unknown_since(&word, now) {
+        Some(since) if since > protocol.patience => {
+            cursor.unknown_was_reported();
+            report.is_stuck = true;
+            report.warn(format!(
+                "the word `{word}` is not known, counts as running, and has stayed for more than {:?}: say what it means \
+                 with Protocol::word",
+                protocol.patience
+            ));
+        }
+        _ => report.warn(format!("the word `{word}` is not known, and counts as running")),
     }
 }
 
@@ -89,6 +123,18 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
             return redirected(cursor, reply, 302, report);
         }
         200..=299 => {
+            let flaw = Flaw::of_result(protocol, reply, body).filter(|_| code != 202);
+            let empty = code != 204 && reply.is_whole() && reply.body().trim_ascii().is_empty();
+            if flaw.is_some() || (empty && cursor.shown_state && code != 202) {
+                // Such as a page to log in. The status is asked for again where it was.
+                let what = flaw.map_or_else(|| "nothing".to_owned(), |flaw| flaw.to_string());
+                (cursor.phase, cursor.following) = (Phase::Poll, None);
+                let report = report(protocol, cursor, reply, body, now);
+                cursor.because(Rule::Unreadable);
+                let fault = fault::read(protocol, reply, body);
+                let why = format!("the status leads to {}, which answers with {what}", shown(reply.url()));
+                return trouble::wait(protocol, cursor, report, &why, fault, now);
+            }
             let (known, _) = word(protocol, reply, body);
             let is_status = known.map_or(code == 202, |state| {
                 !state.is_terminal()
@@ -100,27 +146,15 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
                 cursor.phase = Phase::Poll;
                 return read(protocol, cursor, reply, now);
             }
-            if cursor.kind != StatusKind::Bare && body.is_none() && reply.body().trim_ascii_start().starts_with(b"<") {
-                cursor.because(Rule::Unreadable);
-                return Step::Stop {
-                    kind: ErrorKind::StatusUnreadable,
-                    why: "the status was redirected to a page, such as one to log in".into(),
-                    fault: Fault::default(),
-                };
-            }
         }
         303 | 404 | 410 => {}
         _ if is_transient(code) => {
             // It may still be either: it is asked again.
             let report = report(protocol, cursor, reply, body, now);
             cursor.because(Rule::Transient(code));
-            return trouble::wait(
-                protocol,
-                cursor,
-                report,
-                &format!("the redirect's target answered with {code}"),
-                now,
-            );
+            let (why, fault) =
+                (format!("the redirect's target answered with {code}"), fault::read(protocol, reply, body));
+            return trouble::wait(protocol, cursor, report, &why, fault, now);
         }
         _ => {
             cursor.phase = Phase::Poll;
@@ -162,7 +196,7 @@ pub(super) fn report(
         cursor.keep_hint(delay);
     }
     if protocol.conditional && reply.status().is_success() {
-        cursor.extra().etag = reply.header("etag").map(str::to_owned);
+        cursor.extra().etag = reply.header("etag").map(Cow::into_owned);
     }
     if let Some(url) = protocol.cancel_url.iter().find_map(|at| join(reply.url(), &at.text(reply, body)?).ok())
         && cursor.admit(&url).is_ok()
@@ -196,26 +230,27 @@ pub(super) fn terminal(
 
 /// Still pending: a word may fire a request, and the answer may name a new place to ask.
 fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, mut report: Report) -> Step {
+    // A link to itself names what is asked already, and not always by the name that it was asked by.
     let moved = protocol
         .status_url
         .iter()
-        .filter(|pointer| protocol.rotates && pointer.at.is_header())
+        .filter(|pointer| protocol.rotates && !(pointer.guess && pointer.at.ends_with("/self/href")))
         .filter(|pointer| (pointer.kind == StatusKind::Bare) != (cursor.kind == StatusKind::Monitor))
         .find_map(|pointer| pointer.at.text(reply, body));
     if let Some(text) = moved {
-        match join(reply.url(), &text) {
-            Ok(url) => {
-                if let Err(step) = cursor.admit(&url) {
-                    return step;
-                }
-                cursor.move_to(&url);
-            }
+        let usable = join(reply.url(), &text).and_then(|url| match cursor.admit(&url) {
+            Ok(()) => Ok(url),
+            Err(Step::Stop { why, .. }) => Err(why),
+            Err(_) => Err("no request may go there".to_owned()),
+        });
+        match usable {
+            Ok(url) => cursor.move_to(&url),
             Err(why) => report.warn(format!("ignored a new status URL: {why}")),
         }
     }
     if cursor.kind == StatusKind::Monitor
         && protocol.rotates
-        && let Some(url) = reply.header("location").and_then(|location| join(reply.url(), location).ok())
+        && let Some(url) = reply.header("location").and_then(|location| join(reply.url(), &location).ok())
     {
         cursor.last_location = Some(url.as_str().into());
     }
@@ -229,7 +264,7 @@ fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> 
         return result::redirected(cursor, reply, Report { state: State::Succeeded, percent, ..report });
     }
     let target = reply.header("location").ok_or_else(|| "it names no Location".to_owned());
-    let url = match target.and_then(|location| join(reply.url(), location)) {
+    let url = match target.and_then(|location| join(reply.url(), &location)) {
         Ok(url) => url,
         Err(why) => {
             return Step::Stop {
@@ -266,7 +301,7 @@ impl Cursor {
     /// The status could be read.
     pub(super) fn settle(&mut self) {
         self.troubled_since = None;
-        self.unreadable = 0;
+        self.looks = 0;
     }
 }
 
@@ -286,6 +321,3 @@ fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
     };
     Some(percent.clamp(0.0, 100.0))
 }
-
-/// So many answers in a row that are no status end the wait.
-const MAX_UNREADABLE: u8 = 3;

@@ -32,7 +32,7 @@ impl Protocol {
             name: "auto".into(),
             status_url: status_url
                 .into_iter()
-                .map(|(at, kind, only_pending)| StatusUrl { at, kind, only_pending })
+                .map(|(at, kind, only_pending)| StatusUrl { at, kind, only_pending, guess: true })
                 .collect(),
             rotates: true,
             id: std::iter::once(Source::header("operation-id"))
@@ -49,6 +49,7 @@ impl Protocol {
             reduce: Reduce::First,
             statuses: BTreeMap::new(),
             without_state: None,
+            accept_html: false,
             progress_of: None,
             error_code: Vec::new(),
             error_message: Vec::new(),

@@ -1,5 +1,6 @@
 //! Finding the result of a finished task.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
@@ -8,14 +9,15 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use super::flaw::Flaw;
 use super::location::{join, link};
 use super::rule::{Rule, numbered};
 use super::words::State;
-use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault, verdict};
+use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault, trouble, verdict};
 use crate::clock::unix_millis;
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
-use crate::redact::{SecretUrl, is_signed};
+use crate::redact::{SecretUrl, is_signed, shown};
 
 /// The task succeeded: where is its result?
 pub(super) fn finish(
@@ -91,9 +93,19 @@ pub(super) fn finish(
 pub(super) fn redirected(cursor: &mut Cursor, reply: &Reply, report: Report) -> Step {
     let rule = cursor.rules().1;
     let target = reply.header("location").ok_or_else(|| "it names no Location".to_owned());
-    match target.and_then(|location| link(reply.url(), location)) {
+    match target.and_then(|location| link(reply.url(), &location)) {
         Ok(url) => match cursor.hop(reply.url(), url.url()) {
-            Ok(()) => at_link(cursor, url, report, rule),
+            Ok(()) if !cursor.is_trusted(url.url()) && is_login(&url) => Step::Stop {
+                kind: if cursor.phase == Phase::Submit { ErrorKind::Rejected } else { ErrorKind::StatusUnreadable },
+                why: format!("it was redirected to {url}, which is named as a page to log in and not as a result"),
+                fault: Fault::default(),
+            },
+            Ok(()) => {
+                let polled = matches!(cursor.phase, Phase::Poll | Phase::Moved);
+                let step = at_link(cursor, url, report, rule);
+                cursor.redirected |= polled;
+                step
+            }
             Err(step) => step,
         },
         Err(why) => unusable(cursor, "the Location of the redirect", &why),
@@ -118,6 +130,9 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
             cursor.following = None;
             cursor.state = State::Running;
             Step::Wait(Report { hint, percent: None, ..Report::new(State::Running) })
+        }
+        200..=299 if let Some(flaw) = Flaw::of_result(protocol, reply, body) => {
+            flawed(protocol, cursor, reply, body, &flaw, now)
         }
         200..=299 => {
             let found = numbered(&protocol.result).find_map(|(rule, place)| {
@@ -173,6 +188,61 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     }
 }
 
+/// HEAD says that the task has come to its end: GET fetches what stands there, a status or the result.
+pub(super) fn found_by_head(cursor: &mut Cursor, reply: &Reply, report: &Report) -> Step {
+    cursor.because(Rule::FoundByHead);
+    cursor.phase = Phase::Moved;
+    cursor.following = Some(reply.url().as_str().into());
+    Step::Follow { url: reply.url().clone(), after: report.hint.unwrap_or_default(), report: None }
+}
+
+/// What stands at the URL of the result is no document: it is fetched again, and the task stays succeeded.
+fn flawed(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    flaw: &Flaw,
+    now: SystemTime,
+) -> Step {
+    cursor.because(Rule::Flawed);
+    let hint = crate::hint::from_headers(reply.headers(), now).delay;
+    let fault = fault::read(protocol, reply, body);
+    if cursor.redirected && cursor.status_url.is_some() {
+        // Nothing but a redirect said that it is done, and a redirect to such a page says nothing of the task.
+        (cursor.phase, cursor.following, cursor.redirected) = (Phase::Poll, None, false);
+        let why = format!("the status leads to {}, which answers with {flaw}", shown(reply.url()));
+        let report = Report { hint, ..Report::new(cursor.state) };
+        return trouble::wait(protocol, cursor, report, &why, fault, now);
+    }
+    cursor.looks = cursor.looks.saturating_add(1);
+    if cursor.looks < MOST_LOOKS {
+        let after = LOOK_AGAIN * u32::from(cursor.looks);
+        return Step::Follow { url: reply.url().clone(), after: hint.unwrap_or_default().max(after), report: None };
+    }
+    Step::Stop {
+        kind: ErrorKind::ResultUnavailable,
+        why: format!("the result was answered with {flaw}, {MOST_LOOKS} times"),
+        fault,
+    }
+}
+
+/// Whether a redirect's target is named as a page to log in. At the API's own origin such a page is fetched, and known by
+/// what it is; elsewhere it would be taken as the link to the result.
+fn is_login(link: &SecretUrl) -> bool {
+    let url = link.url();
+    let host = url.host_str().unwrap_or_default();
+    let last = url.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let last = last.split('.').next().unwrap_or_default();
+    let by_host = ["login.", "signin.", "sso.", "accounts.", "auth.", "idp."].iter().any(|name| host.starts_with(name));
+    let by_path = matches!(
+        last,
+        "login" | "log-in" | "log_in" | "signin" | "sign-in" | "sign_in" | "logon" | "sso" | "saml" | "saml2" | "authorize"
+            | "oauth" | "oauth2" | "auth" | "adfs"
+    );
+    !is_signed(url) && (by_host || by_path)
+}
+
 /// This answer is the result, because none stands where the protocol says.
 pub(super) fn itself(
     protocol: &Protocol,
@@ -204,10 +274,24 @@ fn whole_body(
     mut report: Report,
 ) -> Step {
     warn_of_error(protocol, reply, body, &mut report);
+    if let Some(flaw) = Flaw::of_result(protocol, reply, body) {
+        // A word says that it is done, and what came is nothing to hand out.
+        cursor.because(Rule::Flawed);
+        cursor.looks = cursor.looks.saturating_add(1);
+        if cursor.looks < MOST_LOOKS && cursor.status_url.is_some() {
+            cursor.following = Some(reply.url().as_str().into());
+            return Step::Follow { url: reply.url().clone(), after: LOOK_AGAIN * u32::from(cursor.looks), report: None };
+        }
+        return Step::Stop {
+            kind: ErrorKind::ResultUnavailable,
+            why: format!("the result was answered with {flaw}"),
+            fault: fault::read(protocol, reply, body),
+        };
+    }
     if !reply.is_whole() {
         cursor.because(Rule::ResultTooLarge);
         let links = vec![SecretUrl::from(reply.url().clone())];
-        return Step::Done(report, Finding { links, ..Finding::default() });
+        return Step::Done(report, Finding { links, is_itself: true, ..Finding::default() });
     }
     cursor.following = None;
     Step::Done(report, Finding { body: held(reply), ..Finding::default() })
@@ -240,8 +324,13 @@ fn written(value: &Value) -> Option<Bytes> {
     serde_json::to_vec(value).ok().map(Bytes::from)
 }
 
+/// The body; JSON of another charset in UTF-8, as JSON has to be (RFC 8259, 8.1).
 fn held(reply: &Reply) -> Option<Bytes> {
-    Some(reply.body().clone()).filter(|body| reply.is_whole() && !body.is_empty())
+    let body = Some(reply.body().clone()).filter(|body| reply.is_whole() && !body.is_empty())?;
+    match reply.json_text() {
+        Some(Cow::Owned(text)) => Some(text.into()),
+        Some(Cow::Borrowed(_)) | None => Some(body),
+    }
 }
 
 fn young(protocol: &Protocol, cursor: &mut Cursor, now: SystemTime) -> bool {
@@ -251,7 +340,7 @@ fn young(protocol: &Protocol, cursor: &mut Cursor, now: SystemTime) -> bool {
 }
 
 pub(super) fn newest_location(cursor: &Cursor, reply: &Reply) -> Option<Url> {
-    let stated = reply.header("location").and_then(|location| join(reply.url(), location).ok());
+    let stated = reply.header("location").and_then(|location| join(reply.url(), &location).ok());
     let kept = || cursor.last_location.as_deref().and_then(|url| Url::parse(url).ok());
     stated
         .filter(|_| cursor.phase != Phase::Submit || reply.status() != StatusCode::CREATED)
@@ -275,6 +364,7 @@ fn at_link(cursor: &mut Cursor, url: SecretUrl, report: Report, why: Rule) -> St
     }
     cursor.phase = Phase::Result;
     cursor.guessed = why == Rule::LastLocation;
+    cursor.redirected = false;
     cursor.following = Some(url.expose().into());
     let after = report.hint.filter(|_| cursor.hops > 0).unwrap_or_default();
     Step::Follow { url: url.url().clone(), after, report: Some(report) }
@@ -296,7 +386,7 @@ enum Reading {
     Guess,
 }
 
-fn links(reply: &Reply, values: &[std::borrow::Cow<'_, Value>], reading: Reading) -> Result<Vec<SecretUrl>, String> {
+fn links(reply: &Reply, values: &[Cow<'_, Value>], reading: Reading) -> Result<Vec<SecretUrl>, String> {
     let mut links = Vec::new();
     for value in values {
         let items = match &**value {
@@ -336,3 +426,5 @@ fn unusable(cursor: &mut Cursor, at: &str, why: &str) -> Step {
 }
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A result that is no document is fetched so often: a gateway's page is gone after seconds, a login page stays.
+const MOST_LOOKS: u8 = 3;

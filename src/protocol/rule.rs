@@ -16,7 +16,10 @@ pub(crate) enum Rule {
     FinishedAtOnce,
     WholeAtOnce,
     NowhereToAsk,
-    PointerUnusable(u8),
+    PendingNowhere,
+    Flawed,
+    OwnUrlAgain,
+    Created(u8),
     // The answer to a poll.
     Word(u8),
     UnknownWord(u8),
@@ -29,6 +32,10 @@ pub(crate) enum Rule {
     WithoutState,
     SuccessBesideError,
     Unreadable,
+    NoContent,
+    FoundByHead,
+    CreatedResource,
+    CreatedRefused(u16),
     Unchanged,
     Transient(u16),
     NoAnswer,
@@ -87,7 +94,12 @@ impl Rule {
                 "202 without a status URL: looked at the protocol's pointers, at links, and for an id with a template"
                     .into()
             }
-            Self::PointerUnusable(at) => format!("what stands at {} is no URL", pointer(at)),
+            Self::PendingNowhere => "the answer says that the task is pending, and nowhere where to ask".into(),
+            Self::Flawed => "the body is no document of the API, and no header names a status URL".into(),
+            Self::OwnUrlAgain => "202 to a GET without a status URL: the same URL is asked again".into(),
+            Self::Created(at) => {
+                format!("201 with a URL at {}, and no state: what stands there is looked at", pointer(at))
+            }
             Self::Word(at) => format!("the word at {} is known", state(at)),
             Self::UnknownWord(at) => {
                 format!(
@@ -107,6 +119,12 @@ impl Rule {
             Self::SuccessBesideError => "a success word beside an error means failed".into(),
             Self::Unreadable => {
                 "a status document must have a state: see Protocol::state for where it is looked for".into()
+            }
+            Self::NoContent => "204 at a status that was readable before means that it is done".into(),
+            Self::FoundByHead => "HEAD found the end, and GET fetches what stands there".into(),
+            Self::CreatedResource => "what was created is a resource without a state of a task, and the result".into(),
+            Self::CreatedRefused(code) => {
+                format!("{code} at the Location of what was created: the answer of the submit is the result")
             }
             Self::Unchanged => "304: nothing changed".into(),
             Self::Transient(code) => format!("{code} says nothing of the task, and may pass"),

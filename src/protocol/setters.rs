@@ -25,11 +25,12 @@ impl Protocol {
         self
     }
 
-    /// A place of the status URL in the submit's answer, looked at first.
+    /// A place of the status URL in the submit's answer, looked at first. Where something stands there, it counts at any
+    /// 2xx and at 303. Where it cannot be used, the next place is looked at.
     #[must_use]
     pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
         self.status_url.retain(|pointer| pointer.at != at);
-        self.status_url.insert(0, StatusUrl { at, kind, only_pending: false });
+        self.status_url.insert(0, StatusUrl { at, kind, only_pending: false, guess: false });
         self
     }
 
@@ -199,6 +200,14 @@ impl Protocol {
     #[must_use]
     pub const fn without_state(mut self, state: State) -> Self {
         self.without_state = Some(state);
+        self
+    }
+
+    /// Takes a page of HTML as a result where the task itself fetches it. By default such a page is what a login page or a
+    /// gateway sends, and never a result; a link that is downloaded may lead to HTML all the same.
+    #[must_use]
+    pub const fn accept_html(mut self) -> Self {
+        self.accept_html = true;
         self
     }
 

@@ -50,7 +50,8 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         // Refused for load, and so not done: the next poll that shows the word fires it again.
         cursor.not_fired();
         let report = poll::report(protocol, cursor, reply, body, now);
-        return trouble::wait(protocol, cursor, report, &format!("the start was answered with {code}"), now);
+        let fault = fault::read(protocol, reply, body);
+        return trouble::wait(protocol, cursor, report, &format!("the start was answered with {code}"), fault, now);
     }
     cursor.because(Rule::StartRefused);
     Step::Stop {

@@ -59,11 +59,13 @@ pub struct Report {
     pub(crate) percent: Option<f64>,
     pub(crate) hint: Option<Duration>,
     pub(crate) warning: Option<Box<str>>,
+    /// A word that nobody knows has stayed the same for as long as the protocol is patient.
+    pub(crate) is_stuck: bool,
 }
 
 impl Report {
-    pub(super) const fn new(state: State) -> Self {
-        Self { state, word: None, percent: None, hint: None, warning: None }
+    pub(crate) const fn new(state: State) -> Self {
+        Self { state, word: None, percent: None, hint: None, warning: None, is_stuck: false }
     }
 
     /// The class of the state.
@@ -110,6 +112,8 @@ impl Report {
 #[derive(Clone, Default)]
 pub struct Finding {
     pub(crate) links: Vec<SecretUrl>,
+    /// The one link is the URL of this answer, whose body was too large to hold.
+    pub(crate) is_itself: bool,
     pub(crate) body: Option<Bytes>,
     pub(crate) pages: Option<Url>,
 }

@@ -44,7 +44,8 @@ pub(super) fn refused(
             return terminal(protocol, cursor, reply, body, Report { state, ..report });
         }
         cursor.because(Rule::Transient(code));
-        return wait(protocol, cursor, report, &format!("the status answered with {code}"), now);
+        let fault = fault::read(protocol, reply, body);
+        return wait(protocol, cursor, report, &format!("the status answered with {code}"), fault, now);
     }
     let gone_after_delete = cursor.method == http::Method::DELETE && cursor.seen_alive;
     let young = !cursor.seen_alive && cursor.age(now) < protocol.visibility;
@@ -59,7 +60,8 @@ pub(super) fn refused(
         }
         404 if young => {
             cursor.because(Rule::NotVisible);
-            return wait(protocol, cursor, report, "the status is not visible yet (404)", now);
+            let fault = fault::read(protocol, reply, body);
+            return wait(protocol, cursor, report, "the status is not visible yet (404)", fault, now);
         }
         404 | 410 => (Rule::Gone(code), ErrorKind::Gone),
         401 => (Rule::Forbidden(code), ErrorKind::Unauthorized),
@@ -79,18 +81,29 @@ pub(super) fn refused(
     Step::Stop { kind, why, fault: fault::read(protocol, reply, body) }
 }
 
-/// An answer that says nothing of the task: the wait goes on while there is patience.
-pub(super) fn wait(protocol: &Protocol, cursor: &mut Cursor, mut report: Report, why: &str, now: SystemTime) -> Step {
+/// An answer that says nothing of the task: the wait goes on while there is patience. `fault` has the service's words.
+pub(super) fn wait(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    mut report: Report,
+    why: &str,
+    fault: Fault,
+    now: SystemTime,
+) -> Step {
     let now = unix_millis(now);
     let since = *cursor.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
     if u128::from(now.saturating_add(1).saturating_sub(since.get())) > protocol.patience.as_millis() {
         return Step::Stop {
             kind: ErrorKind::StatusUnreadable,
             why: format!("{why}; and so for more than {:?}", protocol.patience),
-            fault: Fault::default(),
+            fault,
         };
     }
-    report.warn(why);
+    let said: String = fault.beside(why).chars().take(MOST_WORDS).collect();
+    report.warn(if said.is_empty() { why.to_owned() } else { format!("{why}: {said}") });
     report.word = None;
     Step::Wait(report)
 }
+
+/// So many characters of a service's words stand in a warning.
+const MOST_WORDS: usize = 300;

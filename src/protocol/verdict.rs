@@ -1,8 +1,9 @@
 //! Verdict: what a 2xx answer says of the task.
 
-use http::StatusCode;
+use http::Method;
 use serde_json::Value;
 
+use super::flaw::{Flaw, is_hollow, is_prose};
 use super::rule::{Rule, numbered};
 use super::words::{State, plain};
 use super::{Cursor, Protocol, Reduce, Report, StatusKind, fault};
@@ -15,7 +16,7 @@ pub(super) enum Verdict {
     IsResult,
     /// Finished, and the protocol says where else the result is.
     Named,
-    Unreadable(&'static str),
+    Unreadable(String),
 }
 
 /// What a 2xx answer says of the task, and by which rule. `code` is its status, or what stands for it.
@@ -29,8 +30,19 @@ pub(super) fn judge(
 ) -> (Verdict, Rule) {
     let (state, rule) = word(protocol, reply, body);
     let bare = cursor.kind == StatusKind::Bare;
-    let is_status =
-        || is_monitor(protocol, reply, body) || code != 202 && protocol.leads_elsewhere(cursor, reply, body);
+    // A HEAD has no body, and 202 says all that there is to say.
+    if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.polls_by_head()) {
+        // At a bare URL a body that is too large to hold is the result.
+        if flaw != Flaw::TooLarge || !bare {
+            return flawed(protocol, code, state, rule, &flaw);
+        }
+    }
+    let is_status = || {
+        // Where states were shown, a state is one.
+        cursor.shown_state
+            || is_monitor(protocol, reply, body)
+            || code != 202 && protocol.leads_elsewhere(cursor, reply, body)
+    };
     let (verdict, rule) = match state {
         // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
         Some(state) if state.is_terminal() && bare && !is_status() => {
@@ -43,12 +55,23 @@ pub(super) fn judge(
             }
         }
         Some(state) => (of(state), rule),
-        None => nameless(protocol, cursor.kind, reply, code, body, report, rule),
+        None => nameless(protocol, cursor, reply, code, body, report, rule),
     };
     match verdict {
         // What the protocol names goes before the answer itself.
         Verdict::IsResult if protocol.leads_elsewhere(cursor, reply, body) => (Verdict::Named, rule),
         verdict => (verdict, rule),
+    }
+}
+
+/// The body is no document: what stands in a header counts, or what the protocol says of the HTTP status; but no success.
+fn flawed(protocol: &Protocol, code: u16, state: Option<State>, rule: Rule, flaw: &Flaw) -> (Verdict, Rule) {
+    if let Some(state) = state {
+        return (of(state), rule);
+    }
+    match protocol.statuses.get(&code.to_string()) {
+        Some(state) if !state.has_result() => (of(*state), Rule::Status(code)),
+        _ => (Verdict::Unreadable(format!("the status answered with {flaw}")), Rule::Unreadable),
     }
 }
 
@@ -101,13 +124,14 @@ fn together(reduce: Reduce, states: &[Option<State>]) -> State {
 /// No word is known.
 fn nameless(
     protocol: &Protocol,
-    kind: StatusKind,
+    cursor: &Cursor,
     reply: &Reply,
     code: u16,
     body: Option<&Value>,
     report: &Report,
     rule: Rule,
 ) -> (Verdict, Rule) {
+    let kind = cursor.kind;
     let done = numbered(&protocol.done).find(|(at, _)| at.value(reply, body).is_some());
     if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
         return (Verdict::Terminal(State::Succeeded), Rule::DoneAt(place));
@@ -126,24 +150,61 @@ fn nameless(
     if code == 202 {
         return (Verdict::Pending(State::Running), if report.word().is_some() { rule } else { Rule::Pending202 });
     }
-    let empty = reply.status() == StatusCode::NO_CONTENT || reply.body().trim_ascii().is_empty();
+    let unreadable = |why: &str| (Verdict::Unreadable(why.to_owned()), Rule::Unreadable);
+    let gap = || gap(reply, body);
     match kind {
-        StatusKind::Bare => (Verdict::IsResult, Rule::BareResult),
-        _ if report.word().is_some() => (Verdict::Pending(State::Running), rule),
-        StatusKind::Resource => (Verdict::IsResult, Rule::WithoutState),
-        StatusKind::Monitor => {
-            let why = if empty {
-                "the status document is empty"
-            } else if !reply.is_whole() {
-                "the status document is larger than the client's body limit"
-            } else if body.is_none() {
-                "the status document is no JSON"
-            } else {
-                "the status document has no state"
-            };
-            (Verdict::Unreadable(why), Rule::Unreadable)
+        StatusKind::Bare if code == 204 || !cursor.shown_state => (Verdict::IsResult, Rule::BareResult),
+        // A word where states were shown is one too, unless it is one that a resource rests in.
+        StatusKind::Bare if report.word().is_some_and(|word| !is_resting(word)) => {
+            (Verdict::Pending(State::Running), rule)
         }
+        StatusKind::Bare => match gap() {
+            Some(why) => unreadable(&format!("the status URL has shown a state before, and {why}")),
+            None => (Verdict::IsResult, Rule::BareResult),
+        },
+        _ if report.word().is_some() => (Verdict::Pending(State::Running), rule),
+        // 204 says that there is nothing to say any more: to a DELETE, and of a task that was seen alive.
+        StatusKind::Monitor if code == 204 && (cursor.seen_alive || cursor.method == Method::DELETE) => {
+            (Verdict::Terminal(State::Succeeded), Rule::NoContent)
+        }
+        StatusKind::Resource if code == 204 => (Verdict::IsResult, Rule::WithoutState),
+        StatusKind::Resource => match gap() {
+            Some(why) => unreadable(&format!("the resource had a state before, and {why}")),
+            None => (Verdict::IsResult, Rule::WithoutState),
+        },
+        StatusKind::Monitor if reply.body().trim_ascii().is_empty() => unreadable("the status document is empty"),
+        StatusKind::Monitor if body.is_none() => unreadable("the status document is no JSON"),
+        StatusKind::Monitor => unreadable("the status document has no state"),
     }
+}
+
+/// Why an answer is a gap in a row of status documents, and not the result: `None` where it may be the result.
+fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
+    match body {
+        Some(body) if is_hollow(body) => Some("answers with an empty document"),
+        Some(body) if has_only_an_error(body) => Some("answers with nothing but an error"),
+        Some(_) => None,
+        None if reply.is_whole() && reply.body().trim_ascii().is_empty() => Some("answers with nothing"),
+        None if is_prose(reply) => Some("answers with a text that is no document"),
+        None => None,
+    }
+}
+
+/// Whether a document has no members but those of an error.
+fn has_only_an_error(body: &Value) -> bool {
+    const ERROR: [&str; 14] = [
+        "error", "errors", "errorcode", "errormessage", "errordescription", "message", "code", "statuscode", "detail",
+        "details", "title", "requestid", "traceid", "timestamp",
+    ];
+    let Some(members) = body.as_object() else { return false };
+    let says_one = members.keys().any(|name| plain(name).contains("error") || plain(name) == "message");
+    says_one && members.keys().all(|name| ERROR.contains(&plain(name).as_str()))
+}
+
+/// Whether a word is one that a resource rests in. As the state of what was created it says nothing of a task; services
+/// disagree on what it says of one.
+pub(super) fn is_resting(word: &str) -> bool {
+    matches!(plain(word).as_str(), "active" | "ready" | "available" | "ok" | "enabled" | "terminated" | "deleted")
 }
 
 /// The state of a resource of Azure Resource Manager. A failed one is never a word of the result's own; and all but

@@ -127,6 +127,8 @@ impl Ledger {
             }
             Mark::LoggedOut { credential, needs_login } => self.tokens.logged_out(credential, needs_login),
             Mark::Task { was, is } => self.tasks.turn(was, is),
+            // Reported, and not counted.
+            Mark::UnknownWord { .. } => {}
         }
         names
     }

@@ -56,6 +56,8 @@ mod facade {
                 counter!("longhaul.failed_refreshes", "credential" => about).increment(1);
             }
             Mark::LoggedOut { .. } => {}
+            // Reported, and not counted.
+            Mark::UnknownWord { .. } => {}
             Mark::Task { was, is } => {
                 if let Some(was) = was {
                     gauge!("longhaul.tasks", "state" => was).decrement(1.0);

@@ -10,7 +10,7 @@ use super::masked::masked;
 use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
-use crate::message::Reply;
+use crate::message::{Reply, Response};
 use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
@@ -33,9 +33,20 @@ pub(crate) struct Core {
 pub(super) type Answer = Result<Heard, Error>;
 
 pub(super) enum Heard {
-    Reply(Reply),
+    /// An answer; with a body that is too large to hold, as it comes.
+    Reply(Reply, Option<Response>),
     /// Nothing, and asking again may help.
     Silence(String),
+}
+
+impl Heard {
+    /// The body that is too large to hold, if there is one.
+    pub(super) fn rest(self) -> Option<Response> {
+        match self {
+            Self::Reply(_, rest) => rest,
+            Self::Silence(_) => None,
+        }
+    }
 }
 
 impl Core {
@@ -72,16 +83,15 @@ impl Core {
                     }
                 }
             };
-        let limit = response.limit() as u64;
-        if response.content_length().is_some_and(|length| length > limit) {
-            return Ok(Heard::Reply(response.reply_without_body()));
-        }
         if phase == Phase::Start {
             // What it was answered with counts; a body that breaks off takes nothing back.
-            return Ok(Heard::Reply(response.reply_as_far_as_it_comes().await));
+            return Ok(Heard::Reply(response.reply_as_far_as_it_comes().await, None));
         }
-        Ok(match by(deadline, pin!(response.reply())).await? {
-            Ok(reply) => Heard::Reply(reply),
+        let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
+        Ok(match by(deadline, pin!(response.reply_or_rest())).await? {
+            Ok((reply, rest)) => Heard::Reply(reply, rest),
+            // A status that is no success says what it says without a body.
+            Err(_) if !status.is_success() => Heard::Reply(Response::cut(status, url, headers), None),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })
     }
@@ -89,7 +99,7 @@ impl Core {
     /// Reads an answer, and moves the cursor.
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
-            Heard::Reply(reply) => self.read_reply(cursor, reply),
+            Heard::Reply(reply, _) => self.read_reply(cursor, reply),
             Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.wire.clock.now()),
         }
     }
@@ -148,7 +158,7 @@ impl Shared {
             live.last.polls += 1;
         }
         live.last.status = match heard {
-            Heard::Reply(reply) => Some(reply.status()),
+            Heard::Reply(reply, _) => Some(reply.status()),
             Heard::Silence(_) => None,
         };
         self.core.read(&mut live.cursor, heard)

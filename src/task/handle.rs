@@ -51,7 +51,8 @@ impl TaskHandle {
 
     /// Asks the service to give the task up. The wait goes on to the true end, which may still be a success.
     ///
-    /// By default that is `DELETE` on the status URL; [`Protocol::cancel`](crate::Protocol::cancel) says otherwise.
+    /// By default that is `DELETE` on the status URL; [`Protocol::cancel`](crate::Protocol::cancel) says otherwise. After
+    /// the end of the task nothing is sent: there is nothing to give up, and a DELETE might remove the result.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the protocol has no cancel, and those of any call.
@@ -62,6 +63,9 @@ impl TaskHandle {
         let core = &self.0.core;
         let request = {
             let live = self.0.live();
+            if live.ended {
+                return Ok(());
+            }
             core.protocol.cancel_request(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())
         };
         let Some(request) = request else {

@@ -8,14 +8,20 @@ use super::waited::Waited;
 use super::{Doing, Outcome, Ready, Task};
 use crate::clock::unix_millis;
 use crate::error::{Error, ErrorKind};
+use crate::event::Mark;
+use crate::message::Response;
 use crate::protocol::{Report, State, Step};
 
 impl<T> Task<T> {
-    /// Does what a step says. The one place where a task's state changes.
-    pub(super) fn obey(&mut self, step: Step) {
+    /// Does what a step says. The one place where a task's state changes. `rest` is the body of the answer where that is
+    /// too large to hold.
+    pub(super) fn obey(&mut self, step: Step, rest: Option<Response>) {
         match step {
             Step::Wait(report) => {
                 self.told = None;
+                if report.is_stuck {
+                    self.report_unknown_word(&report);
+                }
                 let Some(plan) = self.shared.plan(&report) else {
                     self.tell(report, None);
                     self.end_of_schedule();
@@ -37,10 +43,15 @@ impl<T> Task<T> {
             Step::Done(report, finding) => {
                 let report =
                     Report { warning: report.warning.clone(), ..self.told.take().map_or(report, |told| *told) };
+                if let Some(warning) = report.warning() {
+                    let span = self.trace.span();
+                    let live = self.shared.live();
+                    tracing::warn!(parent: &span, id = live.cursor.id(), warning, "a success that is doubtful");
+                }
                 self.tell(report, None);
                 self.counted.end(State::Succeeded, self.shared.marks());
-                self.ended = true;
-                let outcome = Outcome::new(&self.shared, finding);
+                self.live().ended = true;
+                let outcome = Outcome::new(&self.shared, finding, rest);
                 self.doing = Doing::Over(Some(Box::new(Ok(outcome))));
             }
             Step::Ended(report, fault) => {
@@ -49,7 +60,7 @@ impl<T> Task<T> {
                     State::Expired => (ErrorKind::TaskExpired, "expired"),
                     _ => (ErrorKind::TaskFailed, "failed"),
                 };
-                self.ended = true;
+                self.live().ended = true;
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
                 self.tell(report, None);
@@ -62,6 +73,19 @@ impl<T> Task<T> {
                 self.stop(error);
             }
         }
+    }
+
+    /// A word that nobody knows has stayed for long: people should look at it.
+    fn report_unknown_word(&self, report: &Report) {
+        let live = self.shared.live();
+        let (id, word) = (live.cursor.id(), report.word().unwrap_or_default());
+        tracing::warn!(
+            parent: &self.trace.span(),
+            id,
+            word,
+            "the state of a task is not known and does not change: say what it means with Protocol::word"
+        );
+        self.shared.marks().tell(Mark::UnknownWord { task: id, word });
     }
 
     fn tell(&mut self, report: Report, next_poll: Option<Duration>) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -12,6 +12,7 @@ use super::renewal::Renewal;
 use super::{Core, Shared, Update};
 use crate::download::{Download, Renew};
 use crate::error::{Error, ErrorKind};
+use crate::message::Response;
 use crate::page::Pages;
 use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
@@ -25,15 +26,18 @@ pub struct Outcome<T> {
     core: Arc<Core>,
     cursor: Cursor,
     headers: HeaderMap,
+    /// The result itself, where it was too large to hold: the first download takes it as it comes.
+    rest: Mutex<Option<Response>>,
     output: PhantomData<fn() -> T>,
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn new(shared: &Arc<Shared>, finding: Finding) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, finding: Finding, rest: Option<Response>) -> Self {
         let live = shared.live();
         let headers = live.headers.as_deref().cloned().unwrap_or_default();
         Self {
             update: live.last.clone(),
+            rest: Mutex::new(rest.filter(|_| finding.is_itself)),
             finding,
             core: shared.core.clone(),
             cursor: live.cursor.clone(),
@@ -77,6 +81,9 @@ impl<T> Outcome<T> {
     /// The download of the result: of its one link, or of the body where the result came with the answer.
     ///
     /// That there is no such thing, or several links, is an error of the sink.
+    ///
+    /// A result on the API's own origin that is larger than the client's body limit is not fetched twice: the first
+    /// download goes on with the answer that came, whose connection stays open as long as the outcome lives.
     pub fn download(&self) -> Download {
         match self.finding.links.as_slice() {
             [] => self.held(),
@@ -159,7 +166,12 @@ impl<T> Outcome<T> {
 
     fn held(&self) -> Download {
         match &self.finding.body {
-            Some(body) => Download::held(body.clone()),
+            Some(body) => {
+                if crate::message::looks_like_html(body) {
+                    tracing::warn!("the value that is downloaded is a page of HTML");
+                }
+                Download::held(body.clone())
+            }
             None => Download::impossible(Error::new(
                 ErrorKind::ResultShape,
                 "the task finished without a link and without a body",
@@ -170,7 +182,9 @@ impl<T> Outcome<T> {
     fn linked(&self, index: usize, link: &SecretUrl) -> Download {
         let renewal = Renewal::new(self.core.clone(), self.cursor.clone(), self.headers.clone(), index);
         let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
-        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew)
+        // No code panics while it holds the lock.
+        let opened = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew).opened(opened)
     }
 }
 
@@ -189,7 +203,8 @@ impl<T: DeserializeOwned> Outcome<T> {
                 .map_err(|_| Error::new(ErrorKind::ResultShape, "the task finished without a body"));
         };
         serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
-            let what = format!("the result is no {}: {error}", std::any::type_name::<T>());
+            let page = if crate::message::looks_like_html(body) { ", but a page of HTML" } else { "" };
+            let what = format!("the result is no {}{page}: {error}", std::any::type_name::<T>());
             Error::new(ErrorKind::Decode, what).with_source(error)
         })
     }

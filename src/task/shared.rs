@@ -30,6 +30,8 @@ pub(super) struct Live {
     pub(super) waker: Option<Waker>,
     /// The pauses of the pace's schedule, from when they are first needed.
     pub(super) pauses: Option<Box<Pauses>>,
+    /// The service said how the task ended: there is nothing to cancel any more.
+    pub(super) ended: bool,
 }
 
 impl Shared {

@@ -18,7 +18,7 @@ pub struct Update {
 
 impl Update {
     pub(super) fn before_any() -> Self {
-        let report = Report { state: State::Running, word: None, percent: None, hint: None, warning: None };
+        let report = Report::new(State::Running);
         Self { report, status: None, next_poll: None, polls: 0, heartbeat: false }
     }
 

@@ -1,6 +1,7 @@
 //! Repeating: the loop that obeys the decision of `retry`.
 
 use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use http::{HeaderName, StatusCode, header};
 use tokio::time::Instant;
@@ -124,6 +125,35 @@ impl Transport {
                 }
             };
         }
+    }
+
+    /// The pause before a request is sent again whose answer broke off inside its body, after so many that did; `None` where
+    /// it is not sent again.
+    pub(crate) fn pause_after_loss(
+        &self,
+        request: &Request,
+        key: Option<&HeaderName>,
+        deadline: Option<Instant>,
+        losses: u32,
+    ) -> Option<Duration> {
+        let step = usize::try_from(losses).ok().and_then(|nth| self.retry.pauses().pauses(fastrand::u64(..)).nth(nth));
+        let decision = decide(&Case {
+            method: request.method(),
+            class: request.class(),
+            keyed: key.is_some_and(|key| request.headers().contains_key(key)),
+            failure: Failure::Lost,
+            hint: None,
+            step,
+            retries: self.retry.limit().saturating_sub(losses),
+            budget: self.budget.left(),
+            give_up_over: self.retry.most_asked(),
+            time: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+        });
+        let Decision::Retry { after, reason, cost } = decision else { return None };
+        self.budget.take(cost);
+        let asked = Asked::of(request);
+        self.wire.marks.tell(Mark::Retrying { asked, reason, attempts: losses + 1, pause: after });
+        Some(after)
     }
 
     /// One attempt, with the cookies of a task.

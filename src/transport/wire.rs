@@ -72,6 +72,10 @@ impl Wire {
         timeout: Duration,
     ) -> impl Future<Output = Result<Response, HttpError>> + use<'a> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        // Without this header any coding is acceptable (RFC 9110, 12.5.3), and here nothing decodes one.
+        if cfg!(not(feature = "gzip")) {
+            outgoing.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        }
         let span = span::of(request);
         permit.sent();
         permit.charge(request.body().len() as u64);

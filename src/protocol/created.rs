@@ -1,0 +1,86 @@
+//! Created: looking at the Location of a 201 before anything is said of the task.
+//!
+//! 201 names what was created (RFC 9110, 15.3.2), and that may be a job. Whether it is, the document there shows: a state
+//! makes it a monitor, 202 makes its HTTP status count, a plain resource is the value. Where it may not be looked at, the
+//! submit's own answer is the value.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::flaw::{Flaw, is_hollow};
+use super::rule::Rule;
+use super::verdict::{is_resting, word};
+use super::{Cursor, Finding, Protocol, Report, State, StatusKind, Step, fault, result};
+use crate::error::ErrorKind;
+use crate::message::{Reply, is_transient};
+
+/// The Location of a 201 is to be looked at, and this is the value if that may not be done.
+pub(super) fn begin(cursor: &mut Cursor, reply: &Reply, body: Option<&Value>) {
+    cursor.created = true;
+    let held = reply.is_whole() && !reply.body().trim_ascii().is_empty() && !body.is_some_and(is_hollow);
+    if held {
+        let text = reply.json_text().map_or_else(|| reply.body().clone(), |text| Bytes::from(text.into_owned()));
+        let extra = cursor.extra();
+        (extra.created_held, extra.created) = (true, Some(text));
+    }
+}
+
+/// Reads what stands at the Location; `None` where it is read on as any status.
+pub(super) fn read(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    code: u16,
+    report: &Report,
+    now: SystemTime,
+) -> Option<Step> {
+    match code {
+        202 => cursor.created = false,
+        200..=299 if Flaw::of_result(protocol, reply, body).is_none() => {
+            let known = word(protocol, reply, body).0;
+            if known.is_some() || report.word().is_some_and(|word| !is_resting(word)) {
+                (cursor.created, cursor.kind) = (false, StatusKind::Monitor);
+                return None;
+            }
+            cursor.settle();
+            cursor.because(Rule::CreatedResource);
+            let nothing = reply.is_whole() && (reply.body().trim_ascii().is_empty() || body.is_some_and(is_hollow));
+            let report = Report { state: State::Succeeded, percent: report.percent.or(Some(100.0)), ..report.clone() };
+            return Some(match nothing {
+                true => own_answer(cursor, report),
+                false => result::itself(protocol, cursor, reply, body, report),
+            });
+        }
+        // Not visible yet, as for any task.
+        404 if !cursor.seen_alive && cursor.age(now) < protocol.visibility => {}
+        400..=499 if !is_transient(code) => {
+            cursor.because(Rule::CreatedRefused(code));
+            let mut report = Report { state: State::Succeeded, percent: Some(100.0), ..report.clone() };
+            report.warn(format!(
+                "the Location of what was created answered with {code}, so the answer of the submit is taken as the result"
+            ));
+            if cursor.extra.as_ref().is_some_and(|extra| extra.created_held && extra.created.is_none()) {
+                return Some(Step::Stop {
+                    kind: ErrorKind::ResultUnavailable,
+                    why: format!(
+                        "the Location of what was created answered with {code}, and the answer of the submit, which is the \
+                         result then, is not kept in a token"
+                    ),
+                    fault: fault::read(protocol, reply, body),
+                });
+            }
+            return Some(own_answer(cursor, report));
+        }
+        _ => {}
+    }
+    None
+}
+
+/// The submit's own answer is the value.
+fn own_answer(cursor: &mut Cursor, report: Report) -> Step {
+    let body = cursor.extra.as_mut().and_then(|extra| extra.created.take());
+    Step::Done(report, Finding { body, ..Finding::default() })
+}

@@ -1,0 +1,167 @@
+//! Flaw: why a body that came is no document of the API, and so neither a status nor a result.
+
+use std::fmt;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::Protocol;
+use crate::message::{Extent, Reply, without_bom};
+
+/// Why a body is no document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    Html,
+    /// Declared as JSON, or begun as JSON, and not JSON.
+    NotJson(String),
+    /// In a content coding that nobody asked for.
+    Coded(String),
+    Cut,
+    TooLarge,
+}
+
+impl Flaw {
+    /// The flaw of an answer whose body was read as `body`. An empty body has none: what it means depends on the place.
+    pub(super) fn of(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<Self> {
+        if body.is_some() {
+            return None;
+        }
+        let coding = reply.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"));
+        if let Some(coding) = coding.filter(|_| !reply.body().is_empty() || reply.extent() == Extent::TooLarge) {
+            return Some(Self::Coded(coding.chars().take(40).collect()));
+        }
+        match reply.extent() {
+            Extent::Whole => {}
+            Extent::TooLarge => return Some(Self::TooLarge),
+            Extent::Cut => return Some(Self::Cut),
+        }
+        if reply.body().trim_ascii().is_empty() {
+            return None;
+        }
+        if reply.is_html() {
+            return (!protocol.accept_html).then_some(Self::Html);
+        }
+        let media = reply.media_type();
+        if media.is_json() {
+            let error = serde_json::from_slice::<IgnoredAny>(without_bom(reply.body())).err();
+            return Some(Self::NotJson(error.map(|error| error.to_string()).unwrap_or_default()));
+        }
+        // Lines of JSON begin as one document does, and are a result; a document that breaks off is none.
+        if media.is_vague() { breaks_off(reply.body()).map(Self::NotJson) } else { None }
+    }
+
+    /// As [`of`](Self::of), where a body that is too large to hold is none: it is handed on as it is.
+    pub(super) fn of_result(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<Self> {
+        Self::of(protocol, reply, body).filter(|flaw| *flaw != Self::TooLarge)
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Html => f.write_str("a page of HTML, as a login page or a gateway sends"),
+            Self::NotJson(why) if why.is_empty() => f.write_str("a body that should be JSON and is none"),
+            Self::NotJson(why) => write!(f, "a body that should be JSON and is none ({why})"),
+            Self::Coded(coding) if coding.eq_ignore_ascii_case("gzip") => {
+                f.write_str("a body in the coding `gzip`, which was not asked for; the feature `gzip` decodes it")
+            }
+            Self::Coded(coding) => write!(f, "a body in the coding `{coding}`, which was not asked for"),
+            Self::Cut => f.write_str("a body that broke off"),
+            Self::TooLarge => f.write_str("a body larger than the client's body limit"),
+        }
+    }
+}
+
+/// Whether a text is a word or a sentence of a gateway, or a document that broke: nothing that an export is.
+pub(super) fn is_prose(reply: &Reply) -> bool {
+    let text = without_bom(reply.body()).trim_ascii();
+    reply.media_type().is_vague() && (matches!(text.first(), Some(b'{' | b'[')) || !text.contains(&b'\n'))
+}
+
+/// Whether a document holds nothing that could be a value.
+pub(super) fn is_hollow(body: &Value) -> bool {
+    match body {
+        Value::Null => true,
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.trim().is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    }
+}
+
+fn breaks_off(text: &[u8]) -> Option<String> {
+    let text = without_bom(text).trim_ascii_start();
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    let first = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>().next()?;
+    first.err().filter(serde_json::Error::is_eof).map(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode, header};
+
+    use super::*;
+
+    fn reply(media: &str, coding: &str, body: &'static [u8]) -> Reply {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(header::CONTENT_TYPE, media), (header::CONTENT_ENCODING, coding)] {
+            if !value.is_empty() {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, body)
+    }
+
+    #[test]
+    fn finds_why_a_body_is_no_document() {
+        let not_json = || Some(Flaw::NotJson(String::new()));
+        for (media, coding, body, flaw) in [
+            ("application/json", "", &b"{\"a\":1}"[..], None),
+            ("text/html", "", b"{\"a\":1}", None),
+            ("text/html", "", b"<html>", Some(Flaw::Html)),
+            ("application/json", "", b"<!DOCTYPE html>", Some(Flaw::Html)),
+            ("application/json", "", b"{\"a\":NaN}", not_json()),
+            ("application/json", "", b"{\"a\":1,}", not_json()),
+            ("application/json", "", b"{\"a\":1}\n{\"a\":2}", not_json()),
+            ("application/problem+json", "", b"\"caf\xe9\"", not_json()),
+            ("application/json; charset=latin1", "", b"\"caf\xe9\"", None),
+            ("application/json", "", b"", None),
+            ("", "", b"{\"a\":", not_json()),
+            ("text/plain", "", b"[1, 2", not_json()),
+            ("", "", b"{\"a\":1}\n{\"a\":2}", None),
+            ("application/x-ndjson", "", b"{\"a\":1}\n{\"a\":", None),
+            ("text/csv", "", b"[a],b", None),
+            ("", "", b"[INFO] begun", None),
+            ("", "", b"a;b", None),
+            ("application/json", "gzip", b"\x1f\x8b", Some(Flaw::Coded("gzip".into()))),
+            ("text/csv", "br", b"\x1f\x8b", Some(Flaw::Coded("br".into()))),
+            ("application/json", "gzip", b"{\"a\":1}", None),
+            ("text/csv", "Identity", b"a,b", None),
+            ("", "gzip", b"", None),
+        ] {
+            let reply = reply(media, coding, body);
+            let found = Flaw::of(&Protocol::auto(), &reply, reply.json().as_ref());
+            let found = found.map(|flaw| match flaw {
+                Flaw::NotJson(_) => Flaw::NotJson(String::new()),
+                flaw => flaw,
+            });
+            assert_eq!(found, flaw, "{media} {coding} {:?}", String::from_utf8_lossy(body));
+        }
+        let page = reply("text/html", "", b"<html>");
+        assert_eq!(Flaw::of(&Protocol::auto().accept_html(), &page, None), None);
+    }
+
+    #[test]
+    fn prose_is_one_line_of_no_type() {
+        for (media, body, prose) in [
+            ("text/plain", &b"upstream request timeout"[..], true),
+            ("", b"OK\n", true),
+            ("", b"{\"a\":1}\n{\"a\"", true),
+            ("", b"a;b\n1;2\n", false),
+            ("text/csv", b"a", false),
+        ] {
+            assert_eq!(is_prose(&reply(media, "", body)), prose, "{media} {body:?}");
+        }
+    }
+}
