@@ -333,7 +333,13 @@ fn reads_a_monitor() {
         (
             "many in a row that are none",
             &["200", "200 | {\"status\": null}", "200 | {", "200", "200 | {\"status\": \"running\"}"],
-            &["wait accepted /o !", "wait accepted /o !", "wait accepted /o !", "wait accepted /o !", "wait running /o"],
+            &[
+                "wait accepted /o !",
+                "wait accepted /o !",
+                "wait accepted /o !",
+                "wait accepted /o !",
+                "wait running /o",
+            ],
         ),
         ("a result inside", &["200 | {\"status\": \"Succeeded\", \"output\": {\"n\": 1}}"], &["succeeded {\"n\":1}"]),
         (

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use longhaul::{Error, ErrorKind, Outcome, State, Update};
+use longhaul::{Error, ErrorKind, Outcome, ResumeToken, State, Update};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// One line, flushed.
 pub(crate) fn print(line: &impl Serialize) -> Result<(), Trouble> {
@@ -50,12 +50,25 @@ pub(crate) struct DownloadLine {
     pub(crate) file: String,
 }
 
+/// The way on, before the last line of a run that was interrupted.
+#[derive(Serialize)]
+pub(crate) struct TokenLine {
+    event: &'static str,
+    token: ResumeToken,
+}
+
+impl TokenLine {
+    pub(crate) fn of(token: ResumeToken) -> Self {
+        Self { event: "token", token }
+    }
+}
+
 /// The last line.
 #[derive(Serialize)]
 pub(crate) struct End {
     event: &'static str,
     outcome: &'static str,
-    value: Option<Value>,
+    value: Option<Box<RawValue>>,
     link: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<String>,
@@ -65,12 +78,13 @@ pub(crate) struct End {
 }
 
 impl End {
-    pub(crate) fn of_outcome(outcome: &Outcome<Value>, has_pages: bool) -> Self {
+    pub(crate) fn of_outcome(outcome: &Outcome<Box<RawValue>>, has_pages: bool) -> Self {
         let links: Vec<_> = outcome.links().iter().map(ToString::to_string).collect();
-        let value = outcome.value().ok().or_else(|| outcome.text().map(Value::from));
+        let value = outcome.value().ok().map(|value| compact(value.get()));
+        let value = value.or_else(|| outcome.text().and_then(|text| to_raw_value(&text).ok()));
         Self {
             outcome: outcome.state().as_str(),
-            value: value.filter(|value| !has_pages && !value.is_null()),
+            value: value.filter(|value| !has_pages && value.get() != "null"),
             link: links.first().cloned(),
             links: if links.len() > 1 { links } else { Vec::new() },
             error: None,
@@ -155,6 +169,23 @@ impl Trouble {
     fn plain(kind: &str, message: &str) -> Self {
         Self { kind: kind.into(), code: None, message: message.into(), body: None }
     }
+}
+
+/// JSON on one line, with the digits of its numbers as they came.
+fn compact(json: &str) -> Box<RawValue> {
+    let (mut text, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for letter in json.chars() {
+        if in_string {
+            in_string = escaped || letter != '"';
+            escaped = !escaped && letter == '\\';
+        } else if letter.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = letter == '"';
+        }
+        text.push(letter);
+    }
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// A service's words without signatures: every URL in them loses its query.

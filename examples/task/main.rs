@@ -6,20 +6,23 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
+mod files;
 mod lines;
 mod options;
 mod token;
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures::TryStreamExt;
-use longhaul::{Client, Credential, Outcome, Pace, Task};
-use serde_json::Value;
+use longhaul::{Client, Credential, Download, Outcome, Pace, Task, TaskHandle};
+use serde_json::value::RawValue;
 
-use lines::{DownloadLine, End, Trouble, UpdateLine, print};
+use lines::{DownloadLine, End, TokenLine, Trouble, UpdateLine, print};
 use options::{HELP, Options, Start};
 
 #[tokio::main(flavor = "current_thread")]
@@ -65,13 +68,38 @@ async fn run(options: &Options) -> End {
         end = follow(options, &mut task) => end.unwrap_or_else(|trouble| End::error(trouble).at(&handle.last_update())),
         () = &mut interrupt => {
             // The place to ask may have moved since the submit.
-            let kept = keep_token(options, &task);
+            let kept = keep_token(options, &task).and_then(|()| show_token(&handle));
             let trouble = kept.err().unwrap_or_else(|| Trouble::interrupted("the task goes on at the service"));
             End::error(trouble).at(&handle.last_update())
         }
+        never = cancel_after(options.cancel_after, &handle) => match never {},
     };
     explain(options, Some(&handle.explain()));
     end
+}
+
+/// Asks the service to give the task up, where that is wanted; the wait goes on to the true end.
+async fn cancel_after(after: Option<Duration>, task: &TaskHandle) -> Infallible {
+    if let Some(after) = after {
+        tokio::time::sleep(after).await;
+        match task.cancel().await {
+            Ok(()) => eprintln!("task: the cancel is sent"),
+            Err(error) => eprintln!("task: {error}"),
+        }
+    }
+    pending().await
+}
+
+/// Prints the token of a task that goes on without this process, and how another one takes it up.
+fn show_token(task: &TaskHandle) -> Result<(), Trouble> {
+    let plain = task.token();
+    let token = if plain.can_resume() { plain } else { task.token_with_signed_urls() };
+    if !token.can_resume() {
+        return Ok(());
+    }
+    print(&TokenLine::of(token))?;
+    eprintln!("task: go on with `task --resume FILE`, where FILE holds that line, and the same -H and --profile");
+    Ok(())
 }
 
 /// Ctrl-C.
@@ -82,7 +110,7 @@ async fn interrupt() {
 }
 
 /// Submits, or takes a task up again.
-async fn begin(options: &Options) -> longhaul::Result<Task<Value>> {
+async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
     let client = client(options)?;
     let (method, url) = match &options.start {
         Start::Submit { method, url } => (method.clone(), url),
@@ -124,7 +152,7 @@ fn client(options: &Options) -> longhaul::Result<Client> {
 }
 
 /// Tells every update, then fetches the result.
-async fn follow(options: &Options, task: &mut Task<Value>) -> Result<End, Trouble> {
+async fn follow(options: &Options, task: &mut Task<Box<RawValue>>) -> Result<End, Trouble> {
     let handle = task.handle();
     let mut updates = task.updates();
     loop {
@@ -141,20 +169,36 @@ async fn follow(options: &Options, task: &mut Task<Value>) -> Result<End, Troubl
         Err(error) => return Ok(End::of_error(&error)),
     };
     let end = End::of_outcome(&outcome, options.has_pages());
-    let Some(file) = &options.out else { return Ok(end) };
-    Ok(match download(&outcome, file).await {
+    let Some(target) = &options.out else { return Ok(end) };
+    Ok(match save(&outcome, target).await {
         Ok(()) => end,
         Err(trouble) => end.but(trouble),
     })
 }
 
-async fn download(outcome: &Outcome<Value>, file: &Path) -> Result<(), Trouble> {
-    let receipt = outcome.download().to_file(file).await.map_err(|error| Trouble::of(&error))?;
-    let line = DownloadLine { event: "download", bytes: receipt.bytes(), file: file.display().to_string() };
-    print(&line)
+/// One result into the file, or into the folder; several all into the folder.
+async fn save(outcome: &Outcome<Box<RawValue>>, target: &Path) -> Result<(), Trouble> {
+    let mut downloads = outcome.downloads();
+    if downloads.len() < 2 && !target.is_dir() {
+        let download = downloads.pop().unwrap_or_else(|| outcome.download());
+        return fetch(download, target).await;
+    }
+    let wrong =
+        |error| Trouble::io(&format!("--out {} is no folder that can be written to: {error}", target.display()));
+    std::fs::create_dir_all(target).map_err(wrong)?;
+    let names = files::names(&downloads);
+    for (download, name) in downloads.into_iter().zip(names) {
+        fetch(download, &target.join(name)).await?;
+    }
+    Ok(())
 }
 
-fn keep_token(options: &Options, task: &Task<Value>) -> Result<(), Trouble> {
+async fn fetch(download: Download, file: &Path) -> Result<(), Trouble> {
+    let receipt = download.to_file(file).await.map_err(|error| Trouble::of(&error))?;
+    print(&DownloadLine { event: "download", bytes: receipt.bytes(), file: file.display().to_string() })
+}
+
+fn keep_token(options: &Options, task: &Task<Box<RawValue>>) -> Result<(), Trouble> {
     let Some(file) = &options.token_out else { return Ok(()) };
     token::write(file, &task.handle())
         .map_err(|error| Trouble::io(&format!("the token cannot be written to {}: {error}", file.display())))

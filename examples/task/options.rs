@@ -25,8 +25,11 @@ Usage: task [OPTIONS] METHOD URL
   --deadline SECONDS       how long to wait for the end; the task itself goes on
   --min-interval MS        the shortest pause between polls (250)
   --token-out FILE         writes a resume token as soon as the submit is accepted, for its owner alone
-  --resume FILE            goes on with the task of that token; give -H, --profile and --final-state-via again
-  --out FILE               downloads the result's link, or writes the value's bytes
+  --resume FILE            goes on with the task of that token, or of the line that Ctrl-C prints; give -H, --profile and
+                           --final-state-via again
+  --out FILE|DIR           downloads the result's link, or writes the value's bytes; several links go into the folder,
+                           which is made where it is not there
+  --cancel-after SECONDS   asks the service to give the task up, and waits on for its true end
   --explain                tells on stderr why the answers were read as they were
   --help
 
@@ -37,6 +40,7 @@ It prints JSON, a line for each update, and for the end (here on two lines):
   {\"event\":\"outcome\",\"outcome\":\"succeeded\",\"value\":{\"rows\":7},\"link\":\"https://store.example.net/7?\u{2026}\",
    \"error\":{\"kind\":\"task_failed\",\"code\":\"QuotaExceeded\",\"message\":\"...\",\"body\":\"...\"},\"status\":200,\"polls\":3}
 
+Ctrl-C prints {\"event\":\"token\",\"token\":{...}} before the end, where there is a task to go on with.
 `error` is null after a success, and `links` stands behind `link` where there are several. Queries of URLs are left
 out, but in `value` and `body`: these are the service's own words, and may hold signed links.
 
@@ -50,6 +54,7 @@ pub(crate) struct Options {
     pub(crate) profile: Profile,
     pub(crate) kind: Option<String>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) cancel_after: Option<Duration>,
     pub(crate) min_interval: Option<Duration>,
     pub(crate) token_out: Option<PathBuf>,
     pub(crate) out: Option<PathBuf>,
@@ -64,7 +69,7 @@ pub(crate) enum Start {
 /// What a command line says; nothing where it asks for help.
 pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> {
     let (mut json, mut headers, mut profile, mut kind, mut via) = (None, Vec::new(), None, None, None);
-    let (mut deadline, mut min_interval, mut explain) = (None, None, false);
+    let (mut deadline, mut cancel_after, mut min_interval, mut explain) = (None, None, None, false);
     let (mut token_out, mut resume, mut out) = (None, None, None);
     let mut words = Vec::new();
     while let Some(arg) = args.next()? {
@@ -75,6 +80,7 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
             Arg::Long("kind") => kind = Some(args.value()?.string()?),
             Arg::Long("final-state-via") => via = Some(final_state(&args.value()?.string()?)?),
             Arg::Long("deadline") => deadline = Some(seconds(&args.value()?.string()?)?),
+            Arg::Long("cancel-after") => cancel_after = Some(seconds(&args.value()?.string()?)?),
             Arg::Long("min-interval") => min_interval = Some(Duration::from_millis(args.value()?.parse()?)),
             Arg::Long("token-out") => token_out = Some(PathBuf::from(args.value()?)),
             Arg::Long("resume") => resume = Some(PathBuf::from(args.value()?)),
@@ -97,8 +103,19 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
     }
     let profile = profile.unwrap_or_default();
     let profile = via.map_or_else(|| Ok(profile.clone()), |via| final_state_via(&profile, via))?;
-    let options = Options { start, json, headers, profile, kind, deadline, min_interval, token_out, out, explain };
-    Ok(Some(options))
+    Ok(Some(Options {
+        start,
+        json,
+        headers,
+        profile,
+        kind,
+        deadline,
+        cancel_after,
+        min_interval,
+        token_out,
+        out,
+        explain,
+    }))
 }
 
 impl Options {
@@ -142,7 +159,9 @@ fn folder(url: &Url) -> Url {
 fn resumed(file: &Path, url: Option<Url>) -> Result<Start, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("--resume {}: {why}", file.display());
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
-    let token: ResumeToken = text.parse().map_err(|error| wrong(&error))?;
+    // The token itself, or the line of it that Ctrl-C prints.
+    let line = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()?.get("token").cloned());
+    let token: ResumeToken = line.map_or(text, |token| token.to_string()).parse().map_err(|error| wrong(&error))?;
     let base = match url {
         Some(url) => folder(&url),
         None => token.base().parse().map_err(|error| wrong(&error))?,
@@ -166,8 +185,8 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "--deadline: it is no number of seconds")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| format!("--deadline: {error}"))
+    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{text}` seconds: {error}"))
 }
 
 fn profile_of(text: &str) -> Result<Profile, String> {

@@ -217,9 +217,8 @@ impl NewTask {
             let (reply, rest, broke) = hold(&core.protocol, response, deadline).await;
             let mut read = cursor.clone();
             let step = core.read_reply(&mut read, &reply);
-            let in_full = |error: Error| {
-                error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
-            };
+            let in_full =
+                |error: Error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
             // What the headers say stands without a body. Where they say nothing, the answer was lost.
             if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
                 match transport.pause_after_loss(&request, key.as_ref(), deadline, losses) {

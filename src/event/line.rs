@@ -44,7 +44,12 @@ impl fmt::Display for Event {
             Self::NearLimit { limit, left, .. } => write!(f, "near its limit, {left} left: `{limit}`"),
             Self::UnknownWord { task, word } => {
                 let task = task.as_deref().unwrap_or("without an id");
-                write!(f, "the word `{}` of the task {} is not known, and stays", crate::redact::scrub(word), crate::redact::scrub(task))
+                write!(
+                    f,
+                    "the word `{}` of the task {} is not known, and stays",
+                    crate::redact::scrub(word),
+                    crate::redact::scrub(task)
+                )
             }
             Self::Alert(alert) => f.write_str(alert.to_string().lines().next().unwrap_or_default()),
             Self::Missed { count } => write!(f, "{count} events were missed"),

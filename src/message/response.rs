@@ -168,14 +168,18 @@ impl Response {
     pub(crate) async fn reply_or_rest(mut self) -> Result<(Reply, Option<Self>), Error> {
         let (limit, idle) = (self.0.limit, self.0.idle);
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
-        let body = if is_larger { None } else { self.0.body.hold(limit, idle).await.map_err(|error| self.broken(error))? };
+        let body =
+            if is_larger { None } else { self.0.body.hold(limit, idle).await.map_err(|error| self.broken(error))? };
         let extent = if body.is_some() { Extent::Whole } else { Extent::TooLarge };
         let body = body.unwrap_or_default();
         if extent == Extent::Whole {
             let Parts { status, headers, url, .. } = *self.0;
             return Ok((Reply { status, headers, url, body, extent }, None));
         }
-        Ok((Reply { status: self.0.status, headers: self.0.headers.clone(), url: self.0.url.clone(), body, extent }, Some(self)))
+        Ok((
+            Reply { status: self.0.status, headers: self.0.headers.clone(), url: self.0.url.clone(), body, extent },
+            Some(self),
+        ))
     }
 
     /// Status and headers, of an answer whose body broke off.

@@ -240,7 +240,12 @@ fn nowhere(
             (None, Some(word)) if said.is_pending() => format!("{}, and the word `{word}`", members(reply, body)),
             (None, _) => members(reply, body),
         };
-        return no_status_url(protocol, reply, body, format!("neither its headers nor its body name one; it holds {what}"));
+        return no_status_url(
+            protocol,
+            reply,
+            body,
+            format!("neither its headers nor its body name one; it holds {what}"),
+        );
     }
     if let Some(flaw) = flaw.filter(|flaw| *flaw != Flaw::TooLarge) {
         cursor.accepted_because(Rule::Flawed);
@@ -275,7 +280,8 @@ fn nowhere(
 fn members(reply: &Reply, body: Option<&Value>) -> String {
     match body {
         Some(Value::Object(members)) if !members.is_empty() => {
-            let short = |name: &String| format!("`{}`", name.escape_debug().to_string().chars().take(40).collect::<String>());
+            let short =
+                |name: &String| format!("`{}`", name.escape_debug().to_string().chars().take(40).collect::<String>());
             let more = if members.len() > MOST_NAMED { " and others" } else { "" };
             let names: Vec<_> = members.keys().take(MOST_NAMED).map(short).collect();
             format!("the members {}{more}", names.join(", "))

@@ -27,8 +27,9 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
         if let Ok(exact) = SecretUrl::parse(pointer) {
             return Ok(exact.url().clone());
         }
-        let scheme = pointer.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        if OPAQUE_SCHEMES.contains(&scheme.as_str()) {
+        let (scheme, rest) = pointer.split_once(':').unwrap_or_default();
+        let scheme = scheme.to_ascii_lowercase();
+        if !rest.starts_with("//") && OPAQUE_SCHEMES.contains(&scheme.as_str()) {
             return Err(format!("its scheme `{scheme}` is neither http nor https"));
         }
     }
@@ -110,9 +111,8 @@ fn is_uri_char(c: char) -> bool {
 }
 
 /// Schemes whose URLs have no `//`: without this list, they would be taken as paths such as `op:cancel`.
-const OPAQUE_SCHEMES: [&str; 14] = [
-    "about", "arn", "blob", "cid", "data", "did", "file", "javascript", "mailto", "oid", "sip", "tag", "tel", "urn",
-];
+const OPAQUE_SCHEMES: [&str; 14] =
+    ["about", "arn", "blob", "cid", "data", "did", "file", "javascript", "mailto", "oid", "sip", "tag", "tel", "urn"];
 
 /// More redirects than any service needs, few enough to end a circle soon.
 const MAX_HOPS: u8 = 10;

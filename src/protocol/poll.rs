@@ -11,9 +11,7 @@ use super::location::join;
 use super::rule::Rule;
 use super::verdict::{Verdict, is_monitor_shaped, judge, word};
 use super::words::{State, plain};
-use super::{
-    Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, created, fault, result, start, trouble,
-};
+use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, created, fault, result, start, trouble};
 use crate::error::{ErrorKind, Fault};
 use crate::hint::{self, Hint};
 use crate::message::{Reply, is_transient};

@@ -237,8 +237,21 @@ fn is_login(link: &SecretUrl) -> bool {
     let by_host = ["login.", "signin.", "sso.", "accounts.", "auth.", "idp."].iter().any(|name| host.starts_with(name));
     let by_path = matches!(
         last,
-        "login" | "log-in" | "log_in" | "signin" | "sign-in" | "sign_in" | "logon" | "sso" | "saml" | "saml2" | "authorize"
-            | "oauth" | "oauth2" | "auth" | "adfs"
+        "login"
+            | "log-in"
+            | "log_in"
+            | "signin"
+            | "sign-in"
+            | "sign_in"
+            | "logon"
+            | "sso"
+            | "saml"
+            | "saml2"
+            | "authorize"
+            | "oauth"
+            | "oauth2"
+            | "auth"
+            | "adfs"
     );
     !is_signed(url) && (by_host || by_path)
 }
@@ -280,7 +293,11 @@ fn whole_body(
         cursor.looks = cursor.looks.saturating_add(1);
         if cursor.looks < MOST_LOOKS && cursor.status_url.is_some() {
             cursor.following = Some(reply.url().as_str().into());
-            return Step::Follow { url: reply.url().clone(), after: LOOK_AGAIN * u32::from(cursor.looks), report: None };
+            return Step::Follow {
+                url: reply.url().clone(),
+                after: LOOK_AGAIN * u32::from(cursor.looks),
+                report: None,
+            };
         }
         return Step::Stop {
             kind: ErrorKind::ResultUnavailable,

@@ -193,8 +193,20 @@ fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
 /// Whether a document has no members but those of an error.
 fn has_only_an_error(body: &Value) -> bool {
     const ERROR: [&str; 14] = [
-        "error", "errors", "errorcode", "errormessage", "errordescription", "message", "code", "statuscode", "detail",
-        "details", "title", "requestid", "traceid", "timestamp",
+        "error",
+        "errors",
+        "errorcode",
+        "errormessage",
+        "errordescription",
+        "message",
+        "code",
+        "statuscode",
+        "detail",
+        "details",
+        "title",
+        "requestid",
+        "traceid",
+        "timestamp",
     ];
     let Some(members) = body.as_object() else { return false };
     let says_one = members.keys().any(|name| plain(name).contains("error") || plain(name) == "message");

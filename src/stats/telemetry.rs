@@ -93,7 +93,9 @@ impl Telemetry {
     fn tell(&self, mark: &Mark<'_>) {
         let is_told = match mark {
             Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
-            Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } | Mark::UnknownWord { .. } => true,
+            Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } | Mark::UnknownWord { .. } => {
+                true
+            }
             Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
@@ -123,9 +125,7 @@ fn event_of(mark: &Mark<'_>) -> Option<Event> {
         Mark::RefreshFailed { credential, why, needs_login } => {
             Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
         }
-        Mark::UnknownWord { task, word } => {
-            Some(Event::UnknownWord { task: task.map(Into::into), word: word.into() })
-        }
+        Mark::UnknownWord { task, word } => Some(Event::UnknownWord { task: task.map(Into::into), word: word.into() }),
         Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => None,
     }
 }
