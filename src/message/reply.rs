@@ -97,7 +97,10 @@ impl Reply {
 
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.
     pub(crate) fn json_text(&self) -> Option<Cow<'_, [u8]>> {
-        let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+        // What is ignored is not looked at for UTF-8.
+        let is_json = |text: &[u8]| {
+            std::str::from_utf8(text).is_ok() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+        };
         if self.extent != Extent::Whole {
             return None;
         }

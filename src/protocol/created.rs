@@ -50,37 +50,39 @@ pub(super) fn read(
             let nothing = reply.is_whole() && (reply.body().trim_ascii().is_empty() || body.is_some_and(is_hollow));
             let report = Report { state: State::Succeeded, percent: report.percent.or(Some(100.0)), ..report.clone() };
             return Some(match nothing {
-                true => own_answer(cursor, report),
+                true => own_answer(protocol, cursor, reply, body, report),
                 false => result::itself(protocol, cursor, reply, body, report),
             });
         }
         // Not visible yet, as for any task.
         404 if !cursor.seen_alive && cursor.age(now) < protocol.visibility => {}
-        400..=499 if !is_transient(code) => {
+        400..=599 if !is_transient(code) => {
             cursor.because(Rule::CreatedRefused(code));
             let mut report = Report { state: State::Succeeded, percent: Some(100.0), ..report.clone() };
             report.warn(format!(
                 "the Location of what was created answered with {code}, so the answer of the submit is taken as the result"
             ));
-            if cursor.extra.as_ref().is_some_and(|extra| extra.created_held && extra.created.is_none()) {
-                return Some(Step::Stop {
-                    kind: ErrorKind::ResultUnavailable,
-                    why: format!(
-                        "the Location of what was created answered with {code}, and the answer of the submit, which is the \
-                         result then, is not kept in a token"
-                    ),
-                    fault: fault::read(protocol, reply, body),
-                });
-            }
-            return Some(own_answer(cursor, report));
+            return Some(own_answer(protocol, cursor, reply, body, report));
         }
         _ => {}
     }
     None
 }
 
-/// The submit's own answer is the value.
-fn own_answer(cursor: &mut Cursor, report: Report) -> Step {
-    let body = cursor.extra.as_mut().and_then(|extra| extra.created.take());
-    Step::Done(report, Finding { body, ..Finding::default() })
+/// The submit's own answer is the value; an error where a resumed task does not have it any more.
+fn own_answer(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, report: Report) -> Step {
+    let (was_held, answer) =
+        cursor.extra.as_mut().map_or((false, None), |extra| (extra.created_held, extra.created.take()));
+    if was_held && answer.is_none() {
+        return Step::Stop {
+            kind: ErrorKind::ResultUnavailable,
+            why: format!(
+                "the Location of what was created answered with {} and has no result, and the answer of the submit, which \
+                 is the result then, is not kept in a token",
+                reply.status().as_u16()
+            ),
+            fault: fault::read(protocol, reply, body),
+        };
+    }
+    Step::Done(report, Finding { body: answer, ..Finding::default() })
 }

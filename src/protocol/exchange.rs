@@ -150,7 +150,11 @@ impl Protocol {
 
     /// Whether headers alone name the status URL of a submit.
     pub(crate) fn is_named_in(&self, headers: &HeaderMap) -> bool {
-        self.status_url.iter().filter_map(|at| at.at.header_name()).any(|name| headers.contains_key(name))
+        self.status_url
+            .iter()
+            .filter_map(|at| at.at.header_name())
+            .chain(["link"])
+            .any(|name| headers.contains_key(name))
     }
 
     /// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.

@@ -43,7 +43,7 @@ impl Flaw {
         }
         let media = reply.media_type();
         if media.is_json() {
-            let error = serde_json::from_slice::<IgnoredAny>(without_bom(reply.body())).err();
+            let error = serde_json::from_slice::<Value>(without_bom(reply.body())).err();
             return Some(Self::NotJson(error.map(|error| error.to_string()).unwrap_or_default()));
         }
         // Lines of JSON begin as one document does, and are a result; a document that breaks off is none.
