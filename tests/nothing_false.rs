@@ -476,3 +476,16 @@ fn a_state_in_a_header_counts_whatever_the_body_is() {
         Protocol::auto().status(200, State::Running).status_url(Source::header("location"), StatusKind::Monitor);
     assert_eq!(walk(&teapot, &Method::POST, &[BARE, "200 | <html>"])[1], "wait running /t", "the protocol says so");
 }
+
+#[test]
+fn bytes_of_a_location_that_are_no_utf_8_go_back_as_they_came() {
+    let url: Url = "https://a.example/v1/exports".parse().unwrap();
+    for name in ["location", "operation-location", "content-location"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, http::HeaderValue::from_bytes(b"/jobs/caf\xe9").unwrap());
+        let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+        let accepted = Reply::new(StatusCode::ACCEPTED, url.clone(), headers, "");
+        let step = Protocol::auto().read(&mut cursor, &accepted, SystemTime::UNIX_EPOCH);
+        assert_eq!(said(&step, &cursor), "wait accepted /jobs/caf%E9", "{name}");
+    }
+}

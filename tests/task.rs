@@ -259,12 +259,14 @@ async fn a_result_too_large_to_hold_becomes_a_link() {
         accepted(),
         reply(303).header("location", "/v1/results/7"),
         reply(200).body(vec![7_u8; 5000]),
-        reply(200).body(vec![7_u8; 5000]),
+        reply(200).body(vec![8_u8; 5000]),
     ]);
     let client = service.client().body_limit(1000).credential(longhaul::Credential::bearer("T")).build().unwrap();
     let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
     assert_eq!(outcome.value().unwrap_err().kind(), ErrorKind::ResultShape);
-    assert_eq!(outcome.download().to_memory(10_000).await.unwrap(), vec![7_u8; 5000]);
+    assert_eq!(outcome.download().to_memory(10_000).await.unwrap(), vec![7_u8; 5000], "the answer that came");
+    assert_eq!(service.requests().len(), 3);
+    assert_eq!(outcome.download().to_memory(10_000).await.unwrap(), vec![8_u8; 5000], "another one");
     assert_eq!(service.requests()[3].header("authorization"), Some("Bearer T"));
 }
 

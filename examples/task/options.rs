@@ -79,8 +79,8 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
             Arg::Long("profile") => profile = Some(profile_of(&args.value()?.string()?)?),
             Arg::Long("kind") => kind = Some(args.value()?.string()?),
             Arg::Long("final-state-via") => via = Some(final_state(&args.value()?.string()?)?),
-            Arg::Long("deadline") => deadline = Some(seconds(&args.value()?.string()?)?),
-            Arg::Long("cancel-after") => cancel_after = Some(seconds(&args.value()?.string()?)?),
+            Arg::Long("deadline") => deadline = Some(seconds("--deadline", &args.value()?.string()?)?),
+            Arg::Long("cancel-after") => cancel_after = Some(seconds("--cancel-after", &args.value()?.string()?)?),
             Arg::Long("min-interval") => min_interval = Some(Duration::from_millis(args.value()?.parse()?)),
             Arg::Long("token-out") => token_out = Some(PathBuf::from(args.value()?)),
             Arg::Long("resume") => resume = Some(PathBuf::from(args.value()?)),
@@ -184,9 +184,9 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{text}` seconds: {error}"))
+fn seconds(option: &str, text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{option}: `{text}` is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{option}: {error}"))
 }
 
 fn profile_of(text: &str) -> Result<Profile, String> {

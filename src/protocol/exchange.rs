@@ -10,7 +10,7 @@ use url::Url;
 
 use super::location::join;
 use super::{Cookies, Cursor, Phase, Protocol, StatusKind};
-use crate::message::{Class, Request};
+use crate::message::{Class, Reply, Request};
 use crate::pointer::expand;
 
 /// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
@@ -143,9 +143,9 @@ pub(crate) struct Asking {
 }
 
 impl Protocol {
-    /// Whether the status is asked for by HEAD, so that no answer has a body (RFC 9110, 9.3.2).
-    pub(super) fn polls_by_head(&self) -> bool {
-        self.poll.as_ref().is_some_and(|poll| poll.method == Method::HEAD)
+    /// Whether an answer is that of a HEAD, which has no body (RFC 9110, 9.3.2).
+    pub(super) fn was_head(&self, reply: &Reply) -> bool {
+        reply.body().is_empty() && self.poll.as_ref().is_some_and(|poll| poll.method == Method::HEAD)
     }
 
     /// Whether headers alone name the status URL of a submit.

@@ -47,7 +47,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         cursor.seen_alive = true;
         cursor.shown_state |= body.is_some() && report.word().is_some();
     }
-    if protocol.polls_by_head() && is_end(&verdict) && !protocol.leads_elsewhere(cursor, reply, body) {
+    if protocol.was_head(reply) && is_end(&verdict) && !protocol.leads_elsewhere(cursor, reply, body) {
         return result::found_by_head(cursor, reply, &report);
     }
     match verdict {

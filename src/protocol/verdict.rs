@@ -31,7 +31,7 @@ pub(super) fn judge(
     let (state, rule) = word(protocol, reply, body);
     let bare = cursor.kind == StatusKind::Bare;
     // A HEAD has no body, and 202 says all that there is to say.
-    if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.polls_by_head()) {
+    if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.was_head(reply)) {
         // At a bare URL a body that is too large to hold is the result.
         if flaw != Flaw::TooLarge || !bare {
             return flawed(protocol, code, state, rule, &flaw);

@@ -92,9 +92,9 @@ enum End {
 }
 
 impl Canned {
-    /// Adds a header. One that is no header is left out.
+    /// Adds a header, letters beyond ASCII as UTF-8. One that is no header is left out.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {
             self.headers.append(name, value);
         }
         self
