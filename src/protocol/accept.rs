@@ -21,7 +21,8 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     let body = json.as_ref();
     // 303 leads to the result, unless the protocol says that it leads to the status (IVOA UWS).
     let names_status = || protocol.status_url.iter().any(|at| !at.guess && at.at.text(reply, body).is_some());
-    if !reply.status().is_success() && !(reply.status() == StatusCode::SEE_OTHER && names_status()) {
+    let leads_to_status = reply.status() == StatusCode::SEE_OTHER && names_status();
+    if !reply.status().is_success() && !leads_to_status {
         return refused(protocol, cursor, reply, body);
     }
     cursor.id = protocol.id.iter().find_map(|at| at.text(reply, body)).map(Into::into);
@@ -131,7 +132,7 @@ fn find(
         let Some(text) = pointer.at.text(reply, body) else { continue };
         let is_location = pointer.at == Source::header("location");
         let url = join(reply.url(), &text).map_err(|why| {
-            no_status_url(protocol, reply, body, format!("{} is no URL that can be asked: {why}", pointer.at))
+            no_status_url(protocol, reply, body, &format!("{} is no URL that can be asked: {why}", pointer.at))
         });
         let url = match url.and_then(|url| cursor.admit(&url).map(|()| url)) {
             Ok(url) => url,
@@ -158,7 +159,7 @@ fn find(
         return match url {
             Ok(url) => cursor.admit(&url).map(|()| Place::at(url, protocol.template_kind, Rule::Template)),
             Err(why) => {
-                Err(no_status_url(protocol, reply, body, format!("the template `{template}` makes no URL: {why}")))
+                Err(no_status_url(protocol, reply, body, &format!("the template `{template}` makes no URL: {why}")))
             }
         };
     }
@@ -244,7 +245,7 @@ fn nowhere(
             protocol,
             reply,
             body,
-            format!("neither its headers nor its body name one; it holds {what}"),
+            &format!("neither its headers nor its body name one; it holds {what}"),
         );
     }
     if let Some(flaw) = flaw.filter(|flaw| *flaw != Flaw::TooLarge) {
@@ -329,7 +330,7 @@ fn keep_location(cursor: &mut Cursor, reply: &Reply) {
     }
 }
 
-fn no_status_url(protocol: &Protocol, reply: &Reply, body: Option<&Value>, why: String) -> Step {
+fn no_status_url(protocol: &Protocol, reply: &Reply, body: Option<&Value>, why: &str) -> Step {
     let why = format!(
         "{why}. Say where it stands with Protocol::status_url, or where the task's id stands with Protocol::id and what URL \
          is made of it with Protocol::status_template"

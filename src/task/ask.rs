@@ -34,7 +34,7 @@ pub(super) type Answer = Result<Heard, Error>;
 
 pub(super) enum Heard {
     /// An answer; with a body that is too large to hold, as it comes.
-    Reply(Reply, Option<Response>),
+    Reply(Box<Reply>, Option<Response>),
     /// Nothing, and asking again may help.
     Silence(String),
 }
@@ -85,13 +85,13 @@ impl Core {
             };
         if phase == Phase::Start {
             // What it was answered with counts; a body that breaks off takes nothing back.
-            return Ok(Heard::Reply(response.reply_as_far_as_it_comes().await, None));
+            return Ok(Heard::Reply(Box::new(response.reply_as_far_as_it_comes().await), None));
         }
         let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
         Ok(match by(deadline, pin!(response.reply_or_rest())).await? {
-            Ok((reply, rest)) => Heard::Reply(reply, rest),
+            Ok((reply, rest)) => Heard::Reply(Box::new(reply), rest),
             // A status that is no success says what it says without a body.
-            Err(_) if !status.is_success() => Heard::Reply(Response::cut(status, url, headers), None),
+            Err(_) if !status.is_success() => Heard::Reply(Box::new(Response::cut(status, url, headers)), None),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })
     }
