@@ -2,6 +2,7 @@
 
 mod body;
 mod http;
+mod json;
 mod origin;
 mod reply;
 mod request;

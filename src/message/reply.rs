@@ -66,7 +66,8 @@ impl Reply {
         if !self.whole {
             return None;
         }
-        serde_json::from_slice(without_bom(&self.body)).ok()
+        let document = without_bom(&self.body);
+        serde_json::from_slice(document).ok().or_else(|| super::json::with_wide_numbers(document))
     }
 
     pub(crate) fn into_body(self) -> Bytes {

@@ -128,6 +128,7 @@ fn nameless(
     }
     let empty = reply.status() == StatusCode::NO_CONTENT || reply.body().trim_ascii().is_empty();
     match kind {
+        StatusKind::Bare if is_word_alone(protocol, reply, body) => (Verdict::Pending(State::Running), rule),
         StatusKind::Bare => (Verdict::IsResult, Rule::BareResult),
         _ if report.word().is_some() => (Verdict::Pending(State::Running), rule),
         StatusKind::Resource => (Verdict::IsResult, Rule::WithoutState),
@@ -158,6 +159,12 @@ fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool 
     reply.headers().contains_key(http::header::RETRY_AFTER)
         || body.is_some_and(is_monitor_shaped)
         || protocol.done.iter().any(|at| at.value(reply, body).is_some())
+        || is_word_alone(protocol, reply, body)
+}
+
+/// Whether the body is the state's word and nothing else, where the protocol says so: a status, and no result.
+fn is_word_alone(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
+    protocol.state.iter().any(|at| at.is_whole_word(reply, body))
 }
 
 /// Whether a document has members that only a monitor has, or none that a monitor has not.
