@@ -128,7 +128,7 @@ impl Client {
     /// ]);
     /// let client = service.client().build()?;
     /// let rule = PageRule::rows(Source::pointer("/*")).next(Next::link());
-    /// let farms: Vec<u32> = client.pages(Method::GET, "farms", rule).try_collect().await?;
+    /// let farms: Vec<u32> = client.pages::<u32>(Method::GET, "farms", rule).try_collect().await?;
     /// assert_eq!(farms, [1, 2, 3]);
     /// # Ok(())
     /// # }

@@ -45,7 +45,7 @@ fn csv(body: &'static str) -> Canned {
 }
 
 async fn rows(outcome: &Outcome<Value>) -> Vec<u32> {
-    outcome.pages().try_collect().await.unwrap()
+    outcome.pages::<u32>().try_collect().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,7 +391,7 @@ fn listing() -> PageRule {
 }
 
 async fn list(service: &Script) -> Vec<longhaul::Result<u32>> {
-    client(service).pages(Method::GET, "rows", listing()).collect().await
+    client(service).pages::<u32>(Method::GET, "rows", listing()).collect().await
 }
 
 /// The rows, and the kind of the error behind them.
@@ -449,11 +449,11 @@ async fn a_page_that_never_comes_whole_ends_within_the_retry_policy() {
     }
     let service = script([first(), half(), reply(200).json(json!({"rows": [3]}))]);
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();
-    let rows = client.pages(Method::GET, "rows", listing()).collect().await;
+    let rows = client.pages::<u32>(Method::GET, "rows", listing()).collect().await;
     assert_eq!(told(rows), (vec![1, 2], Some(ErrorKind::Network)));
     // A listing by POST may have acted.
     let service = script([first(), half(), reply(200).json(json!({"rows": [3]}))]);
-    let rows = self::client(&service).pages(Method::POST, "rows", listing()).collect().await;
+    let rows = self::client(&service).pages::<u32>(Method::POST, "rows", listing()).collect().await;
     assert_eq!(told(rows), (vec![1, 2], Some(ErrorKind::Network)));
 }
 
@@ -508,7 +508,7 @@ async fn a_page_is_followed_to_where_it_leads_and_the_credential_is_not() {
         ] {
             let service = script([reply(code).header("location", to), last()]);
             let client = service.client().credential(credential.clone()).build().unwrap();
-            let rows: Vec<u32> = client.pages(Method::GET, "rows", listing()).try_collect().await.unwrap();
+            let rows: Vec<u32> = client.pages::<u32>(Method::GET, "rows", listing()).try_collect().await.unwrap();
             assert_eq!(rows, [1], "{code} {to}");
             let seen = service.requests();
             assert_eq!(seen[0].header("authorization"), Some("Bearer s3cret"), "{code} {to}");
@@ -526,7 +526,7 @@ async fn a_page_is_followed_to_where_it_leads_and_the_credential_is_not() {
         ("eleven", circle(11).chain([last()]).collect(), Err(ErrorKind::ResultUnavailable)),
     ] {
         let rows: Result<Vec<u32>, _> =
-            client(&script(answers)).pages(Method::GET, "rows", listing()).try_collect().await;
+            client(&script(answers)).pages::<u32>(Method::GET, "rows", listing()).try_collect().await;
         assert_eq!(rows.map_err(|error| error.kind()), expected, "{name}");
     }
     // A POST is replayed at home, by 307 and 308 alone.
@@ -537,7 +537,8 @@ async fn a_page_is_followed_to_where_it_leads_and_the_credential_is_not() {
         (308, "https://other.example/b", Err(ErrorKind::ResultUnavailable)),
     ] {
         let service = script([reply(code).header("location", location), last()]);
-        let rows: Result<Vec<u32>, _> = client(&service).pages(Method::POST, "rows", listing()).try_collect().await;
+        let rows: Result<Vec<u32>, _> =
+            client(&service).pages::<u32>(Method::POST, "rows", listing()).try_collect().await;
         let last = rows.map(|_| service.requests()[1].method().clone()).map_err(|error| error.kind());
         assert_eq!(last, method, "{code} {location}");
     }
@@ -584,7 +585,8 @@ async fn numbers_keep_their_digits() {
         reply(200).body(format!(r#"{{"rows": [{{"n": {id}}}, {{"n": 1.10}}, {{"n": null}}], "next": {id}}}"#)),
         reply(200).body(r#"{"rows": [{"n": 1e400}]}"#),
     ]);
-    let rows: Vec<Box<RawValue>> = client(&service).pages(Method::GET, "rows", rule).try_collect().await.unwrap();
+    let rows: Vec<Box<RawValue>> =
+        client(&service).pages::<Box<RawValue>>(Method::GET, "rows", rule).try_collect().await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get()).collect::<Vec<_>>(), [id, "1.10", "1e400"]);
     assert_eq!(service.requests()[1].url().query(), Some(&*format!("from={id}")));
 }

@@ -27,7 +27,8 @@ pub(super) struct Fetched {
 }
 
 enum Answered {
-    Whole(Reply, Option<Duration>),
+    /// With how long it asks to wait.
+    Whole(Box<Reply>, Option<Duration>),
     /// Its body broke off.
     Broken(Error),
 }
@@ -37,7 +38,7 @@ impl PageSource {
     pub(super) async fn page(&self, rule: &PageRule, url: &Url, held: Option<Reply>) -> Result<Fetched, Error> {
         let mut breaks = self.transport.breaks();
         let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
-        let mut held = held.map(|reply| Answered::Whole(reply, None));
+        let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
             let answered = match held.take() {
                 Some(answered) => answered,
@@ -86,7 +87,7 @@ async fn held(response: Response) -> Result<Answered, Error> {
     let (hint, limit) = (response.hint(), response.limit());
     if response.content_length().is_none_or(|length| length <= limit as u64) {
         match response.reply().await {
-            Ok(reply) if reply.is_whole() => return Ok(Answered::Whole(reply, hint)),
+            Ok(reply) if reply.is_whole() => return Ok(Answered::Whole(Box::new(reply), hint)),
             Ok(reply) => return Err(too_large(limit, reply.url())),
             Err(error) => return Ok(Answered::Broken(error)),
         }

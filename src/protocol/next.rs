@@ -47,7 +47,7 @@ impl Next {
     pub(super) fn read(&self, reply: &Reply, json: Option<&Value>, asked: &Url) -> Result<Option<Url>, String> {
         let Some(value) = self.at.value(reply, json) else { return Ok(None) };
         let is_nothing =
-            value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(|next| next.is_empty());
+            value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);
         if is_nothing || value.as_bool() == Some(false) {
             return Ok(None);
         }

@@ -76,7 +76,7 @@ impl ResultRule {
         let values = self.values(cursor, reply, body);
         match self.kind {
             ResultKind::Value => !values.is_empty(),
-            ResultKind::Url if values.len() == 1 => values.first().is_some_and(|value| {
+            ResultKind::Url if !self.is_of_links(values.len()) => values.first().is_some_and(|value| {
                 let url = link(reply.url(), &text(value).unwrap_or_default());
                 url.is_ok_and(|url| Some(url.expose()) != cursor.status_url.as_deref())
             }),

@@ -54,14 +54,13 @@ pub(super) fn finish(
                     _ => Step::Done(report, Finding { body: rule.written(reply), ..Finding::default() }),
                 };
             }
-            ResultKind::Url if values.len() == 1 => {
+            ResultKind::Url if !rule.is_of_links(values.len()) => {
                 match link(reply.url(), &crate::pointer::text(first).unwrap_or_default()) {
                     Ok(url) if Some(url.expose()) == cursor.status_url.as_deref() => {}
                     Ok(url) => return at_link(cursor, url, report, Rule::ResultAt(place)),
                     Err(why) => report.warn(format!("ignored {}: {why}", rule.at)),
                 }
             }
-            // One URL is fetched; several are links.
             ResultKind::Link | ResultKind::Url => {
                 cursor.because(Rule::ResultAt(place));
                 return match links(reply, &values, Reading::Sure) {

@@ -49,6 +49,16 @@ impl ResultRule {
         }
     }
 
+    /// Whether so many values are links. One URL is fetched, as is the first that stands in an answer: among many it may
+    /// have links to other things; a template makes none but the result's.
+    pub(super) fn is_of_links(&self, values: usize) -> bool {
+        match (self.kind, &self.at) {
+            (ResultKind::Link, _) => true,
+            (ResultKind::Url, ResultPlace::Made(_)) => values > 1,
+            _ => false,
+        }
+    }
+
     /// Whether an answer decides what stands at this place, and not the id alone.
     pub(super) fn reads_an_answer(&self) -> bool {
         match &self.at {
