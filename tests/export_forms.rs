@@ -20,7 +20,7 @@ fn every_link_of_a_result_is_downloaded() {
     let status = json!({"status": "done", "files": ["/files/a.csv", "/files/b.parquet?x=1", "/files/c"]});
     let ran = export(
         "links",
-        json!({"result": [{"at": "/files", "kind": "link"}]}),
+        &json!({"result": [{"at": "/files", "kind": "link"}]}),
         &[
             ("/jobs/7", ("200", "", status.to_string())),
             ("/files/a.csv", file("one")),
@@ -47,7 +47,7 @@ fn a_link_that_fails_is_a_failure_and_the_others_stay() {
     let status = json!({"status": "done", "files": ["/files/a.csv", "/files/b.csv"]});
     let ran = export(
         "failing",
-        json!({"result": [{"at": "/files", "kind": "link"}]}),
+        &json!({"result": [{"at": "/files", "kind": "link"}]}),
         &[("/jobs/7", ("200", "", status.to_string())), ("/files/a.csv", file("one"))],
     );
     assert_eq!(ran.code, Some(1), "{}", ran.said);
@@ -59,7 +59,7 @@ fn a_link_that_fails_is_a_failure_and_the_others_stay() {
 fn a_success_without_a_file_is_a_success() {
     let ran = export(
         "nothing",
-        json!({"status_url": [{"at": "header:Location", "kind": "bare"}]}),
+        &json!({"status_url": [{"at": "header:Location", "kind": "bare"}]}),
         &[("/jobs/7", ("204", "", String::new()))],
     );
     assert_eq!(ran.code, Some(0), "{}", ran.said);
@@ -71,7 +71,7 @@ fn a_success_without_a_file_is_a_success() {
 fn pages_become_one_file() {
     let ran = export(
         "pages",
-        json!({"pages": {"url": "rows", "next": "header:Sforce-Locator?locator", "skip_repeated_header": true}}),
+        &json!({"pages": {"url": "rows", "next": "header:Sforce-Locator?locator", "skip_repeated_header": true}}),
         &[
             ("/jobs/7", ("200", "", json!({"status": "done"}).to_string())),
             ("/rows", ("200", "Content-Type: text/csv\r\nSforce-Locator: n\r\n", "a\n1\n".into())),
@@ -95,7 +95,7 @@ struct Ran {
 }
 
 /// Runs `export` against a service whose one task is `/jobs/7`.
-fn export(name: &str, protocol: Value, answers: &[(&'static str, Answer)]) -> Ran {
+fn export(name: &str, protocol: &Value, answers: &[(&'static str, Answer)]) -> Ran {
     let folder = std::env::temp_dir().join(format!("longhaul-export-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();

@@ -358,7 +358,7 @@ async fn pages_of_text_meet_at_a_line_break_and_others_do_not() {
     assert_eq!(bytes, [1, 2]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_file_of_pages_is_whole_or_as_it_was() {
     let folder = std::env::temp_dir().join(format!("longhaul-results-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -298,12 +298,16 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_of_a_service_leaves_the_base_path(
-            value in "[./\\\\%2eEfF:@?#a\u{e9}\t ]{1,12}",
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![".", "..", "/", "\\", "%2e", "%2F", ":", "@", "?", "#", "a", "é", "\t", " "]),
+                1..5,
+            ),
             template in prop::sample::select(vec![
                 "{id}", "{+id}", "jobs/{id}", "jobs/{+id}", "jobs/{+id}/x", "{+/v}", "{/v}/x", "a/{+/v}{+id}", "{+id}:cancel",
                 "jobs/x{+id}", "jobs/{id}{/v}", "jobs/.{+/v}",
             ]),
         ) {
+            let value = pieces.concat();
             let base = Url::parse("https://a.example/v1/base/").unwrap();
             let reply = reply(&json!({"v": value}).to_string());
             for url in Template::new(template).urls(&base, Filling::new(Some(&value), &reply, reply.json().as_ref())).unwrap() {
