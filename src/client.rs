@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt};
 use http::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::download::{Carrier, Download};
 use crate::error::{Error, ErrorKind};
 use crate::event::Event;
-use crate::protocol::Protocol;
+use crate::message::Class;
+use crate::page::{PageBytes, PageSource, Pages, Walk};
+use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
 use crate::task::{Core, Pace, ResumeToken, Task, Trace};
@@ -105,6 +108,52 @@ impl Client {
     /// ```
     pub fn request(&self, method: Method, path: impl Into<String>) -> Call {
         Call::new(self.clone(), method, path.into())
+    }
+
+    /// The rows of a listing that comes in pages, without a task. The path is that of the first page, in place of the
+    /// rule's URL; each page is a call, as of [`request`](Client::request).
+    ///
+    /// ```
+    /// use futures::TryStreamExt;
+    /// use http::Method;
+    /// use longhaul::testing::{reply, script};
+    /// use longhaul::{Next, PageRule, Source};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let service = script([
+    ///     reply(200).header("link", "</v1/farms?page=2>; rel=\"next\"").json(json!([1, 2])),
+    ///     reply(200).json(json!([3])),
+    /// ]);
+    /// let client = service.client().build()?;
+    /// let rule = PageRule::rows(Source::pointer("/*")).next(Next::link());
+    /// let farms: Vec<u32> = client.pages::<u32>(Method::GET, "farms", rule).try_collect().await?;
+    /// assert_eq!(farms, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A path that does not join to the base is an error of the stream.
+    pub fn pages<R: DeserializeOwned>(&self, method: Method, path: impl AsRef<str>, rule: PageRule) -> Pages<R> {
+        Pages::new(self.walk(method, path.as_ref(), rule))
+    }
+
+    /// As [`pages`](Client::pages), as whole pages of bytes: CSV, NDJSON and the like.
+    pub fn page_bytes(&self, method: Method, path: impl AsRef<str>, rule: PageRule) -> PageBytes {
+        PageBytes::new(self.walk(method, path.as_ref(), rule))
+    }
+
+    fn walk(&self, method: Method, path: &str, rule: PageRule) -> Walk {
+        let transport = self.0.transport.clone();
+        let source = PageSource { transport, method, headers: HeaderMap::new(), class: Class::Call };
+        match crate::protocol::join(&self.0.base, path) {
+            Ok(first) => Walk::new(source, rule, first, None),
+            Err(why) => {
+                let why = format!("the path does not join to the base URL: {why}");
+                Walk::impossible(Error::new(ErrorKind::Request, why))
+            }
+        }
     }
 
     /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it.

@@ -62,7 +62,7 @@
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
-//! | get the result | [`Outcome`], [`Pages`], [`Download`], [`SecretUrl`] |
+//! | get the result | [`Outcome`], [`Pages`], [`PageBytes`], [`Download`], [`SecretUrl`] |
 //! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
 //! | know what happens and how well | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`] |
 //! | act on a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`] |
@@ -143,7 +143,7 @@ pub use event::{Alert, AlertKind, Blame, Event, RetryReason, Severity};
 pub use hint::{Budget, HintFact, HintRule, Hints, Unit};
 pub use limit::{Anchor, Limit, Scope, Window};
 pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
-pub use page::Pages;
+pub use page::{PageBytes, Pages};
 pub use pointer::{Source, SourceError};
 pub use profile::Profile;
 pub use protocol::{

@@ -2,6 +2,7 @@
 
 mod body;
 mod http;
+mod json;
 mod media;
 mod origin;
 mod reply;

@@ -1,96 +1,63 @@
 //! Pages: the rows of a result that comes in pages, as a stream.
 
-use std::collections::{HashSet, VecDeque};
+mod bytes;
+mod fetch;
+mod file;
+mod header;
+mod walk;
+
+use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures::future::BoxFuture;
+use ::bytes::Bytes;
 use futures::stream::Stream;
-use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use url::Url;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Reply, Request};
-use crate::protocol::PageRule;
-use crate::transport::Transport;
 
-/// The rows of a result, page after page: [`Outcome::pages`](crate::Outcome::pages).
+pub use bytes::PageBytes;
+
+pub(crate) use fetch::PageSource;
+pub(crate) use walk::Walk;
+
+/// The rows of a result, page after page: [`Outcome::pages`](crate::Outcome::pages), and of a listing:
+/// [`Client::pages`](crate::Client::pages).
 ///
 /// Each page is a request through the client's pipeline, sent when the rows before it have been taken. A page is held
-/// in memory, up to the client's body limit.
+/// in memory, up to the client's body limit. Its redirects are followed, and a page that breaks off is fetched again
+/// within the client's retry policy, before a row of it is given. A row is decoded from the text that the service wrote:
+/// `serde_json::value::RawValue` keeps its digits.
+///
+/// After an error of a page the stream ends; an error of one row ([`ErrorKind::Decode`]) leaves the others.
 ///
 /// # Cancel safety
 /// Dropping a `next()` loses nothing.
 #[must_use = "streams do nothing unless polled"]
 pub struct Pages<R> {
-    rule: PageRule,
-    source: Option<(Arc<Transport>, HeaderMap)>,
-    next: Option<Url>,
-    fetching: Option<BoxFuture<'static, Result<Reply, Error>>>,
-    rows: VecDeque<Value>,
-    wrong: Option<Error>,
-    /// The URLs of the pages so far, hashed.
-    seen: HashSet<u64>,
-    fetched: u32,
+    walk: Walk,
+    rows: VecDeque<Bytes>,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R> Pages<R> {
-    pub(crate) fn new(transport: Arc<Transport>, headers: HeaderMap, rule: PageRule, first: Url) -> Self {
-        Self {
-            rule,
-            source: Some((transport, headers)),
-            seen: HashSet::from([hash(&first)]),
-            next: Some(first),
-            fetching: None,
-            rows: VecDeque::new(),
-            wrong: None,
-            fetched: 0,
-            row: PhantomData,
-        }
-    }
-
-    pub(crate) fn impossible(error: Error) -> Self {
-        Self {
-            rule: PageRule::new("", crate::pointer::Source::pointer("/")),
-            source: None,
-            next: None,
-            fetching: None,
-            rows: VecDeque::new(),
-            wrong: Some(error),
-            seen: HashSet::new(),
-            fetched: 0,
-            row: PhantomData,
-        }
+    pub(crate) fn new(walk: Walk) -> Self {
+        let walk = match walk.rule().is_some_and(|rule| !rule.has_rows()) {
+            true => Walk::impossible(Error::new(
+                ErrorKind::ResultShape,
+                "the pages are bytes, and no place of rows is set: take them with `page_bytes()`",
+            )),
+            false => walk,
+        };
+        Self { walk, rows: VecDeque::new(), row: PhantomData }
     }
 
     /// How many pages were fetched so far.
     #[must_use]
     pub const fn fetched(&self) -> u32 {
-        self.fetched
-    }
-
-    fn fetch(&mut self) -> Option<BoxFuture<'static, Result<Reply, Error>>> {
-        let (transport, headers) = self.source.clone()?;
-        let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
-        Some(Box::pin(async move {
-            let reply = transport.call(&request, None, None).await?.reply().await?;
-            if !reply.status().is_success() {
-                let message = format!("the page was answered with {}", reply.status().as_u16());
-                return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(reply.url()));
-            }
-            if reply.is_whole() {
-                return Ok(reply);
-            }
-            let message = "a page is larger than the client's body limit; ask for smaller pages, or raise it";
-            Err(Error::new(ErrorKind::TooLarge, message).with_url(reply.url()))
-        }))
+        self.walk.fetched()
     }
 }
 
@@ -101,57 +68,23 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
         let this = &mut *self;
         loop {
             if let Some(row) = this.rows.pop_front() {
-                let row = serde_json::from_value(row).map_err(|error| {
+                let row = serde_json::from_slice(&row).map_err(|error| {
                     let message = format!("a row is no {}: {error}", std::any::type_name::<R>());
                     Error::new(ErrorKind::Decode, message).with_source(error)
                 });
                 return Poll::Ready(Some(row));
             }
-            if let Some(error) = this.wrong.take() {
-                this.next = None;
-                return Poll::Ready(Some(Err(error)));
-            }
-            if this.fetching.is_none() {
-                this.fetching = this.fetch();
-            }
-            let Some(fetching) = &mut this.fetching else { return Poll::Ready(None) };
-            let fetched = ready!(fetching.as_mut().poll(cx));
-            this.fetching = None;
-            let read = fetched.and_then(|reply| {
-                this.fetched += 1;
-                this.rule.read(&reply).map_err(|why| {
-                    Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
-                })
-            });
-            match read {
-                Ok((rows, next)) => {
-                    this.rows = rows.into();
-                    // A page that was read already would lead round for ever.
-                    let again = next.as_ref().is_some_and(|url| !this.seen.insert(hash(url)));
-                    if again {
-                        let message = "the pages lead in a circle";
-                        this.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message));
-                    }
-                    this.next = next;
-                }
-                Err(error) => this.wrong = Some(error),
+            match ready!(this.walk.poll_page(cx)) {
+                Some(Ok(page)) => this.rows = page.rows.into(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
     }
 }
 
-fn hash(url: &Url) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    url.as_str().hash(&mut hasher);
-    hasher.finish()
-}
-
 impl<R> fmt::Debug for Pages<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages")
-            .field("next", &self.next.as_ref().map(crate::redact::shown))
-            .field("rows_held", &self.rows.len())
-            .field("fetched", &self.fetched)
-            .finish_non_exhaustive()
+        f.debug_struct("Pages").field("walk", &self.walk).field("rows_held", &self.rows.len()).finish()
     }
 }

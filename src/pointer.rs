@@ -1,20 +1,31 @@
-//! Source: where in an answer a value stands; Template: how a URL is made from one.
+//! Source: where in an answer a value stands.
+
+pub(crate) mod link;
+mod walk;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::Reply;
+use crate::message::{Reply, without_bom};
 
-/// Where in an answer a value stands: a JSON pointer (RFC 6901) into the body, or a header.
+/// Where in an answer a value stands: a JSON pointer (RFC 6901) into the body, a header, a link by its relation, or the
+/// whole body.
 ///
-/// Written `/status/state` or `header:Location`, also in serialized form. A member that is not there as written is
-/// looked for without regard to case, because services differ from their own documents; a part `*` stands for every
-/// element of an array or object.
+/// | written | the place |
+/// | --- | --- |
+/// | `/status/state` | a member of the JSON body |
+/// | `/files/*/url` | of every element of an array or object |
+/// | `header:Location` | a header |
+/// | `rel:results` | the target of a link: in the header `Link` (RFC 8288), else in `links` or `_links` of the body |
+/// | `body` | the whole body: a JSON text such as `"done"`, or one line of plain text such as `EXECUTING` |
+///
+/// It is written so in serialized form, too. A member that is not there as written is looked for without regard to case,
+/// because services differ from their own documents.
 ///
 /// ```
 /// use longhaul::Source;
@@ -22,6 +33,8 @@ use crate::message::Reply;
 /// let result: Source = "/deliveredFiles/*".parse()?;
 /// assert_eq!(result, Source::pointer("/deliveredFiles/*"));
 /// assert_eq!(Source::header("Location").to_string(), "header:location");
+/// assert_eq!(Source::rel("results").to_string(), "rel:results");
+/// assert_eq!(Source::body().to_string(), "body");
 /// # Ok::<(), longhaul::SourceError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +45,8 @@ pub struct Source(Kind);
 enum Kind {
     Header(Cow<'static, str>),
     Pointer(Cow<'static, str>),
+    Rel(Cow<'static, str>),
+    Body,
 }
 
 impl Source {
@@ -41,11 +56,38 @@ impl Source {
         Self(Kind::Header(Cow::Owned(name.to_ascii_lowercase())))
     }
 
-    /// A JSON pointer into the body. One that does not begin with `/` gets one.
+    /// A JSON pointer into the body. The empty pointer is the [whole body](Source::body), as in RFC 6901; any other that
+    /// does not begin with `/` gets one.
     #[must_use]
     pub fn pointer(pointer: &str) -> Self {
+        if pointer.is_empty() {
+            return Self::body();
+        }
         let slash = if pointer.starts_with('/') { "" } else { "/" };
         Self(Kind::Pointer(Cow::Owned(format!("{slash}{pointer}"))))
+    }
+
+    /// The whole body: its JSON value; and where it is no JSON and its Content-Type is `text/plain` or missing, its text
+    /// without the space around it, of at most 100 characters. A longer text is no word, and counts as missing.
+    ///
+    /// ```
+    /// use longhaul::{Protocol, Source, State};
+    ///
+    /// // A status that is the word alone, as in IVOA UWS.
+    /// let uws = Protocol::auto().state(Source::body()).word("HELD", State::Accepted);
+    /// # let _ = uws;
+    /// ```
+    #[must_use]
+    pub const fn body() -> Self {
+        Self(Kind::Body)
+    }
+
+    /// The targets of the links of this relation: in the header `Link` (RFC 8288), else in the body, as entries of `links`
+    /// with a `rel` and an `href`, or members of `_links` by the relation's name. The case of the relation does not
+    /// count.
+    #[must_use]
+    pub fn rel(rel: &str) -> Self {
+        Self(Kind::Rel(Cow::Owned(rel.trim().to_ascii_lowercase())))
     }
 
     /// Every value at this place: JSON null, missing members and empty texts are none.
@@ -58,12 +100,42 @@ impl Source {
             Kind::Pointer(pointer) => {
                 let mut found = Vec::new();
                 if let Some(body) = body {
-                    let parts: Vec<&str> = pointer.strip_prefix('/').unwrap_or(pointer).split('/').collect();
-                    gather(body, &parts, &mut found);
+                    walk::values(body, &parts(pointer), &mut found);
                 }
                 found.into_iter().map(Cow::Borrowed).collect()
             }
+            Kind::Rel(rel) => {
+                let mut targets = link::in_headers(reply.headers(), rel);
+                if let (true, Some(body)) = (targets.is_empty(), body) {
+                    targets = link::in_body(body, rel);
+                }
+                targets.into_iter().map(|target| Cow::Owned(Value::from(target))).collect()
+            }
+            Kind::Body => match body {
+                Some(body) if walk::is_absent(body) => Vec::new(),
+                Some(body) => vec![Cow::Borrowed(body)],
+                None => plain_word(reply).map(|word| Cow::Owned(Value::from(word))).into_iter().collect(),
+            },
         }
+    }
+
+    /// Every value at this place as JSON text, with the digits that the service wrote.
+    pub(crate) fn raw(&self, reply: &Reply) -> Vec<Bytes> {
+        let walk = |parts: &[&str]| {
+            let document = without_bom(reply.body());
+            let found = walk::raw(document, parts).filter(|_| reply.is_whole())?;
+            Some(found.into_iter().map(|text| reply.body().slice_ref(text.as_bytes())).collect())
+        };
+        let found = match &self.0 {
+            Kind::Pointer(pointer) => walk(&parts(pointer)),
+            Kind::Body => walk(&[]),
+            Kind::Header(_) | Kind::Rel(_) => None,
+        };
+        found.unwrap_or_else(|| {
+            let json = reply.json();
+            let values = self.values(reply, json.as_ref());
+            values.iter().filter_map(|value| serde_json::to_vec(value).ok().map(Bytes::from)).collect()
+        })
     }
 
     /// The first value at this place.
@@ -76,6 +148,17 @@ impl Source {
         self.value(reply, body).and_then(|value| text(&value))
     }
 
+    /// As [`text`](Self::text), with the digits of a number as the service wrote them: for ids and cursors.
+    pub(crate) fn exact_text(&self, reply: &Reply, body: Option<&Value>) -> Option<String> {
+        let value = self.value(reply, body)?;
+        exact(&value, || self.raw(reply).into_iter().next())
+    }
+
+    /// Whether the whole body is the word that stands at this place.
+    pub(crate) fn is_whole_word(&self, reply: &Reply, body: Option<&Value>) -> bool {
+        self.0 == Kind::Body && self.text(reply, body).is_some()
+    }
+
     pub(crate) const fn is_header(&self) -> bool {
         matches!(self.0, Kind::Header(_))
     }
@@ -85,11 +168,25 @@ impl Source {
         matches!(&self.0, Kind::Pointer(pointer) if pointer.ends_with(end))
     }
 
+    /// Whether it may stand for several values.
+    pub(crate) fn is_several(&self) -> bool {
+        matches!(&self.0, Kind::Pointer(pointer) if parts(pointer).contains(&"*"))
+    }
+
+    /// An element or member below this place; the same place where it is none in the body.
+    pub(crate) fn below(&self, part: &str) -> Self {
+        match &self.0 {
+            Kind::Pointer(pointer) => Self(Kind::Pointer(Cow::Owned(format!("{pointer}/{part}")))),
+            Kind::Body => Self(Kind::Pointer(Cow::Owned(format!("/{part}")))),
+            Kind::Header(_) | Kind::Rel(_) => self.clone(),
+        }
+    }
+
     /// The name of the header, in lower case.
     pub(crate) fn header_name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Header(name) => Some(name),
-            Kind::Pointer(_) => None,
+            Kind::Pointer(_) | Kind::Rel(_) | Kind::Body => None,
         }
     }
 }
@@ -99,6 +196,8 @@ impl fmt::Display for Source {
         match &self.0 {
             Kind::Header(name) => write!(f, "header:{name}"),
             Kind::Pointer(pointer) => f.write_str(pointer),
+            Kind::Rel(rel) => write!(f, "rel:{rel}"),
+            Kind::Body => f.write_str("body"),
         }
     }
 }
@@ -107,11 +206,19 @@ impl FromStr for Source {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        match text.strip_prefix("header:") {
-            Some(name) if http::HeaderName::from_str(name.trim()).is_ok() => Ok(Self::header(name.trim())),
-            Some(_) => Err(SourceError(text.to_owned())),
-            None if text.starts_with('/') => Ok(Self::pointer(text)),
-            None => Err(SourceError(text.to_owned())),
+        let wrong = || SourceError(text.to_owned());
+        if let Some(name) = text.strip_prefix("header:") {
+            let name = name.trim();
+            return http::HeaderName::from_str(name).map(|_| Self::header(name)).map_err(|_| wrong());
+        }
+        if let Some(rel) = text.strip_prefix("rel:") {
+            let is_one = !rel.trim().is_empty() && !rel.trim().contains(char::is_whitespace);
+            return if is_one { Ok(Self::rel(rel)) } else { Err(wrong()) };
+        }
+        match text {
+            "body" | "" => Ok(Self::body()),
+            pointer if pointer.starts_with('/') => Ok(Self::pointer(pointer)),
+            _ => Err(wrong()),
         }
     }
 }
@@ -132,18 +239,10 @@ impl From<Source> for String {
 
 /// A text that names no place in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither a JSON pointer such as `/status` nor a header such as `header:Location`")]
+#[error(
+    "`{0}` is no place in an answer: wanted a JSON pointer such as `/status`, `header:Location`, `rel:results`, or `body` for the whole body"
+)]
 pub struct SourceError(String);
-
-/// Puts `id` into a template: `{id}` as one path segment, percent-encoded; `{+id}` with its slashes kept (RFC 6570).
-pub(crate) fn expand(template: &str, id: &str) -> String {
-    // A segment of dots alone would lead out of its folder, encoded or not.
-    let segment = match id {
-        "." | ".." => id.replace('.', "%252E"),
-        id => utf8_percent_encode(id, SEGMENT).to_string(),
-    };
-    template.replace("{id}", &segment).replace("{+id}", &utf8_percent_encode(id, SEGMENTS).to_string())
-}
 
 /// A scalar as text.
 pub(crate) fn text(value: &Value) -> Option<String> {
@@ -155,36 +254,31 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn gather<'a>(value: &'a Value, parts: &[&str], found: &mut Vec<&'a Value>) {
-    let Some((part, rest)) = parts.split_first() else {
-        let absent = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
-        if !absent {
-            found.push(value);
-        }
-        return;
-    };
-    match (value, *part) {
-        (Value::Array(items), "*") => items.iter().for_each(|item| gather(item, rest, found)),
-        (Value::Object(members), "*") => members.values().for_each(|item| gather(item, rest, found)),
-        (Value::Array(items), index) => {
-            if let Some(item) = index.parse().ok().and_then(|index: usize| items.get(index)) {
-                gather(item, rest, found);
-            }
-        }
-        (Value::Object(members), name) => {
-            let name = name.replace("~1", "/").replace("~0", "~");
-            let in_any_case = || members.iter().find(|(other, _)| other.eq_ignore_ascii_case(&name));
-            if let Some(member) = members.get(&name).or_else(|| in_any_case().map(|(_, member)| member)) {
-                gather(member, rest, found);
-            }
-        }
-        _ => {}
+/// A scalar as text, with the digits of its JSON text where a float would change them.
+pub(crate) fn exact(value: &Value, raw: impl FnOnce() -> Option<Bytes>) -> Option<String> {
+    let digits = |raw: Bytes| String::from_utf8(raw.to_vec()).ok().filter(|text| text.parse::<f64>().is_ok());
+    match value {
+        Value::Number(number) if number.is_f64() => raw().and_then(digits).or_else(|| text(value)),
+        value => text(value),
     }
 }
 
-/// RFC 3986 unreserved characters stay.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const SEGMENTS: &AsciiSet = &SEGMENT.remove(b'/');
+fn parts(pointer: &str) -> Vec<&str> {
+    pointer.strip_prefix('/').unwrap_or(pointer).split('/').collect()
+}
+
+/// A body that is one word of plain text. A page of HTML and a broken document are none.
+fn plain_word(reply: &Reply) -> Option<&str> {
+    let kind = reply.headers().get(http::header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("unreadable"));
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let is_plain = kind.is_none_or(|kind| kind.is_empty() || kind == "text/plain");
+    let text = std::str::from_utf8(without_bom(reply.body())).ok()?.trim();
+    let is_word = !text.is_empty() && !text.starts_with(['<', '{', '[', '"']) && text.chars().count() <= LONGEST_WORD;
+    (is_plain && is_word && reply.is_whole()).then_some(text)
+}
+
+/// More is no word, but a text: a result, or a message.
+const LONGEST_WORD: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -229,23 +323,80 @@ mod tests {
 
     #[test]
     fn is_text_when_serialized_and_refuses_what_is_no_place() {
-        for text in ["/a/*/b", "header:retry-after"] {
+        for text in ["/a/*/b", "header:retry-after", "rel:next", "body", "/"] {
             let source: Source = serde_json::from_value(json!(text)).unwrap();
             assert_eq!(serde_json::to_value(&source).unwrap(), json!(text));
         }
-        for text in ["status", "", "header:", "header:a b"] {
+        assert_eq!("".parse(), Ok(Source::body()), "the empty pointer of RFC 6901");
+        assert_eq!(Source::pointer(""), Source::body());
+        for text in ["status", " ", "header:", "header:a b", "rel:", "rel: ", "rel:a b", "Body"] {
             assert!(text.parse::<Source>().unwrap_err().to_string().contains(text));
         }
     }
 
     #[test]
-    fn an_id_cannot_leave_its_segment() {
-        assert_eq!(expand("jobs/{id}/x", "../a?b#c"), "jobs/..%2Fa%3Fb%23c/x");
-        assert_eq!(expand("v1/{+id}", "operations/7"), "v1/operations/7");
-        for dots in [".", ".."] {
-            let base = url::Url::parse("https://a.example/v1/").unwrap();
-            let url = base.join(&expand("jobs/{id}/x", dots)).unwrap();
-            assert!(url.path().starts_with("/v1/jobs/%25"), "{url}");
+    fn reads_a_body_that_is_a_word() {
+        let long = "x".repeat(101);
+        for (kind, body, expected) in [
+            (Some("text/plain"), "EXECUTING", Some("EXECUTING")),
+            (Some("text/plain; charset=utf-8"), " EXECUTING\r\n", Some("EXECUTING")),
+            (Some("TEXT/PLAIN"), "\u{feff}EXECUTING", Some("EXECUTING")),
+            (None, "EXECUTING", Some("EXECUTING")),
+            (Some("application/json"), r#""EXECUTING""#, Some("EXECUTING")),
+            (Some("text/plain"), r#""EXECUTING""#, Some("EXECUTING")),
+            (Some("text/html"), r#""EXECUTING""#, Some("EXECUTING")),
+            (Some("application/json"), "7", Some("7")),
+            (Some("text/plain"), "true", Some("true")),
+            (Some("application/json"), "EXECUTING", None),
+            (Some("text/html"), "EXECUTING", None),
+            (Some("text/csv"), "EXECUTING", None),
+            (None, "<html>", None),
+            (None, r#"{"status": "runn"#, None),
+            (None, &long, None),
+            (None, &long[1..], Some(&long[1..])),
+            (None, " ", None),
+            (None, "", None),
+            (None, "null", None),
+            (None, r#""  ""#, None),
+            (None, r#"{"a": 1}"#, None),
+        ] {
+            let headers = kind.map(|kind| (http::header::CONTENT_TYPE, kind.parse().unwrap())).into_iter().collect();
+            let url = "https://a.example".parse().unwrap();
+            let reply = Reply::new(StatusCode::OK, url, headers, body.to_owned());
+            assert_eq!(Source::body().text(&reply, reply.json().as_ref()).as_deref(), expected, "{kind:?} {body}");
         }
+    }
+
+    #[test]
+    fn keeps_the_digits_of_numbers() {
+        let body = r#"{"id": 12345678901234567890123, "f": 1.50, "huge": 1e400, "n": 18446744073709551615,
+            "text": "1.50", "rows": [1.10, {"a": 2.0}]}"#;
+        let url = "https://a.example".parse().unwrap();
+        let reply = Reply::new(StatusCode::OK, url, HeaderMap::new(), format!("\u{feff}{body}"));
+        let json = reply.json().unwrap();
+        for (at, expected) in [
+            ("/id", "12345678901234567890123"),
+            ("/f", "1.50"),
+            ("/huge", "1e400"),
+            ("/n", "18446744073709551615"),
+            ("/text", "1.50"),
+            ("/rows/0", "1.10"),
+        ] {
+            assert_eq!(Source::pointer(at).exact_text(&reply, Some(&json)).as_deref(), Some(expected), "{at}");
+        }
+        assert_eq!(Source::pointer("/rows/*").raw(&reply), ["1.10", r#"{"a": 2.0}"#]);
+        assert_eq!(Source::body().raw(&reply), [body]);
+    }
+
+    #[test]
+    fn finds_links_by_their_relation() {
+        let body = json!({"links": [{"rel": "next", "href": "/b"}, {"rel": "last", "href": "/z"}]});
+        let headers = [(http::header::LINK, "</a>; rel=Next".parse().unwrap())].into_iter().collect();
+        let reply = Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, "");
+        let found =
+            |at: &Source| at.values(&reply, Some(&body)).iter().filter_map(|value| text(value)).collect::<Vec<_>>();
+        assert_eq!(found(&Source::rel("NEXT")), ["/a"], "the header counts before the body");
+        assert_eq!(found(&Source::rel("last")), ["/z"]);
+        assert!(found(&Source::rel("prev")).is_empty());
     }
 }

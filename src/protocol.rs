@@ -1,6 +1,7 @@
 //! Protocol: how an API speaks of tasks. A pure reader: a response goes in, a step comes out.
 
 mod accept;
+mod check;
 mod cookies;
 mod created;
 mod cursor;
@@ -8,15 +9,18 @@ mod exchange;
 mod fault;
 mod flaw;
 mod location;
+mod next;
 mod page;
 mod place;
 mod poll;
 mod presets;
 mod result;
+mod result_rule;
 mod rule;
 mod setters;
 mod start;
 mod step;
+mod template;
 mod trouble;
 mod verdict;
 mod words;
@@ -28,7 +32,8 @@ use serde::{Deserialize, Serialize};
 
 pub use cursor::Cursor;
 pub use exchange::{Exchange, ExchangeError};
-pub use page::{Next, PageRule};
+pub use next::Next;
+pub use page::PageRule;
 pub use step::{Finding, Report, Step};
 pub use words::State;
 
@@ -37,6 +42,7 @@ pub(crate) use cursor::Phase;
 pub(crate) use exchange::Asking;
 pub(crate) use fault::read_common as read_fault;
 pub(crate) use location::join;
+pub(crate) use page::{NoPage, Page};
 
 use crate::clock::seconds;
 use crate::error::Fault;
@@ -44,7 +50,9 @@ use crate::hint::Unit;
 use crate::message::Reply;
 use crate::pointer::Source;
 
+use result_rule::{ResultPlace, ResultRule};
 use rule::Rule;
+use template::Template;
 
 /// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
 ///
@@ -74,7 +82,7 @@ pub struct Protocol {
     rotates: bool,
     id: Vec<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status_template: Option<String>,
+    status_template: Option<Template>,
     template_kind: StatusKind,
     // The poll.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,16 +205,6 @@ struct Interval {
     unit: Unit,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResultRule {
-    at: Source,
-    kind: ResultKind,
-    /// Known from other services, and not said of this one: it does not go before an answer that is the result itself.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    guess: bool,
-}
-
 /// How the states of several parts make one, where a place such as `/parts/*/state` has several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -273,12 +271,16 @@ impl Protocol {
         if self.cookies || cursor.keeps_cookies() {
             cursor.extra().cookies.take(reply.url(), reply.headers());
         }
-        match cursor.phase {
+        let step = match cursor.phase {
             Phase::Submit => accept::read(self, cursor, reply, now),
             Phase::Poll => poll::read(self, cursor, reply, now),
             Phase::Moved => poll::read_moved(self, cursor, reply, now),
             Phase::Start => start::read(self, cursor, reply, now),
             Phase::Result => result::read(self, cursor, reply, now),
+        };
+        match &self.pages {
+            Some(rule) => rule.begin(step, reply),
+            None => step,
         }
     }
 

@@ -454,7 +454,7 @@ fn follows_a_careless_operation_location() {
     let ran = run(&["-H", "X-Tenant: t1", "--out", &file, "--token-out", &token, "POST", &url]);
     let end = ran.ends(0, "succeeded");
     assert_eq!((&end["value"], &end["polls"]), (&json!({"rows": 7}), &json!(3)));
-    assert_eq!(fs::read_to_string(&file).unwrap(), r#"{"rows":7}"#);
+    assert_eq!(fs::read_to_string(&file).unwrap(), r#"{"rows": 7}"#, "as the service wrote it");
     let percents: Vec<_> = ran.events()[..4].iter().map(|event| event["percent"].as_f64()).collect();
     assert_eq!(percents, [None, Some(40.0), Some(80.0), Some(100.0)]);
     assert!(ran.events()[0]["next_poll_ms"].as_u64().unwrap() >= 500);

@@ -262,7 +262,7 @@ fn reads_a_monitor() {
                 "wait running /o",
             ],
         ),
-        ("a result inside", &["200 | {\"status\": \"Succeeded\", \"output\": {\"n\": 1}}"], &["succeeded {\"n\":1}"]),
+        ("a result inside", &["200 | {\"status\": \"Succeeded\", \"output\": {\"n\": 1}}"], &["succeeded {\"n\": 1}"]),
         (
             "a link inside",
             &["200 | {\"status\": \"Succeeded\", \"result\": \"https://s.example/b?sig=a%2F\"}"],
@@ -777,7 +777,11 @@ fn reads_google_operations() {
                     "200 | {\"name\": \"operations/a b\", \"metadata\": {\"progressPercent\": 40}}",
                     "200 | {\"name\": \"operations/a b\", \"done\": true, \"response\": {\"n\": 1}}",
                 ],
-                &["wait accepted /v1/operations/a%20b", "wait running /v1/operations/a%20b 40%", "succeeded {\"n\":1}"],
+                &[
+                    "wait accepted /v1/operations/a%20b",
+                    "wait running /v1/operations/a%20b 40%",
+                    "succeeded {\"n\": 1}",
+                ],
             ),
             ("done at once", &["200 | {\"name\": \"o\", \"done\": true, \"response\": 7}"], &["succeeded 7"]),
             (

@@ -155,21 +155,37 @@ async fn watch_and_download(
     }
     let outcome = task.await?;
 
-    let download = outcome.download();
-    let target = folder.join(saved::file_name(&row.task, download.link()));
-    let mut progress = download.progress();
     let begun = Instant::now();
-    line.begin_download();
-    let show = async {
-        while let Some(progress) = progress.changed().await {
-            line.progress(progress);
-        }
-    };
-    let (receipt, ()) = tokio::join!(download.to_file(&target), show);
-    (row.receipt, row.took) = (receipt?, begun.elapsed());
-
-    row.verified = Some(service.verify(id.as_deref(), &target, row.receipt).await?);
-    row.file = Some(target);
+    if outcome.has_pages() {
+        let target = folder.join(saved::pages_name(&row.task));
+        line.begin_download();
+        row.bytes = outcome.page_bytes().to_file(&target).await?;
+        row.took = begun.elapsed();
+        row.files.push(target);
+        return Ok(());
+    }
+    // One link, several, or the body; a task may also succeed with nothing to save.
+    let downloads = outcome.downloads();
+    let several = downloads.len() > 1;
+    for (index, download) in downloads.into_iter().enumerate() {
+        let name = if several { format!("{}-{index}", row.task) } else { row.task.clone() };
+        let target = folder.join(saved::file_name(&name, download.link()));
+        let mut progress = download.progress();
+        line.begin_download();
+        let show = async {
+            while let Some(progress) = progress.changed().await {
+                line.progress(progress);
+            }
+        };
+        let (receipt, ()) = tokio::join!(download.to_file(&target), show);
+        let receipt = receipt?;
+        row.add(receipt);
+        row.took = begun.elapsed();
+        // Of one file alone it is known what it must hold.
+        let id = id.as_deref().filter(|_| !several);
+        row.verified = Some(service.verify(id, &target, receipt).await?);
+        row.files.push(target);
+    }
     Ok(())
 }
 

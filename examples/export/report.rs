@@ -19,10 +19,13 @@ pub(crate) struct Row {
     pub(crate) state: String,
     pub(crate) polls: u32,
     pub(crate) waited: Duration,
-    pub(crate) receipt: Receipt,
+    /// Of all files together, as the next two.
+    pub(crate) bytes: u64,
+    resumed_at: u64,
+    reopened: u32,
     pub(crate) took: Duration,
     pub(crate) verified: Option<&'static str>,
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     pub(crate) error: Option<String>,
 }
 
@@ -33,10 +36,12 @@ impl Row {
             state: String::new(),
             polls: 0,
             waited: Duration::ZERO,
-            receipt: Receipt::default(),
+            bytes: 0,
+            resumed_at: 0,
+            reopened: 0,
             took: Duration::ZERO,
             verified: None,
-            file: None,
+            files: Vec::new(),
             error: None,
         }
     }
@@ -51,21 +56,30 @@ impl Row {
     }
 
     pub(crate) fn outcome(&self) -> String {
-        match (&self.error, &self.file) {
+        match (&self.error, self.files.as_slice()) {
             (Some(error), _) => error.clone(),
-            (None, Some(file)) => format!("saved {}", file.display()),
-            (None, None) => self.state.clone(),
+            (None, []) => format!("{}, without a file", self.state),
+            (None, files) => {
+                let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+                format!("saved {}", files.join(", "))
+            }
         }
+    }
+
+    /// Adds a file that was downloaded.
+    pub(crate) fn add(&mut self, receipt: Receipt) {
+        self.bytes += receipt.bytes();
+        self.resumed_at += receipt.resumed_at();
+        self.reopened += receipt.reopened();
     }
 
     fn rate(&self) -> u64 {
         let millis = self.took.as_millis().max(1);
-        u64::try_from(u128::from(self.receipt.bytes().saturating_sub(self.receipt.resumed_at())) * 1000 / millis)
-            .unwrap_or(u64::MAX)
+        u64::try_from(u128::from(self.bytes.saturating_sub(self.resumed_at)) * 1000 / millis).unwrap_or(u64::MAX)
     }
 
     fn line(&self) -> String {
-        let (bytes, rate) = (HumanBytes(self.receipt.bytes()).to_string(), format!("{}/s", HumanBytes(self.rate())));
+        let (bytes, rate) = (HumanBytes(self.bytes).to_string(), format!("{}/s", HumanBytes(self.rate())));
         let (waited, verified) = (format!("{:.1} s", self.waited.as_secs_f64()), self.verified.unwrap_or("-"));
         format!(
             "{:36}  {:12}  {:>5}  {waited:>7}  {bytes:>11}  {rate:>13}  {verified}",
@@ -79,12 +93,13 @@ impl Row {
             "state": self.state,
             "polls": self.polls,
             "waited_ms": u64::try_from(self.waited.as_millis()).ok(),
-            "bytes": self.receipt.bytes(),
-            "resumed_at": self.receipt.resumed_at(),
-            "reopened": self.receipt.reopened(),
+            "bytes": self.bytes,
+            "resumed_at": self.resumed_at,
+            "reopened": self.reopened,
             "bytes_per_second": self.rate(),
             "verified": self.verified,
-            "file": self.file,
+            "file": self.files.first(),
+            "files": self.files,
             "error": self.error,
         })
     }

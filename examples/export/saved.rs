@@ -114,6 +114,11 @@ pub(crate) fn file_name(name: &str, link: Option<&SecretUrl>) -> String {
     format!("{name}.{}", clean(ending.unwrap_or("json")))
 }
 
+/// The name of a file of pages.
+pub(crate) fn pages_name(name: &str) -> String {
+    format!("{name}.pages")
+}
+
 /// It came from a service, or from a file: nothing of it may lead out of the folder.
 fn clean(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };

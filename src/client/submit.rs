@@ -241,7 +241,11 @@ impl NewTask {
 
     fn core(&self) -> Result<Arc<Core>, Error> {
         match (&self.protocol, &self.kind) {
-            (Some(protocol), _) => Ok(self.client.core_of(protocol.clone())),
+            (Some(protocol), _) => {
+                let wrong = |why| Error::new(ErrorKind::Config, format!("the protocol `{}`: {why}", protocol.name()));
+                protocol.check().map_err(wrong)?;
+                Ok(self.client.core_of(protocol.clone()))
+            }
             (None, Some(kind)) => self.client.core(kind),
             (None, None) => Ok(self.client.0.default.clone()),
         }

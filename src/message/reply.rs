@@ -90,9 +90,11 @@ impl Reply {
         if self.extent != Extent::Whole {
             return None;
         }
-        serde_json::from_slice(without_bom(&self.body))
+        let document = without_bom(&self.body);
+        serde_json::from_slice(document)
             .ok()
             .or_else(|| serde_json::from_str(&media::decoded(&self.media_type(), &self.body)?).ok())
+            .or_else(|| super::json::with_wide_numbers(document))
     }
 
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.

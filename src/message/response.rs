@@ -271,6 +271,10 @@ impl Response {
         self.0.attempts
     }
 
+    pub(crate) const fn limit(&self) -> usize {
+        self.0.limit
+    }
+
     pub(crate) fn asked(mut self, url: &Url) -> Self {
         if self.0.url != *url {
             self.0.url = url.clone();

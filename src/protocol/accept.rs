@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::flaw::{Flaw, is_hollow};
 use super::location::join;
 use super::rule::Rule;
+use super::template::Filling;
 use super::words::State;
 use super::{
     Cursor, Phase, Protocol, Report, StatusKind, StatusUrl, Step, created, fault, poll, result, start, verdict,
 };
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
-use crate::pointer::{Source, expand};
+use crate::pointer::{Source, link};
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
@@ -25,7 +26,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     if !reply.status().is_success() && !leads_to_status {
         return refused(protocol, cursor, reply, body);
     }
-    cursor.id = protocol.id.iter().find_map(|at| at.text(reply, body)).map(Into::into);
+    cursor.id = protocol.id.iter().find_map(|at| at.exact_text(reply, body)).map(Into::into);
     if let Ok(submit) = url::Url::parse(&cursor.request_url) {
         protocol.remember(cursor, &submit);
     }
@@ -151,12 +152,11 @@ fn find(
     {
         return Ok(Place::at(url, StatusKind::Monitor, Rule::LinkRel));
     }
-    if let Some(template) = &protocol.status_template
-        && (cursor.id().is_some() || !template.contains("id}"))
+    let filling = Filling::new(cursor.id(), reply, body);
+    if let (Some(template), Some(trust)) = (&protocol.status_template, cursor.trust())
+        && let Some(made) = template.url(trust.base(), filling)
     {
-        let trust = cursor.trust().ok_or_else(|| "there is no base to join it to".to_owned());
-        let url = trust.and_then(|trust| join(trust.base(), &expand(template, cursor.id().unwrap_or_default())));
-        return match url {
+        return match made {
             Ok(url) => cursor.admit(&url).map(|()| Place::at(url, protocol.template_kind, Rule::Template)),
             Err(why) => {
                 Err(no_status_url(protocol, reply, body, &format!("the template `{template}` makes no URL: {why}")))
@@ -297,25 +297,11 @@ fn members(reply: &Reply, body: Option<&Value>) -> String {
 /// The link whose rel says that the status is there: in the header `Link` (RFC 8288), or in `links` of the body.
 fn rel_link(reply: &Reply, body: Option<&Value>) -> Option<url::Url> {
     const RELS: [&str; 3] = ["monitor", "status", "self"];
-    let in_header = |rel: &str| {
-        let links = reply.headers().get_all(http::header::LINK);
-        links.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).find_map(|link| {
-            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let named = parameters
-                .split(';')
-                .filter_map(|part| part.trim().strip_prefix("rel="))
-                .any(|rels| rels.trim_matches('"').split_whitespace().any(|other| other.eq_ignore_ascii_case(rel)));
-            named.then(|| join(reply.url(), target).ok()).flatten()
-        })
-    };
-    let in_body = |rel: &str| {
-        let links = body?.get("links")?.as_array()?;
-        let link = links.iter().find(|link| {
-            link.get("rel").and_then(Value::as_str).is_some_and(|other| other.eq_ignore_ascii_case(rel))
-        })?;
-        join(reply.url(), link.get("href")?.as_str()?).ok()
-    };
-    RELS.iter().find_map(|rel| in_header(rel).filter(|_| *rel != "self").or_else(|| in_body(rel)))
+    let first = |targets: Vec<String>| targets.iter().find_map(|target| join(reply.url(), target).ok());
+    RELS.iter().find_map(|rel| {
+        let in_header = first(link::in_headers(reply.headers(), rel)).filter(|_| *rel != "self");
+        in_header.or_else(|| first(link::in_body(body?, rel)))
+    })
 }
 
 /// Whether a terminal word in the submit's answer ends the task. Beside a status URL, 202 says that it is not completed:

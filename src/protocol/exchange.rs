@@ -8,10 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::location::join;
+use super::template::{Filling, Template};
 use super::{Cookies, Cursor, Phase, Protocol, StatusKind};
 use crate::message::{Class, Reply, Request};
-use crate::pointer::expand;
 
 /// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
 /// for its status URL.
@@ -46,24 +45,29 @@ impl Exchange {
 
     /// The method, the URL and the body for the task at the cursor; `None` where it has no id or status URL to put in.
     fn fill(&self, cursor: &Cursor) -> Option<(Method, Url, Option<String>)> {
-        let id = cursor.id().unwrap_or_default();
-        if (self.target.contains("id}") || self.body.as_ref().is_some_and(|body| body.contains("{id}")))
-            && id.is_empty()
-        {
+        if self.body.as_ref().is_some_and(|body| body.contains("{id}")) && cursor.id().is_none_or(str::is_empty) {
             return None;
         }
+        let filling = Filling { id: cursor.id(), answer: None };
         let trust = cursor.trust()?;
         let url = if let Some(below) = self.target.strip_prefix("{status}") {
             let mut url = Url::parse(cursor.status_url.as_deref()?).ok()?;
             if !below.is_empty() {
-                let path = format!("{}{}", url.path().trim_end_matches('/'), expand(below, id));
+                let below = Template::new(below).fill(filling).into_iter().next()?;
+                let path = format!("{}{below}", url.path().trim_end_matches('/'));
                 url.set_path(&path);
             }
             url
         } else {
-            join(trust.base(), &expand(&self.target, id)).ok()?
+            Template::new(&*self.target).url(trust.base(), filling)?.ok()?
         };
         Some((self.method.clone(), url, self.body_for(cursor)))
+    }
+
+    /// Whether its URL can be filled. The braces of a body are its own, `{id}` apart.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let below = self.target.strip_prefix("{status}").unwrap_or(&self.target);
+        Template::new(below).check_one(false).map_err(|why| format!("`{self}`: {why}"))
     }
 
     /// The body, with the id inside its JSON text.

@@ -1,14 +1,13 @@
 //! PageRule: how a result comes in pages. A pure reader, as all of a protocol.
 
-use std::fmt;
-use std::str::FromStr;
-
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
-use super::location::join;
-use crate::message::Reply;
+use super::next::Next;
+use super::template::{Filling, Template};
+use super::{Finding, Step};
+use crate::message::{Reply, without_bom};
 use crate::pointer::Source;
 
 /// How a result comes in pages: where the first is, where the rows stand, and how one page leads to the next.
@@ -16,124 +15,178 @@ use crate::pointer::Source;
 /// ```
 /// use longhaul::{Next, PageRule, Source};
 ///
+/// // Rows of JSON, at a URL made of the task's id, with a cursor in the body.
 /// let rule = PageRule::new("jobs/{id}/results", Source::pointer("/conversations/*"))
 ///     .next(Next::cursor(Source::pointer("/cursor"), "cursor"));
+///
+/// // Rows of JSON, where the result itself is the first page (behind a 302 or 303, say), and each names the next in
+/// // the header `Link`.
+/// let rule = PageRule::rows(Source::pointer("/results/*")).next(Next::link());
+///
+/// // Pages of CSV, each with the same first line.
+/// let rule = PageRule::bytes()
+///     .url("jobs/query/{id}/results")
+///     .next(Next::cursor(Source::header("Sforce-Locator"), "locator"))
+///     .skip_repeated_header();
 /// # let _ = rule;
 /// ```
+///
+/// In data it is `pages = { url = "jobs/{id}/results", rows = "/rows/*", next = "/cursor?cursor" }`. Without `url`, the
+/// result itself is the first page; without `rows`, pages are bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageRule {
-    url: String,
-    rows: Source,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<Template>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<Source>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skip_repeated_header: bool,
 }
 
-/// How one page leads to the next: a place that holds its URL, or a cursor for a member of the query. It is the last
-/// where that is absent, empty or the text `null`.
-///
-/// Written `/next` for a URL, `/cursor?cursor` or `header:Sforce-Locator?locator` for a cursor and its member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Next {
-    at: Source,
-    member: Option<String>,
+/// What a page holds, and where the next one is.
+pub(crate) struct Page {
+    /// As JSON text, each.
+    pub(crate) rows: Vec<Bytes>,
+    pub(crate) bytes: Bytes,
+    /// The bytes are lines of text.
+    pub(crate) is_text: bool,
+    pub(crate) next: Option<Url>,
+}
+
+/// Why an answer is no page.
+#[derive(Debug)]
+pub(crate) enum NoPage {
+    /// It may be one when it is fetched again.
+    Passing(String),
+    Lasting(String),
 }
 
 impl PageRule {
-    /// The URL of the first page, relative to the base and with `{id}` for the task's id, and the place of the rows.
+    /// Rows of JSON at this place of each page. The first page is at a URL relative to the client's base, with `{id}` for
+    /// the task's id and `{/json/pointer}` for a member of the final answer.
     #[must_use]
     pub fn new(url: impl Into<String>, rows: Source) -> Self {
-        Self { url: url.into(), rows, next: None }
+        Self::rows(rows).url(url)
     }
 
-    /// How one page leads to the next.
+    /// Rows of JSON at this place of each page. The result itself is the first page, wherever the other rules find it.
+    #[must_use]
+    pub const fn rows(at: Source) -> Self {
+        Self { url: None, rows: Some(at), next: None, skip_repeated_header: false }
+    }
+
+    /// Pages of bytes, such as CSV or NDJSON. The result itself is the first, until a [`url`](PageRule::url) is set.
+    #[must_use]
+    pub const fn bytes() -> Self {
+        Self { url: None, rows: None, next: None, skip_repeated_header: false }
+    }
+
+    /// The URL of the first page, as in [`new`](PageRule::new).
+    #[must_use]
+    pub fn url(mut self, template: impl Into<String>) -> Self {
+        self.url = Some(Template::new(template));
+        self
+    }
+
+    /// How one page leads to the next. Without it there is one page.
     #[must_use]
     pub fn next(mut self, next: Next) -> Self {
         self.next = Some(next);
         self
     }
 
-    pub(super) fn first(&self, base: &Url, id: Option<&str>) -> Option<Url> {
-        if self.url.contains("id}") && id.is_none() {
-            return None;
-        }
-        join(base, &crate::pointer::expand(&self.url, id.unwrap_or_default())).ok()
+    /// Leaves out the first line of a page of bytes where it is the first line of the first page again, as each page of a
+    /// CSV has it. A first line that differs is kept: it may be a row.
+    #[must_use]
+    pub const fn skip_repeated_header(mut self) -> Self {
+        self.skip_repeated_header = true;
+        self
     }
 
-    /// The rows of a page, and the URL of the next; an error says what stands in its place.
-    pub(crate) fn read(&self, reply: &Reply) -> Result<(Vec<Value>, Option<Url>), String> {
-        let json = reply.json().ok_or_else(|| "the page is no JSON".to_owned())?;
-        let rows = self.rows.values(reply, Some(&json)).into_iter().map(std::borrow::Cow::into_owned).collect();
-        let Some(next) = &self.next else { return Ok((rows, None)) };
-        let Some(text) = next.at.text(reply, Some(&json)).filter(|text| text != "null") else {
-            return Ok((rows, None));
+    pub(crate) const fn skips_repeated_header(&self) -> bool {
+        self.skip_repeated_header
+    }
+
+    /// Whether pages have rows of JSON, and are not only bytes.
+    pub(crate) const fn has_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    pub(super) fn first(&self, base: &Url, with: Filling<'_>) -> Option<Url> {
+        self.url.as_ref()?.url(base, with)?.ok()
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.url.as_ref().map_or(Ok(()), |template| template.check_one(true))
+    }
+
+    /// Makes the first page of a result that was found by the other rules.
+    pub(super) fn begin(&self, step: Step, reply: &Reply) -> Step {
+        let Step::Done(report, finding) = step else { return step };
+        if self.url.is_some() || !reply.status().is_success() || finding.links.len() > 1 {
+            return Step::Done(report, finding);
+        }
+        let (pages, page) = match finding.links.first() {
+            Some(link) => (link.url().clone(), None),
+            // It came with its first answer, and is not asked for again.
+            None => (reply.url().clone(), Some(Box::new(reply.clone()))),
         };
-        let url = match &next.member {
-            None => join(reply.url(), &text)?,
-            Some(member) => {
-                let mut url = reply.url().clone();
-                let kept: Vec<(String, String)> = url
-                    .query_pairs()
-                    .filter(|(name, _)| name != member.as_str())
-                    .map(|(a, b)| (a.into(), b.into()))
-                    .collect();
-                url.query_pairs_mut().clear().extend_pairs(kept).append_pair(member, &text);
-                url
+        Step::Done(report, Finding { links: Vec::new(), pages: Some(pages), page, ..finding })
+    }
+
+    /// Reads a page. `asked` is the URL that was asked for before redirects.
+    pub(crate) fn read(&self, reply: &Reply, asked: &Url) -> Result<Page, NoPage> {
+        let bytes = match reply.status().as_u16() {
+            204 | 205 => Bytes::new(),
+            202 => return Err(NoPage::Passing("the page is not ready (202)".into())),
+            206 => return Err(NoPage::Lasting("the answer is a part of a page (206)".into())),
+            code if !reply.status().is_success() => {
+                return Err(NoPage::Lasting(format!("the page was answered with {code}")));
             }
+            _ => reply.body().clone(),
         };
-        if url == *reply.url() {
-            return Err("the page names itself as the next".into());
+        let kind = content_type(reply);
+        let is_empty = without_bom(&bytes).trim_ascii().is_empty();
+        if is_html(&kind, &bytes) {
+            return Err(NoPage::Lasting("a page of HTML came, as a login page or a gateway sends".into()));
         }
-        Ok((rows, Some(url)))
+        let json = if is_empty { None } else { reply.json() };
+        let rows = match &self.rows {
+            _ if is_empty => Vec::new(),
+            Some(_) if json.is_none() && kind.ends_with("json") => {
+                return Err(NoPage::Passing("the page is no whole JSON".into()));
+            }
+            Some(_) if json.is_none() => return Err(NoPage::Lasting("the page is no JSON".into())),
+            Some(at) => at.raw(reply),
+            None => Vec::new(),
+        };
+        let next = match &self.next {
+            Some(next) => next.read(reply, json.as_ref(), asked).map_err(NoPage::Lasting)?,
+            None => None,
+        };
+        let is_text =
+            self.skip_repeated_header || kind.starts_with("text/") || kind.contains("json") || kind.contains("csv");
+        Ok(Page { rows, bytes: if is_empty { Bytes::new() } else { bytes }, is_text, next })
     }
 }
 
-impl Next {
-    /// The place of the next page's URL.
-    #[must_use]
-    pub const fn url(at: Source) -> Self {
-        Self { at, member: None }
-    }
-
-    /// The place of a cursor, and the member of the query that it goes into.
-    #[must_use]
-    pub fn cursor(at: Source, member: impl Into<String>) -> Self {
-        Self { at, member: Some(member.into()) }
-    }
+/// The media type, in lower case and without parameters.
+fn content_type(reply: &Reply) -> String {
+    let kind = reply.header("content-type").unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-impl fmt::Display for Next {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.at.to_string();
-        let mark = if at.contains('?') && self.member.is_none() { "?" } else { "" };
-        write!(f, "{at}{mark}")?;
-        self.member.iter().try_for_each(|member| write!(f, "?{member}"))
-    }
-}
-
-impl FromStr for Next {
-    type Err = crate::pointer::SourceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.rsplit_once('?') {
-            Some((at, "")) => Ok(Self::url(at.parse()?)),
-            Some((at, member)) => Ok(Self::cursor(at.parse()?, member)),
-            None => Ok(Self::url(text.parse()?)),
-        }
-    }
-}
-
-impl TryFrom<String> for Next {
-    type Error = crate::pointer::SourceError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Next> for String {
-    fn from(next: Next) -> Self {
-        next.to_string()
-    }
+fn is_html(kind: &str, body: &[u8]) -> bool {
+    let begins_with = |mark: &[u8]| {
+        let body = without_bom(body).trim_ascii_start();
+        body.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
+    };
+    matches!(kind, "text/html" | "application/xhtml+xml")
+        && !body.trim_ascii().is_empty()
+        && body.trim_ascii_start().starts_with(b"<")
+        || begins_with(b"<!doctype html")
+        || begins_with(b"<html")
 }

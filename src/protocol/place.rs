@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::location::link;
 use super::result::newest_location;
+use super::template::Filling;
 use super::{Cursor, FinalStateVia, PageRule, Protocol, Report, ResultKind, ResultRule, State, verdict};
 use crate::message::Reply;
 use crate::pointer::{Source, text};
@@ -24,7 +25,9 @@ impl Protocol {
         let pages = || {
             let base = |rule| cursor.trust().map(|trust| (rule, trust));
             let rule = self.pages.as_ref().and_then(base);
-            rule.is_some_and(|(rule, trust): (&PageRule, _)| rule.first(trust.base(), cursor.id()).is_some())
+            rule.is_some_and(|(rule, trust): (&PageRule, _)| {
+                rule.first(trust.base(), Filling::new(cursor.id(), reply, body)).is_some()
+            })
         };
         via || pages() || self.names_result(cursor, reply, body)
     }
@@ -70,14 +73,16 @@ impl Protocol {
 impl ResultRule {
     /// Whether something stands there. An empty list is nothing, and so is the status URL.
     fn stands(&self, cursor: &Cursor, reply: &Reply, body: Option<&Value>) -> bool {
-        let values = self.at.values(reply, body);
+        let values = self.values(cursor, reply, body);
         match self.kind {
             ResultKind::Value => !values.is_empty(),
-            ResultKind::Link => values.iter().any(|value| value.as_array().is_none_or(|items| !items.is_empty())),
-            ResultKind::Url => values.first().is_some_and(|value| {
+            ResultKind::Url if !self.is_of_links(values.len()) => values.first().is_some_and(|value| {
                 let url = link(reply.url(), &text(value).unwrap_or_default());
                 url.is_ok_and(|url| Some(url.expose()) != cursor.status_url.as_deref())
             }),
+            ResultKind::Link | ResultKind::Url => {
+                values.iter().any(|value| value.as_array().is_none_or(|items| !items.is_empty()))
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{FinalStateVia, ProgressUnit, Protocol, Reduce, ResultKind, ResultRule, State, StatusKind, StatusUrl};
+use super::{
+    FinalStateVia, ProgressUnit, Protocol, Reduce, ResultKind, ResultPlace, ResultRule, State, StatusKind, StatusUrl,
+};
 use crate::hint::Unit;
 use crate::pointer::Source;
 
@@ -90,7 +92,7 @@ impl Protocol {
             default_interval: None,
             result: result
                 .into_iter()
-                .map(|(at, kind)| ResultRule { at: Source::pointer(at), kind, guess: true })
+                .map(|(at, kind)| ResultRule { at: ResultPlace::In(Source::pointer(at)), kind, guess: true })
                 .collect(),
             final_state_via: None,
             cancel: CANCEL_AT_STATUS_URL.parse().ok(),
@@ -173,7 +175,11 @@ impl Protocol {
             status_url: Vec::new(),
             id: vec![Source::pointer("/name")],
             state: vec![Source::pointer("/done")],
-            result: vec![ResultRule { at: Source::pointer("/response"), kind: ResultKind::Value, guess: false }],
+            result: vec![ResultRule {
+                at: ResultPlace::In(Source::pointer("/response")),
+                kind: ResultKind::Value,
+                guess: false,
+            }],
             cancel: "POST {+id}:cancel {}".parse().ok(),
             cancel_url: Vec::new(),
             cleanup: "DELETE {+id}".parse().ok(),

@@ -12,6 +12,7 @@ use url::Url;
 use super::flaw::Flaw;
 use super::location::{join, link};
 use super::rule::{Rule, numbered};
+use super::template::Filling;
 use super::words::State;
 use super::{Cursor, FinalStateVia, Finding, Phase, Protocol, Report, ResultKind, Step, fault, trouble, verdict};
 use crate::clock::unix_millis;
@@ -37,24 +38,32 @@ pub(super) fn finish(
         return at(cursor, url, report, Rule::FinalStateVia);
     }
     if let Some(rule) = &protocol.pages
-        && let Some(url) = cursor.trust().and_then(|trust| rule.first(trust.base(), cursor.id()))
+        && let Some(url) =
+            cursor.trust().and_then(|trust| rule.first(trust.base(), Filling::new(cursor.id(), reply, body)))
     {
         cursor.because(Rule::Pages);
         let body = held(reply);
         return Step::Done(report, Finding { pages: Some(url), body, ..Finding::default() });
     }
     for (rule, place) in numbered(&protocol.result) {
-        let values = rule.at.values(reply, body);
+        let values = rule.values(cursor, reply, body);
         let Some(first) = values.first() else { continue };
         match rule.kind {
             ResultKind::Value => {
                 cursor.because(Rule::ResultAt(place));
                 return match links(reply, &values, Reading::Guess) {
                     Ok(links) if !links.is_empty() => done(cursor, report, links, reply),
-                    _ => Step::Done(report, Finding { body: written(first), ..Finding::default() }),
+                    _ => Step::Done(report, Finding { body: rule.written(reply), ..Finding::default() }),
                 };
             }
-            ResultKind::Link => {
+            ResultKind::Url if !rule.is_of_links(values.len()) => {
+                match link(reply.url(), &crate::pointer::text(first).unwrap_or_default()) {
+                    Ok(url) if Some(url.expose()) == cursor.status_url.as_deref() => {}
+                    Ok(url) => return at_link(cursor, url, report, Rule::ResultAt(place)),
+                    Err(why) => report.warn(format!("ignored {}: {why}", rule.at)),
+                }
+            }
+            ResultKind::Link | ResultKind::Url => {
                 cursor.because(Rule::ResultAt(place));
                 return match links(reply, &values, Reading::Sure) {
                     // An empty list: the answer is not what it should have held.
@@ -66,11 +75,6 @@ pub(super) fn finish(
                     Err(why) => unusable(cursor, &rule.at.to_string(), &why),
                 };
             }
-            ResultKind::Url => match link(reply.url(), &crate::pointer::text(first).unwrap_or_default()) {
-                Ok(url) if Some(url.expose()) == cursor.status_url.as_deref() => {}
-                Ok(url) => return at_link(cursor, url, report, Rule::ResultAt(place)),
-                Err(why) => report.warn(format!("ignored {}: {why}", rule.at)),
-            },
         }
     }
     if cursor.method == Method::DELETE {
@@ -136,9 +140,9 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         }
         200..=299 => {
             let found = numbered(&protocol.result).find_map(|(rule, place)| {
-                let values = rule.at.values(reply, body);
+                let values = rule.values(cursor, reply, body);
                 match rule.kind {
-                    _ if values.is_empty() => None,
+                    _ if values.is_empty() || !rule.reads_an_answer() => None,
                     ResultKind::Link => {
                         let links = links(reply, &values, Reading::Sure);
                         Some(links.map(|links| (links, place)).map_err(|why| (&rule.at, why)))
@@ -324,21 +328,13 @@ fn document(
     why: Rule,
 ) -> Step {
     cursor.because(why);
-    let inline = protocol
-        .result
-        .iter()
-        .filter(|rule| rule.kind == ResultKind::Value)
-        .find_map(|rule| rule.at.value(reply, body))
-        .and_then(|value| written(&value));
+    let inline =
+        protocol.result.iter().filter(|rule| rule.kind == ResultKind::Value).find_map(|rule| rule.written(reply));
     match inline {
         Some(value) => Step::Done(report, Finding { body: Some(value), ..Finding::default() }),
         None if why == Rule::FinalStateVia => whole_body(protocol, cursor, reply, body, report),
         None => itself(protocol, cursor, reply, body, report),
     }
-}
-
-fn written(value: &Value) -> Option<Bytes> {
-    serde_json::to_vec(value).ok().map(Bytes::from)
 }
 
 /// The body; JSON of another charset in UTF-8, as JSON has to be (RFC 8259, 8.1).

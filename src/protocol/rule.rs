@@ -82,7 +82,7 @@ impl Rule {
             Self::PointerAt(at) => format!("the status URL stands at {}", pointer(at)),
             Self::LinkRel => "the status URL is a link with a rel of monitor, status or self".into(),
             Self::Template => {
-                let template = protocol.status_template.as_deref().unwrap_or_default();
+                let template = protocol.status_template.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!("the status URL is the template `{template}` with the task's id")
             }
             Self::OwnUrl => "a resource that was put, with a pending state, is asked at its own URL".into(),

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::{
-    Exchange, FinalStateVia, Fraction, Interval, PageRule, ProgressUnit, Protocol, Reduce, ResultKind, ResultRule,
-    Start, State, StatusKind, StatusUrl, words,
+    Exchange, FinalStateVia, Fraction, Interval, PageRule, ProgressUnit, Protocol, Reduce, ResultKind, ResultPlace,
+    ResultRule, Start, State, StatusKind, StatusUrl, Template, words,
 };
 use crate::hint::Unit;
 use crate::pointer::Source;
@@ -49,10 +49,11 @@ impl Protocol {
     }
 
     /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
-    /// percent-encoded; `{+id}` keeps its slashes. A status URL that the answer names goes before it.
+    /// percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. A status URL that the
+    /// answer names goes before it.
     #[must_use]
     pub fn status_template(mut self, template: impl Into<String>) -> Self {
-        self.status_template = Some(template.into());
+        self.status_template = Some(Template::new(template));
         self
     }
 
@@ -103,7 +104,35 @@ impl Protocol {
     /// A place of the result in the finished answer, looked at first. Where something stands there, it goes before an
     /// answer that would else be the result itself; where nothing does, a warning says so.
     #[must_use]
-    pub fn result(mut self, at: Source, kind: ResultKind) -> Self {
+    pub fn result(self, at: Source, kind: ResultKind) -> Self {
+        self.result_rule(ResultPlace::In(at), kind)
+    }
+
+    /// The URL of the result as a template, relative to the client's base: `files/{/result/fileId}/content`. It is looked
+    /// at first, as a place of [`result`](Self::result). In data: `{ template = "jobs/{id}/results", kind = "url" }`.
+    ///
+    /// `{id}` is the task's id, and `{/result/fileId}` a member of the final answer, of a list its first element; each as
+    /// one path segment, percent-encoded, so that nothing of it leaves the folder. `{+/result/path}` keeps its slashes. A
+    /// member with a `*` (`files/{/files/*/id}`) makes a link of each. Where the answer lacks a member, the next place is
+    /// looked at.
+    ///
+    /// A [`ResultKind::Url`] is fetched where it is one on the API's own origin; a [`ResultKind::Link`], and several, are
+    /// downloaded. [`ResultKind::Value`] is no kind of a URL: [`check`](Self::check) reports it.
+    ///
+    /// ```
+    /// use longhaul::{Protocol, ResultKind};
+    ///
+    /// let protocol = Protocol::auto()
+    ///     .status_template("jobs/{id}")
+    ///     .result_template("files/{/result/fileId}/content", ResultKind::Url);
+    /// assert_eq!(protocol.check(), Ok(()));
+    /// ```
+    #[must_use]
+    pub fn result_template(self, template: impl Into<String>, kind: ResultKind) -> Self {
+        self.result_rule(ResultPlace::Made(Template::new(template)), kind)
+    }
+
+    fn result_rule(mut self, at: ResultPlace, kind: ResultKind) -> Self {
         self.result.retain(|rule| rule.at != at);
         self.result.insert(0, ResultRule { at, kind, guess: false });
         self

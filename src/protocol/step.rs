@@ -7,6 +7,7 @@ use url::Url;
 
 use super::words::State;
 use crate::error::{ErrorKind, Fault};
+use crate::message::Reply;
 use crate::redact::{self, SecretUrl, shown};
 
 /// What an answer means for the task, and what to do next.
@@ -116,6 +117,8 @@ pub struct Finding {
     pub(crate) is_itself: bool,
     pub(crate) body: Option<Bytes>,
     pub(crate) pages: Option<Url>,
+    /// The first page, where it came already.
+    pub(crate) page: Option<Box<Reply>>,
 }
 
 impl Finding {

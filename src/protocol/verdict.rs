@@ -153,6 +153,7 @@ fn nameless(
     let unreadable = |why: &str| (Verdict::Unreadable(why.to_owned()), Rule::Unreadable);
     let gap = || gap(reply, body);
     match kind {
+        StatusKind::Bare if is_word_alone(protocol, reply, body) => (Verdict::Pending(State::Running), rule),
         StatusKind::Bare if code == 204 || !cursor.shown_state => (Verdict::IsResult, Rule::BareResult),
         // A word where states were shown is one too, unless it is one that a resource rests in.
         StatusKind::Bare if report.word().is_some_and(|word| !is_resting(word)) => {
@@ -231,6 +232,12 @@ fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool 
     reply.headers().contains_key(http::header::RETRY_AFTER)
         || body.is_some_and(is_monitor_shaped)
         || protocol.done.iter().any(|at| at.value(reply, body).is_some())
+        || is_word_alone(protocol, reply, body)
+}
+
+/// Whether the body is the state's word and nothing else, where the protocol says so: a status, and no result.
+fn is_word_alone(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
+    protocol.state.iter().any(|at| at.is_whole_word(reply, body))
 }
 
 /// Whether a document has members that only a monitor has, or none that a monitor has not.

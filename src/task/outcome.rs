@@ -5,15 +5,15 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 
 use super::renewal::Renewal;
 use super::{Core, Shared, Update};
 use crate::download::{Download, Renew};
 use crate::error::{Error, ErrorKind};
-use crate::message::Response;
-use crate::page::Pages;
+use crate::message::{Class, Response};
+use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
 
@@ -140,15 +140,61 @@ impl<T> Outcome<T> {
     ///
     /// That the protocol gives no pages is an error of the stream.
     pub fn pages<R: DeserializeOwned>(&self) -> Pages<R> {
-        match (&self.finding.pages, self.core.protocol.page_rule()) {
-            (Some(first), Some(rule)) => {
-                Pages::new(self.core.transport.clone(), self.headers.clone(), rule.clone(), first.clone())
-            }
-            _ => Pages::impossible(Error::new(
-                ErrorKind::ResultShape,
-                format!("the protocol `{}` says nothing of pages", self.core.protocol.name()),
-            )),
-        }
+        Pages::new(self.walk())
+    }
+
+    /// The pages as bytes, one after the other, or as one file: for CSV, NDJSON and the like
+    /// ([`PageRule::bytes`](crate::PageRule::bytes)).
+    ///
+    /// ```
+    /// use longhaul::testing::{reply, script};
+    /// use longhaul::{Next, PageRule, Protocol, Source};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let csv = |locator, body| reply(200).header("content-type", "text/csv").header("sforce-locator", locator).body(body);
+    /// let service = script([
+    ///     reply(200).json(json!({"id": "750x", "state": "UploadComplete"})),
+    ///     reply(200).json(json!({"id": "750x", "state": "JobComplete"})),
+    ///     csv("MTAw", "Id,Name\n1,A\n"),
+    ///     csv("null", "Id,Name\n2,B\n"),
+    /// ]);
+    /// let client = service.client().build()?;
+    /// let query = Protocol::auto().status_template("jobs/query/{id}").pages(
+    ///     PageRule::bytes()
+    ///         .url("jobs/query/{id}/results")
+    ///         .next(Next::cursor(Source::header("Sforce-Locator"), "locator"))
+    ///         .skip_repeated_header(),
+    /// );
+    /// let task = client.task().protocol(query).post("jobs/query").submit::<()>().await?;
+    /// let mut table = Vec::new();
+    /// task.await?.page_bytes().to_writer(&mut table).await?;
+    /// assert_eq!(table, b"Id,Name\n1,A\n2,B\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// That the protocol gives no pages is an error of the stream.
+    pub fn page_bytes(&self) -> PageBytes {
+        PageBytes::new(self.walk())
+    }
+
+    fn walk(&self) -> Walk {
+        let (Some(first), Some(rule)) = (&self.finding.pages, self.core.protocol.page_rule()) else {
+            let why = match self.core.protocol.page_rule() {
+                Some(_) => "the task finished without a first page".to_owned(),
+                None => format!("the protocol `{}` says nothing of pages", self.core.protocol.name()),
+            };
+            return Walk::impossible(Error::new(ErrorKind::ResultShape, why));
+        };
+        let source = PageSource {
+            transport: self.core.transport.clone(),
+            method: Method::GET,
+            headers: self.headers.clone(),
+            class: Class::Result,
+        };
+        Walk::new(source, rule.clone(), first.clone(), self.finding.page.as_deref().cloned())
     }
 
     /// Lets the service forget the task, where the protocol says how

@@ -122,6 +122,10 @@ impl ClientBuilder {
         let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
         retry.check().map_err(|why| wrong(&format!("the retries: {why}")))?;
         self.pace.check().map_err(|why| wrong(&format!("the pace: {why}")))?;
+        let protocols = std::iter::once(self.profile.default_protocol()).chain(self.profile.kinds().values());
+        for protocol in protocols {
+            protocol.check().map_err(|why| wrong(&format!("the protocol `{}`: {why}", protocol.name())))?;
+        }
         self.profile.envelopes().iter().try_for_each(EnvelopeRule::check).map_err(|why| wrong(&why))
     }
 }

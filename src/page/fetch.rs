@@ -1,0 +1,123 @@
+//! Fetching one page: redirects followed, and again where it broke off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, header};
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+use crate::message::{Class, Reply, Request, Response};
+use crate::protocol::{NoPage, Page, PageRule, join};
+use crate::transport::Transport;
+
+/// How pages are asked for.
+#[derive(Clone)]
+pub(crate) struct PageSource {
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) class: Class,
+}
+
+pub(super) struct Fetched {
+    pub(super) page: Page,
+    /// Where it stood, behind redirects.
+    pub(super) at: Url,
+}
+
+enum Answered {
+    /// With how long it asks to wait.
+    Whole(Box<Reply>, Option<Duration>),
+    /// Its body broke off.
+    Broken(Error),
+}
+
+impl PageSource {
+    /// The page at a URL, whole. `held` is an answer that came already.
+    pub(super) async fn page(&self, rule: &PageRule, url: &Url, held: Option<Reply>) -> Result<Fetched, Error> {
+        let mut breaks = self.transport.breaks();
+        let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
+        let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
+        loop {
+            let answered = match held.take() {
+                Some(answered) => answered,
+                None => self.ask(request.clone()).await?,
+            };
+            let (error, hint) = match answered {
+                Answered::Whole(reply, hint) => match rule.read(&reply, url) {
+                    Ok(page) => {
+                        breaks.end();
+                        return Ok(Fetched { page, at: reply.url().clone() });
+                    }
+                    Err(NoPage::Passing(why)) => (no_page(why, &reply), hint),
+                    Err(NoPage::Lasting(why)) => return Err(no_page(why, &reply)),
+                },
+                Answered::Broken(error) => (error, None),
+            };
+            let Some(pause) = breaks.next(&request, hint) else { return Err(error.with_attempts(breaks.attempts())) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn ask(&self, mut request: Request) -> Result<Answered, Error> {
+        for _ in 0..=MAX_HOPS {
+            // Trust, and what may go along, are the transport's to judge at each hop.
+            let response = self.transport.call(&request, None, None).await?;
+            let Some(to) = redirect(&response)? else { return held(response).await };
+            if to == *response.url() {
+                return Err(misled("the page redirects to itself", &response));
+            }
+            let keeps_method = matches!(response.status().as_u16(), 307 | 308);
+            if *request.method() != Method::GET && keeps_method && !self.transport.trust.is_own(&to) {
+                return Err(misled("the page redirects to another origin, where only a GET may go", &response));
+            }
+            if !keeps_method {
+                request = Request::new(Method::GET, to, self.class).with_headers(self.headers.clone());
+            } else {
+                request = request.with_url(to);
+            }
+        }
+        let message = format!("more than {MAX_HOPS} redirects in a row lead to the page");
+        Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(request.url()))
+    }
+}
+
+async fn held(response: Response) -> Result<Answered, Error> {
+    let (hint, limit) = (response.hint(), response.limit());
+    if response.content_length().is_none_or(|length| length <= limit as u64) {
+        match response.reply().await {
+            Ok(reply) if reply.is_whole() => return Ok(Answered::Whole(Box::new(reply), hint)),
+            Ok(reply) => return Err(too_large(limit, reply.url())),
+            Err(error) => return Ok(Answered::Broken(error)),
+        }
+    }
+    Err(too_large(limit, response.url()))
+}
+
+/// Where a redirect leads; `None` where it is none.
+fn redirect(response: &Response) -> Result<Option<Url>, Error> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = response.headers().get(header::LOCATION).and_then(|to| std::str::from_utf8(to.as_bytes()).ok());
+    let to = location.ok_or_else(|| "there is no Location".to_owned()).and_then(|to| join(response.url(), to));
+    to.map(Some).map_err(|why| misled(&format!("the page redirects to nowhere: {why}"), response))
+}
+
+fn misled(why: &str, response: &Response) -> Error {
+    Error::new(ErrorKind::ResultUnavailable, why).with_url(response.url()).with_status(response.status())
+}
+
+fn no_page(why: String, reply: &Reply) -> Error {
+    Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
+}
+
+fn too_large(limit: usize, url: &Url) -> Error {
+    let message =
+        format!("a page is larger than the client's body limit of {limit} bytes; ask for smaller pages, or raise it");
+    Error::new(ErrorKind::TooLarge, message).with_url(url)
+}
+
+/// As for polls: more than any service needs.
+const MAX_HOPS: u8 = 10;

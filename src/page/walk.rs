@@ -1,0 +1,95 @@
+//! Walk: from page to page, each once.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::task::{Context, Poll, ready};
+
+use futures::future::BoxFuture;
+use url::Url;
+
+use super::fetch::{Fetched, PageSource};
+use crate::error::{Error, ErrorKind};
+use crate::message::Reply;
+use crate::protocol::{Page, PageRule};
+
+/// The pages of one result, or of one listing.
+pub(crate) struct Walk {
+    way: Option<(PageSource, PageRule)>,
+    next: Option<Url>,
+    /// The first page, where it came with the answer before.
+    held: Option<Reply>,
+    fetching: Option<BoxFuture<'static, Result<Fetched, Error>>>,
+    wrong: Option<Error>,
+    /// The URLs of the pages so far, hashed.
+    seen: HashSet<u64>,
+    fetched: u32,
+}
+
+impl Walk {
+    pub(crate) fn new(source: PageSource, rule: PageRule, first: Url, held: Option<Reply>) -> Self {
+        let seen = HashSet::from([hash(&first)]);
+        Self { way: Some((source, rule)), next: Some(first), held, fetching: None, wrong: None, seen, fetched: 0 }
+    }
+
+    /// Nothing but an error.
+    pub(crate) fn impossible(error: Error) -> Self {
+        let seen = HashSet::new();
+        Self { way: None, next: None, held: None, fetching: None, wrong: Some(error), seen, fetched: 0 }
+    }
+
+    pub(super) fn rule(&self) -> Option<&PageRule> {
+        self.way.as_ref().map(|(_, rule)| rule)
+    }
+
+    pub(super) const fn fetched(&self) -> u32 {
+        self.fetched
+    }
+
+    /// The next page; `None` behind the last, and behind an error.
+    pub(super) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
+        if let Some(error) = self.wrong.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        if self.fetching.is_none() {
+            self.fetching = self.fetch();
+        }
+        let Some(fetching) = &mut self.fetching else { return Poll::Ready(None) };
+        let fetched = ready!(fetching.as_mut().poll(cx));
+        self.fetching = None;
+        Poll::Ready(Some(fetched.map(|Fetched { mut page, at }| {
+            self.fetched += 1;
+            self.seen.insert(hash(&at));
+            self.next = page.next.take();
+            // A page that was read already would lead round for ever.
+            if self.next.as_ref().is_some_and(|url| !self.seen.insert(hash(url))) {
+                self.next = None;
+                let message = "the pages lead in a circle";
+                self.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message).with_url(&at));
+            }
+            page
+        })))
+    }
+
+    fn fetch(&mut self) -> Option<BoxFuture<'static, Result<Fetched, Error>>> {
+        let (source, rule) = self.way.clone()?;
+        let url = self.next.take()?;
+        let held = self.held.take();
+        Some(Box::pin(async move { source.page(&rule, &url, held).await }))
+    }
+}
+
+fn hash(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk")
+            .field("next", &self.next.as_ref().map(crate::redact::shown))
+            .field("fetched", &self.fetched)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! ResultRule: a place of the result, in an answer or at a URL that is made of one.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::template::{Filling, Template};
+use super::{Cursor, ResultKind};
+use crate::message::Reply;
+use crate::pointer::Source;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub(super) struct ResultRule {
+    pub(super) at: ResultPlace,
+    pub(super) kind: ResultKind,
+    /// Known from other services, and not said of this one: it does not go before an answer that is the result itself.
+    pub(super) guess: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ResultPlace {
+    In(Source),
+    /// The URL, relative to the client's base.
+    Made(Template),
+}
+
+impl ResultRule {
+    /// Every value at this place; of a template, the URLs that it makes.
+    pub(super) fn values<'a>(&self, cursor: &Cursor, reply: &'a Reply, body: Option<&'a Value>) -> Vec<Cow<'a, Value>> {
+        match &self.at {
+            ResultPlace::In(at) => at.values(reply, body),
+            ResultPlace::Made(template) => {
+                let Some(trust) = cursor.trust() else { return Vec::new() };
+                let urls = template.urls(trust.base(), Filling::new(cursor.id(), reply, body));
+                urls.unwrap_or_default().into_iter().map(|url| Cow::Owned(Value::from(url.as_str()))).collect()
+            }
+        }
+    }
+
+    /// The first value as JSON text, with the digits that the service wrote.
+    pub(super) fn written(&self, reply: &Reply) -> Option<Bytes> {
+        match &self.at {
+            ResultPlace::In(at) => at.raw(reply).into_iter().next(),
+            ResultPlace::Made(_) => None,
+        }
+    }
+
+    /// Whether so many values are links. One URL is fetched, as is the first that stands in an answer: among many it may
+    /// have links to other things; a template makes none but the result's.
+    pub(super) fn is_of_links(&self, values: usize) -> bool {
+        match (self.kind, &self.at) {
+            (ResultKind::Link, _) => true,
+            (ResultKind::Url, ResultPlace::Made(_)) => values > 1,
+            _ => false,
+        }
+    }
+
+    /// Whether an answer decides what stands at this place, and not the id alone.
+    pub(super) fn reads_an_answer(&self) -> bool {
+        match &self.at {
+            ResultPlace::In(_) => true,
+            ResultPlace::Made(template) => template.reads_an_answer(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let ResultPlace::Made(template) = &self.at else { return Ok(()) };
+        if self.kind == ResultKind::Value {
+            return Err(format!(
+                "the result's template `{template}` makes a URL, and not a value: its kind must be url or link"
+            ));
+        }
+        template.check(true)
+    }
+}
+
+impl fmt::Display for ResultPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In(at) => at.fmt(f),
+            Self::Made(template) => write!(f, "`{template}`"),
+        }
+    }
+}
+
+/// As it stands in JSON and TOML.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Source>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<Template>,
+    kind: ResultKind,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    guess: bool,
+}
+
+impl TryFrom<Written> for ResultRule {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let at = match (written.at, written.template) {
+            (Some(at), None) => ResultPlace::In(at),
+            (None, Some(template)) => ResultPlace::Made(template),
+            _ => return Err("a result has either `at`, its place in the answer, or `template`, its URL"),
+        };
+        Ok(Self { at, kind: written.kind, guess: written.guess })
+    }
+}
+
+impl From<ResultRule> for Written {
+    fn from(rule: ResultRule) -> Self {
+        let (at, template) = match rule.at {
+            ResultPlace::In(at) => (Some(at), None),
+            ResultPlace::Made(template) => (None, Some(template)),
+        };
+        Self { at, template, kind: rule.kind, guess: rule.guess }
+    }
+}

@@ -1,0 +1,314 @@
+//! Template: how a URL is made of the task's id and of members of an answer.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::location::join;
+use crate::message::Reply;
+use crate::pointer::{Source, exact};
+
+/// A URL relative to the client's base, with `{id}` for the task's id and `{/json/pointer}` for a member of an answer: as
+/// one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Template(String);
+
+/// What a template is filled with.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Filling<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) answer: Option<(&'a Reply, Option<&'a Value>)>,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) const fn new(id: Option<&'a str>, reply: &'a Reply, body: Option<&'a Value>) -> Self {
+        Self { id, answer: Some((reply, body)) }
+    }
+}
+
+impl Template {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The texts that it makes: several where a member with `*` stands for several values. None where the answer lacks a
+    /// member, or there is no id.
+    pub(super) fn fill(&self, with: Filling<'_>) -> Vec<String> {
+        self.filled(with).unwrap_or_default()
+    }
+
+    /// The URLs that it makes, joined to the base.
+    pub(super) fn urls(&self, base: &Url, with: Filling<'_>) -> Result<Vec<Url>, String> {
+        self.fill(with).iter().map(|text| join(base, text)).collect()
+    }
+
+    /// The one URL that it makes.
+    pub(super) fn url(&self, base: &Url, with: Filling<'_>) -> Option<Result<Url, String>> {
+        self.fill(with).first().map(|text| join(base, text))
+    }
+
+    /// Whether a member of an answer goes into it.
+    pub(super) fn reads_an_answer(&self) -> bool {
+        self.0.contains("{/") || self.0.contains("{+/")
+    }
+
+    /// As [`check`](Self::check), where one URL is wanted.
+    pub(super) fn check_one(&self, answer: bool) -> Result<(), String> {
+        let is_several = |part: &Part<'_>| matches!(part, Part::Member { what: Some(at), .. } if at.is_several());
+        if parts(&self.0).is_ok_and(|parts| parts.iter().any(is_several)) {
+            return Err(format!("the template `{self}`: one URL is wanted here, and `*` stands for several"));
+        }
+        self.check(answer)
+    }
+
+    /// Whether it can be filled, and with what; `answer` says whether an answer is at hand where it is.
+    pub(super) fn check(&self, answer: bool) -> Result<(), String> {
+        let parts = parts(&self.0).map_err(|why| format!("the template `{self}`: {why}"))?;
+        let wrong = |why: String| Err(format!("the template `{self}`: {why}"));
+        let mut before = String::new();
+        let mut several = 0;
+        for part in &parts {
+            match part {
+                Part::Text(text) => before += text,
+                Part::Member { what, .. } => {
+                    if in_authority(&before) {
+                        return wrong("a member may not stand in the host".to_owned());
+                    }
+                    if let (Some(at), false) = (what, answer) {
+                        return wrong(format!(
+                            "there is no answer to take {at} from: only {{id}} and {{+id}} can be filled in here"
+                        ));
+                    }
+                    several += usize::from(what.as_ref().is_some_and(Source::is_several));
+                    before.push('x');
+                }
+            }
+        }
+        if several > 1 {
+            return wrong("only one of its members may have a `*`".to_owned());
+        }
+        // As good as any: what it holds beside its members must be a URL.
+        let joined =
+            Url::parse("https://a.example/").map_err(|error| error.to_string()).and_then(|base| join(&base, &before));
+        joined.map(drop).or_else(|why| wrong(format!("it makes no URL: {why}")))
+    }
+
+    fn filled(&self, with: Filling<'_>) -> Option<Vec<String>> {
+        let mut made = vec![String::new()];
+        for part in parts(&self.0).ok()? {
+            match part {
+                Part::Text(text) => made.iter_mut().for_each(|made| made.push_str(text)),
+                Part::Member { what, slashes } => {
+                    let values = match what {
+                        None => vec![with.id.filter(|id| !id.is_empty())?.to_owned()],
+                        Some(at) => {
+                            let (reply, body) = with.answer?;
+                            texts(&at, reply, body)?
+                        }
+                    };
+                    let behind = |made: &String| -> Vec<String> {
+                        values.iter().map(|value| format!("{made}{}", encoded(value, slashes, made))).collect()
+                    };
+                    made = made.iter().flat_map(behind).collect();
+                }
+            }
+        }
+        Some(made).filter(|made| !made.is_empty())
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+enum Part<'t> {
+    Text(&'t str),
+    /// The id, or what stands at a place.
+    Member {
+        what: Option<Source>,
+        slashes: bool,
+    },
+}
+
+fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}').ok_or("it has a `{` without its `}`")?;
+        if before.contains('}') {
+            break;
+        }
+        let (bare, slashes) = name.strip_prefix('+').map_or((name, false), |bare| (bare, true));
+        let what = match bare {
+            "id" => None,
+            pointer if pointer.starts_with('/') => Some(Source::pointer(pointer)),
+            _ => {
+                return Err(format!(
+                    "{{{name}}} is no member that is known: wanted {{id}}, or a JSON pointer into the answer such as \
+                     {{/result/fileId}}, or either with a `+`"
+                ));
+            }
+        };
+        parts.extend([Part::Text(before), Part::Member { what, slashes }]);
+        rest = after;
+    }
+    if rest.contains(['{', '}']) {
+        return Err("it has a `}` without its `{`".to_owned());
+    }
+    parts.push(Part::Text(rest));
+    Ok(parts)
+}
+
+/// The texts at a place: of a list, the first, and with a `*` all. `None` where something there is no text.
+fn texts(at: &Source, reply: &Reply, body: Option<&Value>) -> Option<Vec<String>> {
+    let values = at.values(reply, body);
+    if !values.is_empty() && values.iter().all(|value| value.is_array()) {
+        let elements = at.below(if at.is_several() { "*" } else { "0" });
+        return if elements == *at { None } else { texts(&elements, reply, body) };
+    }
+    let raw = || at.raw(reply);
+    let text = |(place, value): (usize, &std::borrow::Cow<'_, Value>)| exact(value, || raw().into_iter().nth(place));
+    values.iter().enumerate().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
+}
+
+/// A value as it stands behind this text: nothing of it leads out of the folder, or to another host.
+fn encoded(value: &str, slashes: bool, before: &str) -> String {
+    let in_query = before.contains('?');
+    let one = |segment: &str| match segment {
+        // A segment of dots alone would lead out of its folder, encoded or not.
+        "." | ".." if !in_query => segment.replace('.', "%252E"),
+        segment => utf8_percent_encode(segment, SEGMENT).to_string(),
+    };
+    if !slashes {
+        return one(value);
+    }
+    // A slash at the beginning would lead to the root, and two to another host.
+    let at_segment = !in_query && (before.is_empty() || before.ends_with('/'));
+    let value = if at_segment { value.trim_start_matches('/') } else { value };
+    value.split('/').map(one).collect::<Vec<_>>().join("/")
+}
+
+/// Whether the text behind this one would belong to the host.
+fn in_authority(text: &str) -> bool {
+    let authority = text.split_once("//").filter(|(before, _)| before.is_empty() || before.ends_with(':'));
+    authority.is_some_and(|(_, behind)| !behind.contains(['/', '?', '#']))
+}
+
+/// RFC 3986 unreserved characters stay.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn reply(body: &str) -> Reply {
+        let url = "https://a.example/v1/jobs/7".parse().unwrap();
+        Reply::new(StatusCode::OK, url, HeaderMap::new(), body.to_owned())
+    }
+
+    fn fill(template: &str, id: Option<&str>, body: &str) -> Vec<String> {
+        let reply = reply(body);
+        Template::new(template).fill(Filling::new(id, &reply, reply.json().as_ref()))
+    }
+
+    #[test]
+    fn is_filled_with_the_id_and_members() {
+        let body = r#"{"result": {"fileId": "a b", "n": 12345678901234567890123, "deep": "x/y"}, "list": ["f1", "f2"],
+            "files": [{"id": 1}, {"id": 2.50}], "lists": [["a"], ["b", "c"]], "numbers": [7e400], "none": null, "empty": [],
+            "mixed": ["a", {}], "flag": true}"#;
+        for (template, expected) in [
+            ("files/{/result/fileId}/content", &["files/a%20b/content"][..]),
+            ("files/{/RESULT/FileID}", &["files/a%20b"]),
+            ("n/{/result/n}", &["n/12345678901234567890123"]),
+            ("{id}/{/result/deep}", &["7/x%2Fy"]),
+            ("{id}/{+/result/deep}", &["7/x/y"]),
+            ("f/{/list}", &["f/f1"]),
+            ("f/{/list/1}", &["f/f2"]),
+            ("f/{/list/*}?v=1", &["f/f1?v=1", "f/f2?v=1"]),
+            ("f/{/files/*/id}/{id}", &["f/1/7", "f/2.50/7"]),
+            ("f/{/lists/*}", &["f/a", "f/b", "f/c"]),
+            ("f/{/numbers}", &["f/7e400"]),
+            ("f?a={/result/fileId}&b={/flag}", &["f?a=a%20b&b=true"]),
+            ("f/{/none}", &[]),
+            ("f/{/empty}", &[]),
+            ("f/{/missing}", &[]),
+            ("f/{/result}", &[]),
+            ("f/{/mixed/*}", &[]),
+            ("plain", &["plain"]),
+        ] {
+            assert_eq!(fill(template, Some("7"), body), expected, "{template}");
+        }
+        assert!(fill("jobs/{id}", None, "{}").is_empty());
+        assert!(Template::new("f/{/a}").fill(Filling { id: Some("7"), answer: None }).is_empty());
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_it() {
+        for (template, why) in [
+            ("jobs/{job}", "{job} is no member that is known"),
+            ("jobs/{ID}", "{ID} is no member"),
+            ("jobs/{}", "{} is no member"),
+            ("jobs/{status}/x", "{status} is no member"),
+            ("jobs/{result/fileId}", "{result/fileId} is no member"),
+            ("jobs/{id", "a `{` without its `}`"),
+            ("jobs/id}", "a `}` without its `{`"),
+            ("jobs/}{id}", "a `}` without its `{`"),
+            ("a/{/x/*}/{/y/*}", "only one of its members may have a `*`"),
+            ("https://{id}.example/x", "may not stand in the host"),
+            ("//{/host}/x", "may not stand in the host"),
+            ("a<b/{id}", "it makes no URL"),
+        ] {
+            let said = Template::new(template).check(true).unwrap_err();
+            assert!(said.contains(&format!("`{template}`")) && said.contains(why), "{template}: {said}");
+        }
+        for template in ["jobs/{id}", "{+id}:cancel", "f/{/a~1b/*}?x={id}", "https://b.example/{id}", "/x/{+/p}", ""] {
+            Template::new(template).check(true).unwrap();
+        }
+        assert!(Template::new("f/{/a}").check(false).unwrap_err().contains("no answer to take /a from"));
+        Template::new("f/{id}").check(false).unwrap();
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_segment() {
+        assert_eq!(fill("jobs/{id}/x", Some("../a?b#c"), ""), ["jobs/..%2Fa%3Fb%23c/x"]);
+        assert_eq!(fill("v1/{+id}", Some("operations/7"), ""), ["v1/operations/7"]);
+        assert_eq!(fill("x?id={id}", Some(".."), ""), ["x?id=.."]);
+        for dots in [".", ".."] {
+            let url = Url::parse("https://a.example/v1/").unwrap();
+            let url = join(&url, &fill("jobs/{id}/x", Some(dots), "")[0]).unwrap();
+            assert!(url.path().starts_with("/v1/jobs/%25"), "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_a_service_leaves_the_base_path(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![".", "..", "/", "\\", "%2e", "%2F", ":", "@", "?", "#", "a", "é", "\t", " "]),
+                1..5,
+            ),
+            template in prop::sample::select(vec![
+                "{id}", "{+id}", "jobs/{id}", "jobs/{+id}", "jobs/{+id}/x", "{+/v}", "{/v}/x", "a/{+/v}{+id}", "{+id}:cancel",
+                "jobs/x{+id}", "jobs/{id}{/v}", "jobs/.{+/v}",
+            ]),
+        ) {
+            let value = pieces.concat();
+            let base = Url::parse("https://a.example/v1/base/").unwrap();
+            let reply = reply(&json!({"v": value}).to_string());
+            for url in Template::new(template).urls(&base, Filling::new(Some(&value), &reply, reply.json().as_ref())).unwrap() {
+                prop_assert!(url.as_str().starts_with("https://a.example/v1/base/"), "{}", url);
+                prop_assert!(url.query().is_none() && url.fragment().is_none(), "{}", url);
+            }
+        }
+    }
+}
