@@ -1,5 +1,6 @@
 //! Messages: what goes down to the service and what comes up, and the seam in between.
 
+mod beginning;
 mod body;
 mod http;
 mod json;

@@ -489,3 +489,115 @@ fn bytes_of_a_location_that_are_no_utf_8_go_back_as_they_came() {
         assert_eq!(said(&step, &cursor), "wait accepted /jobs/caf%E9", "{name}");
     }
 }
+
+#[test]
+fn what_stands_behind_a_redirect_is_judged_as_a_status_is() {
+    let shown = [BARE, "200 | {\"status\": \"Running\"}", "302 | location: /m"];
+    let auto = Protocol::auto();
+    for answer in [
+        "200 | null",
+        "200 | {}",
+        "200",
+        "200 | {\"error\": \"backend away\"}",
+        "200 | content-type: text/plain | please wait",
+        "200 | {\"id\": 9, \"status\": null}",
+        "200 | <html>",
+    ] {
+        let told = walk(&auto, &Method::POST, &[&shown[..], &[answer, "202"]].concat());
+        assert_eq!(told[3..], ["wait running /t !", "wait running /t"], "{answer}");
+    }
+    let unknown = "200 | {\"id\": 9, \"status\": \"finalizing\"}";
+    assert_eq!(walk(&auto, &Method::POST, &[&shown[..], &[unknown]].concat())[3], "wait running /m !");
+    let told = walk(&auto, &Method::POST, &[MONITOR, "302 | location: /m", unknown]);
+    assert_eq!(told[2], "wait running /m !", "a monitor has words");
+    let failed = "200 | {\"status\": \"failed\", \"farm\": 7}";
+    assert_eq!(walk(&auto, &Method::POST, &[&shown[..], &[failed]].concat())[3], "failed -");
+    for answer in ["200 | [7]", "200 | content-type: text/csv | a,b", "200 | {\"rows\": 7}"] {
+        let told = walk(&auto, &Method::POST, &[&shown[..], &[answer]].concat());
+        assert!(told[3].starts_with("succeeded"), "{answer}: {told:?}");
+    }
+}
+
+#[test]
+fn a_move_for_good_is_kept_once_a_status_stands_there() {
+    let auto = Protocol::auto();
+    for code in [301, 308] {
+        let moved = format!("{code} | location: /maintenance");
+        let told = walk(&auto, &Method::POST, &[MONITOR, &moved, "200 | <html>", "200 | {\"status\": \"running\"}"]);
+        assert_eq!(told[1..], ["follow /maintenance", "wait accepted /o !", "wait running /o"], "{code}");
+        let moved = format!("{code} | location: /o2");
+        let told =
+            walk(&auto, &Method::POST, &[MONITOR, &moved, "503", &moved, "200 | {\"status\": \"running\"}", "202"]);
+        assert_eq!(told[3..], ["follow /o2", "wait running /o2", "wait running /o2"], "{code}");
+    }
+}
+
+#[test]
+fn an_unknown_word_beside_what_only_a_status_has_is_pending_at_a_bare_url() {
+    let auto = Protocol::auto();
+    for answer in [
+        "200 | {\"id\": 9, \"status\": \"warming up\", \"progress\": 3}",
+        "200 | retry-after: 1 | {\"id\": 9, \"state\": \"allocating\"}",
+        "200 | {\"runtimeStatus\": \"Foretold\", \"createdAt\": \"2030-01-01\"}",
+    ] {
+        assert!(walk(&auto, &Method::POST, &[BARE, answer])[1].starts_with("wait running /t"), "{answer}");
+    }
+    for answer in ["200 | {\"status\": \"ready\", \"progress\": 3}", "200 | {\"status\": \"approved\", \"total\": 7}"] {
+        assert!(walk(&auto, &Method::POST, &[BARE, answer])[1].starts_with("succeeded"), "{answer}");
+    }
+}
+
+#[test]
+fn the_http_status_once_more_is_no_state_and_done_is_one() {
+    check(
+        &Protocol::auto(),
+        &Method::POST,
+        &[
+            (
+                "an envelope with the code",
+                &["200 | {\"status\": 200, \"data\": [7], \"_links\": {\"self\": {\"href\": \"/x\"}}}"],
+                &["succeeded {\"status\": 200, \"data\": [7], \"_links\": {\"self\": {\"href\": \"/x\"}}}"],
+            ),
+            (
+                "an operation that failed at once",
+                &["200 | {\"name\": \"o/1\", \"done\": true, \"error\": {\"code\": 8}}"],
+                &["failed 8"],
+            ),
+            (
+                "an operation that is done at once",
+                &["200 | {\"done\": true, \"response\": {\"n\": 1}}"],
+                &["succeeded {\"n\": 1}"],
+            ),
+            (
+                "an operation at a monitor",
+                &[
+                    MONITOR,
+                    "200 | {\"name\": \"o/1\", \"done\": false}",
+                    "200 | {\"name\": \"o/1\", \"done\": true, \"response\": 7}",
+                ],
+                &["wait accepted /o", "wait running /o", "succeeded 7"],
+            ),
+            (
+                "a `done` of the value's own",
+                &["200 | {\"done\": false, \"title\": \"x\"}"],
+                &["succeeded {\"done\": false, \"title\": \"x\"}"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_relation_and_any_usable_pointer_rotate() {
+    let auto = Protocol::auto();
+    let told = walk(
+        &auto,
+        &Method::POST,
+        &[
+            "202 | link: </docs>; title=\"a, b\"; rel=help, </t/1>; Rel = \"status Monitor\"",
+            "200 | link: </t/2>; rel=monitor | {\"status\": \"running\"}",
+            "200 | {\"status\": \"running\", \"links\": [{\"rel\": \"status\", \"href\": \"/t/3\"}]}",
+            "200 | operation-location: urn:x:2 | {\"status\": \"running\", \"status_url\": \"/t/4\"}",
+        ],
+    );
+    assert_eq!(told, ["wait accepted /t/1", "wait running /t/2", "wait running /t/3", "wait running /t/4 !"]);
+}

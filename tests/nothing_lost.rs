@@ -263,3 +263,42 @@ async fn a_deadline_during_a_body_loses_no_acceptance() {
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.token().unwrap().can_resume());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_to_hold_shows_by_its_beginning_that_it_is_no_result() {
+    let page = || reply(200).body(format!("<!doctype html>{}", "x".repeat(500)));
+    let failed = reply(200).json(json!({"status": "Failed", "code": "Q", "text": "x".repeat(500)}));
+    let running = || reply(200).json(json!({"status": "Running"}));
+    let accepted = || reply(202).header("location", "/v1/t");
+    let rows = reply(200).header("content-type", "application/json").body(format!("[{}7]", "7, ".repeat(200)));
+    for (answers, kind) in [
+        (vec![page()], Some(ErrorKind::Decode)),
+        (vec![accepted(), running(), failed], Some(ErrorKind::TaskFailed)),
+        (vec![accepted(), running(), page(), running(), rows.clone()], None),
+        (vec![accepted(), rows], None),
+    ] {
+        let service = script(answers.clone());
+        let client = service.client().body_limit(100).build().unwrap();
+        let ended = match client.task().post("exports").submit::<Value>().await {
+            Ok(task) => task.await,
+            Err(error) => Err(error),
+        };
+        assert_eq!(ended.as_ref().err().map(longhaul::Error::kind), kind, "{answers:?}");
+        if let Ok(outcome) = ended {
+            assert!(outcome.download().to_memory(10_000).await.unwrap().starts_with(b"[7, "));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_poll_goes_on_where_get_showed_a_running_state() {
+    let head = Protocol::auto().poll("HEAD {status}".parse().unwrap());
+    let running = || reply(200).json(json!({"status": "running"}));
+    for first in ["location", "operation-location"] {
+        let accepted = reply(202).header(first, "/v1/t");
+        let service = script([accepted, reply(200), running(), reply(200), running(), reply(200), done(7)]);
+        let task: Task<Value> = client(&service).task().protocol(head.clone()).post("x").submit().await.unwrap();
+        assert_eq!(task.await.unwrap().value().unwrap(), json!({"rows": 7}), "{first}");
+        assert_eq!(service.requests().iter().filter(|seen| seen.method() == Method::HEAD).count(), 3);
+    }
+}

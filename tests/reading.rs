@@ -330,7 +330,11 @@ fn reads_redirects() {
         ("moved for once", &["307 | location: /t2", "202"], &["follow /t2", "wait running /t"]),
         ("to itself", &["302 | location: /t"], &["stop StatusUnreadable"]),
         ("to plain http", &["302 | location: http://a.example/t"], &["stop Untrusted"]),
-        ("to nowhere", &["302"], &["stop StatusUnreadable"]),
+        (
+            "to nowhere",
+            &["302", "302 | location: <x>", "202"],
+            &["wait accepted /t !", "wait accepted /t !", "wait running /t"],
+        ),
         (
             "a chain",
             &["302 | location: /a", "302 | location: /b", "303 | location: /c", "200 | [7]"],

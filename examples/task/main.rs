@@ -157,7 +157,11 @@ async fn follow(options: &Options, task: &mut Task<Box<RawValue>>) -> Result<End
     let mut updates = task.updates();
     loop {
         match updates.try_next().await {
-            Ok(Some(update)) => print(&UpdateLine::of(&update))?,
+            Ok(Some(update)) => {
+                print(&UpdateLine::of(&update))?;
+                // The place to ask may have moved, and what was seen there counts in the process that goes on.
+                keep_token_of(options, &handle)?;
+            }
             Ok(None) => break,
             Err(error) => return Ok(End::of_error(&error)),
         }
@@ -199,8 +203,12 @@ async fn fetch(download: Download, file: &Path) -> Result<(), Trouble> {
 }
 
 fn keep_token(options: &Options, task: &Task<Box<RawValue>>) -> Result<(), Trouble> {
+    keep_token_of(options, &task.handle())
+}
+
+fn keep_token_of(options: &Options, task: &TaskHandle) -> Result<(), Trouble> {
     let Some(file) = &options.token_out else { return Ok(()) };
-    token::write(file, &task.handle())
+    token::write(file, task)
         .map_err(|error| Trouble::io(&format!("the token cannot be written to {}: {error}", file.display())))
 }
 

@@ -96,25 +96,23 @@ impl Body {
                 None => break,
             }
         }
-        let whole = match begun.len() {
-            0 => Bytes::new(),
-            1 => begun.front().cloned().unwrap_or_default(),
-            _ => Bytes::from(begun.iter().flatten().copied().collect::<Vec<u8>>()),
-        };
+        let whole = whole(begun, most);
         self.0 = Kind::Whole(whole.clone());
         Some(whole)
     }
 
-    /// Holds the body where it is no longer than `limit`; a longer one can still be read from its beginning.
-    pub(crate) async fn hold(&mut self, limit: usize, idle: Duration) -> Result<Option<Bytes>, HttpError> {
+    /// Holds the body where it is no longer than `limit`, and says so; of a longer one the beginning, and it can still be
+    /// read from there.
+    pub(crate) async fn hold(&mut self, limit: usize, idle: Duration) -> Result<(Bytes, bool), HttpError> {
         if let Kind::Whole(bytes) = &self.0 {
-            return Ok((bytes.len() <= limit).then(|| bytes.clone()));
+            return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
         }
         let (mut begun, mut length) = (VecDeque::new(), 0);
         while let Some(chunk) = self.chunk_within(idle).await? {
             length += chunk.len();
             begun.push_back(chunk);
             if length > limit {
+                let beginning = whole(&begun, limit);
                 let rest = match std::mem::take(&mut self.0) {
                     Kind::Stream(chunks) => chunks,
                     Kind::Begun(looked, chunks) => {
@@ -124,14 +122,10 @@ impl Body {
                     Kind::Empty | Kind::Whole(_) => futures::stream::empty().boxed(),
                 };
                 self.0 = Kind::Begun(begun, rest);
-                return Ok(None);
+                return Ok((beginning, false));
             }
         }
-        // What comes in one piece is not copied.
-        Ok(Some(match begun.len() {
-            0 | 1 => begun.pop_front().unwrap_or_default(),
-            _ => Bytes::from(begun.iter().flatten().copied().collect::<Vec<u8>>()),
-        }))
+        Ok((whole(&begun, limit), true))
     }
 
     /// The next chunk, given up after `idle` without one.
@@ -167,6 +161,14 @@ impl Body {
                 None => return Ok((held.freeze(), true)),
             }
         }
+    }
+}
+
+/// The chunks in one piece, up to `most` bytes. One chunk is not copied.
+fn whole(chunks: &VecDeque<Bytes>, most: usize) -> Bytes {
+    match chunks.front() {
+        Some(first) if chunks.len() == 1 => first.slice(..first.len().min(most)),
+        _ => chunks.iter().flatten().copied().take(most).collect(),
     }
 }
 
@@ -217,14 +219,15 @@ mod tests {
     async fn a_body_that_is_too_long_to_hold_can_be_read_from_its_beginning() {
         let idle = Duration::from_secs(1);
         for (parts, limit, held) in [
-            (&["ab", "cd"][..], 4, Some("abcd")),
-            (&["ab", "", "cd"], 3, None),
-            (&["abcd"], 3, None),
-            (&[], 0, Some("")),
+            (&["ab", "cd"][..], 4, ("abcd", true)),
+            (&["ab", "", "cd"], 3, ("abc", false)),
+            (&["abcd"], 3, ("abc", false)),
+            (&[], 0, ("", true)),
         ] {
             let mut body = chunks(parts);
-            assert_eq!(body.hold(limit, idle).await.unwrap().as_deref(), held.map(str::as_bytes), "{parts:?}");
-            if held.is_none() {
+            let (bytes, whole) = body.hold(limit, idle).await.unwrap();
+            assert_eq!((&*bytes, whole), (held.0.as_bytes(), held.1), "{parts:?}");
+            if !whole {
                 let (read, whole) = body.collect(100, idle).await.unwrap();
                 assert_eq!((&*read, whole), (parts.concat().as_bytes(), true), "{parts:?}");
             }

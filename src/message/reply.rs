@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
+use super::beginning;
 use super::media::{self, MediaType};
 use super::without_bom;
 use crate::redact;
@@ -95,6 +96,13 @@ impl Reply {
             .ok()
             .or_else(|| serde_json::from_str(&media::decoded(&self.media_type(), &self.body)?).ok())
             .or_else(|| super::json::with_wide_numbers(document))
+    }
+
+    /// The members of a document that is too large to hold, as far as its beginning shows them; `None` of any other.
+    pub(crate) fn beginning(&self) -> Option<serde_json::Value> {
+        let members = (self.extent == Extent::TooLarge).then(|| beginning::members(without_bom(&self.body)))?;
+        Some(members.into())
+            .filter(|members: &serde_json::Value| members.as_object().is_some_and(|all| !all.is_empty()))
     }
 
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.

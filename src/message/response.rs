@@ -168,18 +168,15 @@ impl Response {
     pub(crate) async fn reply_or_rest(mut self) -> Result<(Reply, Option<Self>), Error> {
         let (limit, idle) = (self.0.limit, self.0.idle);
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
-        let body =
-            if is_larger { None } else { self.0.body.hold(limit, idle).await.map_err(|error| self.broken(error))? };
-        let extent = if body.is_some() { Extent::Whole } else { Extent::TooLarge };
-        let body = body.unwrap_or_default();
-        if extent == Extent::Whole {
+        // Of what is larger by its own word, the beginning shows what it is.
+        let most = if is_larger { limit.min(BEGINNING) } else { limit };
+        let (body, whole) = self.0.body.hold(most, idle).await.map_err(|error| self.broken(error))?;
+        if whole {
             let Parts { status, headers, url, .. } = *self.0;
-            return Ok((Reply { status, headers, url, body, extent }, None));
+            return Ok((Reply { status, headers, url, body, extent: Extent::Whole }, None));
         }
-        Ok((
-            Reply { status: self.0.status, headers: self.0.headers.clone(), url: self.0.url.clone(), body, extent },
-            Some(self),
-        ))
+        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
+        Ok((Reply { status, headers, url, body, extent: Extent::TooLarge }, Some(self)))
     }
 
     /// Status and headers, of an answer whose body broke off.
@@ -317,5 +314,7 @@ fn broken(error: HttpError, url: &Url, status: StatusCode) -> Error {
 
 /// 1 MiB: a status document is a few hundred bytes; more is a result, which is downloaded instead.
 const DEFAULT_LIMIT: usize = 1 << 20;
+/// So much of a body shows whether it is a page, or what its state is.
+const BEGINNING: usize = 16 * 1024;
 /// As long as a stalled connection is worth waiting for.
 const DEFAULT_IDLE: Duration = Duration::from_secs(30);

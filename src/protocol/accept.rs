@@ -148,7 +148,10 @@ fn find(
     }
     if (said.may_be_pending() || accepted)
         && protocol.rotates
-        && let Some(url) = rel_link(reply, body).filter(|url| cursor.admit(url).is_ok())
+        && let Some(url) = ["monitor", "status", "self"]
+            .iter()
+            .filter_map(|rel| rel_link(rel, reply, body))
+            .find(|url| cursor.admit(url).is_ok())
     {
         return Ok(Place::at(url, StatusKind::Monitor, Rule::LinkRel));
     }
@@ -262,7 +265,8 @@ fn nowhere(
     report.percent = report.percent.or(Some(100.0));
     if let Some(word) = report.word().filter(|_| said.is_unknown).map(str::to_owned) {
         report.warn(format!(
-            "taken as finished, because nothing says where to ask: what the word `{word}` means is not known; say it with              Protocol::word, and where the status URL stands with Protocol::status_url"
+            "taken as finished, because nothing says where to ask: what the word `{word}` means is not known; say it with \
+             Protocol::word, and where the status URL stands with Protocol::status_url"
         ));
     } else if reply.headers().contains_key(http::header::LOCATION) {
         report.warn(
@@ -294,14 +298,11 @@ fn members(reply: &Reply, body: Option<&Value>) -> String {
     }
 }
 
-/// The link whose rel says that the status is there: in the header `Link` (RFC 8288), or in `links` of the body.
-fn rel_link(reply: &Reply, body: Option<&Value>) -> Option<url::Url> {
-    const RELS: [&str; 3] = ["monitor", "status", "self"];
+/// The link of a relation: in the header `Link` (RFC 8288), or in the body. `self` in the header is of the answer.
+pub(super) fn rel_link(rel: &str, reply: &Reply, body: Option<&Value>) -> Option<url::Url> {
     let first = |targets: Vec<String>| targets.iter().find_map(|target| join(reply.url(), target).ok());
-    RELS.iter().find_map(|rel| {
-        let in_header = first(link::in_headers(reply.headers(), rel)).filter(|_| *rel != "self");
-        in_header.or_else(|| first(link::in_body(body?, rel)))
-    })
+    let in_header = first(link::in_headers(reply.headers(), rel)).filter(|_| rel != "self");
+    in_header.or_else(|| first(link::in_body(body?, rel)))
 }
 
 /// Whether a terminal word in the submit's answer ends the task. Beside a status URL, 202 says that it is not completed:

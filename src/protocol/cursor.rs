@@ -33,6 +33,9 @@ pub struct Cursor {
     /// The status URL is the Location of what was created, and nobody has looked there yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) created: bool,
+    /// What is followed is to be asked from now on, once a status stands there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) moved: bool,
     /// A poll was redirected to the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) redirected: bool,
@@ -144,6 +147,7 @@ impl Cursor {
             cancel_asked: false,
             shown_state: false,
             created: false,
+            moved: false,
             redirected: false,
             hops: 0,
             looks: 0,

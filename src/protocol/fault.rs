@@ -74,7 +74,7 @@ pub(super) fn has_error(reply: &Reply, body: Option<&Value>) -> bool {
 pub(super) fn beside_success(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<String> {
     let holds_one = |name: &&str| {
         let value = Source::pointer(name).value(reply, body);
-        value.is_some_and(|value| is_error(&value) && value.as_f64() != Some(0.0))
+        value.is_some_and(|value| is_error(&value))
     };
     let name = ["error", "errors"].into_iter().find(holds_one)?;
     let fault = read(protocol, reply, body);
@@ -85,6 +85,7 @@ pub(super) fn beside_success(protocol: &Protocol, reply: &Reply, body: Option<&V
 fn is_error(value: &Value) -> bool {
     match value {
         Value::Bool(failed) => *failed,
+        Value::Number(code) => code.as_f64() != Some(0.0),
         Value::Object(members) => !members.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => true,

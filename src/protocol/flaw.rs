@@ -30,20 +30,31 @@ impl Flaw {
         if let Some(coding) = coding.filter(|_| !reply.body().is_empty() || reply.extent() == Extent::TooLarge) {
             return Some(Self::Coded(coding.chars().take(40).collect()));
         }
-        match reply.extent() {
-            Extent::Whole => {}
-            Extent::TooLarge => return Some(Self::TooLarge),
-            Extent::Cut => return Some(Self::Cut),
+        if reply.extent() == Extent::Cut {
+            return Some(Self::Cut);
+        }
+        if reply.is_html() && !protocol.accept_html {
+            return Some(Self::Html);
+        }
+        if reply.extent() == Extent::TooLarge {
+            let first = without_bom(reply.body()).trim_ascii_start().first();
+            let is_json = first.is_none_or(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9'));
+            let broken = reply.media_type().is_json() && !is_json;
+            return Some(if broken { Self::NotJson(String::new()) } else { Self::TooLarge });
         }
         if reply.body().trim_ascii().is_empty() {
             return None;
         }
         if reply.is_html() {
-            return (!protocol.accept_html).then_some(Self::Html);
+            return None;
         }
         let media = reply.media_type();
         if media.is_json() {
             let error = serde_json::from_slice::<Value>(without_bom(reply.body())).err();
+            if error.as_ref().is_some_and(|error| error.to_string().contains("recursion limit")) {
+                // It may well be JSON, and is only too deep to be looked into.
+                return None;
+            }
             return Some(Self::NotJson(error.map(|error| error.to_string()).unwrap_or_default()));
         }
         // Lines of JSON begin as one document does, and are a result; a document that breaks off is none.

@@ -4,24 +4,28 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use serde_json::Value;
 
 use super::flaw::Flaw;
 use super::location::join;
 use super::rule::Rule;
-use super::verdict::{Verdict, is_monitor_shaped, judge, word};
+use super::verdict::{Verdict, gap, has_signs, is_monitor_shaped, is_resting, is_word, judge, word};
 use super::words::{State, plain};
-use super::{Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, created, fault, result, start, trouble};
-use crate::error::{ErrorKind, Fault};
+use super::{
+    Cursor, Phase, ProgressUnit, Protocol, Report, StatusKind, Step, accept, created, fault, result, start, trouble,
+};
+use crate::error::Fault;
 use crate::hint::{self, Hint};
 use crate::message::{Reply, is_transient};
+use crate::pointer::text;
 use crate::redact::{is_signed, shown};
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
     if cursor.following.take().is_none() {
-        cursor.hops = 0;
+        (cursor.hops, cursor.moved) = (0, false);
     }
     let report = report(protocol, cursor, reply, body, now);
     let code = out_of_band(protocol, reply, body).unwrap_or(reply.status().as_u16());
@@ -31,7 +35,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         return step;
     }
     match code {
-        301 | 302 | 303 | 307 | 308 => return redirected(cursor, reply, code, report),
+        301 | 302 | 303 | 307 | 308 => return redirected(protocol, cursor, reply, code, report, now),
         304 => {
             cursor.because(Rule::Unchanged);
             cursor.settle();
@@ -44,6 +48,10 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     let (verdict, rule) = judge(protocol, cursor, reply, code, body, &report);
     cursor.because(rule);
     if !matches!(verdict, Verdict::Unreadable(_)) {
+        if std::mem::take(&mut cursor.moved) {
+            // Where a redirect for good led, there is a status indeed.
+            cursor.move_to(reply.url());
+        }
         cursor.seen_alive = true;
         cursor.shown_state |= body.is_some() && report.word().is_some();
     }
@@ -74,7 +82,14 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         Verdict::IsResult => {
             cursor.settle();
             let percent = report.percent.or(Some(100.0));
-            result::itself(protocol, cursor, reply, body, Report { state: State::Succeeded, percent, ..report })
+            let mut report = Report { state: State::Succeeded, percent, ..report };
+            if let (Rule::UnknownWord(_), Some(word)) = (rule, report.word().map(str::to_owned)) {
+                report.warn(format!(
+                    "taken as the result, and it has the word `{word}`, which is not known: if that is the task's state, say \
+                     what it means with Protocol::word"
+                ));
+            }
+            result::itself(protocol, cursor, reply, body, report)
         }
         Verdict::Unreadable(why) => {
             let fault = fault::read(protocol, reply, body);
@@ -118,27 +133,33 @@ pub(super) fn read_moved(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply
     match code {
         301 | 302 | 307 | 308 => {
             let report = report(protocol, cursor, reply, body, now);
-            return redirected(cursor, reply, 302, report);
+            return redirected(protocol, cursor, reply, 302, report, now);
         }
         200..=299 => {
-            let flaw = Flaw::of_result(protocol, reply, body).filter(|_| code != 202);
-            let empty = code != 204 && reply.is_whole() && reply.body().trim_ascii().is_empty();
-            if flaw.is_some() || (empty && cursor.shown_state && code != 202) {
+            let report = report(protocol, cursor, reply, body, now);
+            let (known, _) = word(protocol, reply, body);
+            let showed = cursor.shown_state || cursor.kind != StatusKind::Bare;
+            let is_unknown = || {
+                let signs = showed || body.is_some_and(has_signs) || reply.headers().contains_key(RETRY_AFTER);
+                signs && report.word().is_some_and(|word| !is_resting(word))
+            };
+            let is_status = code == 202
+                || known.map_or_else(is_unknown, |state| {
+                    !state.is_terminal()
+                        || cursor.shown_state
+                        || body.is_some_and(is_monitor_shaped)
+                        || protocol.leads_elsewhere(cursor, reply, body)
+                });
+            let flaw = || Flaw::of_result(protocol, reply, body).map(|flaw| format!("answers with {flaw}"));
+            let gap = || gap(reply, body).filter(|_| showed && code != 204 && !protocol.was_head(reply));
+            if let Some(why) = flaw().or_else(|| gap().map(str::to_owned)).filter(|_| !is_status) {
                 // Such as a page to log in. The status is asked for again where it was.
-                let what = flaw.map_or_else(|| "nothing".to_owned(), |flaw| flaw.to_string());
                 (cursor.phase, cursor.following) = (Phase::Poll, None);
-                let report = report(protocol, cursor, reply, body, now);
                 cursor.because(Rule::Unreadable);
                 let fault = fault::read(protocol, reply, body);
-                let why = format!("the status leads to {}, which answers with {what}", shown(reply.url()));
+                let why = format!("the status leads to {}, which {why}", shown(reply.url()));
                 return trouble::wait(protocol, cursor, report, &why, fault, now);
             }
-            let (known, _) = word(protocol, reply, body);
-            let is_status = known.map_or(code == 202, |state| {
-                !state.is_terminal()
-                    || body.is_some_and(is_monitor_shaped)
-                    || protocol.leads_elsewhere(cursor, reply, body)
-            });
             if is_status {
                 cursor.move_to(reply.url());
                 cursor.phase = Phase::Poll;
@@ -172,7 +193,9 @@ pub(super) fn report(
     now: SystemTime,
 ) -> Report {
     let mut report = Report::new(cursor.state);
-    report.word = protocol.state.iter().find_map(|at| at.text(reply, body)).map(|word| word.chars().take(80).collect());
+    let words = protocol.state.iter().filter_map(|at| at.value(reply, body)).filter(|value| is_word(value, reply));
+    let first = words.filter_map(|value| text(&value)).next();
+    report.word = first.map(|word| word.chars().take(80).collect());
     report.percent = ratio(protocol, reply, body)
         .or_else(|| protocol.progress.iter().find_map(|at| percent(&at.text(reply, body)?, protocol.progress_unit)));
     let mut hints = std::iter::once(hint::from_headers(reply.headers(), now)).chain(
@@ -228,23 +251,10 @@ pub(super) fn terminal(
 
 /// Still pending: a word may fire a request, and the answer may name a new place to ask.
 fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, mut report: Report) -> Step {
-    // A link to itself names what is asked already, and not always by the name that it was asked by.
-    let moved = protocol
-        .status_url
-        .iter()
-        .filter(|pointer| protocol.rotates && !(pointer.guess && pointer.at.ends_with("/self/href")))
-        .filter(|pointer| (pointer.kind == StatusKind::Bare) != (cursor.kind == StatusKind::Monitor))
-        .find_map(|pointer| pointer.at.text(reply, body));
-    if let Some(text) = moved {
-        let usable = join(reply.url(), &text).and_then(|url| match cursor.admit(&url) {
-            Ok(()) => Ok(url),
-            Err(Step::Stop { why, .. }) => Err(why),
-            Err(_) => Err("no request may go there".to_owned()),
-        });
-        match usable {
-            Ok(url) => cursor.move_to(&url),
-            Err(why) => report.warn(format!("ignored a new status URL: {why}")),
-        }
+    if protocol.rotates
+        && let Some(url) = rotated(protocol, cursor, reply, body, &mut report)
+    {
+        cursor.move_to(&url);
     }
     if cursor.kind == StatusKind::Monitor
         && protocol.rotates
@@ -255,7 +265,44 @@ fn pending(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option
     start::fire(protocol, cursor, report)
 }
 
-fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> Step {
+/// The new place to ask that an answer names, of the same kind as before: the first that can be used.
+fn rotated(
+    protocol: &Protocol,
+    cursor: &Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    report: &mut Report,
+) -> Option<url::Url> {
+    let is_monitor = cursor.kind == StatusKind::Monitor;
+    // A link to itself names what is asked already, and not always by the name that it was asked by.
+    let pointers = protocol
+        .status_url
+        .iter()
+        .filter(|pointer| !(pointer.guess && pointer.at.ends_with("/self/href")))
+        .filter(|pointer| (pointer.kind == StatusKind::Bare) != is_monitor);
+    for text in pointers.filter_map(|pointer| pointer.at.text(reply, body)) {
+        let usable = join(reply.url(), &text).and_then(|url| match cursor.admit(&url) {
+            Ok(()) => Ok(url),
+            Err(Step::Stop { why, .. }) => Err(why),
+            Err(_) => Err("no request may go there".to_owned()),
+        });
+        match usable {
+            Ok(url) => return Some(url),
+            Err(why) => report.warn(format!("ignored a new status URL: {why}")),
+        }
+    }
+    let rels = ["monitor", "status"].into_iter().filter(|_| is_monitor);
+    rels.filter_map(|rel| accept::rel_link(rel, reply, body)).find(|url| cursor.admit(url).is_ok())
+}
+
+fn redirected(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    code: u16,
+    report: Report,
+    now: SystemTime,
+) -> Step {
     cursor.because(Rule::Redirected(code));
     let percent = report.percent.or(Some(100.0));
     if code == 303 {
@@ -265,11 +312,10 @@ fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> 
     let url = match target.and_then(|location| join(reply.url(), &location)) {
         Ok(url) => url,
         Err(why) => {
-            return Step::Stop {
-                kind: ErrorKind::StatusUnreadable,
-                why: format!("the status answered with {code}, and {why}"),
-                fault: Fault::default(),
-            };
+            // It leads nowhere, and so says nothing of the task.
+            (cursor.phase, cursor.following) = (Phase::Poll, None);
+            let why = format!("the status answered with {code}, and {why}");
+            return trouble::wait(protocol, cursor, report, &why, Fault::default(), now);
         }
     };
     if code == 302 && is_signed(&url) {
@@ -283,8 +329,9 @@ fn redirected(cursor: &mut Cursor, reply: &Reply, code: u16, report: Report) -> 
     cursor.following = Some(url.as_str().into());
     match code {
         302 => cursor.phase = Phase::Moved,
-        301 | 308 => cursor.move_to(&url),
-        _ => {}
+        // Kept once a status stands there: it may lead to a page that says that the service is away.
+        301 | 308 => cursor.moved = true,
+        _ => cursor.moved = false,
     }
     Step::Follow { url, after: report.hint.unwrap_or_default(), report: None }
 }

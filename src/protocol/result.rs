@@ -237,7 +237,9 @@ fn is_login(link: &SecretUrl) -> bool {
     let url = link.url();
     let host = url.host_str().unwrap_or_default();
     let last = url.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let last = last.split('.').next().unwrap_or_default();
+    // A file of another ending is a report.
+    let (last, ending) = last.split_once('.').unwrap_or((&last, ""));
+    let is_page = matches!(ending, "" | "html" | "htm" | "php" | "asp" | "aspx" | "jsp" | "do" | "action");
     let by_host = ["login.", "signin.", "sso.", "accounts.", "auth.", "idp."].iter().any(|name| host.starts_with(name));
     let by_path = matches!(
         last,
@@ -257,7 +259,7 @@ fn is_login(link: &SecretUrl) -> bool {
             | "auth"
             | "adfs"
     );
-    !is_signed(url) && (by_host || by_path)
+    !is_signed(url) && is_page && (by_host || by_path)
 }
 
 /// This answer is the result, because none stands where the protocol says.

@@ -24,6 +24,7 @@ pub(crate) enum Rule {
     Word(u8),
     UnknownWord(u8),
     Reduced,
+    Operation,
     Status(u16),
     Pending202,
     PendingByDefault,
@@ -108,6 +109,7 @@ impl Rule {
                 )
             }
             Self::Reduced => "the words of all parts were put together".into(),
+            Self::Operation => "`done` of a long-running operation says whether it is finished".into(),
             Self::Status(code) => format!("the protocol gives the HTTP status {code} this state"),
             Self::Pending202 => "202 without a word means that it is not finished".into(),
             Self::PendingByDefault => "the protocol says what a missing state means".into(),

@@ -32,9 +32,15 @@ pub(super) fn judge(
     let bare = cursor.kind == StatusKind::Bare;
     // A HEAD has no body, and 202 says all that there is to say.
     if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.was_head(reply)) {
-        // At a bare URL a body that is too large to hold is the result.
+        // At a bare URL a body that is too large to hold is the result, unless its beginning has a state as those before.
         if flaw != Flaw::TooLarge || !bare {
             return flawed(protocol, code, state, rule, &flaw);
+        }
+        let beginning = reply.beginning().filter(|_| cursor.shown_state);
+        if let (Some(state), rule) = word(protocol, reply, beginning.as_ref())
+            && !state.has_result()
+        {
+            return (of(state), rule);
         }
     }
     let is_status = || {
@@ -78,10 +84,12 @@ fn flawed(protocol: &Protocol, code: u16, state: Option<State>, rule: Rule, flaw
 /// What the words say together, by which rule; `None` where none is known.
 pub(super) fn word(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> (Option<State>, Rule) {
     let found = numbered(&protocol.state).find_map(|(at, place)| {
-        let words: Vec<String> = at.values(reply, body).iter().filter_map(|value| text(value)).collect();
+        let values = at.values(reply, body);
+        let words: Vec<String> =
+            values.iter().filter(|value| is_word(value, reply)).filter_map(|value| text(value)).collect();
         (!words.is_empty()).then_some((words, place))
     });
-    let Some((words, place)) = found else { return (None, Rule::NotReadYet) };
+    let Some((words, place)) = found else { return operation(reply, body) };
     let states: Vec<Option<State>> = words.iter().map(|word| protocol.classify(word)).collect();
     let (state, rule) = match (protocol.reduce, states.as_slice()) {
         (Reduce::First, [first, ..]) | (_, [first]) => match first {
@@ -95,6 +103,24 @@ pub(super) fn word(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> 
         return (Some(State::Failed), Rule::SuccessBesideError);
     }
     (state, rule)
+}
+
+/// Whether a value at a place of the state may be a word. The HTTP status once more, as some envelopes have it, is none.
+pub(super) fn is_word(value: &Value, reply: &Reply) -> bool {
+    value.as_u64() != Some(reply.status().as_u16().into())
+}
+
+/// What a long-running operation (AIP-151) says by its `done`, beside a member that only an operation has.
+fn operation(reply: &Reply, body: Option<&Value>) -> (Option<State>, Rule) {
+    let done = body.and_then(|body| body.get("done")).and_then(Value::as_bool);
+    let is_one = |body: &Value| ["name", "metadata", "response", "error"].iter().any(|name| body.get(name).is_some());
+    let Some(done) = done.filter(|_| body.is_some_and(is_one)) else { return (None, Rule::NotReadYet) };
+    let state = match done {
+        false => State::Running,
+        true if fault::has_error(reply, body) => State::Failed,
+        true => State::Succeeded,
+    };
+    (Some(state), Rule::Operation)
 }
 
 fn of(state: State) -> Verdict {
@@ -150,11 +176,25 @@ fn nameless(
     if code == 202 {
         return (Verdict::Pending(State::Running), if report.word().is_some() { rule } else { Rule::Pending202 });
     }
+    if protocol.was_head(reply) && code != 204 {
+        // There is no document to read: GET shows what stands there.
+        return (Verdict::IsResult, Rule::BareResult);
+    }
     let unreadable = |why: &str| (Verdict::Unreadable(why.to_owned()), Rule::Unreadable);
     let gap = || gap(reply, body);
     match kind {
         StatusKind::Bare if is_word_alone(protocol, reply, body) => (Verdict::Pending(State::Running), rule),
-        StatusKind::Bare if code == 204 || !cursor.shown_state => (Verdict::IsResult, Rule::BareResult),
+        // A word that nobody knows, beside what only a status has, is one all the same.
+        StatusKind::Bare
+            if !cursor.shown_state
+                && report.word().is_some_and(|word| !is_resting(word))
+                && (body.is_some_and(has_signs) || reply.headers().contains_key(http::header::RETRY_AFTER)) =>
+        {
+            (Verdict::Pending(State::Running), rule)
+        }
+        StatusKind::Bare if code == 204 || !cursor.shown_state => {
+            (Verdict::IsResult, if report.word().is_some() { rule } else { Rule::BareResult })
+        }
         // A word where states were shown is one too, unless it is one that a resource rests in.
         StatusKind::Bare if report.word().is_some_and(|word| !is_resting(word)) => {
             (Verdict::Pending(State::Running), rule)
@@ -180,15 +220,24 @@ fn nameless(
 }
 
 /// Why an answer is a gap in a row of status documents, and not the result: `None` where it may be the result.
-fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
+pub(super) fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
     match body {
         Some(body) if is_hollow(body) => Some("answers with an empty document"),
+        Some(body) if has_empty_state(body) => Some("answers with an empty state"),
         Some(body) if has_only_an_error(body) => Some("answers with nothing but an error"),
         Some(_) => None,
         None if reply.is_whole() && reply.body().trim_ascii().is_empty() => Some("answers with nothing"),
         None if is_prose(reply) => Some("answers with a text that is no document"),
         None => None,
     }
+}
+
+/// Whether a member that has the name of a state is there, and holds none.
+fn has_empty_state(body: &Value) -> bool {
+    let Some(members) = body.as_object() else { return false };
+    let is_state =
+        |name: &str| matches!(plain(name).as_str(), "status" | "state" | "runtimestatus" | "provisioningstate");
+    members.iter().any(|(name, value)| is_state(name) && (value.is_null() || value.as_str() == Some("")))
 }
 
 /// Whether a document has no members but those of an error.
