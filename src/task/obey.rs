@@ -64,13 +64,15 @@ impl<T> Task<T> {
         }
     }
 
-    fn tell(&mut self, report: Report, next_poll: Option<Duration>) {
+    fn tell(&mut self, mut report: Report, next_poll: Option<Duration>) {
         self.counted.turn(report.state(), self.shared.marks());
         // Not by `live()`: its borrow would be of all of the task.
         let mut live = self.shared.live();
-        let id = live.cursor.id();
-        self.trace.tell(id, live.last.polls, report.state().as_str());
-        tracing::debug!(parent: &self.trace.span(), id, state = %report.state(), word = report.word(), ?next_poll, "update");
+        // An answer that names no progress takes none back.
+        report.percent = report.percent.or(live.last.report.percent);
+        let (id, polls) = (live.cursor.id(), live.last.polls);
+        self.trace.tell(id, polls, report.state().as_str());
+        tracing::debug!(parent: &self.trace.span(), id, polls, state = %report.state(), word = report.word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
         drop(live);
