@@ -87,7 +87,8 @@ impl Client {
         NewTask::new(self.clone())
     }
 
-    /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
+    /// Begins an ordinary call, which shares limits, credential and retries with the tasks. The path is relative to the
+    /// base; one that begins with `/`, to the base's host; `.` is the base itself.
     ///
     /// ```
     /// # use longhaul::testing::Simulator;
@@ -263,10 +264,9 @@ impl Client {
     /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] where the path does not join to the base.
+    /// [`ErrorKind::Request`] where the path is empty, or does not join to the base.
     pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
-        let url = crate::protocol::join(&self.0.base, path)
-            .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
+        let url = draft::below(&self.0.base, path)?;
         Ok(Keys::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 

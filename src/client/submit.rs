@@ -14,7 +14,7 @@ use url::Url;
 
 use super::Client;
 use super::call::path;
-use super::draft::Draft;
+use super::draft::{Draft, hinted};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Response};
 use crate::protocol::{Cursor, Protocol};
@@ -181,13 +181,14 @@ impl NewTask {
 
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
-        if self.draft.path.is_empty() {
+        if self.draft.path.trim().is_empty() {
             let why =
                 "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
         let Self { mut draft, with_cookies, .. } = self;
         let key = draft.key.take();
+        let astray = draft.astray(&core.base);
         let mut request = draft.finish(&core.base, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
@@ -228,7 +229,8 @@ impl NewTask {
         let step = core.read_reply(&mut cursor, &reply);
         Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
             let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
-            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
+            let error = error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
+            hinted(error, astray)
         })
     }
 

@@ -67,7 +67,10 @@ impl Core {
                         }
                         Err(Broken::Refused(error)) => return Err(error),
                         Err(Broken::Lost(error)) => {
-                            return Ok(Heard::Silence(format!("the status gave no answer: {error}")));
+                            return Ok(Heard::Silence(format!(
+                                "the status gave no answer: {}",
+                                crate::error::with_cause(&error)
+                            )));
                         }
                     }
                 }
