@@ -8,9 +8,11 @@ mod submit;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{Stream, StreamExt};
 use http::{HeaderMap, Method};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::download::{Carrier, Download};
@@ -55,6 +57,8 @@ struct Inner {
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
     pace: Pace,
+    /// How long tasks may take that say nothing of it.
+    task_deadline: Option<Duration>,
     telemetry: Arc<Telemetry>,
     /// What the tasks of each kind share, made once.
     default: Arc<Core>,
@@ -78,6 +82,9 @@ impl Client {
     /// # Cancel safety
     /// Dropped in flight, the service may have started the task, and nobody holds it. With an
     /// [idempotency key](NewTask::idempotency_key) the same submit finds it again.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error ([`ErrorKind::Config`]).
     pub async fn submit<R: TaskRequest + ?Sized + Sync>(&self, request: &R) -> Result<Task<R::Output>, Error> {
         request.request(self.task()).submit().await
     }
@@ -108,7 +115,8 @@ impl Client {
         Call::new(self.clone(), method, path.into())
     }
 
-    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it.
+    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it. It needs
+    /// no runtime by itself; to await the task does.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
@@ -130,7 +138,8 @@ impl Client {
         }
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         let trace = Trace::of(core.kind.as_deref());
-        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).traced(trace))
+        let deadline = self.0.task_deadline.and_then(|within| Instant::now().checked_add(within));
+        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).default_deadline(deadline).traced(trace))
     }
 
     /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.
@@ -292,6 +301,7 @@ impl Client {
             kind: None,
             given: true,
             pace: self.0.pace.clone(),
+            long_after: self.0.default.long_after,
             base: self.0.base.clone(),
         })
     }

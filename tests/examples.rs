@@ -225,12 +225,12 @@ fn wrong_options_are_told_of_and_end_with_2() {
 #[test]
 fn a_profile_is_a_name_or_a_file_of_json_or_toml() {
     let folder = std::env::temp_dir().join(format!("longhaul-profiles-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
     let profile = longhaul::Profile::smag_task();
     let json = serde_json::to_string(&profile).unwrap();
     let toml = toml::to_string(&profile).unwrap();
     let file = |name: &str, text: &str| {
-        std::fs::write(folder.join(name), text).unwrap();
+        fs::write(folder.join(name), text).unwrap();
         folder.join(name).to_str().unwrap().to_owned()
     };
     for name in [&file("own.json", &json), &file("own.toml", &toml), &file("OWN.TOML", &toml), "smag_task"] {
@@ -242,7 +242,7 @@ fn a_profile_is_a_name_or_a_file_of_json_or_toml() {
         assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
         assert!(ended.stderr[0].contains(name), "{ended:#?}");
     }
-    std::fs::remove_dir_all(folder).unwrap();
+    fs::remove_dir_all(folder).unwrap();
 }
 
 /// A simulated service in a process of its own, and what opens it.

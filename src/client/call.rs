@@ -85,6 +85,10 @@ impl Call {
     ///
     /// # Cancel safety
     /// Dropped in flight, the service may have acted.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error
+    /// ([`ErrorKind::Config`](crate::ErrorKind::Config)).
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, deadline, class } = self;
         let (key, base) = (draft.key.take(), &client.0.base);

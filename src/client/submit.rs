@@ -156,7 +156,8 @@ impl NewTask {
         }
     }
 
-    /// Sets how long the submit and the wait for the end may take together. There is no such limit by default.
+    /// Sets how long the submit and the wait for the end may take together, in place of the client's
+    /// [`task_deadline`](crate::ClientBuilder::task_deadline). There is no such limit by default.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.deadline = Some(within);
         self
@@ -169,13 +170,17 @@ impl NewTask {
     ///
     /// # Cancel safety
     /// As [`Client::submit`].
+    ///
+    /// # Panics
+    /// As [`Client::submit`].
     pub async fn submit<T>(self) -> Result<Task<T>, Error> {
-        let deadline = self.deadline.and_then(|within| Instant::now().checked_add(within));
+        let (own, default) = (self.deadline, self.client.0.task_deadline);
+        let deadline = own.or(default).and_then(|within| Instant::now().checked_add(within));
         let trace = Trace::of(self.kind.as_deref());
         let task = Box::pin(self.start(deadline)).instrument(trace.span()).await?.traced(trace);
         Ok(match deadline {
-            Some(deadline) => task.deadline(deadline.saturating_duration_since(Instant::now())),
-            None => task,
+            Some(deadline) if own.is_some() => task.deadline(deadline.saturating_duration_since(Instant::now())),
+            deadline => task.default_deadline(deadline),
         })
     }
 

@@ -55,7 +55,7 @@ mod facade {
             Mark::RefreshFailed { .. } => {
                 counter!("longhaul.failed_refreshes", "credential" => about).increment(1);
             }
-            Mark::LoggedOut { .. } => {}
+            Mark::LoggedOut { .. } | Mark::Long { .. } | Mark::NoLonger { .. } => {}
             Mark::Task { was, is } => {
                 if let Some(was) = was {
                     gauge!("longhaul.tasks", "state" => was).decrement(1.0);

@@ -78,7 +78,8 @@ impl Telemetry {
     fn look(&self, now: Instant) -> Vec<LimitUse> {
         let usage = self.throttle.look();
         published::usage(&usage);
-        let told = self.ledger().look(&self.alerts, &usage, now);
+        let unmatched = self.throttle.unmatched();
+        let told = self.ledger().look(&self.alerts, &usage, unmatched, now);
         for event in told {
             if let Event::Alert(alert) = &event {
                 published::alert(alert);
@@ -94,7 +95,12 @@ impl Telemetry {
         let is_told = match mark {
             Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
             Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } => true,
-            Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => false,
+            Mark::Sent { .. }
+            | Mark::Refused { .. }
+            | Mark::LoggedOut { .. }
+            | Mark::Task { .. }
+            | Mark::Long { .. }
+            | Mark::NoLonger { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
             // Nobody listens any more.
@@ -123,7 +129,12 @@ fn event_of(mark: &Mark<'_>) -> Option<Event> {
         Mark::RefreshFailed { credential, why, needs_login } => {
             Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
         }
-        Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => None,
+        Mark::Sent { .. }
+        | Mark::Refused { .. }
+        | Mark::LoggedOut { .. }
+        | Mark::Task { .. }
+        | Mark::Long { .. }
+        | Mark::NoLonger { .. } => None,
     }
 }
 

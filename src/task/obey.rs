@@ -1,5 +1,6 @@
 //! Obeying: what a step of the protocol makes of a task.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -75,7 +76,16 @@ impl<T> Task<T> {
         tracing::debug!(parent: &self.trace.span(), id, polls, state = %report.state(), word = report.word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
-        drop(live);
+        let age = live.cursor.age(self.shared.now());
+        if self.shared.core.long_after.is_some_and(|after| age >= after) {
+            let name = live.cursor.id().map(str::to_owned).or_else(|| Some(live.cursor.status_url()?.to_string()));
+            drop(live);
+            let number = Arc::as_ptr(&self.shared).addr() as u64;
+            let name = self.shared.core.transport.credential.mask().hide(&name.unwrap_or_else(|| NAMELESS.to_owned()));
+            self.counted.runs_for_long(number, &name, age, self.shared.marks());
+        } else {
+            drop(live);
+        }
         self.ready = Ready::Update;
     }
 
@@ -106,3 +116,6 @@ impl<T> Task<T> {
         .attach(waited)
     }
 }
+
+/// A task without an id, whose status URL is not known any more.
+const NAMELESS: &str = "a task without an id";
