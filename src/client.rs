@@ -8,10 +8,12 @@ mod submit;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::download::{Carrier, Download};
@@ -58,6 +60,8 @@ struct Inner {
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
     pace: Pace,
+    /// How long tasks may take that say nothing of it.
+    task_deadline: Option<Duration>,
     telemetry: Arc<Telemetry>,
     /// What the tasks of each kind share, made once.
     default: Arc<Core>,
@@ -81,6 +85,9 @@ impl Client {
     /// # Cancel safety
     /// Dropped in flight, the service may have started the task, and nobody holds it. With an
     /// [idempotency key](NewTask::idempotency_key) the same submit finds it again.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error ([`ErrorKind::Config`]).
     pub async fn submit<R: TaskRequest + ?Sized + Sync>(&self, request: &R) -> Result<Task<R::Output>, Error> {
         request.request(self.task()).submit().await
     }
@@ -90,7 +97,8 @@ impl Client {
         NewTask::new(self.clone())
     }
 
-    /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
+    /// Begins an ordinary call, which shares limits, credential and retries with the tasks. The path is relative to the
+    /// base; one that begins with `/`, to the base's host; `.` is the base itself.
     ///
     /// ```
     /// # use longhaul::testing::Simulator;
@@ -156,7 +164,8 @@ impl Client {
         }
     }
 
-    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it.
+    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it. It needs
+    /// no runtime by itself; to await the task does.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
@@ -178,7 +187,8 @@ impl Client {
         }
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         let trace = Trace::of(core.kind.as_deref());
-        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).traced(trace))
+        let deadline = self.0.task_deadline.and_then(|within| Instant::now().checked_add(within));
+        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).default_deadline(deadline).traced(trace))
     }
 
     /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.
@@ -312,10 +322,9 @@ impl Client {
     /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] where the path does not join to the base.
+    /// [`ErrorKind::Request`] where the path is empty, or does not join to the base.
     pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
-        let url = crate::protocol::join(&self.0.base, path)
-            .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
+        let url = draft::below(&self.0.base, path)?;
         Ok(Keys::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 
@@ -341,6 +350,7 @@ impl Client {
             kind: None,
             given: true,
             pace: self.0.pace.clone(),
+            long_after: self.0.default.long_after,
             base: self.0.base.clone(),
         })
     }

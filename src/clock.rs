@@ -1,12 +1,14 @@
 //! What time it is, on the wall: dates in headers, the life of signed URLs. Waits use tokio's clock.
 
 mod alarm;
+mod runtime;
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use runtime::{NO_RUNTIME, has_runtime};
 
 /// The wall clock of a client.
 ///

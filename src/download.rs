@@ -21,6 +21,7 @@ use futures::stream::Stream;
 use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::clock::{NO_RUNTIME, has_runtime};
 use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::redact::SecretUrl;
@@ -41,6 +42,10 @@ use reader::{Piece, Reader};
 ///
 /// A body that breaks off is resumed at its offset with `If-Match` (or `If-Unmodified-Since`), so that a result which
 /// was replaced meanwhile is an error and never a splice. A link that has expired is renewed through its task.
+///
+/// # Panics
+/// Where a sink is awaited in a tokio runtime without time or IO enabled. Outside of any runtime it is an error
+/// ([`ErrorKind::Config`]), unless the bytes are held already.
 #[must_use = "nothing is sent until a sink is awaited"]
 pub struct Download {
     source: Result<Source, Error>,
@@ -152,7 +157,9 @@ impl Download {
     /// Dropped at any point it leaves a part that can be resumed, and never a file under the final name.
     pub async fn to_file(self, target: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
         let target = target.as_ref();
-        match self.source? {
+        let source = self.source?;
+        in_runtime()?;
+        match source {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
             Source::Linked { carrier, link, headers, renew, opened } => {
                 file::fetch(target, Reader::new(carrier, link, headers, renew, opened), &self.gauge).await
@@ -257,6 +264,9 @@ impl Pieces {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if matches!(self, Self::Linked(..)) {
+            in_runtime()?;
+        }
         match self {
             Self::Held(bytes, gauge, length) => {
                 gauge.set(*length, Some(*length));
@@ -293,6 +303,11 @@ impl Pieces {
             Self::Linked(reader, _) => reader.receipt(),
         }
     }
+}
+
+/// What is fetched or written to disk needs a runtime; what is held already does not.
+fn in_runtime() -> Result<(), Error> {
+    has_runtime().then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, NO_RUNTIME))
 }
 
 fn refused_by_writer(error: std::io::Error) -> Error {

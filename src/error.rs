@@ -1,5 +1,6 @@
 //! Error: what went wrong, and all that the caller needs to act on it.
 
+mod advised;
 mod fault;
 mod kind;
 
@@ -12,6 +13,8 @@ use url::Url;
 
 pub use fault::Fault;
 pub use kind::ErrorKind;
+
+pub(crate) use advised::{Advised, root_cause, with_cause};
 
 use crate::redact;
 
@@ -46,6 +49,7 @@ impl Error {
             unsent: false,
             retry_after: None,
             end: None,
+            advice: None,
             attached: Vec::new(),
             source: None,
         }))
@@ -117,6 +121,11 @@ impl Error {
         self.amend(|inner| inner.end = end)
     }
 
+    /// What to change, where that is known.
+    pub(crate) fn with_advice(self, advice: Option<String>) -> Self {
+        self.amend(|inner| inner.advice = advice)
+    }
+
     /// With the URL that another one names.
     pub(crate) fn at_the_place_of(self, other: &Self) -> Self {
         self.amend(|inner| inner.url = other.0.url.clone())
@@ -152,15 +161,6 @@ impl Error {
     pub(crate) fn with_unsent(self, unsent: bool) -> Self {
         self.amend(|inner| inner.unsent = unsent)
     }
-}
-
-/// The words of the error at the end of the chain: what a person needs to know first.
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 impl fmt::Debug for Error {
@@ -199,6 +199,8 @@ struct Inner {
     retry_after: Option<Duration>,
     /// Why it was not tried again, where that needs a word.
     end: Option<&'static str>,
+    /// What to change, where that is known.
+    advice: Option<String>,
     attached: Vec<Arc<dyn Any + Send + Sync>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -241,6 +243,9 @@ impl Inner {
         }
         if !facts.is_empty() {
             line.push_str(&format!(" ({})", facts.join(", ")));
+        }
+        if let Some(advice) = &self.advice {
+            line.push_str(&format!("; {}", redact::scrub(advice)));
         }
         line
     }

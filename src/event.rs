@@ -167,7 +167,8 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {
-    /// We did: no limit is known that would have held us back.
+    /// We did: no limit is known that would have held us back, or the declared one is higher than the one that the service
+    /// states with the refusal.
     Ours,
     /// Somebody else did: all that is known of the limits was kept. Another process or application spends the same
     /// budget, or the service allows less than was declared.
@@ -247,6 +248,8 @@ pub(crate) enum Mark<'a> {
         limit: &'a str,
         blame: Blame,
         is_new: bool,
+        /// The limit is a declared one, which was kept.
+        kept: bool,
     },
     Retrying {
         asked: Asked<'a>,
@@ -279,6 +282,16 @@ pub(crate) enum Mark<'a> {
     Task {
         was: Option<&'static str>,
         is: Option<&'static str>,
+    },
+    /// A task runs for long. The number tells it from all others that live.
+    Long {
+        number: u64,
+        name: &'a str,
+        age: Duration,
+    },
+    /// It does not run any more, or nobody waits for it.
+    NoLonger {
+        number: u64,
     },
 }
 

@@ -308,6 +308,8 @@ mod tests {
             (Limit::concurrent(1).and_server_queue(9), "server queue"),
             (Limit::per_second(1).anchor(Anchor::SendPlus(Duration::MAX)), "guard"),
             (Limit::per_second(1).scope(Scope::route("GET a/*x*")), "one `*`"),
+            (Limit::per_second(1).scope(Scope::route("GTE farms")), "`GTE` is no method"),
+            (Limit::per_second(1).scope(Scope::route("PATCH")), "a method without a path"),
             (Limit::per_second(1).scope(Scope::Kind(String::new())), "kind"),
         ] {
             let error = limit.check().unwrap_err();

@@ -3,8 +3,10 @@
 mod alerts;
 mod endpoint;
 mod judge;
+mod kept;
 mod latency;
 mod ledger;
+mod long;
 mod published;
 mod recent;
 mod summary;

@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::clock::{Alarm, unix_millis};
+use crate::clock::{Alarm, NO_RUNTIME, has_runtime, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::protocol::{Cursor, Report, Step};
@@ -78,6 +78,10 @@ use shared::{Live, Shared};
 /// Dropping any future or stream made of it, at any point, loses nothing: a send that was under way and the time of
 /// the next poll stay in the task. Dropping the task itself leaves the work running at the service: keep a
 /// [`token`](TaskHandle::token) to come back to it, or ask for its end with [`cancel`](TaskHandle::cancel).
+///
+/// # Panics
+/// Where it is polled in a tokio runtime without time or IO enabled. Polled outside of any runtime, the wait ends with
+/// [`ErrorKind::Config`], and the error carries a token.
 #[must_use = "a task makes progress only while it is awaited or watched"]
 pub struct Task<T> {
     shared: Arc<Shared>,
@@ -90,6 +94,8 @@ pub struct Task<T> {
     begun: Instant,
     beat: Option<Box<Beat>>,
     cancel_on_drop: bool,
+    /// The deadline is the client's, and was not looked at yet: one of the task's own may still take its place.
+    is_default: bool,
     counted: Counted,
     trace: Trace,
     /// Wakes a send that is under way at the deadline.
@@ -174,6 +180,7 @@ impl<T> Task<T> {
             begun,
             beat: None,
             cancel_on_drop: false,
+            is_default: false,
             counted: Counted::default(),
             trace: Trace::default(),
             alarm: Alarm::default(),
@@ -244,6 +251,9 @@ impl<T> Task<T> {
     }
 
     pub(crate) fn poll_advance(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update, Error>>> {
+        if std::mem::take(&mut self.is_default) {
+            self.keep_deadline();
+        }
         loop {
             match std::mem::replace(&mut self.ready, Ready::Nothing) {
                 Ready::Nothing => {}
@@ -253,6 +263,11 @@ impl<T> Task<T> {
                     self.ready = Ready::Error(error);
                     return Poll::Ready(Some(Ok(self.live().last.clone())));
                 }
+            }
+            if !matches!(self.doing, Doing::Over(_)) && !has_runtime() {
+                self.wait_until(Instant::now(), Instant::now());
+                self.stop(Error::new(ErrorKind::Config, NO_RUNTIME));
+                continue;
             }
             match &mut self.doing {
                 Doing::Waiting { .. } => {

@@ -217,7 +217,7 @@ impl Throttle {
     /// turn passes on after 20 ms, and it has its place again when it is polled.
     ///
     /// # Panics
-    /// Where it has to wait outside of a tokio runtime with time enabled.
+    /// Where it has to wait outside of a tokio runtime with time enabled. A request that need not wait needs no runtime.
     pub fn acquire(&self, class: Class, keys: &Keys) -> Acquire {
         self.acquire_for(class, &keys.asker(self.owner))
     }
@@ -279,6 +279,11 @@ impl Throttle {
     /// As [`usage`](Self::usage), with the most that were at once since the last look.
     pub(crate) fn look(&self) -> Vec<LimitUse> {
         self.shared.with(|state, now| state.usage(self.owner, true, now))
+    }
+
+    /// The declared limits that no request was counted by so far: a scope that fits none, as a rule.
+    pub(crate) fn unmatched(&self) -> Vec<Arc<str>> {
+        self.shared.lock().unmatched(self.owner)
     }
 
     /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;

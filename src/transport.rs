@@ -3,6 +3,7 @@
 //! Its order matters: the credential is made sure of, *then* the permit is taken, then the credential is looked at again
 //! and stamped on.
 
+mod advice;
 mod breaks;
 mod late;
 mod repeat;

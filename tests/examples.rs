@@ -222,6 +222,29 @@ fn wrong_options_are_told_of_and_end_with_2() {
     assert!(help.stdout.iter().any(|line| line.contains("--resume FILE")), "{help:#?}");
 }
 
+#[test]
+fn a_profile_is_a_name_or_a_file_of_json_or_toml() {
+    let folder = std::env::temp_dir().join(format!("longhaul-profiles-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let profile = longhaul::Profile::smag_task();
+    let json = serde_json::to_string(&profile).unwrap();
+    let toml = toml::to_string(&profile).unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).unwrap();
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    for name in [&file("own.json", &json), &file("own.toml", &toml), &file("OWN.TOML", &toml), "smag_task"] {
+        let ended = Run::start("export", &["--profile", name, "--tasks", "1", "--size", "1000"], &[]).end();
+        assert_eq!(ended.code, Some(0), "{name}: {ended:#?}");
+    }
+    for name in [&file("wrong.json", &toml), &file("wrong.toml", &json), &file("empty.toml", "name = 7")] {
+        let ended = Run::start("export", &["--profile", name], &[]).end();
+        assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
+        assert!(ended.stderr[0].contains(name), "{ended:#?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// A simulated service in a process of its own, and what opens it.
 struct Service {
     run: Run,

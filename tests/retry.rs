@@ -101,7 +101,7 @@ async fn a_retry_waits_outside_of_its_slot() {
 
 fn sitecore() -> Profile {
     Profile::auto()
-        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
+        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
         .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless())
 }
 

@@ -28,7 +28,8 @@ cargo run --example export -- [OPTIONS]
 A real service, in place of a simulated one in this process:
   --url BASE       its base URL
   --path PATH      where to submit, relative to it (exports)
-  --profile WHAT   how it speaks of tasks: smag_task, auto, or a file with a profile as JSON (smag_task)
+  --profile WHAT   how it speaks of tasks: a name such as smag_task, auto or azure, or a file with a profile as
+                   JSON, or as TOML if its name ends in .toml (smag_task)
 
   LONGHAUL_BEARER             its bearer token
   LONGHAUL_API_KEY_HEADER     another secret header, as 'Name: value'
@@ -98,10 +99,10 @@ impl Options {
                 _ => return Err(argument.unexpected().into()),
             }
         }
-        options.profile = match options.profile_name.as_str() {
-            "smag_task" => Profile::smag_task(),
-            "auto" => Profile::auto(),
-            file => profile(file).map_err(|error| format!("--profile {file}: {error}"))?,
+        let name = &options.profile_name;
+        options.profile = match Profile::by_name(name) {
+            Some(profile) => profile,
+            None => profile(name).map_err(|error| format!("--profile {name}: {error}"))?,
         };
         Ok(Some(options))
     }
@@ -135,7 +136,9 @@ impl Options {
 }
 
 fn profile(file: &str) -> Result<Profile, Failure> {
-    Ok(serde_json::from_str(&fs::read_to_string(file)?)?)
+    let text = fs::read_to_string(file)?;
+    let is_toml = Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    if is_toml { Ok(toml::from_str(&text)?) } else { Ok(serde_json::from_str(&text)?) }
 }
 
 fn credential() -> Result<Credential, Failure> {

@@ -29,6 +29,7 @@ pub struct ClientBuilder {
     credential: Credential,
     retry: Option<RetryPolicy>,
     pace: Pace,
+    task_deadline: Option<Duration>,
     clock: Clock,
     allowed: Vec<String>,
     connector: Connector,
@@ -54,6 +55,7 @@ impl ClientBuilder {
             credential: Credential::none(),
             retry: None,
             pace: Pace::standard(),
+            task_deadline: None,
             clock: Clock::system(),
             allowed: Vec::new(),
             connector: Connector {
@@ -122,6 +124,17 @@ impl ClientBuilder {
     /// Sets when tasks poll, within what the service asks.
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// Sets how long every task may take that says nothing of it: from its submit, which counts in, or from its
+    /// [resume](crate::Client::resume). Past it the wait ends with
+    /// [`DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) and a token; the task itself goes on at the service.
+    /// [`NewTask::deadline`](crate::NewTask::deadline) and [`Task::deadline`](crate::Task::deadline) take its place. None by
+    /// default, because only you know how long your tasks take: [`Alerts::running_for`](crate::Alerts::running_for) reports
+    /// those that take long, and ends none.
+    pub const fn task_deadline(mut self, within: Duration) -> Self {
+        self.task_deadline = Some(within);
         self
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Client;
-use super::draft::Draft;
+use super::draft::{Draft, hinted};
 use crate::error::Error;
 use crate::message::{Class, Response};
 
@@ -80,15 +80,23 @@ impl Call {
     ///
     /// # Errors
     /// An answer of 400 or more is an error, with the service's words in [`Error::fault`].
+    /// [`ErrorKind::Request`](crate::ErrorKind::Request) where the path is empty or does not join to the base: `.` is the
+    /// base itself.
     ///
     /// # Cancel safety
     /// Dropped in flight, the service may have acted.
+    ///
+    /// # Panics
+    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error
+    /// ([`ErrorKind::Config`](crate::ErrorKind::Config)).
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, deadline, class } = self;
-        let key = draft.key.take();
-        let request = draft.finish(&client.0.base, class)?;
+        let (key, base) = (draft.key.take(), &client.0.base);
+        let astray = draft.astray(base);
+        let request = draft.finish(base, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
-        client.0.transport.call(&request, key.as_ref(), deadline).await
+        let answer = client.0.transport.call(&request, key.as_ref(), deadline).await;
+        answer.map_err(|error| hinted(error, astray))
     }
 }
 

@@ -67,15 +67,51 @@ impl Draft {
         if let Some(error) = self.wrong {
             return Err(error);
         }
-        let mut url = crate::protocol::join(base, &self.path)
-            .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
+        let mut url = below(base, &self.path)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
         Ok(Request::new(self.method, url, class).with_headers(self.headers).with_body(self.body))
     }
 
+    /// What to say where the answer is one of a place that does not exist: the path has left the base's own.
+    pub(super) fn astray(&self, base: &Url) -> Option<String> {
+        let path = self.path.trim();
+        let url = crate::protocol::join(base, path).ok()?;
+        // The base's ends with `/`.
+        let folder = base.path();
+        if url.origin() != base.origin() || url.path().starts_with(folder) || path.contains("://") {
+            return None;
+        }
+        let shown = folder.trim_end_matches('/');
+        Some(if path.starts_with('/') {
+            format!("the path begins with `/`, which leaves the base's `{shown}`: write it without the `/`")
+        } else {
+            format!("the path leaves the base's `{shown}`: write it relative to that")
+        })
+    }
+
     fn fail(&mut self, error: Error) {
         self.wrong.get_or_insert(error);
     }
+}
+
+/// The URL of a path below the base.
+pub(super) fn below(base: &Url, path: &str) -> Result<Url, Error> {
+    if path.trim().is_empty() {
+        return Err(Error::new(
+            ErrorKind::Request,
+            "the path is empty: write one such as `exports`, or `.` for the base itself",
+        ));
+    }
+    crate::protocol::join(base, path)
+        .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))
+}
+
+/// With a word of a path that has left the base, where the answer is one that a place gives which does not exist, or is not
+/// the API's. A gateway says 403 for a path that it does not know.
+pub(super) fn hinted(error: Error, astray: Option<String>) -> Error {
+    let no_place =
+        matches!(error.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501));
+    if no_place || error.kind() == ErrorKind::NoStatusUrl { error.with_advice(astray) } else { error }
 }

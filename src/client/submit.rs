@@ -14,7 +14,7 @@ use url::Url;
 
 use super::Client;
 use super::call::path;
-use super::draft::Draft;
+use super::draft::{Draft, hinted};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step};
@@ -156,7 +156,8 @@ impl NewTask {
         }
     }
 
-    /// Sets how long the submit and the wait for the end may take together. There is no such limit by default.
+    /// Sets how long the submit and the wait for the end may take together, in place of the client's
+    /// [`task_deadline`](crate::ClientBuilder::task_deadline). There is no such limit by default.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.deadline = Some(within);
         self
@@ -169,25 +170,30 @@ impl NewTask {
     ///
     /// # Cancel safety
     /// As [`Client::submit`].
+    ///
+    /// # Panics
+    /// As [`Client::submit`].
     pub async fn submit<T>(self) -> Result<Task<T>, Error> {
-        let deadline = self.deadline.and_then(|within| Instant::now().checked_add(within));
+        let (own, default) = (self.deadline, self.client.0.task_deadline);
+        let deadline = own.or(default).and_then(|within| Instant::now().checked_add(within));
         let trace = Trace::of(self.kind.as_deref());
         let task = Box::pin(self.start(deadline)).instrument(trace.span()).await?.traced(trace);
         Ok(match deadline {
-            Some(deadline) => task.deadline(deadline.saturating_duration_since(Instant::now())),
-            None => task,
+            Some(deadline) if own.is_some() => task.deadline(deadline.saturating_duration_since(Instant::now())),
+            deadline => task.default_deadline(deadline),
         })
     }
 
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
-        if self.draft.path.is_empty() {
+        if self.draft.path.trim().is_empty() {
             let why =
                 "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
         let Self { mut draft, with_cookies, .. } = self;
         let key = draft.key.take();
+        let astray = draft.astray(&core.base);
         let mut request = draft.finish(&core.base, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
@@ -235,7 +241,8 @@ impl NewTask {
                     }
                 }
             }
-            return Task::begin(core.clone(), read, headers, step, reply.status(), rest).map_err(in_full);
+            return Task::begin(core.clone(), read, headers, step, reply.status(), rest)
+                .map_err(|error| hinted(in_full(error), astray));
         }
     }
 

@@ -83,7 +83,8 @@ pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
     match broken {
         Broken::Refused(error) => error,
         Broken::Lost(error) => {
-            Error::new(ErrorKind::Interrupted, "no answer from the storage").with_url(link.url()).with_source(error)
+            let why = format!("no answer from the storage: {}", crate::error::root_cause(&error));
+            Error::new(ErrorKind::Interrupted, why).with_url(link.url()).with_source(error)
         }
     }
 }

@@ -115,7 +115,29 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn io_error(target: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("{}: {error}", target.display())).with_source(error)
+    let why = if target.as_os_str().is_empty() {
+        "the path of the target is empty: give a file to write to".to_owned()
+    } else {
+        missing_folder(&error, target).unwrap_or_else(|| format!("{}: {error}", target.display()))
+    };
+    Error::new(ErrorKind::Io, why).with_source(error)
+}
+
+/// Names the folder that stands in the way: no download makes one, because a slip in a path would then go unseen.
+fn missing_folder(error: &io::Error, target: &Path) -> Option<String> {
+    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return None;
+    }
+    let whole_path = absolute(target).ok()?;
+    let folder = whole_path.parent()?;
+    let shown = folder.display();
+    if folder.is_dir() {
+        return None;
+    }
+    Some(match folder.ancestors().find(|above| above.exists()) {
+        Some(file) if file.is_file() => format!("{}: {} is a file, and no folder", target.display(), file.display()),
+        _ => format!("{}: the folder {shown} does not exist: make it before the download", target.display()),
+    })
 }
 
 const LOCK_TRIES: u32 = 100;

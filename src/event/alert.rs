@@ -31,7 +31,7 @@ impl Alert {
         self.kind.severity()
     }
 
-    /// The limit or the credential that it is about, where it is about one.
+    /// The limit, the credential or the task that it is about, where it is about one.
     #[must_use]
     pub fn about(&self) -> Option<&str> {
         self.about.as_deref()
@@ -78,6 +78,10 @@ pub enum AlertKind {
     ErrorsRising,
     /// Warning: answers take longer than in the hour before.
     LatencyRising,
+    /// Warning: a task has been running for long.
+    RunningForLong,
+    /// Warning: the service refuses for load though a declared limit is kept, which is higher than its own.
+    DeclaredTooHigh,
     /// Warning: a token that is used is near its end, and was not refreshed.
     TokenNotRefreshed,
     /// Information: the summary of the last 24 hours.
@@ -97,6 +101,8 @@ impl AlertKind {
             | Self::RefreshFailed
             | Self::ErrorsRising
             | Self::LatencyRising
+            | Self::RunningForLong
+            | Self::DeclaredTooHigh
             | Self::TokenNotRefreshed => Severity::Warning,
             Self::Daily => Severity::Information,
         }
@@ -116,6 +122,8 @@ impl AlertKind {
             Self::RefreshFailed => "refresh_failed",
             Self::ErrorsRising => "errors_rising",
             Self::LatencyRising => "latency_rising",
+            Self::RunningForLong => "running_for_long",
+            Self::DeclaredTooHigh => "declared_too_high",
             Self::TokenNotRefreshed => "token_not_refreshed",
             Self::Daily => "daily",
         }

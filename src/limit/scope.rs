@@ -32,7 +32,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// A method (or none, for all) and a path: `GET campaigns/*/stats/*`.
+    /// A method (or none, for all) and a path: `GET campaigns/*/stats/*`. A first word that is no registered method, and a
+    /// method without a path, are errors when the limit is installed, because neither would ever match a request.
     ///
     /// A path that begins with `/` is one of the host, another one of the client's base URL. `*` stands for any text
     /// within a segment, `**` at the end for any rest, so that `/api/v2/analytics/**` is all of one microservice.

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::stream::{BoxStream, Stream, StreamExt};
 
 use super::HttpError;
+use crate::clock::{NO_RUNTIME, has_runtime};
 
 /// The body of a [`Response`](super::Response): whole, or a stream of chunks.
 #[derive(Default)]
@@ -134,6 +135,9 @@ impl Body {
         // What is there already needs no timer.
         if let Some(chunk) = chunk.as_mut().now_or_never() {
             return chunk;
+        }
+        if !has_runtime() {
+            return Err(HttpError::broken().because(NO_RUNTIME));
         }
         tokio::time::timeout(idle, chunk).await.unwrap_or_else(|_| Err(HttpError::timeout()))
     }

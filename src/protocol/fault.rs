@@ -39,6 +39,8 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     }
     if let Some(message) = own(messages).or_else(|| find(MESSAGES)) {
         fault = fault.with_message(message);
+    } else if body.is_none() && wants_tls(reply) {
+        fault = fault.with_message("the port wants TLS: write https:// in place of http://");
     } else if body.is_none()
         && let Some(text) = plain_words(reply)
     {
@@ -62,6 +64,16 @@ fn plain_words(reply: &Reply) -> Option<String> {
     let is_text = |c: char| !c.is_control() || c.is_whitespace();
     let says = !text.is_empty() && !text.starts_with('<') && text.chars().all(is_text);
     says.then(|| text.chars().take(300).collect())
+}
+
+/// Whether a server says, in a text or a page, that it was spoken to in plain HTTP and wants TLS: nginx, Apache, Go, Tomcat.
+fn wants_tls(reply: &Reply) -> bool {
+    if reply.url().scheme() != "http" || !reply.status().is_client_error() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(reply.body()).to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&["https", "ssl-enabled", "tls"]) && has(&["plain http", "http request", "requires tls"])
 }
 
 /// Whether the body reports an error, beside whatever word it has.
@@ -145,6 +157,29 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+
+    #[test]
+    fn a_server_that_wants_tls_is_understood_in_the_words_of_each() {
+        let nginx = "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>";
+        let apache = "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />";
+        for (base, status, body, wants) in [
+            ("http://a.example", 400, nginx, true),
+            ("http://a.example", 497, nginx, true),
+            ("http://a.example", 400, apache, true),
+            ("http://a.example", 400, "Client sent an HTTP request to an HTTPS server.\n", true),
+            ("http://a.example", 400, "Bad Request\nThis combination of host and port requires TLS.", true),
+            ("https://a.example", 400, nginx, false),
+            ("http://a.example", 502, nginx, false),
+            ("http://a.example", 400, "<p>see https://help.example</p>", false),
+            ("http://a.example", 400, "{\"message\": \"an HTTP request without https is refused\"}", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let reply = Reply::new(status, base.parse().unwrap(), HeaderMap::new(), body);
+            let fault = read_common(&reply, reply.json().as_ref());
+            let told = fault.message().is_some_and(|message| message.contains("write https:// in place of http://"));
+            assert_eq!(told, wants, "{base} {status} {body}");
+        }
+    }
 
     #[test]
     fn reads_the_shapes_of_services() {

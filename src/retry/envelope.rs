@@ -15,13 +15,14 @@ use crate::pointer::Source;
 /// ```
 /// use longhaul::{EnvelopeRule, Profile, Source};
 ///
-/// // Sitecore Send: 200 with {"Code":429,"Error":"RATE_LIMITING"}; all but 0 is an error.
+/// // Sitecore Send: 200 with {"Code":429,"Error":"RATE_LIMITING"}; all but 0 is an error. The word is written in two
+/// // ways (`RATE-LIMITING` too), the code in one.
 /// let profile = Profile::auto()
-///     .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
+///     .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
 ///     .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless());
 /// ```
 ///
-/// As data: `{"reads_as": 429, "at": "/Error", "is": ["RATE_LIMITING"]}`. Words are compared without regard to case; a
+/// As data: `{"reads_as": 429, "at": "/Code", "is": ["429"]}`. Words are compared without regard to case; a
 /// `*` at the end of one stands for any rest. The first rule that matches counts. A body is looked at where it is JSON,
 /// up to 64 KiB of it; a longer one is a result, and counts by its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn reads_what_services_say_inside() {
         let sitecore = [
-            EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]),
+            EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]),
             EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless(),
         ];
         let salesforce =
@@ -124,6 +125,10 @@ mod tests {
         ];
         for (rules, status, body, expected) in [
             (&sitecore[..], 200, json!({"Code": 429, "Error": "RATE_LIMITING", "Context": null}), Some(429)),
+            (&sitecore, 200, json!({"Code": 429, "Error": "RATE-LIMITING", "Context": null}), Some(429)),
+            (&sitecore, 200, json!({"Code": "429", "Error": "Too many requests"}), Some(429)),
+            (&sitecore, 200, json!({"Code": 429}), Some(429)),
+            (&sitecore, 200, json!({"Code": 4290, "Error": "RATE_LIMITING"}), Some(400)),
             (&sitecore, 200, json!({"Code": 0, "Error": null, "Context": {}}), None),
             (&sitecore, 200, json!({"Code": 501, "Error": "NOT_FOUND"}), Some(400)),
             (&sitecore, 200, json!([1, 2]), None),

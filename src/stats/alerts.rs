@@ -34,6 +34,8 @@ pub struct Alerts {
     pub(super) rising_errors: Option<f64>,
     pub(super) rising_latency: Option<f64>,
     pub(super) token_expiry: Option<Duration>,
+    pub(super) running_for: Option<Duration>,
+    pub(super) declared_too_high: Option<u32>,
     pub(super) daily: Option<Duration>,
     pub(super) least_requests: u32,
     pub(super) least_latency: Duration,
@@ -57,6 +59,8 @@ impl Alerts {
             rising_errors: Some(2.0),
             rising_latency: Some(1.5),
             token_expiry: Some(Duration::from_secs(60)),
+            running_for: Some(Duration::from_secs(24 * 60 * 60)),
+            declared_too_high: Some(3),
             daily: Some(Duration::from_secs(24 * 60 * 60)),
             ..Self::none()
         }
@@ -78,6 +82,8 @@ impl Alerts {
             rising_errors: None,
             rising_latency: None,
             token_expiry: None,
+            running_for: None,
+            declared_too_high: None,
             daily: None,
             least_requests: 20,
             least_latency: Duration::from_millis(500),
@@ -175,6 +181,25 @@ impl Alerts {
         self
     }
 
+    /// Warning: a task has been running for this long since its submit, also in an earlier process. Told once for each task,
+    /// by its id or its status URL, and only while somebody waits for it: it is looked at whenever its status was asked for.
+    /// 24 hours: exports that services document take minutes to hours, and the work of a night is done by then. It ends no
+    /// wait: [`ClientBuilder::task_deadline`](crate::ClientBuilder::task_deadline) does.
+    #[must_use]
+    pub const fn running_for(mut self, during: Duration) -> Self {
+        self.running_for = Some(during);
+        self
+    }
+
+    /// Warning: so many times in a day everybody was stopped by a refusal though a declared limit was kept, the last time
+    /// within five minutes. 3: another process that spends the same budget may explain one or two. Where the service
+    /// states with the refusal that it allows fewer than declared, the first is told of.
+    #[must_use]
+    pub const fn declared_too_high(mut self, count: u32) -> Self {
+        self.declared_too_high = Some(count);
+        self
+    }
+
     /// Information: the [summary](crate::Summary) of each stretch of this length. 24 hours, from the build of the client
     /// on.
     #[must_use]
@@ -207,6 +232,11 @@ impl Alerts {
 }
 
 impl Alerts {
+    /// From what age on a task is reported.
+    pub(crate) const fn long_after(&self) -> Option<Duration> {
+        self.running_for
+    }
+
     /// What is wrong with them, and what to write instead.
     pub(crate) fn check(&self) -> Result<(), String> {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
@@ -224,6 +254,9 @@ impl Alerts {
             if let Some(times) = times.filter(|times| !(times.is_finite() && *times >= 1.0)) {
                 return Err(format!("{name}({times}): give a number from 1 on, such as 3 for three times as much"));
             }
+        }
+        if self.running_for.is_some_and(|during| during.is_zero()) {
+            return Err("running_for(0ns): every task is as old as that; give a length, such as 24 hours".to_owned());
         }
         if self.daily.is_some_and(|length| length.is_zero()) {
             return Err("summary_every(0ns): give a length, such as 24 hours".to_owned());

@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::alerts::Alerts;
+use super::kept::{Kept, Verdict};
+use super::long::LongTasks;
 use super::recent::Stretch;
 use super::token::Tokens;
-use crate::event::AlertKind;
+use crate::event::{AlertKind, Blame};
 use crate::throttle::LimitUse;
 
 /// What is judged.
@@ -21,6 +23,8 @@ pub(super) struct Seen<'a> {
     pub(super) throttled_for: Option<Duration>,
     pub(super) usage: &'a [LimitUse],
     pub(super) tokens: &'a Tokens,
+    pub(super) long: &'a LongTasks,
+    pub(super) kept: &'a Kept,
     /// Requests were sent in the last minute.
     pub(super) is_active: bool,
 }
@@ -44,6 +48,21 @@ pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Findi
         found.push(Finding { kind: AlertKind::NearLimit, about: Some(limit.label().into()), text });
     }
     tokens(alerts, seen, now, &mut found);
+    if alerts.running_for.is_some() {
+        for (name, age) in seen.long.all(now) {
+            let text = format!("the task `{name}` has been running for {age:.0?}");
+            found.push(Finding { kind: AlertKind::RunningForLong, about: Some(name.clone()), text });
+        }
+    }
+    if let Some(least) = alerts.declared_too_high {
+        for (refusals, last) in seen.kept.all() {
+            let is_recent = now.saturating_duration_since(last) < RECENT;
+            if is_recent && (refusals.blame() == Blame::Ours || refusals.count() >= least.into()) {
+                let (kind, text) = (AlertKind::DeclaredTooHigh, Verdict(refusals).to_string());
+                found.push(Finding { kind, about: Some(refusals.limit().into()), text });
+            }
+        }
+    }
     found
 }
 
@@ -144,6 +163,8 @@ impl Finding {
     }
 }
 
+/// What counts as now.
+const RECENT: Duration = Duration::from_secs(5 * 60);
 /// A limit of fewer is used up or not, and nothing in between.
 const FEWEST: u64 = 5;
 /// Less is nobody's concern, whatever it was before.

@@ -11,6 +11,7 @@ use super::alerts::Alerts;
 use super::endpoint::{Endpoints, OTHER};
 use super::judge::{Seen, judge};
 use super::latency::Timing;
+use super::long::LongTasks;
 use super::recent::{Minutes, Seconds};
 use super::summary::{Day, Summary};
 use super::tasks::TaskCounts;
@@ -38,6 +39,9 @@ pub(super) struct Ledger {
     minutes: Minutes,
     throttled: Option<Throttled>,
     day: Day,
+    long: LongTasks,
+    /// Limits that no request was counted by.
+    unmatched: Vec<Arc<str>>,
     watch: Watch,
     /// A route is written here, to be looked up.
     text: String,
@@ -79,6 +83,8 @@ impl Ledger {
             minutes: Minutes::default(),
             throttled: None,
             day: Day::new(began),
+            long: LongTasks::default(),
+            unmatched: Vec::new(),
             watch: Watch::default(),
             text: String::new(),
         }
@@ -112,9 +118,13 @@ impl Ledger {
                 names = self.end(asked, None, took, slow_after, now);
                 self.counts.unsent += u64::from(unsent);
             }
-            Mark::Refused { limit, blame, is_new } => {
+            Mark::Refused { limit, blame, is_new, kept } => {
                 self.counts.pauses += u64::from(is_new);
-                names.about = Some(self.refuse(limit, blame));
+                let limit = self.refuse(limit, blame);
+                if kept && is_new {
+                    self.day.kept.refused(&limit, blame, now);
+                }
+                names.about = Some(limit);
             }
             Mark::Retrying { reason, .. } => *self.retries.entry(reason).or_default() += 1,
             Mark::Refreshed { credential, valid_for, took } => {
@@ -129,6 +139,8 @@ impl Ledger {
             Mark::Task { was, is } => self.tasks.turn(was, is),
             // Reported, and not counted.
             Mark::UnknownWord { .. } => {}
+            Mark::Long { number, name, age } => self.long.add(number, name, age, now),
+            Mark::NoLonger { number } => self.long.remove(number),
         }
         names
     }
@@ -190,7 +202,14 @@ impl Ledger {
     }
 
     /// Looks whether something is worth telling.
-    pub(super) fn look(&mut self, alerts: &Alerts, usage: &[LimitUse], now: Instant) -> Vec<Event> {
+    pub(super) fn look(
+        &mut self,
+        alerts: &Alerts,
+        usage: &[LimitUse],
+        unmatched: Vec<Arc<str>>,
+        now: Instant,
+    ) -> Vec<Event> {
+        self.unmatched = unmatched;
         let second = self.second(now);
         self.day.used(usage);
         let mut told = self.watch.near(usage, now);
@@ -203,6 +222,8 @@ impl Ledger {
                 throttled_for: self.throttled.filter(|it| it.goes_on(now)).map(|it| it.last - it.first),
                 usage,
                 tokens: &self.tokens,
+                long: &self.long,
+                kept: &self.day.kept,
                 is_active: self.seconds.sum(second) > 0,
             },
             now,
@@ -218,7 +239,9 @@ impl Ledger {
     }
 
     pub(super) fn summary(&self, now: Instant) -> Summary {
-        self.day.summary(&self.routes, now)
+        // Before the first request, none of them could have been counted.
+        let unmatched = if self.counts.requests > 0 { self.unmatched.clone() } else { Vec::new() };
+        self.day.summary(&self.routes, unmatched, &self.long, now)
     }
 
     pub(super) fn stats(&mut self, limits: Vec<LimitUse>, now: Instant) -> Stats {

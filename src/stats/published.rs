@@ -55,7 +55,7 @@ mod facade {
             Mark::RefreshFailed { .. } => {
                 counter!("longhaul.failed_refreshes", "credential" => about).increment(1);
             }
-            Mark::LoggedOut { .. } => {}
+            Mark::LoggedOut { .. } | Mark::Long { .. } | Mark::NoLonger { .. } => {}
             // Reported, and not counted.
             Mark::UnknownWord { .. } => {}
             Mark::Task { was, is } => {

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Refusals;
 use super::endpoint::{Endpoint, Endpoints};
+use super::kept::{Kept, Verdict};
 use super::latency::{Latency, Timing};
+use super::long::LongTasks;
 use super::tally::Tally;
 use crate::throttle::LimitUse;
 
@@ -27,6 +30,9 @@ pub struct Summary {
     refreshes: u64,
     failed_refreshes: u64,
     limits: Vec<(Arc<str>, u64)>,
+    unmatched: Vec<Arc<str>>,
+    refusals: Vec<Refusals>,
+    long: Vec<(Arc<str>, Duration)>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -86,6 +92,27 @@ impl Summary {
         self.limits.iter().map(|(limit, percent)| (&**limit, *percent))
     }
 
+    /// The declared limits that no request was counted by since they were installed, as [`limits`](Summary::limits) shows
+    /// them: their scope fits no request, as a rule, such as a route with a slip of the pen. None before the first request
+    /// is sent. Limits of token endpoints are left out: tokens are fetched seldom.
+    pub fn unmatched(&self) -> impl Iterator<Item = &str> {
+        self.unmatched.iter().map(|limit| &**limit)
+    }
+
+    /// How often everybody was stopped by a refusal though a declared limit was kept. [`Blame::Ours`](crate::Blame::Ours):
+    /// the service stated that it allows fewer, so that the declared limit is higher than the service's.
+    /// [`Blame::Foreign`](crate::Blame::Foreign): it is, or others spend it too.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusals] {
+        &self.refusals
+    }
+
+    /// The tasks that have been running for long ([`Alerts::running_for`](crate::Alerts::running_for)) and have not ended,
+    /// by id or status URL, with the time since their submit.
+    pub fn long_tasks(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.long.iter().map(|(name, age)| (&**name, *age))
+    }
+
     /// What went to each route, the most used first.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
@@ -104,8 +131,14 @@ impl fmt::Display for Summary {
             write!(f, ", {average:.1} a minute")?;
         }
         write!(f, ", {busiest} in the busiest")?;
-        for (limit, percent) in self.limits() {
+        for (limit, percent) in self.limits().filter(|(limit, _)| !self.unmatched().any(|other| other == *limit)) {
             write!(f, "\n  {limit}: {percent} % used at most")?;
+        }
+        for limit in self.unmatched() {
+            write!(f, "\n  {limit}: no request has matched it so far: does its scope fit any?")?;
+        }
+        for refusals in &self.refusals {
+            write!(f, "\n  {}", Verdict(refusals))?;
         }
         write!(f, "\nperformance: ")?;
         match tally.success_rate() {
@@ -115,6 +148,12 @@ impl fmt::Display for Summary {
         write!(f, "{} refused for load, {} failed, {} without an answer", tally.throttled, tally.failed, tally.broken)?;
         write!(f, "\n  latency: {latency}")?;
         write!(f, "\nrefreshes: {refreshes}, {failed_refreshes} failed")?;
+        if !self.long.is_empty() {
+            write!(f, "\ntasks that run for long: {}", self.long.len())?;
+        }
+        for (name, age) in self.long_tasks().take(MOST_SHOWN) {
+            write!(f, "\n  {name}: for {age:.0?}")?;
+        }
         write!(f, "\nendpoints: {}", self.endpoints.len())?;
         for endpoint in self.endpoints.iter().take(MOST_SHOWN) {
             let rate = endpoint.success_rate().unwrap_or_default() * 100.0;
@@ -142,6 +181,7 @@ pub(super) struct Day {
     pub(super) refreshes: u64,
     pub(super) failed_refreshes: u64,
     limits: Vec<(Arc<str>, u64)>,
+    pub(super) kept: Kept,
 }
 
 impl Day {
@@ -156,6 +196,7 @@ impl Day {
             refreshes: 0,
             failed_refreshes: 0,
             limits: Vec::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -181,7 +222,13 @@ impl Day {
         }
     }
 
-    pub(super) fn summary(&self, routes: &Endpoints, now: Instant) -> Summary {
+    pub(super) fn summary(
+        &self,
+        routes: &Endpoints,
+        unmatched: Vec<Arc<str>>,
+        long: &LongTasks,
+        now: Instant,
+    ) -> Summary {
         Summary {
             during: now.saturating_duration_since(self.began),
             requests: self.requests,
@@ -191,11 +238,14 @@ impl Day {
             refreshes: self.refreshes,
             failed_refreshes: self.failed_refreshes,
             limits: self.limits.clone(),
+            unmatched,
+            refusals: self.kept.all().map(|(refusals, _)| refusals.clone()).collect(),
+            long: long.all(now).map(|(name, age)| (name.clone(), age)).collect(),
             endpoints: routes.of_the_day(),
         }
     }
 }
 
 const MOST_LIMITS: usize = 64;
-/// Lines of endpoints in a text; the value has all.
+/// Lines of endpoints, or of tasks, in a text; the value has all.
 const MOST_SHOWN: usize = 10;

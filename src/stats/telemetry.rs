@@ -78,7 +78,8 @@ impl Telemetry {
     fn look(&self, now: Instant) -> Vec<LimitUse> {
         let usage = self.throttle.look();
         published::usage(&usage);
-        let told = self.ledger().look(&self.alerts, &usage, now);
+        let unmatched = self.throttle.unmatched();
+        let told = self.ledger().look(&self.alerts, &usage, unmatched, now);
         for event in told {
             if let Event::Alert(alert) = &event {
                 published::alert(alert);
@@ -96,7 +97,12 @@ impl Telemetry {
             Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } | Mark::UnknownWord { .. } => {
                 true
             }
-            Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => false,
+            Mark::Sent { .. }
+            | Mark::Refused { .. }
+            | Mark::LoggedOut { .. }
+            | Mark::Task { .. }
+            | Mark::Long { .. }
+            | Mark::NoLonger { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
             // Nobody listens any more.
@@ -126,7 +132,12 @@ fn event_of(mark: &Mark<'_>) -> Option<Event> {
             Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
         }
         Mark::UnknownWord { task, word } => Some(Event::UnknownWord { task: task.map(Into::into), word: word.into() }),
-        Mark::Sent { .. } | Mark::Refused { .. } | Mark::LoggedOut { .. } | Mark::Task { .. } => None,
+        Mark::Sent { .. }
+        | Mark::Refused { .. }
+        | Mark::LoggedOut { .. }
+        | Mark::Task { .. }
+        | Mark::Long { .. }
+        | Mark::NoLonger { .. } => None,
     }
 }
 

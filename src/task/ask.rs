@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     /// The protocol was given with the task, and no profile knows it.
     pub(crate) given: bool,
     pub(crate) pace: Pace,
+    /// From what age on a task is reported as long.
+    pub(crate) long_after: Option<Duration>,
     /// The client's base, as tokens name it.
     pub(crate) base: url::Url,
 }
@@ -78,7 +81,10 @@ impl Core {
                         }
                         Err(Broken::Refused(error)) => return Err(error),
                         Err(Broken::Lost(error)) => {
-                            return Ok(Heard::Silence(format!("the status gave no answer: {error}")));
+                            return Ok(Heard::Silence(format!(
+                                "the status gave no answer: {}",
+                                crate::error::with_cause(&error)
+                            )));
                         }
                     }
                 }

@@ -12,11 +12,18 @@ impl<T> Task<T> {
     /// Sets how long to wait for the end, from now on. Past it the wait ends with
     /// [`ErrorKind::DeadlineExceeded`]; so it does as soon as the service asks to wait past it. The task itself goes on.
     ///
-    /// There is none by default.
+    /// The client's [`task_deadline`](crate::ClientBuilder::task_deadline) by default, which this takes the place of; there
+    /// is none where neither is set. One that lies beyond all times, such as [`Duration::MAX`], is none.
     pub fn deadline(mut self, within: Duration) -> Self {
-        // One that lies beyond all times is none.
         self.deadline = Instant::now().checked_add(within);
+        self.is_default = false;
         self.keep_deadline();
+        self
+    }
+
+    /// Takes the client's deadline on. It is looked at with the first poll, so that one of the task's own comes before.
+    pub(crate) fn default_deadline(mut self, deadline: Option<Instant>) -> Self {
+        (self.deadline, self.is_default) = (deadline, deadline.is_some());
         self
     }
 

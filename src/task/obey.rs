@@ -1,5 +1,6 @@
 //! Obeying: what a step of the protocol makes of a task.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -88,16 +89,27 @@ impl<T> Task<T> {
         self.shared.marks().tell(Mark::UnknownWord { task: id, word });
     }
 
-    fn tell(&mut self, report: Report, next_poll: Option<Duration>) {
+    fn tell(&mut self, mut report: Report, next_poll: Option<Duration>) {
         self.counted.turn(report.state(), self.shared.marks());
         // Not by `live()`: its borrow would be of all of the task.
         let mut live = self.shared.live();
-        let id = live.cursor.id();
-        self.trace.tell(id, live.last.polls, report.state().as_str());
-        tracing::debug!(parent: &self.trace.span(), id, state = %report.state(), word = report.word(), ?next_poll, "update");
+        // An answer that names no progress takes none back.
+        report.percent = report.percent.or(live.last.report.percent);
+        let (id, polls) = (live.cursor.id(), live.last.polls);
+        self.trace.tell(id, polls, report.state().as_str());
+        tracing::debug!(parent: &self.trace.span(), id, polls, state = %report.state(), word = report.word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
-        drop(live);
+        let age = live.cursor.age(self.shared.now());
+        if self.shared.core.long_after.is_some_and(|after| age >= after) {
+            let name = live.cursor.id().map(str::to_owned).or_else(|| Some(live.cursor.status_url()?.to_string()));
+            drop(live);
+            let number = Arc::as_ptr(&self.shared).addr() as u64;
+            let name = self.shared.core.transport.credential.mask().hide(&name.unwrap_or_else(|| NAMELESS.to_owned()));
+            self.counted.runs_for_long(number, &name, age, self.shared.marks());
+        } else {
+            drop(live);
+        }
         self.ready = Ready::Update;
     }
 
@@ -128,3 +140,6 @@ impl<T> Task<T> {
         .attach(waited)
     }
 }
+
+/// A task without an id, whose status URL is not known any more.
+const NAMELESS: &str = "a task without an id";

@@ -12,13 +12,18 @@ pub(crate) struct Trace(Option<Box<Traced>>);
 struct Traced {
     task: Span,
     wait: Option<Span>,
+    /// The id is recorded.
+    named: bool,
+    polls: u32,
+    state: &'static str,
 }
 
 impl Trace {
     pub(crate) fn of(kind: Option<&str>) -> Self {
         let task =
             tracing::info_span!("task", task.id = Empty, task.kind = kind, task.polls = Empty, task.state = Empty);
-        Self((!task.is_disabled()).then(|| Box::new(Traced { task, wait: None })))
+        let traced = |task| Box::new(Traced { task, wait: None, named: false, polls: 0, state: "unknown" });
+        Self((!task.is_disabled()).then(|| traced(task)))
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -43,12 +48,21 @@ impl Trace {
         }
     }
 
-    /// What is known of the task now.
-    pub(super) fn tell(&mut self, id: Option<&str>, polls: u32, state: &str) {
-        let Some(traced) = &self.0 else { return };
-        if let Some(id) = id {
+    /// Takes in what is known of the task now. A subscriber may keep every value of a field that is recorded again, and
+    /// write all of them with each line (`tracing_subscriber::fmt` does), so each field is recorded once.
+    pub(super) fn tell(&mut self, id: Option<&str>, polls: u32, state: &'static str) {
+        let Some(traced) = &mut self.0 else { return };
+        if let (false, Some(id)) = (traced.named, id) {
+            traced.named = true;
             traced.task.record("task.id", id);
         }
-        traced.task.record("task.polls", polls).record("task.state", state);
+        (traced.polls, traced.state) = (polls, state);
+    }
+}
+
+impl Drop for Traced {
+    /// The end of the task's value is the only moment at which polls and state are final.
+    fn drop(&mut self) {
+        self.task.record("task.polls", self.polls).record("task.state", self.state);
     }
 }

@@ -45,7 +45,10 @@ impl Update {
         self.report.word.as_deref()
     }
 
-    /// How far the task is, 0 to 100, where the service says it.
+    /// How far the task is, 0 to 100; `None` until the service says it once.
+    ///
+    /// An update whose answer names no progress keeps the last value, so that a progress bar does not fall back. The value
+    /// itself is the service's, which may lower it. It is kept in this process: a resumed task begins without one.
     #[must_use]
     pub const fn percent(&self) -> Option<f64> {
         self.report.percent

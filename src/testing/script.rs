@@ -1,6 +1,6 @@
 //! A scripted service: answers from a queue, in memory, and a record of what it was asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -40,9 +40,11 @@ use crate::task::Pace;
 /// # }
 /// ```
 ///
-/// Past its last answer it says 501 to everything.
+/// Past its last answer it says 501 to everything. Answers that are bound to a path ([`Canned::at`]) stand in a queue of
+/// their own, so that a request in the background does not disturb the order.
 pub fn script(answers: impl IntoIterator<Item = Canned>) -> Script {
-    let state = State { answers: answers.into_iter().collect(), seen: Vec::new(), begun: None };
+    let mut state = State::default();
+    answers.into_iter().for_each(|answer| state.add(answer));
     Script(Arc::new(Mutex::new(state)))
 }
 
@@ -52,6 +54,7 @@ pub fn reply(status: u16) -> Canned {
         status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        at: None,
         after: Duration::ZERO,
         end: End::Whole,
     }
@@ -61,10 +64,32 @@ pub fn reply(status: u16) -> Canned {
 #[derive(Clone)]
 pub struct Script(Arc<Mutex<State>>);
 
+#[derive(Default)]
 struct State {
     answers: VecDeque<Canned>,
+    /// Those of one path each. A path stays here when its last answer is given.
+    bound: BTreeMap<String, VecDeque<Canned>>,
     seen: Vec<Recorded>,
     begun: Option<Instant>,
+}
+
+impl State {
+    fn add(&mut self, answer: Canned) {
+        match &answer.at {
+            Some(path) => self.bound.entry(path.clone()).or_default().push_back(answer),
+            None => self.answers.push_back(answer),
+        }
+    }
+
+    /// The answer to a request of this path.
+    fn next(&mut self, path: &str) -> Canned {
+        let queue = self.bound.get_mut(path).unwrap_or(&mut self.answers);
+        queue.pop_front().unwrap_or_else(|| reply(501).body(format!("the script has no further answer for {path}")))
+    }
+
+    fn left(&self) -> usize {
+        self.answers.len() + self.bound.values().map(VecDeque::len).sum::<usize>()
+    }
 }
 
 /// One answer of a scripted service: [`reply`].
@@ -74,6 +99,7 @@ pub struct Canned {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    at: Option<String>,
     after: Duration,
     end: End,
 }
@@ -109,6 +135,41 @@ impl Canned {
     /// Sets the body, without a Content-Type.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// Binds the answer to a path: only a request of exactly this path gets it. A path that begins with `/` is one of any
+    /// host, another one stands below the base of [`Script::client`], `/v1/`. The query plays no part.
+    ///
+    /// Several answers of one path are given in their order, and that path gets no other: past its last one it is answered
+    /// with 501. Requests of all other paths get the answers without a path, in their order. So a token that is fetched or
+    /// refreshed in the background takes no answer away:
+    ///
+    /// ```
+    /// use http::Method;
+    /// use longhaul::testing::{reply, script};
+    /// use longhaul::{Credential, OAuth};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// let service = script([
+    ///     reply(200).json(json!(1)),
+    ///     reply(200).json(json!(2)),
+    ///     reply(200).json(json!({"access_token": "t", "token_type": "Bearer", "expires_in": 3600})).at("/token"),
+    /// ]);
+    /// let oauth = OAuth::client_credentials("https://login.example.com/token", "id", "secret");
+    /// let client = service.client().credential(Credential::oauth(oauth)).build()?;
+    /// for expected in [1, 2] {
+    ///     let farms: u32 = client.request(Method::GET, "farms").send().await?.json().await?;
+    ///     assert_eq!(farms, expected);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at(mut self, path: impl AsRef<str>) -> Self {
+        let path = path.as_ref();
+        self.at = Some(if path.starts_with('/') { path.to_owned() } else { format!("{BASE_PATH}{path}") });
         self
     }
 
@@ -208,7 +269,7 @@ impl Script {
     /// that stands at 2030-01-01 and moves with tokio's.
     pub fn client(&self) -> ClientBuilder {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-        Client::builder("https://api.example.com/v1")
+        Client::builder(format!("https://api.example.com{BASE_PATH}"))
             .http(self.clone())
             .storage_http(self.clone())
             .pace(Pace::standard().without_jitter())
@@ -232,12 +293,12 @@ impl Script {
     /// How many answers were not given yet.
     #[must_use]
     pub fn left(&self) -> usize {
-        self.state().answers.len()
+        self.state().left()
     }
 
-    /// Adds an answer at the end.
+    /// Adds an answer at the end, of its path where it is bound to one.
     pub fn then(&self, answer: Canned) {
-        self.state().answers.push_back(answer);
+        self.state().add(answer);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -258,8 +319,7 @@ impl Http for Script {
             class: request.class(),
             at: now - begun,
         });
-        let over = || reply(501).body("the script has no further answer");
-        let Canned { status, headers, body, after, end } = state.answers.pop_front().unwrap_or_else(over);
+        let Canned { status, headers, body, after, end, .. } = state.next(request.url().path());
         drop(state);
         let url = request.url().clone();
         Box::pin(async move {
@@ -284,6 +344,9 @@ impl Http for Script {
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
-        write!(f, "Script({} seen, {} left)", state.seen.len(), state.answers.len())
+        write!(f, "Script({} seen, {} left)", state.seen.len(), state.left())
     }
 }
+
+/// The path of the base of [`Script::client`].
+const BASE_PATH: &str = "/v1/";

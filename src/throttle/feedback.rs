@@ -71,6 +71,7 @@ impl State {
         }
         let (gauge, blame) = self.refusing(set, heard, now);
         let entry = self.gauges.get_mut(gauge as usize)?;
+        let kept = entry.declared && !entry.soft;
         // Those of one burst count once.
         let is_first = !entry.is_paused(now);
         if is_first {
@@ -79,11 +80,11 @@ impl State {
         let delay = match heard.hints.delay() {
             Some(delay) => nanos(delay),
             // What searches for the limit slows down by itself.
-            None if learns => return Some(Paused { gauge, blame, is_new: false }),
+            None if learns => return Some(Paused { gauge, blame, is_new: false, kept }),
             None => PAUSE << entry.refusals.saturating_sub(1).min(LONGEST_SHIFT),
         };
         let is_new = self.pause(gauge, now.saturating_add(delay), now);
-        Some(Paused { gauge, blame, is_new })
+        Some(Paused { gauge, blame, is_new, kept })
     }
 
     /// Stops everybody who meets a gauge, also those who wait elsewhere; tells whether they were going.
@@ -142,7 +143,9 @@ impl State {
             gauges.min_by_key(|(width, _)| *width).map(|(_, id)| id)
         };
         if let Some(gauge) = named.or_else(|| find(&is_spent)).or_else(widest) {
-            return (gauge, Blame::Foreign);
+            let above = |gauge: &mut Gauge| heard.hints.budgets().iter().any(|budget| gauge.is_above(budget, now));
+            let declared = self.gauges.get_mut(gauge as usize).filter(|gauge| gauge.declared && !gauge.soft);
+            return (gauge, if declared.is_some_and(above) { Blame::Ours } else { Blame::Foreign });
         }
         (self.undeclared(heard, now), Blame::Ours)
     }
@@ -286,6 +289,8 @@ pub(super) struct Paused {
     pub(super) gauge: u32,
     pub(super) blame: Blame,
     pub(super) is_new: bool,
+    /// The gauge is of a declared limit.
+    pub(super) kept: bool,
 }
 
 /// A refusal without a word of how long: a second, doubled while refusals follow each other, to a minute.

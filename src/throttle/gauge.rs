@@ -6,6 +6,7 @@ use super::meter::{Meter, Opening, Tick, nanos};
 use super::parked::Parked;
 use super::quota::Quota;
 use super::trips::Trips;
+use crate::hint::Budget;
 use crate::limit::Anchor;
 use crate::message::Class;
 
@@ -21,6 +22,8 @@ pub(super) struct Gauge {
     pub(super) soft: bool,
     /// A declared limit, and no door of an account or of a route.
     pub(super) declared: bool,
+    /// A request went by it.
+    pub(super) used: bool,
     /// How wide its scope is: 0 is the widest.
     pub(super) width: u8,
     /// Which of a limit's gauges it is.
@@ -66,6 +69,7 @@ impl Gauge {
             anchor,
             soft: false,
             declared: false,
+            used: false,
             width: 0,
             key: "".into(),
             refusals: 0,
@@ -124,6 +128,7 @@ impl Gauge {
 
     pub(super) fn take(&mut self, now: Tick) {
         self.flying += 1;
+        self.used = true;
         if let Some(ramp) = &mut self.ramp {
             ramp.flying += 1;
         }
@@ -226,6 +231,17 @@ impl Gauge {
                 self.ramp = None;
             }
         }
+    }
+
+    /// Whether a budget that the service states is certainly smaller than the declared limit that this counts: fewer
+    /// requests, in a window that is at least as long. One without a length is at least as long as the time to its reset.
+    pub(super) fn is_above(&mut self, budget: &Budget, now: Tick) -> bool {
+        if matches!(self.meter, Meter::Bytes(_) | Meter::Learner(_)) || !budget.counts_requests() {
+            return false;
+        }
+        let (Some((_, own)), Some(length)) = (self.meter.amounts(now), self.meter.length()) else { return false };
+        let theirs = budget.window().or(budget.reset()).map(nanos);
+        budget.limit().is_some_and(|limit| limit > 0 && limit < own) && theirs.is_some_and(|theirs| theirs >= length)
     }
 
     /// Whether nothing holds on to it, and it holds nothing back.

@@ -51,6 +51,8 @@ pub(crate) struct Stopped {
     pub(crate) blame: Blame,
     /// It was going before.
     pub(crate) is_new: bool,
+    /// It is a declared limit, which was kept.
+    pub(crate) kept: bool,
 }
 
 /// The right to send now, if there is one.
@@ -127,6 +129,7 @@ impl Permit {
                 limit: state.label(paused.gauge),
                 blame: paused.blame,
                 is_new: paused.is_new,
+                kept: paused.kept,
             })
         })
     }

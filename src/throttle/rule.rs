@@ -20,6 +20,8 @@ pub(super) struct Rule {
     pub(super) limit: Limit,
     pub(super) window: Window,
     pub(super) gauges: Gauges,
+    /// A request went by one of its gauges that is gone.
+    pub(super) used: bool,
 }
 
 /// The gauges of a rule.
@@ -53,11 +55,18 @@ impl Rule {
     /// Without gauges as yet.
     pub(super) fn new(counted: Counted, limit: &Limit, window: &Window) -> Self {
         let Counted { scope, route } = counted;
-        Self { scope, route, limit: limit.clone(), window: window.clone(), gauges: Gauges::ByKey(HashMap::new()) }
+        let gauges = Gauges::ByKey(HashMap::new());
+        Self { scope, route, limit: limit.clone(), window: window.clone(), gauges, used: false }
     }
 
     pub(super) fn is_keyed(&self) -> bool {
         matches!(self.scope, Scope::Host | Scope::Credential) || self.route.as_ref().is_some_and(Route::is_keyed)
+    }
+
+    /// Whether a limit of which no request was counted is worth a word. Tokens are fetched seldom, and their limit is there
+    /// by default.
+    pub(super) fn is_of_the_api(&self) -> bool {
+        self.scope != Scope::TokenEndpoint
     }
 
     /// Whether it counts the same as this window would.

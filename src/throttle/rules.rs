@@ -1,5 +1,9 @@
 //! Rules: limits that are installed, changed and dropped.
 
+use std::sync::Arc;
+
+use slab::Slab;
+
 use super::gauge::Gauge;
 use super::meter::{Meter, Tick};
 use super::rule::{Counted, Gauges, Rule};
@@ -120,6 +124,9 @@ impl State {
             return;
         }
         let (now, gauges) = (self.latest(), &mut self.gauges);
+        for rule in self.owners.iter_mut().flat_map(|owner| &mut owner.rules) {
+            rule.used = rule.used || is_used(rule, gauges);
+        }
         let mut is_kept = |id: &mut u32| {
             let is_idle = gauges.get_mut(*id as usize).is_none_or(|gauge| gauge.is_idle(now));
             if is_idle {
@@ -140,6 +147,16 @@ impl State {
         self.sweep_at = (self.gauges.len() * 2).max(SWEEP_FROM);
     }
 
+    /// The declared limits of an account, and of all accounts, that no request was counted by so far.
+    pub(super) fn unmatched(&self, owner: u32) -> Vec<Arc<str>> {
+        let owners = [0, owner];
+        let owners = owners.iter().take(if owner == 0 { 1 } else { 2 });
+        let rules = owners.filter_map(|owner| Some((*owner, &self.owner_of(*owner)?.rules)));
+        let rules = rules.flat_map(|(owner, rules)| rules.iter().map(move |rule| (owner, rule)));
+        let unused = rules.filter(|(_, rule)| rule.is_of_the_api() && !rule.used && !is_used(rule, &self.gauges));
+        unused.map(|(owner, rule)| rule.label("", self.account_of(owner).as_deref())).collect()
+    }
+
     fn gauge_for(&self, owner: u32, rule: &Rule, key: &str) -> Gauge {
         rule.gauge(key, self.account_of(owner).as_deref(), self.clock)
     }
@@ -147,6 +164,15 @@ impl State {
     /// The name of an account; none for what counts for all.
     fn account_of(&self, owner: u32) -> Option<String> {
         self.owner_of(owner).filter(|_| owner != 0).map(|owner| owner.account.clone())
+    }
+}
+
+/// Whether a request went by one of a rule's gauges.
+fn is_used(rule: &Rule, gauges: &Slab<Gauge>) -> bool {
+    let used = |id: &u32| gauges.get(*id as usize).is_some_and(|gauge| gauge.used);
+    match &rule.gauges {
+        Gauges::One(gauge) => used(gauge),
+        Gauges::ByKey(gauges) => gauges.values().any(used),
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::late::late_after;
 use super::{Broken, DRAIN, Transport};
+use crate::clock::{NO_RUNTIME, has_runtime};
 use crate::credential::NO_CREDENTIAL;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
@@ -37,6 +38,9 @@ impl Transport {
         deadline: Option<Instant>,
         mut jar: Option<&mut Cookies>,
     ) -> Result<Response, Error> {
+        if !has_runtime() {
+            return Err(Error::new(ErrorKind::Config, NO_RUNTIME));
+        }
         let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline))).await;
         match first.map_err(|late| self.late(late))? {
             Ok(response) if response.status().as_u16() < 400 => {

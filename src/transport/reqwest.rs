@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::TryStreamExt;
 
-use crate::error::{Error, ErrorKind};
+use super::advice::advice;
+use crate::error::{Advised, Error, ErrorKind};
 use crate::message::{Body, Class, Http, HttpError, Request, Response};
 
 /// How both clients connect.
@@ -98,10 +99,10 @@ impl Http for Reqwest {
         }
         let sending = client.execute(outgoing);
         Box::pin(async move {
-            let mut incoming = sending.await.map_err(plain)?;
+            let mut incoming = sending.await.map_err(|error| plain(error, url.scheme()))?;
             let headers = std::mem::take(incoming.headers_mut());
             let response = Response::new(incoming.status(), url).headers_from(headers);
-            Ok(response.body_from(Body::stream(incoming.bytes_stream().map_err(plain))))
+            Ok(response.body_from(Body::stream(incoming.bytes_stream().map_err(broken))))
         })
     }
 }
@@ -124,14 +125,27 @@ fn wrong(what: &str, error: ::reqwest::Error) -> Error {
     Error::new(ErrorKind::Config, format!("{what} is not usable")).with_source(error.without_url())
 }
 
-/// An error of reqwest, without the URL that it would show.
-fn plain(error: ::reqwest::Error) -> HttpError {
-    let kind = if error.is_connect() {
+/// An error of reqwest, without the URL that it would show, and with what to change where that is known.
+fn plain(error: ::reqwest::Error, scheme: &str) -> HttpError {
+    let advice = advice(&error, scheme, error.is_connect() && error.is_timeout());
+    let (kind, error) = (kind_of(&error), error.without_url());
+    match advice {
+        Some(advice) => kind.because(Advised::new(advice, error)),
+        None => kind.because(error),
+    }
+}
+
+/// Of a body that was on its way.
+fn broken(error: ::reqwest::Error) -> HttpError {
+    kind_of(&error).because(error.without_url())
+}
+
+fn kind_of(error: &::reqwest::Error) -> HttpError {
+    if error.is_connect() {
         HttpError::connect()
     } else if error.is_timeout() {
         HttpError::timeout()
     } else {
         HttpError::broken()
-    };
-    kind.because(error.without_url())
+    }
 }

@@ -156,8 +156,8 @@ impl Wire {
             limit: stopped.limit.clone(),
             blame: stopped.blame,
         });
-        let Stopped { limit, blame, is_new } = &stopped;
-        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new });
+        let Stopped { limit, blame, is_new, kept } = &stopped;
+        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new, kept: *kept });
         if *is_new {
             let pause = hints.delay();
             tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");

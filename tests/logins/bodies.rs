@@ -39,7 +39,7 @@ fn trickle() -> BoxStream<'static, Bytes> {
 
 /// A client that looks into answers for a refusal.
 fn looking(http: &Pieces) -> Client {
-    let refusal = EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]);
+    let refusal = EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]);
     let builder = script([]).client().http(http.clone()).profile(Profile::auto().envelope(refusal));
     builder.build().unwrap()
 }
@@ -69,7 +69,7 @@ async fn a_refusal_in_the_headers_counts_beside_one_in_the_envelope() {
     let answers = [reply(429).header("retry-after", "30").json(limited), reply(200).json(json!({"Code": 0}))];
     let service = script(answers);
     let profile = Profile::auto()
-        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
+        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
         .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless());
     let client = service.client().profile(profile).build().unwrap();
     assert_eq!(farms(&client).await.unwrap(), StatusCode::OK);

@@ -99,6 +99,7 @@ impl ClientBuilder {
                 kind: kind.map(Arc::from),
                 given: false,
                 pace: self.pace.clone(),
+                long_after: self.alerts.long_after(),
                 base: base.clone(),
             })
         };
@@ -107,6 +108,7 @@ impl ClientBuilder {
             default: core(None, self.profile.default_protocol()),
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,
+            task_deadline: self.task_deadline,
             transport,
             carrier,
             telemetry,
@@ -121,6 +123,9 @@ impl ClientBuilder {
         self.alerts.check().map_err(|why| wrong(&format!("the alerts: {why}")))?;
         let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
         retry.check().map_err(|why| wrong(&format!("the retries: {why}")))?;
+        if self.task_deadline.is_some_and(|within| within.is_zero()) {
+            return Err(wrong("task_deadline(0ns): no task ends in no time; leave it out for none"));
+        }
         self.pace.check().map_err(|why| wrong(&format!("the pace: {why}")))?;
         let protocols = std::iter::once(self.profile.default_protocol()).chain(self.profile.kinds().values());
         for protocol in protocols {

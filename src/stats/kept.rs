@@ -1,0 +1,56 @@
+//! Kept: declared limits that the service refused for, though they were kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Refusals;
+use crate::event::Blame;
+
+/// Declared limits that the service refused for, though they were kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Vec<(Refusals, Instant)>);
+
+impl Kept {
+    /// Everybody under this limit was stopped. As many are told apart as refusals are: the name is one of theirs.
+    pub(super) fn refused(&mut self, limit: &Arc<str>, blame: Blame, now: Instant) {
+        match self.0.iter_mut().find(|(known, _)| known.limit == *limit) {
+            Some((known, last)) => {
+                known.count += 1;
+                *last = now;
+                // Once the service has stated it, it is known.
+                if blame == Blame::Ours {
+                    known.blame = blame;
+                }
+            }
+            None => self.0.push((Refusals { limit: limit.clone(), blame, count: 1 }, now)),
+        }
+    }
+
+    /// Each with the time of its last refusal.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Refusals, Instant)> {
+        self.0.iter().map(|(refusals, last)| (refusals, *last))
+    }
+}
+
+/// What follows from refusals for a declared limit, in words.
+pub(super) struct Verdict<'a>(pub(super) &'a Refusals);
+
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusals { limit, blame, count } = self.0;
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        match blame {
+            Blame::Ours => write!(
+                f,
+                "the declared limit `{limit}` is higher than the service's, which states fewer: refused {times}"
+            ),
+            Blame::Foreign => write!(
+                f,
+                "the declared limit `{limit}` is higher than the service's, or others spend it too: refused {times} \
+                 though it was kept"
+            ),
+        }
+    }
+}
