@@ -360,7 +360,7 @@ impl Reader {
 
     /// Any other status: a passing one, an expired link, or the end.
     async fn refused(&mut self, response: Response) -> Result<Opened, Error> {
-        let hint = hint::from_headers(response.headers(), self.carrier.now()).delay;
+        let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
         let url = response.url().clone();

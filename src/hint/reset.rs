@@ -15,8 +15,7 @@ pub(super) fn read(text: &str) -> Option<Time> {
     match number.as_secs() {
         0..=86_400 => Some(Time::In(number)),
         86_401..1_000_000_000 => number::decimal(text, 1).map(Time::In),
-        1_000_000_000..100_000_000_000 => date::epoch(number),
-        _ => date::epoch(number::decimal(text, 1)?),
+        _ => date::epoch_by_size(text),
     }
 }
 

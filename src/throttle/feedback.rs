@@ -76,7 +76,7 @@ impl State {
         if is_first {
             entry.refusals = entry.refusals.saturating_add(1);
         }
-        let delay = match heard.hints.delay() {
+        let delay = match heard.hints.wait_after(heard.status) {
             Some(delay) => nanos(delay),
             // What searches for the limit slows down by itself.
             None if learns => return Some(Paused { gauge, blame, is_new: false }),
