@@ -376,6 +376,11 @@ impl Reader {
         };
         match status.as_u16() {
             code if is_transient(code) => {
+                let most = self.carrier.transport.retry.most_asked().unwrap_or(Duration::MAX);
+                if hint.is_some_and(|hint| hint > most) {
+                    let why = "the storage is busy, and asks to wait for longer than the retry policy allows";
+                    return Err(error(ErrorKind::Interrupted, why.into()).with_retry_after(hint));
+                }
                 let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
                 Ok(Opened::Again(self.next_pause().map(|pause| hint.unwrap_or_default().max(pause)), error))
             }

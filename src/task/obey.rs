@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::waited::Waited;
 use super::{Doing, Outcome, Ready, Task};
-use crate::clock::unix_millis;
+use crate::clock::later;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Report, State, Step};
 
@@ -22,16 +22,16 @@ impl<T> Task<T> {
                     return;
                 };
                 let now = Instant::now();
-                self.wait_until(now + plan.delay, now + plan.earliest);
+                self.wait_until(later(now, plan.delay), later(now, plan.earliest));
                 self.trace.wait(plan.delay);
                 self.tell(report, Some(plan.delay));
                 self.keep_deadline();
             }
             Step::Follow { after, report, .. } => {
                 self.told = report.map(Box::new).or(self.told.take());
-                let at = Instant::now() + after;
+                let at = later(Instant::now(), after);
                 self.wait_until(at, at);
-                self.live().not_before = unix_millis(self.shared.now() + after);
+                self.shared.asks(&mut self.shared.live(), Some(after), after);
                 self.keep_deadline();
             }
             Step::Done(report, finding) => {

@@ -29,7 +29,13 @@ pub(super) struct Gauge {
     pub(super) refusals: u8,
     /// Requests on their way to their headers.
     pub(super) flying: u32,
+    /// Some request has gone.
+    pub(super) has_let_go: bool,
+    /// How long it pauses after a refusal that does not say how long, where that was set.
+    pub(super) unasked_pause: Option<Tick>,
     paused_until: Tick,
+    /// Until then because the service asked for it.
+    asked_until: Tick,
     /// After a pause.
     ramp: Option<Ramp>,
     pub(super) quota: Option<Box<Quota>>,
@@ -70,7 +76,10 @@ impl Gauge {
             key: "".into(),
             refusals: 0,
             flying: 0,
+            has_let_go: false,
+            unasked_pause: None,
             paused_until: 0,
+            asked_until: 0,
             ramp: None,
             quota: None,
             trips: None,
@@ -124,6 +133,7 @@ impl Gauge {
 
     pub(super) fn take(&mut self, now: Tick) {
         self.flying += 1;
+        self.has_let_go = true;
         if let Some(ramp) = &mut self.ramp {
             ramp.flying += 1;
         }
@@ -203,6 +213,25 @@ impl Gauge {
         }
     }
 
+    /// The pause until then is what the service asks for.
+    pub(super) fn ask(&mut self, until: Tick) {
+        self.asked_until = self.asked_until.max(until);
+    }
+
+    /// Until when the service asks to stay away: after a refusal, or because a budget is spent.
+    pub(super) fn asked_until(&self, now: Tick) -> Option<Tick> {
+        let spent = self.quota.as_deref().filter(|quota| quota.is_spent() && !quota.is_guess());
+        let ends = [Some(self.asked_until), spent.map(Quota::resets_at)];
+        ends.into_iter().flatten().filter(|until| *until > now).max()
+    }
+
+    /// Goes as after a pause: one, then two, four and so on.
+    pub(super) const fn begin_slowly(&mut self, now: Tick) {
+        if self.ramp.is_none() {
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
+        }
+    }
+
     /// What was told of its budget may be of another: one goes, and its answer tells.
     pub(super) fn doubt(&mut self, now: Tick) {
         if self.quota.take().is_some() {
@@ -213,7 +242,7 @@ impl Gauge {
     /// Ends a pause, by its ramp.
     pub(super) fn resume(&mut self, now: Tick) {
         if self.is_paused(now) {
-            self.paused_until = now;
+            (self.paused_until, self.asked_until) = (now, now);
             self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
         }
     }

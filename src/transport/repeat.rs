@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::late::late_after;
 use super::{Broken, DRAIN, Transport};
+use crate::clock::later;
 use crate::credential::NO_CREDENTIAL;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
@@ -92,7 +93,7 @@ impl Transport {
                 }
             };
             retries += 1;
-            let due = Instant::now() + pause;
+            let due = later(Instant::now(), pause);
             match outcome {
                 Ok(response) => {
                     // Read to its end, so that the connection can be used again, and kept in case that it was the last.

@@ -107,6 +107,7 @@ impl ClientBuilder {
             default: core(None, self.profile.default_protocol()),
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,
+            slow_start: self.slow_start,
             transport,
             carrier,
             telemetry,
