@@ -99,6 +99,8 @@ impl<'a> Sentence<'a> {
         let is_glued = self.0.get(at).is_some_and(|token| !token.spaced);
         let number_or_word = |kind| matches!(kind, Some(Kind::Number(_) | Kind::Word(_)));
         match last(at) {
+            // `1s2s`: nobody knows what it is.
+            None if is_glued && at > 0 && at == read => return Before::Broken,
             Some(Kind::Word(_)) if is_glued => return Before::Other,
             Some(Kind::Mark('/')) => return Before::Other,
             Some(Kind::Word(word)) if is_of(&["per"], word) => return Before::Other,
@@ -181,7 +183,8 @@ const UNITS: [(&[&str], u128); 6] = [
 ];
 const AND: &[&str] = &["and", "et", "und", "y", "e", "en", "og", "och"];
 /// Words that stand between a number of something and a wait: `status 429, wait 60 seconds`.
-const CUES: &[&str] = &["in", "after", "wait", "for", "within", "retry", "about", "least", "is", "of", "to", "or", "than"];
+const CUES: &[&str] =
+    &["in", "after", "wait", "for", "within", "retry", "about", "least", "is", "of", "to", "or", "than"];
 const AROUND: [char; 12] = ['"', '\'', '(', ')', '[', ']', '{', '}', '<', '>', '`', '-'];
 
 #[cfg(test)]
@@ -245,6 +248,8 @@ mod tests {
             "1 month 2 days",
             "1 fortnight and 2 days",
             "1h30",
+            "1s2s",
+            "P400D1D",
             "1 hour 30",
             "1:30 minutes",
             "00:01:30 hours",

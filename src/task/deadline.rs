@@ -36,7 +36,8 @@ impl<T> Task<T> {
         }
         // What the service asked in this answer, or in an earlier one that still holds.
         let asked = self.shared.live().asked.filter(|_| *earliest >= deadline);
-        let why = if asked.is_some() { "the service asks to wait past it" } else { "the next poll would come after it" };
+        let why =
+            if asked.is_some() { "the service asks to wait past it" } else { "the next poll would come after it" };
         self.give_up(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(asked));
     }
 

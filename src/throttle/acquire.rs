@@ -132,7 +132,9 @@ impl Future for Acquire {
         match answer {
             Some((Answer::Granted(flight, serial, waited), tells)) => {
                 let about = std::mem::take(&mut this.about);
-                Poll::Ready(Ok(Permit::new(this.shared.clone(), flight, serial, tells, waited, about).lasting(this.hold.is_some())))
+                Poll::Ready(Ok(
+                    Permit::new(this.shared.clone(), flight, serial, tells, waited, about).lasting(this.hold.is_some())
+                ))
             }
             Some((Answer::Waiting(_), _)) => Poll::Pending,
             Some((Answer::TooLate { .. }, _)) => {

@@ -173,7 +173,11 @@ impl State {
         let gauge = match (&heard.about.route, widest) {
             (Some(route), _) if is_unavailable => self.unavailable(heard, route, now),
             (Some(route), Some(widest)) if own.is_some() => {
-                if self.is_second(heard, route, now) { widest } else { own.unwrap_or(widest) }
+                if self.is_second(heard, route, now) {
+                    widest
+                } else {
+                    own.unwrap_or(widest)
+                }
             }
             (_, Some(widest)) => widest,
             (Some(route), None) => self.undeclared(heard, route, now),

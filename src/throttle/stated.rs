@@ -127,17 +127,19 @@ impl State {
         };
         if let Some((gauge, told, was_shared)) = shared {
             let is_known = self.knows(gauge, now);
+            let is_unnamed = told.is_none() || about.route.is_none();
+            let is_same_method = told.as_deref().map(method_of) == about.route.as_deref().map(method_of);
             let contradicts = told != about.route && self.contradicts(gauge, budget, others, now);
             let stated = self.owner_mut(about.owner)?.stated.get_mut(at)?;
             if !contradicts {
-                let methods = [&told, &about.route].map(|route| route.as_deref().map(method_of));
-                let shared = was_shared || methods.contains(&None) || is_known && methods[0] != methods[1];
+                let shared = was_shared || is_unnamed || is_known && !is_same_method;
                 stated.whose = Whose::All { gauge, told: about.route.clone(), shared };
                 return Some(gauge);
             }
             stated.whose = Whose::Each(told.map(|told| (told, gauge)).into_iter().collect());
-            // Those of other routes stand there too: they go by a ramp, and the next answers tell.
-            if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
+            // Those of other routes stand there too, unless only another method is told apart: they go by a ramp, and the
+            // next answers tell.
+            if let Some(gauge) = self.gauges.get_mut(gauge as usize).filter(|_| was_shared || is_same_method) {
                 gauge.doubt(now);
             }
             self.touch(gauge, now);
