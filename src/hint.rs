@@ -60,7 +60,7 @@ pub use unit::Unit;
 /// with their earlier drafts; and those of Genesys, Sitecore Send, HubSpot, Azure Resource Manager, Salesforce, Shopify
 /// and Gorgias.
 ///
-/// A `Reset` without a unit is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
+/// The `Reset` of a service's own, without a unit, is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
 /// in seconds or milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {

@@ -206,6 +206,7 @@ async fn a_budget_that_is_spent_for_days_is_kept() {
         ("x-ratelimit-reset", "240h".into()),
         ("x-ratelimit-reset", "P10D".into()),
         ("x-ratelimit-reset-after", "864000".into()),
+        ("ratelimit", "\"daily\";r=0;t=864000".into()),
     ] {
         let spent = reply(200).header("x-ratelimit-limit", "100").header("x-ratelimit-remaining", "0");
         let service = script([spent.header(name, &value), reply(200)]);

@@ -19,6 +19,12 @@ pub(super) fn read(text: &str) -> Option<Time> {
     }
 }
 
+/// A number is seconds, as far as it can be; otherwise as [`read`].
+pub(super) fn in_seconds(text: &str) -> Option<Time> {
+    let number = number::decimal(text, 1000).filter(|number| *number <= date::FURTHEST);
+    number.map(Time::In).or_else(|| read(text))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
