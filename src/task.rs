@@ -161,6 +161,7 @@ impl<T> Task<T> {
             last: Update::before_any(),
             not_before,
             asked: None,
+            refusal: None,
             nudged: false,
             waker: None,
             pauses: None,
@@ -290,8 +291,11 @@ impl<T> Task<T> {
                     self.wait_until(Instant::now(), Instant::now());
                     match answer {
                         Ok(heard) => {
+                            let refusal = heard.asks_to_wait(self.shared.now());
+                            self.live().refusal = refusal;
                             let step = self.shared.read(&heard);
                             self.obey(step);
+                            self.live().refusal = None;
                         }
                         Err(error) => {
                             if error.is_unsent() {

@@ -133,6 +133,24 @@ async fn an_error_carries_the_wait_that_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_result_that_is_refused_for_long_is_waited_for_or_an_error_carries_it() {
+    let done = || reply(200).json(json!({"status": "Succeeded", "resourceLocation": "/v1/results/7"}));
+    let begun = || reply(202).header("operation-location", "/v1/tasks/7");
+    for status in [429, 503, 502] {
+        let asks = || reply(status).header("retry-after", "90000");
+        let service = script([begun(), done(), asks(), reply(200).json(7)]);
+        assert_eq!(run(&service.client().build().unwrap()).await.unwrap(), json!(7));
+        assert_eq!(gap(&service, 3), Duration::from_secs(90_000), "{status}");
+
+        let service = script([begun(), done(), asks()]);
+        let task = service.client().build().unwrap().task().post("exports").submit::<Value>().await.unwrap();
+        let error = task.deadline(60 * SECOND).await.unwrap_err();
+        assert_eq!((error.retry_after(), service.requests().len()), (Some(Duration::from_secs(90_000)), 3), "{error}");
+        assert!(error.token().is_some(), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_behind_a_long_pause_learns_of_it_at_once() {
     let service = script([reply(429).header("retry-after", "864000"), reply(200)]);
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use super::masked::masked;
 use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
+use crate::hint::from_answer;
 use crate::message::Reply;
 use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
 use crate::throttle::{Acquire, Permit};
@@ -36,6 +38,15 @@ pub(super) enum Heard {
     Reply(Reply),
     /// Nothing, and asking again may help.
     Silence(String),
+}
+
+impl Heard {
+    /// For how long a refusal asks to stay away.
+    pub(super) fn asks_to_wait(&self, now: SystemTime) -> Option<Duration> {
+        let Self::Reply(reply) = self else { return None };
+        let is_refused = reply.status().as_u16() >= 400;
+        is_refused.then(|| from_answer(reply.status(), reply.headers(), now, |_| false).delay)?
+    }
 }
 
 impl Core {

@@ -95,6 +95,9 @@ impl<T> Task<T> {
             Some(status) if error.status().is_none() => error.with_status(status),
             _ => error,
         };
+        // An end that a refusal has brought about says when it would have passed.
+        let asked = error.retry_after().or(live.refusal).filter(|_| !error.kind().is_final());
+        let error = error.with_retry_after(asked);
         let url = live.cursor.next_url();
         drop(live);
         match url {

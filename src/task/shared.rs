@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) not_before: u64,
     /// How long that was from then on; none where the wait is our own.
     pub(super) asked: Option<Duration>,
+    /// For how long the last answer asked to stay away, where it refused.
+    pub(super) refusal: Option<Duration>,
     pub(super) nudged: bool,
     pub(super) waker: Option<Waker>,
     /// The pauses of the pace's schedule, from when they are first needed.
