@@ -62,6 +62,8 @@ struct Inner {
     pace: Pace,
     /// How long tasks may take that say nothing of it.
     task_deadline: Option<Duration>,
+    /// A resumed task says that there was a run before.
+    slow_start: bool,
     telemetry: Arc<Telemetry>,
     /// What the tasks of each kind share, made once.
     default: Arc<Core>,
@@ -167,6 +169,10 @@ impl Client {
     /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it. It needs
     /// no runtime by itself; to await the task does.
     ///
+    /// It says that there was a run before, whose requests the service may still count: where this client's account has
+    /// sent nothing yet, its first requests go as after a refusal, one, then two, four and so on
+    /// ([`ClientBuilder::slow_start`]).
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
     /// not know.
@@ -185,10 +191,13 @@ impl Client {
             let why = format!("it was made with the protocol `{theirs}`, and this client reads it with `{ours}`");
             return Err(Error::new(ErrorKind::InvalidToken, why));
         }
+        if self.0.slow_start {
+            core.transport.wire.throttle.start_slowly_once();
+        }
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         let trace = Trace::of(core.kind.as_deref());
         let deadline = self.0.task_deadline.and_then(|within| Instant::now().checked_add(within));
-        Ok(Task::resumed(core, cursor, parts.headers, parts.not_before).default_deadline(deadline).traced(trace))
+        Ok(Task::resumed(core, cursor, parts.headers, parts.pause).default_deadline(deadline).traced(trace))
     }
 
     /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.

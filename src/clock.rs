@@ -35,10 +35,23 @@ impl Clock {
     pub fn now(&self) -> SystemTime {
         match self.0 {
             None => SystemTime::now(),
-            Some((start, since)) => start + since.elapsed(),
+            Some((start, since)) => wall_later(start, since.elapsed()),
         }
     }
 }
+
+/// The moment after this wait. One that no clock can hold is as far off as makes no difference: 30 years.
+pub(crate) fn later(from: Instant, wait: Duration) -> Instant {
+    from.checked_add(wait).or_else(|| from.checked_add(FAR)).unwrap_or(from)
+}
+
+/// As [`later`], by the wall clock.
+pub(crate) fn wall_later(from: SystemTime, wait: Duration) -> SystemTime {
+    from.checked_add(wait).or_else(|| from.checked_add(FAR)).unwrap_or(from)
+}
+
+/// No wait is longer.
+pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Milliseconds since 1970, for what is written down.
 pub(crate) fn unix_millis(time: SystemTime) -> u64 {

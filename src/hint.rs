@@ -16,10 +16,12 @@ mod span;
 mod structured;
 mod unit;
 mod vendor;
+mod wait;
+mod words;
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use crate::message::Reply;
 use crate::redact::scrub;
@@ -27,7 +29,8 @@ use date::Since;
 use ledger::Ledger;
 
 pub use budget::Budget;
-pub(crate) use retry_after::{Hint, from_headers, from_value};
+pub(crate) use date::FURTHEST;
+pub(crate) use retry_after::{Hint, from_value};
 pub use rule::{HintFact, HintRule};
 pub use unit::Unit;
 
@@ -51,12 +54,13 @@ pub use unit::Unit;
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 ///
-/// Read are `Retry-After` and its relatives; `X-RateLimit-*` and `X-Rate-Limit-*`, also with the name of a window or a
+/// Read are `Retry-After` and its relatives (any header that ends with `retry-after`, with the unit behind it or not), in
+/// seconds, with a unit (`30s`, `1m0s`, `PT3S`), as a date, quoted, or as a list; `X-RateLimit-*` and `X-Rate-Limit-*`, also with the name of a window or a
 /// resource, as of Kong, OpenAI, GitHub, Discord, Akamai and Anthropic; `RateLimit` and `RateLimit-Policy` of the IETF
 /// with their earlier drafts; and those of Genesys, Sitecore Send, HubSpot, Azure Resource Manager, Salesforce, Shopify
 /// and Gorgias.
 ///
-/// A `Reset` without a unit is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
+/// The `Reset` of a service's own, without a unit, is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
 /// in seconds or milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
@@ -71,12 +75,13 @@ impl Hints {
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
         let mut ledger = Ledger::new(Since::new(headers, now));
         if read_headers(headers, &[], &mut ledger) {
-            ask(headers, now, &mut ledger);
+            ask(headers, now, &[], &mut ledger);
         }
         ledger.close()
     }
 
-    /// Reads headers and, by the rules of a service, its own places in headers and body.
+    /// Reads headers and, by the rules of a service, its own places in headers and body. Of several delays the longest
+    /// counts.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -100,19 +105,35 @@ impl Hints {
         for rule in rules.iter().rev() {
             rule.read(reply, body.as_ref(), &mut ledger);
         }
-        if asking && ledger.delay.is_none() {
-            ask(reply.headers(), now, &mut ledger);
+        if asking {
+            ask(reply.headers(), now, rules, &mut ledger);
         }
         ledger.close()
     }
 
-    /// How long the service asks to wait: at most a day.
+    /// How long the service asks to wait: at most 400 days, of several waits the longest. A longer wait is a wrong unit,
+    /// and in [`ignored`](Hints::ignored).
     ///
-    /// `Retry-After` wins over the reset of a budget, which is no delay by itself: most answers tell of one. Only
-    /// Sitecore Send's is, which comes with refusals alone.
+    /// The reset of a budget is no delay by itself: most answers state one. Only Sitecore Send's is, which comes with
+    /// refusals alone. After a refusal without any delay, requests wait for the reset of the budgets that are spent.
     #[must_use]
     pub const fn delay(&self) -> Option<Duration> {
         self.delay
+    }
+
+    /// How long to wait after an answer with this status: the delay. After a refusal for load without one, until the
+    /// budgets are full again of which nothing is left; after a 429, also those that state a reset and nothing else.
+    pub(crate) fn wait_after(&self, status: StatusCode) -> Option<Duration> {
+        let is_refused = status == StatusCode::TOO_MANY_REQUESTS;
+        if self.delay.is_some() || !is_refused && status != StatusCode::SERVICE_UNAVAILABLE {
+            return self.delay;
+        }
+        // Some services say a limit of 0 for none at all.
+        let resets = |remaining| {
+            let of = move |budget: &&Budget| budget.remaining == remaining && budget.limit != Some(0);
+            self.budgets.iter().filter(of).filter_map(Budget::reset).max()
+        };
+        resets(Some(0)).or_else(|| resets(None).filter(|_| is_refused))
     }
 
     /// The budgets, each once.
@@ -145,10 +166,25 @@ fn read_headers<'a>(headers: &'a HeaderMap, rules: &[HintRule], ledger: &mut Led
     asking
 }
 
-fn ask(headers: &HeaderMap, now: SystemTime, ledger: &mut Ledger<'_>) {
-    let Hint { delay, ignored } = from_headers(headers, now);
-    ledger.delay = delay;
+fn ask(headers: &HeaderMap, now: SystemTime, rules: &[HintRule], ledger: &mut Ledger<'_>) {
+    let is_read = |name: &str| rules.iter().any(|rule| rule.is_of_header(name));
+    let Hint { delay, ignored } = retry_after::from_headers(headers, now, is_read);
+    ledger.delay = ledger.delay.max(delay);
     ignored.into_iter().for_each(|text| ledger.ignore(text));
+}
+
+/// How long an answer asks to wait, by its headers and status. Those headers that `is_read` names are read elsewhere.
+pub(crate) fn from_answer(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: SystemTime,
+    is_read: impl Fn(&str) -> bool,
+) -> Hint {
+    let hint = retry_after::from_headers(headers, now, is_read);
+    if hint.delay.is_some() || status.is_success() {
+        return hint;
+    }
+    Hint { delay: Hints::of(headers, now).wait_after(status), ..hint }
 }
 
 /// All names of rate limits have it, and few others.
@@ -227,8 +263,37 @@ mod tests {
         assert_eq!(hints(&[reset, ("retry-after", "7")]).delay(), Some(Duration::from_secs(7)));
         let expires = ("x-ratelimit-expires", "07/10/2024 14:12:52");
         assert_eq!(hints(&[expires]).delay(), Some(Duration::from_secs(7)));
-        assert_eq!(hints(&[expires, ("retry-after", "3")]).delay(), Some(Duration::from_secs(3)));
+        assert_eq!(hints(&[expires, ("retry-after", "3")]).delay(), Some(Duration::from_secs(7)));
         assert_eq!(budgets(&[expires, ("retry-after", "3")]), ["- ?/? in ? reset 7s"]);
+    }
+
+    #[test]
+    fn a_refusal_without_a_delay_waits_for_the_budget_that_is_spent() {
+        const REFUSED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+        const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        let lone = ("x-rate-limit-reset", "1720620825");
+        let (none, some) = (("x-rate-limit-remaining", "0"), ("x-rate-limit-remaining", "5"));
+        let tokens = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")];
+        let requests = [("x-ratelimit-remaining-requests", "5"), ("x-ratelimit-reset-requests", "1h")];
+        for (pairs, status, seconds) in [
+            (&[lone][..], REFUSED, Some(60)),
+            (&[lone], BUSY, None),
+            (&[lone], StatusCode::OK, None),
+            (&[lone, none], REFUSED, Some(60)),
+            (&[lone, none], BUSY, Some(60)),
+            (&[lone, none], StatusCode::BAD_GATEWAY, None),
+            (&[lone, some], REFUSED, None),
+            (&[lone, none, ("retry-after", "7")], REFUSED, Some(7)),
+            (&[lone, none, ("x-rate-limit-limit", "0")], REFUSED, None),
+            (&[tokens[0], tokens[1], requests[0], requests[1]], REFUSED, Some(360)),
+            (&[("x-ratelimit-reset", "2024-07-20T14:12:45Z")], REFUSED, Some(864_000)),
+            (&[("ratelimit", "\"a\";r=0;t=864000")], REFUSED, Some(864_000)),
+        ] {
+            let wait = hints(pairs).wait_after(status);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{status} {pairs:?}");
+            let hint = from_answer(status, &headers(pairs), now(), |_| false);
+            assert_eq!(hint.delay, wait, "{status} {pairs:?}");
+        }
     }
 
     #[test]

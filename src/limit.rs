@@ -53,6 +53,8 @@ pub struct Limit {
     server_queue: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     soft: bool,
+    #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
+    pause_without_hint: Option<Duration>,
 }
 
 impl Limit {
@@ -152,6 +154,29 @@ impl Limit {
         self
     }
 
+    /// Sets for how long the requests that it counts pause after a refusal (429 or 503) that does not say how long, for
+    /// a service whose document does. A wait that the service asks for is kept, also a shorter one.
+    ///
+    /// By default such a pause is 1 second, doubled at each further refusal up to 64: short enough for limits of a second,
+    /// and soon long enough for others. This one is not doubled. In data it is `pause_without_hint`, in seconds; zero,
+    /// and more than 400 days, are errors when the limit is installed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use longhaul::Limit;
+    ///
+    /// // "After a 429, wait for the next minute."
+    /// let limit = Limit::per_minute(60).pause_without_hint(Duration::from_secs(60));
+    /// let text = serde_json::to_string(&limit)?;
+    /// assert_eq!(text, r#"{"windows":[{"count":60,"seconds":60}],"pause_without_hint":60}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn pause_without_hint(mut self, pause: Duration) -> Self {
+        self.pause_without_hint = Some(pause);
+        self
+    }
+
     /// Only reports when it is passed, and never holds a request back: for a cap that the service does not enforce.
     #[must_use]
     pub const fn soft(mut self) -> Self {
@@ -181,6 +206,10 @@ impl Limit {
 
     pub(crate) const fn queue(&self) -> Option<u32> {
         self.server_queue
+    }
+
+    pub(crate) const fn unasked_pause(&self) -> Option<Duration> {
+        self.pause_without_hint
     }
 
     pub(crate) const fn is_soft(&self) -> bool {
@@ -223,6 +252,13 @@ impl Limit {
         if self.server_queue.is_some() && self.windows.iter().filter(|window| sliding(window)).count() != 1 {
             return wrong("a server queue goes with just one window of requests: its rate".into());
         }
+        match self.pause_without_hint {
+            Some(pause) if pause.is_zero() => return wrong("its pause without a hint is no time at all".into()),
+            Some(pause) if pause > window::LONGEST => {
+                return wrong("its pause without a hint is longer than 400 days".into());
+            }
+            _ => {}
+        }
         match self.anchor {
             Anchor::SendPlus(guard) if guard > window::LONGEST => wrong("its guard is longer than 400 days".into()),
             _ => self.scope.check().or_else(wrong),
@@ -253,6 +289,9 @@ impl fmt::Display for Limit {
             Anchor::ResponseLessRoundTrip => f.write_str(", from the answer less a round trip")?,
             Anchor::SendPlus(guard) => write!(f, ", from the send plus {guard:?}")?,
             Anchor::Send => f.write_str(", from the send")?,
+        }
+        if let Some(pause) = self.pause_without_hint {
+            write!(f, ", pausing for {pause:?} where it is not told how long")?;
         }
         f.write_str(if self.soft { ", soft" } else { "" })
     }

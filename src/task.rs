@@ -22,13 +22,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::clock::{Alarm, NO_RUNTIME, has_runtime, unix_millis};
+use crate::clock::{Alarm, NO_RUNTIME, has_runtime, later, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::protocol::{Cursor, Report, Step};
@@ -42,6 +41,7 @@ pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
 pub(crate) use ask::Core;
+pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
 use ask::Answer;
@@ -149,11 +149,11 @@ impl<T> Task<T> {
     }
 
     /// Takes hold of a task again. It may be asked at once, or when the service had asked for it.
-    pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
-        let now = unix_millis(core.transport.wire.clock.now());
-        let wait = Duration::from_millis(not_before.saturating_sub(now)).min(LONGEST_RESUMED_WAIT);
-        let mut task = Self::new(core, cursor, headers, not_before);
-        let due = Instant::now() + wait;
+    pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, pause: ResumedPause) -> Self {
+        let wait = pause.left(unix_millis(core.transport.wire.clock.now()));
+        let mut task = Self::new(core, cursor, headers, pause.not_before);
+        task.live().asked = Some(wait).filter(|wait| !wait.is_zero());
+        let due = later(Instant::now(), wait);
         task.doing = Doing::Waiting { due, earliest: due, alarm: Alarm::default() };
         task.hold();
         task
@@ -166,6 +166,8 @@ impl<T> Task<T> {
             headers: Some(headers).filter(|headers| !headers.is_empty()).map(Box::new),
             last: Update::before_any(),
             not_before,
+            asked: None,
+            refusal: None,
             nudged: false,
             waker: None,
             pauses: None,
@@ -304,8 +306,11 @@ impl<T> Task<T> {
                     self.wait_until(Instant::now(), Instant::now());
                     match answer {
                         Ok(heard) => {
+                            let refusal = heard.asks_to_wait(self.shared.now());
+                            self.live().refusal = refusal;
                             let step = self.shared.read(&heard);
                             self.obey(step, heard.rest());
+                            self.live().refusal = None;
                         }
                         Err(error) => {
                             if error.is_unsent() {
@@ -388,6 +393,3 @@ impl<T> fmt::Debug for Task<T> {
         f.debug_struct("Task").field("cursor", &live.cursor).field("last", &live.last).finish_non_exhaustive()
     }
 }
-
-/// A token that asks for more was written under another clock.
-const LONGEST_RESUMED_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -225,7 +225,7 @@ impl Throttle {
     /// The right to send one request, if there is one now and nobody stands before it.
     #[must_use]
     pub fn try_acquire(&self, class: Class, keys: &Keys) -> Option<Permit> {
-        permit::try_now(&self.shared, class, &keys.asker(self.owner), acquire::DEFAULT_HOLD)
+        permit::try_now(&self.shared, class, &keys.asker(self.owner), None)
     }
 
     /// Stops all requests of this account, or of all for [`Throttle::new`]'s, for so long. It ends as after a refusal:
@@ -258,6 +258,31 @@ impl Throttle {
                 state.all_paused_until = 0;
             }
             owners.for_each(|owner| state.resume(owner, now));
+        });
+    }
+
+    /// Begins as after a refusal: one request of this account, or of each for [`Throttle::new`]'s, then two, four and so
+    /// on with each round trip.
+    ///
+    /// For a program that starts anew: the service still counts what the run before has sent, of which this throttle
+    /// knows nothing, and a burst of new requests would be refused. [`Client::resume`](crate::Client::resume) does it
+    /// where nothing was sent before; [`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start) turns that off.
+    pub fn start_slowly(&self) {
+        self.shared.with(|state, now| {
+            let owners = match self.owner {
+                0 => 0..u32::try_from(state.owners.len()).unwrap_or(0),
+                owner => owner..owner + 1,
+            };
+            owners.for_each(|owner| state.start_slowly(owner, now));
+        });
+    }
+
+    /// As [`start_slowly`](Self::start_slowly), where nothing of the account was sent before.
+    pub(crate) fn start_slowly_once(&self) {
+        self.shared.with(|state, now| {
+            if state.is_fresh(self.owner) {
+                state.start_slowly(self.owner, now);
+            }
         });
     }
 
@@ -314,7 +339,7 @@ impl Throttle {
     }
 
     pub(crate) fn try_acquire_for(&self, class: Class, asker: &Asker<'_>, hold: Duration) -> Option<Permit> {
-        permit::try_now(&self.shared, class, asker, nanos(hold))
+        permit::try_now(&self.shared, class, asker, Some(nanos(hold)))
     }
 
     pub(crate) fn acquire_for(&self, class: Class, asker: &Asker<'_>) -> Acquire {

@@ -26,6 +26,7 @@ pub struct ClientBuilder {
     throttle: Option<Throttle>,
     account: String,
     feedback: Option<Feedback>,
+    slow_start: bool,
     credential: Credential,
     retry: Option<RetryPolicy>,
     pace: Pace,
@@ -52,6 +53,7 @@ impl ClientBuilder {
             throttle: None,
             account: String::new(),
             feedback: None,
+            slow_start: true,
             credential: Credential::none(),
             retry: None,
             pace: Pace::standard(),
@@ -106,6 +108,14 @@ impl ClientBuilder {
     /// for all who share the throttle.
     pub const fn feedback(mut self, feedback: Feedback) -> Self {
         self.feedback = Some(feedback);
+        self
+    }
+
+    /// Sets whether the first requests go out as after a refusal (one, then two, four and so on) where a resume token says
+    /// that there was a run before: on by default, because the service still counts what that run has sent, and this
+    /// process knows nothing of it. It takes some round trips. [`Throttle::start_slowly`] does it by hand.
+    pub const fn slow_start(mut self, on: bool) -> Self {
+        self.slow_start = on;
         self
     }
 

@@ -17,6 +17,7 @@ use super::live::{Failure, Live, Road, State};
 use super::{Held, Life, Token};
 use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
+use crate::hint::FURTHEST;
 
 /// A fetch that is under way; it ends when it lands, whatever came.
 pub(super) type Flight = Shared<BoxFuture<'static, ()>>;
@@ -112,8 +113,8 @@ impl Live {
         }
         let mut state = self.state();
         let rest = if refused { REFUSED_REST } else { rest_after(state.failures) };
-        // Never earlier than it was asked for. More than a day is no wait that anybody means.
-        let rest = rest.max(error.retry_after().filter(|asked| *asked <= LONGEST_ASKED).unwrap_or_default());
+        // Never earlier than it was asked for.
+        let rest = rest.max(error.retry_after().filter(|asked| *asked <= FURTHEST).unwrap_or_default());
         state.failures = state.failures.saturating_add(1);
         state.failure = Some(Failure { error, until: Instant::now() + rest });
         drop(state);
@@ -187,7 +188,6 @@ const REFUSED_REST: Duration = Duration::from_secs(60);
 /// A fetch was repeated already before it failed.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
-const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

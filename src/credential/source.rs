@@ -168,7 +168,7 @@ impl TokenError {
     /// Made from this answer, with what that asked to wait.
     pub(super) fn of(mut self, reply: &Reply, now: SystemTime) -> Self {
         self.answered = Some((reply.url().clone().into(), reply.status()));
-        self.retry_after = Hints::of(reply.headers(), now).delay();
+        self.retry_after = Hints::of(reply.headers(), now).wait_after(reply.status());
         self
     }
 

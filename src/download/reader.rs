@@ -373,7 +373,7 @@ impl Reader {
 
     /// Any other status: a passing one, an expired link, or the end.
     async fn refused(&mut self, response: Response) -> Result<Opened, Error> {
-        let hint = hint::from_headers(response.headers(), self.carrier.now()).delay;
+        let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
         let url = response.url().clone();
@@ -389,6 +389,11 @@ impl Reader {
         };
         match status.as_u16() {
             code if is_transient(code) => {
+                let most = self.carrier.transport.retry.most_asked().unwrap_or(Duration::MAX);
+                if hint.is_some_and(|hint| hint > most) {
+                    let why = "the storage is busy, and asks to wait for longer than the retry policy allows";
+                    return Err(error(ErrorKind::Interrupted, why.into()).with_retry_after(hint));
+                }
                 let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
                 Ok(Opened::Again(self.next_pause().map(|pause| hint.unwrap_or_default().max(pause)), error))
             }

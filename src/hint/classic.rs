@@ -46,7 +46,9 @@ pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) 
             draft.used = draft.used.or(Some(used));
         }
         Fact::Reset => {
-            let reset = ledger.reset(reset::read(text)?)?;
+            // `RateLimit-Reset` has its unit from the IETF; the others have theirs from whoever made them up.
+            let time = if source.is_empty() { reset::in_seconds(text) } else { reset::read(text) };
+            let reset = ledger.reset(time?)?;
             let draft = ledger.draft(source, name)?;
             draft.reset = draft.reset.or(Some(reset));
         }
@@ -238,6 +240,8 @@ mod tests {
                 ],
                 &["- 50/100 in 60s reset 30s", "- ?/1000 in 3600s reset ?"],
             ),
+            (&[("ratelimit-remaining", "0"), ("ratelimit-reset", "864000")], &["- 0/? in ? reset 864000s"]),
+            (&[("ratelimit-remaining", "0"), ("ratelimit-reset", "1720620825")], &["- 0/? in ? reset 60s"]),
             (&[("x-ratelimit-limit", "100, 100;w=60")], &["- ?/100 in 60s reset ?"]),
             (&[("x-ratelimit-limit", "100/10s")], &["- ?/100 in 10s reset ?"]),
             // Reddit

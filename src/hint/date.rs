@@ -6,6 +6,8 @@ use http::{HeaderMap, header};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::number;
+
 /// A length of time, or a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Time {
@@ -47,6 +49,18 @@ impl<'a> Since<'a> {
         }
     }
 
+    /// How long to wait for it: not at all for the past, and none for what no task can wait for.
+    pub(super) fn wait(self, time: Time) -> Option<Duration> {
+        Some(self.until(time).unwrap_or(Duration::ZERO)).filter(|wait| *wait <= FURTHEST)
+    }
+
+    /// Whether a moment can be meant: it lies in the reach of a wait, before or behind.
+    pub(super) fn is_near(self, time: Time) -> bool {
+        let Time::At(moment) = time else { return false };
+        let ahead = moment.duration_since(self.moment());
+        ahead.unwrap_or_else(|behind| behind.duration()) <= FURTHEST
+    }
+
     fn moment(self) -> SystemTime {
         let stated = self.headers.get(header::DATE).and_then(|value| value.to_str().ok());
         stated.and_then(|text| httpdate::parse_http_date(text.trim()).ok()).unwrap_or(self.now)
@@ -58,8 +72,21 @@ pub(super) fn http(text: &str) -> Option<Time> {
     httpdate::parse_http_date(text).ok().map(Time::At)
 }
 
+/// Whether a text is the name of a day, as it begins a date.
+pub(super) fn is_weekday(text: &str) -> bool {
+    let day = text.get(..3).unwrap_or_default();
+    let short = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().any(|known| known.eq_ignore_ascii_case(day));
+    short && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// With a zone or an offset; without one it is UTC, as nearly all services mean it.
 pub(super) fn rfc3339(text: &str) -> Option<Time> {
-    at(text.parse().ok()?)
+    if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
+        return at(timestamp);
+    }
+    // Eight digits are a date in ISO 8601, and a number to a service.
+    let civil = text.contains('-').then(|| text.parse::<DateTime>().ok())??;
+    at(TimeZone::UTC.to_timestamp(civil).ok()?)
 }
 
 /// `MM/dd/yyyy HH:mm:ss`, UTC.
@@ -71,6 +98,19 @@ pub(super) fn month_day_year(text: &str) -> Option<Time> {
 pub(super) fn epoch(since: Duration) -> Option<Time> {
     SystemTime::UNIX_EPOCH.checked_add(since).map(Time::At)
 }
+
+/// A number of seconds since 1970 until the year 5138, and else of milliseconds; none for one that is no moment of ours.
+pub(super) fn epoch_by_size(text: &str) -> Option<Time> {
+    let number = number::decimal(text, 1000)?;
+    match number.as_secs() {
+        0..1_000_000_000 => None,
+        1_000_000_000..100_000_000_000 => epoch(number),
+        _ => epoch(number::decimal(text, 1)?),
+    }
+}
+
+/// 400 days: longer than the longest wait that a service means. What lies beyond has another unit, or is a mistake.
+pub(crate) const FURTHEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// A moment before 1970 is none.
 fn at(timestamp: jiff::Timestamp) -> Option<Time> {
@@ -92,7 +132,10 @@ mod tests {
             (rfc3339, "1994-11-06T08:49:37Z", Some(784_111_777_000)),
             (rfc3339, "1994-11-06T09:49:37.25+01:00", Some(784_111_777_250)),
             (rfc3339, "1969-12-31T23:59:59Z", None),
-            (rfc3339, "1994-11-06T08:49:37", None),
+            (rfc3339, "1994-11-06T08:49:37", Some(784_111_777_000)),
+            (rfc3339, "1994-11-06 08:49:37.5", Some(784_111_777_500)),
+            (rfc3339, "1994-11-06T25:49:37", None),
+            (rfc3339, "19941106", None),
             (rfc3339, "784111777", None),
             (month_day_year, "07/10/2024 14:12:52", Some(1_720_620_772_000)),
             (month_day_year, "13/07/2024 14:12:52", None),

@@ -5,7 +5,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::budget::{Budget, is_other_than_requests};
-use super::date::{Since, Time};
+use super::date::{FURTHEST, Since, Time};
 use super::{Hints, ignored, span};
 
 #[derive(Debug)]
@@ -161,8 +161,6 @@ pub(super) fn window(length: Duration) -> Option<Duration> {
     (!length.is_zero() && length <= FURTHEST).then_some(length)
 }
 
-/// A year and a little: a longer time is a wrong unit.
-const FURTHEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// Far more than any service has.
 const MOST: usize = 32;
 const MOST_IGNORED: usize = 8;

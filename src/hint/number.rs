@@ -1,5 +1,6 @@
 //! Number: the plain decimal numbers of services, read exactly.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A length of time in units of so many milliseconds, rounded up to the millisecond: never earlier than asked.
@@ -21,6 +22,17 @@ pub(super) fn count(text: &str) -> Option<u64> {
 pub(super) fn count_up(text: &str) -> Option<u64> {
     let (whole, fraction) = parts(text)?;
     whole.checked_add(u64::from(fraction.bytes().any(|digit| digit != b'0')))
+}
+
+/// A number without the commas between its thousands; none where they stand elsewhere.
+pub(super) fn without_commas(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(',') {
+        return Some(text.into());
+    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.split(',');
+    let first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()));
+    (first && groups.all(|group| group.len() == 3) && !fraction.contains(',')).then(|| text.replace(',', "").into())
 }
 
 /// Digits, and at most one point between digits.
@@ -54,6 +66,22 @@ mod tests {
             ("18446744073709551616", 1, None),
         ] {
             assert_eq!(decimal(text, millis), expected.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn commas_stand_between_thousands() {
+        for (text, expected) in [
+            ("7", Some("7")),
+            ("1,200", Some("1200")),
+            ("12,345,678.5", Some("12345678.5")),
+            ("1,5", None),
+            ("1234,567", None),
+            ("1,2345", None),
+            ("1.5,200", None),
+            (",200", None),
+        ] {
+            assert_eq!(without_commas(text).as_deref(), expected, "{text}");
         }
     }
 

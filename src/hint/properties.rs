@@ -10,9 +10,11 @@ use super::{HintFact, HintRule, Hints, Unit};
 use crate::message::Reply;
 use crate::pointer::Source;
 
-const NAMES: [&str; 48] = [
+const NAMES: [&str; 50] = [
     "retry-after",
     "retry-after-ms",
+    "x-ratelimit-retry-after",
+    "x-rate-limit-retry-after-seconds",
     "x-ms-retry-after-ms",
     "x-amz-retry-after",
     "date",
@@ -91,7 +93,9 @@ fn any_value() -> impl Strategy<Value = Vec<u8>> {
         date,
         "[0-9]{1,3}/[0-9]{1,3}|[0-9]{1,4}/(second|day|[0-9]?s)",
         "-?[0-9]{1,6}(\\.[0-9]{1,12})?|NaN|inf|1e[0-9]{1,3}",
-        "([0-9]{1,3}[hms]){1,3}|[0-9]{1,9}ms",
+        "([0-9]{1,3}[hms]){1,3}|[0-9]{1,9}ms|P([0-9]{1,4}[DW])?T?([0-9]{1,4}[HMS]){0,3}",
+        "(in |wait |-)?([0-9]{1,3}(,[0-9]{3})?(\\.[0-9])? ?(s|sec|minutes?|hours|days|heures)(, | and | |/)?){1,3}",
+        "[\"']?([0-9]{1,9}[;,] ?){1,3}[\"']?",
         "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](Z|[+-][0-9]{2}:00)",
         "[01][0-9]/[0-3][0-9]/[0-9]{4} [0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
         "(\"?[ab]\"?(;[rtqw]u?=-?[0-9\"a]{1,4}){0,4},? ?){1,4}",
@@ -121,7 +125,7 @@ fn headers(pairs: &[(usize, Vec<u8>)]) -> HeaderMap {
 }
 
 fn check(hints: &Hints) {
-    assert!(hints.delay().is_none_or(|delay| delay <= Duration::from_secs(DAY)));
+    assert!(hints.delay().is_none_or(|delay| delay <= Duration::from_secs(400 * DAY)));
     let furthest = Duration::from_secs(400 * DAY);
     for budget in hints.budgets() {
         assert!(budget.limit().or(budget.remaining()).is_some() || budget.reset().is_some());
@@ -154,7 +158,7 @@ proptest! {
         let headers = headers(&pairs);
         let hints = Hints::of(&headers, at(now));
         check(&hints);
-        prop_assert_eq!(hints.delay(), super::from_headers(&headers, at(now)).delay);
+        prop_assert_eq!(hints.delay(), super::from_answer(StatusCode::OK, &headers, at(now), |_| false).delay);
         let reply = Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, "");
         prop_assert_eq!(Hints::read(&reply, &[], at(now)), hints);
     }
@@ -243,6 +247,45 @@ proptest! {
         prop_assert_eq!((budget.limit(), budget.remaining()), (Some(limit), Some(remaining)));
         prop_assert_eq!(budget.window(), Some(Duration::from_secs(window)));
         prop_assert_eq!(budget.reset(), Some(Duration::from_secs(reset)));
+    }
+
+    /// In every form that can say it, in every header, and beside any shorter wait.
+    #[test]
+    fn a_wait_is_never_undercut(
+        wait in 0..=400 * DAY,
+        shorter in 0.0..=1.0,
+        (name, other) in (0..4_usize, 0..4_usize),
+        junk in "[a-z/]{0,12}",
+        // The furthest reset stays in the years that an HTTP date can write.
+        now in 1_000_000_000..7_000_000_000_u64,
+    ) {
+        const NAMES: [&str; 4] =
+            ["retry-after", "x-ratelimit-retry-after", "x-rate-limit-retry-after-seconds", "x-retry-after"];
+        let asked = Duration::from_secs(wait);
+        let (h, m, s) = (wait / 3600, wait / 60 % 60, wait % 60);
+        let moment = jiff::Timestamp::from_second(i64::try_from(now + wait).unwrap()).unwrap();
+        for text in [
+            wait.to_string(),
+            format!("{wait}s"),
+            format!("{h}h{m}m{s}s"),
+            format!("PT{h}H{m}M{s}S"),
+            format!("{wait} seconds"),
+            format!("Please try again in {h} hours, {m} minutes and {s} seconds."),
+            format!("\"{wait}\";"),
+            format!("{wait}, 0"),
+            format!("0,{wait}"),
+            fmt_http_date(at(now + wait)),
+            moment.to_string(),
+            moment.to_string().trim_end_matches('Z').to_owned(),
+        ] {
+            let mut headers = HeaderMap::new();
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let less = (wait as f64 * shorter) as u64;
+            headers.append(NAMES[other], HeaderValue::from_str(&less.min(wait).to_string()).unwrap());
+            headers.append(NAMES[name], HeaderValue::from_str(&text).unwrap());
+            headers.append(NAMES[other], HeaderValue::from_str(&junk).unwrap());
+            prop_assert_eq!(Hints::of(&headers, at(now)).delay(), Some(asked), "{}", text);
+        }
     }
 
     /// Whatever our own clock says.

@@ -15,9 +15,14 @@ pub(super) fn read(text: &str) -> Option<Time> {
     match number.as_secs() {
         0..=86_400 => Some(Time::In(number)),
         86_401..1_000_000_000 => number::decimal(text, 1).map(Time::In),
-        1_000_000_000..100_000_000_000 => date::epoch(number),
-        _ => date::epoch(number::decimal(text, 1)?),
+        _ => date::epoch_by_size(text),
     }
+}
+
+/// A number is seconds, as far as it can be; otherwise as [`read`].
+pub(super) fn in_seconds(text: &str) -> Option<Time> {
+    let number = number::decimal(text, 1000).filter(|number| *number <= date::FURTHEST);
+    number.map(Time::In).or_else(|| read(text))
 }
 
 #[cfg(test)]

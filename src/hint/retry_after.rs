@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use super::date::{self, Since, Time};
-use super::{Unit, ignored, sitecore};
+use super::date::{FURTHEST, Since};
+use super::{Unit, ignored, sitecore, wait};
 use crate::pointer;
 
 /// What an answer says of waiting: how long, and what in it was not understood.
@@ -15,61 +15,70 @@ pub(crate) struct Hint {
     pub(crate) ignored: Option<String>,
 }
 
-/// The first header that parses, of `retry-after-ms`, `x-ms-retry-after-ms`, `x-amz-retry-after`, `Retry-After` and
-/// Sitecore's `x-ratelimit-expires`.
-pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Hint {
+/// The longest that any header asks for: `Retry-After` and its relatives, and Sitecore's `x-ratelimit-expires`.
+///
+/// Those that `is_read` names are read elsewhere, in a unit of their own.
+pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime, is_read: impl Fn(&str) -> bool) -> Hint {
     let since = Since::new(headers, now);
-    let mut ignoring = None;
-    for (name, unit) in NAMES {
-        for value in headers.get_all(name) {
-            let text = value.to_str().unwrap_or("not text").trim();
-            let date = || unit.is_seconds().then(|| wait(date::http(text)?, since)).flatten();
-            match delay(text, unit, since).or_else(date) {
-                Some(delay) => return Hint { delay: Some(delay), ignored: ignoring },
-                None => ignoring = ignoring.or_else(|| Some(ignored(name, text))),
-            }
-        }
+    let mut hint = Hint::default();
+    for (name, value) in headers {
+        let name = name.as_str();
+        let Some(unit) = unit_of(name).filter(|_| !is_read(name)) else { continue };
+        let text = value.to_str().unwrap_or("not text").trim();
+        hint.take(wait::read(text, unit, since), || ignored(name, text));
     }
-    let Some(expires) = headers.get(sitecore::EXPIRES) else { return Hint { delay: None, ignored: ignoring } };
-    let delay = sitecore::reset(since).filter(|delay| *delay <= LONGEST);
-    if delay.is_none() {
-        ignoring = ignoring.or_else(|| Some(ignored(sitecore::EXPIRES, expires.to_str().unwrap_or("not text"))));
+    if let Some(expires) = headers.get(sitecore::EXPIRES).filter(|_| !is_read(sitecore::EXPIRES)) {
+        let delay = sitecore::reset(since).filter(|delay| *delay <= FURTHEST);
+        hint.take(delay, || ignored(sitecore::EXPIRES, expires.to_str().unwrap_or("not text")));
     }
-    Hint { delay, ignored: ignoring }
+    hint
 }
 
 /// A hint in a body or a header of the service's own.
 pub(crate) fn from_value(value: &serde_json::Value, unit: Unit, headers: &HeaderMap, now: SystemTime) -> Hint {
     let text = pointer::text(value).unwrap_or_else(|| value.to_string());
-    match delay(&text, unit, Since::new(headers, now)) {
-        Some(delay) => Hint { delay: Some(delay), ignored: None },
-        None => Hint { delay: None, ignored: Some(ignored("an interval of", &text)) },
-    }
+    let mut hint = Hint::default();
+    hint.take(delay(&text, unit, Since::new(headers, now)), || ignored("an interval of", &text));
+    hint
 }
 
 /// Whether a header, named in lower case, asks to wait.
 pub(super) fn is_asking(name: &str) -> bool {
-    name == sitecore::EXPIRES || NAMES.iter().any(|(known, _)| *known == name)
+    name == sitecore::EXPIRES || unit_of(name).is_some()
 }
 
+/// A wait in a unit. A value that names its own unit has that.
 pub(super) fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
-    wait(unit.read(text)?, since)
+    match unit {
+        Unit::Seconds | Unit::Milliseconds => wait::read(text, unit, since),
+        _ => since.wait(unit.read(text)?),
+    }
 }
 
-/// A moment in the past asks for no wait.
-fn wait(time: Time, since: Since<'_>) -> Option<Duration> {
-    Some(since.until(time).unwrap_or(Duration::ZERO)).filter(|delay| *delay <= LONGEST)
+impl Hint {
+    /// The longest counts: a wait is never undercut.
+    pub(crate) fn take(&mut self, delay: Option<Duration>, ignored: impl FnOnce() -> String) {
+        if delay.is_none() && self.ignored.is_none() {
+            self.ignored = Some(ignored());
+        }
+        self.delay = self.delay.max(delay);
+    }
 }
 
-const NAMES: [(&str, Unit); 4] = [
-    ("retry-after-ms", Unit::Milliseconds),
-    ("x-ms-retry-after-ms", Unit::Milliseconds),
-    ("x-amz-retry-after", Unit::Milliseconds),
-    ("retry-after", Unit::Seconds),
-];
-
-/// A longer wait than a day is taken as malformed: an epoch in a field for seconds, as a rule.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The unit of a header that asks to wait: `retry-after`, with whatever before it, and behind it at most the unit.
+fn unit_of(name: &str) -> Option<Unit> {
+    let (before, behind) = name.split_once("retry-after")?;
+    if !before.is_empty() && !before.ends_with('-') {
+        return None;
+    }
+    match behind {
+        // AWS writes milliseconds there.
+        "" if before == "x-amz-" => Some(Unit::Milliseconds),
+        "" | "-s" | "-sec" | "-secs" | "-seconds" | "-at" | "-date" | "-time" => Some(Unit::Seconds),
+        "-ms" | "-millis" | "-milliseconds" => Some(Unit::Milliseconds),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -90,13 +99,29 @@ mod tests {
             (&[("retry-after", "0.0001")], Some(1)),
             (&[("retry-after", "0")], Some(0)),
             (&[("retry-after", "86400")], Some(86_400_000)),
-            (&[("retry-after-ms", "250"), ("retry-after", "9")], Some(250)),
+            (&[("retry-after", "86460")], Some(86_460_000)),
+            (&[("retry-after", "34560000")], Some(34_560_000_000)),
+            (&[("retry-after", "34560001")], None),
+            // Of several the longest.
+            (&[("retry-after", "1"), ("retry-after", "4")], Some(4_000)),
+            (&[("retry-after", "4"), ("retry-after", "1")], Some(4_000)),
+            (&[("retry-after", "soon"), ("retry-after", "4")], Some(4_000)),
+            (&[("retry-after-ms", "250"), ("retry-after", "9")], Some(9_000)),
+            (&[("retry-after-ms", "90000000"), ("retry-after", "9")], Some(90_000_000)),
+            (&[("x-ratelimit-retry-after", "5"), ("retry-after", "3")], Some(5_000)),
+            (&[("x-rate-limit-retry-after-seconds", "5")], Some(5_000)),
+            (&[("x-retry-after", "30s")], Some(30_000)),
+            (&[("x-ratelimit-retry-after-ms", "1500")], Some(1_500)),
+            (&[("retry-after-date", "1970-01-01T00:00:07Z")], Some(7_000)),
+            (&[("x-no-retry-after-max", "5")], None),
             (&[("x-ms-retry-after-ms", "100")], Some(100)),
-            (&[("x-amz-retry-after", "1500"), ("retry-after", "9")], Some(1_500)),
+            (&[("x-amz-retry-after", "1500")], Some(1_500)),
+            (&[("x-amz-retry-after", "1500"), ("retry-after", "9")], Some(9_000)),
             (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:47")], Some(10_000)),
-            (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:47"), ("retry-after", "3")], Some(3_000)),
+            (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:47"), ("retry-after", "3")], Some(10_000)),
             (&[date, ("x-ratelimit-expires", "11/06/1994 08:49:27")], None),
-            (&[date, ("x-ratelimit-expires", "11/08/1994 08:49:37")], None),
+            (&[date, ("x-ratelimit-expires", "11/08/1994 08:49:37")], Some(172_800_000)),
+            (&[date, ("x-ratelimit-expires", "11/08/1996 08:49:37")], None),
             (&[("retry-after-ms", "soon"), ("retry-after", "9")], Some(9_000)),
             (&[date, ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], Some(60_000)),
             (&[date, ("retry-after", "Sunday, 06-Nov-94 08:50:37 GMT")], Some(60_000)),
@@ -118,9 +143,10 @@ mod tests {
             (&[("retry-after", "")], None),
         ];
         for (pairs, millis) in cases {
-            let hint = from_headers(&headers(pairs), SystemTime::UNIX_EPOCH);
+            let hint = from_headers(&headers(pairs), SystemTime::UNIX_EPOCH, |_| false);
             assert_eq!(hint.delay, millis.map(Duration::from_millis), "{pairs:?}");
-            assert!(hint.delay.is_some() || pairs.is_empty() || hint.ignored.is_some(), "{pairs:?} is not reported");
+            let is_asking = pairs.iter().any(|(name, _)| is_asking(name));
+            assert!(hint.delay.is_some() || !is_asking || hint.ignored.is_some(), "{pairs:?} is not reported");
         }
     }
 
@@ -132,11 +158,14 @@ mod tests {
             (serde_json::json!(-2), Unit::Seconds, None),
             (serde_json::json!([]), Unit::Seconds, None),
             (serde_json::json!(1e300), Unit::Seconds, None),
-            (serde_json::json!("Thu, 01 Jan 1970 00:00:07 GMT"), Unit::Seconds, None),
+            (serde_json::json!("Thu, 01 Jan 1970 00:00:07 GMT"), Unit::Seconds, Some(7_000)),
+            (serde_json::json!("30s"), Unit::Milliseconds, Some(30_000)),
+            (serde_json::json!("1970-01-01T00:00:07"), Unit::Rfc3339, Some(7_000)),
             (serde_json::json!("Thu, 01 Jan 1970 00:00:07 GMT"), Unit::HttpDate, Some(7_000)),
             (serde_json::json!("1969-12-31T23:59:59Z"), Unit::Rfc3339, None),
-            (serde_json::json!(86_400), Unit::EpochSeconds, Some(86_400_000)),
-            (serde_json::json!(86_401), Unit::EpochSeconds, None),
+            (serde_json::json!(86_401), Unit::EpochSeconds, Some(86_401_000)),
+            (serde_json::json!(34_560_000), Unit::EpochSeconds, Some(34_560_000_000)),
+            (serde_json::json!(34_560_001), Unit::EpochSeconds, None),
         ] {
             assert_eq!(
                 from_value(&value, unit, &HeaderMap::new(), SystemTime::UNIX_EPOCH).delay,

@@ -22,7 +22,8 @@ use crate::pointer::{self, Source};
 /// ```
 ///
 /// What a rule finds wins over what [`Hints::of`](crate::Hints::of) finds in headers, and an earlier rule over a later
-/// one. A header that a rule names is read by that rule alone, which settles the unit of a `Reset`.
+/// one; of delays the longest counts, wherever it stands. A header that a rule names is read by that rule alone, which
+/// settles the unit of a `Reset`, or of a `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HintRule {
@@ -39,7 +40,8 @@ pub struct HintRule {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HintFact {
-    /// How long to wait, or until when: at most a day.
+    /// How long to wait, or until when: at most 400 days. A value in seconds or milliseconds that names another unit
+    /// (`30s`, `PT3S`, a date) has that.
     Delay,
     /// How much a budget grants.
     Limit,
@@ -95,7 +97,10 @@ impl HintRule {
     fn put<'a>(&'a self, text: &str, ledger: &mut Ledger<'a>) -> Option<()> {
         let name = self.budget.as_deref();
         match self.fact {
-            HintFact::Delay => ledger.delay = Some(retry_after::delay(text, self.unit, ledger.since())?),
+            HintFact::Delay => {
+                let delay = retry_after::delay(text, self.unit, ledger.since())?;
+                ledger.delay = ledger.delay.max(Some(delay));
+            }
             HintFact::Limit => {
                 let limit = number::count(text)?;
                 ledger.draft_named(name)?.limit = Some(limit);
@@ -161,14 +166,23 @@ mod tests {
                 json!({"statusCode": 429, "message": "Rate limit is exceeded. Try again in 60 seconds."}),
                 60_000,
             ),
+            (
+                json!({"at": "/message", "unit": "text"}),
+                json!({"message": "Rate limit reached. Please try again in 7h41m36s."}),
+                27_696_000,
+            ),
+            (json!({"at": "/wait"}), json!({"wait": 864_000}), 864_000_000),
+            (json!({"at": "/wait"}), json!({"wait": "PT3S"}), 3_000),
             (json!({"at": "/0/until", "unit": "rfc3339"}), json!([{"until": "2024-07-10T14:12:47Z"}]), 2_000),
             (json!({"at": "/until", "unit": "month_day_year"}), json!({"until": "07/10/2024 14:12:47"}), 2_000),
         ] {
             let mut rule = rule;
             rule["fact"] = json!("delay");
-            let hints = read(&[("retry-after", "7")], &body, &rules(json!([rule])));
+            let hints = read(&[("retry-after", "1")], &body, &rules(json!([rule])));
             assert_eq!(hints.delay(), Some(Duration::from_millis(millis)), "{body}");
             assert_eq!(hints.ignored(), [""; 0], "{body}");
+            let longer = read(&[("retry-after", "90000")], &body, &rules(json!([rule])));
+            assert_eq!(longer.delay(), Some(Duration::from_secs(90_000).max(Duration::from_millis(millis))), "{body}");
             let absent = read(&[("retry-after", "7")], &json!({}), &rules(json!([rule])));
             assert_eq!((absent.delay(), absent.ignored().len()), (Some(Duration::from_secs(7)), 0));
         }
@@ -235,9 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn alone_settles_the_unit_of_a_delay() {
+        let rules = rules(json!([{"at": "header:Retry-After", "fact": "delay", "unit": "milliseconds"}]));
+        for (pairs, millis) in [
+            (&[("retry-after", "1500")][..], 1_500),
+            (&[("retry-after", "1500"), ("x-retry-after", "2")], 2_000),
+            (&[("retry-after", "90000000"), ("x-retry-after", "2")], 90_000_000),
+        ] {
+            let hints = read(pairs, &json!({}), &rules);
+            assert_eq!(hints.delay(), Some(Duration::from_millis(millis)), "{pairs:?}");
+        }
+    }
+
+    #[test]
     fn ignores_and_reports_what_makes_no_sense() {
         for (fact, unit, value, shown) in [
-            ("delay", "seconds", json!(86_401), "86401"),
+            ("delay", "seconds", json!(34_560_001), "34560001"),
+            ("delay", "text", json!("in 2 heures 5 minutes"), "in 2 heures 5 minutes"),
+            ("delay", "milliseconds", json!("1h30"), "1h30"),
             ("delay", "seconds", json!(-1), "-1"),
             ("delay", "text", json!("later"), "later"),
             ("delay", "seconds", json!({"a": 1}), "{\"a\":1}"),

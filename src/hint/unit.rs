@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::date::{self, Time};
-use super::{number, span};
+use super::{number, span, words};
 
 /// How a service writes a length of time or a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,14 +21,15 @@ pub enum Unit {
     EpochMilliseconds,
     /// A moment such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
     HttpDate,
-    /// A moment such as `1994-11-06T08:49:37Z`.
+    /// A moment such as `1994-11-06T08:49:37Z`; without a zone it is UTC.
     Rfc3339,
     /// A moment such as `11/06/1994 08:49:37`: the month first, and in UTC.
     MonthDayYear,
-    /// A length of time such as `1s`, `6m0s`, `12ms` or `1h2m3.5s`.
+    /// A length of time such as `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `1d`, or `PT1M30S` of ISO 8601.
     Duration,
-    /// A sentence such as `Try again in 60 seconds.`: its first number before a word for milliseconds, seconds, minutes
-    /// or hours.
+    /// A sentence such as `Try again in 1 minute 30 seconds.`: the longest length of time in it, of all its terms in
+    /// milliseconds, seconds, minutes, hours, days and weeks. A sentence that holds more than is understood (`1h30`,
+    /// `2 heures 5 minutes`) is malformed as a whole, because a part of a wait would undercut it.
     Text,
 }
 
@@ -42,8 +43,8 @@ impl Unit {
             Self::HttpDate => date::http(text),
             Self::Rfc3339 => date::rfc3339(text),
             Self::MonthDayYear => date::month_day_year(text),
-            Self::Duration => span::duration(text).map(Time::In),
-            Self::Text => span::in_words(text).map(Time::In),
+            Self::Duration => span::duration(text).or_else(|| words::longest(text)).map(Time::In),
+            Self::Text => words::longest(text).map(Time::In),
         }
     }
 

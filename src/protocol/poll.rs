@@ -198,19 +198,17 @@ pub(super) fn report(
     report.word = first.map(|word| word.chars().take(80).collect());
     report.percent = ratio(protocol, reply, body)
         .or_else(|| protocol.progress.iter().find_map(|at| percent(&at.text(reply, body)?, protocol.progress_unit)));
-    let mut hints = std::iter::once(hint::from_headers(reply.headers(), now)).chain(
-        protocol
-            .intervals
-            .iter()
-            .filter_map(|interval| Some((interval.at.value(reply, body)?, interval.unit)))
-            .map(|(value, unit)| hint::from_value(&value, unit, reply.headers(), now)),
-    );
-    let mut ignored = Vec::new();
-    let found = hints.find_map(|Hint { delay, ignored: why }| {
-        ignored.extend(why);
-        delay
-    });
-    ignored.into_iter().for_each(|why| report.warn(why));
+    // A header that an interval names has the unit of that.
+    let is_read = |name: &str| protocol.intervals.iter().any(|interval| interval.at.header_name() == Some(name));
+    let own = protocol.intervals.iter().filter_map(|interval| Some((interval.at.value(reply, body)?, interval.unit)));
+    let own = own.map(|(value, unit)| hint::from_value(&value, unit, reply.headers(), now));
+    let hints = std::iter::once(hint::from_answer(reply.status(), reply.headers(), now, is_read)).chain(own);
+    // The longest counts: nothing is asked before any of them.
+    let mut found = None;
+    for Hint { delay, ignored } in hints {
+        ignored.into_iter().for_each(|why| report.warn(why));
+        found = found.max(delay);
+    }
     report.hint = found;
     if let Some(delay) = found.filter(|_| reply.status().as_u16() < 400) {
         // How long to stay away after a refusal says nothing of how often to poll.

@@ -120,7 +120,7 @@ pub(super) fn redirected(cursor: &mut Cursor, reply: &Reply, report: Report) -> 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
     let body = json.as_ref();
-    let hint = crate::hint::from_headers(reply.headers(), now).delay;
+    let hint = crate::hint::from_answer(reply.status(), reply.headers(), now, |_| false).delay;
     let report = Report { percent: Some(100.0), ..Report::new(State::Succeeded) };
     let (word, _) = verdict::word(protocol, reply, body);
     let is_status = reply.headers().contains_key(http::header::RETRY_AFTER) || body.is_some_and(verdict::has_signs);
@@ -210,7 +210,7 @@ fn flawed(
     now: SystemTime,
 ) -> Step {
     cursor.because(Rule::Flawed);
-    let hint = crate::hint::from_headers(reply.headers(), now).delay;
+    let hint = crate::hint::from_answer(reply.status(), reply.headers(), now, |_| false).delay;
     let fault = fault::read(protocol, reply, body);
     if cursor.redirected && cursor.status_url.is_some() {
         // Nothing but a redirect said that it is done, and a redirect to such a page says nothing of the task.

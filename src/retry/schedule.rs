@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Pauses;
+use crate::clock::FAR;
 
 /// A sequence of pauses, as a value: between the attempts of a request, or between the polls of a task
 /// ([`Pace::schedule`](crate::Pace::schedule)).
@@ -269,8 +270,6 @@ impl fmt::Debug for Custom {
 
 /// What pauses grow by where nobody says.
 const FACTOR: f64 = 2.0;
-/// No pause is longer, so that it can be added to any time.
-pub(super) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 const LADDER: [Duration; 5] = [
     Duration::from_secs(3),
     Duration::from_secs(9),

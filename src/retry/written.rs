@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::Schedule;
-use super::schedule::{FAR, Jitter, Kind};
+use super::schedule::{Jitter, Kind};
+use crate::clock::FAR;
 use crate::clock::seconds;
 
 #[derive(Default, Serialize, Deserialize)]

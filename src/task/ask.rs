@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use super::masked::masked;
 use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
+use crate::hint::from_answer;
 use crate::message::{Reply, Response};
 use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
 use crate::throttle::{Acquire, Permit};
@@ -49,6 +50,13 @@ impl Heard {
             Self::Reply(_, rest) => rest,
             Self::Silence(_) => None,
         }
+    }
+
+    /// For how long a refusal asks to stay away.
+    pub(super) fn asks_to_wait(&self, now: SystemTime) -> Option<Duration> {
+        let Self::Reply(reply, _) = self else { return None };
+        let is_refused = reply.status().as_u16() >= 400;
+        is_refused.then(|| from_answer(reply.status(), reply.headers(), now, |_| false).delay)?
     }
 }
 

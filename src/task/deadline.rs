@@ -41,12 +41,11 @@ impl<T> Task<T> {
             *due = last_look;
             return;
         }
-        let live = self.shared.live();
-        let hint = live.last.hint();
-        let asked = *earliest >= deadline && hint.or(live.cursor.sticky_hint()).is_some();
-        drop(live);
-        let why = if asked { "the service asks to wait past it" } else { "the next poll would come after it" };
-        self.give_up(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(hint));
+        // What the service asked in this answer, or in an earlier one that still holds.
+        let asked = self.shared.live().asked.filter(|_| *earliest >= deadline);
+        let why =
+            if asked.is_some() { "the service asks to wait past it" } else { "the next poll would come after it" };
+        self.give_up(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(asked));
     }
 
     /// The pace's schedule has no further pause: a deadline that is counted in polls.

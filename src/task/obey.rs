@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::waited::Waited;
 use super::{Doing, Outcome, Ready, Task};
-use crate::clock::unix_millis;
+use crate::clock::later;
 use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 use crate::message::Response;
@@ -29,16 +29,16 @@ impl<T> Task<T> {
                     return;
                 };
                 let now = Instant::now();
-                self.wait_until(now + plan.delay, now + plan.earliest);
+                self.wait_until(later(now, plan.delay), later(now, plan.earliest));
                 self.trace.wait(plan.delay);
                 self.tell(report, Some(plan.delay));
                 self.keep_deadline();
             }
             Step::Follow { after, report, .. } => {
                 self.told = report.map(Box::new).or(self.told.take());
-                let at = Instant::now() + after;
+                let at = later(Instant::now(), after);
                 self.wait_until(at, at);
-                self.live().not_before = unix_millis(self.shared.now() + after);
+                self.shared.asks(&mut self.shared.live(), Some(after), after);
                 self.keep_deadline();
             }
             Step::Done(report, finding) => {
@@ -131,6 +131,9 @@ impl<T> Task<T> {
             Some(status) if error.status().is_none() => error.with_status(status),
             _ => error,
         };
+        // An end that a refusal has brought about says when it would have passed.
+        let asked = error.retry_after().or(live.refusal).filter(|_| !error.kind().is_final());
+        let error = error.with_retry_after(asked);
         let url = live.cursor.next_url();
         drop(live);
         match url {

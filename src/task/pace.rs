@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::FAR;
 use crate::retry::Schedule;
 
 /// When a task polls, within what the service asks.
@@ -27,7 +28,7 @@ impl Pace {
         Self { floor: Duration::from_millis(250), ceiling: Duration::from_secs(600), jitter: true, schedule: None }
     }
 
-    /// Sets the shortest pause, whatever is asked.
+    /// Sets the shortest pause, whatever is asked: 250 ms by default, and at most 30 years.
     #[must_use]
     pub const fn floor(mut self, floor: Duration) -> Self {
         self.floor = floor;
@@ -89,7 +90,8 @@ impl Pace {
 
     /// The next pause where the schedule says `step`.
     pub(super) fn plan_by(&self, step: Duration) -> Plan {
-        Plan { delay: step.min(self.ceiling).max(self.floor), earliest: self.floor }
+        let floor = self.shortest();
+        Plan { delay: step.min(self.ceiling).max(floor), earliest: floor }
     }
 
     /// The next pause. `chance` is drawn from 0 to 1.
@@ -105,13 +107,18 @@ impl Pace {
         if let Some(asked) = hint.or(sticky) {
             // Zero means soon, and never a hot loop.
             let base = if asked.is_zero() { own(age) } else { asked };
-            let delay = base.max(self.floor).mul_f64(1.0 + 0.1 * chance);
-            let earliest = asked.max(self.floor);
+            let delay = spread(base.max(self.shortest()), 1.0 + 0.1 * chance);
+            let earliest = asked.max(self.shortest()).min(FAR);
             return Plan { delay: delay.max(earliest), earliest };
         }
-        let spread = if self.jitter { 0.8 + 0.4 * chance } else { 1.0 };
-        let delay = default.unwrap_or_else(|| own(age)).min(self.ceiling).mul_f64(spread);
-        Plan { delay: delay.min(self.ceiling).max(self.floor), earliest: self.floor }
+        let factor = if self.jitter { 0.8 + 0.4 * chance } else { 1.0 };
+        let delay = spread(default.unwrap_or_else(|| own(age)).min(self.ceiling), factor);
+        let floor = self.shortest();
+        Plan { delay: delay.min(self.ceiling).max(floor), earliest: floor }
+    }
+
+    fn shortest(&self) -> Duration {
+        self.floor.min(FAR)
     }
 }
 
@@ -128,6 +135,11 @@ pub(super) struct Plan {
     pub(super) delay: Duration,
     /// Before this long it must not, even when it is nudged.
     pub(super) earliest: Duration,
+}
+
+/// A pause times a factor, and no longer than a clock can hold.
+fn spread(pause: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(pause.as_secs_f64() * factor).map_or(FAR, |pause| pause.min(FAR))
 }
 
 /// 5 % of the age: the relative error of when the end is seen stays the same.
@@ -183,6 +195,27 @@ mod tests {
         ] {
             let plan = pace.plan_by(step);
             assert_eq!((plan.delay, plan.earliest), (delay, Duration::from_millis(250)), "{step:?}");
+        }
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_a_clock_can_hold() {
+        let pace = Pace::standard();
+        for (pace, hint, default) in [
+            (pace.clone().floor(Duration::MAX), None, None),
+            (pace.clone().floor(Duration::MAX), Some(secs(60)), None),
+            (pace.clone().floor(Duration::MAX), Some(Duration::ZERO), None),
+            (pace.clone().floor(Duration::MAX).ceiling(Duration::MAX), None, Some(Duration::MAX)),
+            (pace.clone().ceiling(Duration::MAX), None, Some(Duration::MAX)),
+            (pace.clone(), Some(Duration::MAX), None),
+            (pace.without_jitter(), Some(Duration::MAX), None),
+        ] {
+            for chance in [0.0, 0.5, 1.0] {
+                let plan = pace.plan(hint, None, default, secs(0), chance);
+                assert!(plan.delay >= secs(60) && plan.delay <= FAR && plan.earliest <= FAR, "{pace:?} {plan:?}");
+            }
+            let plan = pace.plan_by(secs(1));
+            assert!(plan.delay <= FAR && plan.earliest <= FAR, "{pace:?} {plan:?}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Renewal: a fresh link to a finished task's result, by asking its status again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use super::Core;
 use crate::download::Renew;
@@ -28,6 +30,15 @@ impl Renewal {
 
     async fn ask(self) -> Result<SecretUrl, Error> {
         let Self { core, mut cursor, headers, index } = self;
+        let begun = Instant::now();
+        // One that ends too late ends at once, and says for how long it would have been.
+        let wait = async |asked: Duration| {
+            if begun.elapsed().saturating_add(asked) >= LONGEST {
+                return Err(failed("the service asks to wait for longer").with_retry_after(Some(asked)));
+            }
+            tokio::time::sleep(asked).await;
+            Ok(())
+        };
         cursor.rewind();
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
@@ -36,11 +47,10 @@ impl Renewal {
                 Step::Done(_, finding) => {
                     return finding.links.get(index).cloned().ok_or_else(|| failed("it names no such link any more"));
                 }
-                Step::Follow { after, .. } => tokio::time::sleep(after).await,
+                Step::Follow { after, .. } => wait(after).await?,
                 // No answer, or a refusal for load: as a task would, it is asked again, but not for ever.
                 Step::Wait(report) if report.warning().is_some() => {
-                    let pause = report.hint().unwrap_or(PAUSE).max(PAUSE);
-                    tokio::time::sleep(pause).await;
+                    wait(report.hint().unwrap_or(PAUSE).max(PAUSE)).await?;
                 }
                 Step::Wait(_) => return Err(failed("the service says that the task is not finished any more")),
                 Step::Ended(report, fault) => {
@@ -68,5 +78,5 @@ fn failed(why: &str) -> Error {
 /// Redirects, the status, the result: more steps than any service needs.
 const MAX_STEPS: u32 = 16;
 /// A download waits no longer for a fresh link.
-const LONGEST: std::time::Duration = std::time::Duration::from_secs(600);
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(600);
+const PAUSE: Duration = Duration::from_secs(1);

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
 use super::pace::Plan;
 use super::{Core, Update};
-use crate::clock::unix_millis;
+use crate::clock::{unix_millis, wall_later};
 use crate::event::Marks;
 use crate::protocol::{Cursor, Report};
 use crate::retry::Pauses;
@@ -26,6 +26,10 @@ pub(super) struct Live {
     pub(super) last: Update,
     /// Milliseconds since 1970: the service asked not to be polled before.
     pub(super) not_before: u64,
+    /// How long that was from then on; none where the wait is our own.
+    pub(super) asked: Option<Duration>,
+    /// For how long the last answer asked to stay away, where it refused.
+    pub(super) refusal: Option<Duration>,
     pub(super) nudged: bool,
     pub(super) waker: Option<Waker>,
     /// The pauses of the pace's schedule, from when they are first needed.
@@ -70,8 +74,14 @@ impl Shared {
         if let (None, Some(longest)) = (report.hint, protocol.longest_interval()) {
             plan.delay = plan.delay.min(longest).max(plan.earliest);
         }
-        live.not_before = unix_millis(now + plan.earliest);
+        self.asks(&mut live, report.hint.or(sticky), plan.earliest);
         Some(plan)
+    }
+
+    /// The service asked for this wait, if it did; nothing is asked for `earliest`.
+    pub(super) fn asks(&self, live: &mut Live, asked: Option<Duration>, earliest: Duration) {
+        live.asked = asked.filter(|asked| !asked.is_zero());
+        live.not_before = unix_millis(wall_later(self.now(), earliest));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::{Live, Shared};
 use crate::error::{Error, ErrorKind};
+use crate::hint::FURTHEST;
 use crate::message::Origin;
 use crate::protocol::{Cursor, Phase, Protocol};
 
@@ -51,8 +53,28 @@ pub struct ResumeToken {
     cursor: Cursor,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: the service asked not to be polled before.
     not_before: u64,
+    /// How many milliseconds that was from then on, where it was more than a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<u64>,
+}
+
+/// What a token says of the wait that its task was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ResumedPause {
+    /// Milliseconds since 1970.
+    pub(crate) not_before: u64,
+    asked: Option<u64>,
+}
+
+impl ResumedPause {
+    /// What is left of the wait at this time, in milliseconds since 1970. Clocks that differ make it no longer than the
+    /// service asked for; where that is not known, no longer than a day.
+    pub(super) fn left(self, now: u64) -> Duration {
+        let most = self.asked.map_or(USUAL, Duration::from_millis).clamp(USUAL, FURTHEST);
+        Duration::from_millis(self.not_before.saturating_sub(now)).min(most)
+    }
 }
 
 impl ResumeToken {
@@ -95,7 +117,7 @@ pub(crate) struct Origins {
     pub(crate) given: Option<Box<Protocol>>,
     pub(crate) cursor: Cursor,
     pub(crate) headers: HeaderMap,
-    pub(crate) not_before: u64,
+    pub(crate) pause: ResumedPause,
 }
 
 impl ResumeToken {
@@ -132,7 +154,7 @@ impl ResumeToken {
             kind: self.kind,
             given: self.given,
             cursor,
-            not_before: self.not_before,
+            pause: ResumedPause { not_before: self.not_before, asked: self.asked },
         })
     }
 }
@@ -154,6 +176,7 @@ impl Shared {
                 .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
                 .collect(),
             not_before: live.not_before,
+            asked: live.asked.filter(|asked| *asked > USUAL).and_then(|asked| u64::try_from(asked.as_millis()).ok()),
         }
     }
 }
@@ -206,3 +229,35 @@ fn sounds_secret(name: &HeaderName) -> bool {
 }
 
 const VERSION: u32 = 1;
+/// Shorter waits need no word of their length: a clock that is wrong by more shows elsewhere.
+const USUAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_wait_is_kept_and_never_longer_than_the_service_asked() {
+        const DAY: u64 = 24 * 60 * 60 * 1000;
+        let now = 1_720_620_765_000;
+        for (ahead, asked, left) in [
+            (0, None, 0),
+            (60_000, None, 60_000),
+            (DAY, None, DAY),
+            // Of another version, or with a clock that is wrong.
+            (2 * DAY, None, DAY),
+            (10 * DAY, Some(10 * DAY), 10 * DAY),
+            (9 * DAY, Some(10 * DAY), 9 * DAY),
+            // The clock was set back, or that of the other machine is ahead.
+            (50 * DAY, Some(10 * DAY), 10 * DAY),
+            (400 * DAY, Some(400 * DAY), 400 * DAY),
+            (5000 * DAY, Some(u64::MAX), 400 * DAY),
+            (2 * DAY, Some(0), DAY),
+        ] {
+            let pause = ResumedPause { not_before: now + ahead, asked };
+            assert_eq!(pause.left(now), Duration::from_millis(left), "{pause:?}");
+        }
+        assert_eq!(ResumedPause { not_before: 0, asked: None }.left(now), Duration::ZERO);
+        assert_eq!(ResumedPause { not_before: u64::MAX, asked: Some(u64::MAX) }.left(0), FURTHEST);
+    }
+}

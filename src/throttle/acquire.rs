@@ -28,7 +28,8 @@ pub struct Acquire {
     class: Class,
     task: u64,
     deadline: Option<Instant>,
-    hold: Tick,
+    /// How long its request may take, where that was said.
+    hold: Option<Tick>,
     about: About,
 }
 
@@ -46,8 +47,8 @@ impl Acquire {
             state.hold(&set);
             (set, about)
         };
-        let (stage, hold) = (Stage::Asking(set), DEFAULT_HOLD);
-        Self { shared, stage, class, task: asker.task, deadline: None, hold, about }
+        let stage = Stage::Asking(set);
+        Self { shared, stage, class, task: asker.task, deadline: None, hold: None, about }
     }
 
     /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.
@@ -57,9 +58,10 @@ impl Acquire {
     }
 
     /// Sets how long the request may take to its answer: 2 minutes by default. Its slot is held until then, if nothing
-    /// is heard of it.
+    /// is heard of it, also where its permit is dropped after it was sent: a service that stands still may count it when it
+    /// goes on. Without a word of how long, a permit that is dropped so is charged a second later.
     pub fn hold(mut self, longest: Duration) -> Self {
-        self.hold = nanos(longest);
+        self.hold = Some(nanos(longest));
         self
     }
 }
@@ -111,13 +113,15 @@ impl Future for Acquire {
             let mut tells = Tells::default();
             match &answer {
                 Answer::Granted(flight, ..) => {
-                    state.launch(*flight, now, this.hold);
+                    state.launch(*flight, now, this.hold.unwrap_or(DEFAULT_HOLD));
                     tells = state.flights.tells(*flight);
                 }
                 Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),
                 Answer::TooLate { gauge, opens } => {
-                    let paused = state.gauges.get(*gauge as usize).is_some_and(|gauge| gauge.is_paused(now));
-                    label = Some((state.label(*gauge), paused, elapsed(now, *opens)));
+                    let binding = state.gauges.get(*gauge as usize);
+                    let paused = binding.is_some_and(|gauge| gauge.is_paused(now));
+                    let asked = binding.and_then(|gauge| gauge.asked_until(now)).map(|until| elapsed(now, until));
+                    label = Some((state.label(*gauge), paused, elapsed(now, *opens), asked));
                 }
             }
             Some((answer, tells))
@@ -128,17 +132,20 @@ impl Future for Acquire {
         match answer {
             Some((Answer::Granted(flight, serial, waited), tells)) => {
                 let about = std::mem::take(&mut this.about);
-                Poll::Ready(Ok(Permit::new(this.shared.clone(), flight, serial, tells, waited, about)))
+                Poll::Ready(Ok(
+                    Permit::new(this.shared.clone(), flight, serial, tells, waited, about).lasting(this.hold.is_some())
+                ))
             }
             Some((Answer::Waiting(_), _)) => Poll::Pending,
             Some((Answer::TooLate { .. }, _)) => {
-                let (limit, paused, wait) = label.unwrap_or_else(|| ("a limit".into(), false, Duration::ZERO));
+                let (limit, paused, wait, asked) =
+                    label.unwrap_or_else(|| ("a limit".into(), false, Duration::ZERO, None));
                 let pauses = if paused { ", which pauses after a refusal," } else { "" };
                 let left = this.deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
                 let why = format!(
                     "`{limit}`{pauses} admits it in {wait:.1?} at the earliest, and its deadline is in {left:.1?}"
                 );
-                Poll::Ready(Err(Error::new(ErrorKind::DeadlineExceeded, why)))
+                Poll::Ready(Err(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(asked)))
             }
             None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),
         }

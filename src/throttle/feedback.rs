@@ -1,12 +1,14 @@
 //! Feedback: what answers say of limits, and what follows.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::gauge::Gauge;
 use super::learner::Learner;
 use super::meter::{Meter, Tick, nanos};
-use super::owners::{About, MOST_ROUTES};
+use super::owners::{About, MOST_ROUTES, host_of};
 use super::quota::Quota;
 use super::set::Set;
 use super::state::State;
@@ -77,13 +79,21 @@ impl State {
         if is_first {
             entry.refusals = entry.refusals.saturating_add(1);
         }
-        let delay = match heard.hints.delay() {
-            Some(delay) => nanos(delay),
+        let refusals = entry.refusals;
+        let until = match heard.hints.wait_after(heard.status) {
+            Some(delay) => {
+                let until = now.saturating_add(nanos(delay));
+                entry.ask(until);
+                until
+            }
             // What searches for the limit slows down by itself.
             None if learns => return Some(Paused { gauge, blame, is_new: false, kept }),
-            None => PAUSE << entry.refusals.saturating_sub(1).min(LONGEST_SHIFT),
+            None => {
+                let own = set.gauges().iter().filter_map(|id| self.gauges.get(*id as usize)?.unasked_pause).max();
+                now.saturating_add(own.unwrap_or(PAUSE << refusals.saturating_sub(1).min(LONGEST_SHIFT)))
+            }
         };
-        let is_new = self.pause(gauge, now.saturating_add(delay), now);
+        let is_new = self.pause(gauge, until, now);
         Some(Paused { gauge, blame, is_new, kept })
     }
 
@@ -118,7 +128,7 @@ impl State {
         let Some(owner) = self.owner_of(owner) else { return };
         let rules = owner.rules.iter().flat_map(|rule| rule.gauges.all());
         let stated = owner.stated.iter().flat_map(super::stated::Stated::all);
-        let others = owner.routes.values().copied().chain(owner.learner).chain([owner.door]);
+        let others = owner.doors().chain(owner.learner).chain([owner.door]);
         let gauges: Vec<u32> = rules.chain(stated).chain(others).collect();
         for id in gauges {
             if let Some(gauge) = self.gauges.get_mut(id as usize) {
@@ -126,6 +136,21 @@ impl State {
             }
             self.touch(id, now);
         }
+    }
+
+    /// The account goes as after a pause.
+    pub(super) fn start_slowly(&mut self, owner: u32, now: Tick) {
+        let Some(door) = self.owner_of(owner).map(|owner| owner.door) else { return };
+        if let Some(gauge) = self.gauges.get_mut(door as usize) {
+            gauge.begin_slowly(now);
+        }
+        self.touch(door, now);
+    }
+
+    /// Whether no request of the account has gone as yet.
+    pub(super) fn is_fresh(&self, owner: u32) -> bool {
+        let door = self.owner_of(owner).and_then(|owner| self.gauges.get(owner.door as usize));
+        door.is_some_and(|door| !door.used)
     }
 
     /// The gauge that refuses, and whose fault it is.
@@ -137,38 +162,69 @@ impl State {
         let named = spent.filter_map(Budget::name).find_map(|name| find(&|gauge| gauge.name.as_deref() == Some(name)));
         let is_spent =
             |gauge: &Gauge| gauge.quota.as_ref().is_some_and(|quota| quota.is_spent() && !quota.is_over(now));
-        let widest = || {
-            let declared = |id: &u32| self.gauges.get(*id as usize).filter(|gauge| gauge.declared && !gauge.soft);
-            let gauges = set.gauges().iter().filter_map(|id| Some((declared(id)?.width, *id)));
-            gauges.min_by_key(|(width, _)| *width).map(|(_, id)| id)
-        };
-        if let Some(gauge) = named.or_else(|| find(&is_spent)).or_else(widest) {
-            let above = |gauge: &mut Gauge| heard.hints.budgets().iter().any(|budget| gauge.is_above(budget, now));
+        let above = |gauge: &mut Gauge| heard.hints.budgets().iter().any(|budget| gauge.is_above(budget, now));
+        if let Some(gauge) = named.or_else(|| find(&is_spent)) {
             let declared = self.gauges.get_mut(gauge as usize).filter(|gauge| gauge.declared && !gauge.soft);
             return (gauge, if declared.is_some_and(above) { Blame::Ours } else { Blame::Foreign });
         }
-        (self.undeclared(heard, now), Blame::Ours)
+        let declared = |id: &u32| self.gauges.get(*id as usize).filter(|gauge| gauge.declared && !gauge.soft);
+        let declared = || set.gauges().iter().filter_map(|id| Some((declared(id)?.width, *id)));
+        let widest = declared().min_by_key(|(width, _)| *width).map(|(_, id)| id);
+        let own = declared().filter(|(width, _)| *width >= OWN).max_by_key(|(width, _)| *width).map(|(_, id)| id);
+        let blame = if widest.is_some() { Blame::Foreign } else { Blame::Ours };
+        let is_unavailable = heard.status == StatusCode::SERVICE_UNAVAILABLE;
+        let gauge = match (&heard.about.route, widest) {
+            (Some(route), _) if is_unavailable => self.unavailable(heard, route, now),
+            (Some(route), Some(widest)) if own.is_some() => {
+                if self.is_second(heard, route, now) {
+                    widest
+                } else {
+                    own.unwrap_or(widest)
+                }
+            }
+            (_, Some(widest)) => widest,
+            (Some(route), None) => self.undeclared(heard, route, now),
+            (None, None) => self.owner_of(heard.about.owner).map_or(0, |owner| owner.door),
+        };
+        let declared = self.gauges.get_mut(gauge as usize).filter(|gauge| gauge.declared && !gauge.soft);
+        (gauge, if declared.is_some_and(above) { Blame::Ours } else { blame })
     }
 
     /// Without a declared limit the route is refused; where another one was within a round trip, the account.
-    fn undeclared(&mut self, heard: &Heard<'_>, now: Tick) -> u32 {
+    fn undeclared(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> u32 {
+        let door = self.owner_of(heard.about.owner).map_or(0, |owner| owner.door);
+        if self.is_second(heard, route, now) { door } else { self.door_of(heard.about.owner, route).unwrap_or(door) }
+    }
+
+    /// A 503 says that something is out of order, and seldom that the account asks too much: its route pauses, or its
+    /// host, where another route of it was unavailable within a round trip.
+    fn unavailable(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> u32 {
         let Some(owner) = self.owner_mut(heard.about.owner) else { return 0 };
         let door = owner.door;
-        let Some(route) = &heard.about.route else { return door };
-        let before = owner.refused.replace((route.clone(), now));
-        let together = now.saturating_sub(heard.sent).max(TOGETHER);
-        let is_second = before.is_some_and(|(other, at)| other != *route && now <= at.saturating_add(together));
-        if is_second || owner.routes.len() >= MOST_ROUTES && !owner.routes.contains_key(route) {
-            return door;
+        let before = owner.unavailable.replace((route.clone(), now));
+        let host = host_of(route);
+        let of_host = before.filter(|(other, _)| host_of(other) == host);
+        let name: Arc<str> = if are_together(of_host, route, heard, now) { host.into() } else { route.clone() };
+        self.door_of(heard.about.owner, &name).unwrap_or(door)
+    }
+
+    /// Whether another route was refused within a round trip before this one.
+    fn is_second(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> bool {
+        let owner = self.owner_mut(heard.about.owner);
+        let before = owner.and_then(|owner| owner.refused.replace((route.clone(), now)));
+        are_together(before, route, heard, now)
+    }
+
+    /// The door of a route or a host, made where there is none; none where there are too many.
+    pub(super) fn door_of(&mut self, owner: u32, name: &Arc<str>) -> Option<u32> {
+        let doors = &self.owner_of(owner)?.doors;
+        if doors.contains_key(name) || doors.len() >= MOST_ROUTES {
+            return doors.get(name).copied();
         }
-        if let Some(gauge) = owner.routes.get(route) {
-            return *gauge;
-        }
-        let gauge = self.insert(Gauge::door(format!("the route {route}").into()));
-        if let Some(owner) = self.owner_mut(heard.about.owner) {
-            owner.routes.insert(route.clone(), gauge);
-        }
-        gauge
+        let what = if name.contains(' ') { "route" } else { "host" };
+        let gauge = self.insert(Gauge::door(format!("the {what} {name}").into()));
+        self.owner_mut(owner)?.doors.insert(name.clone(), gauge);
+        Some(gauge)
     }
 
     /// A service says what is left of a budget.
@@ -190,7 +246,7 @@ impl State {
             let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now));
             // Answers may overtake each other: what was sent later knows more.
             let is_newer = before.is_none_or(|before| before.seen() <= heard.sent);
-            if is_newer && reset <= FARTHEST_RESET {
+            if is_newer {
                 let resets_at = now.saturating_add(nanos(reset));
                 let flying = entry.flying.max(others);
                 let quota = Quota::new(budget.limit(), remaining, flying, resets_at, heard.sent).after(before);
@@ -276,6 +332,12 @@ impl State {
     }
 }
 
+/// Whether what was refused before is another route, and about as long ago as a round trip.
+fn are_together(before: Option<(Arc<str>, Tick)>, route: &Arc<str>, heard: &Heard<'_>, now: Tick) -> bool {
+    let together = now.saturating_sub(heard.sent).max(TOGETHER);
+    before.is_some_and(|(other, at)| other != *route && now <= at.saturating_add(together))
+}
+
 fn label_of(learner: &Learner) -> String {
     match learner.found() {
         Some((count, window)) => format!("learned: {count} per {window:?} of the account"),
@@ -300,5 +362,5 @@ const LONGEST_SHIFT: u8 = 6;
 const WORTH_TELLING: Tick = 1_000_000_000;
 /// Routes that are refused within a second, or a round trip, are refused for the same reason.
 const TOGETHER: Tick = 1_000_000_000;
-/// A reset beyond a day is for people to act on.
-const FARTHEST_RESET: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// From this width on a scope is of some requests of the account alone: a kind of task, a route.
+const OWN: u8 = 3;

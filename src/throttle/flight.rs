@@ -18,7 +18,8 @@ pub(super) struct Flight {
     /// Gauges that anchor at the send have done so.
     pub(super) is_sent: bool,
     pub(super) tells: Tells,
-    over: Tick,
+    /// When it is over, whatever becomes of it.
+    pub(super) over: Tick,
     list: u8,
     before: u32,
     behind: u32,

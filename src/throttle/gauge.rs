@@ -32,7 +32,11 @@ pub(super) struct Gauge {
     pub(super) refusals: u8,
     /// Requests on their way to their headers.
     pub(super) flying: u32,
+    /// How long it pauses after a refusal that does not say how long, where that was set.
+    pub(super) unasked_pause: Option<Tick>,
     paused_until: Tick,
+    /// Until then because the service asked for it.
+    asked_until: Tick,
     /// After a pause.
     ramp: Option<Ramp>,
     pub(super) quota: Option<Box<Quota>>,
@@ -74,7 +78,9 @@ impl Gauge {
             key: "".into(),
             refusals: 0,
             flying: 0,
+            unasked_pause: None,
             paused_until: 0,
+            asked_until: 0,
             ramp: None,
             quota: None,
             trips: None,
@@ -208,6 +214,25 @@ impl Gauge {
         }
     }
 
+    /// The pause until then is what the service asks for.
+    pub(super) fn ask(&mut self, until: Tick) {
+        self.asked_until = self.asked_until.max(until);
+    }
+
+    /// Until when the service asks to stay away: after a refusal, or because a budget is spent.
+    pub(super) fn asked_until(&self, now: Tick) -> Option<Tick> {
+        let spent = self.quota.as_deref().filter(|quota| quota.is_spent() && !quota.is_guess());
+        let ends = [Some(self.asked_until), spent.map(Quota::resets_at)];
+        ends.into_iter().flatten().filter(|until| *until > now).max()
+    }
+
+    /// Goes as after a pause: one, then two, four and so on.
+    pub(super) const fn begin_slowly(&mut self, now: Tick) {
+        if self.ramp.is_none() {
+            self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
+        }
+    }
+
     /// What was told of its budget may be of another: one goes, and its answer tells.
     pub(super) fn doubt(&mut self, now: Tick) {
         if self.quota.take().is_some() {
@@ -218,7 +243,7 @@ impl Gauge {
     /// Ends a pause, by its ramp.
     pub(super) fn resume(&mut self, now: Tick) {
         if self.is_paused(now) {
-            self.paused_until = now;
+            (self.paused_until, self.asked_until) = (now, now);
             self.ramp = Some(Ramp { most: 1, flying: 0, since: now });
         }
     }

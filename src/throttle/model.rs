@@ -156,12 +156,12 @@ impl World {
                     Phase::Waiting(waiter) => self.state.leave(waiter, now),
                     Phase::Granted(flight, serial) => self.state.refund(flight, serial, now),
                     Phase::Sent(flight, serial) => {
-                        self.state.lose(flight, serial, self.now + GUARD, now);
-                        self.count(at, self.now + GUARD);
+                        self.state.abandon(flight, serial, true, now);
+                        self.count(at, self.callers[at].over.max(self.now + GUARD));
                     }
                     Phase::Expired(flight, serial) => {
                         self.state.refund(flight, serial, now);
-                        self.state.lose(flight, serial, self.now + GUARD, now);
+                        self.state.abandon(flight, serial, true, now);
                         self.state.answer(flight, serial, now);
                     }
                     Phase::New | Phase::Over => {}

@@ -119,6 +119,16 @@ impl State {
         self.touch_all(&flight.set, now);
     }
 
+    /// It was given up after it was sent. A service that stands still counts it when it goes on: one that `lasts` holds its
+    /// slots for as long as an answer could have come. Its place among those at once is free, because its connection is
+    /// closed.
+    pub(super) fn abandon(&mut self, flight: u32, serial: u64, lasts: bool, now: Tick) {
+        let Some(entry) = self.flights.get(flight, serial) else { return };
+        let soon = now.saturating_add(GUARD);
+        let at = if lasts { entry.over.max(soon) } else { soon };
+        self.lose(flight, serial, at, now);
+    }
+
     /// So many bytes went, or came.
     pub(super) fn charge(&mut self, flight: u32, serial: u64, bytes: u64, now: Tick) {
         let Some(flight) = self.flights.get(flight, serial) else { return };
@@ -165,3 +175,6 @@ fn follow_latency(meter: &mut Meter, smallest: Option<Tick>, trip: Tick, flying:
         _ => paced.set_cap(paced.cap().min(flying).saturating_sub(1).max(paced.within(smallest).saturating_add(4))),
     }
 }
+
+/// A request that was given up may still arrive this much later: a second.
+const GUARD: Tick = 1_000_000_000;

@@ -43,14 +43,16 @@ pub(super) struct Owner {
     pub(super) rules: Vec<Rule>,
     /// Its door: everybody of it goes through, and it pauses when the account does.
     pub(super) door: u32,
-    /// The doors of routes that were refused without a declared limit.
-    pub(super) routes: HashMap<Arc<str>, u32>,
+    /// The doors of routes and of hosts that were refused by no declared limit.
+    pub(super) doors: HashMap<Arc<str>, u32>,
     /// Budgets that answers told of.
     pub(super) stated: Vec<Stated>,
     /// What looks for its unknown limit.
     pub(super) learner: Option<u32>,
     /// The last route that was refused so, and when.
     pub(super) refused: Option<(Arc<str>, u64)>,
+    /// The last route that was unavailable, and when.
+    pub(super) unavailable: Option<(Arc<str>, u64)>,
 }
 
 impl Owner {
@@ -60,11 +62,16 @@ impl Owner {
             account: account.to_owned(),
             rules: Vec::new(),
             door,
-            routes: HashMap::new(),
+            doors: HashMap::new(),
             stated: Vec::new(),
             learner: None,
             refused: None,
+            unavailable: None,
         }
+    }
+
+    pub(super) fn doors(&self) -> impl Iterator<Item = u32> + use<'_> {
+        self.doors.values().copied()
     }
 }
 
@@ -131,8 +138,9 @@ impl State {
         let about = About {
             owner: asker.owner,
             credential: if learns { hash(asker.credential) } else { 0 },
-            route: ((!declared || learns) && asker.method.is_some()).then(|| self.route_of(asker)),
+            route: asker.method.is_some().then(|| self.route_of(asker)),
         };
+        self.probe_unseen(&about);
         self.unmet(&about, &set).into_iter().for_each(|gauge| set.add_keyed(gauge));
         if !declared
             && self.feedback == Feedback::Learn
@@ -146,12 +154,13 @@ impl State {
     /// The gauges that answers have made, and that a request should meet and does not.
     pub(super) fn unmet(&self, about: &About, set: &Set) -> Vec<u32> {
         let Some(owner) = self.owner_of(about.owner) else { return Vec::new() };
-        if owner.routes.is_empty() && owner.stated.is_empty() {
+        if owner.doors.is_empty() && owner.stated.is_empty() {
             return Vec::new();
         }
-        let door = about.route.as_ref().and_then(|route| owner.routes.get(route)).copied();
-        let stated = owner.stated.iter().filter_map(|stated| stated.gauge(about.credential, about.route.as_ref()));
-        let mut unmet: Vec<u32> = door.into_iter().chain(stated).filter(|id| !set.gauges().contains(id)).collect();
+        let names = about.route.as_deref().map(|route| [route, host_of(route)]);
+        let doors = names.into_iter().flatten().filter_map(|name| owner.doors.get(name).copied());
+        let stated = owner.stated.iter().filter_map(|stated| stated.gauge(about));
+        let mut unmet: Vec<u32> = doors.chain(stated).filter(|id| !set.gauges().contains(id)).collect();
         unmet.dedup();
         unmet
     }
@@ -169,6 +178,12 @@ impl State {
     pub(super) fn insert(&mut self, gauge: Gauge) -> u32 {
         u32::try_from(self.gauges.insert(gauge)).unwrap_or(u32::MAX)
     }
+}
+
+/// The host of a route, as [`write_route`] writes it.
+pub(super) fn host_of(route: &str) -> &str {
+    let behind = route.split_once(' ').map_or(route, |(_, behind)| behind);
+    behind.split_once('/').map_or(behind, |(host, _)| host)
 }
 
 /// FNV-1a: it tells credentials apart, whose names are no secrets.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::Shared;
+use super::acquire::DEFAULT_HOLD;
 use super::feedback::Heard;
 use super::flight::Tells;
 use super::meter::Tick;
@@ -20,8 +21,8 @@ use crate::message::Class;
 /// The right to send one request now.
 ///
 /// Dropped unsent, it is refunded. After [`sent`](Permit::sent), one of [`answered`](Permit::answered) and
-/// [`heard`](Permit::heard) says that the answer is here; dropped without, it is charged from then on, with a second for
-/// what may still be on its way. One that is held for longer than its request may take
+/// [`heard`](Permit::heard) says that the answer is here; dropped without, it is charged from the time on that its request
+/// may take ([`Acquire::hold`](super::Acquire::hold)), or where that was not said, from a second later on. One that is held for longer than its request may take
 /// ([`Acquire::hold`](super::Acquire::hold), 2 minutes) is over, and its slot goes to another: do not send with it, ask
 /// again. Keep it until the end of the body where a limit counts bytes or requests at once.
 #[must_use = "a permit that is dropped unsent is refunded"]
@@ -33,6 +34,8 @@ pub struct Permit {
     tells: Tells,
     waited: Tick,
     about: About,
+    /// How long its request may take was said, and so its slot is held until then.
+    lasts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +59,16 @@ pub(crate) struct Stopped {
 }
 
 /// The right to send now, if there is one.
-pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>, hold: Tick) -> Option<Permit> {
+pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>, hold: Option<Tick>) -> Option<Permit> {
     let (flight, serial, tells, about) = shared.with(|state, now| {
         state.catch_up(now);
         let (set, about) = state.meet(asker, class);
         let (flight, serial) = state.try_go(&set, class, now)?;
         state.hold(&set);
-        state.launch(flight, now, hold);
+        state.launch(flight, now, hold.unwrap_or(DEFAULT_HOLD));
         Some((flight, serial, state.flights.tells(flight), about))
     })?;
-    Some(Permit::new(shared.clone(), flight, serial, tells, 0, about))
+    Some(Permit::new(shared.clone(), flight, serial, tells, 0, about).lasting(hold.is_some()))
 }
 
 impl Permit {
@@ -77,7 +80,13 @@ impl Permit {
         waited: Tick,
         about: About,
     ) -> Self {
-        Self { shared, flight, serial, phase: Phase::Reserved, tells, waited, about }
+        Self { shared, flight, serial, phase: Phase::Reserved, tells, waited, about, lasts: false }
+    }
+
+    /// Holds its slot until its request is over, also where it is dropped after it was sent.
+    pub(super) const fn lasting(mut self, lasts: bool) -> Self {
+        self.lasts = lasts;
+        self
     }
 
     /// From here on the service may count it.
@@ -187,7 +196,7 @@ impl Drop for Permit {
         match self.phase {
             Phase::Over => {}
             Phase::Reserved => self.shared.with(|state, now| state.refund(flight, serial, now)),
-            Phase::Sent => self.shared.with(|state, now| state.lose(flight, serial, now + GUARD, now)),
+            Phase::Sent => self.shared.with(|state, now| state.abandon(flight, serial, self.lasts, now)),
             Phase::Answered => self.shared.with(|state, now| state.finish(flight, serial, now)),
         }
     }
@@ -198,6 +207,3 @@ impl fmt::Debug for Permit {
         f.debug_struct("Permit").field("phase", &self.phase).finish_non_exhaustive()
     }
 }
-
-/// A request that was given up may still arrive this much later: a second.
-const GUARD: u64 = 1_000_000_000;

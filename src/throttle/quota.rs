@@ -103,12 +103,17 @@ impl Quota {
 
     pub(super) fn take(&mut self, now: Tick) {
         let spread = self.remaining.saturating_sub(self.limit / RESERVED).max(1);
-        self.next_at = now + self.resets_at.saturating_sub(now) / spread;
+        self.next_at = now.saturating_add(self.resets_at.saturating_sub(now) / spread);
         self.remaining = self.remaining.saturating_sub(1);
     }
 
     pub(super) const fn refund(&mut self) {
         self.remaining = self.remaining.saturating_add(1);
+    }
+
+    /// Whether requests wait for it: nothing of it is left, or its rest is spread.
+    pub(super) const fn holds_back(&self) -> bool {
+        self.is_spent() || self.is_low()
     }
 
     const fn is_low(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::gauge::Gauge;
-use super::meter::Meter;
+use super::meter::{Meter, nanos};
 use super::owners::Asker;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -80,8 +80,8 @@ impl Rule {
 
     pub(super) fn agrees(&self, limit: &Limit, window: &Window) -> bool {
         let (own, other) = (&self.limit, limit);
-        self.window == *window
-            && (own.anchored(), own.queue(), own.is_soft()) == (other.anchored(), other.queue(), other.is_soft())
+        let rest = |limit: &Limit| (limit.anchored(), limit.queue(), limit.is_soft(), limit.unasked_pause());
+        self.window == *window && rest(own) == rest(other)
     }
 
     /// The key of the gauge that counts this request; `None` where none does.
@@ -106,6 +106,7 @@ impl Rule {
         gauge.name = self.limit.name().map(Arc::from);
         gauge.soft = self.limit.is_soft();
         gauge.declared = true;
+        gauge.unasked_pause = self.limit.unasked_pause().map(nanos);
         gauge.width = match self.scope {
             Scope::Account | Scope::TokenEndpoint => 0,
             Scope::Host => 1,

@@ -140,7 +140,7 @@ impl State {
                     gauges.retain(|_, id| is_kept(id));
                 }
             }
-            owner.routes.retain(|_, id| is_kept(id));
+            owner.doors.retain(|_, id| is_kept(id));
             owner.stated.iter_mut().for_each(|stated| stated.retain(&mut is_kept));
             owner.stated.retain(|stated| !stated.is_empty());
         }

@@ -14,8 +14,10 @@ use crate::limit::Anchor;
 
 /// A budget that a service tells of, by its name, to one credential.
 ///
-/// It is taken to be one for all routes, until one of them tells what cannot be of the same; from then on each has its
-/// own. Wrong too long it would let a route stand that is free.
+/// It is taken to be one for all routes of the method that told of it (GET and HEAD are one), and for the others once
+/// one of them tells of the same: many services count what begins work apart from what reads, and a poll is not to stand
+/// for an hour because a submit has spent its own budget. Where a route tells what cannot be of the same, each has its own
+/// from then on. Wrong too long it would let a route stand that is free.
 #[derive(Debug)]
 pub(super) struct Stated {
     name: Box<str>,
@@ -25,17 +27,31 @@ pub(super) struct Stated {
 
 #[derive(Debug)]
 enum Whose {
-    All { gauge: u32, told: Option<Arc<str>> },
+    All {
+        gauge: u32,
+        told: Option<Arc<str>>,
+        /// Routes of several methods have told of it, or requests of which no route is known.
+        shared: bool,
+    },
     Each(HashMap<Arc<str>, u32>),
 }
 
 impl Stated {
     /// The gauge that a request meets.
-    pub(super) fn gauge(&self, credential: u64, route: Option<&Arc<str>>) -> Option<u32> {
+    pub(super) fn gauge(&self, about: &About) -> Option<u32> {
         match &self.whose {
-            _ if self.credential != credential => None,
+            _ if self.credential != about.credential => None,
+            Whose::All { .. } if self.is_unseen(about) => None,
             Whose::All { gauge, .. } => Some(*gauge),
-            Whose::Each(gauges) => gauges.get(route?).copied(),
+            Whose::Each(gauges) => gauges.get(about.route.as_ref()?).copied(),
+        }
+    }
+
+    /// Whether only routes of another method have told of it so far.
+    fn is_unseen(&self, about: &About) -> bool {
+        match (&self.whose, &about.route) {
+            (Whose::All { told: Some(told), shared: false, .. }, Some(route)) => method_of(told) != method_of(route),
+            _ => false,
         }
     }
 
@@ -64,6 +80,26 @@ impl Stated {
 }
 
 impl State {
+    /// A route that was never seen to share a budget of which little is left begins with one request, whose answer says
+    /// whether it does.
+    pub(super) fn probe_unseen(&mut self, about: &About) {
+        let (Some(owner), Some(route)) = (self.owner_of(about.owner), &about.route) else { return };
+        let now = self.latest();
+        let holds_back = |gauge: &u32| {
+            let quota = self.gauges.get(*gauge as usize).and_then(|gauge| gauge.quota.as_deref());
+            quota.is_some_and(|quota| !quota.is_over(now) && quota.holds_back())
+        };
+        let is_doubtful = |stated: &Stated| {
+            stated.credential == about.credential && stated.is_unseen(about) && stated.all().iter().any(holds_back)
+        };
+        if owner.doors.contains_key(route) || !owner.stated.iter().any(is_doubtful) {
+            return;
+        }
+        if let Some(door) = self.door_of(about.owner, route).and_then(|door| self.gauges.get_mut(door as usize)) {
+            door.begin_slowly(now);
+        }
+    }
+
     /// The gauge of a budget that nobody declared, made where there is none.
     pub(super) fn stated(&mut self, about: &About, budget: &Budget, others: u32, now: Tick) -> Option<u32> {
         // Several without a name are told apart by their windows.
@@ -80,25 +116,30 @@ impl State {
                 return None;
             }
             let gauge = self.new_stated(budget);
-            let whose = Whose::All { gauge, told: about.route.clone() };
+            let whose = Whose::All { gauge, told: about.route.clone(), shared: about.route.is_none() };
             let stated = Stated { name: name.into(), credential: about.credential, whose };
             self.owner_mut(about.owner)?.stated.push(stated);
             return Some(gauge);
         };
         let shared = match &self.owner_of(about.owner)?.stated.get(at)?.whose {
-            Whose::All { gauge, told } => Some((*gauge, told.clone())),
+            Whose::All { gauge, told, shared } => Some((*gauge, told.clone(), *shared)),
             Whose::Each(_) => None,
         };
-        if let Some((gauge, told)) = shared {
+        if let Some((gauge, told, was_shared)) = shared {
+            let is_known = self.knows(gauge, now);
+            let is_unnamed = told.is_none() || about.route.is_none();
+            let is_same_method = told.as_deref().map(method_of) == about.route.as_deref().map(method_of);
             let contradicts = told != about.route && self.contradicts(gauge, budget, others, now);
             let stated = self.owner_mut(about.owner)?.stated.get_mut(at)?;
             if !contradicts {
-                stated.whose = Whose::All { gauge, told: about.route.clone() };
+                let shared = was_shared || is_unnamed || is_known && !is_same_method;
+                stated.whose = Whose::All { gauge, told: about.route.clone(), shared };
                 return Some(gauge);
             }
             stated.whose = Whose::Each(told.map(|told| (told, gauge)).into_iter().collect());
-            // Those of other routes stand there too: they go by a ramp, and the next answers tell.
-            if let Some(gauge) = self.gauges.get_mut(gauge as usize) {
+            // Those of other routes stand there too, unless only another method is told apart: they go by a ramp, and the
+            // next answers tell.
+            if let Some(gauge) = self.gauges.get_mut(gauge as usize).filter(|_| was_shared || is_same_method) {
                 gauge.doubt(now);
             }
             self.touch(gauge, now);
@@ -138,13 +179,17 @@ impl State {
         self.tell(|_| Event::Learned { limit });
     }
 
+    /// Whether there is something that a budget can be compared with.
+    fn knows(&self, gauge: u32, now: Tick) -> bool {
+        let Some(gauge) = self.gauges.get(gauge as usize) else { return false };
+        gauge.quota.as_deref().map_or(!matches!(gauge.meter, Meter::Door), |quota| quota.is_told(now))
+    }
+
     /// Whether a budget cannot be the one that this gauge knows: another limit, another end, or a rest that is far from
     /// what it should be.
     fn contradicts(&self, gauge: u32, budget: &Budget, others: u32, now: Tick) -> bool {
         let Some(gauge) = self.gauges.get(gauge as usize) else { return true };
-        let Some(quota) = gauge.quota.as_ref().filter(|quota| !quota.is_over(now) && !quota.is_guess()) else {
-            return false;
-        };
+        let Some(quota) = gauge.quota.as_deref().filter(|quota| quota.is_told(now)) else { return false };
         let resets_at = budget.reset().map(|reset| now.saturating_add(nanos(reset)));
         quota.contradicts(budget.limit(), budget.remaining(), resets_at, gauge.flying.max(others), now)
     }
@@ -166,6 +211,10 @@ impl State {
 }
 
 impl Quota {
+    fn is_told(&self, now: Tick) -> bool {
+        !self.is_over(now) && !self.is_guess()
+    }
+
     /// Whether these numbers cannot be of the same budget, but for `flying` requests and a tenth.
     fn contradicts(
         &self,
@@ -188,9 +237,17 @@ impl Quota {
     }
 }
 
+/// The method of a route; one for all that only read.
+fn method_of(route: &str) -> &str {
+    match route.split_once(' ').map_or(route, |(method, _)| method) {
+        "HEAD" | "OPTIONS" => "GET",
+        method => method,
+    }
+}
+
 /// An API tells of a handful of budgets.
 const MOST_BUDGETS: usize = 64;
-/// A longer window is not kept on a service's word alone: it could stand for days on a mistake.
-const LONGEST_STATED: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// A longer window is not kept on a service's word alone: no service has one, and a mistake would stand for a year.
+const LONGEST_STATED: std::time::Duration = std::time::Duration::from_secs(31 * 24 * 60 * 60);
 /// Clocks and rounding: 5 seconds.
 const SLACK: Tick = 5_000_000_000;

@@ -191,9 +191,9 @@ fn gauges_of(owner: &Owner) -> Vec<u32> {
     stated.sort_unstable();
     gauges.extend(stated);
     gauges.extend(owner.learner);
-    let mut routes: Vec<_> = owner.routes.iter().collect();
-    routes.sort_unstable();
-    gauges.extend(routes.into_iter().map(|(_, gauge)| *gauge));
+    let mut doors: Vec<_> = owner.doors.iter().collect();
+    doors.sort_unstable();
+    gauges.extend(doors.into_iter().map(|(_, gauge)| *gauge));
     gauges.push(owner.door);
     gauges
 }

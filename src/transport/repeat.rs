@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::late::late_after;
 use super::{Broken, DRAIN, Transport};
-use crate::clock::{NO_RUNTIME, has_runtime};
+use crate::clock::{NO_RUNTIME, has_runtime, later};
 use crate::credential::NO_CREDENTIAL;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
@@ -97,7 +97,7 @@ impl Transport {
                 }
             };
             retries += 1;
-            let due = Instant::now() + pause;
+            let due = later(Instant::now(), pause);
             match outcome {
                 Ok(response) => {
                     // Read to its end, so that the connection can be used again, and kept in case that it was the last.

@@ -101,7 +101,7 @@ impl Wire {
                     tracing::debug!(parent: span, status = status.as_u16(), "answered");
                     self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
                     self.hear(&mut permit, status, &hints, asked);
-                    let response = response.asked(request.url()).hinted(hints.delay());
+                    let response = response.asked(request.url()).hinted(hints.wait_after(status));
                     Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
                 }
                 Err(error) => {
@@ -159,7 +159,7 @@ impl Wire {
         let Stopped { limit, blame, is_new, kept } = &stopped;
         self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new, kept: *kept });
         if *is_new {
-            let pause = hints.delay();
+            let pause = hints.wait_after(status);
             tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");
         }
     }

@@ -104,6 +104,37 @@ async fn rests_begin_small_again_after_a_fetch_that_went_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_of_more_than_a_day_is_kept_whoever_asks_for_it() {
+    for days in [2_u32, 10, 400] {
+        let service = service(|_| reply(200));
+        let source = own(move |nth, endpoint| match nth {
+            0 => Err(TokenError::failed("busy").retry_after(24 * HOUR * days)),
+            _ => Ok(endpoint.token("T")),
+        });
+        let client = service.builder(Credential::source(source.clone())).build().unwrap();
+        assert_eq!(farms(&client).await.unwrap_err().retry_after(), Some(24 * HOUR * days));
+        tokio::time::sleep(24 * HOUR * days - HOUR).await;
+        assert_eq!((farms(&client).await.unwrap_err().retry_after(), source.times()), (Some(HOUR), 1));
+        tokio::time::sleep(HOUR + SECOND).await;
+        assert_eq!(farms(&client).await.unwrap(), StatusCode::OK);
+
+        for status in [429, 503] {
+            let seconds = (24 * HOUR * days).as_secs().to_string();
+            let service = endpoint(move |asked| match asked.nth {
+                0 => reply(status).header("retry-after", &seconds),
+                _ => token("T", "R", 3600),
+            });
+            let client = service.client(program());
+            assert_eq!(farms(&client).await.unwrap_err().retry_after(), Some(24 * HOUR * days), "{status}");
+            tokio::time::sleep(24 * HOUR * days - HOUR).await;
+            assert_eq!(farms(&client).await.unwrap_err().retry_after(), Some(HOUR), "{status}");
+            tokio::time::sleep(HOUR + SECOND).await;
+            assert_eq!(farms(&client).await.unwrap(), StatusCode::OK, "{status}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_without_end_is_none() {
     let service = service(|_| reply(200));
     let source = own(|nth, endpoint| match nth {
@@ -118,7 +149,7 @@ async fn a_wait_without_end_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_nobody_can_mean_is_none() {
-    for ages in ["9000000", "18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+    for ages in ["40000000", "18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let service = endpoint(move |asked| match asked.nth {
             0 => reply(503).header("retry-after", ages),
             _ => token("T", "R", 3600),

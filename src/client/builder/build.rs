@@ -109,6 +109,7 @@ impl ClientBuilder {
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,
             task_deadline: self.task_deadline,
+            slow_start: self.slow_start,
             transport,
             carrier,
             telemetry,
