@@ -102,8 +102,9 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
         loop {
             if let Some(row) = this.rows.pop_front() {
                 let row = serde_json::from_value(row).map_err(|error| {
-                    let message = format!("a row is no {}: {error}", std::any::type_name::<R>());
-                    Error::new(ErrorKind::Decode, message).with_source(error)
+                    let what = format!("a row is no {}: ", std::any::type_name::<R>());
+                    let hidden = this.source.as_ref().map(|(transport, _)| transport.wire.hidden.clone());
+                    Error::decoding(&what, error, &hidden.unwrap_or_default().mask())
                 });
                 return Poll::Ready(Some(row));
             }

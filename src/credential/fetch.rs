@@ -59,7 +59,7 @@ impl Live {
             },
             fetched => fetched,
         };
-        let token = fetched.map_err(|error| self.error(&error, &[]))?;
+        let token = fetched.map_err(|error| self.error(&error))?;
         self.save(token).await
     }
 
@@ -84,9 +84,11 @@ impl Live {
             return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
         };
         let _landing = self.alone(false).await.0;
+        // A later answer may repeat them.
+        self.state().login = vec![code.clone(), verifier.clone()];
         let begun = tokio::time::Instant::now();
         let exchanged = oauth.exchange(code.expose(), verifier.expose(), &road.endpoint).await;
-        let token = exchanged.map_err(|error| self.error(&error, &[code.expose(), verifier.expose()]))?;
+        let token = exchanged.map_err(|error| self.error(&error))?;
         let saved = self.save(token).await?;
         self.land(Ok(saved), begun, &road);
         Ok(())
@@ -98,6 +100,7 @@ impl Live {
         let needs_login = matches!(&self.source, Source::OAuth(oauth) if !oauth.begins_alone());
         road.marks.tell(Mark::LoggedOut { credential: self.label(), needs_login });
         let stored = self.load().await.ok().flatten();
+        self.state().loaded = None;
         // The one that came last; another process may have refreshed.
         let token = current.into_iter().chain(stored).max_by_key(Token::obtained_at);
         let revoked = match (&self.source, &token) {
@@ -112,7 +115,7 @@ impl Live {
         };
         revoked.map_err(|error| {
             let secrets = token.iter().flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
-            let error = self.error(&error, &secrets.collect::<Vec<_>>());
+            let error = self.error_beside(&error, secrets.map(Secret::new));
             let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
             let told = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
             error.status().into_iter().fold(told, Error::with_status)
@@ -122,10 +125,12 @@ impl Live {
 
     async fn load(&self) -> Result<Option<Token>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        in_time(store.load()).await.map_err(|error| {
+        let loaded = in_time(store.load()).await.map_err(|error| {
             tracing::warn!(credential = self.label(), %error, "the credential store could not be read");
             failed("the token could not be read", error)
-        })
+        })?;
+        self.state().loaded.clone_from(&loaded);
+        Ok(loaded)
     }
 
     async fn save(&self, token: Token) -> Result<Token, Error> {
@@ -150,7 +155,12 @@ impl Live {
     }
 
     /// A service's words without the secrets that it was sent, which some repeat.
-    fn error(&self, error: &TokenError, secrets: &[&str]) -> Error {
+    fn error(&self, error: &TokenError) -> Error {
+        self.error_beside(error, [])
+    }
+
+    /// As [`error`](Self::error), of a request with secrets that are forgotten here.
+    fn error_beside(&self, error: &TokenError, secrets: impl IntoIterator<Item = Secret>) -> Error {
         let kind = if error.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
         let source = std::error::Error::source(error);
         let cause = source.map(crate::error::root_cause);
@@ -158,7 +168,7 @@ impl Live {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
-        let mask = Mask::of(self.secrets().into_iter().chain(secrets.iter().copied().map(Secret::new)));
+        let mask = Mask::of(self.secrets()).and(secrets);
         let mut shown = Error::new(kind, mask.hide(&why)).with_retry_after(error.retry_after);
         if let Some(fault) = &error.fault {
             shown = shown.with_fault(fault.clone().masked(&mask));

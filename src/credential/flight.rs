@@ -68,6 +68,7 @@ impl Live {
                             // Those before it too: after a logout no token stays in memory.
                             (state.held, state.former) = (None, Vec::new());
                             (state.given, state.unsaved, state.is_void) = (None, None, false);
+                            (state.loaded, state.login) = (None, Vec::new());
                         }
                         let (mut landing, _) = self.take_off(&mut state);
                         landing.is_told = true;

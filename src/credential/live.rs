@@ -13,6 +13,7 @@ use super::{CredentialStore, Held, Life, OAuth, Token, TokenEndpoint, TokenSourc
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
+use crate::redact::Secret;
 
 /// How requests for tokens go out, and who is told.
 #[derive(Clone)]
@@ -53,6 +54,10 @@ pub(super) struct State {
     pub(super) given: Option<Token>,
     /// The one in use was refused, or is void: it must not be used again.
     pub(super) is_void: bool,
+    /// What the store gave last: requests for tokens are made with it.
+    pub(super) loaded: Option<Token>,
+    /// The code and the verifier of the last login.
+    pub(super) login: Vec<Secret>,
     /// A token that came and could not be saved. It is saved before anything else is done.
     pub(super) unsaved: Option<Token>,
     pub(super) flight: Option<Flight>,

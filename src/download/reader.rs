@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::hint;
 use crate::message::{Reply, Response, is_transient};
 use crate::protocol::read_fault;
-use crate::redact::SecretUrl;
+use crate::redact::{SecretUrl, secrets_in};
 use crate::transport::Broken;
 
 pub(super) struct Reader {
@@ -363,13 +363,10 @@ impl Reader {
         let hint = hint::from_headers(response.headers(), self.carrier.now()).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
-        let url = response.url().clone();
         let status = response.status();
-        let reply = match response.reply().await {
-            Ok(reply) => reply,
-            Err(_) => Reply::new(status, url, HeaderMap::new(), ""),
-        };
-        let (link, mask) = (self.link.clone(), self.carrier.transport.credential.mask());
+        let reply = response.reply_as_far_as_it_comes().await;
+        // The link that was asked first, and where it led.
+        let (link, mask) = (self.link.clone(), reply.mask().and(secrets_in(self.link.url())));
         let error = |kind, why: String| {
             let fault = read_fault(&reply, reply.json().as_ref()).masked(&mask);
             Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use url::Url;
 
 use super::without_bom;
-use crate::redact;
+use crate::redact::{self, Hidden, Mask};
 
 /// An answer whose body is held: what [`Protocol::read`](crate::Protocol::read) reads.
 #[derive(Clone)]
@@ -17,13 +17,14 @@ pub struct Reply {
     pub(super) url: Url,
     pub(super) body: Bytes,
     pub(super) whole: bool,
+    pub(super) hidden: Hidden,
 }
 
 impl Reply {
     /// An answer to a request of `url`.
     #[must_use]
     pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, url, body: body.into(), whole: true }
+        Self { status, headers, url, body: body.into(), whole: true, hidden: Hidden::default() }
     }
 
     /// The status.
@@ -67,6 +68,12 @@ impl Reply {
             return None;
         }
         serde_json::from_slice(without_bom(&self.body)).ok()
+    }
+
+    /// Takes out of its words what it repeats of the secrets that it was sent. It copies each of them: for the way of
+    /// errors.
+    pub(crate) fn mask(&self) -> Mask {
+        self.hidden.mask().and(redact::secrets_in(&self.url))
     }
 
     pub(crate) fn into_body(self) -> Bytes {

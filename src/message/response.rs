@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Body, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
-use crate::redact;
+use crate::redact::{self, Hidden};
 
 /// An answer of a service: status and headers are here, the body comes as it is read.
 ///
@@ -31,6 +31,7 @@ struct Parts {
     hint: Option<Duration>,
     /// Why it was the last of its attempts, where that needs a word.
     end: Option<&'static str>,
+    hidden: Hidden,
 }
 
 impl Response {
@@ -50,6 +51,7 @@ impl Response {
             attempts: 1,
             hint: None,
             end: None,
+            hidden: Hidden::default(),
         }))
     }
 
@@ -131,19 +133,18 @@ impl Response {
     /// # Errors
     /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (status, url) = (self.0.status, self.0.url.clone());
+        let (status, url, hidden) = (self.0.status, self.0.url.clone(), self.0.hidden.clone());
         let body = self.bytes().await?;
-        serde_json::from_slice(without_bom(&body)).map_err(|error| {
-            Error::new(ErrorKind::Decode, error.to_string()).with_url(&url).with_status(status).with_source(error)
-        })
+        serde_json::from_slice(without_bom(&body))
+            .map_err(|error| Error::decoding("", error, &hidden.mask()).with_url(&url).with_status(status))
     }
 
     /// Holds the body, up to the limit.
     pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
-        let Parts { status, headers, url, body, limit, idle, .. } = *self.0;
+        let Parts { status, headers, url, body, limit, idle, hidden, .. } = *self.0;
         async move {
             match body.collect(limit, idle).await {
-                Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole }),
+                Ok((body, whole)) => Ok(Reply { status, headers, url, body, whole, hidden }),
                 Err(error) => Err(broken(error, &url, status)),
             }
         }
@@ -151,16 +152,18 @@ impl Response {
 
     /// Holds what comes of the body, and none of it if it breaks off.
     pub(crate) async fn reply_as_far_as_it_comes(self) -> Reply {
-        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
+        let empty = Reply::new(self.0.status, self.0.url.clone(), self.0.headers.clone(), Bytes::new());
+        let empty = Reply { hidden: self.0.hidden.clone(), ..empty };
         match self.reply().await {
             Ok(reply) => reply,
-            Err(_) => Reply { status, headers, url, body: Bytes::new(), whole: true },
+            Err(_) => empty,
         }
     }
 
     /// Holds nothing: for a body that is too large by its own word.
     pub(crate) fn reply_without_body(self) -> Reply {
-        Reply { status: self.0.status, headers: self.0.headers, url: self.0.url, body: Bytes::new(), whole: false }
+        let Parts { status, headers, url, hidden, .. } = *self.0;
+        Reply { status, headers, url, body: Bytes::new(), whole: false, hidden }
     }
 
     /// The length that the header states.
@@ -220,6 +223,7 @@ impl Response {
         let mut held = Self::new(self.0.status, self.0.url.clone()).headers_from(self.0.headers.clone());
         (held.0.http_status, held.0.limit, held.0.idle) = (self.0.http_status, self.0.limit, self.0.idle);
         (held.0.attempts, held.0.hint, held.0.end) = (self.0.attempts, self.0.hint, self.0.end);
+        held.0.hidden = self.0.hidden.clone();
         let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
         held.body_from(reply.into_body())
     }
@@ -249,6 +253,12 @@ impl Response {
 
     pub(crate) const fn limit(&self) -> usize {
         self.0.limit
+    }
+
+    /// May repeat these secrets.
+    pub(crate) fn hiding(mut self, hidden: Hidden) -> Self {
+        self.0.hidden = hidden;
+        self
     }
 
     pub(crate) fn asked(mut self, url: &Url) -> Self {

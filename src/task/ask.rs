@@ -32,6 +32,7 @@ pub(crate) struct Core {
 /// What came back; an error where asking again makes no sense.
 pub(super) type Answer = Result<Heard, Error>;
 
+#[expect(clippy::large_enum_variant, reason = "nearly every one is a reply")]
 pub(super) enum Heard {
     Reply(Reply),
     /// Nothing, and asking again may help.
@@ -90,7 +91,10 @@ impl Core {
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
             Heard::Reply(reply) => self.read_reply(cursor, reply),
-            Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.wire.clock.now()),
+            Heard::Silence(why) => {
+                let step = self.protocol.read_silence(cursor, why, self.transport.wire.clock.now());
+                masked(step, || self.transport.wire.hidden.mask(), self.transport.credential.is_none())
+            }
         }
     }
 
@@ -99,7 +103,7 @@ impl Core {
         let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
         let credential = &self.transport.credential;
         cursor.clean(|url| credential.strip(url));
-        masked(step, credential)
+        masked(step, || reply.mask(), credential.is_none())
     }
 }
 

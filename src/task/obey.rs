@@ -68,9 +68,11 @@ impl<T> Task<T> {
         self.counted.turn(report.state(), self.shared.marks());
         // Not by `live()`: its borrow would be of all of the task.
         let mut live = self.shared.live();
-        let id = live.cursor.id();
-        self.trace.tell(id, live.last.polls, report.state().as_str());
-        tracing::debug!(parent: &self.trace.span(), id, state = %report.state(), word = report.word(), ?next_poll, "update");
+        let said = |text: Option<&str>| self.shared.said(&live, text);
+        self.trace.tell(|| said(live.cursor.id()), live.last.polls, report.state().as_str());
+        let span = self.trace.span();
+        let (id, word) = (|| said(live.cursor.id()), || said(report.word()));
+        tracing::debug!(parent: &span, id = id(), state = %report.state(), word = word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
         drop(live);

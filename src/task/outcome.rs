@@ -189,8 +189,8 @@ impl<T: DeserializeOwned> Outcome<T> {
                 .map_err(|_| Error::new(ErrorKind::ResultShape, "the task finished without a body"));
         };
         serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
-            let what = format!("the result is no {}: {error}", std::any::type_name::<T>());
-            Error::new(ErrorKind::Decode, what).with_source(error)
+            let what = format!("the result is no {}: ", std::any::type_name::<T>());
+            Error::decoding(&what, error, &self.core.transport.wire.hidden.mask())
         })
     }
 }

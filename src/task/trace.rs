@@ -44,9 +44,12 @@ impl Trace {
     }
 
     /// What is known of the task now.
-    pub(super) fn tell(&mut self, id: Option<&str>, polls: u32, state: &str) {
+    pub(super) fn tell(&mut self, id: impl FnOnce() -> Option<String>, polls: u32, state: &str) {
         let Some(traced) = &self.0 else { return };
-        if let Some(id) = id {
+        if traced.task.is_disabled() {
+            return;
+        }
+        if let Some(id) = id() {
             traced.task.record("task.id", id);
         }
         traced.task.record("task.polls", polls).record("task.state", state);
