@@ -133,7 +133,7 @@ async fn says_what_is_wrong_and_what_to_do() {
     let json = token(7).expose_json();
     for (bytes, what) in [
         (&sealed[..30], "is cut off"),
-        (&[b"longhaul token 2", &sealed[16..]].concat(), "is of another version"),
+        (&[b"longhaul token 3", &sealed[16..]].concat(), "is of another version"),
         (json.as_bytes(), "open it with FileStore::plain_text"),
         (b"root:x:0:0", "is no token file"),
         (&[0; 300_000], "is too long"),
