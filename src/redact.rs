@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use zeroize::Zeroizing;
 
-pub(crate) use header::{secrets_of, secrets_on};
+pub(crate) use header::{secrets_of, secrets_on, sounds_secret};
 pub(crate) use hidden::Hidden;
 pub(crate) use mask::Mask;
 pub(crate) use words::{brief, scrub, scrub_lines};

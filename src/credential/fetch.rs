@@ -12,7 +12,7 @@ use crate::redact::{Mask, Secret};
 impl Live {
     /// The next token, saved.
     pub(super) async fn fetch(&self, road: &Road) -> Result<Token, Error> {
-        let is_over = |token: &Token| token.life(road.endpoint.now()) == Life::Expired;
+        let is_over = |token: &Token| token.life(road.endpoint.now(), self.ahead) == Life::Expired;
         let is_good = |token: &Token| !is_over(token) && self.value(token).is_ok();
         let mut before = self.state().current();
         let unsaved = self.state().unsaved.clone();
@@ -43,8 +43,7 @@ impl Live {
                 Err(_) => {}
             }
         }
-        let source = self.source();
-        let fetched = match source.fetch(before.as_ref(), &road.endpoint).await {
+        let fetched = match self.ask(before.as_ref(), road).await {
             Err(refused) if refused.refused => match self.load().await {
                 // It was refreshed elsewhere in between.
                 Ok(Some(stored))
@@ -53,7 +52,7 @@ impl Live {
                     if is_good(&stored) {
                         return Ok(stored);
                     }
-                    source.fetch(Some(&stored), &road.endpoint).await
+                    self.ask(Some(&stored), road).await
                 }
                 _ => Err(refused),
             },
@@ -104,7 +103,10 @@ impl Live {
         // The one that came last; another process may have refreshed.
         let token = current.into_iter().chain(stored).max_by_key(Token::obtained_at);
         let revoked = match (&self.source, &token) {
-            (Source::OAuth(oauth), Some(token)) => revoke(oauth, token, &road).await,
+            (Source::OAuth(oauth), Some(token)) => {
+                let is_over = token.life(road.endpoint.now(), self.ahead) == Life::Expired;
+                revoke(oauth, token, is_over, &road).await
+            }
             _ => Ok(()),
         };
         let cleared = match &self.store {
@@ -147,11 +149,19 @@ impl Live {
         Ok(token)
     }
 
-    fn source(&self) -> &dyn TokenSource {
-        match &self.source {
-            Source::OAuth(oauth) => oauth.as_ref(),
-            Source::Own(source) => source.as_ref(),
-        }
+    /// Asks the source, as long as its patience lasts.
+    async fn ask(&self, before: Option<&Token>, road: &Road) -> Result<Token, TokenError> {
+        let source = match &self.source {
+            // Each of its requests ends by itself.
+            Source::OAuth(oauth) => return oauth.fetch(before, &road.endpoint).await,
+            Source::Own(source) => source,
+        };
+        let patience = source.patience();
+        let fetched = tokio::time::timeout(patience, source.fetch(before, &road.endpoint)).await;
+        fetched.unwrap_or_else(|_| {
+            let why = "the token source gave no answer within";
+            Err(TokenError::new(format!("{why} {patience:?} (TokenSource::patience)")))
+        })
     }
 
     /// A service's words without the secrets that it was sent, which some repeat.
@@ -186,9 +196,9 @@ impl Live {
     }
 }
 
-async fn revoke(oauth: &OAuth, token: &Token, road: &Road) -> Result<(), TokenError> {
+async fn revoke(oauth: &OAuth, token: &Token, is_over: bool, road: &Road) -> Result<(), TokenError> {
     // A request with the token on it needs one that is good.
-    if oauth.revokes_with_access() && token.life(road.endpoint.now()) == Life::Expired {
+    if oauth.revokes_with_access() && is_over {
         let fresh = oauth.fetch(Some(token), &road.endpoint).await?;
         return oauth.revoke(&fresh, &road.endpoint).await;
     }

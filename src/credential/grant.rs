@@ -1,5 +1,7 @@
 //! Grants: what is sent to a token endpoint, and to where tokens end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
@@ -157,6 +159,10 @@ impl TokenSource for OAuth {
                 answer => Ok(answer?.or_refreshed_as(before)),
             }
         })
+    }
+
+    fn refresh_ahead(&self) -> Option<Duration> {
+        self.ahead
     }
 
     fn label(&self) -> &str {

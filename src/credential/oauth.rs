@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, header};
 use serde::Serialize;
@@ -41,6 +42,7 @@ pub struct OAuth {
     pub(super) revoke: Option<Revoke>,
     pub(super) token_header: (String, String),
     pub(super) token: Option<Token>,
+    pub(super) ahead: Option<Duration>,
     pub(super) store: Option<Arc<dyn CredentialStore>>,
 }
 
@@ -133,6 +135,7 @@ impl OAuth {
             revoke: None,
             token_header: (header::AUTHORIZATION.as_str().to_owned(), "Bearer ".to_owned()),
             token: None,
+            ahead: None,
             store: None,
         }
     }
@@ -198,6 +201,23 @@ impl OAuth {
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
         self.headers.push((name.as_ref().to_ascii_lowercase(), Secret::trimmed(value)));
+        self
+    }
+
+    /// Sets how long before its end a token is refreshed: five minutes by default, and a fifth of its life where that is
+    /// shorter. At most half of its life counts; with zero a token is refreshed once it has expired, and requests wait
+    /// for the next.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use longhaul::OAuth;
+    ///
+    /// let oauth = OAuth::client_credentials("https://login.example.com/token", "my-id", "my-secret")
+    ///     .refresh_ahead(Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub const fn refresh_ahead(mut self, ahead: Duration) -> Self {
+        self.ahead = Some(ahead);
         self
     }
 
