@@ -1,6 +1,5 @@
 //! Echo: what a service may repeat of a credential.
 
-use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::live::{Live, Source};
@@ -48,8 +47,7 @@ impl OAuth {
             // In base64 too, where it is hidden whole: as it is sent, and as some services read it.
             let encoded = grant::pair(&self.client_id, secret.expose());
             let plain = Zeroizing::new(format!("{}:{}", self.client_id, secret.expose()));
-            let in_form = form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>();
-            secrets.extend([encoded.as_str(), plain.as_str(), in_form.as_str()].map(Secret::new));
+            secrets.extend([encoded.as_str(), plain.as_str()].map(Secret::new));
             secrets.push(secret.clone());
         }
         secrets.extend(self.params.iter().map(|(_, value)| value.clone()));

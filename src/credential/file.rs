@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
+use tracing::dispatcher;
 use zeroize::Zeroizing;
 
 use super::key::FileKey;
@@ -119,8 +120,11 @@ impl FileStore {
         job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
+        // The log is that of who asked, on the other thread too.
+        let log = dispatcher::get_default(Clone::clone);
+        let job = move || dispatcher::with_default(&log, || job(&inner));
         let done = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(move || job(&inner)).await.unwrap_or(Err(Why::Unfinished)),
+            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
             Err(_) => Err(Why::NoRuntime),
         };
         done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())

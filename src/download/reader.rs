@@ -20,6 +20,8 @@ use crate::transport::Broken;
 pub(super) struct Reader {
     carrier: Arc<Carrier>,
     link: SecretUrl,
+    /// Where the link last led by a redirect.
+    led_to: Option<SecretUrl>,
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
@@ -72,6 +74,7 @@ impl Reader {
         Self {
             carrier,
             link,
+            led_to: None,
             own_headers: headers,
             renew,
             pin: None,
@@ -247,6 +250,7 @@ impl Reader {
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
             }
             target = next;
+            self.led_to = Some(target.clone());
             if way == Way::Pipeline {
                 // Once bare, bare to the end: a storage must not make the client call the API in its own name.
                 way = self.carrier.way(&target);
@@ -365,8 +369,10 @@ impl Reader {
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
         let status = response.status();
         let reply = response.reply_as_far_as_it_comes().await;
-        // The link that was asked first, and where it led.
-        let (link, mask) = (self.link.clone(), reply.mask().and(secrets_in(self.link.url())));
+        let link = self.link.clone();
+        // Of the link that was asked first too, and of where it led before.
+        let links = [Some(&link), self.led_to.as_ref()].into_iter().flatten();
+        let mask = reply.mask().and(links.flat_map(|link| secrets_in(link.url())));
         let error = |kind, why: String| {
             let fault = read_fault(&reply, reply.json().as_ref()).masked(&mask);
             Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)

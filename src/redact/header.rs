@@ -47,8 +47,12 @@ fn password(bare: &str) -> Option<Secret> {
 /// Of `Credential=.., Signature=".."` and of cookies the values, without the short ones, which name algorithms and the
 /// like.
 fn parameters(value: &str) -> impl Iterator<Item = &str> {
-    let pairs = value.split([',', ';', ' ']).filter_map(|part| part.split_once('='));
-    pairs.map(|(_, value)| value.trim_matches('"')).filter(|value| value.len() >= LEAST_PARAMETER)
+    let values = value.match_indices('=').filter_map(|(at, _)| value.get(at + 1..)).map(|rest| {
+        // A quoted one may hold what separates others (RFC 9110, 5.6.4).
+        let (rest, ends): (_, &[char]) = rest.strip_prefix('"').map_or((rest, &[',', ';', ' ']), |rest| (rest, &['"']));
+        rest.split(ends).next().unwrap_or_default()
+    });
+    values.filter(|value| value.len() >= LEAST_PARAMETER)
 }
 
 /// `rsa-sha` and `hmac` are shorter.
@@ -73,6 +77,7 @@ mod tests {
                 "HMAC id=\"me\", mac=\"MAC/OF+IT=\"",
                 &["HMAC id=\"me\", mac=\"MAC/OF+IT=\"", "id=\"me\", mac=\"MAC/OF+IT=\"", "MAC/OF+IT="],
             ),
+            ("HMAC mac=\"M;A, C=x\"", &["HMAC mac=\"M;A, C=x\"", "mac=\"M;A, C=x\"", "M;A, C=x"]),
             ("sid=SESSION-ID;b=2", &["sid=SESSION-ID;b=2", "SESSION-ID"]),
         ] {
             let found = secrets_of(value);

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
+
 use super::written::{self, Written};
 use super::{Secret, base64};
 
@@ -34,8 +37,10 @@ impl Mask {
             if is_known || secret.expose().len() < LEAST {
                 continue;
             }
-            let encoded = base64::forms(&secret);
-            self.0.extend(encoded.into_iter().map(|text| Form { text, is_base64: true, in_any_case: false }));
+            for written in as_written(&secret) {
+                let encoded = base64::forms(&written);
+                self.0.extend(encoded.into_iter().map(|text| Form { text, is_base64: true, in_any_case: false }));
+            }
             let in_any_case = secret.expose().len() >= LEAST_IN_ANY_CASE;
             self.0.push(Form { text: secret, is_base64: false, in_any_case });
         }
@@ -87,6 +92,21 @@ impl Form {
         let head = before.bytes().rev().take_while(|byte| base64::is_digit(*byte)).count();
         Some(before.len() - head..end + tail)
     }
+}
+
+/// The secret as it may stand in a text that is then encoded as base64: as it is, in JSON of two kinds, in a form.
+fn as_written(secret: &Secret) -> Vec<Secret> {
+    let mut all = vec![secret.clone()];
+    let json = Zeroizing::new(serde_json::to_string(secret.expose()).unwrap_or_default());
+    let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+    let slashed = Zeroizing::new(inner.replace('/', "\\/"));
+    let in_form = byte_serialize(secret.expose().as_bytes()).collect::<String>();
+    for other in [Secret::new(inner), Secret::new(slashed.as_str()), Secret::new(in_form)] {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
 }
 
 /// A shorter one is a word of any text.

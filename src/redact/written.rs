@@ -92,11 +92,12 @@ fn octet(wanted: u8, text: &str, at: usize) -> Vec<usize> {
 fn escaped(wanted: char, text: &str, in_any_case: bool) -> Vec<usize> {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
+    let mut lengths = Vec::new();
     if wanted == '\\' {
         // Doubled by each writer.
-        return [2, 4].into_iter().filter(|length| *length <= slashes).collect();
+        lengths.extend([2, 4, 8].into_iter().filter(|length| *length <= slashes));
     }
-    let Some(first) = rest.chars().next() else { return Vec::new() };
+    let Some(first) = rest.chars().next() else { return lengths };
     let named = match first {
         'n' => Some('\n'),
         'r' => Some('\r'),
@@ -105,7 +106,6 @@ fn escaped(wanted: char, text: &str, in_any_case: bool) -> Vec<usize> {
         'f' => Some('\u{c}'),
         _ => None,
     };
-    let mut lengths = Vec::new();
     if named == Some(wanted) || is_same(first, wanted, in_any_case) && !first.is_alphanumeric() {
         lengths.push(slashes + first.len_utf8());
     }
@@ -196,6 +196,7 @@ mod tests {
             ("a%2Fb", "a%25252Fb"),
             ("a\"b\\c", "a\\\"b\\\\c"),
             ("a\"b\\c", "a\\\\\\\"b\\\\\\\\c"),
+            ("a\"b\\c", "a\\u0022b\\u005Cc"),
             ("a\"b&c", "a&quot;b&amp;c"),
             ("a b", "a+b"),
             ("a b", "a%20b"),
