@@ -18,6 +18,7 @@ use url::Url;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Reply, Request};
 use crate::protocol::PageRule;
+use crate::redact::Hidden;
 use crate::transport::Transport;
 
 /// The rows of a result, page after page: [`Outcome::pages`](crate::Outcome::pages).
@@ -38,6 +39,8 @@ pub struct Pages<R> {
     /// The URLs of the pages so far, hashed.
     seen: HashSet<u64>,
     fetched: u32,
+    /// The secrets that the rows may repeat.
+    hidden: Hidden,
     row: PhantomData<fn() -> R>,
 }
 
@@ -52,6 +55,7 @@ impl<R> Pages<R> {
             rows: VecDeque::new(),
             wrong: None,
             fetched: 0,
+            hidden: Hidden::default(),
             row: PhantomData,
         }
     }
@@ -66,6 +70,7 @@ impl<R> Pages<R> {
             wrong: Some(error),
             seen: HashSet::new(),
             fetched: 0,
+            hidden: Hidden::default(),
             row: PhantomData,
         }
     }
@@ -103,8 +108,7 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
             if let Some(row) = this.rows.pop_front() {
                 let row = serde_json::from_value(row).map_err(|error| {
                     let what = format!("a row is no {}: ", std::any::type_name::<R>());
-                    let hidden = this.source.as_ref().map(|(transport, _)| transport.wire.hidden.clone());
-                    Error::decoding(&what, error, &hidden.unwrap_or_default().mask())
+                    Error::decoding(&what, error, &this.hidden.mask())
                 });
                 return Poll::Ready(Some(row));
             }
@@ -120,8 +124,11 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
             this.fetching = None;
             let read = fetched.and_then(|reply| {
                 this.fetched += 1;
+                this.hidden = reply.hidden();
                 this.rule.read(&reply).map_err(|why| {
-                    Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
+                    Error::new(ErrorKind::ResultUnavailable, reply.mask().hide(&why))
+                        .with_url(reply.url())
+                        .with_status(reply.status())
                 })
             });
             match read {

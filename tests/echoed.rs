@@ -607,3 +607,24 @@ async fn long_words_and_odd_characters_of_a_service_are_one_short_line() {
         assert!(!text.contains(mark), "{mark}: {text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_another_shape_shows_none_of_what_it_repeats() {
+    use longhaul::{PageRule, Protocol, Source};
+
+    for credential in [Credential::bearer("S3CRET/KEY"), Credential::signed(Signature("S3CRET/KEY".to_owned()))] {
+        let service = script([
+            reply(202).json(json!({"jobId": "j7"})),
+            reply(200).json(json!({"state": "FULFILLED"})),
+            reply(200).json(json!({"rows": ["the key S3CRET/KEY"]})),
+        ]);
+        let client = service.client().credential(credential).build().unwrap();
+        let jobs = Protocol::auto()
+            .status_template("jobs/{id}")
+            .pages(PageRule::new("jobs/{id}/results", Source::pointer("/rows/*")));
+        let task = client.task().protocol(jobs).post("jobs").submit::<()>().await.unwrap();
+        let error = task.await.unwrap().pages::<u32>().next().await.unwrap().unwrap_err();
+        let text = of_error(&error);
+        assert!(text.contains("the key …") && !text.contains("S3CRET"), "{text}");
+    }
+}

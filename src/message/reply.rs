@@ -73,7 +73,12 @@ impl Reply {
     /// Takes out of its words what it repeats of the secrets that it was sent. It copies each of them: for the way of
     /// errors.
     pub(crate) fn mask(&self) -> Mask {
-        self.hidden.mask().and(redact::secrets_in(&self.url))
+        self.hidden().mask()
+    }
+
+    /// The secrets that it may repeat, those in the URL that was asked included.
+    pub(crate) fn hidden(&self) -> Hidden {
+        self.hidden.and(redact::secrets_in(&self.url).collect())
     }
 
     pub(crate) fn into_body(self) -> Bytes {

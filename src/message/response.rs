@@ -135,8 +135,9 @@ impl Response {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let (status, url, hidden) = (self.0.status, self.0.url.clone(), self.0.hidden.clone());
         let body = self.bytes().await?;
-        serde_json::from_slice(without_bom(&body))
-            .map_err(|error| Error::decoding("", error, &hidden.mask()).with_url(&url).with_status(status))
+        serde_json::from_slice(without_bom(&body)).map_err(|error| {
+            Error::decoding("", error, &hidden.mask().and(redact::secrets_in(&url))).with_url(&url).with_status(status)
+        })
     }
 
     /// Holds the body, up to the limit.

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::words::State;
 use crate::error::{ErrorKind, Fault};
-use crate::redact::{self, SecretUrl, shown};
+use crate::redact::{self, Hidden, SecretUrl, shown};
 
 /// What an answer means for the task, and what to do next.
 #[derive(Clone)]
@@ -112,6 +112,8 @@ pub struct Finding {
     pub(crate) links: Vec<SecretUrl>,
     pub(crate) body: Option<Bytes>,
     pub(crate) pages: Option<Url>,
+    /// The secrets that the body may repeat.
+    pub(crate) hidden: Hidden,
 }
 
 impl Finding {

@@ -31,8 +31,8 @@ pub(super) fn find(secret: &str, text: &str, in_any_case: bool) -> Option<Writte
             if count < LEAST_BEGINNING {
                 return None;
             }
-            let cut = |end: &&usize| text.get(**end..).is_some_and(is_cut);
-            return ends.iter().filter(cut).max().copied().map(|end| Written::Cut(end + fragment(text, end)));
+            let cut = |end: usize| text.get(end..).and_then(cut).map(|length| end + length);
+            return ends.into_iter().filter_map(cut).max().map(Written::Cut);
         }
         std::mem::swap(&mut ends, &mut next);
         next.clear();
@@ -147,23 +147,19 @@ fn may_begin(wanted: char, text: &str, in_any_case: bool) -> bool {
     })
 }
 
-/// Whether what stands behind the beginning of a secret shows that the rest was cut off.
-fn is_cut(rest: &str) -> bool {
+/// Where what stands behind the beginning of a secret shows that the rest was cut off: how long the character is that was
+/// cut with it.
+fn cut(rest: &str) -> Option<usize> {
     // The backtick ends what this crate quotes, and what it quotes is cut.
-    rest.is_empty() || rest.starts_with(['…', '`']) || rest.starts_with("...") || is_fragment(rest)
-}
-
-/// Whether it is the beginning of an encoded character, and no more.
-fn is_fragment(rest: &str) -> bool {
-    let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '\\' | '#');
-    match rest.strip_prefix(['%', '\\', '&']) {
-        Some(code) => code.len() < LONGEST_ENTITY && code.chars().all(is_code),
-        None => false,
+    let is_end = |rest: &str| rest.is_empty() || rest.starts_with(['…', '`']) || rest.starts_with("...");
+    if is_end(rest) {
+        return Some(0);
     }
-}
-
-fn fragment(text: &str, end: usize) -> usize {
-    text.get(end..).filter(|rest| is_fragment(rest)).map_or(0, str::len)
+    let code = rest.strip_prefix(['%', '\\', '&'])?;
+    let is_code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '\\' | '#');
+    let behind = code.trim_start_matches(is_code);
+    let length = rest.len() - behind.len();
+    (length <= LONGEST_ENTITY && is_end(behind)).then_some(length)
 }
 
 const NAMED: [(&str, char); 5] = [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\'')];
@@ -224,6 +220,8 @@ mod tests {
             ("secret%", 7),
             ("secret\\u00", 10),
             ("secret`, and more", 6),
+            ("secret%2`, and more", 8),
+            ("secret\\u00...", 10),
             ("secret… and more", 6),
             ("secret...", 6),
         ] {

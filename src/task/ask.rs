@@ -11,7 +11,7 @@ use super::{Pace, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::message::Reply;
-use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
+use crate::protocol::{Asking, Cursor, Finding, Phase, Protocol, Step};
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
 
@@ -103,6 +103,10 @@ impl Core {
         let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
         let credential = &self.transport.credential;
         cursor.clean(|url| credential.strip(url));
+        let step = match step {
+            Step::Done(report, finding) => Step::Done(report, Finding { hidden: reply.hidden(), ..finding }),
+            step => step,
+        };
         masked(step, || reply.mask(), credential.is_none())
     }
 }

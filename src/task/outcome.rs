@@ -190,7 +190,7 @@ impl<T: DeserializeOwned> Outcome<T> {
         };
         serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
             let what = format!("the result is no {}: ", std::any::type_name::<T>());
-            Error::decoding(&what, error, &self.core.transport.wire.hidden.mask())
+            Error::decoding(&what, error, &self.finding.hidden.mask())
         })
     }
 }
