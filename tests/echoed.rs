@@ -43,8 +43,8 @@ enum Form {
     PercentLower,
     PercentAll,
     PercentTwice,
-    FormEncoded,
-    UrlEncoded,
+    InAForm,
+    LenientPercent,
     Entities,
     Base64,
     Base64Unpadded,
@@ -66,8 +66,8 @@ const FORMS: [Form; 20] = [
     Form::PercentLower,
     Form::PercentAll,
     Form::PercentTwice,
-    Form::FormEncoded,
-    Form::UrlEncoded,
+    Form::InAForm,
+    Form::LenientPercent,
     Form::Entities,
     Form::Base64,
     Form::Base64Unpadded,
@@ -96,8 +96,8 @@ impl Form {
             Self::PercentLower => lower(&percent(secret)),
             Self::PercentAll => secret.bytes().map(|byte| format!("%{byte:02x}")).collect(),
             Self::PercentTwice => percent(&percent(secret)),
-            Self::FormEncoded => url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
-            Self::UrlEncoded => utf8_percent_encode(secret, LENIENT).to_string(),
+            Self::InAForm => url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+            Self::LenientPercent => utf8_percent_encode(secret, LENIENT).to_string(),
             Self::Entities => secret
                 .chars()
                 .map(|c| if c.is_alphanumeric() { c.to_string() } else { format!("&#x{:X};", u32::from(c)) })
