@@ -43,7 +43,7 @@ enum Form {
     PercentLower,
     PercentAll,
     PercentTwice,
-    InAForm,
+    Field,
     LenientPercent,
     Entities,
     Base64,
@@ -66,7 +66,7 @@ const FORMS: [Form; 20] = [
     Form::PercentLower,
     Form::PercentAll,
     Form::PercentTwice,
-    Form::InAForm,
+    Form::Field,
     Form::LenientPercent,
     Form::Entities,
     Form::Base64,
@@ -96,7 +96,7 @@ impl Form {
             Self::PercentLower => lower(&percent(secret)),
             Self::PercentAll => secret.bytes().map(|byte| format!("%{byte:02x}")).collect(),
             Self::PercentTwice => percent(&percent(secret)),
-            Self::InAForm => url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+            Self::Field => url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
             Self::LenientPercent => utf8_percent_encode(secret, LENIENT).to_string(),
             Self::Entities => secret
                 .chars()
