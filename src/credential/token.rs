@@ -137,9 +137,10 @@ impl Token {
     pub(crate) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
         let Some(expires_at) = self.expires_at else { return Life::Fresh };
         let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
+        let leeway = LEEWAY.min(whole / 50);
         match expires_at.duration_since(now) {
-            Ok(left) if left > ahead.of(whole) => Life::Fresh,
-            Ok(left) if left > LEEWAY.min(whole / 50) => Life::Aging,
+            Ok(left) if left > ahead.of(whole).max(leeway) => Life::Fresh,
+            Ok(left) if left > leeway => Life::Aging,
             _ => Life::Expired,
         }
     }
