@@ -226,7 +226,7 @@ impl Client {
     /// Dropped in flight, the login goes on in a task of its own.
     #[cfg(feature = "pkce")]
     pub async fn log_in(&self, login: crate::credential::Login, redirected: impl AsRef<str>) -> Result<(), Error> {
-        let code = login.code(redirected.as_ref())?;
+        let code = login.code(redirected.as_ref(), self.0.transport.credential.secrets())?;
         let live = self.0.transport.credential.lives().find(|live| live.is_of(&login)).cloned();
         let none = || Error::new(ErrorKind::Config, "the client's credential is not what this login was begun for");
         let live = live.ok_or_else(none)?;
@@ -313,10 +313,10 @@ impl Client {
     ///
     /// It ends with the last clone of the client, its tasks and its throttle.
     pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
-        let credential = self.0.transport.credential.clone();
+        let hidden = self.0.transport.wire.hidden.clone();
         self.0.telemetry.events().map(move |event| match event {
-            // The one that holds words of an answer.
-            Event::Ignored { what } => Event::Ignored { what: credential.mask().hide(&what).into() },
+            // The one that holds words of an answer. The throttle may have heard it of somebody else.
+            Event::Ignored { what } => Event::Ignored { what: hidden.mask().hide(&what).into() },
             event => event,
         })
     }

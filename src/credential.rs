@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::Request;
-use crate::redact::Secret;
+use crate::redact::{Secret, secrets_of};
 
 pub use answer::TokenAnswer;
 #[cfg(feature = "token-file")]
@@ -59,7 +59,7 @@ pub(crate) use source::Exchange;
 pub(crate) use token::Life;
 
 use live::Source;
-use part::Part;
+use part::{Part, why_not};
 
 /// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
 ///
@@ -102,10 +102,12 @@ impl Credential {
     }
 
     /// `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a build error: none can
-    /// be told from the one between the two.
+    /// be told from the one between the two; so is a control character in either. A line end behind the password is left
+    /// out.
     #[must_use]
     pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        let (user, password) = (user.as_ref(), password.as_ref());
+        // The line end of a file is none of a password, whatever else is.
+        let (user, password) = (user.as_ref(), password.as_ref().trim_end_matches(['\r', '\n']));
         let value = match user {
             "" => Zeroizing::default(),
             _ => basic(&Zeroizing::new(format!("{user}:{password}"))),
@@ -113,6 +115,9 @@ impl Credential {
         let mut part = Part::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
         if let (true, Part::Header { header, .. }) = (user.contains(':'), &mut part) {
             *header = Err("has a user name with a colon, which cannot be told from the one before the password");
+        }
+        if let (Some(why), Part::Header { header, .. }) = (why_not(user).or(why_not(password)), &mut part) {
+            *header = Err(why);
         }
         Self(vec![part])
     }
@@ -124,10 +129,10 @@ impl Credential {
         Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key.trim(), "")])
     }
 
-    /// An API key in the query, under this name.
+    /// An API key in the query, under this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_query(name: impl Into<String>, key: impl Into<String>) -> Self {
-        Self(vec![Part::Query { name: name.into(), value: Secret::new(key) }])
+        Self(vec![Part::Query { name: name.into(), value: Secret::trimmed(key) }])
     }
 
     /// Tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
@@ -176,6 +181,10 @@ impl Credential {
                     if matches!(value.expose().trim_matches(' '), "" | "Bearer") {
                         return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
                     }
+                    if let (Part::Query { name, .. }, Some(why)) = (part, why_not(value.expose())) {
+                        let why = format!("the credential's part query `{}` {why}", shown(name));
+                        return Err(Error::new(ErrorKind::Config, why));
+                    }
                 }
                 Part::Live(live) => live.check()?,
                 Part::Signed(_) => {}
@@ -198,8 +207,9 @@ impl Credential {
         Ok(())
     }
 
-    /// Puts it on a request, in place of what stands there under the same names.
-    pub(crate) fn stamp(&self, request: &mut Request, proof: &Proof) -> Result<(), Error> {
+    /// Puts it on a request, in place of what stands there under the same names. Gives what was made for this request
+    /// alone.
+    pub(crate) fn stamp(&self, request: &mut Request, proof: &Proof) -> Result<Vec<Secret>, Error> {
         for header in self.headers() {
             let (name, value) = header?;
             request.headers_mut().insert(name, value.clone());
@@ -217,6 +227,7 @@ impl Credential {
                 }
             }
         }
+        let mut made = Vec::new();
         for part in &self.0 {
             let Part::Signed(sign) = part else { continue };
             let mut headers = HeaderMap::new();
@@ -226,12 +237,13 @@ impl Credential {
             })?;
             for (name, mut value) in headers {
                 value.set_sensitive(true);
+                made.extend(value.to_str().ok().map(secrets_of).into_iter().flatten());
                 if let Some(name) = name {
                     request.headers_mut().insert(name, value);
                 }
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Takes out of a URL what this credential puts in: a service may echo the key in its own links.

@@ -16,7 +16,7 @@ pub use kind::ErrorKind;
 
 pub(crate) use advised::{Advised, root_cause, with_cause};
 
-use crate::redact;
+use crate::redact::{self, Mask};
 
 /// The error of every fallible call of this crate.
 ///
@@ -133,6 +133,15 @@ impl Error {
 
     pub(crate) fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.amend(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// A body that has another shape than it was to be decoded into.
+    pub(crate) fn decoding(what: &str, error: serde_json::Error, mask: &Mask) -> Self {
+        let said = error.to_string();
+        let shown = mask.hide(&said);
+        let decoding = Self::new(ErrorKind::Decode, format!("{what}{shown}"));
+        // The words of a decoder quote the body: as a source they would show what was hidden.
+        if shown == said { decoding.with_source(error) } else { decoding }
     }
 
     /// Carries a thing of a higher floor; its typed getter stands on that floor.

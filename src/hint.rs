@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 
 use crate::message::Reply;
-use crate::redact::scrub;
+use crate::redact::{Mask, scrub};
 use date::Since;
 use ledger::Ledger;
 
@@ -140,6 +140,12 @@ impl Hints {
     #[must_use]
     pub fn budgets(&self) -> &[Budget] {
         &self.budgets
+    }
+
+    /// Without what it repeats of secrets.
+    pub(crate) fn masked(mut self, mask: &Mask) -> Self {
+        self.ignored.iter_mut().for_each(|what| *what = mask.hide(what));
+        self
     }
 
     /// What was malformed, contradictory or in the past: one short text each, with at most 40 characters of a value.

@@ -17,6 +17,7 @@ use futures::stream::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
+use crate::redact::Hidden;
 
 pub use bytes::PageBytes;
 
@@ -39,6 +40,8 @@ pub(crate) use walk::Walk;
 pub struct Pages<R> {
     walk: Walk,
     rows: VecDeque<Bytes>,
+    /// The secrets that the rows may repeat.
+    hidden: Hidden,
     row: PhantomData<fn() -> R>,
 }
 
@@ -51,7 +54,7 @@ impl<R> Pages<R> {
             )),
             false => walk,
         };
-        Self { walk, rows: VecDeque::new(), row: PhantomData }
+        Self { walk, rows: VecDeque::new(), hidden: Hidden::default(), row: PhantomData }
     }
 
     /// How many pages were fetched so far.
@@ -69,13 +72,13 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
         loop {
             if let Some(row) = this.rows.pop_front() {
                 let row = serde_json::from_slice(&row).map_err(|error| {
-                    let message = format!("a row is no {}: {error}", std::any::type_name::<R>());
-                    Error::new(ErrorKind::Decode, message).with_source(error)
+                    let what = format!("a row is no {}: ", std::any::type_name::<R>());
+                    Error::decoding(&what, error, &this.hidden.mask())
                 });
                 return Poll::Ready(Some(row));
             }
             match ready!(this.walk.poll_page(cx)) {
-                Some(Ok(page)) => this.rows = page.rows.into(),
+                Some(Ok(page)) => (this.rows, this.hidden) = (page.rows.into(), page.hidden),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }

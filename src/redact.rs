@@ -1,14 +1,22 @@
 //! What must never be shown: secrets, signed URLs, and text that may hold either.
 
+mod base64;
+mod header;
+mod hidden;
 mod mask;
+mod words;
+mod written;
 
-use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub(crate) use header::{secrets_of, secrets_on, sounds_secret};
+pub(crate) use hidden::Hidden;
 pub(crate) use mask::Mask;
+pub(crate) use words::{brief, scrub, scrub_lines};
 
 /// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
 ///
@@ -128,6 +136,16 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
+    /// Without the white space around it: keys and secrets come out of files and variables with a line end.
+    pub(crate) fn trimmed(value: impl Into<String>) -> Self {
+        let mut value = Zeroizing::new(value.into());
+        let end = value.trim_end().len();
+        value.truncate(end);
+        let begin = value.len() - value.trim_start().len();
+        value.drain(..begin);
+        Self(value)
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -141,27 +159,54 @@ impl fmt::Debug for Secret {
 
 /// Whether the query of `url` carries a signature.
 pub(crate) fn is_signed(url: &Url) -> bool {
-    const SIGNATURES: [&str; 5] = ["sig", "signature", "x-amz-signature", "x-goog-signature", "x-oss-signature"];
-    url.query_pairs().any(|(name, _)| SIGNATURES.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    url.query_pairs().any(|(name, _)| is_one_of(&SIGNATURES, &name))
 }
 
 /// Whether the query of `url` carries what lets whoever has it act: a signature, or a key by a common name.
 pub(crate) fn holds_secret(url: &Url) -> bool {
-    const KEYS: [&str; 11] = [
-        "code",
-        "token",
-        "access_token",
-        "key",
-        "api_key",
-        "apikey",
-        "api-key",
-        "subscription-key",
-        "x-functions-key",
-        "secret",
-        "password",
-    ];
-    is_signed(url) || url.query_pairs().any(|(name, _)| KEYS.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    is_signed(url) || url.query_pairs().any(|(name, _)| is_one_of(&KEYS, &name))
 }
+
+/// The values in the query of `url` that let whoever has them act, each as the query decodes it.
+pub(crate) fn secrets_in(url: &Url) -> impl Iterator<Item = Secret> {
+    let pairs = url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let secret = pairs.filter(|(name, _)| {
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        [&SIGNATURES[..], &TOKENS, &KEYS].into_iter().any(|names| is_one_of(names, &name))
+    });
+    secret.flat_map(|(_, value)| {
+        // A plus sign is a space to some readers of a query, and itself to others.
+        let spaced = value.contains('+').then(|| value.replace('+', " "));
+        [Some(decoded(value)), spaced.as_deref().map(decoded)].into_iter().flatten()
+    })
+}
+
+fn decoded(value: &str) -> Secret {
+    Secret::new(percent_decode_str(value).decode_utf8_lossy())
+}
+
+fn is_one_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Azure SAS, CloudFront, S3, GCS, OSS.
+const SIGNATURES: [&str; 5] = ["sig", "signature", "x-amz-signature", "x-goog-signature", "x-oss-signature"];
+/// Session tokens beside a signature; CloudFront's `Policy` is signed, and no secret.
+const TOKENS: [&str; 3] = ["x-amz-security-token", "x-oss-security-token", "security-token"];
+/// Keys by their common names.
+const KEYS: [&str; 11] = [
+    "code",
+    "token",
+    "access_token",
+    "key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "subscription-key",
+    "x-functions-key",
+    "secret",
+    "password",
+];
 
 /// A URL as it may be shown: scheme, host, port and path.
 pub(crate) fn shown(url: &Url) -> String {
@@ -169,78 +214,6 @@ pub(crate) fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let query = if url.query().is_some() { "?…" } else { "" };
     format!("{}://{host}{port}{}{query}", url.scheme(), url.path())
-}
-
-/// Text of a service as it may be shown: every URL in it loses its query and user, and control characters are gone.
-pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
-    let clean: Cow<'_, str> = if text.chars().any(char::is_control) {
-        Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    };
-    if !clean.contains("://") && !names_signature(&clean) {
-        return clean;
-    }
-    let mut out = String::with_capacity(clean.len());
-    let mut after_scheme = false;
-    let schemes: &[&str] =
-        if clean.to_ascii_lowercase().contains("authorization") { &["bearer", "basic"] } else { &["bearer"] };
-    for (at, word) in clean.split(' ').enumerate() {
-        if at > 0 {
-            out.push(' ');
-        }
-        let query = word.find('?').filter(|_| word.contains("://") || names_signature(word));
-        match query {
-            _ if after_scheme && word.is_empty() => continue,
-            _ if after_scheme => out.push('…'),
-            Some(query) => {
-                out.push_str(&strip_user(word.split_at(query).0));
-                out.push_str("?…");
-                // What ends the sentence is not the link's.
-                let end = word.trim_end_matches(['.', ',', ':', ';', ')']).len();
-                out.push_str(word.split_at(end).1);
-            }
-            None if word.contains('=') && names_signature(word) => out.push('…'),
-            None => out.push_str(&strip_user(word)),
-        }
-        // `Authorization: Bearer …` (RFC 9110, 11.4).
-        after_scheme = schemes.iter().any(|scheme| word.to_ascii_lowercase().ends_with(scheme));
-    }
-    Cow::Owned(out)
-}
-
-/// As [`scrub`], line by line.
-pub(crate) fn scrub_lines(text: &str) -> String {
-    text.lines().map(scrub).collect::<Vec<_>>().join("\n")
-}
-
-fn strip_user(word: &str) -> String {
-    let Some((before, rest)) = word.split_once("://") else { return word.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{before}://{host}{path}")
-}
-
-fn names_signature(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    [
-        "sig=",
-        "signature=",
-        "bearer",
-        "authorization",
-        "apikey=",
-        "api_key=",
-        "api-key=",
-        "token=",
-        "password=",
-        "secret=",
-        "subscription-key=",
-        "functions-key=",
-        "?code=",
-        "&code=",
-    ]
-    .iter()
-    .any(|mark| lower.contains(mark))
 }
 
 /// The part of a URL that goes on the request line: path and query.
@@ -292,23 +265,27 @@ mod tests {
     }
 
     #[test]
-    fn scrubs_text_of_a_service() {
-        for (text, shown) in [
-            ("plain words", "plain words"),
-            ("see https://a.example/b?sig=S&x=1 now", "see https://a.example/b?… now"),
-            ("at https://user:pw@a.example/b", "at https://a.example/b"),
-            ("/b?se=1&sig=S", "/b?…"),
-            ("(at https://a.example/b?sig=S), and", "(at https://a.example/b?…), and"),
-            ("broken sig=S", "broken …"),
-            ("Authorization: Basic dTpw", "Authorization: Basic …"),
-            ("the basic plan", "the basic plan"),
-            ("Bearer  T0K.EN and more", "Bearer  … and more"),
-            ("with apikey=K3Y at", "with … at"),
-            ("/p?code=SYSTEMKEY", "/p?…"),
-            ("sent Authorization: Bearer T0K.EN again", "sent Authorization: Bearer … again"),
-            ("a\r\nb", "a  b"),
+    fn finds_what_in_a_query_lets_whoever_has_it_act() {
+        for (query, secrets) in [
+            ("se=2030-01-01&sig=a%2Fb%3D&sp=r", &["a/b="][..]),
+            ("SIG=a+b", &["a+b", "a b"]),
+            ("X-Amz-Signature=5e&X-Amz-Security-Token=IQ%2F&X-Amz-Credential=AK", &["5e", "IQ/"]),
+            ("X-Goog-Signature=7f&Signature=s~&token=t0", &["7f", "s~", "t0"]),
+            ("x%2Dgoog%2Dsignature=7f", &["7f"]),
+            ("sigh=1&page=2", &[]),
+            ("sig", &[]),
         ] {
-            assert_eq!(scrub(text), shown, "{text}");
+            let url = Url::parse(&format!("https://a.example/b?{query}")).unwrap();
+            let found: Vec<_> = secrets_in(&url).collect();
+            assert_eq!(found.iter().map(Secret::expose).collect::<Vec<_>>(), secrets, "{query}");
         }
+    }
+
+    #[test]
+    fn a_secret_out_of_a_file_has_no_line_end() {
+        for text in ["S", "S\n", "S\r\n", " \tS \n\n"] {
+            assert_eq!(Secret::trimmed(text).expose(), "S");
+        }
+        assert_eq!(Secret::trimmed(" \n").expose(), "");
     }
 }

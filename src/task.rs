@@ -192,7 +192,7 @@ impl<T> Task<T> {
     /// Goes on inside this span.
     pub(crate) fn traced(mut self, mut trace: Trace) -> Self {
         let live = self.shared.live();
-        trace.tell(live.cursor.id(), live.last.polls, live.last.report.state().as_str());
+        trace.tell(|| self.shared.said(&live, live.cursor.id()), live.last.polls, live.last.report.state().as_str());
         drop(live);
         if let Doing::Waiting { due, .. } = &self.doing {
             trace.wait(due.saturating_duration_since(Instant::now()));

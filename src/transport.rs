@@ -24,6 +24,7 @@ use crate::credential::{Credential, Proof, Road};
 use crate::error::Error;
 use crate::event::{Asked, Mark, RetryReason};
 use crate::message::{HttpError, Request, Response, Standing, Trust};
+use crate::redact::secrets_on;
 use crate::retry::{Budget, RetryPolicy};
 use crate::throttle::{Acquire, Permit};
 
@@ -178,15 +179,22 @@ impl Transport {
         proof: &Proof,
     ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();
+        let mut sent = secrets_on(request.headers());
         let stamped = match standing {
-            Standing::Own => self.credential.stamp(&mut outgoing, proof).map(|()| self.timeout(request)),
+            Standing::Own => self.credential.stamp(&mut outgoing, proof).map(|made| {
+                sent.extend(made);
+                self.timeout(request)
+            }),
             Standing::Foreign => {
                 keep_plain(outgoing.headers_mut());
                 Ok(self.attempt_timeout)
             }
         };
         match stamped {
-            Ok(timeout) => Either::Left(self.wire.carry(permit, request, outgoing, timeout).map_err(Broken::Lost)),
+            Ok(timeout) => {
+                let hidden = self.wire.hidden.and(sent);
+                Either::Left(self.wire.carry(permit, request, outgoing, timeout, hidden).map_err(Broken::Lost))
+            }
             Err(error) => Either::Right(future::ready(Err(Broken::Refused(error)))),
         }
     }

@@ -213,8 +213,6 @@ async fn answers_that_are_no_token_are_errors_that_say_what_came() {
             "id, secret and scope",
         ),
         (TokenTrouble::Status(StatusCode::NOT_FOUND), ErrorKind::TokenRefused, "answered with 404"),
-        (TokenTrouble::ExpiresIn(0), ErrorKind::TokenUnavailable, "expired already"),
-        (TokenTrouble::ExpiresIn(-5), ErrorKind::TokenUnavailable, "expired already"),
         (TokenTrouble::Redirect, ErrorKind::TokenRefused, "not followed"),
     ] {
         let client = client(&service, program(&service));
@@ -226,6 +224,9 @@ async fn answers_that_are_no_token_are_errors_that_say_what_came() {
     }
     for trouble in [
         TokenTrouble::NoExpiry,
+        TokenTrouble::ExpiresIn(0),
+        TokenTrouble::ExpiresIn(-5),
+        TokenTrouble::ExpiresInText(0),
         TokenTrouble::ExpiresInText(3600),
         TokenTrouble::Lost,
         TokenTrouble::Status(StatusCode::BAD_GATEWAY),

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -133,7 +136,7 @@ async fn says_what_is_wrong_and_what_to_do() {
     let json = token(7).expose_json();
     for (bytes, what) in [
         (&sealed[..30], "is cut off"),
-        (&[b"longhaul token 2", &sealed[16..]].concat(), "is of another version"),
+        (&[b"longhaul token 3", &sealed[16..]].concat(), "is of another version"),
         (json.as_bytes(), "open it with FileStore::plain_text"),
         (b"root:x:0:0", "is no token file"),
         (&[0; 300_000], "is too long"),
@@ -315,3 +318,42 @@ fn wait_for_change(folder: &Folder, before: Option<&[u8]>) {
 }
 
 const PLACE: &str = "LONGHAUL_TEST_TOKEN_FILE";
+
+#[tokio::test]
+async fn an_encrypted_file_is_for_its_path_alone() {
+    let folder = Folder::new("bound");
+    folder.store().save(Some(token(7))).await.unwrap();
+    // The same place by another spelling.
+    let spelled = FileStore::encrypted(folder.0.join(".").join("token"), KEY);
+    assert_eq!(number(&spelled.load().await.unwrap().unwrap()), Some(7));
+    // Put in the place of another account's, and moved.
+    for name in ["other", "token.bak"] {
+        fs::copy(folder.file(), folder.0.join(name)).unwrap();
+        let error = error(&FileStore::encrypted(folder.0.join(name), KEY)).await;
+        assert!(error.contains("the key or the path is not the one"), "{error}");
+    }
+    let elsewhere = Folder::new("bound-elsewhere");
+    fs::rename(folder.file(), elsewhere.file()).unwrap();
+    assert!(error(&elsewhere.store()).await.contains("the key or the path is not the one"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plain_file_that_others_can_read_is_used_with_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+
+    for (mode, warns) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true), (0o611, false)] {
+        let folder = Folder::new("others");
+        let (plain, sealed) = (FileStore::plain_text(folder.file()), folder.store());
+        for (store, warns) in [(&plain, warns), (&sealed, false)] {
+            store.save(Some(token(7))).await.unwrap();
+            fs::set_permissions(folder.file(), fs::Permissions::from_mode(mode)).unwrap();
+            let log = log::Log::default();
+            let watched = tracing::subscriber::set_default(log::subscriber(&log));
+            assert_eq!(number(&store.load().await.unwrap().unwrap()), Some(7));
+            drop(watched);
+            assert_eq!(log.text().contains("others can read"), warns, "{mode:o} {store:?}: {}", log.text());
+            assert!(!log.text().contains("00007"), "{}", log.text());
+        }
+    }
+}

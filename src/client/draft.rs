@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Request};
+use crate::redact::sounds_secret;
 
 /// The parts of a request. What is wrong with one is kept, and told when it is sent.
 pub(super) struct Draft {
@@ -39,7 +40,10 @@ impl Draft {
 
     pub(super) fn header(&mut self, name: &str, value: &str) {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            (Ok(name), Ok(value)) => drop(self.headers.insert(name, value)),
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(sounds_secret(name.as_str()));
+                self.headers.insert(name, value);
+            }
             _ => {
                 self.fail(Error::new(ErrorKind::Request, format!("the header `{}` is no header", name.escape_debug())));
             }

@@ -286,14 +286,14 @@ async fn hold(
     response: Response,
     deadline: Option<Instant>,
 ) -> (Reply, Option<Response>, Option<Error>) {
-    let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
+    let bare = response.cut();
     // What is known already is not waited for as long.
-    let soon = protocol.is_named_in(&headers).then(|| Instant::now() + LATE_BODY);
+    let soon = protocol.is_named_in(bare.headers()).then(|| Instant::now() + LATE_BODY);
     let until = deadline.into_iter().chain(soon).min();
     let held = crate::transport::by(until, pin!(response.reply_or_rest())).await;
     match held.and_then(|held| held) {
         Ok((reply, rest)) => (reply, rest, None),
-        Err(error) => (Response::cut(status, url, headers), None, Some(error)),
+        Err(error) => (bare, None, Some(error)),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::redact::scrub;
 
 /// Where a token endpoint's answer has the token, what refreshes it, and its life.
 ///
-/// By default as OAuth 2 has it (RFC 6749, 5.1). Members are found in any case.
+/// By default as OAuth 2 has it (RFC 6749, 5.1). Members are found in any case. An answer whose Content-Type is
+/// `application/x-www-form-urlencoded` is read as an object of its fields; any other is JSON, whatever its Content-Type.
 ///
 /// ```
 /// use longhaul::TokenAnswer;
@@ -64,7 +65,7 @@ impl TokenAnswer {
         self
     }
 
-    /// Sets where its life stands, in seconds.
+    /// Sets where its life stands, in seconds. Zero or less says nothing of it; more than ten years counts as ten.
     #[must_use]
     pub fn expires_in(mut self, source: Source) -> Self {
         self.expires_in = source;
@@ -85,7 +86,7 @@ impl TokenAnswer {
     }
 
     fn token(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
-        let body = reply.json();
+        let body = document(reply);
         let body = body.as_ref();
         let status = reply.status();
         let success = status.is_success();
@@ -119,7 +120,7 @@ impl TokenAnswer {
             };
             return Err(TokenError::new(format!("the token endpoint answered with {} and {what}", status.as_u16())));
         };
-        let Some(access) = self.access.text(reply, Some(body)) else {
+        let Some(access) = token_at(&self.access, reply, body) else {
             let why = format!("the token endpoint answered with {status}, and no token at {}", self.access);
             return Err(TokenError::new(why));
         };
@@ -128,33 +129,26 @@ impl TokenAnswer {
         if let (Some(expiry), Some(skew)) = (token.expiry(), skew(reply, now)) {
             token = token.expires_at(skew.to_ours(expiry));
         }
-        let told = self.expires_in.text(reply, Some(body)).and_then(|text| text.parse::<f64>().ok());
-        let told = told.filter(|seconds| seconds.is_finite());
-        if let Some(seconds) = told {
-            let life = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO).min(LONGEST_LIFE);
-            let by_life = now + life;
+        if let Some(life) = self.expires_in.text(reply, Some(body)).and_then(|text| life(&text)) {
             // Before what a JWT says: it needs no clocks that agree.
-            token = token.expires_at(by_life);
+            token = token.expires_in(life);
         } else if let (None, Some(life)) = (token.expiry(), self.life) {
             token = token.expires_in(life);
         }
-        if let Some(refresh) = self.refresh.text(reply, Some(body)) {
+        if let Some(refresh) = token_at(&self.refresh, reply, body) {
             token = token.refreshed_by(refresh);
         }
         Ok(token)
     }
 
     fn code(&self, reply: &Reply, body: Option<&Value>, success: bool) -> Option<String> {
-        let error = body?.get("error")?;
-        let code = match error {
-            Value::String(code) => code.clone(),
-            // Some nest it.
-            Value::Object(inner) => inner.get("code").or_else(|| inner.get("type"))?.as_str()?.to_owned(),
-            _ => return None,
-        };
-        // An empty one beside a token is a habit of some.
-        let holds_token = || self.access.text(reply, body).is_some();
-        Some(code).filter(|code| !(code.trim().is_empty() || success && holds_token()))
+        let body = body?;
+        // Some nest it.
+        let places = ["/error", "/error/code", "/error/type"].map(Source::pointer);
+        let code = places.iter().find_map(|place| Some(place.value(reply, Some(body))?.as_str()?.to_owned()))?;
+        // An error beside a token is a habit of some.
+        let holds_token = || token_at(&self.access, reply, body).is_some();
+        Some(code).filter(|_| !(success && holds_token()))
     }
 }
 
@@ -183,6 +177,48 @@ fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> T
         _ => TokenError::refused(format!("the token endpoint says `{shown}`")),
     };
     error.with_fault(fault(Some(code), reply, body))
+}
+
+/// The body: JSON, or the fields of a form.
+fn document(reply: &Reply) -> Option<Value> {
+    let json = reply.json();
+    if json.as_ref().is_some_and(|json| json.is_object() || json.is_array()) {
+        return json;
+    }
+    form(reply).or(json)
+}
+
+/// The fields of a form, of several of one name the first; `None` where the Content-Type is another.
+fn form(reply: &Reply) -> Option<Value> {
+    let header = reply.header("content-type")?;
+    let kind = header.split(';').next()?.trim();
+    if !reply.is_whole() || !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let mut fields = serde_json::Map::new();
+    for (name, value) in url::form_urlencoded::parse(reply.body().trim_ascii()) {
+        fields.entry(name).or_insert_with(|| value.into());
+    }
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+/// The token at this place. A truth value is none, and neither is a word by which a serializer writes nothing.
+fn token_at(place: &Source, reply: &Reply, body: &Value) -> Option<String> {
+    let found = place.value(reply, Some(body))?;
+    let text = (!found.is_boolean()).then(|| crate::pointer::text(&found))??;
+    let is_nothing = NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word));
+    (!is_nothing).then_some(text)
+}
+
+/// How long a token lives that is said to live so many seconds; `None` where that says nothing. Services that do not
+/// count say 0, and a token that has ended already is for the API to refuse.
+fn life(seconds: &str) -> Option<Duration> {
+    let seconds: f64 = seconds.trim().parse().ok()?;
+    if seconds.is_nan() || seconds <= 0.0 {
+        return None;
+    }
+    let life = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
+    Some(life).filter(|life| !life.is_zero())
 }
 
 /// A page for people, as a web server has it where no endpoint is.
@@ -230,6 +266,7 @@ fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
     (by >= Duration::from_secs(2) && by <= LONGEST_SKEW).then_some(Skew { ahead, by })
 }
 
+const NOTHING: [&str; 4] = ["false", "true", "null", "undefined"];
 const WRONG_URL: &str = "the URL of the token endpoint looks wrong";
 const LONGEST_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer lives are typing errors, and sums of times must not run over.

@@ -12,7 +12,7 @@ use crate::redact::{Mask, Secret};
 impl Live {
     /// The next token, saved.
     pub(super) async fn fetch(&self, road: &Road) -> Result<Token, Error> {
-        let is_over = |token: &Token| token.life(road.endpoint.now()) == Life::Expired;
+        let is_over = |token: &Token| token.life(road.endpoint.now(), self.ahead) == Life::Expired;
         let is_good = |token: &Token| !is_over(token) && self.value(token).is_ok();
         let mut before = self.state().current();
         let unsaved = self.state().unsaved.clone();
@@ -43,8 +43,7 @@ impl Live {
                 Err(_) => {}
             }
         }
-        let source = self.source();
-        let fetched = match source.fetch(before.as_ref(), &road.endpoint).await {
+        let fetched = match self.ask(before.as_ref(), road).await {
             Err(refused) if refused.refused => match self.load().await {
                 // It was refreshed elsewhere in between.
                 Ok(Some(stored))
@@ -53,13 +52,13 @@ impl Live {
                     if is_good(&stored) {
                         return Ok(stored);
                     }
-                    source.fetch(Some(&stored), &road.endpoint).await
+                    self.ask(Some(&stored), road).await
                 }
                 _ => Err(refused),
             },
             fetched => fetched,
         };
-        let token = fetched.map_err(|error| self.error(&error, &[]))?;
+        let token = fetched.map_err(|error| self.error(&error))?;
         self.save(token).await
     }
 
@@ -84,9 +83,11 @@ impl Live {
             return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
         };
         let _landing = self.alone(false).await.0;
+        // A later answer may repeat them.
+        self.state().login = vec![code.clone(), verifier.clone()];
         let begun = tokio::time::Instant::now();
         let exchanged = oauth.exchange(code.expose(), verifier.expose(), &road.endpoint).await;
-        let token = exchanged.map_err(|error| self.error(&error, &[code.expose(), verifier.expose()]))?;
+        let token = exchanged.map_err(|error| self.error(&error))?;
         let saved = self.save(token).await?;
         self.land(Ok(saved), begun, &road);
         Ok(())
@@ -98,10 +99,14 @@ impl Live {
         let needs_login = matches!(&self.source, Source::OAuth(oauth) if !oauth.begins_alone());
         road.marks.tell(Mark::LoggedOut { credential: self.label(), needs_login });
         let stored = self.load().await.ok().flatten();
+        self.state().loaded = None;
         // The one that came last; another process may have refreshed.
         let token = current.into_iter().chain(stored).max_by_key(Token::obtained_at);
         let revoked = match (&self.source, &token) {
-            (Source::OAuth(oauth), Some(token)) => revoke(oauth, token, &road).await,
+            (Source::OAuth(oauth), Some(token)) => {
+                let is_over = token.life(road.endpoint.now(), self.ahead) == Life::Expired;
+                revoke(oauth, token, is_over, &road).await
+            }
             _ => Ok(()),
         };
         let cleared = match &self.store {
@@ -112,7 +117,7 @@ impl Live {
         };
         revoked.map_err(|error| {
             let secrets = token.iter().flat_map(|token| [Some(token.expose()), token.expose_refresh()]).flatten();
-            let error = self.error(&error, &secrets.collect::<Vec<_>>());
+            let error = self.error_beside(&error, secrets.map(Secret::new));
             let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
             let told = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
             error.status().into_iter().fold(told, Error::with_status)
@@ -122,10 +127,12 @@ impl Live {
 
     async fn load(&self) -> Result<Option<Token>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
-        in_time(store.load()).await.map_err(|error| {
+        let loaded = in_time(store.load()).await.map_err(|error| {
             tracing::warn!(credential = self.label(), %error, "the credential store could not be read");
             failed("the token could not be read", error)
-        })
+        })?;
+        self.state().loaded.clone_from(&loaded);
+        Ok(loaded)
     }
 
     async fn save(&self, token: Token) -> Result<Token, Error> {
@@ -142,15 +149,28 @@ impl Live {
         Ok(token)
     }
 
-    fn source(&self) -> &dyn TokenSource {
-        match &self.source {
-            Source::OAuth(oauth) => oauth.as_ref(),
-            Source::Own(source) => source.as_ref(),
-        }
+    /// Asks the source, as long as its patience lasts.
+    async fn ask(&self, before: Option<&Token>, road: &Road) -> Result<Token, TokenError> {
+        let source = match &self.source {
+            // Each of its requests ends by itself.
+            Source::OAuth(oauth) => return oauth.fetch(before, &road.endpoint).await,
+            Source::Own(source) => source,
+        };
+        let patience = source.patience();
+        let fetched = tokio::time::timeout(patience, source.fetch(before, &road.endpoint)).await;
+        fetched.unwrap_or_else(|_| {
+            let why = "the token source gave no answer within";
+            Err(TokenError::new(format!("{why} {patience:?} (TokenSource::patience)")))
+        })
     }
 
     /// A service's words without the secrets that it was sent, which some repeat.
-    fn error(&self, error: &TokenError, secrets: &[&str]) -> Error {
+    fn error(&self, error: &TokenError) -> Error {
+        self.error_beside(error, [])
+    }
+
+    /// As [`error`](Self::error), of a request with secrets that are forgotten here.
+    fn error_beside(&self, error: &TokenError, secrets: impl IntoIterator<Item = Secret>) -> Error {
         let kind = if error.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
         let source = std::error::Error::source(error);
         let cause = source.map(crate::error::root_cause);
@@ -158,7 +178,7 @@ impl Live {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
-        let mask = Mask::of(self.secrets().into_iter().chain(secrets.iter().copied().map(Secret::new)));
+        let mask = Mask::of(self.secrets()).and(secrets);
         let mut shown = Error::new(kind, mask.hide(&why)).with_retry_after(error.retry_after);
         if let Some(fault) = &error.fault {
             shown = shown.with_fault(fault.clone().masked(&mask));
@@ -176,9 +196,9 @@ impl Live {
     }
 }
 
-async fn revoke(oauth: &OAuth, token: &Token, road: &Road) -> Result<(), TokenError> {
+async fn revoke(oauth: &OAuth, token: &Token, is_over: bool, road: &Road) -> Result<(), TokenError> {
     // A request with the token on it needs one that is good.
-    if oauth.revokes_with_access() && token.life(road.endpoint.now()) == Life::Expired {
+    if oauth.revokes_with_access() && is_over {
         let fresh = oauth.fetch(Some(token), &road.endpoint).await?;
         return oauth.revoke(&fresh, &road.endpoint).await;
     }

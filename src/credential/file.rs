@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
+use tracing::dispatcher;
 use zeroize::Zeroizing;
 
 use super::key::FileKey;
@@ -49,12 +50,13 @@ use super::{CredentialStore, StoreError, Token};
 /// at once, the last one wins. A new file that a killed process left does no harm, and the next save after an hour
 /// removes it.
 ///
-/// On Unix its mode is 0600, whatever the mask of the process and the mode of the file before. A symbolic link in its
+/// On Unix its mode is 0600, whatever the mask of the process and the mode of the file before. A plain text that the
+/// group or all can read or write is used, with a warning in the log at each load. A symbolic link in its
 /// place is replaced, and not followed. Elsewhere the rights are those of the folder.
 ///
 /// # Limits
-/// The folder must be there. The file is not bound to its place: whoever may write to the folder can put an older one
-/// back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+/// The folder must be there. An encrypted file is bound to its path, as it was given and made absolute: moved, or in the
+/// place of another, it cannot be decrypted. Whoever may write to the folder can put an older one of the same path back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
 ///
 /// # Errors
 /// Each says what is wrong with the file and what to do, and leaves it as it is. None holds a secret.
@@ -118,8 +120,11 @@ impl FileStore {
         job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
+        // The log is that of who asked, on the other thread too.
+        let log = dispatcher::get_default(Clone::clone);
+        let job = move || dispatcher::with_default(&log, || job(&inner));
         let done = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(move || job(&inner)).await.unwrap_or(Err(Why::Unfinished)),
+            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
             Err(_) => Err(Why::NoRuntime),
         };
         done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
@@ -130,9 +135,12 @@ impl Inner {
     fn load(&self) -> Result<Option<Token>, Why> {
         let Some(bytes) = self.read()? else { return Ok(None) };
         let opened = match &self.kind {
-            Kind::Encrypted(key) => seal::unseal(key, &bytes)?,
+            Kind::Encrypted(key) => seal::unseal(key, &self.place(), &bytes)?,
             Kind::PlainText if seal::is_sealed(&bytes) => return Err(Why::Encrypted),
-            Kind::PlainText => bytes,
+            Kind::PlainText => {
+                self.warn_of_others();
+                bytes
+            }
         };
         // What a parser says may quote the text.
         let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
@@ -178,7 +186,7 @@ impl Inner {
     fn write(&self, token: &Token) -> Result<(), Why> {
         let text = Zeroizing::new(token.expose_json().into_bytes());
         let bytes = match &self.kind {
-            Kind::Encrypted(key) => seal::seal(key, &text).ok_or(Why::NoChance)?,
+            Kind::Encrypted(key) => seal::seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
             Kind::PlainText => text,
         };
         if bytes.len() > LONGEST {
@@ -198,6 +206,28 @@ impl Inner {
             Err(error) => Err(Why::Io("removed", error)),
         }
     }
+
+    /// The path as it was given, made absolute: links on the way to it may change without a word.
+    fn place(&self) -> Vec<u8> {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        path.into_os_string().into_encoded_bytes()
+    }
+
+    /// A login that others on this machine can read is theirs too.
+    #[cfg(unix)]
+    fn warn_of_others(&self) {
+        use std::os::unix::fs::PermissionsExt;
+
+        let mode = fs::metadata(&self.path).map_or(0, |about| about.permissions().mode() & 0o777);
+        if mode & OTHERS != 0 {
+            let (path, mode) = (self.path.display(), format!("{mode:03o}"));
+            tracing::warn!(%path, mode, "others can read this token file, which is not encrypted: chmod 600, or encrypt it");
+        }
+    }
+
+    /// The rights are those of the folder.
+    #[cfg(not(unix))]
+    fn warn_of_others(&self) {}
 
     fn has_folder(&self) -> Result<(), Why> {
         if self.path.file_name().is_none() {
@@ -246,7 +276,7 @@ enum Why {
     #[error("is no token file: name another path")]
     Foreign,
     #[error(
-        "cannot be decrypted: the key is not the one it was saved with, or the file was changed; give the right key, or remove the file and log in again"
+        "cannot be decrypted: the key or the path is not the one it was saved with, or the file was changed; give the right key and path, or remove the file and log in again"
     )]
     Changed,
     #[error("holds no token: remove it and log in again")]
@@ -271,6 +301,9 @@ impl From<Unreadable> for Why {
     }
 }
 
+/// Of the group and of all: to read, or to write what is used as a login.
+#[cfg(unix)]
+const OTHERS: u32 = 0o066;
 /// Tokens are some kilobytes.
 const LONGEST: usize = 256 * 1024;
 

@@ -69,6 +69,7 @@ impl Live {
                             // Those before it too: after a logout no token stays in memory.
                             (state.held, state.former) = (None, Vec::new());
                             (state.given, state.unsaved, state.is_void) = (None, None, false);
+                            (state.loaded, state.login) = (None, Vec::new());
                         }
                         let (mut landing, _) = self.take_off(&mut state);
                         landing.is_told = true;
@@ -84,7 +85,7 @@ impl Live {
         let now = road.endpoint.now();
         let adopted = fetched.and_then(|token| {
             let left = token.left(now);
-            if token.life(now) != Life::Expired {
+            if token.life(now, self.ahead) != Life::Expired {
                 self.adopt(token)?;
                 return Ok(left);
             }
@@ -137,7 +138,7 @@ impl Live {
     fn adopt_expired(&self, token: Token, now: std::time::SystemTime) -> Result<(), Error> {
         let held = {
             let state = self.state();
-            state.held.clone().filter(|held| !state.is_void && held.token.life(now) != Life::Expired)
+            state.held.clone().filter(|held| !state.is_void && held.token.life(now, self.ahead) != Life::Expired)
         };
         match held {
             Some(held) => self.adopt(held.token.clone().or_refreshed_by(&token)),

@@ -1,5 +1,7 @@
 //! Grants: what is sent to a token endpoint, and to where tokens end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue, header};
@@ -159,6 +161,10 @@ impl TokenSource for OAuth {
         })
     }
 
+    fn refresh_ahead(&self) -> Option<Duration> {
+        self.ahead
+    }
+
     fn label(&self) -> &str {
         "oauth"
     }
@@ -175,7 +181,7 @@ fn set(request: &mut http::Request<Bytes>, name: &str, value: &str) -> Result<()
 }
 
 /// Id and secret, form-encoded first (RFC 6749, 2.3.1).
-fn pair(id: &str, secret: &str) -> Zeroizing<String> {
+pub(super) fn pair(id: &str, secret: &str) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
     pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
     pair.push(':');

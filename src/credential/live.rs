@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use super::flight::{Flight, Landing};
 use super::source::Exchange;
+use super::token::Ahead;
 use super::{CredentialStore, Held, Life, OAuth, Token, TokenEndpoint, TokenSource};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
+use crate::redact::Secret;
 
 /// How requests for tokens go out, and who is told.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ pub(crate) struct Live {
     header: Option<HeaderName>,
     pub(super) before: String,
     label: Arc<str>,
+    pub(super) ahead: Ahead,
     id: u64,
     state: Mutex<State>,
 }
@@ -53,6 +56,10 @@ pub(super) struct State {
     pub(super) given: Option<Token>,
     /// The one in use was refused, or is void: it must not be used again.
     pub(super) is_void: bool,
+    /// What the store gave last: requests for tokens are made with it.
+    pub(super) loaded: Option<Token>,
+    /// The code and the verifier of the last login.
+    pub(super) login: Vec<Secret>,
     /// A token that came and could not be saved. It is saved before anything else is done.
     pub(super) unsaved: Option<Token>,
     pub(super) flight: Option<Flight>,
@@ -109,10 +116,22 @@ impl Live {
             Source::OAuth(oauth) => (oauth.label(), oauth.token.clone()),
             Source::Own(source) => (source.label(), None),
         };
+        let ahead = Ahead::new(match &source {
+            Source::OAuth(oauth) => oauth.ahead,
+            Source::Own(source) => source.refresh_ahead(),
+        });
         let label = label.escape_debug().to_string().into();
         let header = HeaderName::try_from(header).ok();
-        let live =
-            Self { source, store, header, before, label, id: IDS.fetch_add(1, Relaxed), state: Mutex::default() };
+        let live = Self {
+            source,
+            store,
+            header,
+            before,
+            label,
+            ahead,
+            id: IDS.fetch_add(1, Relaxed),
+            state: Mutex::default(),
+        };
         live.state().given = first;
         live
     }
@@ -180,13 +199,13 @@ impl Live {
     pub(crate) fn is_good(&self, held: &Arc<Held>, road: &Road) -> bool {
         let state = self.state();
         let is_current = state.held.as_ref().is_some_and(|current| Arc::ptr_eq(current, held));
-        is_current && !state.is_void && held.token.life(road.endpoint.now()) != Life::Expired
+        is_current && !state.is_void && held.token.life(road.endpoint.now(), self.ahead) != Life::Expired
     }
 
     /// Whether there is none that may be put on a request.
     pub(super) fn lacks_token(&self, road: &Road) -> bool {
         let state = self.state();
-        let life = state.held.as_ref().map(|held| held.token.life(road.endpoint.now()));
+        let life = state.held.as_ref().map(|held| held.token.life(road.endpoint.now(), self.ahead));
         state.is_void || life.is_none_or(|life| life == Life::Expired)
     }
 
@@ -231,7 +250,7 @@ impl Live {
     fn see(self: &Arc<Self>, road: &Road) -> (Look, Option<Landing>) {
         let mut state = self.state();
         let now = road.endpoint.now();
-        let held = state.held.clone().filter(|_| !state.is_void).map(|held| (held.token.life(now), held));
+        let held = state.held.clone().filter(|_| !state.is_void).map(|held| (held.token.life(now, self.ahead), held));
         let rests = state.failure.as_ref().filter(|failure| failure.until > Instant::now());
         match (held, &state.flight, rests) {
             (Some((Life::Fresh, held)), ..) => (Look::Use(held), None),

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::OAuth;
 use crate::error::{Error, ErrorKind};
-use crate::redact::{Secret, shown};
+use crate::redact::{Mask, Secret, brief, shown};
 
 /// A login that was begun: [`OAuth::login`]. `Debug` shows neither its state nor its verifier.
 ///
@@ -85,7 +85,9 @@ impl Login {
     }
 
     /// The code in the URL that the service sent the browser to, if it is of this login.
-    pub(crate) fn code(&self, redirected: &str) -> Result<Secret, Error> {
+    ///
+    /// `known` are the secrets of whom it was begun for: the service may repeat them in what it says.
+    pub(crate) fn code(&self, redirected: &str, known: Vec<Secret>) -> Result<Secret, Error> {
         let wrong = |why: String| Error::new(ErrorKind::TokenRefused, why);
         // A web server knows the path and query alone.
         let here = Url::parse("http://localhost/").map_err(|_| wrong("there is no URL".into()))?;
@@ -102,8 +104,11 @@ impl Login {
             return Err(wrong("the browser came back with another state: it is not of this login".into()));
         }
         if let Some(error) = find("error") {
-            let said = find("error_description").map(|said| format!(": {said}")).unwrap_or_default();
-            return Err(wrong(format!("the login was refused: `{error}`{said}")));
+            let own = [self.state.clone(), self.verifier.clone()].into_iter().chain(find("code").map(Secret::new));
+            let mask = Mask::of(known).and(own);
+            let shown = |text: &str, most| brief(&mask.hide(text), most);
+            let said = find("error_description").map(|said| format!(": {}", shown(&said, 300))).unwrap_or_default();
+            return Err(wrong(format!("the login was refused: `{}`{said}", shown(&error, 100))));
         }
         find("code").map(Secret::new).ok_or_else(|| wrong("the browser came back without a code".into()))
     }
@@ -148,8 +153,11 @@ mod tests {
     fn takes_the_code_of_its_own_answer_alone() {
         let login = login();
         let state = login.state().to_owned();
-        assert_eq!(login.code(&format!("http://localhost/b?code=C%20D&state={state}")).unwrap().expose(), "C D");
-        assert_eq!(login.code(&format!("/b?state={state}&code=C")).unwrap().expose(), "C");
+        assert_eq!(
+            login.code(&format!("http://localhost/b?code=C%20D&state={state}"), Vec::new()).unwrap().expose(),
+            "C D"
+        );
+        assert_eq!(login.code(&format!("/b?state={state}&code=C"), Vec::new()).unwrap().expose(), "C");
         for (redirected, why) in [
             ("/b?code=C".to_owned(), "another state"),
             ("/b?code=C&state=other".to_owned(), "another state"),
@@ -158,7 +166,7 @@ mod tests {
             (format!("/b?state={state}"), "without a code"),
             ("http://[".to_owned(), "no URL"),
         ] {
-            let error = login.code(&redirected).unwrap_err();
+            let error = login.code(&redirected, Vec::new()).unwrap_err();
             assert!(error.to_string().contains(why), "{redirected}: {error}");
             assert!(!format!("{error} {error:?}").contains(&state));
         }

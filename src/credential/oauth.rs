@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, header};
 use serde::Serialize;
@@ -41,6 +42,7 @@ pub struct OAuth {
     pub(super) revoke: Option<Revoke>,
     pub(super) token_header: (String, String),
     pub(super) token: Option<Token>,
+    pub(super) ahead: Option<Duration>,
     pub(super) store: Option<Arc<dyn CredentialStore>>,
 }
 
@@ -74,7 +76,7 @@ impl OAuth {
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
     ) -> Self {
-        Self::new(Grant::ClientCredentials, &endpoint.into(), client_id.into()).client_secret(client_secret)
+        Self::new(Grant::ClientCredentials, &endpoint.into(), &client_id.into()).client_secret(client_secret)
     }
 
     /// The grant `authorization_code`, with PKCE (RFC 7636): a user logs in at `authorize` in a browser, which your code
@@ -88,14 +90,14 @@ impl OAuth {
         redirect: impl Into<String>,
     ) -> Self {
         let grant = Grant::Login { authorize: Some(authorize.into()), redirect: redirect.into() };
-        Self::new(grant, &endpoint.into(), client_id.into())
+        Self::new(grant, &endpoint.into(), &client_id.into())
     }
 
     /// Only refreshes: a login was made elsewhere, and its token is given by [`token`](OAuth::token) or lies in the
     /// [`store`](OAuth::store).
     #[must_use]
     pub fn refresh_only(endpoint: impl Into<String>, client_id: impl Into<String>) -> Self {
-        Self::new(Grant::Login { authorize: None, redirect: String::new() }, &endpoint.into(), client_id.into())
+        Self::new(Grant::Login { authorize: None, redirect: String::new() }, &endpoint.into(), &client_id.into())
     }
 
     /// A service that wants a JSON body of its own for a token, such as SMAG's `{"ApplicationId": .., "UserName": ..,
@@ -114,16 +116,16 @@ impl OAuth {
     #[must_use]
     pub fn json(endpoint: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Self {
         let body = serde_json::to_string(body).map(Secret::new).map_err(|error| error.to_string());
-        Self::new(Grant::Json(body), &endpoint.into(), String::new())
+        Self::new(Grant::Json(body), &endpoint.into(), "")
     }
 
-    fn new(grant: Grant, endpoint: &str, client_id: String) -> Self {
+    fn new(grant: Grant, endpoint: &str, client_id: &str) -> Self {
         Self {
             grant,
             // Environment variables come with line breaks.
             endpoint: endpoint.trim().to_owned(),
             refresh_at: None,
-            client_id,
+            client_id: client_id.trim().to_owned(),
             client_secret: None,
             in_form: false,
             scope: None,
@@ -133,14 +135,16 @@ impl OAuth {
             revoke: None,
             token_header: (header::AUTHORIZATION.as_str().to_owned(), "Bearer ".to_owned()),
             token: None,
+            ahead: None,
             store: None,
         }
     }
 
-    /// Sets the client's secret.
+    /// Sets the client's secret. White space around it is left out, such as the line end of a file; a control character
+    /// inside of it is a build error.
     #[must_use]
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
-        self.client_secret = Some(Secret::new(secret));
+        self.client_secret = Some(Secret::trimmed(secret));
         self
     }
 
@@ -193,10 +197,27 @@ impl OAuth {
     }
 
     /// Adds a header to the requests for tokens, such as the subscription key of a gateway before the token endpoint. The
-    /// value is taken for a secret.
+    /// value is taken for a secret. White space around it is left out.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
-        self.headers.push((name.as_ref().to_ascii_lowercase(), Secret::new(value)));
+        self.headers.push((name.as_ref().to_ascii_lowercase(), Secret::trimmed(value)));
+        self
+    }
+
+    /// Sets how long before its end a token is refreshed: five minutes by default, and a fifth of its life where that is
+    /// shorter. At most half of its life counts; with zero a token is refreshed once it has expired, and requests wait
+    /// for the next.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use longhaul::OAuth;
+    ///
+    /// let oauth = OAuth::client_credentials("https://login.example.com/token", "my-id", "my-secret")
+    ///     .refresh_ahead(Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub const fn refresh_ahead(mut self, ahead: Duration) -> Self {
+        self.ahead = Some(ahead);
         self
     }
 
@@ -255,6 +276,12 @@ impl OAuth {
             _ if secret_is_empty => return wrong("the client's secret", "is empty"),
             _ => {}
         }
+        if let Some(why) = self.client_secret.as_ref().and_then(|secret| why_not(secret.expose())) {
+            return wrong("the client's secret", why);
+        }
+        if let Some(why) = why_not(&self.client_id) {
+            return wrong("the client's id", why);
+        }
         let (name, before) = &self.token_header;
         let headers = self.headers.iter().map(|(name, value)| (name, value.expose()));
         for (name, value) in headers.chain([(name, before.as_str())]) {
@@ -262,7 +289,8 @@ impl OAuth {
                 return wrong("the name of a header of the token, or for it,", "is no header");
             }
             if http::HeaderValue::try_from(value).is_err() {
-                return wrong(&format!("the header `{name}`, of the token or for it,"), why_not(value));
+                let why = why_not(value).unwrap_or("holds what no header may hold");
+                return wrong(&format!("the header `{name}`, of the token or for it,"), why);
             }
         }
         Ok(())
@@ -278,16 +306,12 @@ impl OAuth {
         matches!(self.revoke, Some(Revoke::Request(..)))
     }
 
-    /// All that it sends and that nobody may see.
-    pub(super) fn secrets(&self) -> Vec<Secret> {
-        let mut secrets: Vec<Secret> = self.client_secret.iter().cloned().collect();
-        secrets.extend(self.params.iter().chain(&self.headers).map(|(_, value)| value.clone()));
-        if let Grant::Json(Ok(body)) = &self.grant
-            && let Ok(serde_json::Value::Object(members)) = serde_json::from_str(body.expose())
-        {
-            secrets.extend(members.values().filter_map(|value| value.as_str()).map(Secret::new));
+    /// The body of a service's own, if that is the grant.
+    pub(super) const fn json_body(&self) -> Option<&Result<Secret, String>> {
+        match &self.grant {
+            Grant::Json(body) => Some(body),
+            Grant::ClientCredentials | Grant::Login { .. } => None,
         }
-        secrets
     }
 
     #[cfg(feature = "pkce")]

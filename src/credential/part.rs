@@ -23,7 +23,8 @@ impl Part {
     pub(super) fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
         let value = Secret::new(value);
         let header = HeaderName::try_from(name).map_err(|_| "has what is no name of a header").and_then(|name| {
-            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| why_not(value.expose()))?;
+            let wrong = || why_not(value.expose()).unwrap_or("holds what no header may hold");
+            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong())?;
             value.set_sensitive(true);
             Ok((name, value))
         });
@@ -31,11 +32,11 @@ impl Part {
     }
 }
 
-/// What is wrong with a value that no header may hold, without showing it.
-pub(super) fn why_not(value: &str) -> &'static str {
+/// What is wrong with a secret that no request may hold, without showing it; `None` for nothing.
+pub(super) fn why_not(value: &str) -> Option<&'static str> {
     if value.contains(['\r', '\n']) {
-        "holds a line break, which no header may hold: look at how it is read from its file or variable"
-    } else {
-        "holds a control character, which no header may hold: look at how it is read from its file or variable"
+        return Some("holds a line break: look at how it is read from its file or variable");
     }
+    let has_control = value.contains(|c: char| c.is_control() && c != '\t');
+    has_control.then_some("holds a control character: look at how it is read from its file or variable")
 }

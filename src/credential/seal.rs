@@ -6,27 +6,28 @@ use zeroize::Zeroizing;
 
 use super::key::FileKey;
 
-/// Encrypts: a header, a random nonce, the text, and the tag over all. `None` where the system has no random numbers.
-pub(super) fn seal(key: &FileKey, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Encrypts: a header, a random nonce, the text, and the tag over all and over the place that it is for. `None` where the
+/// system has no random numbers.
+pub(super) fn seal(key: &FileKey, place: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let nonce = XNonce::try_generate().ok()?;
     let mut sealed = Zeroizing::new(Vec::with_capacity(AROUND + text.len()));
     sealed.extend_from_slice(HEADER);
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(text);
     let (_, body) = sealed.split_at_mut(HEADER.len() + nonce.len());
-    let tag = cipher(key).encrypt_inout_detached(&nonce, HEADER, body.into()).ok()?;
+    let tag = cipher(key).encrypt_inout_detached(&nonce, &bound(place), body.into()).ok()?;
     sealed.extend_from_slice(&tag);
     Some(sealed)
 }
 
-/// Decrypts what [`seal`] made.
-pub(super) fn unseal(key: &FileKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+/// Decrypts what [`seal`] made for this place.
+pub(super) fn unseal(key: &FileKey, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     let Some(rest) = sealed.strip_prefix(HEADER) else { return Err(Unreadable::of(sealed)) };
     let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(Unreadable::Cut)?;
     let (body, tag) = rest.split_last_chunk::<TAG>().ok_or(Unreadable::Cut)?;
     let mut text = Zeroizing::new(body.to_vec());
     cipher(key)
-        .decrypt_inout_detached(&XNonce::from(*nonce), HEADER, text.as_mut_slice().into(), &Tag::from(*tag))
+        .decrypt_inout_detached(&XNonce::from(*nonce), &bound(place), text.as_mut_slice().into(), &Tag::from(*tag))
         .map_err(|_| Unreadable::Changed)?;
     Ok(text)
 }
@@ -45,7 +46,7 @@ pub(super) enum Unreadable {
     PlainText,
     /// It is not of ours.
     Foreign,
-    /// It is, but with another key or other bytes.
+    /// It is, but with another key, for another place or of other bytes.
     Changed,
 }
 
@@ -64,13 +65,18 @@ impl Unreadable {
     }
 }
 
+/// What is authenticated with the text: the header has one length, so that no place is read as part of it.
+fn bound(place: &[u8]) -> Vec<u8> {
+    [HEADER, place].concat()
+}
+
 fn cipher(key: &FileKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(<&Key>::from(key.bytes()))
 }
 
 const MAGIC: &[u8] = b"longhaul token ";
 /// The magic and the version, which are authenticated with the text.
-const HEADER: &[u8] = b"longhaul token 1";
+const HEADER: &[u8] = b"longhaul token 2";
 const NONCE: usize = 24;
 const TAG: usize = 16;
 const AROUND: usize = HEADER.len() + NONCE + TAG;
@@ -79,24 +85,25 @@ const AROUND: usize = HEADER.len() + NONCE + TAG;
 mod tests {
     use super::*;
 
+    const PLACE: &[u8] = b"/var/lib/app/token";
     const TEXT: &[u8] = b"{\"access\":\"T0KEN\"}";
 
     fn sealed() -> (FileKey, Vec<u8>) {
         let key = FileKey::new([7; 32]);
-        let sealed = seal(&key, TEXT).unwrap().to_vec();
+        let sealed = seal(&key, PLACE, TEXT).unwrap().to_vec();
         (key, sealed)
     }
 
     #[test]
     fn reads_what_it_wrote_and_writes_it_each_time_anew() {
         let (key, once) = sealed();
-        let again = seal(&key, TEXT).unwrap();
+        let again = seal(&key, PLACE, TEXT).unwrap();
         assert_eq!(once.len(), AROUND + TEXT.len());
         assert_ne!(once, *again);
-        assert_eq!(*unseal(&key, &once).unwrap(), TEXT);
-        assert_eq!(*unseal(&key, &again).unwrap(), TEXT);
+        assert_eq!(*unseal(&key, PLACE, &once).unwrap(), TEXT);
+        assert_eq!(*unseal(&key, PLACE, &again).unwrap(), TEXT);
         assert!(!once.windows(5).any(|part| part == b"T0KEN"));
-        assert!(unseal(&key, &seal(&key, b"").unwrap()).unwrap().is_empty());
+        assert!(unseal(&key, PLACE, &seal(&key, PLACE, b"").unwrap()).unwrap().is_empty());
     }
 
     #[test]
@@ -106,7 +113,7 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1 << bit;
-                assert!(unseal(&key, &changed).is_err(), "bit {bit} of byte {at}");
+                assert!(unseal(&key, PLACE, &changed).is_err(), "bit {bit} of byte {at}");
             }
         }
     }
@@ -115,19 +122,27 @@ mod tests {
     fn says_what_is_wrong() {
         let (key, sealed) = sealed();
         for length in 0..sealed.len() {
-            let cut = unseal(&key, &sealed[..length]).unwrap_err();
+            let cut = unseal(&key, PLACE, &sealed[..length]).unwrap_err();
             assert_eq!(cut, if length < AROUND { Unreadable::Cut } else { Unreadable::Changed }, "{length}");
         }
         let longer = [sealed.as_slice(), b"x"].concat();
-        let newer = [b"longhaul token 2", &sealed[16..]].concat();
+        let newer = [b"longhaul token 3", &sealed[16..]].concat();
         for (bytes, why) in [
             (longer, Unreadable::Changed),
             (newer, Unreadable::OtherVersion),
             (TEXT.to_vec(), Unreadable::PlainText),
             (b"root:x:0:0".to_vec(), Unreadable::Foreign),
         ] {
-            assert_eq!(unseal(&key, &bytes), Err(why));
+            assert_eq!(unseal(&key, PLACE, &bytes), Err(why));
         }
-        assert_eq!(unseal(&FileKey::new([8; 32]), &sealed), Err(Unreadable::Changed));
+        assert_eq!(unseal(&FileKey::new([8; 32]), PLACE, &sealed), Err(Unreadable::Changed));
+    }
+
+    #[test]
+    fn is_for_its_place_alone() {
+        let (key, sealed) = sealed();
+        for place in ["/var/lib/app/tokens", "/var/lib/app/toke", "token", "", "2/var/lib/app/token"] {
+            assert_eq!(unseal(&key, place.as_bytes(), &sealed), Err(Unreadable::Changed), "{place}");
+        }
     }
 }

@@ -61,11 +61,27 @@ pub trait TokenSource: Send + Sync + 'static {
         endpoint: &'a TokenEndpoint,
     ) -> BoxFuture<'a, Result<Token, TokenError>>;
 
+    /// How long before its end a token is refreshed, at most half of its life; read once, when the credential is made. By
+    /// default five minutes, and a fifth of its life where that is shorter.
+    fn refresh_ahead(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How long one fetch may take. One that takes longer is dropped and has failed, as one that
+    /// [may pass by itself](TokenError::failed). By default ten minutes: three requests that a token endpoint keeps
+    /// waiting to the end of their retries. A source that waits for a person needs more.
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
     /// What events and logs call it. No secret.
     fn label(&self) -> &str {
         "token"
     }
 }
+
+/// A request over a [`TokenEndpoint`] that hangs has failed after some three minutes.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Sends requests for tokens over the client's own connections: through the limit of its token endpoint (one a second,
 /// unless another is declared), before all other requests, with pauses and retries. No credential is put on them, and

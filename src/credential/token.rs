@@ -33,7 +33,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// An access token, obtained now. Where it is a JWT with an `exp`, it expires then; otherwise it is used until it is
+    /// An access token, obtained now. White space around it is left out. Where it is a JWT with an `exp`, it expires then; otherwise it is used until it is
     /// refused, unless you say when it expires.
     ///
     /// The JWT is read and not verified: that is for the service. The expiry decides only when to refresh.
@@ -43,14 +43,14 @@ impl Token {
     }
 
     pub(crate) fn obtained(access: String, now: SystemTime) -> Self {
-        let expires_at = jwt::expiry(&access);
-        Self { access: Secret::new(access), refresh: None, obtained_at: now, expires_at }
+        let expires_at = jwt::expiry(access.trim());
+        Self { access: Secret::trimmed(access), refresh: None, obtained_at: now, expires_at }
     }
 
-    /// With the refresh token that gives the next one.
+    /// With the refresh token that gives the next one. White space around it is left out.
     #[must_use]
     pub fn refreshed_by(mut self, refresh: impl Into<String>) -> Self {
-        self.refresh = Some(Secret::new(refresh));
+        self.refresh = Some(Secret::trimmed(refresh));
         self
     }
 
@@ -61,7 +61,8 @@ impl Token {
         self
     }
 
-    /// Expires so long after it was obtained.
+    /// Expires so long after it was obtained. A life that is longer than the clock can count is none: the token is used
+    /// until it is refused.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.expires_at = self.obtained_at.checked_add(life);
@@ -132,13 +133,14 @@ impl Token {
         })
     }
 
-    /// How far it is, at this moment.
-    pub(crate) fn life(&self, now: SystemTime) -> Life {
+    /// How far it is, at this moment, where it is to be refreshed so long before its end.
+    pub(crate) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
         let Some(expires_at) = self.expires_at else { return Life::Fresh };
         let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
+        let leeway = LEEWAY.min(whole / 50);
         match expires_at.duration_since(now) {
-            Ok(left) if left > ahead(whole) => Life::Fresh,
-            Ok(left) if left > LEEWAY.min(whole / 50) => Life::Aging,
+            Ok(left) if left > ahead.of(whole).max(leeway) => Life::Fresh,
+            Ok(left) if left > leeway => Life::Aging,
             _ => Life::Expired,
         }
     }
@@ -184,9 +186,19 @@ pub(crate) enum Life {
     Expired,
 }
 
-/// How long before its end a token of this life is refreshed.
-fn ahead(life: Duration) -> Duration {
-    LONGEST_AHEAD.min(life / 5)
+/// How long before its end a token is refreshed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ahead(Option<Duration>);
+
+impl Ahead {
+    pub(crate) const fn new(set: Option<Duration>) -> Self {
+        Self(set)
+    }
+
+    /// Of a token of this life. At most the half of it: a token that is refreshed at once is refreshed with each request.
+    fn of(self, life: Duration) -> Duration {
+        self.0.map_or(LONGEST_AHEAD.min(life / 5), |set| set.min(life / 2))
+    }
 }
 
 /// Five minutes, as Genesys asks for; a fifth of its life where that is shorter.
@@ -234,9 +246,32 @@ mod tests {
             (0, 0, Life::Expired),
         ] {
             let token = Token::obtained("T".into(), begun).expires_in(Duration::from_secs(life));
-            assert_eq!(token.life(begun + Duration::from_secs(age)), expected, "{age} s of {life} s");
+            assert_eq!(token.life(begun + Duration::from_secs(age), Ahead::default()), expected, "{age} s of {life} s");
         }
-        assert_eq!(Token::obtained("T".into(), begun).life(begun + Duration::from_secs(1 << 32)), Life::Fresh);
+        assert_eq!(
+            Token::obtained("T".into(), begun).life(begun + Duration::from_secs(1 << 32), Ahead::default()),
+            Life::Fresh
+        );
+    }
+
+    #[test]
+    fn ages_as_long_before_its_end_as_is_set_and_not_in_the_first_half_of_its_life() {
+        let begun = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        for (ahead, life, age, expected) in [
+            (600, 3600, 2999, Life::Fresh),
+            (600, 3600, 3000, Life::Aging),
+            (0, 3600, 3597, Life::Fresh),
+            (0, 3600, 3598, Life::Expired),
+            (1, 3600, 3598, Life::Expired),
+            (7200, 3600, 1799, Life::Fresh),
+            (7200, 3600, 1800, Life::Aging),
+            (u64::MAX, 10, 4, Life::Fresh),
+            (u64::MAX, 10, 5, Life::Aging),
+        ] {
+            let ahead = Ahead::new(Some(Duration::from_secs(ahead)));
+            let token = Token::obtained("T".into(), begun).expires_in(Duration::from_secs(life));
+            assert_eq!(token.life(begun + Duration::from_secs(age), ahead), expected, "{age} s of {life} s, {ahead:?}");
+        }
     }
 
     #[test]

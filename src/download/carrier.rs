@@ -54,6 +54,7 @@ impl Carrier {
             Err(error) => span::broke(&span, error),
         }
         let response = sent.map_err(Broken::Lost)?;
+        let response = response.hiding(transport.wire.hidden.clone());
         Ok(response.bounded(transport.wire.body_limit, transport.wire.idle_timeout))
     }
 

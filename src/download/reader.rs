@@ -14,12 +14,14 @@ use crate::error::{Error, ErrorKind};
 use crate::hint;
 use crate::message::{Reply, Response, is_transient};
 use crate::protocol::read_fault;
-use crate::redact::SecretUrl;
+use crate::redact::{SecretUrl, secrets_in};
 use crate::transport::Broken;
 
 pub(super) struct Reader {
     carrier: Arc<Carrier>,
     link: SecretUrl,
+    /// Where the link last led by a redirect.
+    led_to: Option<SecretUrl>,
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
@@ -76,6 +78,7 @@ impl Reader {
             opened,
             carrier,
             link,
+            led_to: None,
             own_headers: headers,
             renew,
             pin: None,
@@ -260,6 +263,7 @@ impl Reader {
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
             }
             target = next;
+            self.led_to = Some(target.clone());
             if way == Way::Pipeline {
                 // Once bare, bare to the end: a storage must not make the client call the API in its own name.
                 way = self.carrier.way(&target);
@@ -376,13 +380,12 @@ impl Reader {
         let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
-        let url = response.url().clone();
         let status = response.status();
-        let reply = match response.reply().await {
-            Ok(reply) => reply,
-            Err(_) => Reply::new(status, url, HeaderMap::new(), ""),
-        };
-        let (link, mask) = (self.link.clone(), self.carrier.transport.credential.mask());
+        let reply = response.reply_as_far_as_it_comes().await;
+        let link = self.link.clone();
+        // Of the link that was asked first too, and of where it led before.
+        let links = [Some(&link), self.led_to.as_ref()].into_iter().flatten();
+        let mask = reply.mask().and(links.flat_map(|link| secrets_in(link.url())));
         let error = |kind, why: String| {
             let fault = read_fault(&reply, reply.json().as_ref()).masked(&mask);
             Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)

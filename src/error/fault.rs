@@ -9,7 +9,8 @@ use crate::redact::{self, Mask};
 /// What the service said about a failure, in its own words.
 ///
 /// Code, message and correlation id hold `…` where the service repeated a part of the client's credential. `Debug` and
-/// `Display` show them with every URL stripped of its query. The raw body comes out only by [`body`](Fault::body): it may
+/// `Display` show them in one line, with every URL stripped of its query, without cookies and JWTs, and 500 characters of
+/// a message at most (100 of a code and of an id). The raw body comes out only by [`body`](Fault::body): it may
 /// hold links, and what was repeated.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fault {
@@ -76,16 +77,23 @@ impl Fault {
 
     /// What it says beside a message, which may have named the code.
     pub(crate) fn beside(&self, message: &str) -> String {
-        let code = self.code().map(redact::scrub).filter(|code| !message.contains(&format!("`{code}`")));
-        let parts: Vec<_> = code.into_iter().chain(self.message().map(redact::scrub)).collect();
+        let short = |text| redact::brief(text, MOST_OF_A_CODE);
+        let code = self.code().map(short).filter(|code| !message.contains(&format!("`{code}`")));
+        let parts: Vec<_> =
+            code.into_iter().chain(self.message().map(|text| redact::brief(text, MOST_OF_A_MESSAGE))).collect();
         let said = parts.join(": ");
-        match self.correlation_id().map(redact::scrub) {
+        match self.correlation_id().map(short) {
             Some(id) if said.is_empty() => format!("correlation id {id}"),
             Some(id) => format!("{said} [correlation id {id}]"),
             None => said,
         }
     }
 }
+
+/// A code or an id is a word; a longer one is none.
+const MOST_OF_A_CODE: usize = 100;
+/// Some sentences. The whole message is there by its getter.
+const MOST_OF_A_MESSAGE: usize = 500;
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

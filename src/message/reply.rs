@@ -10,7 +10,7 @@ use url::Url;
 use super::beginning;
 use super::media::{self, MediaType};
 use super::without_bom;
-use crate::redact;
+use crate::redact::{self, Hidden, Mask};
 
 /// An answer whose body is held: what [`Protocol::read`](crate::Protocol::read) reads.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub struct Reply {
     pub(super) url: Url,
     pub(super) body: Bytes,
     pub(super) extent: Extent,
+    pub(super) hidden: Hidden,
 }
 
 /// How much of a body is held.
@@ -36,7 +37,7 @@ impl Reply {
     /// An answer to a request of `url`.
     #[must_use]
     pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, url, body: body.into(), extent: Extent::Whole }
+        Self { status, headers, url, body: body.into(), extent: Extent::Whole, hidden: Hidden::default() }
     }
 
     /// The status.
@@ -130,6 +131,17 @@ impl Reply {
     /// Whether the body is a page of HTML: by its Content-Type, or by how it begins.
     pub(crate) fn is_html(&self) -> bool {
         media::is_html(&self.media_type(), &self.body)
+    }
+
+    /// Takes out of its words what it repeats of the secrets that it was sent. It copies each of them: for the way of
+    /// errors.
+    pub(crate) fn mask(&self) -> Mask {
+        self.hidden().mask()
+    }
+
+    /// The secrets that it may repeat, those in the URL that was asked included.
+    pub(crate) fn hidden(&self) -> Hidden {
+        self.hidden.and(redact::secrets_in(&self.url).collect())
     }
 
     pub(crate) fn into_body(self) -> Bytes {

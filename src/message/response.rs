@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Body, Extent, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
-use crate::redact;
+use crate::redact::{self, Hidden};
 
 /// An answer of a service: status and headers are here, the body comes as it is read.
 ///
@@ -31,6 +31,7 @@ struct Parts {
     hint: Option<Duration>,
     /// Why it was the last of its attempts, where that needs a word.
     end: Option<&'static str>,
+    hidden: Hidden,
 }
 
 impl Response {
@@ -50,6 +51,7 @@ impl Response {
             attempts: 1,
             hint: None,
             end: None,
+            hidden: Hidden::default(),
         }))
     }
 
@@ -131,23 +133,23 @@ impl Response {
     /// # Errors
     /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (status, url) = (self.0.status, self.0.url.clone());
+        let (status, url, hidden) = (self.0.status, self.0.url.clone(), self.0.hidden.clone());
         let body = self.bytes().await?;
         serde_json::from_slice(without_bom(&body)).map_err(|error| {
             let page = if super::looks_like_html(&body) { "the body is a page of HTML: " } else { "" };
-            let what = format!("{page}{error}");
-            Error::new(ErrorKind::Decode, what).with_url(&url).with_status(status).with_source(error)
+            let mask = hidden.mask().and(redact::secrets_in(&url));
+            Error::decoding(page, error, &mask).with_url(&url).with_status(status)
         })
     }
 
     /// Holds the body, up to the limit.
     pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
-        let Parts { status, headers, url, body, limit, idle, .. } = *self.0;
+        let Parts { status, headers, url, body, limit, idle, hidden, .. } = *self.0;
         async move {
             match body.collect(limit, idle).await {
                 Ok((body, whole)) => {
                     let extent = if whole { Extent::Whole } else { Extent::TooLarge };
-                    Ok(Reply { status, headers, url, body, extent })
+                    Ok(Reply { status, headers, url, body, extent, hidden })
                 }
                 Err(error) => Err(broken(error, &url, status)),
             }
@@ -156,10 +158,10 @@ impl Response {
 
     /// Holds what comes of the body, and none of it if it breaks off.
     pub(crate) async fn reply_as_far_as_it_comes(self) -> Reply {
-        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
+        let empty = self.cut();
         match self.reply().await {
             Ok(reply) => reply,
-            Err(_) => Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut },
+            Err(_) => empty,
         }
     }
 
@@ -172,16 +174,17 @@ impl Response {
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
         let (body, whole) = self.0.body.hold(most, idle).await.map_err(|error| self.broken(error))?;
         if whole {
-            let Parts { status, headers, url, .. } = *self.0;
-            return Ok((Reply { status, headers, url, body, extent: Extent::Whole }, None));
+            let Parts { status, headers, url, hidden, .. } = *self.0;
+            return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden }, None));
         }
-        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
-        Ok((Reply { status, headers, url, body, extent: Extent::TooLarge }, Some(self)))
+        let reply = Reply { body, extent: Extent::TooLarge, ..self.cut() };
+        Ok((reply, Some(self)))
     }
 
-    /// Status and headers, of an answer whose body broke off.
-    pub(crate) fn cut(status: StatusCode, url: Url, headers: HeaderMap) -> Reply {
-        Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut }
+    /// Status and headers, as if the body broke off.
+    pub(crate) fn cut(&self) -> Reply {
+        let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
+        Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut, hidden: self.0.hidden.clone() }
     }
 
     /// The length that the header states.
@@ -241,6 +244,7 @@ impl Response {
         let mut held = Self::new(self.0.status, self.0.url.clone()).headers_from(self.0.headers.clone());
         (held.0.http_status, held.0.limit, held.0.idle) = (self.0.http_status, self.0.limit, self.0.idle);
         (held.0.attempts, held.0.hint, held.0.end) = (self.0.attempts, self.0.hint, self.0.end);
+        held.0.hidden = self.0.hidden.clone();
         let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
         held.body_from(reply.into_body())
     }
@@ -270,6 +274,12 @@ impl Response {
 
     pub(crate) const fn limit(&self) -> usize {
         self.0.limit
+    }
+
+    /// May repeat these secrets.
+    pub(crate) fn hiding(mut self, hidden: Hidden) -> Self {
+        self.0.hidden = hidden;
+        self
     }
 
     pub(crate) fn asked(mut self, url: &Url) -> Self {

@@ -50,8 +50,8 @@ impl PageSource {
                         breaks.end();
                         return Ok(Fetched { page, at: reply.url().clone() });
                     }
-                    Err(NoPage::Passing(why)) => (no_page(why, &reply), hint),
-                    Err(NoPage::Lasting(why)) => return Err(no_page(why, &reply)),
+                    Err(NoPage::Passing(why)) => (no_page(&why, &reply), hint),
+                    Err(NoPage::Lasting(why)) => return Err(no_page(&why, &reply)),
                 },
                 Answered::Broken(error) => (error, None),
             };
@@ -109,8 +109,8 @@ fn misled(why: &str, response: &Response) -> Error {
     Error::new(ErrorKind::ResultUnavailable, why).with_url(response.url()).with_status(response.status())
 }
 
-fn no_page(why: String, reply: &Reply) -> Error {
-    Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
+fn no_page(why: &str, reply: &Reply) -> Error {
+    Error::new(ErrorKind::ResultUnavailable, reply.mask().hide(why)).with_url(reply.url()).with_status(reply.status())
 }
 
 fn too_large(limit: usize, url: &Url) -> Error {

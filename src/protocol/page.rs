@@ -9,6 +9,7 @@ use super::template::{Filling, Template};
 use super::{Finding, Step};
 use crate::message::{Reply, without_bom};
 use crate::pointer::Source;
+use crate::redact::Hidden;
 
 /// How a result comes in pages: where the first is, where the rows stand, and how one page leads to the next.
 ///
@@ -54,6 +55,8 @@ pub(crate) struct Page {
     /// The bytes are lines of text.
     pub(crate) is_text: bool,
     pub(crate) next: Option<Url>,
+    /// The secrets that it may repeat.
+    pub(crate) hidden: Hidden,
 }
 
 /// Why an answer is no page.
@@ -169,7 +172,8 @@ impl PageRule {
         };
         let is_text =
             self.skip_repeated_header || kind.starts_with("text/") || kind.contains("json") || kind.contains("csv");
-        Ok(Page { rows, bytes: if is_empty { Bytes::new() } else { bytes }, is_text, next })
+        let bytes = if is_empty { Bytes::new() } else { bytes };
+        Ok(Page { rows, bytes, is_text, next, hidden: reply.hidden() })
     }
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use super::words::State;
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
-use crate::redact::{self, SecretUrl, shown};
+use crate::redact::{self, Hidden, SecretUrl, shown};
 
 /// What an answer means for the task, and what to do next.
 #[derive(Clone)]
@@ -119,6 +119,8 @@ pub struct Finding {
     pub(crate) pages: Option<Url>,
     /// The first page, where it came already.
     pub(crate) page: Option<Box<Reply>>,
+    /// The secrets that the body may repeat.
+    pub(crate) hidden: Hidden,
 }
 
 impl Finding {

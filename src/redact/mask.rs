@@ -1,38 +1,74 @@
 //! Mask: secrets by their values, and a service's words without them.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use std::ops::Range;
 
-use super::Secret;
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
+
+use super::written::{self, Written};
+use super::{Secret, base64};
 
 /// Secrets that a service was sent, to be taken out of what it says.
-pub(crate) struct Mask(Vec<Secret>);
+///
+/// They are found as they are, percent-encoded in either case, escaped as JSON, HTML and XML do, in base64 of whatever
+/// else, and where a text was cut inside of one.
+#[derive(Default)]
+pub(crate) struct Mask(Vec<Form>);
+
+/// One way in which a secret may stand in a text.
+struct Form {
+    text: Secret,
+    /// Inside of a longer text of base64.
+    is_base64: bool,
+    in_any_case: bool,
+}
 
 impl Mask {
     /// Those of fewer than 4 bytes are left out: they stand in any text.
     pub(crate) fn of(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let mut all: Vec<Secret> = Vec::new();
+        Self::default().and(secrets)
+    }
+
+    /// Those and more.
+    pub(crate) fn and(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
         for secret in secrets {
-            let forms = [trimmed(&secret), in_a_form(&secret), in_a_url(&secret)];
-            for form in forms.into_iter().filter(|form| form.expose().len() >= LEAST) {
-                if !all.contains(&form) {
-                    all.push(form);
-                }
+            let secret = Secret::new(secret.expose().trim());
+            let is_known = self.0.iter().any(|form| form.text == secret);
+            if is_known || secret.expose().len() < LEAST {
+                continue;
             }
+            for written in as_written(&secret) {
+                let encoded = base64::forms(&written);
+                self.0.extend(encoded.into_iter().map(|text| Form { text, is_base64: true, in_any_case: false }));
+            }
+            let in_any_case = secret.expose().len() >= LEAST_IN_ANY_CASE;
+            self.0.push(Form { text: secret, is_base64: false, in_any_case });
         }
-        // One that holds another goes first.
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self(all)
+        self
     }
 
     /// The text without them. Where it was cut inside of one, without the beginning of that.
     pub(crate) fn hide(&self, text: &str) -> String {
-        let secrets = || self.0.iter().map(Secret::expose);
-        let cut = secrets().filter_map(|secret| begins(secret, text)).max().unwrap_or_default();
-        let (whole, beginning) = text.split_at(text.len().saturating_sub(cut));
-        let mut shown = secrets().fold(whole.to_owned(), |text, secret| text.replace(secret, "…"));
-        if !beginning.is_empty() {
-            shown.push('…');
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for (at, _) in text.char_indices() {
+            let (before, rest) = text.split_at(at);
+            let forms = self.0.iter().filter_map(|form| form.range(before, rest));
+            let Some(range) = forms.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) else {
+                continue;
+            };
+            match found.last_mut() {
+                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => found.push(range),
+            }
         }
+        let mut shown = String::with_capacity(text.len());
+        let mut at = 0;
+        for range in found {
+            shown.push_str(text.get(at..range.start).unwrap_or_default());
+            shown.push('…');
+            at = range.end;
+        }
+        shown.push_str(text.get(at..).unwrap_or_default());
         shown
     }
 
@@ -42,31 +78,41 @@ impl Mask {
     }
 }
 
-/// How many bytes at the text's end are the beginning of a secret.
-fn begins(secret: &str, text: &str) -> Option<usize> {
-    let lengths = (LEAST_BEGINNING..secret.len()).rev();
-    lengths.into_iter().find(|length| secret.get(..*length).is_some_and(|beginning| text.ends_with(beginning)))
+impl Form {
+    /// What to hide of a text where this stands at the beginning of the rest.
+    fn range(&self, before: &str, rest: &str) -> Option<Range<usize>> {
+        let (Written::Whole(length) | Written::Cut(length)) =
+            written::find(self.text.expose(), rest, self.in_any_case)?;
+        let end = before.len() + length;
+        if !self.is_base64 {
+            return Some(before.len()..end);
+        }
+        // The characters beside it hold bits of the secret, and the rest belongs to the same text.
+        let tail = rest.as_bytes().iter().skip(length).take_while(|byte| base64::is_digit(**byte)).count();
+        let head = before.bytes().rev().take_while(|byte| base64::is_digit(*byte)).count();
+        Some(before.len() - head..end + tail)
+    }
 }
 
-fn trimmed(secret: &Secret) -> Secret {
-    Secret::new(secret.expose().trim())
+/// The secret as it may stand in a text that is then encoded as base64: as it is, in JSON of two kinds, in a form.
+fn as_written(secret: &Secret) -> Vec<Secret> {
+    let mut all = vec![secret.clone()];
+    let json = Zeroizing::new(serde_json::to_string(secret.expose()).unwrap_or_default());
+    let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+    let slashed = Zeroizing::new(inner.replace('/', "\\/"));
+    let in_form = byte_serialize(secret.expose().as_bytes()).collect::<String>();
+    for other in [Secret::new(inner), Secret::new(slashed.as_str()), Secret::new(in_form)] {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
 }
-
-fn in_a_form(secret: &Secret) -> Secret {
-    Secret::new(url::form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect::<String>())
-}
-
-fn in_a_url(secret: &Secret) -> Secret {
-    Secret::new(percent_encoding::utf8_percent_encode(secret.expose(), RESERVED).to_string())
-}
-
-/// All but what a URL may hold anywhere (RFC 3986, 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A shorter one is a word of any text.
 const LEAST: usize = 4;
-/// A shorter beginning may be the end of any text.
-const LEAST_BEGINNING: usize = 6;
+/// Some services write a key in the other case; a shorter one may be a word that way.
+const LEAST_IN_ANY_CASE: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -74,16 +120,39 @@ mod tests {
 
     #[test]
     fn takes_secrets_out_however_they_are_written() {
-        let mask = Mask::of(["K3Y/ONE+2", "abc", "S3CRET", "S3CRET-AND-MORE"].map(Secret::new));
+        let mask = Mask::of(["K3Y/ONE+2", "abc", "S3CRET", "S3CRET-AND-MORE", "Q\"Y\\E", "line\n"].map(Secret::new));
         for (text, shown) in [
             ("the key K3Y/ONE+2 is wrong", "the key … is wrong"),
             ("?key=K3Y%2FONE%2B2&a=1", "?key=…&a=1"),
+            ("?key=K3Y%2fONE%2b2&a=1", "?key=…&a=1"),
+            ("?key=k3y%252fone%252b2", "?key=…"),
+            ("{\"key\":\"K3Y\\/ONE\\u002b2\"}", "{\"key\":\"…\"}"),
+            ("{\"key\":\"Q\\\"Y\\\\E\"}", "{\"key\":\"…\"}"),
+            ("the line is known", "the … is known"),
             ("abc is short", "abc is short"),
             ("S3CRET-AND-MORE, S3CRET", "…, …"),
+            ("S3CRETS3CRET-AND-MORE", "……"),
+            ("s3cret is another", "s3cret is another"),
             ("it was cut: K3Y/ON", "it was cut: …"),
             ("it was cut: S3CRET-AND-", "it was cut: …"),
+            ("it was cut: `S3CRET-AND`", "it was cut: `…`"),
+            ("it was cut: K3Y%2FON%2", "it was cut: …"),
             ("K3Y/O", "K3Y/O"),
             ("", ""),
+        ] {
+            assert_eq!(mask.hide(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn takes_base64_out_that_holds_a_secret() {
+        let mask = Mask::of([Secret::new("S3CRET-AND-MORE")]);
+        for (text, shown) in [
+            // S3CRET-AND-MORE, user:S3CRET-AND-MORE, S3CRET-AND-MORE:, and one that is not of it.
+            ("of UzNDUkVULUFORC1NT1JF here", "of … here"),
+            ("Basic dXNlcjpTM0NSRVQtQU5ELU1PUkU=.", "Basic …."),
+            ("Basic UzNDUkVULUFORC1NT1JFOg==", "Basic …"),
+            ("Basic dXNlcjpvdGhlcg==", "Basic dXNlcjpvdGhlcg=="),
         ] {
             assert_eq!(mask.hide(text), shown, "{text}");
         }

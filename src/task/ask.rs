@@ -13,7 +13,7 @@ use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::hint::from_answer;
 use crate::message::{Reply, Response};
-use crate::protocol::{Asking, Cursor, Phase, Protocol, Step};
+use crate::protocol::{Asking, Cursor, Finding, Phase, Protocol, Step};
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
 
@@ -101,11 +101,11 @@ impl Core {
             // What it was answered with counts; a body that breaks off takes nothing back.
             return Ok(Heard::Reply(Box::new(response.reply_as_far_as_it_comes().await), None));
         }
-        let (status, url, headers) = (response.status(), response.url().clone(), response.headers().clone());
+        let bare = response.cut();
         Ok(match by(deadline, pin!(response.reply_or_rest())).await? {
             Ok((reply, rest)) => Heard::Reply(Box::new(reply), rest),
             // A status that is no success says what it says without a body.
-            Err(_) if !status.is_success() => Heard::Reply(Box::new(Response::cut(status, url, headers)), None),
+            Err(_) if !bare.status().is_success() => Heard::Reply(Box::new(bare), None),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })
     }
@@ -114,7 +114,10 @@ impl Core {
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
             Heard::Reply(reply, _) => self.read_reply(cursor, reply),
-            Heard::Silence(why) => self.protocol.read_silence(cursor, why, self.transport.wire.clock.now()),
+            Heard::Silence(why) => {
+                let step = self.protocol.read_silence(cursor, why, self.transport.wire.clock.now());
+                masked(step, || self.transport.wire.hidden.mask(), self.transport.credential.is_none())
+            }
         }
     }
 
@@ -123,7 +126,11 @@ impl Core {
         let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
         let credential = &self.transport.credential;
         cursor.clean(|url| credential.strip(url));
-        masked(step, credential)
+        let step = match step {
+            Step::Done(report, finding) => Step::Done(report, Finding { hidden: reply.hidden(), ..finding }),
+            step => step,
+        };
+        masked(step, || reply.mask(), credential.is_none())
     }
 }
 

@@ -47,7 +47,8 @@ impl<T> Task<T> {
                 if let Some(warning) = report.warning() {
                     let span = self.trace.span();
                     let live = self.shared.live();
-                    tracing::warn!(parent: &span, id = live.cursor.id(), warning, "a success that is doubtful");
+                    let id = self.shared.said(&live, live.cursor.id());
+                    tracing::warn!(parent: &span, id, warning, "a success that is doubtful");
                 }
                 self.tell(report, None);
                 self.counted.end(State::Succeeded, self.shared.marks());
@@ -79,14 +80,17 @@ impl<T> Task<T> {
     /// A word that nobody knows has stayed for long: people should look at it.
     fn report_unknown_word(&self, report: &Report) {
         let live = self.shared.live();
-        let (id, word) = (live.cursor.id(), report.word().unwrap_or_default());
+        let said = |text: Option<&str>| self.shared.said(&live, text);
+        let (id, word) = (said(live.cursor.id()), said(report.word()).unwrap_or_default());
+        drop(live);
+        let id = id.as_deref();
         tracing::warn!(
             parent: &self.trace.span(),
             id,
             word,
             "the state of a task is not known and does not change: say what it means with Protocol::word"
         );
-        self.shared.marks().tell(Mark::UnknownWord { task: id, word });
+        self.shared.marks().tell(Mark::UnknownWord { task: id, word: &word });
     }
 
     fn tell(&mut self, mut report: Report, next_poll: Option<Duration>) {
@@ -95,17 +99,20 @@ impl<T> Task<T> {
         let mut live = self.shared.live();
         // An answer that names no progress takes none back.
         report.percent = report.percent.or(live.last.report.percent);
-        let (id, polls) = (live.cursor.id(), live.last.polls);
-        self.trace.tell(id, polls, report.state().as_str());
-        tracing::debug!(parent: &self.trace.span(), id, polls, state = %report.state(), word = report.word(), ?next_poll, "update");
+        let said = |text: Option<&str>| self.shared.said(&live, text);
+        let polls = live.last.polls;
+        self.trace.tell(|| said(live.cursor.id()), polls, report.state().as_str());
+        let span = self.trace.span();
+        let (id, word) = (|| said(live.cursor.id()), || said(report.word()));
+        tracing::debug!(parent: &span, id = id(), polls, state = %report.state(), word = word(), ?next_poll, "update");
         live.last.report = report;
         live.last.next_poll = next_poll;
         let age = live.cursor.age(self.shared.now());
         if self.shared.core.long_after.is_some_and(|after| age >= after) {
             let name = live.cursor.id().map(str::to_owned).or_else(|| Some(live.cursor.status_url()?.to_string()));
+            let name = self.shared.said(&live, name.as_deref()).unwrap_or_else(|| NAMELESS.to_owned());
             drop(live);
             let number = Arc::as_ptr(&self.shared).addr() as u64;
-            let name = self.shared.core.transport.credential.mask().hide(&name.unwrap_or_else(|| NAMELESS.to_owned()));
             self.counted.runs_for_long(number, &name, age, self.shared.marks());
         } else {
             drop(live);

@@ -250,8 +250,8 @@ impl<T: DeserializeOwned> Outcome<T> {
         };
         serde_json::from_slice(crate::message::without_bom(body)).map_err(|error| {
             let page = if crate::message::looks_like_html(body) { ", but a page of HTML" } else { "" };
-            let what = format!("the result is no {}{page}: {error}", std::any::type_name::<T>());
-            Error::new(ErrorKind::Decode, what).with_source(error)
+            let what = format!("the result is no {}{page}: ", std::any::type_name::<T>());
+            Error::decoding(&what, error, &self.finding.hidden.mask())
         })
     }
 }

@@ -11,6 +11,7 @@ use super::{Core, Update};
 use crate::clock::{unix_millis, wall_later};
 use crate::event::Marks;
 use crate::protocol::{Cursor, Report};
+use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
 use crate::retry::Pauses;
 
 /// What a task and its handles share.
@@ -116,9 +117,24 @@ impl Shared {
             };
             text += &format!("\nnext poll: {next:?} after the last ({why})");
         }
-        crate::redact::scrub_lines(&self.core.transport.credential.mask().hide(&text))
+        scrub_lines(&self.mask(live).hide(&text))
+    }
+
+    /// An id or a word of the service, for a log.
+    pub(super) fn said(&self, live: &Live, text: Option<&str>) -> Option<String> {
+        text.map(|text| brief(&self.mask(live).hide(text), MOST_SAID))
+    }
+
+    /// Takes out of words what was sent for the task.
+    pub(super) fn mask(&self, live: &Live) -> Mask {
+        let headers = live.headers.iter().flat_map(|headers| secrets_on(headers));
+        let links = live.cursor.next_url();
+        self.core.transport.wire.hidden.mask().and(headers).and(links.iter().flat_map(secrets_in))
     }
 }
+
+/// Ids and words of states are short; what is longer says nothing more.
+const MOST_SAID: usize = 100;
 
 impl Live {
     pub(super) fn can_resume(&self) -> bool {

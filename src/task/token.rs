@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::Origin;
 use crate::protocol::{Cursor, Phase, Protocol};
+use crate::redact::sounds_secret;
 
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
 ///
@@ -172,7 +173,7 @@ impl Shared {
             base: self.core.base.to_string(),
             cursor: if signed { cursor } else { cursor.without_signed() },
             headers: headers
-                .filter(|(name, value)| !value.is_sensitive() && !sounds_secret(name))
+                .filter(|(name, value)| !value.is_sensitive() && !sounds_secret(name.as_str()))
                 .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
                 .collect(),
             not_before: live.not_before,
@@ -217,15 +218,6 @@ impl fmt::Debug for ResumeToken {
             .field("cursor", &self.cursor)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a header's name says that its value is a secret.
-fn sounds_secret(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    ["auth", "cookie", "key", "token", "secret", "signature", "pass", "credential", "session", "sas"]
-        .iter()
-        .any(|mark| name.contains(mark))
-        && !name.contains("idempotency")
 }
 
 const VERSION: u32 = 1;

@@ -50,9 +50,12 @@ impl Trace {
 
     /// Takes in what is known of the task now. A subscriber may keep every value of a field that is recorded again, and
     /// write all of them with each line (`tracing_subscriber::fmt` does), so each field is recorded once.
-    pub(super) fn tell(&mut self, id: Option<&str>, polls: u32, state: &'static str) {
+    pub(super) fn tell(&mut self, id: impl FnOnce() -> Option<String>, polls: u32, state: &'static str) {
         let Some(traced) = &mut self.0 else { return };
-        if let (false, Some(id)) = (traced.named, id) {
+        if !traced.named
+            && !traced.task.is_disabled()
+            && let Some(id) = id()
+        {
             traced.named = true;
             traced.task.record("task.id", id);
         }

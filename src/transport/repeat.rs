@@ -226,7 +226,7 @@ impl Transport {
             .with_attempts(attempts)
             .with_retry_after(hint)
             .with_end(end)
-            .with_fault(read_fault(&reply, reply.json().as_ref()).masked(&self.credential.mask())))
+            .with_fault(read_fault(&reply, reply.json().as_ref()).masked(&reply.mask())))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::credential::Exchange;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
 use crate::message::{Class, HttpError, Reply, Request};
+use crate::redact::secrets_on;
 use crate::retry::{Case, Decision, Failure, RetryPolicy, decide};
 
 /// Sends requests for tokens: through the throttle as the most urgent class, with retries of its own.
@@ -92,7 +93,8 @@ impl TokenRoad {
         let acquire = self.wire.acquire(request, self.attempt_timeout).deadline(Instant::now() + LONGEST_QUEUE);
         let permit = acquire.await?;
         let ends = Instant::now() + self.attempt_timeout;
-        let response = match self.wire.carry(permit, request, request.clone(), self.attempt_timeout).await {
+        let hidden = self.wire.hidden.and(secrets_on(request.headers()));
+        let response = match self.wire.carry(permit, request, request.clone(), self.attempt_timeout, hidden).await {
             Ok(response) => response,
             Err(error) => return Ok(Err(error)),
         };

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::event::{Asked, Event, Mark, Marks};
 use crate::hint::{HintRule, Hints};
 use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response};
+use crate::redact::{Hidden, secrets_in};
 use crate::retry::EnvelopeRule;
 use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
 
@@ -36,6 +37,8 @@ pub(crate) struct Wire {
     pub(crate) idle_timeout: Duration,
     pub(crate) body_limit: usize,
     pub(crate) user_agent: HeaderValue,
+    /// The secrets that answers may repeat.
+    pub(crate) hidden: Hidden,
 }
 
 impl Wire {
@@ -70,6 +73,7 @@ impl Wire {
         request: &'a Request,
         mut outgoing: Request,
         timeout: Duration,
+        hidden: Hidden,
     ) -> impl Future<Output = Result<Response, HttpError>> + use<'a> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
         // Without this header any coding is acceptable (RFC 9110, 12.5.3), and here nothing decodes one.
@@ -96,12 +100,16 @@ impl Wire {
                     } else {
                         Box::pin(self.read(response, request.class())).await
                     };
+                    let hints = match hints.ignored() {
+                        [] => hints,
+                        _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
+                    };
                     let status = response.status();
                     span::answered(span, status);
                     tracing::debug!(parent: span, status = status.as_u16(), "answered");
                     self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
                     self.hear(&mut permit, status, &hints, asked);
-                    let response = response.asked(request.url()).hinted(hints.wait_after(status));
+                    let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
                     Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
                 }
                 Err(error) => {

@@ -27,7 +27,8 @@ async fn a_source_makes_its_tokens_by_the_clients_clock() {
 async fn a_token_that_comes_expired_leaves_the_good_one_in_use() {
     let service = endpoint(|asked| match asked.nth {
         0 => token("good", "R1", 100),
-        _ => token("dead", "R2", 0),
+        // `{"exp":1000}`: it was over half a century ago.
+        _ => reply(200).json(json!({"access_token": "e30.eyJleHAiOjEwMDB9.c2ln", "refresh_token": "R2"})),
     });
     let vault = Vault::default();
     let client = service.client(program().store(vault.clone()));

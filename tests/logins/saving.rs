@@ -87,7 +87,7 @@ async fn a_store_that_lags_brings_no_spent_token_back() {
 async fn a_token_that_fits_in_no_header_is_not_saved_for_the_next_process() {
     let service = service(|_| reply(200));
     let vault = Vault::default();
-    let source = own(|nth, endpoint| Ok(endpoint.token(if nth == 0 { "eyJ\n" } else { "eyJ" }).expires_in(HOUR)));
+    let source = own(|nth, endpoint| Ok(endpoint.token(if nth == 0 { "eyJ\nJ" } else { "eyJ" }).expires_in(HOUR)));
     let client = service.builder(Credential::stored_source(source, vault.clone())).build().unwrap();
     let error = farms(&client).await.unwrap_err();
     assert!(error.to_string().contains("not allowed in a header"), "{error}");
@@ -100,7 +100,7 @@ async fn a_token_that_fits_in_no_header_is_not_saved_for_the_next_process() {
 #[tokio::test(start_paused = true)]
 async fn a_stored_token_that_fits_in_no_header_is_refreshed() {
     let service = rotating();
-    let vault = Vault::with(Token::new("eyJ\n").refreshed_by("R0").expires_at(start() + HOUR));
+    let vault = Vault::with(Token::new("eyJ\nJ").refreshed_by("R0").expires_at(start() + HOUR));
     let client = service.client(user().store(vault.clone()));
     farms(&client).await.unwrap();
     assert_eq!((service.last_token().as_str(), vault.refresh_token().as_deref()), ("A1", Some("R1")));

@@ -15,6 +15,7 @@ use crate::event::Marks;
 use crate::limit::{Limit, Scope};
 use crate::message::{Origin, Trust};
 use crate::protocol::Protocol;
+use crate::redact::Hidden;
 use crate::retry::{Budget, EnvelopeRule};
 use crate::stats::Telemetry;
 use crate::task::Core;
@@ -79,6 +80,10 @@ impl ClientBuilder {
             idle_timeout: self.idle_timeout,
             body_limit: self.body_limit,
             user_agent,
+            hidden: Hidden::by({
+                let credential = self.credential.clone();
+                move || credential.secrets()
+            }),
         };
         let transport = Arc::new(Transport {
             trust: Arc::new(Trust::new(&base, allowed)),
