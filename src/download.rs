@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::Stream;
 use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use url::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::redact::SecretUrl;
@@ -52,6 +53,8 @@ enum Source {
     Linked {
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        /// The answer that named it; `None` where the application did.
+        from: Option<Url>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     },
@@ -93,14 +96,16 @@ impl Receipt {
 }
 
 impl Download {
-    /// `headers` are the caller's, for the API's own origin.
+    /// `headers` are the caller's, for the API's own origin; `from` is the URL of the answer that named the link, `None`
+    /// where the application did.
     pub(crate) fn linked(
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        from: Option<Url>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        Self { source: Ok(Source::Linked { carrier, link, headers, renew }), gauge: Gauge::default() }
+        Self { source: Ok(Source::Linked { carrier, link, from, headers, renew }), gauge: Gauge::default() }
     }
 
     pub(crate) fn held(bytes: Bytes) -> Self {
@@ -143,8 +148,8 @@ impl Download {
         let target = target.as_ref();
         match self.source? {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, headers, renew } => {
-                file::fetch(target, Reader::new(carrier, link, headers, renew), &self.gauge).await
+            Source::Linked { carrier, link, from, headers, renew } => {
+                file::fetch(target, Reader::new(carrier, link, from, headers, renew), &self.gauge).await
             }
         }
     }
@@ -239,8 +244,8 @@ impl Pieces {
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, headers, renew } => {
-                Self::Linked(Box::new(Reader::new(carrier, link, headers, renew)), gauge)
+            Source::Linked { carrier, link, from, headers, renew } => {
+                Self::Linked(Box::new(Reader::new(carrier, link, from, headers, renew)), gauge)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Messages: what goes down to the service and what comes up, and the seam in between.
 
 mod body;
+mod flow;
 mod http;
 mod origin;
 mod reply;

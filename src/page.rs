@@ -80,16 +80,22 @@ impl<R> Pages<R> {
         let (transport, headers) = self.source.clone()?;
         let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
         Some(Box::pin(async move {
-            let reply = transport.call(&request, None, None).await?.reply().await?;
+            let response = transport.call(&request, None, None).await?;
+            let attempts = response.attempts();
+            let reply = response.reply().await?;
+            let wrong = |kind, message: String| {
+                let error = Error::new(kind, message).with_url(reply.url()).with_status(reply.status());
+                Err(error.with_attempts(attempts))
+            };
             if !reply.status().is_success() {
                 let message = format!("the page was answered with {}", reply.status().as_u16());
-                return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(reply.url()));
+                return wrong(ErrorKind::ResultUnavailable, message);
             }
-            if reply.is_whole() {
-                return Ok(reply);
+            if !reply.is_whole() {
+                let message = "a page is larger than the client's body limit; ask for smaller pages, or raise it";
+                return wrong(ErrorKind::TooLarge, message.into());
             }
-            let message = "a page is larger than the client's body limit; ask for smaller pages, or raise it";
-            Err(Error::new(ErrorKind::TooLarge, message).with_url(reply.url()))
+            Ok(reply)
         }))
     }
 }
@@ -119,12 +125,20 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
             this.fetching = None;
             let read = fetched.and_then(|reply| {
                 this.fetched += 1;
-                this.rule.read(&reply).map_err(|why| {
+                let (rows, next) = this.rule.read(&reply).map_err(|why| {
                     Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
-                })
+                })?;
+                // Never from https to http, but to the client's own origin, which the application gave.
+                let led = match (&this.source, &next) {
+                    (Some((transport, _)), Some(to)) if !transport.trust.is_own(to) => {
+                        transport.trust.leads(reply.url(), to)
+                    }
+                    _ => Ok(()),
+                };
+                Ok((rows, next, led))
             });
             match read {
-                Ok((rows, next)) => {
+                Ok((rows, next, led)) => {
                     this.rows = rows.into();
                     // A page that was read already would lead round for ever.
                     let again = next.as_ref().is_some_and(|url| !this.seen.insert(hash(url)));
@@ -133,6 +147,9 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
                         this.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message));
                     }
                     this.next = next;
+                    if let Err(error) = led {
+                        this.wrong = Some(error);
+                    }
                 }
                 Err(error) => this.wrong = Some(error),
             }

@@ -226,10 +226,8 @@ impl NewTask {
             crate::transport::by(deadline, pin!(response.reply())).await??
         };
         let step = core.read_reply(&mut cursor, &reply);
-        Task::begin(core.clone(), cursor, headers, step, reply.status()).map_err(|error| {
-            let hint = hint.filter(|_| error.kind() == ErrorKind::Throttled);
-            error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end)
-        })
+        Task::begin(core.clone(), cursor, headers, step, reply.status())
+            .map_err(|error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end))
     }
 
     fn core(&self) -> Result<Arc<Core>, Error> {

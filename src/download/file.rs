@@ -115,7 +115,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn io_error(target: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("{}: {error}", target.display())).with_source(error)
+    let mut what = format!("{}: {error}", target.display());
+    if let Some(advice) = crate::error::out_of_files(&error) {
+        what = format!("{what}: {advice}");
+    }
+    Error::new(ErrorKind::Io, what).with_source(error)
 }
 
 const LOCK_TRIES: u32 = 100;

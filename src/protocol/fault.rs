@@ -37,8 +37,8 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     }
     if let Some(message) = own(messages).or_else(|| find(MESSAGES)) {
         fault = fault.with_message(message);
-    } else if body.is_none() && reply.is_whole() {
-        // Plain text of a gateway; a page of HTML says nothing in one line.
+    } else if body.is_none() && (reply.is_whole() || reply.status().as_u16() >= 400) {
+        // Plain text of a gateway, or what came of an error before it broke off; a page of HTML says nothing in one line.
         let plain = String::from_utf8_lossy(without_bom(reply.body()));
         let plain = plain.trim();
         if !plain.is_empty() && !plain.starts_with('<') {

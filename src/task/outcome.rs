@@ -170,7 +170,8 @@ impl<T> Outcome<T> {
     fn linked(&self, index: usize, link: &SecretUrl) -> Download {
         let renewal = Renewal::new(self.core.clone(), self.cursor.clone(), self.headers.clone(), index);
         let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
-        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew)
+        let from = self.cursor.next_url().unwrap_or_else(|| self.core.base.clone());
+        Download::linked(self.core.carrier.clone(), link.clone(), Some(from), self.headers.clone(), renew)
     }
 }
 
