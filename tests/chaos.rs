@@ -143,7 +143,8 @@ async fn a_host_that_is_away_costs_no_budget_and_holds_no_place_of_a_limit() {
 async fn a_poll_and_a_download_wait_for_their_host_too() {
     let (service, tries) = away("store.example.net", secs(9));
     let client = Client::builder("https://api.example.com").http(script([])).storage_http(service).build().unwrap();
-    let downloads = join_all((0..100).map(|_| client.download("https://store.example.net/7?sig=S").to_memory(10))).await;
+    let downloads =
+        join_all((0..100).map(|_| client.download("https://store.example.net/7?sig=S").to_memory(10))).await;
     assert!(downloads.iter().all(|bytes| bytes.as_ref().is_ok_and(|bytes| bytes == "7")), "{downloads:?}");
     assert!(tries.load(SeqCst) < 20, "{tries:?}");
 
@@ -177,9 +178,8 @@ async fn connections_that_a_restart_breaks_together_are_paid_for_once() {
             .retry(RetryPolicy::standard().schedule(longhaul::Schedule::constant(secs(5000))))
             .build()
             .unwrap();
-        let submits = (0..500).map(|number| {
-            client.task().post("exports").idempotency_key(number.to_string()).submit::<Value>()
-        });
+        let submits =
+            (0..500).map(|number| client.task().post("exports").idempotency_key(number.to_string()).submit::<Value>());
         let failed = join_all(submits).await.iter().filter(|task| task.is_err()).count();
         assert_eq!(failed, fails, "together: {together}");
     }
@@ -346,10 +346,10 @@ async fn a_fresh_link_that_was_waited_with_may_expire_as_any_other() {
         vec![reply(403).after(secs(20))],
     ] {
         let service = script([]);
-        let answers = [reply(403), finished()].into_iter().chain(pause.clone()).chain([
-            finished(),
-            reply(200).header("content-length", "1").body("7"),
-        ]);
+        let answers = [reply(403), finished()]
+            .into_iter()
+            .chain(pause.clone())
+            .chain([finished(), reply(200).header("content-length", "1").body("7")]);
         let outcome = outcome(&service, answers).await;
         assert_eq!(outcome.download().to_memory(10).await.unwrap(), "7", "{pause:?}");
     }
@@ -397,9 +397,8 @@ fn exports() -> impl Http {
         let response = answer(&request, 200);
         let json = |value: Value| bytes::Bytes::from(value.to_string());
         let response = match (request.method().as_str(), id.as_str()) {
-            ("POST", _) if path.ends_with("finished") => answer(&request, 202).headers_from(
-                [(http::header::LOCATION, "/v1/tasks/done".parse().unwrap())].into_iter().collect(),
-            ),
+            ("POST", _) if path.ends_with("finished") => answer(&request, 202)
+                .headers_from([(http::header::LOCATION, "/v1/tasks/done".parse().unwrap())].into_iter().collect()),
             ("POST", _) => answer(&request, 202)
                 .headers_from([(http::header::LOCATION, "/v1/tasks/runs".parse().unwrap())].into_iter().collect()),
             (_, "done") => response.body_from(json(json!({
@@ -443,7 +442,8 @@ async fn renewals_beside_2000_polling_tasks_are_done_within_ten_seconds() {
         let task = client.task().protocol(protocol.clone()).post("finished").submit::<Value>().await.unwrap();
         outcomes.push(task.await.unwrap());
     }
-    let tasks = join_all((0..2000).map(|_| client.task().protocol(protocol.clone()).post("runs").submit::<Value>())).await;
+    let tasks =
+        join_all((0..2000).map(|_| client.task().protocol(protocol.clone()).post("runs").submit::<Value>())).await;
     let polling: Vec<_> = tasks.into_iter().map(|task| tokio::spawn(task.unwrap().into_future())).collect();
     sleep(secs(30)).await;
     let begun = Instant::now();
