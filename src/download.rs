@@ -54,7 +54,7 @@ enum Source {
         carrier: Arc<Carrier>,
         link: SecretUrl,
         /// The answer that named it; `None` where the application did.
-        from: Option<Url>,
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     },
@@ -101,7 +101,7 @@ impl Download {
     pub(crate) fn linked(
         carrier: Arc<Carrier>,
         link: SecretUrl,
-        from: Option<Url>,
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {

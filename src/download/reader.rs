@@ -23,7 +23,7 @@ pub(super) struct Reader {
     carrier: Arc<Carrier>,
     link: SecretUrl,
     /// The answer that named the link; `None` where the application did.
-    from: Option<Url>,
+    from: Option<Box<Url>>,
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
@@ -74,7 +74,7 @@ impl Reader {
     pub(super) fn new(
         carrier: Arc<Carrier>,
         link: SecretUrl,
-        from: Option<Url>,
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
@@ -251,7 +251,7 @@ impl Reader {
         let mut from = self.from.clone();
         let mut hops = 0;
         let response = loop {
-            self.carrier.check(&target, from.as_ref())?;
+            self.carrier.check(&target, from.as_deref())?;
             let begun = Instant::now();
             if way == Way::Bare && self.carrier.may_ask(&target).await? {
                 self.fresh = None;
@@ -279,7 +279,7 @@ impl Reader {
                 let message = format!("more than {MAX_REDIRECTS} redirects");
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
             }
-            from = Some(target.url().clone());
+            from = Some(Box::new(target.url().clone()));
             target = next;
             if way == Way::Pipeline {
                 // Once bare, bare to the end: a storage must not make the client call the API in its own name.

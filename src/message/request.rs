@@ -85,7 +85,7 @@ impl Request {
     }
 
     /// As a request of another class.
-    pub(crate) const fn as_class(mut self, class: Class) -> Self {
+    pub(crate) const fn of_class(mut self, class: Class) -> Self {
         self.class = class;
         self
     }

@@ -171,7 +171,7 @@ impl<T> Outcome<T> {
         let renewal = Renewal::new(self.core.clone(), self.cursor.clone(), self.headers.clone(), index);
         let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
         let from = self.cursor.next_url().unwrap_or_else(|| self.core.base.clone());
-        Download::linked(self.core.carrier.clone(), link.clone(), Some(from), self.headers.clone(), renew)
+        Download::linked(self.core.carrier.clone(), link.clone(), Some(Box::new(from)), self.headers.clone(), renew)
     }
 }
 

@@ -37,7 +37,7 @@ impl Renewal {
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
             // For the result, whatever it asks: it must not stand behind the polls of all tasks.
-            let request = asking.request.for_task(core.kind.clone(), party).as_class(Class::Result);
+            let request = asking.request.for_task(core.kind.clone(), party).of_class(Class::Result);
             let asking = Asking { request, ..asking };
             let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {

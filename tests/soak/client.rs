@@ -57,7 +57,7 @@ pub(crate) fn build(url: &str, generation: &str) -> Client {
         .unwrap()
 }
 
-pub(crate) fn run(job: Job) {
+pub(crate) fn run(job: &Job) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let client = build(&job.url, &job.generation);

@@ -128,7 +128,7 @@ impl Ledger {
             if known.len() > 1 {
                 row.doubled.push(format!("job {number}: {} tasks", known.len()));
             }
-            if took.parse::<u64>().is_ok_and(|millis| millis > STUCK.as_millis() as u64) {
+            if took.parse().is_ok_and(|millis| Duration::from_millis(millis) > STUCK) {
                 row.stuck.push(format!("job {number}: {took} ms"));
             }
             match (end, known.first()) {

@@ -65,7 +65,7 @@ impl Size {
 #[test]
 fn client() {
     if let Some(job) = client::Job::of_environment() {
-        client::run(job);
+        client::run(&job);
     }
 }
 

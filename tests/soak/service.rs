@@ -183,7 +183,7 @@ impl Service {
         match (heard.method.as_str(), heard.path.as_str()) {
             ("POST", "/v1/exports") => {
                 let body: serde_json::Value = serde_json::from_slice(&heard.body).unwrap_or_default();
-                let job = body["job"].as_u64().map(|job| job as usize);
+                let job = body["job"].as_u64().and_then(|job| usize::try_from(job).ok());
                 let id = ledger.accept(heard.header("idempotency-key"), job);
                 let said = Said::new(202, format!(r#"{{"id":"{id}"}}"#).into_bytes());
                 said.with("operation-location", format!("/v1/tasks/{id}")).with("retry-after", "1".into())
@@ -336,5 +336,5 @@ async fn read(stream: &mut TcpStream, held: &mut Vec<u8>) -> io::Result<Option<H
 
 /// Milliseconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
