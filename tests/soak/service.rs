@@ -163,16 +163,16 @@ impl Service {
     }
 
     fn trouble(&self) -> Option<Trouble> {
-        (fastrand::u32(..100) < self.0.chaos).then(|| match fastrand::u32(..100) {
-            0..15 => Trouble::ResetBefore,
-            15..30 => Trouble::ResetAfter,
-            30..50 => Trouble::Cut,
-            50..65 => Trouble::Slow,
-            65..70 => Trouble::Silent,
+        (fastrand::u32(..100) < self.0.chaos).then(|| match fastrand::u32(..400) {
+            0..60 => Trouble::ResetBefore,
+            60..120 => Trouble::ResetAfter,
+            120..200 => Trouble::Cut,
+            200..260 => Trouble::Slow,
+            260..280 => Trouble::Silent,
             // Few: each stops all whom it concerns for as long as it asks.
-            70..72 => Trouble::Busy(429),
-            72 => Trouble::Busy(503),
-            73 => Trouble::BusyCut(503),
+            280..282 => Trouble::Busy(429),
+            282 => Trouble::Busy(503),
+            283 => Trouble::BusyCut(503),
             number => Trouble::Failed { acts: number % 2 == 0 },
         })
     }
