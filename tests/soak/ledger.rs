@@ -118,8 +118,9 @@ impl Ledger {
         }
         let log = fs::read_to_string(folder.join("errors.log")).unwrap_or_default();
         for line in log.lines() {
-            let cause = line.split('\t').take(2).collect::<Vec<_>>().join(" ");
-            *row.errors.entry(cause).or_default() += 1;
+            let why = CAUSES.iter().find(|(words, _)| line.contains(words)).map_or("other", |(_, why)| why);
+            let what = line.split('\t').take(2).collect::<Vec<_>>().join(" ");
+            *row.errors.entry(format!("{what} ({why})")).or_default() += 1;
         }
         for number in 0..jobs {
             let done = fs::read_to_string(at(folder, number, "done")).unwrap_or_default();
@@ -230,6 +231,14 @@ pub(crate) fn content(id: usize, length: usize) -> Vec<u8> {
     bytes
 }
 
+/// What the library says of why it gave up.
+const CAUSES: [(&str, &str); 5] = [
+    ("the retry budget is spent", "budget"),
+    ("no retries are left", "retries"),
+    ("took no connection", "host away"),
+    ("may have acted", "may have acted"),
+    ("the body of the answer broke off", "accepted, body cut"),
+];
 /// A request that was under way when the answer to another was written.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// The client counts from when it read the answer, so it is never earlier; timers have this much of a grain.
