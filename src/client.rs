@@ -205,7 +205,7 @@ impl Client {
     /// It goes bare, unless it lies unsigned on the client's own origin. Nothing renews it.
     pub fn download(&self, link: impl AsRef<str>) -> Download {
         match SecretUrl::parse(link.as_ref()) {
-            Ok(link) => Download::linked(self.0.carrier.clone(), link, HeaderMap::new(), None),
+            Ok(link) => Download::linked(self.0.carrier.clone(), link, None, HeaderMap::new(), None),
             Err(error) => {
                 let why = format!("the link is not usable: {error}");
                 Download::impossible(Error::new(ErrorKind::Request, why).with_source(error))

@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::Stream;
 use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use url::Url;
 
 use crate::clock::{NO_RUNTIME, has_runtime};
 use crate::error::{Error, ErrorKind};
@@ -58,6 +59,8 @@ enum Source {
     Linked {
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        /// The answer that named it; `None` where the application did.
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
         /// The answer that the task got when it asked for the result, still to be read.
@@ -101,14 +104,19 @@ impl Receipt {
 }
 
 impl Download {
-    /// `headers` are the caller's, for the API's own origin.
+    /// `headers` are the caller's, for the API's own origin; `from` is the URL of the answer that named the link, `None`
+    /// where the application did.
     pub(crate) fn linked(
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        Self { source: Ok(Source::Linked { carrier, link, headers, renew, opened: None }), gauge: Gauge::default() }
+        Self {
+            source: Ok(Source::Linked { carrier, link, from, headers, renew, opened: None }),
+            gauge: Gauge::default(),
+        }
     }
 
     /// Begins with an answer that is here already.
@@ -161,8 +169,8 @@ impl Download {
         in_runtime()?;
         match source {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, headers, renew, opened } => {
-                file::fetch(target, Reader::new(carrier, link, headers, renew, opened), &self.gauge).await
+            Source::Linked { carrier, link, from, headers, renew, opened } => {
+                file::fetch(target, Reader::new(carrier, link, from, headers, renew, opened), &self.gauge).await
             }
         }
     }
@@ -257,8 +265,8 @@ impl Pieces {
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, headers, renew, opened } => {
-                Self::Linked(Box::new(Reader::new(carrier, link, headers, renew, opened)), gauge)
+            Source::Linked { carrier, link, from, headers, renew, opened } => {
+                Self::Linked(Box::new(Reader::new(carrier, link, from, headers, renew, opened)), gauge)
             }
         }
     }

@@ -172,6 +172,23 @@ impl Error {
     }
 }
 
+/// What to do where the process has no file descriptor left; `None` where something else is wrong.
+pub(crate) fn out_of_files(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let codes: &[i32] = if cfg!(windows) { &[4, 10024] } else { &[23, 24] };
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let code = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        if code.is_some_and(|code| codes.contains(&code)) {
+            return Some(OUT_OF_FILES);
+        }
+        next = error.source();
+    }
+    None
+}
+
+const OUT_OF_FILES: &str = "the process may open no more files and connections: allow it more (`ulimit -n`), or set \
+                            ClientBuilder::idle_connections or a Limit::concurrent lower";
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
@@ -285,6 +302,20 @@ mod tests {
         );
         assert!(!format!("{error} {error:?}").contains("sig="));
         assert!(error.fault().unwrap().body().len() > 10);
+    }
+
+    #[test]
+    fn an_error_of_too_many_files_is_known_wherever_it_stands_in_the_chain() {
+        for (code, known) in
+            if cfg!(windows) { [(4, true), (10024, true), (2, false)] } else { [(23, true), (24, true), (2, false)] }
+        {
+            let bottom = std::io::Error::from_raw_os_error(code);
+            assert_eq!(out_of_files(&bottom).is_some(), known, "{code}");
+            let wrapped =
+                Error::new(ErrorKind::Network, "no connection").with_source(std::io::Error::from_raw_os_error(code));
+            let twice = Error::new(ErrorKind::Interrupted, "no answer").with_source(wrapped);
+            assert_eq!(out_of_files(&twice).is_some(), known, "{code} below");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod beginning;
 mod body;
+mod flow;
 mod http;
 mod json;
 mod media;

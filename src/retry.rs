@@ -25,7 +25,8 @@ pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
 ///
 /// It drives submits, results and other calls. A poll is one attempt: the task owns its wait. Repeated are only
 /// failures that may pass (408, 425, 429, 5xx but 501 and 505, a broken connection), and a POST or PATCH only when it
-/// was provably not sent, was refused with 429 or 503, or carries an idempotency key. A pause is the longer one of
+/// was provably not sent, was refused with 429 or 503, or carries an idempotency key. A host that takes no connection is
+/// [waited for](Self::wait_for_host). A pause is the longer one of
 /// the service's Retry-After and the schedule's step. It ends where its retries, its schedule, the deadline or the retry
 /// budget end, and the last answer is what the error carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct RetryPolicy {
     budget: u32,
     #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
     give_up_over: Option<Duration>,
+    #[serde(with = "crate::clock::seconds")]
+    wait_for_host: Duration,
 }
 
 impl RetryPolicy {
@@ -86,7 +89,7 @@ impl RetryPolicy {
     }
 
     const fn of(retries: u32, schedule: Schedule) -> Self {
-        Self { retries, schedule, budget: BUDGET, give_up_over: None }
+        Self { retries, schedule, budget: BUDGET, give_up_over: None, wait_for_host: WAIT_FOR_HOST }
     }
 
     /// Sets how many times a request is repeated at most.
@@ -129,6 +132,23 @@ impl RetryPolicy {
         self
     }
 
+    /// Sets for how long a request waits for a host that takes no connection, counted from the first time that the
+    /// request met it so: 30 seconds by default, which outlasts a restart of a service. Zero ends it with the first
+    /// attempt, and so does a policy of no retries.
+    ///
+    /// While a host takes no connection, one request at a time asks for it, after 100 milliseconds at first and every 5
+    /// seconds in the end; the others wait, and go when it is back. Nothing was sent, so this takes neither from the
+    /// retries nor from the budget. A deadline ends it too.
+    #[must_use]
+    pub const fn wait_for_host(mut self, longest: Duration) -> Self {
+        self.wait_for_host = longest;
+        self
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        if self.retries == 0 { Duration::ZERO } else { self.wait_for_host.min(LONGEST_WAIT_FOR_HOST) }
+    }
+
     pub(crate) const fn most_asked(&self) -> Option<Duration> {
         self.give_up_over
     }
@@ -152,5 +172,9 @@ impl Default for RetryPolicy {
     }
 }
 
+/// A service that restarts is back by then, and a person still there.
+const WAIT_FOR_HOST: Duration = Duration::from_secs(30);
+/// So that no sum of times runs over.
+const LONGEST_WAIT_FOR_HOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// As the AWS SDKs have it.
 const BUDGET: u32 = 500;

@@ -6,16 +6,19 @@
 mod advice;
 mod breaks;
 mod late;
+mod outage;
 mod repeat;
 mod reqwest;
 pub(crate) mod span;
 mod token;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::future::{self, Either, TryFutureExt};
+use futures::FutureExt;
+use futures::future::{self, Either};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -28,6 +31,7 @@ use crate::redact::secrets_on;
 use crate::retry::{Budget, RetryPolicy};
 use crate::throttle::{Acquire, Permit};
 
+pub(crate) use outage::{Outages, Pass};
 pub(crate) use repeat::{by, lost};
 pub(crate) use reqwest::{Connector, Proxying, Purpose};
 pub(crate) use token::TokenRoad;
@@ -42,6 +46,7 @@ pub(crate) struct Transport {
     pub(crate) road: Road,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
+    pub(crate) outages: Outages,
     pub(crate) attempt_timeout: Duration,
 }
 
@@ -54,6 +59,25 @@ pub(crate) enum Broken {
     Lost(HttpError),
 }
 
+/// What is known of the attempts of one request.
+#[derive(Debug, Default)]
+struct Trail {
+    /// How often it was sent.
+    sent: AtomicU32,
+    /// Since when its host takes no connection.
+    unreachable: OnceLock<Instant>,
+}
+
+impl Trail {
+    fn sent(&self) -> u32 {
+        self.sent.load(Relaxed)
+    }
+
+    fn unreachable_since(&self) -> Instant {
+        *self.unreachable.get_or_init(Instant::now)
+    }
+}
+
 impl Transport {
     /// One attempt: trust, credential, permit, the credential again, send. A refused token is replaced, and the request
     /// sent once more.
@@ -63,6 +87,11 @@ impl Transport {
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response, Broken>> {
         self.attempt_with(None, request, deadline)
+    }
+
+    /// Until when a request waits for its host, which takes no connection.
+    fn patience(&self, trail: &Trail) -> Instant {
+        trail.unreachable_since() + self.retry.patience()
     }
 
     /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
@@ -89,15 +118,23 @@ impl Transport {
         request: &Request,
         deadline: Option<Instant>,
     ) -> Result<Response, Broken> {
+        self.try_once(permit, request, deadline, &Trail::default()).await
+    }
+
+    /// One attempt of several.
+    async fn try_once(
+        &self,
+        permit: Option<Permit>,
+        request: &Request,
+        deadline: Option<Instant>,
+        trail: &Trail,
+    ) -> Result<Response, Broken> {
         let standing = self.trust.standing(request.url()).map_err(Broken::Refused)?;
         if !self.credential.is_live() || standing == Standing::Foreign {
-            let permit = match permit {
-                Some(permit) => permit,
-                None => self.admitted(request, deadline).await?,
-            };
-            return self.send_once(permit, request, standing, &Proof::default()).await;
+            let (permit, pass) = self.admitted(permit, request, deadline, trail).await?;
+            return self.send_once(permit, pass, request, standing, &Proof::default(), trail).await;
         }
-        self.attempt_live(permit, request, deadline).await
+        self.attempt_live(permit, request, deadline, trail).await
     }
 
     /// One attempt with tokens that are fetched.
@@ -106,6 +143,7 @@ impl Transport {
         mut permit: Option<Permit>,
         request: &Request,
         deadline: Option<Instant>,
+        trail: &Trail,
     ) -> Result<Response, Broken> {
         let (credential, road) = (&self.credential, &self.road);
         let mut sends = 0;
@@ -126,10 +164,7 @@ impl Transport {
                     })?
                 }
             };
-            let held = match permit.take() {
-                Some(permit) => permit,
-                None => self.admitted(request, deadline).await?,
-            };
+            let (held, pass) = self.admitted(permit.take(), request, deadline, trail).await?;
             // It may have aged in the queue, or have been refused to another.
             if !credential.is_good(&proof, road) {
                 match credential.now(road) {
@@ -138,7 +173,7 @@ impl Transport {
                 }
             }
             sends += 1;
-            let response = self.send_once(held, request, Standing::Own, &proof).await?.after(sends);
+            let response = self.send_once(held, pass, request, Standing::Own, &proof, trail).await?.after(sends);
             match response.status().as_u16() {
                 401 if sends > 1 => credential.refuse_again(request),
                 401 if credential.refuse(&proof, request) => {}
@@ -160,10 +195,29 @@ impl Transport {
         }
     }
 
-    async fn admitted(&self, request: &Request, deadline: Option<Instant>) -> Result<Permit, Broken> {
-        if let Some(permit) = self.wire.try_acquire(request, self.timeout(request)) {
-            return Ok(permit);
+    /// The right to send, of the throttle and of the host.
+    async fn admitted(
+        &self,
+        mut permit: Option<Permit>,
+        request: &Request,
+        deadline: Option<Instant>,
+        trail: &Trail,
+    ) -> Result<(Permit, Pass<'_>), Broken> {
+        loop {
+            let held = match permit.take().or_else(|| self.wire.try_acquire(request, self.timeout(request))) {
+                Some(permit) => permit,
+                None => self.queued(request, deadline).await?,
+            };
+            if let Some(pass) = self.outages.try_pass(request.url(), || self.patience(trail)) {
+                return Ok((held, pass));
+            }
+            // Nobody waits for a host with a permit in hand: others could use it.
+            drop(held);
+            Box::pin(self.outages.wait(request.url(), self.patience(trail))).await;
         }
+    }
+
+    async fn queued(&self, request: &Request, deadline: Option<Instant>) -> Result<Permit, Broken> {
         self.acquire(request, deadline)
             .instrument(span::queue(request))
             .await
@@ -174,9 +228,11 @@ impl Transport {
     fn send_once<'a>(
         &'a self,
         permit: Permit,
+        pass: Pass<'a>,
         request: &'a Request,
         standing: Standing,
         proof: &Proof,
+        trail: &'a Trail,
     ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();
         let mut sent = secrets_on(request.headers());
@@ -192,8 +248,10 @@ impl Transport {
         };
         match stamped {
             Ok(timeout) => {
+                trail.sent.fetch_add(1, Relaxed);
                 let hidden = self.wire.hidden.and(sent);
-                Either::Left(self.wire.carry(permit, request, outgoing, timeout, hidden).map_err(Broken::Lost))
+                let carried = self.wire.carry(permit, request, outgoing, timeout, hidden);
+                Either::Left(carried.map(move |carried| heard(carried, pass, request, trail)))
             }
             Err(error) => Either::Right(future::ready(Err(Broken::Refused(error)))),
         }
@@ -202,6 +260,24 @@ impl Transport {
     fn timeout(&self, request: &Request) -> Duration {
         self.attempt_timeout.max(held_for(request.headers()))
     }
+}
+
+/// What an attempt says of its host.
+fn heard(
+    carried: Result<Response, HttpError>,
+    pass: Pass<'_>,
+    request: &Request,
+    trail: &Trail,
+) -> Result<Response, Broken> {
+    match &carried {
+        Ok(_) => pass.connected(request.url()),
+        Err(error) if error.is_unsent() => {
+            trail.sent.fetch_sub(1, Relaxed);
+            pass.refused(request.url());
+        }
+        Err(_) => pass.broke(request.url()),
+    }
+    carried.map_err(Broken::Lost)
 }
 
 impl std::fmt::Debug for Transport {
@@ -217,10 +293,12 @@ impl std::fmt::Debug for Transport {
 fn held_for(headers: &HeaderMap) -> Duration {
     static PREFER: HeaderName = HeaderName::from_static("prefer");
     let preferences = headers.get_all(&PREFER).into_iter().filter_map(|value| value.to_str().ok());
-    let waits =
-        preferences.flat_map(|value| value.split([',', ';'])).filter_map(|part| part.trim().strip_prefix("wait="));
-    let longest = waits.filter_map(|wait| wait.trim_matches('"').parse::<u32>().ok()).max();
-    longest.map_or(Duration::ZERO, |wait| Duration::from_secs(wait.into()) + HELD_GUARD)
+    let waits = preferences.flat_map(|value| value.split([',', ';'])).filter_map(|part| {
+        let (name, wait) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| wait.trim().trim_matches('"'))
+    });
+    let longest = waits.filter_map(|wait| wait.parse::<u32>().ok()).max();
+    longest.map_or(Duration::ZERO, |wait| Duration::from_secs(wait.into()).min(LONGEST_HELD) + HELD_GUARD)
 }
 
 /// What may go to another origin: nothing that the caller or a credential put there.
@@ -232,7 +310,36 @@ fn keep_plain(headers: &mut HeaderMap) {
     *headers = kept;
 }
 
+/// No service holds an answer for longer; a number that stands for ever would take the attempt its timeout.
+const LONGEST_HELD: Duration = Duration::from_secs(60 * 60);
 /// An answer that is held to the last moment still has to come.
 const HELD_GUARD: Duration = Duration::from_secs(10);
 /// A refusal's body is worth a connection, and no more of a wait.
 const DRAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_be_held_as_long_as_was_asked_for_and_no_longer_than_an_hour() {
+        for (values, seconds) in [
+            (&["wait=10"][..], 20),
+            (&["respond-async, wait=10"], 20),
+            (&["respond-async;Wait = \"10\""], 20),
+            (&["wait=5", "wait=10"], 20),
+            (&["wait=3600"], 3610),
+            (&["wait=3601"], 3610),
+            (&["wait=4294967295"], 3610),
+            (&["wait=99999999999999999999"], 0),
+            (&["wait=-1", "awaits=7", "respond-async"], 0),
+            (&[], 0),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("prefer", value.parse().unwrap());
+            }
+            assert_eq!(held_for(&headers), Duration::from_secs(seconds), "{values:?}");
+        }
+    }
+}

@@ -30,7 +30,7 @@ async fn a_passing_failure_is_repeated_after_the_longer_of_hint_and_schedule() {
         reply(503).header("retry-after", "10"),
         reply(500).header("retry-after", "1"),
         reply(0).lost(),
-        reply(0).unsent(),
+        reply(500),
         reply(200),
     ];
     assert_eq!(ask(Method::GET, answers).await, (Ok(200), vec![secs(10), secs(2), secs(4), secs(8)]));

@@ -36,6 +36,7 @@ pub struct ClientBuilder {
     connector: Connector,
     attempt_timeout: Duration,
     idle_timeout: Duration,
+    least_rate: u32,
     body_limit: usize,
     user_agent: String,
     alerts: Alerts,
@@ -64,9 +65,12 @@ impl ClientBuilder {
                 connect_timeout: Duration::from_secs(10),
                 proxy: Proxying::FromEnvironment,
                 roots: Vec::new(),
+                idle_connections: 32,
+                idle_connection_timeout: Duration::from_secs(30),
             },
             attempt_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30),
+            least_rate: 100,
             body_limit: 1 << 20,
             user_agent: concat!("longhaul/", env!("CARGO_PKG_VERSION")).to_owned(),
             alerts: Alerts::standard(),
@@ -175,9 +179,39 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long a body may give no byte: 30 seconds by default. No body has a total timeout.
+    /// Sets how long a body may give no byte: 30 seconds by default. No body has a total timeout but the deadline of its
+    /// call; see [`least_rate`](ClientBuilder::least_rate).
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes per second a body must give on average over twice the
+    /// [idle timeout](ClientBuilder::idle_timeout), so over a minute: 100 by default, less than any line that still
+    /// works, so that a body which gives a byte now and then does not hold its connection and its place for ever. 0 sets
+    /// no such bound.
+    ///
+    /// A status, a call's answer and an error end there as if they had broken off; a download opens the connection anew,
+    /// and goes on at its offset. A body that the application reads [in chunks](crate::Response::chunk) may be as slow as
+    /// it likes.
+    pub fn least_rate(mut self, bytes_per_second: u32) -> Self {
+        self.least_rate = bytes_per_second;
+        self
+    }
+
+    /// Sets how many connections to one host are kept open while nothing uses them: 32 by default, for the API and for
+    /// storage each. It is no bound on those in use, which [`Limit::concurrent`](crate::Limit::concurrent) sets.
+    ///
+    /// Each holds a file descriptor of the process. Set it lower where few are allowed (`ulimit -n`), and higher where
+    /// hundreds of requests at a time go out again and again. 0 keeps none.
+    pub fn idle_connections(mut self, per_host: usize) -> Self {
+        self.connector.idle_connections = per_host;
+        self
+    }
+
+    /// Sets after how long a connection is closed that nothing uses: 30 seconds by default.
+    pub fn idle_connection_timeout(mut self, timeout: Duration) -> Self {
+        self.connector.idle_connection_timeout = timeout;
         self
     }
 

@@ -215,7 +215,9 @@ impl NewTask {
             headers.remove("prefer");
         }
 
-        let (mut attempts, mut losses) = (0, 0);
+        let keyed = key.as_ref().is_some_and(|key| request.headers().contains_key(key));
+        let mut breaks = transport.breaks(keyed, deadline);
+        let mut attempts = 0;
         loop {
             let (response, sent) = send(&core, &request, key.as_ref(), deadline, &mut cursor).await?;
             attempts += sent;
@@ -227,20 +229,16 @@ impl NewTask {
                 |error: Error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
             // What the headers say stands without a body. Where they say nothing, the answer was lost.
             if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
-                match transport.pause_after_loss(&request, key.as_ref(), deadline, losses) {
-                    Some(pause) => {
-                        losses += 1;
-                        tokio::time::sleep(pause).await;
-                        continue;
-                    }
-                    None => {
-                        let why = "the answer of the submit broke off inside its body, and its headers name no status URL: \
-                                   the service may have the task";
-                        let lost = Error::new(ErrorKind::Network, why).with_status(reply.status());
-                        return Err(in_full(lost.with_source(broke.clone())));
-                    }
+                if let Some(pause) = breaks.next(&request, hint) {
+                    tokio::time::sleep(pause).await;
+                    continue;
                 }
+                let why = "the answer of the submit broke off inside its body, and its headers name no status URL: the \
+                           service may have the task";
+                let lost = Error::new(ErrorKind::Network, why).with_status(reply.status());
+                return Err(in_full(lost.with_source(broke.clone())));
             }
+            breaks.end();
             return Task::begin(core.clone(), read, headers, step, reply.status(), rest)
                 .map_err(|error| hinted(in_full(error), astray));
         }

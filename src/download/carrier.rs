@@ -1,15 +1,18 @@
 //! Carrier: which way a download's requests go, and what they may carry.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::time::Instant;
 use tracing::Instrument;
+use url::Url;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Http, HttpError, Request, Response};
+use crate::message::{Class, Http, HttpError, Origin, Request, Response};
 use crate::redact::SecretUrl;
-use crate::retry::Schedule;
+use crate::retry::{GiveUp, Schedule};
 use crate::transport::{Broken, Transport, span};
 
 /// What the downloads of a client share.
@@ -18,6 +21,8 @@ pub(crate) struct Carrier {
     /// A client that no credential can reach.
     pub(crate) storage: Arc<dyn Http>,
     pub(crate) schedule: Schedule,
+    /// The storage hosts that asked not to be asked before.
+    not_before: Mutex<HashMap<Origin, Instant>>,
 }
 
 /// Which way a request goes.
@@ -30,36 +35,101 @@ pub(super) enum Way {
 }
 
 impl Carrier {
+    pub(crate) fn new(transport: Arc<Transport>, storage: Arc<dyn Http>, schedule: Schedule) -> Self {
+        Self { transport, storage, schedule, not_before: Mutex::default() }
+    }
+
+    /// Whether a link may be fetched: of an answer, or given by the application.
+    pub(super) fn check(&self, link: &SecretUrl, from: Option<&Url>) -> Result<(), Error> {
+        match from {
+            Some(from) => self.transport.trust.leads(from, link.url()),
+            None => self.transport.trust.may_fetch(link.url()),
+        }
+    }
+
+    /// A storage asked for a pause: it holds for every download from there, also for one that is begun anew.
+    pub(super) fn pause(&self, link: &SecretUrl, pause: Duration) {
+        let now = Instant::now();
+        let until = now + pause.min(LONGEST_KEPT);
+        // No code panics while it holds the lock.
+        let mut kept = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, until| *until > now);
+        let origin = Origin::of(link.url());
+        let latest = kept.get(&origin).map_or(until, |known| until.max(*known));
+        kept.insert(origin, latest);
+    }
+
+    fn paused_until(&self, link: &SecretUrl) -> Option<Instant> {
+        let kept = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_empty() {
+            return None;
+        }
+        kept.get(&Origin::of(link.url())).copied().filter(|until| *until > Instant::now())
+    }
+
+    /// Waits until the storage may be asked, and says whether there was a wait. A longer pause than the retry policy allows
+    /// is an error that carries it.
+    ///
+    /// Cancel-safe.
+    pub(super) async fn may_ask(&self, link: &SecretUrl) -> Result<bool, Error> {
+        let mut waited = false;
+        while let Some(until) = self.paused_until(link) {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.transport.retry.most_asked().is_some_and(|most| left > most) {
+                let error = Error::new(ErrorKind::Interrupted, "the storage is busy").with_url(link.url());
+                return Err(error.with_retry_after(Some(left)).with_end(Some(HINT_TOO_LONG)));
+            }
+            tokio::time::sleep_until(until).await;
+            waited = true;
+        }
+        Ok(waited)
+    }
+
     pub(super) fn way(&self, link: &SecretUrl) -> Way {
         if !link.is_signed() && self.transport.trust.is_own(link.url()) { Way::Pipeline } else { Way::Bare }
     }
 
-    /// One GET, with these headers.
-    pub(super) async fn get(&self, link: &SecretUrl, way: Way, headers: HeaderMap) -> Result<Response, Broken> {
+    /// One GET, with these headers. A storage that takes no connection is waited for until `patience` ends.
+    pub(super) async fn get(
+        &self,
+        link: &SecretUrl,
+        way: Way,
+        headers: HeaderMap,
+        patience: Instant,
+    ) -> Result<Response, Broken> {
         let transport = &self.transport;
         let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if way == Way::Pipeline {
             return transport.attempt(&request, None).await;
         }
-        if !is_safe(link) {
-            transport.trust.standing(link.url()).map_err(Broken::Refused)?;
-        }
+        let pass = loop {
+            match transport.outages.try_pass(link.url(), || patience) {
+                Some(pass) => break pass,
+                None => transport.outages.wait(link.url(), patience).await,
+            }
+        };
         request.headers_mut().insert(header::USER_AGENT, transport.wire.user_agent.clone());
         let span = span::of(&request);
         let sending = tokio::time::timeout(transport.attempt_timeout, self.storage.send(request));
         let sent = sending.instrument(span.clone()).await.unwrap_or_else(|_| Err(HttpError::timeout()));
         match &sent {
-            Ok(response) => span::answered(&span, response.status()),
-            Err(error) => span::broke(&span, error),
+            Ok(response) => {
+                pass.connected(link.url());
+                span::answered(&span, response.status());
+            }
+            Err(error) => {
+                if error.is_unsent() {
+                    pass.refused(link.url());
+                } else {
+                    pass.broke(link.url());
+                }
+                span::broke(&span, error);
+            }
         }
         let response = sent.map_err(Broken::Lost)?;
         let response = response.hiding(transport.wire.hidden.clone());
-        Ok(response.bounded(transport.wire.body_limit, transport.wire.idle_timeout))
-    }
-
-    pub(super) fn idle(&self) -> Duration {
-        self.transport.wire.idle_timeout
+        Ok(response.bounded(transport.wire.body_limit, transport.wire.idle_timeout, transport.wire.least_rate))
     }
 
     pub(super) fn now(&self) -> std::time::SystemTime {
@@ -67,25 +137,20 @@ impl Carrier {
     }
 }
 
-/// https anywhere, http on this machine.
-fn is_safe(link: &SecretUrl) -> bool {
-    let url = link.url();
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || loopback
-}
-
 /// The error of an attempt that is not repeated.
 pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
     match broken {
         Broken::Refused(error) => error,
         Broken::Lost(error) => {
-            let why = format!("no answer from the storage: {}", crate::error::root_cause(&error));
+            let mut why = format!("no answer from the storage: {}", crate::error::root_cause(&error));
+            if let Some(advice) = crate::error::out_of_files(&error) {
+                why = format!("{why}: {advice}");
+            }
             Error::new(ErrorKind::Interrupted, why).with_url(link.url()).with_source(error)
         }
     }
 }
+
+/// A storage that asks for more has a wrong clock.
+const LONGEST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const HINT_TOO_LONG: &str = GiveUp::HintTooLong.words();

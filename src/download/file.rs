@@ -115,11 +115,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn io_error(target: &Path, error: io::Error) -> Error {
-    let why = if target.as_os_str().is_empty() {
+    let mut why = if target.as_os_str().is_empty() {
         "the path of the target is empty: give a file to write to".to_owned()
     } else {
         missing_folder(&error, target).unwrap_or_else(|| format!("{}: {error}", target.display()))
     };
+    if let Some(advice) = crate::error::out_of_files(&error) {
+        why = format!("{why}: {advice}");
+    }
     Error::new(ErrorKind::Io, why).with_source(error)
 }
 

@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use tokio::time::Instant;
+use url::Url;
 
-use super::carrier::{Carrier, Way, gave_up};
+use super::carrier::{Carrier, HINT_TOO_LONG, Way, gave_up};
 use super::range::{ContentRange, Pin};
 use super::{Receipt, Renew, expiry, redirect};
 use crate::error::{Error, ErrorKind};
@@ -22,6 +24,8 @@ pub(super) struct Reader {
     link: SecretUrl,
     /// Where the link last led by a redirect.
     led_to: Option<SecretUrl>,
+    /// The answer that named the link; `None` where the application did.
+    from: Option<Box<Url>>,
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
@@ -44,8 +48,10 @@ pub(super) struct Reader {
     failures: u32,
     /// Bytes of progress since the body was opened.
     since_open: u64,
-    /// The link is fresh, and has not shown yet that it works.
-    fresh: bool,
+    /// When the link came that has not shown yet that it works; `None` for one that was waited with.
+    fresh: Option<Instant>,
+    /// Since when the storage takes no connection.
+    unreachable: Option<Instant>,
     receipt: Receipt,
 }
 
@@ -62,6 +68,8 @@ enum Opened {
     Body,
     End,
     Restart,
+    /// Try again: the storage is waited for, and this is no failure yet.
+    Unreachable,
     /// Try again after this long; `None` where the schedule has ended.
     Again(Option<Duration>, Error),
 }
@@ -70,6 +78,7 @@ impl Reader {
     pub(super) fn new(
         carrier: Arc<Carrier>,
         link: SecretUrl,
+        from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
         opened: Option<Response>,
@@ -79,6 +88,7 @@ impl Reader {
             carrier,
             link,
             led_to: None,
+            from,
             own_headers: headers,
             renew,
             pin: None,
@@ -91,7 +101,8 @@ impl Reader {
             without_range: false,
             failures: 0,
             since_open: 0,
-            fresh: false,
+            fresh: None,
+            unreachable: None,
             receipt: Receipt::default(),
         }
     }
@@ -146,16 +157,16 @@ impl Reader {
                         continue;
                     }
                     Opened::Restart => return Ok(Piece::Restart),
+                    Opened::Unreachable => continue,
                     Opened::Again(pause, error) => {
                         let pause = self.fail(error, pause)?;
-                        tokio::time::sleep(pause).await;
+                        self.rest(pause).await;
                         continue;
                     }
                 }
             }
-            let idle = self.carrier.idle();
             let Some(body) = &mut self.body else { continue };
-            match body.body_mut().chunk_within(idle).await {
+            match body.next_chunk().await {
                 Ok(Some(chunk)) => {
                     if let Some(chunk) = self.take(chunk)? {
                         return Ok(Piece::Chunk(chunk));
@@ -175,9 +186,17 @@ impl Reader {
                     self.receipt.reopened += 1;
                     let pause = self.pause_after_a_break();
                     let pause = self.fail(error, pause)?;
-                    tokio::time::sleep(pause).await;
+                    self.rest(pause).await;
                 }
             }
+        }
+    }
+
+    /// A link that is waited with is not fresh any more.
+    async fn rest(&mut self, pause: Duration) {
+        if !pause.is_zero() {
+            self.fresh = None;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -199,7 +218,7 @@ impl Reader {
         }
         let length = chunk.len() as u64;
         self.offset += length;
-        self.fresh = false;
+        self.fresh = None;
         if [self.body_end, self.total()].into_iter().flatten().any(|end| self.offset > end) {
             return Err(self.changed("the storage sent more bytes than it had stated"));
         }
@@ -245,10 +264,23 @@ impl Reader {
         }
         let mut target = self.link.clone();
         let mut way = self.carrier.way(&target);
+        let mut from = self.from.clone();
         let mut hops = 0;
         let response = loop {
-            let response = match self.carrier.get(&target, way, self.headers(way)).await {
+            self.carrier.check(&target, from.as_deref())?;
+            let begun = Instant::now();
+            if way == Way::Bare && self.carrier.may_ask(&target).await? {
+                self.fresh = None;
+            }
+            let wait = self.carrier.transport.retry.patience();
+            let patience = self.unreachable.unwrap_or(begun) + wait;
+            let response = match self.carrier.get(&target, way, self.headers(way), patience).await {
                 Ok(response) => response,
+                Err(Broken::Lost(error)) if error.is_unsent() && Instant::now() < patience => {
+                    self.unreachable.get_or_insert(begun);
+                    self.fresh = None;
+                    return Ok(Opened::Unreachable);
+                }
                 // A token that cannot be had for now says nothing of the download.
                 Err(Broken::Refused(error)) if error.kind() == ErrorKind::TokenUnavailable => {
                     return Ok(Opened::Again(self.next_pause(), error));
@@ -256,12 +288,14 @@ impl Reader {
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
             };
+            self.unreachable = None;
             let Some(next) = redirect::read(&response)? else { break response };
             hops += 1;
             if hops > MAX_REDIRECTS {
                 let message = format!("more than {MAX_REDIRECTS} redirects");
                 return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
             }
+            from = Some(Box::new(target.url().clone()));
             target = next;
             self.led_to = Some(target.clone());
             if way == Way::Pipeline {
@@ -380,8 +414,8 @@ impl Reader {
         let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
-        let status = response.status();
-        let reply = response.reply_as_far_as_it_comes().await;
+        let (asked, status) = (response.url().clone(), response.status());
+        let reply = response.reply_with_what_came(None).await;
         let link = self.link.clone();
         // Of the link that was asked first too, and of where it led before.
         let links = [Some(&link), self.led_to.as_ref()].into_iter().flatten();
@@ -392,12 +426,13 @@ impl Reader {
         };
         match status.as_u16() {
             code if is_transient(code) => {
-                let most = self.carrier.transport.retry.most_asked().unwrap_or(Duration::MAX);
-                if hint.is_some_and(|hint| hint > most) {
-                    let why = "the storage is busy, and asks to wait for longer than the retry policy allows";
-                    return Err(error(ErrorKind::Interrupted, why.into()).with_retry_after(hint));
-                }
                 let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
+                if let Some(hint) = hint {
+                    self.carrier.pause(&SecretUrl::from(asked), hint);
+                    if self.carrier.transport.retry.most_asked().is_some_and(|most| hint > most) {
+                        return Err(error.with_attempts(self.failures + 1).with_end(Some(HINT_TOO_LONG)));
+                    }
+                }
                 Ok(Opened::Again(self.next_pause().map(|pause| hint.unwrap_or_default().max(pause)), error))
             }
             code @ (401 | 403 | 404 | 410) => self.renew(code, storage_time, error).await,
@@ -423,8 +458,11 @@ impl Reader {
             if end <= now { "; the link has expired" } else { "; the link has not expired yet" }
         });
         let known = known.unwrap_or_default();
-        let Some(renew) = self.renew.as_ref().filter(|_| !self.fresh) else {
-            let fresh = if self.fresh { ", also with a fresh link" } else { "" };
+        // Only a refusal at once says that a fresh link does not work: one that stood in a queue or behind a slow answer may
+        // have expired like any other.
+        let fresh = self.fresh.is_some_and(|since| since.elapsed() < AT_ONCE);
+        let Some(renew) = self.renew.as_ref().filter(|_| !fresh) else {
+            let fresh = if fresh { ", also with a fresh link" } else { "" };
             return Err(error(kind, format!("answered with {code}{fresh}{known}")));
         };
         let refused = error(kind, format!("answered with {code}{known}"));
@@ -432,7 +470,7 @@ impl Reader {
             Some(_) => error,
             None => error.with_source(refused.clone()),
         })?;
-        self.fresh = true;
+        self.fresh = Some(Instant::now());
         self.receipt.renewed += 1;
         tracing::debug!(link = %self.link, "link renewed");
         Ok(Opened::Again(Some(Duration::ZERO), refused))
@@ -448,6 +486,8 @@ fn says_expired(reply: &Reply) -> bool {
     String::from_utf8_lossy(reply.body()).contains("Expired")
 }
 
+/// A fresh link is used at once, and refused at once.
+const AT_ONCE: Duration = Duration::from_secs(5);
 /// Tries in a row without a byte of progress: with the standard pauses, some two minutes.
 const MAX_FAILURES: u32 = 8;
 /// As many as curl allows by custom, fewer than a loop needs to hurt.

@@ -2,15 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::pin;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::FutureExt;
 use futures::stream::{BoxStream, Stream, StreamExt};
 
 use super::HttpError;
-use crate::clock::{NO_RUNTIME, has_runtime};
+use super::flow::Flow;
 
 /// The body of a [`Response`](super::Response): whole, or a stream of chunks.
 #[derive(Default)]
@@ -104,12 +101,12 @@ impl Body {
 
     /// Holds the body where it is no longer than `limit`, and says so; of a longer one the beginning, and it can still be
     /// read from there.
-    pub(crate) async fn hold(&mut self, limit: usize, idle: Duration) -> Result<(Bytes, bool), HttpError> {
+    pub(crate) async fn hold(&mut self, limit: usize, flow: &mut Flow) -> Result<(Bytes, bool), HttpError> {
         if let Kind::Whole(bytes) = &self.0 {
             return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
         }
         let (mut begun, mut length) = (VecDeque::new(), 0);
-        while let Some(chunk) = self.chunk_within(idle).await? {
+        while let Some(chunk) = flow.chunk(self).await? {
             length += chunk.len();
             begun.push_back(chunk);
             if length > limit {
@@ -129,40 +126,35 @@ impl Body {
         Ok((whole(&begun, limit), true))
     }
 
-    /// The next chunk, given up after `idle` without one.
-    pub(crate) async fn chunk_within(&mut self, idle: Duration) -> Result<Option<Bytes>, HttpError> {
-        let mut chunk = pin!(self.chunk());
-        // What is there already needs no timer.
-        if let Some(chunk) = chunk.as_mut().now_or_never() {
-            return chunk;
-        }
-        if !has_runtime() {
-            return Err(HttpError::broken().because(NO_RUNTIME));
-        }
-        tokio::time::timeout(idle, chunk).await.unwrap_or_else(|_| Err(HttpError::timeout()))
-    }
-
-    /// The bytes up to `limit`, and whether that was all of them.
-    pub(crate) async fn collect(mut self, limit: usize, idle: Duration) -> Result<(Bytes, bool), HttpError> {
+    /// The bytes up to `limit`, as far as they came, and whether that was all of them.
+    pub(crate) async fn collect(mut self, limit: usize, flow: &mut Flow) -> (Bytes, Result<bool, HttpError>) {
         if let Kind::Whole(bytes) = &self.0 {
-            return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
+            return (bytes.slice(..bytes.len().min(limit)), Ok(bytes.len() <= limit));
         }
         // What comes in one piece is not copied.
-        let first = self.chunk_within(idle).await?.unwrap_or_default();
+        let first = match flow.chunk(&mut self).await {
+            Ok(first) => first.unwrap_or_default(),
+            Err(error) => return (Bytes::new(), Err(error)),
+        };
         if first.len() > limit {
-            return Ok((first.slice(..limit), false));
+            return (first.slice(..limit), Ok(false));
         }
-        let Some(mut chunk) = self.chunk_within(idle).await? else { return Ok((first, true)) };
+        let mut chunk = match flow.chunk(&mut self).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return (first, Ok(true)),
+            Err(error) => return (first, Err(error)),
+        };
         let mut held = BytesMut::from(&*first);
         loop {
             let room = limit - held.len();
             held.extend_from_slice(&chunk.slice(..chunk.len().min(room)));
             if chunk.len() > room {
-                return Ok((held.freeze(), false));
+                return (held.freeze(), Ok(false));
             }
-            match self.chunk_within(idle).await? {
-                Some(next) => chunk = next,
-                None => return Ok((held.freeze(), true)),
+            match flow.chunk(&mut self).await {
+                Ok(Some(next)) => chunk = next,
+                Ok(None) => return (held.freeze(), Ok(true)),
+                Err(error) => return (held.freeze(), Err(error)),
             }
         }
     }
@@ -214,8 +206,19 @@ mod tests {
             let mut body = chunks(parts);
             let looked = body.peek(most).await;
             assert_eq!(looked.as_deref(), seen.map(str::as_bytes), "{parts:?}");
-            let (read, whole) = body.collect(100, Duration::from_secs(1)).await.unwrap();
-            assert_eq!((&*read, whole), (parts.concat().as_bytes(), true), "{parts:?}");
+            let (read, whole) = body.collect(100, &mut Flow::default()).await;
+            assert_eq!((&*read, whole.unwrap()), (parts.concat().as_bytes(), true), "{parts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_break_is_held() {
+        for parts in [&["words"][..], &["wor", "ds"], &["w", "or", "ds"], &["", "words"]] {
+            let chunks: Vec<_> = parts.iter().map(|part| Ok(Bytes::from_static(part.as_bytes()))).collect();
+            let chunks = chunks.into_iter().chain([Err(HttpError::broken())]);
+            let body = Body::stream(futures::stream::iter(chunks));
+            let (read, end) = body.collect(100, &mut Flow::default()).await;
+            assert_eq!((&*read, end.is_err()), (&b"words"[..], true), "{parts:?}");
         }
     }
 

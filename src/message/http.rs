@@ -52,6 +52,7 @@ impl<H: Http + ?Sized> Http for Arc<H> {
 pub struct HttpError {
     what: &'static str,
     unsent: bool,
+    late: bool,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -60,19 +61,29 @@ impl HttpError {
     /// No connection was made, so nothing was sent: name resolution, TCP or TLS failed.
     #[must_use]
     pub const fn connect() -> Self {
-        Self { what: "no connection to the host", unsent: true, source: None }
+        Self { what: "no connection to the host", unsent: true, late: false, source: None }
     }
 
     /// No answer, or no further byte of it, came in time. The service may have acted.
     #[must_use]
     pub const fn timeout() -> Self {
-        Self { what: "no answer in time", unsent: false, source: None }
+        Self { what: "no answer in time", unsent: false, late: true, source: None }
     }
 
     /// The connection broke. The service may have acted.
     #[must_use]
     pub const fn broken() -> Self {
-        Self { what: "the connection broke", unsent: false, source: None }
+        Self { what: "the connection broke", unsent: false, late: false, source: None }
+    }
+
+    /// The body comes, and more slowly than the client allows.
+    pub(crate) const fn slow() -> Self {
+        Self {
+            what: "the body comes more slowly than the client's least rate",
+            unsent: false,
+            late: true,
+            source: None,
+        }
     }
 
     /// The cause, for the source chain. It must not show the URL's query, headers or bodies.
@@ -86,5 +97,10 @@ impl HttpError {
     #[must_use]
     pub const fn is_unsent(&self) -> bool {
         self.unsent
+    }
+
+    /// Whether a wait was needed to learn of it, in place of a connection that broke.
+    pub(crate) const fn is_late(&self) -> bool {
+        self.late
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::redact;
 
 /// Scheme, host and port: what credentials are bound to (RFC 6454).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     scheme: String,
     host: String,
@@ -70,11 +70,40 @@ impl Trust {
         }
         match url.scheme() {
             "https" => Ok(Standing::Foreign),
-            "http" if Origin::of(url).is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
             "http" if self.own.scheme == "https" => refused("from https to http"),
+            "http" if Origin::of(url).is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
             "http" => refused("plain http to another origin"),
             _ => refused("neither http nor https"),
         }
+    }
+
+    /// Whether an answer from one URL may send a request on to another: anywhere over https, and over plain http only from
+    /// plain http, to the same origin, from loopback to loopback, or to the client's own. An origin that was allowed by name
+    /// may be reached from anywhere.
+    pub(crate) fn leads(&self, from: &Url, to: &Url) -> Result<(), Error> {
+        let refused =
+            |why: &str| Err(Error::new(ErrorKind::Untrusted, format!("{}: {why}", redact::shown(to))).with_url(to));
+        if !to.username().is_empty() || to.password().is_some() {
+            return refused("it names a user");
+        }
+        let (one, next) = (Origin::of(from), Origin::of(to));
+        match to.scheme() {
+            "https" => Ok(()),
+            "http" if self.allowed.contains(&next) => Ok(()),
+            "http" if from.scheme() != "http" => refused("from https to http"),
+            "http" if one == next || next == self.own || (one.is_loopback() && next.is_loopback()) => Ok(()),
+            "http" => refused("plain http to another origin"),
+            _ => refused("neither http nor https"),
+        }
+    }
+
+    /// Whether the application may have a link fetched that it gave itself: over https, from this machine, or from an
+    /// origin of the client.
+    pub(crate) fn may_fetch(&self, given: &Url) -> Result<(), Error> {
+        if given.scheme() == "http" && Origin::of(given).is_loopback() && given.username().is_empty() {
+            return Ok(());
+        }
+        self.standing(given).map(drop)
     }
 
     pub(crate) const fn base(&self) -> &Url {
@@ -103,6 +132,9 @@ mod tests {
             ("https://a.example/v1", "https://allowed.example/x", own),
             ("https://a.example/v1", "http://a.example/x", None),
             ("https://a.example/v1", "http://127.0.0.1/x", None),
+            ("https://localhost/v1", "http://127.0.0.1:6379/x", None),
+            ("https://127.0.0.1/v1", "http://127.0.0.1/x", None),
+            ("https://[::1]/v1", "http://api.localhost/x", None),
             ("https://a.example/v1", "https://u@a.example/x", None),
             ("https://a.example/v1", "ftp://a.example/x", None),
             ("https://a.example/v1", "file:///etc/passwd", None),
@@ -114,6 +146,33 @@ mod tests {
             let allowed = Origin::of(&Url::parse("https://allowed.example").unwrap());
             let trust = Trust::new(&Url::parse(base).unwrap(), [allowed]);
             assert_eq!(trust.standing(&Url::parse(url).unwrap()).ok(), expected, "{base} -> {url}");
+        }
+    }
+
+    #[test]
+    fn no_answer_leads_from_https_to_http() {
+        for (base, from, to, may) in [
+            ("https://a.example", "https://a.example/x", "https://b.example/x", true),
+            ("https://a.example", "https://a.example/x", "http://a.example/x", false),
+            ("https://a.example", "https://s.example/x", "http://127.0.0.1:6379/x", false),
+            ("https://a.example", "https://s.example/x", "http://localhost/x", false),
+            ("https://a.example", "https://s.example/x", "http://[::1]/x", false),
+            ("https://a.example", "https://s.example/x", "http://allowed.example/x", true),
+            ("https://localhost", "https://localhost/x", "http://localhost/x", false),
+            ("http://127.0.0.1:1", "https://s.example/x", "http://127.0.0.1:1/x", false),
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/x", "http://127.0.0.1:2/x", true),
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/x", "http://b.example/x", false),
+            ("http://a.example", "http://a.example/x", "http://a.example/y", true),
+            ("http://a.example", "http://a.example/x", "http://127.0.0.1/y", false),
+            ("https://a.example", "http://127.0.0.1:1/x", "http://[::1]:2/y", true),
+            ("https://a.example", "http://127.0.0.1:1/x", "http://10.0.0.1/y", false),
+            ("https://a.example", "https://a.example/x", "https://u@b.example/x", false),
+            ("https://a.example", "https://a.example/x", "ftp://b.example/x", false),
+        ] {
+            let allowed = Origin::of(&Url::parse("http://allowed.example").unwrap());
+            let trust = Trust::new(&Url::parse(base).unwrap(), [allowed]);
+            let [from, to] = [from, to].map(|url| Url::parse(url).unwrap());
+            assert_eq!(trust.leads(&from, &to).is_ok(), may, "{base}: {from} -> {to}");
         }
     }
 }

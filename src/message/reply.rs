@@ -33,6 +33,17 @@ pub(crate) enum Extent {
     Cut,
 }
 
+impl Extent {
+    /// Of a body that was read to its end or to the limit, after it may have been cut before.
+    pub(super) const fn of(whole: bool, cut: bool) -> Self {
+        match (whole, cut) {
+            (_, true) => Self::Cut,
+            (true, false) => Self::Whole,
+            (false, false) => Self::TooLarge,
+        }
+    }
+}
+
 impl Reply {
     /// An answer to a request of `url`.
     #[must_use]

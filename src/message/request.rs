@@ -84,6 +84,12 @@ impl Request {
         self
     }
 
+    /// As a request of another class.
+    pub(crate) const fn of_class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
     pub(crate) fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
+use super::flow::Flow;
 use super::{Body, Extent, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{self, Hidden};
@@ -26,7 +28,9 @@ struct Parts {
     url: Url,
     body: Body,
     limit: usize,
-    idle: Duration,
+    flow: Flow,
+    /// It broke off, and this is what was held of it.
+    cut: bool,
     attempts: u32,
     hint: Option<Duration>,
     /// Why it was the last of its attempts, where that needs a word.
@@ -47,7 +51,8 @@ impl Response {
             url,
             body: Body::empty(),
             limit: DEFAULT_LIMIT,
-            idle: DEFAULT_IDLE,
+            flow: Flow::default(),
+            cut: false,
             attempts: 1,
             hint: None,
             end: None,
@@ -96,28 +101,41 @@ impl Response {
     /// The next chunk of the body; `None` at its end.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`] when the body breaks off, or no byte of it comes for 30 seconds.
+    /// [`ErrorKind::Network`] when the body breaks off, or no byte of it comes for the client's
+    /// [idle timeout](crate::ClientBuilder::idle_timeout); [`ErrorKind::DeadlineExceeded`] at the deadline of the
+    /// [call](crate::Call::deadline). Read in chunks, a body may be as slow as it likes.
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = self.0.body.chunk_within(self.0.idle).await;
+        // Who reads in chunks decides by itself how slow is too slow.
+        let mut flow = self.0.flow.at_any_rate();
+        let chunk = flow.chunk(&mut self.0.body).await;
         chunk.map_err(|error| self.broken(error))
+    }
+
+    /// The next chunk, if the body comes fast enough.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Parts { body, flow, .. } = &mut *self.0;
+        flow.chunk(body).await
     }
 
     /// The whole body.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default), [`ErrorKind::Network`] when it breaks
-    /// off.
+    /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default); [`ErrorKind::Network`] when it breaks
+    /// off, gives no byte for the [idle timeout](crate::ClientBuilder::idle_timeout), or comes more slowly than the
+    /// [least rate](crate::ClientBuilder::least_rate); [`ErrorKind::DeadlineExceeded`] at the deadline of the
+    /// [call](crate::Call::deadline).
     pub async fn bytes(self) -> Result<Bytes, Error> {
-        let limit = self.0.limit;
+        let (limit, attempts) = (self.0.limit, self.0.attempts);
         let reply = self.reply().await?;
         if reply.is_whole() {
             return Ok(reply.into_body());
         }
         let message = format!("more than {limit} bytes; read it in chunks, or raise the client's body limit");
-        Err(Error::new(ErrorKind::TooLarge, message).with_url(&reply.url).with_status(reply.status))
+        let error = Error::new(ErrorKind::TooLarge, message).with_url(&reply.url).with_status(reply.status);
+        Err(error.with_attempts(attempts))
     }
 
     /// The whole body as text; bytes that are no UTF-8 are replaced.
@@ -133,27 +151,39 @@ impl Response {
     /// # Errors
     /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (status, url, hidden) = (self.0.status, self.0.url.clone(), self.0.hidden.clone());
+        let (status, url, attempts) = (self.0.status, self.0.url.clone(), self.0.attempts);
+        let hidden = self.0.hidden.clone();
         let body = self.bytes().await?;
         serde_json::from_slice(without_bom(&body)).map_err(|error| {
             let page = if super::looks_like_html(&body) { "the body is a page of HTML: " } else { "" };
             let mask = hidden.mask().and(redact::secrets_in(&url));
-            Error::decoding(page, error, &mask).with_url(&url).with_status(status)
+            Error::decoding(page, error, &mask).with_url(&url).with_status(status).with_attempts(attempts)
         })
     }
 
     /// Holds the body, up to the limit.
     pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
-        let Parts { status, headers, url, body, limit, idle, hidden, .. } = *self.0;
+        let Parts { status, headers, url, body, limit, mut flow, cut, attempts, hint, hidden, .. } = *self.0;
         async move {
-            match body.collect(limit, idle).await {
-                Ok((body, whole)) => {
-                    let extent = if whole { Extent::Whole } else { Extent::TooLarge };
-                    Ok(Reply { status, headers, url, body, extent, hidden })
+            match body.collect(limit, &mut flow).await {
+                (body, Ok(whole)) => Ok(Reply { status, headers, url, body, extent: Extent::of(whole, cut), hidden }),
+                (_, Err(error)) => {
+                    let broken = broken(error, &flow, &url, status);
+                    Err(broken.with_attempts(attempts).with_retry_after(hint))
                 }
-                Err(error) => Err(broken(error, &url, status)),
             }
         }
+    }
+
+    /// Holds the body as far as it comes until then, up to the limit: for an answer that counts without it.
+    pub(crate) async fn reply_with_what_came(self, until: Option<Instant>) -> Reply {
+        let Parts { status, headers, url, body, limit, mut flow, cut, hidden, .. } = *self.0;
+        if until.is_some() {
+            flow = flow.until(until);
+        }
+        let (body, end) = body.collect(limit, &mut flow).await;
+        let extent = end.map_or(Extent::Cut, |whole| Extent::of(whole, cut));
+        Reply { status, headers, url, body, extent, hidden }
     }
 
     /// Holds what comes of the body, and none of it if it breaks off.
@@ -168,11 +198,12 @@ impl Response {
     /// Holds the body where the limit allows that. One that is larger stays in the response, for who takes it as it comes:
     /// it may be handed out only once.
     pub(crate) async fn reply_or_rest(mut self) -> Result<(Reply, Option<Self>), Error> {
-        let (limit, idle) = (self.0.limit, self.0.idle);
+        let limit = self.0.limit;
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
         // Of what is larger by its own word, the beginning shows what it is.
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
-        let (body, whole) = self.0.body.hold(most, idle).await.map_err(|error| self.broken(error))?;
+        let Parts { body, flow, .. } = &mut *self.0;
+        let (body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
         if whole {
             let Parts { status, headers, url, hidden, .. } = *self.0;
             return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden }, None));
@@ -196,8 +227,14 @@ impl Response {
         &mut self.0.body
     }
 
-    pub(crate) fn bounded(mut self, limit: usize, idle: Duration) -> Self {
-        (self.0.limit, self.0.idle) = (limit, idle);
+    pub(crate) fn bounded(mut self, limit: usize, idle: Duration, least_rate: u32) -> Self {
+        (self.0.limit, self.0.flow) = (limit, Flow::new(idle, least_rate));
+        self
+    }
+
+    /// Its body, too, must come before the deadline.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.0.flow = self.0.flow.until(deadline);
         self
     }
 
@@ -240,12 +277,12 @@ impl Response {
 
     /// Holds what comes of the body within a time, so that it can be read later.
     pub(crate) async fn held(self, within: Duration) -> Self {
-        let empty = Reply::new(self.0.status, self.0.url.clone(), self.0.headers.clone(), Bytes::new());
         let mut held = Self::new(self.0.status, self.0.url.clone()).headers_from(self.0.headers.clone());
-        (held.0.http_status, held.0.limit, held.0.idle) = (self.0.http_status, self.0.limit, self.0.idle);
+        (held.0.http_status, held.0.limit, held.0.flow) = (self.0.http_status, self.0.limit, self.0.flow);
         (held.0.attempts, held.0.hint, held.0.end) = (self.0.attempts, self.0.hint, self.0.end);
         held.0.hidden = self.0.hidden.clone();
-        let reply = tokio::time::timeout(within, self.reply_as_far_as_it_comes()).await.unwrap_or(empty);
+        let reply = self.reply_with_what_came(Some(Instant::now() + within)).await;
+        held.0.cut = reply.extent() == Extent::Cut;
         held.body_from(reply.into_body())
     }
 
@@ -290,7 +327,8 @@ impl Response {
     }
 
     fn broken(&self, error: HttpError) -> Error {
-        broken(error, &self.0.url, self.0.status)
+        let broken = broken(error, &self.0.flow, &self.0.url, self.0.status);
+        broken.with_attempts(self.0.attempts).with_retry_after(self.0.hint)
     }
 }
 
@@ -315,16 +353,17 @@ pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
-fn broken(error: HttpError, url: &Url, status: StatusCode) -> Error {
-    Error::new(ErrorKind::Network, "the body of the answer broke off")
-        .with_url(url)
-        .with_status(status)
-        .with_source(error)
+fn broken(error: HttpError, flow: &Flow, url: &Url, status: StatusCode) -> Error {
+    let error = if flow.is_over() {
+        Error::new(ErrorKind::DeadlineExceeded, "the body of the answer was not whole before the deadline")
+    } else {
+        let why = crate::error::root_cause(&error);
+        Error::new(ErrorKind::Network, format!("the body of the answer broke off: {why}")).with_source(error)
+    };
+    error.with_url(url).with_status(status)
 }
 
 /// 1 MiB: a status document is a few hundred bytes; more is a result, which is downloaded instead.
 const DEFAULT_LIMIT: usize = 1 << 20;
 /// So much of a body shows whether it is a page, or what its state is.
 const BEGINNING: usize = 16 * 1024;
-/// As long as a stalled connection is worth waiting for.
-const DEFAULT_IDLE: Duration = Duration::from_secs(30);

@@ -36,7 +36,7 @@ enum Answered {
 impl PageSource {
     /// The page at a URL, whole. `held` is an answer that came already.
     pub(super) async fn page(&self, rule: &PageRule, url: &Url, held: Option<Reply>) -> Result<Fetched, Error> {
-        let mut breaks = self.transport.breaks();
+        let mut breaks = self.transport.breaks(false, None);
         let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
         let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
@@ -60,6 +60,13 @@ impl PageSource {
         }
     }
 
+    /// Says why an answer may not lead there: never from https to http, but to the client's own origin, which the application
+    /// gave.
+    pub(super) fn leads(&self, from: &Url, to: &Url) -> Result<(), Error> {
+        let trust = &self.transport.trust;
+        if trust.is_own(to) { Ok(()) } else { trust.leads(from, to) }
+    }
+
     async fn ask(&self, mut request: Request) -> Result<Answered, Error> {
         for _ in 0..=MAX_HOPS {
             // Trust, and what may go along, are the transport's to judge at each hop.
@@ -68,6 +75,7 @@ impl PageSource {
             if to == *response.url() {
                 return Err(misled("the page redirects to itself", &response));
             }
+            self.leads(response.url(), &to)?;
             let keeps_method = matches!(response.status().as_u16(), 307 | 308);
             if *request.method() != Method::GET && keeps_method && !self.transport.trust.is_own(&to) {
                 return Err(misled("the page redirects to another origin, where only a GET may go", &response));

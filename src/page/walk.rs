@@ -67,6 +67,11 @@ impl Walk {
                 let message = "the pages lead in a circle";
                 self.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message).with_url(&at));
             }
+            if let (Some((source, _)), Some(to)) = (&self.way, &self.next)
+                && let Err(error) = source.leads(&at, to)
+            {
+                (self.next, self.wrong) = (None, Some(error));
+            }
             page
         })))
     }

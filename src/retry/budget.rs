@@ -1,6 +1,10 @@
 //! Budget: how much may be retried while much fails.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Tokens that retries spend and successes give back, as in the standard mode of the AWS SDKs: while all is well every
 /// failure is retried; where most requests fail, retries end soon, and do not double the load of a service that is down.
@@ -9,11 +13,25 @@ pub(crate) struct Budget {
     /// The largest number: without bound.
     most: u32,
     left: AtomicU32,
+    /// When a connection broke last that was paid for.
+    broke: Mutex<Option<Instant>>,
 }
 
 impl Budget {
     pub(crate) const fn new(most: u32) -> Self {
-        Self { most, left: AtomicU32::new(most) }
+        Self { most, left: AtomicU32::new(most), broke: Mutex::new(None) }
+    }
+
+    /// Whether a connection that breaks now is one of several that a restart breaks together: they are one failure of the
+    /// service, and are paid for once.
+    pub(crate) fn is_paid_for(&self, now: Instant) -> bool {
+        // No code panics while it holds the lock.
+        let mut broke = self.broke.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_with_others = broke.is_some_and(|first| now.saturating_duration_since(first) < TOGETHER);
+        if !is_with_others {
+            *broke = Some(now);
+        }
+        is_with_others
     }
 
     pub(crate) fn left(&self) -> u32 {
@@ -36,9 +54,21 @@ impl Budget {
     }
 }
 
+/// What breaks within a second of another breaks with it.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_that_break_together_are_paid_for_once_a_second() {
+        let budget = Budget::new(500);
+        let begun = Instant::now();
+        for (millis, paid) in [(0, false), (0, true), (999, true), (1000, false), (1999, true), (5000, false)] {
+            assert_eq!(budget.is_paid_for(begun + Duration::from_millis(millis)), paid, "{millis}");
+        }
+    }
 
     #[test]
     fn is_spent_by_retries_and_refilled_by_successes() {

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Unsent,
     /// No answer came, and the service may have acted.
     Lost,
+    /// As before, by a connection that broke with others of its host, which were paid for.
+    LostWithOthers,
 }
 
 /// What a failure means for a repeat.
@@ -63,6 +65,8 @@ pub(crate) struct Case<'a> {
     pub(crate) hint: Option<Duration>,
     /// The schedule's step; `None` where it has ended.
     pub(crate) step: Option<Duration>,
+    /// For how much longer a host is waited for that takes no connection; `None` where the retries count for it.
+    pub(crate) patience: Option<Duration>,
     /// Attempts that are left.
     pub(crate) retries: u32,
     /// What is left of the retry budget.
@@ -92,6 +96,8 @@ pub(crate) enum GiveUp {
     /// The service may have acted, and the method may not be repeated.
     MayHaveActed,
     Attempts,
+    /// The host took no connection for as long as it is waited for.
+    NoConnection,
     ScheduleEnded,
     Budget,
     HintTooLong,
@@ -102,8 +108,9 @@ pub(crate) fn decide(case: &Case<'_>) -> Decision {
     // PUT, DELETE and the safe methods (RFC 9110, 9.2.2). A request for a token is a POST that nothing is made worse by.
     let repeatable = case.method.is_idempotent() || case.keyed || case.class == Class::Token;
     let (reason, needs_repeatable, cost) = match case.failure {
-        Failure::Unsent => (RetryReason::Unsent, false, COST),
+        Failure::Unsent => (RetryReason::Unsent, false, 0),
         Failure::Lost => (RetryReason::Lost, true, COST_OF_SILENCE),
+        Failure::LostWithOthers => (RetryReason::Lost, true, 0),
         Failure::Status(status) => match meaning(status) {
             Meaning::Throttled => (RetryReason::Throttled, false, 0),
             Meaning::Transient => (RetryReason::Transient, true, COST),
@@ -111,8 +118,12 @@ pub(crate) fn decide(case: &Case<'_>) -> Decision {
         },
     };
     let after = case.hint.max(case.step).unwrap_or_default();
+    let waits_for_host = case.patience.filter(|_| case.failure == Failure::Unsent);
     let give_up = match case {
         _ if needs_repeatable && !repeatable => Some(GiveUp::MayHaveActed),
+        Case { time: Some(time), .. } if waits_for_host.is_some() && after >= *time => Some(GiveUp::Deadline),
+        _ if waits_for_host == Some(Duration::ZERO) => Some(GiveUp::NoConnection),
+        _ if waits_for_host.is_some() => None,
         _ if case.retries == 0 => Some(GiveUp::Attempts),
         Case { step: None, .. } => Some(GiveUp::ScheduleEnded),
         Case { hint: Some(hint), give_up_over: Some(most), .. } if hint > most => Some(GiveUp::HintTooLong),
@@ -135,6 +146,7 @@ impl GiveUp {
             Self::Permanent => "the same again will be answered the same",
             Self::MayHaveActed => "not repeated: the service may have acted, and there is no idempotency key",
             Self::Attempts => "no retries are left",
+            Self::NoConnection => "the host took no connection for as long as the retry policy waits for one",
             Self::ScheduleEnded => "the schedule of the retries has ended",
             Self::Budget => "the retry budget is spent: too many requests fail",
             Self::HintTooLong => "the service asks to wait for longer than the retry policy allows",
@@ -144,7 +156,8 @@ impl GiveUp {
 }
 
 /// As in the standard mode of the AWS SDKs: so many of the budget's tokens for a retry, more where it took a timeout to
-/// learn of the failure. A refusal for load costs nothing: it is what the throttle is for.
+/// learn of the failure. A refusal for load costs nothing: it is what the throttle is for. Nor does a request that was
+/// not sent: it was no load.
 const COST: u32 = 5;
 const COST_OF_SILENCE: u32 = 10;
 
@@ -160,6 +173,7 @@ mod tests {
             failure,
             hint: None,
             step: Some(Duration::from_secs(1)),
+            patience: None,
             retries: 4,
             budget: 500,
             give_up_over: None,
@@ -178,6 +192,7 @@ mod tests {
         for (failure, idempotent, post) in [
             (Failure::Unsent, true, true),
             (Failure::Lost, true, false),
+            (Failure::LostWithOthers, true, false),
             (status(429), true, true),
             (status(503), true, true),
             (status(408), true, false),
@@ -228,6 +243,10 @@ mod tests {
             (Case { hint: hint(60), time: hint(60), ..failed }, GiveUp::Deadline),
             (Case { hint: hint(181), give_up_over: hint(180), ..failed }, GiveUp::HintTooLong),
             (Case { failure: status(429), hint: hint(181), give_up_over: hint(180), ..failed }, GiveUp::HintTooLong),
+            (Case { failure: Failure::Unsent, patience: Some(Duration::ZERO), ..failed }, GiveUp::NoConnection),
+            (Case { failure: Failure::Unsent, patience: hint(9), time: Some(SECOND), ..failed }, GiveUp::Deadline),
+            (Case { failure: Failure::Unsent, retries: 0, ..failed }, GiveUp::Attempts),
+            (Case { failure: status(500), patience: hint(9), retries: 0, ..failed }, GiveUp::Attempts),
             (Case { failure: status(404), ..failed }, GiveUp::Permanent),
             (Case { method: &Method::POST, failure: Failure::Lost, ..failed }, GiveUp::MayHaveActed),
         ] {
@@ -243,8 +262,9 @@ mod tests {
             (status(429), hint(60), 60, RetryReason::Throttled, 0),
             (status(503), None, 1, RetryReason::Throttled, 0),
             (status(500), hint(0), 1, RetryReason::Transient, 5),
-            (Failure::Unsent, None, 1, RetryReason::Unsent, 5),
+            (Failure::Unsent, None, 1, RetryReason::Unsent, 0),
             (Failure::Lost, None, 1, RetryReason::Lost, 10),
+            (Failure::LostWithOthers, None, 1, RetryReason::Lost, 0),
         ] {
             let case = Case {
                 hint,
@@ -254,6 +274,17 @@ mod tests {
                 ..case(&get, failure)
             };
             assert_eq!(decide(&case), Decision::Retry { after: Duration::from_secs(after), reason, cost }, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_connections_is_waited_for_whatever_is_left_of_retries_schedule_and_budget() {
+        let waits = Case { patience: Some(SECOND), ..case(&Method::POST, Failure::Unsent) };
+        for case in
+            [waits, Case { retries: 0, ..waits }, Case { budget: 0, ..waits }, Case { time: Some(2 * SECOND), ..waits }]
+        {
+            let expected = Decision::Retry { after: SECOND, reason: RetryReason::Unsent, cost: 0 };
+            assert_eq!(decide(&case), expected, "{case:?}");
         }
     }
 

@@ -6,14 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
+use url::Url;
 
 use super::masked::masked;
 use super::{Pace, Shared};
 use crate::download::Carrier;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::hint::from_answer;
 use crate::message::{Reply, Response};
 use crate::protocol::{Asking, Cursor, Finding, Phase, Protocol, Step};
+use crate::redact::SecretUrl;
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
 
@@ -30,7 +32,7 @@ pub(crate) struct Core {
     /// From what age on a task is reported as long.
     pub(crate) long_after: Option<Duration>,
     /// The client's base, as tokens name it.
-    pub(crate) base: url::Url,
+    pub(crate) base: Url,
 }
 
 /// What came back; an error where asking again makes no sense.
@@ -123,7 +125,12 @@ impl Core {
 
     /// Reads a reply, and moves the cursor.
     pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
-        let step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
+        let before = cursor.status_url();
+        let mut step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
+        if let Err(error) = self.leads_well(reply.url(), before.as_ref(), cursor, &step) {
+            let (kind, why) = (error.kind(), error.message().to_owned());
+            step = Step::Stop { kind, why, fault: Fault::default() };
+        }
         let credential = &self.transport.credential;
         cursor.clean(|url| credential.strip(url));
         let step = match step {
@@ -131,6 +138,26 @@ impl Core {
             step => step,
         };
         masked(step, || reply.mask(), credential.is_none())
+    }
+}
+
+impl Core {
+    /// Whether no URL that an answer names leads from https to http. The client's own origin was given by the application.
+    fn leads_well(&self, from: &Url, before: Option<&SecretUrl>, cursor: &Cursor, step: &Step) -> Result<(), Error> {
+        if from.scheme() != "https" {
+            return Ok(());
+        }
+        let trust = &self.transport.trust;
+        let check = |to: &Url| if trust.is_own(to) { Ok(()) } else { trust.leads(from, to) };
+        match step {
+            Step::Follow { url, .. } => check(url)?,
+            Step::Done(_, finding) => finding.links.iter().try_for_each(|link| check(link.url()))?,
+            Step::Wait(_) | Step::Ended(..) | Step::Stop { .. } => {}
+        }
+        match cursor.status_url() {
+            Some(now) if Some(&now) != before => check(now.url()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -230,7 +230,8 @@ impl<T> Outcome<T> {
         let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
         // No code panics while it holds the lock.
         let opened = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew).opened(opened)
+        let from = Some(Box::new(self.cursor.next_url().unwrap_or_else(|| self.core.base.clone())));
+        Download::linked(self.core.carrier.clone(), link.clone(), from, self.headers.clone(), renew).opened(opened)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Renewal: a fresh link to a finished task's result, by asking its status again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -10,7 +11,8 @@ use tokio::time::Instant;
 use super::Core;
 use crate::download::Renew;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Cursor, Step};
+use crate::message::Class;
+use crate::protocol::{Asking, Cursor, Step};
 use crate::redact::SecretUrl;
 
 /// What it takes to ask again.
@@ -40,8 +42,14 @@ impl Renewal {
             Ok(())
         };
         cursor.rewind();
+        // A party of its own in the queue, as a task is. Tasks go by their addresses, which are even.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let party = NEXT.fetch_add(2, Relaxed);
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
+            // For the result, whatever it asks: it must not stand behind the polls of all tasks.
+            let request = asking.request.for_task(core.kind.clone(), party).of_class(Class::Result);
+            let asking = Asking { request, ..asking };
             let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {
                 Step::Done(_, finding) => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Transport;
 use crate::event::{Asked, Mark};
 use crate::message::Request;
@@ -13,11 +15,15 @@ pub(crate) struct Breaks<'t> {
     pauses: Pauses,
     retries: u32,
     cost: u32,
+    /// The request carries an idempotency key.
+    keyed: bool,
+    deadline: Option<Instant>,
 }
 
 impl Transport {
-    pub(crate) fn breaks(&self) -> Breaks<'_> {
-        Breaks { transport: self, pauses: self.retry.pauses().pauses(fastrand::u64(..)), retries: 0, cost: 0 }
+    pub(crate) fn breaks(&self, keyed: bool, deadline: Option<Instant>) -> Breaks<'_> {
+        let pauses = self.retry.pauses().pauses(fastrand::u64(..));
+        Breaks { transport: self, pauses, retries: 0, cost: 0, keyed, deadline }
     }
 }
 
@@ -28,14 +34,15 @@ impl Breaks<'_> {
         let decision = decide(&Case {
             method: request.method(),
             class: request.class(),
-            keyed: false,
+            keyed: self.keyed,
             failure: Failure::Lost,
             hint,
             step: self.pauses.next(),
             retries: transport.retry.limit().saturating_sub(self.retries),
             budget: transport.budget.left(),
             give_up_over: transport.retry.most_asked(),
-            time: None,
+            time: self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            patience: None,
         });
         let Decision::Retry { after: pause, reason, cost } = decision else { return None };
         self.retries += 1;

@@ -1,6 +1,6 @@
 //! Late: what a deadline says of what failed before it.
 
-use super::Transport;
+use super::{Trail, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::message::{HttpError, Request};
 
@@ -14,6 +14,16 @@ impl Transport {
             }
             None => late,
         }
+    }
+
+    /// An error of the deadline, for a request without any answer before it.
+    pub(super) fn late_without_answer(&self, late: Error, request: &Request, trail: &Trail) -> Error {
+        let mut late = self.late(late);
+        if self.outages.is_down(request.url()) {
+            let why = format!("{}; its host takes no connection", late.message());
+            late = Error::new(ErrorKind::DeadlineExceeded, why);
+        }
+        late.with_url(request.url()).with_attempts(trail.sent())
     }
 }
 

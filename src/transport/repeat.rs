@@ -1,13 +1,12 @@
 //! Repeating: the loop that obeys the decision of `retry`.
 
 use std::pin::{Pin, pin};
-use std::time::Duration;
 
 use http::{HeaderName, StatusCode, header};
 use tokio::time::Instant;
 
 use super::late::late_after;
-use super::{Broken, DRAIN, Transport};
+use super::{Broken, DRAIN, Trail, Transport};
 use crate::clock::{NO_RUNTIME, has_runtime, later};
 use crate::credential::NO_CREDENTIAL;
 use crate::error::{Error, ErrorKind};
@@ -41,15 +40,16 @@ impl Transport {
         if !has_runtime() {
             return Err(Error::new(ErrorKind::Config, NO_RUNTIME));
         }
-        let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline))).await;
-        match first.map_err(|late| self.late(late))? {
+        let trail = Trail::default();
+        let first = by(deadline, pin!(self.attempt_in(jar.as_deref_mut(), request, deadline, &trail))).await;
+        match first.map_err(|late| self.late_without_answer(late, request, &trail))? {
             Ok(response) if response.status().as_u16() < 400 => {
                 self.budget.give_back(0);
                 Ok(response)
             }
             Err(Broken::Refused(error)) => Err(error),
             // What few requests need has no place in the future of each.
-            failed => Box::pin(self.repeat(failed, request, key, deadline, jar)).await,
+            failed => Box::pin(self.repeat(failed, request, key, deadline, jar, trail)).await,
         }
     }
 
@@ -61,27 +61,36 @@ impl Transport {
         key: Option<&HeaderName>,
         deadline: Option<Instant>,
         mut jar: Option<&mut Cookies>,
+        mut trail: Trail,
     ) -> Result<Response, Error> {
         let keyed = key.is_some_and(|key| request.headers().contains_key(key));
         let mut pauses = self.retry.pauses().pauses(fastrand::u64(..));
-        let (mut attempts, mut retries) = (0, 0);
+        let mut retries = 0;
         let mut outcome = failed;
         let mut last: Option<Response> = None;
         let mut cause = None;
         loop {
-            attempts += outcome.as_ref().map_or(1, Response::attempts);
+            let attempts = trail.sent();
             let (failure, hint) = match &outcome {
                 Ok(response) => (Failure::Status(response.status()), response.hint()),
                 Err(Broken::Lost(error)) if error.is_unsent() => (Failure::Unsent, None),
+                Err(Broken::Lost(error)) if !error.is_late() && self.budget.is_paid_for(Instant::now()) => {
+                    (Failure::LostWithOthers, None)
+                }
                 Err(Broken::Lost(_) | Broken::Refused(_)) => (Failure::Lost, None),
             };
+            // A host without connections is waited for by the clock, and takes no step of the schedule.
+            let patience = (failure == Failure::Unsent && self.retry.limit() > 0)
+                .then(|| self.patience(&trail).saturating_duration_since(Instant::now()));
+            let step = if patience.is_some() { Some(self.outages.pause(request.url())) } else { pauses.next() };
             let decision = decide(&Case {
                 method: request.method(),
                 class: request.class(),
                 keyed,
                 failure,
                 hint,
-                step: pauses.next(),
+                step,
+                patience,
                 retries: self.retry.limit().saturating_sub(retries),
                 budget: self.budget.left(),
                 give_up_over: self.retry.most_asked(),
@@ -96,7 +105,10 @@ impl Transport {
                     (after, cost)
                 }
             };
-            retries += 1;
+            if patience.is_none() {
+                retries += 1;
+                trail.unreachable.take();
+            }
             let due = later(Instant::now(), pause);
             match outcome {
                 Ok(response) => {
@@ -109,55 +121,25 @@ impl Transport {
                 Err(Broken::Refused(_)) => {}
             }
             tokio::time::sleep_until(due).await;
-            let attempt = pin!(self.attempt_in(jar.as_deref_mut(), request, deadline));
+            let attempt = pin!(self.attempt_in(jar.as_deref_mut(), request, deadline, &trail));
             outcome = match by(deadline, attempt).await {
                 Ok(Ok(response)) if response.status().as_u16() < 400 => {
                     self.budget.give_back(cost);
-                    let attempts = attempts + response.attempts();
-                    return Ok(response.after(attempts));
+                    return Ok(response.after(trail.sent()));
                 }
                 Ok(Err(Broken::Refused(error))) => {
                     let last = last.filter(|_| error.kind() == ErrorKind::DeadlineExceeded);
-                    return answer_of(last, GiveUp::Deadline.words()).ok_or(error);
+                    return answer_of(last, GiveUp::Deadline.words()).ok_or(error.with_attempts(trail.sent()));
                 }
                 Ok(failed) => failed,
                 Err(late) => {
                     return answer_of(last, GiveUp::Deadline.words()).ok_or_else(|| match cause {
-                        Some(error) => late_after(error, request, attempts),
-                        None => self.late(late),
+                        Some(error) => late_after(error, request, trail.sent()),
+                        None => self.late_without_answer(late, request, &trail),
                     });
                 }
             };
         }
-    }
-
-    /// The pause before a request is sent again whose answer broke off inside its body, after so many that did; `None` where
-    /// it is not sent again.
-    pub(crate) fn pause_after_loss(
-        &self,
-        request: &Request,
-        key: Option<&HeaderName>,
-        deadline: Option<Instant>,
-        losses: u32,
-    ) -> Option<Duration> {
-        let step = usize::try_from(losses).ok().and_then(|nth| self.retry.pauses().pauses(fastrand::u64(..)).nth(nth));
-        let decision = decide(&Case {
-            method: request.method(),
-            class: request.class(),
-            keyed: key.is_some_and(|key| request.headers().contains_key(key)),
-            failure: Failure::Lost,
-            hint: None,
-            step,
-            retries: self.retry.limit().saturating_sub(losses),
-            budget: self.budget.left(),
-            give_up_over: self.retry.most_asked(),
-            time: deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
-        });
-        let Decision::Retry { after, reason, cost } = decision else { return None };
-        self.budget.take(cost);
-        let asked = Asked::of(request);
-        self.wire.marks.tell(Mark::Retrying { asked, reason, attempts: losses + 1, pause: after });
-        Some(after)
     }
 
     /// One attempt, with the cookies of a task.
@@ -166,11 +148,12 @@ impl Transport {
         jar: Option<&mut Cookies>,
         request: &Request,
         deadline: Option<Instant>,
+        trail: &Trail,
     ) -> Result<Response, Broken> {
-        let Some(jar) = jar else { return self.attempt(request, deadline).await };
+        let Some(jar) = jar else { return self.try_once(None, request, deadline, trail).await };
         let mut next = request.clone();
         jar.give(&mut next);
-        let response = Box::pin(self.attempt(&next, deadline)).await?;
+        let response = Box::pin(self.try_once(None, &next, deadline, trail)).await?;
         jar.take(response.url(), response.headers());
         Ok(response)
     }
@@ -204,11 +187,12 @@ impl Transport {
     ) -> Result<Response, Error> {
         let response = self.send(request, key, deadline).await?;
         if response.status().as_u16() < 400 {
-            return Ok(response);
+            return Ok(response.until(deadline));
         }
         let (attempts, hint, end) = (response.attempts(), response.hint(), response.end());
         let http_status = response.http_status();
-        let reply = by(deadline, pin!(response.reply())).await??;
+        // The status is the answer; its words count as far as they came.
+        let reply = response.reply_with_what_came(deadline).await;
         let kind = match reply.status() {
             StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Throttled,
@@ -243,7 +227,10 @@ pub(crate) fn lost(error: HttpError, request: &Request, attempts: u32) -> Error 
         (false, false) if attempts > 1 => "it broke off, and the service may have acted",
         (false, false) => "it broke off, and the service may have acted; it was not repeated",
     };
-    let what = format!("{what}: {}", crate::error::root_cause(&error));
+    let mut what = format!("{what}: {}", crate::error::root_cause(&error));
+    if let Some(advice) = crate::error::out_of_files(&error) {
+        what = format!("{what}: {advice}");
+    }
     let unsent = error.is_unsent();
     let lost = Error::new(ErrorKind::Network, what).with_url(request.url()).with_unsent(unsent);
     lost.with_attempts(attempts).with_source(error)

@@ -16,6 +16,10 @@ pub(crate) struct Connector {
     pub(crate) proxy: Proxying,
     /// PEM bundles that are trusted beside the platform's roots.
     pub(crate) roots: Vec<Vec<u8>>,
+    /// How many connections to a host are kept that nothing uses.
+    pub(crate) idle_connections: usize,
+    /// And for how long.
+    pub(crate) idle_connection_timeout: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ impl Connector {
             .referer(false)
             .retry(::reqwest::retry::never())
             .connect_timeout(self.connect_timeout)
+            .pool_max_idle_per_host(self.idle_connections)
+            .pool_idle_timeout(self.idle_connection_timeout)
             .no_brotli()
             .no_zstd()
             .no_deflate();

@@ -68,6 +68,7 @@ impl TokenRoad {
                 failure,
                 hint,
                 step: pauses.next(),
+                patience: None,
                 retries: policy.limit().saturating_sub(attempts - 1),
                 budget: u32::MAX,
                 // Callers wait for it.

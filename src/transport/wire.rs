@@ -35,6 +35,8 @@ pub(crate) struct Wire {
     pub(crate) marks: Marks,
     pub(crate) clock: Clock,
     pub(crate) idle_timeout: Duration,
+    /// Bytes per second that a body must give on average; 0 for no bound.
+    pub(crate) least_rate: u32,
     pub(crate) body_limit: usize,
     pub(crate) user_agent: HeaderValue,
     /// The secrets that answers may repeat.
@@ -93,7 +95,7 @@ impl Wire {
             let took = now - begun;
             match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
                 Ok(response) => {
-                    let response = response.bounded(self.body_limit, self.idle_timeout);
+                    let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
                     let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
                         let hints = Hints::of(response.headers(), self.clock.now());
                         (response, hints)

@@ -20,7 +20,7 @@ use crate::retry::{Budget, EnvelopeRule};
 use crate::stats::Telemetry;
 use crate::task::Core;
 use crate::throttle::Throttle;
-use crate::transport::{Purpose, TokenRoad, Transport, Wire};
+use crate::transport::{Outages, Purpose, TokenRoad, Transport, Wire};
 
 impl ClientBuilder {
     /// Builds the client.
@@ -68,6 +68,7 @@ impl ClientBuilder {
         let marks = Marks::to(move |mark, now| sink.fold(mark, now));
         // So that no sum of times runs over.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
+        let connect_timeout = self.connector.connect_timeout;
         let wire = Wire {
             http,
             throttle,
@@ -78,6 +79,7 @@ impl ClientBuilder {
             marks: marks.clone(),
             clock: self.clock,
             idle_timeout: self.idle_timeout,
+            least_rate: self.least_rate,
             body_limit: self.body_limit,
             user_agent,
             hidden: Hidden::by({
@@ -92,10 +94,11 @@ impl ClientBuilder {
             credential: self.credential,
             attempt_timeout,
             budget: Budget::new(retry.tokens()),
+            outages: Outages::new(connect_timeout),
             retry,
         });
         let schedule = transport.retry.pauses().clone();
-        let carrier = Arc::new(Carrier { transport: transport.clone(), storage, schedule });
+        let carrier = Arc::new(Carrier::new(transport.clone(), storage, schedule));
         let core = |kind: Option<&str>, protocol: &Protocol| {
             Arc::new(Core {
                 transport: transport.clone(),
