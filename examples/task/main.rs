@@ -158,9 +158,9 @@ async fn follow(options: &Options, task: &mut Task<Box<RawValue>>) -> Result<End
     loop {
         match updates.try_next().await {
             Ok(Some(update)) => {
-                print(&UpdateLine::of(&update))?;
                 // The place to ask may have moved, and what was seen there counts in the process that goes on.
                 keep_token_of(options, &handle)?;
+                print(&UpdateLine::of(&update))?;
             }
             Ok(None) => break,
             Err(error) => return Ok(End::of_error(&error)),
