@@ -32,6 +32,10 @@ pub struct Pages<R> {
     rule: PageRule,
     source: Option<(Arc<Transport>, HeaderMap)>,
     next: Option<Url>,
+    /// A page of a foreign origin led here: what it names is asked without a credential.
+    is_bare: bool,
+    /// Pages in a row that had no row.
+    empty: u32,
     fetching: Option<BoxFuture<'static, Result<Reply, Error>>>,
     rows: VecDeque<Value>,
     wrong: Option<Error>,
@@ -48,6 +52,8 @@ impl<R> Pages<R> {
             source: Some((transport, headers)),
             seen: HashSet::from([hash(&first)]),
             next: Some(first),
+            is_bare: false,
+            empty: 0,
             fetching: None,
             rows: VecDeque::new(),
             wrong: None,
@@ -61,6 +67,8 @@ impl<R> Pages<R> {
             rule: PageRule::new("", crate::pointer::Source::pointer("/")),
             source: None,
             next: None,
+            is_bare: false,
+            empty: 0,
             fetching: None,
             rows: VecDeque::new(),
             wrong: Some(error),
@@ -78,7 +86,8 @@ impl<R> Pages<R> {
 
     fn fetch(&mut self) -> Option<BoxFuture<'static, Result<Reply, Error>>> {
         let (transport, headers) = self.source.clone()?;
-        let request = Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers);
+        let request =
+            Request::new(Method::GET, self.next.clone()?, Class::Result).with_headers(headers).bare(self.is_bare);
         Some(Box::pin(async move {
             let reply = transport.call(&request, None, None).await?.reply().await?;
             if !reply.status().is_success() {
@@ -119,12 +128,18 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
             this.fetching = None;
             let read = fetched.and_then(|reply| {
                 this.fetched += 1;
+                this.is_bare |= this.source.as_ref().is_some_and(|(transport, _)| !transport.trust.is_own(reply.url()));
                 this.rule.read(&reply).map_err(|why| {
                     Error::new(ErrorKind::ResultUnavailable, why).with_url(reply.url()).with_status(reply.status())
                 })
             });
             match read {
                 Ok((rows, next)) => {
+                    this.empty = if rows.is_empty() { this.empty + 1 } else { 0 };
+                    if this.empty >= MOST_EMPTY && next.is_some() {
+                        let message = format!("{MOST_EMPTY} pages in a row have no row, and lead on");
+                        this.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message));
+                    }
                     this.rows = rows.into();
                     // A page that was read already would lead round for ever.
                     let again = next.as_ref().is_some_and(|url| !this.seen.insert(hash(url)));
@@ -139,6 +154,9 @@ impl<R: DeserializeOwned> Stream for Pages<R> {
         }
     }
 }
+
+/// Services that filter send empty pages, some hundred in a row perhaps; one that sends more leads on for ever.
+const MOST_EMPTY: u32 = 1_000;
 
 fn hash(url: &Url) -> u64 {
     let mut hasher = DefaultHasher::new();

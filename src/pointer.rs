@@ -135,14 +135,25 @@ impl From<Source> for String {
 #[error("`{0}` is neither a JSON pointer such as `/status` nor a header such as `header:Location`")]
 pub struct SourceError(String);
 
-/// Puts `id` into a template: `{id}` as one path segment, percent-encoded; `{+id}` with its slashes kept (RFC 6570).
+/// Puts `id` into a template: `{id}` as one path segment, percent-encoded; `{+id}` as several (RFC 6570), each of them
+/// encoded, and without the slashes before the first.
 pub(crate) fn expand(template: &str, id: &str) -> String {
-    // A segment of dots alone would lead out of its folder, encoded or not.
-    let segment = match id {
-        "." | ".." => id.replace('.', "%252E"),
-        id => utf8_percent_encode(id, SEGMENT).to_string(),
-    };
-    template.replace("{id}", &segment).replace("{+id}", &utf8_percent_encode(id, SEGMENTS).to_string())
+    let segments: Vec<_> = id.trim_start_matches('/').split('/').map(segment).collect();
+    template.replace("{id}", &segment(id)).replace("{+id}", &segments.join("/"))
+}
+
+/// Whether [`expand`] had to bend an id, so that it stays below its template.
+pub(crate) fn is_bent(id: &str) -> bool {
+    id.starts_with('/') || id.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// A text as one segment of a path.
+fn segment(text: &str) -> String {
+    match text {
+        // A segment of dots alone would lead out of its folder, encoded or not.
+        "." | ".." => text.replace('.', "%252E"),
+        text => utf8_percent_encode(text, SEGMENT).to_string(),
+    }
 }
 
 /// A scalar as text.
@@ -184,7 +195,6 @@ fn gather<'a>(value: &'a Value, parts: &[&str], found: &mut Vec<&'a Value>) {
 
 /// RFC 3986 unreserved characters stay.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const SEGMENTS: &AsciiSet = &SEGMENT.remove(b'/');
 
 #[cfg(test)]
 mod tests {
@@ -241,7 +251,17 @@ mod tests {
     #[test]
     fn an_id_cannot_leave_its_segment() {
         assert_eq!(expand("jobs/{id}/x", "../a?b#c"), "jobs/..%2Fa%3Fb%23c/x");
-        assert_eq!(expand("v1/{+id}", "operations/7"), "v1/operations/7");
+        for (id, filled) in [
+            ("operations/7", "v1/operations/7"),
+            ("projects/x/operations/7", "v1/projects/x/operations/7"),
+            ("../../users/me", "v1/%252E%252E/%252E%252E/users/me"),
+            ("//evil.example/x", "v1/evil.example/x"),
+            ("a/./b//c", "v1/a/%252E/b//c"),
+            ("%2e%2e/x", "v1/%252e%252e/x"),
+            ("a\\..\\b?c#d", "v1/a%5C..%5Cb%3Fc%23d"),
+        ] {
+            assert_eq!(expand("v1/{+id}", id), filled, "{id}");
+        }
         for dots in [".", ".."] {
             let base = url::Url::parse("https://a.example/v1/").unwrap();
             let url = base.join(&expand("jobs/{id}/x", dots)).unwrap();

@@ -8,6 +8,7 @@ mod exchange;
 mod fault;
 mod flaw;
 mod location;
+mod named;
 mod page;
 mod place;
 mod poll;
@@ -44,6 +45,7 @@ use crate::hint::Unit;
 use crate::message::Reply;
 use crate::pointer::Source;
 
+use named::Before;
 use rule::Rule;
 
 /// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
@@ -273,12 +275,17 @@ impl Protocol {
         if self.cookies || cursor.keeps_cookies() {
             cursor.extra().cookies.take(reply.url(), reply.headers());
         }
-        match cursor.phase {
+        let before = Before::of(cursor, reply);
+        let step = match cursor.phase {
             Phase::Submit => accept::read(self, cursor, reply, now),
             Phase::Poll => poll::read(self, cursor, reply, now),
             Phase::Moved => poll::read_moved(self, cursor, reply, now),
             Phase::Start => start::read(self, cursor, reply, now),
             Phase::Result => result::read(self, cursor, reply, now),
+        };
+        match before {
+            Some(before) => before.mark(cursor, step),
+            None => step,
         }
     }
 

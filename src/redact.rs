@@ -1,6 +1,7 @@
 //! What must never be shown: secrets, signed URLs, and text that may hold either.
 
 mod mask;
+mod names;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,6 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub(crate) use mask::Mask;
+pub(crate) use names::{looks_secret, sounds_secret};
 
 /// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
 ///
@@ -145,22 +147,9 @@ pub(crate) fn is_signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| SIGNATURES.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
-/// Whether the query of `url` carries what lets whoever has it act: a signature, or a key by a common name.
+/// Whether the query of `url` carries what lets whoever has it act: a signature, or a secret by its name or its form.
 pub(crate) fn holds_secret(url: &Url) -> bool {
-    const KEYS: [&str; 11] = [
-        "code",
-        "token",
-        "access_token",
-        "key",
-        "api_key",
-        "apikey",
-        "api-key",
-        "subscription-key",
-        "x-functions-key",
-        "secret",
-        "password",
-    ];
-    is_signed(url) || url.query_pairs().any(|(name, _)| KEYS.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    is_signed(url) || url.query_pairs().any(|(name, value)| sounds_secret(&name) || looks_secret(&value))
 }
 
 /// A URL as it may be shown: scheme, host, port and path.

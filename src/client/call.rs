@@ -86,7 +86,7 @@ impl Call {
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, deadline, class } = self;
         let key = draft.key.take();
-        let request = draft.finish(&client.0.base, class)?;
+        let request = draft.finish(&client.0.transport.trust, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         client.0.transport.call(&request, key.as_ref(), deadline).await
     }

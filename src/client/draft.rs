@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
-use url::Url;
 
+use super::path;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Request};
+use crate::message::{Class, RESERVED_WHY, Request, Trust, is_reserved};
 
 /// The parts of a request. What is wrong with one is kept, and told when it is sent.
 pub(super) struct Draft {
@@ -39,6 +39,9 @@ impl Draft {
 
     pub(super) fn header(&mut self, name: &str, value: &str) {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), _) if is_reserved(&name) => {
+                self.fail(Error::new(ErrorKind::Request, format!("the header `{name}` {RESERVED_WHY}")));
+            }
             (Ok(name), Ok(value)) => drop(self.headers.insert(name, value)),
             _ => {
                 self.fail(Error::new(ErrorKind::Request, format!("the header `{}` is no header", name.escape_debug())));
@@ -63,12 +66,11 @@ impl Draft {
     }
 
     /// The request, with its URL joined to the base.
-    pub(super) fn finish(self, base: &Url, class: Class) -> Result<Request, Error> {
+    pub(super) fn finish(self, trust: &Trust, class: Class) -> Result<Request, Error> {
         if let Some(error) = self.wrong {
             return Err(error);
         }
-        let mut url = crate::protocol::join(base, &self.path)
-            .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))?;
+        let mut url = path::join(trust, &self.path)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }

@@ -87,7 +87,7 @@ impl Reply {
 
     /// The body as JSON, whatever the Content-Type says; `None` where it is none.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
-        if self.extent != Extent::Whole {
+        if self.extent != Extent::Whole || super::weight::is_heavy(without_bom(&self.body)) {
             return None;
         }
         serde_json::from_slice(without_bom(&self.body))

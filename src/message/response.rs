@@ -170,6 +170,14 @@ impl Response {
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
         let body =
             if is_larger { None } else { self.0.body.hold(limit, idle).await.map_err(|error| self.broken(error))? };
+        // A document that would take far more memory than bytes is handed on as it came.
+        let body = body.and_then(|body| {
+            let is_heavy = super::weight::is_heavy(without_bom(&body));
+            if is_heavy {
+                self.0.body = body.clone().into();
+            }
+            (!is_heavy).then_some(body)
+        });
         let extent = if body.is_some() { Extent::Whole } else { Extent::TooLarge };
         let body = body.unwrap_or_default();
         if extent == Extent::Whole {

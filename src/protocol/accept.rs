@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::flaw::{Flaw, is_hollow};
-use super::location::join;
+use super::location::{join, join_template};
 use super::rule::Rule;
 use super::words::State;
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
-use crate::pointer::{Source, expand};
+use crate::pointer::{Source, expand, is_bent};
 
 pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
     let json = reply.json();
@@ -50,6 +50,10 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     match place {
         Place::At { url, kind, is_location, is_created, rule } => {
             cursor.accepted_because(rule);
+            if let Some(id) = cursor.id().filter(|id| rule == Rule::Template && is_bent(id)) {
+                let id = id.chars().take(80).collect::<String>();
+                report.warn(format!("the id `{}` would lead out of its template, and was encoded", id.escape_debug()));
+            }
             if is_created {
                 created::begin(cursor, reply, body);
             }
@@ -154,7 +158,8 @@ fn find(
         && (cursor.id().is_some() || !template.contains("id}"))
     {
         let trust = cursor.trust().ok_or_else(|| "there is no base to join it to".to_owned());
-        let url = trust.and_then(|trust| join(trust.base(), &expand(template, cursor.id().unwrap_or_default())));
+        let filled = expand(template, cursor.id().unwrap_or_default());
+        let url = trust.and_then(|trust| join_template(trust.base(), template, &filled));
         return match url {
             Ok(url) => cursor.admit(&url).map(|()| Place::at(url, protocol.template_kind, Rule::Template)),
             Err(why) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::location::join;
+use super::location::{join, join_template};
 use crate::message::Reply;
 use crate::pointer::Source;
 
@@ -58,12 +58,14 @@ impl PageRule {
         if self.url.contains("id}") && id.is_none() {
             return None;
         }
-        join(base, &crate::pointer::expand(&self.url, id.unwrap_or_default())).ok()
+        join_template(base, &self.url, &crate::pointer::expand(&self.url, id.unwrap_or_default())).ok()
     }
 
     /// The rows of a page, and the URL of the next; an error says what stands in its place.
     pub(crate) fn read(&self, reply: &Reply) -> Result<(Vec<Value>, Option<Url>), String> {
-        let json = reply.json().ok_or_else(|| "the page is no JSON".to_owned())?;
+        let json = reply.json().ok_or_else(|| {
+            "the page is no JSON, or one of so many small objects that it is not read: ask for smaller pages".to_owned()
+        })?;
         let rows = self.rows.values(reply, Some(&json)).into_iter().map(std::borrow::Cow::into_owned).collect();
         let Some(next) = &self.next else { return Ok((rows, None)) };
         let Some(text) = next.at.text(reply, Some(&json)).filter(|text| text != "null") else {

@@ -116,6 +116,8 @@ pub struct Finding {
     pub(crate) is_itself: bool,
     pub(crate) body: Option<Bytes>,
     pub(crate) pages: Option<Url>,
+    /// A foreign origin named the links: they are fetched without a credential, wherever they lead.
+    pub(crate) is_bare: bool,
 }
 
 impl Finding {

@@ -184,7 +184,9 @@ impl<T> Outcome<T> {
         let renew = renewal.map(|renewal| Arc::new(renewal) as Arc<dyn Renew>);
         // No code panics while it holds the lock.
         let opened = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew).opened(opened)
+        Download::linked(self.core.carrier.clone(), link.clone(), self.headers.clone(), renew)
+            .bare(self.finding.is_bare)
+            .opened(opened)
     }
 }
 

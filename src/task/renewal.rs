@@ -6,10 +6,9 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 
 use super::Core;
-use crate::download::Renew;
+use crate::download::{Renew, Renewed};
 use crate::error::{Error, ErrorKind};
 use crate::protocol::{Cursor, Step};
-use crate::redact::SecretUrl;
 
 /// What it takes to ask again.
 #[derive(Clone)]
@@ -26,7 +25,7 @@ impl Renewal {
         cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index })
     }
 
-    async fn ask(self) -> Result<SecretUrl, Error> {
+    async fn ask(self) -> Result<Renewed, Error> {
         let Self { core, mut cursor, headers, index } = self;
         cursor.rewind();
         for _ in 0..MAX_STEPS {
@@ -34,7 +33,11 @@ impl Renewal {
             let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {
                 Step::Done(_, finding) => {
-                    return finding.links.get(index).cloned().ok_or_else(|| failed("it names no such link any more"));
+                    let is_bare = finding.is_bare;
+                    let link = finding.links.get(index).cloned();
+                    return link
+                        .map(|link| Renewed { link, is_bare })
+                        .ok_or_else(|| failed("it names no such link any more"));
                 }
                 Step::Follow { after, .. } => tokio::time::sleep(after).await,
                 // No answer, or a refusal for load: as a task would, it is asked again, but not for ever.
@@ -55,7 +58,7 @@ impl Renewal {
 }
 
 impl Renew for Renewal {
-    fn renew(&self) -> BoxFuture<'static, Result<SecretUrl, Error>> {
+    fn renew(&self) -> BoxFuture<'static, Result<Renewed, Error>> {
         let asking = tokio::time::timeout(LONGEST, self.clone().ask());
         Box::pin(async move { asking.await.unwrap_or_else(|_| Err(failed("it took too long"))) })
     }
