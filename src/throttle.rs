@@ -244,6 +244,9 @@ impl Throttle {
             if self.owner == 0 {
                 state.all_paused_until = state.all_paused_until.max(until);
             }
+            if let Some(owner) = state.owner_mut(self.owner) {
+                owner.held_until = owner.held_until.max(until);
+            }
             for door in doors {
                 state.pause(door, until, now);
             }
@@ -258,7 +261,12 @@ impl Throttle {
             if self.owner == 0 {
                 state.all_paused_until = 0;
             }
-            owners.into_iter().for_each(|owner| state.resume(owner, now));
+            for owner in owners {
+                if let Some(owner) = state.owner_mut(owner) {
+                    owner.held_until = 0;
+                }
+                state.resume(owner, now);
+            }
         });
     }
 

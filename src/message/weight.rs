@@ -159,7 +159,7 @@ mod tests {
             ("{".repeat(mebibyte), false),
             (String::new(), false),
         ] {
-            assert_eq!(is_heavy(text.as_bytes()), heavy, "{:.40}", text);
+            assert_eq!(is_heavy(text.as_bytes()), heavy, "{text:.40}");
         }
     }
 }

@@ -188,6 +188,55 @@ mod tests {
     }
 
     #[test]
+    fn what_a_template_is_filled_with_stays_below_what_stands_before_it() {
+        for (base, template, filled, url) in [
+            ("https://a.example/v1/", "{x}", "operations/7", Some("https://a.example/v1/operations/7")),
+            ("https://a.example/v1/exports?x=1", "{x}", "operations/7", Some("https://a.example/v1/operations/7")),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/7:cancel", Some("https://a.example/v1/jobs/7:cancel")),
+            ("https://a.example/v1/", "jobs?id={x}", "jobs?id=7", Some("https://a.example/v1/jobs?id=7")),
+            ("https://a.example/v1/", "/v2/{x}", "/v2/7", Some("https://a.example/v2/7")),
+            ("https://a.example/v1/", "../{x}", "../7", Some("https://a.example/7")),
+            ("https://a.example/v1/", "https://b.example/{x}", "https://b.example/7", Some("https://b.example/7")),
+            ("https://a.example/v1/", "jobs", "jobs", Some("https://a.example/v1/jobs")),
+            ("https://a.example/v1/", "{x}", "../users", None),
+            ("https://a.example/v1/", "{x}", "a/../../users", None),
+            ("https://a.example/v1/", "{x}", "%2e%2e/users", None),
+            ("https://a.example/v1/", "{x}", "/users", None),
+            ("https://a.example/v1/", "{x}", "//evil.example/x", None),
+            ("https://a.example/v1/", "{x}", "https://evil.example/x", None),
+            ("https://a.example/v1/", "{x}", "https:evil.example/x", None),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/../x", None),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/..", None),
+            ("https://a.example/v1/", "jobs?id={x}", "jobs?admin=1", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example.evil.example/", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example:8443/", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example@evil.example/", None),
+        ] {
+            let joined = join_template(&Url::parse(base).unwrap(), template, filled);
+            assert_eq!(joined.ok().as_ref().map(Url::as_str), url, "{base} {template} {filled}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_filling_leaves_the_base(
+            filling in r"(//|/|\.\./|\./|%2e%2e/|%2E./|\\|https:|https://|evil\.example|@|:|\?|#|a|7| ){0,8}",
+            at in 0..4_usize,
+        ) {
+            let base = Url::parse("https://a.example/v1/").unwrap();
+            let (before, root) = [
+                ("", "https://a.example/v1/"),
+                ("jobs/", "https://a.example/v1/jobs/"),
+                ("/v2/x-", "https://a.example/v2/x-"),
+                ("jobs?id=", "https://a.example/v1/jobs?id="),
+            ][at];
+            if let Ok(url) = join_template(&base, &format!("{before}{{x}}"), &format!("{before}{filling}")) {
+                proptest::prop_assert!(url.as_str().starts_with(root), "{filling:?}: {url}");
+            }
+        }
+    }
+
+    #[test]
     fn a_plain_path_joins_as_any_other() {
         for base in ["https://a.example/", "https://a.example/v1/", "https://a.example:8443/a%20b//c/"] {
             let base = Url::parse(base).unwrap();

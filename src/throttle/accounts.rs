@@ -108,15 +108,21 @@ impl State {
                 let _ = write!(name, "host {home}");
                 match self.owners.numbers.get(&name) {
                     Some(number) => *number,
-                    None => self.new_owner(&name, "further foreign hosts".into(), |door| Owner::foreign(home, door)),
+                    None => self.new_host(&name, "further foreign hosts".into(), home),
                 }
             }
-            None => {
-                let label = format!("the host {}", host.escape_debug());
-                self.new_owner(&name, label, |door| Owner::foreign(home, door))
-            }
+            None => self.new_host(&name, format!("the host {}", host.escape_debug()), home),
         };
         self.text = name;
+        number
+    }
+
+    fn new_host(&mut self, name: &str, label: String, home: u32) -> u32 {
+        let number = self.new_owner(name, label, |door| Owner::foreign(home, door));
+        let (now, held_until) = (self.latest(), self.owner_of(home).map_or(0, |home| home.held_until));
+        if let Some(door) = self.owner_of(number).map(|owner| owner.door).filter(|_| held_until > now) {
+            self.pause(door, held_until, now);
+        }
         number
     }
 

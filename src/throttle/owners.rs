@@ -7,6 +7,7 @@ use http::Method;
 
 use super::feedback::Feedback;
 use super::gauge::Gauge;
+use super::meter::Tick;
 use super::rule::{Gauges, Rule};
 use super::set::Set;
 use super::state::State;
@@ -46,6 +47,8 @@ pub(super) struct Owner {
     pub(super) account: String,
     /// Of a foreign host, the account that asks it.
     pub(super) home: Option<u32>,
+    /// Until when its user stopped it: hosts that are first asked meanwhile are stopped too.
+    pub(super) held_until: Tick,
     /// Who has a handle of it.
     pub(super) lease: Weak<()>,
     pub(super) rules: Vec<Rule>,
@@ -67,6 +70,7 @@ impl Owner {
             origin: origin.to_owned(),
             account: account.to_owned(),
             home: None,
+            held_until: 0,
             lease: Weak::new(),
             rules: Vec::new(),
             door,
