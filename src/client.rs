@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod draft;
+mod path;
 mod submit;
 
 use std::collections::BTreeMap;
@@ -99,8 +100,11 @@ impl Client {
         NewTask::new(self.clone())
     }
 
-    /// Begins an ordinary call, which shares limits, credential and retries with the tasks. The path is relative to the
-    /// base; one that begins with `/`, to the base's host; `.` is the base itself.
+    /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
+    ///
+    /// The path is relative to the base; one that begins with `/`, to the base's host; `.` is the base itself. A URL of the base's own origin or an
+    /// [allowed](ClientBuilder::allow_origin) one is taken as it is; a path that leads to another origin, and one with a
+    /// segment `..`, are errors. [`Client::path`] makes paths of data.
     ///
     /// ```
     /// # use longhaul::testing::Simulator;
@@ -118,6 +122,25 @@ impl Client {
     /// ```
     pub fn request(&self, method: Method, path: impl Into<String>) -> Call {
         Call::new(self.clone(), method, path.into())
+    }
+
+    /// The URL of these segments below the base, for [`request`](Client::request) and [`NewTask::post`]. Each stays one
+    /// segment, whatever it holds: the way to put an id or a name of somebody else into a path.
+    ///
+    /// ```
+    /// # let client = longhaul::Client::builder("https://api.example.com/v1").build()?;
+    /// let id = "../users/me";
+    /// let path = client.path(["farms", id])?;
+    /// assert_eq!(path.as_str(), "https://api.example.com/v1/farms/..%2Fusers%2Fme");
+    /// let call = client.request(http::Method::GET, path);
+    /// # drop(call);
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Request`] where a segment is empty, `.` or `..`, which no URL can hold as they are.
+    pub fn path<S: AsRef<str>>(&self, segments: impl IntoIterator<Item = S>) -> Result<Url, Error> {
+        path::of_segments(&self.0.base, segments)
     }
 
     /// The rows of a listing that comes in pages, without a task. The path is that of the first page, in place of the
@@ -144,7 +167,7 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// A path that does not join to the base is an error of the stream.
+    /// A path that no [`request`](Client::request) may have is an error of the stream.
     pub fn pages<R: DeserializeOwned>(&self, method: Method, path: impl AsRef<str>, rule: PageRule) -> Pages<R> {
         Pages::new(self.walk(method, path.as_ref(), rule))
     }
@@ -157,12 +180,9 @@ impl Client {
     fn walk(&self, method: Method, path: &str, rule: PageRule) -> Walk {
         let transport = self.0.transport.clone();
         let source = PageSource { transport, method, headers: HeaderMap::new(), class: Class::Call };
-        match crate::protocol::join(&self.0.base, path) {
+        match path::join(&self.0.transport.trust, path) {
             Ok(first) => Walk::new(source, rule, first, None),
-            Err(why) => {
-                let why = format!("the path does not join to the base URL: {why}");
-                Walk::impossible(Error::new(ErrorKind::Request, why))
-            }
+            Err(why) => Walk::impossible(why),
         }
     }
 
@@ -173,18 +193,58 @@ impl Client {
     /// sent nothing yet, its first requests go as after a refusal, one, then two, four and so on
     /// ([`ClientBuilder::slow_start`]).
     ///
+    /// A token is trusted input, and one that was not sealed may have been edited: see [`ResumeToken`] for what of it is
+    /// used.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
-    /// not know.
+    /// not know; and of a token that is not sealed, where it has a protocol of its own or a URL of another origin.
     pub fn resume<T>(&self, token: ResumeToken) -> Result<Task<T>, Error> {
-        let parts = token.open(&self.0.base)?;
-        let core = match (parts.given, &parts.kind) {
-            (Some(protocol), _) => self.core_of(*protocol),
-            (None, Some(kind)) => self.core(kind).map_err(|_| {
+        self.take_up(token, None)
+    }
+
+    /// As [`resume`](Client::resume), for a task that was submitted with [a protocol of its own](NewTask::protocol):
+    /// it is read by this one.
+    ///
+    /// ```
+    /// # use longhaul::testing::{reply, script};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([reply(202).json(serde_json::json!({"jobId": "j7"})), reply(200).json(serde_json::json!({"status": "succeeded", "result": 7}))]);
+    /// # let client = service.client().build()?;
+    /// use longhaul::Protocol;
+    ///
+    /// let jobs = Protocol::auto().status_template("jobs/{id}");
+    /// let task = client.task().protocol(jobs.clone()).post("jobs").submit::<u32>().await?;
+    /// let text = task.token().to_string();
+    ///
+    /// assert!(client.resume::<u32>(text.parse()?).unwrap_err().to_string().contains("resume_with"));
+    /// assert_eq!(client.resume_with::<u32>(text.parse()?, jobs)?.await?.value()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`resume`](Client::resume); [`ErrorKind::InvalidToken`] where the protocol has another name than the token's.
+    pub fn resume_with<T>(&self, token: ResumeToken, protocol: Protocol) -> Result<Task<T>, Error> {
+        self.take_up(token, Some(protocol))
+    }
+
+    fn take_up<T>(&self, token: ResumeToken, passed: Option<Protocol>) -> Result<Task<T>, Error> {
+        let parts = token.open(&self.0.transport.trust)?;
+        let core = match (passed, parts.given, &parts.kind) {
+            (Some(protocol), ..) => self.core_of(protocol),
+            (None, Some(protocol), _) if parts.trusted => self.core_of(*protocol),
+            (None, Some(_), _) => {
+                let why = "it has a protocol of its own, which is not taken from a token that anybody may have edited: pass \
+                           the protocol again with Client::resume_with, or seal tokens with ResumeToken::seal";
+                return Err(Error::new(ErrorKind::InvalidToken, why));
+            }
+            (None, None, Some(kind)) => self.core(kind).map_err(|_| {
                 let why = format!("it is of the kind `{kind}`, which this client's profile does not have");
                 Error::new(ErrorKind::InvalidToken, why)
             })?,
-            (None, None) => self.0.default.clone(),
+            (None, None, None) => self.0.default.clone(),
         };
         if core.protocol.name() != parts.protocol {
             let (theirs, ours) = (parts.protocol, core.protocol.name());
@@ -331,9 +391,9 @@ impl Client {
     /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] where the path is empty, or does not join to the base.
+    /// [`ErrorKind::Request`] and [`ErrorKind::Untrusted`] where a request to the path would be refused.
     pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
-        let url = draft::below(&self.0.base, path)?;
+        let url = path::join(&self.0.transport.trust, path)?;
         Ok(Keys::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 

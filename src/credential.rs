@@ -36,7 +36,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::Request;
+use crate::message::{RESERVED_WHY, Request, is_reserved};
 use crate::redact::{Secret, secrets_of};
 
 pub use answer::TokenAnswer;
@@ -47,6 +47,8 @@ pub use key::FileKey;
 #[cfg(feature = "pkce")]
 pub use login::Login;
 pub use oauth::OAuth;
+#[cfg(feature = "token-file")]
+pub(crate) use seal::{RESUME_TOKEN, Unreadable};
 pub use sign::Sign;
 pub use source::{TokenEndpoint, TokenError, TokenSource};
 pub use store::{CredentialStore, MemoryStore, StoreError};
@@ -239,6 +241,10 @@ impl Credential {
                 value.set_sensitive(true);
                 made.extend(value.to_str().ok().map(secrets_of).into_iter().flatten());
                 if let Some(name) = name {
+                    if is_reserved(&name) {
+                        let why = format!("it could not be signed: the header `{name}` {RESERVED_WHY}");
+                        return Err(Error::new(ErrorKind::Request, why).with_url(request.url()));
+                    }
                     request.headers_mut().insert(name, value);
                 }
             }

@@ -1,5 +1,6 @@
 //! Download: the bytes behind a link, into a file, a writer, a stream or memory.
 
+mod beside;
 mod carrier;
 mod expiry;
 mod file;
@@ -30,15 +31,15 @@ use crate::redact::SecretUrl;
 pub use progress::{Progress, ProgressWatch};
 
 pub(crate) use carrier::Carrier;
-pub(crate) use renew::Renew;
+pub(crate) use renew::{Renew, Renewed};
 
 use progress::Gauge;
 use reader::{Piece, Reader};
 
 /// The bytes behind a link, ready to be fetched: nothing is sent before a sink is chosen and awaited.
 ///
-/// A signed link, and one of another origin, is fetched bare: byte for byte as it was given, without credentials,
-/// cookies or `Referer`, over a client of its own. A link on the API's own origin goes through the client's
+/// A signed link, one of another origin, and one that an answer of another origin named, is fetched bare: byte for byte
+/// as it was given, without credentials, cookies or `Referer`, over a client of its own. An unsigned link on the API's own origin goes through the client's
 /// pipeline, credential and limits included.
 ///
 /// A body that breaks off is resumed at its offset with `If-Match` (or `If-Unmodified-Since`), so that a result which
@@ -63,6 +64,8 @@ enum Source {
         from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
+        /// A foreign origin named the link.
+        is_bare: bool,
         /// The answer that the task got when it asked for the result, still to be read.
         opened: Option<Response>,
     },
@@ -113,10 +116,16 @@ impl Download {
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        Self {
-            source: Ok(Source::Linked { carrier, link, from, headers, renew, opened: None }),
-            gauge: Gauge::default(),
+        let source = Source::Linked { carrier, link, from, headers, renew, is_bare: false, opened: None };
+        Self { source: Ok(source), gauge: Gauge::default() }
+    }
+
+    /// Goes bare wherever the link leads: a foreign origin named it.
+    pub(crate) fn bare(mut self, bare: bool) -> Self {
+        if let Ok(Source::Linked { is_bare, .. }) = &mut self.source {
+            *is_bare = bare;
         }
+        self
     }
 
     /// Begins with an answer that is here already.
@@ -157,6 +166,12 @@ impl Download {
     /// it ended, also in another process, and with a fresh link to the same. That needs a strong `ETag` from the
     /// storage; without one it begins anew.
     ///
+    /// The target may be missing, a regular file, or a symbolic link to one, which is replaced and not followed; a
+    /// device, a FIFO, a socket and a folder are refused. A part of an earlier call is used only where it is a regular
+    /// file of the same user under one name: a link, a FIFO or a file of another user beside the target is removed and
+    /// never followed, and where the folder forbids that, the part gets a random name and cannot be resumed. The mode
+    /// of the file is that of any new file of the process.
+    ///
     /// # Errors
     /// [`ErrorKind::Interrupted`] after 8 attempts without a byte of progress, [`ErrorKind::ResultChanged`],
     /// [`ErrorKind::AccessDenied`], [`ErrorKind::ResultUnavailable`], [`ErrorKind::Io`].
@@ -169,8 +184,9 @@ impl Download {
         in_runtime()?;
         match source {
             Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, from, headers, renew, opened } => {
-                file::fetch(target, Reader::new(carrier, link, from, headers, renew, opened), &self.gauge).await
+            Source::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
+                let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
+                file::fetch(target, reader, &self.gauge).await
             }
         }
     }
@@ -265,8 +281,9 @@ impl Pieces {
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, from, headers, renew, opened } => {
-                Self::Linked(Box::new(Reader::new(carrier, link, from, headers, renew, opened)), gauge)
+            Source::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
+                let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
+                Self::Linked(Box::new(reader), gauge)
             }
         }
     }

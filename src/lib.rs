@@ -123,6 +123,10 @@ mod retries_md {}
 #[doc = include_str!("../docs/credentials.md")]
 mod credentials_md {}
 
+#[cfg(all(doctest, feature = "token-file"))]
+#[doc = include_str!("../docs/security.md")]
+mod security_md {}
+
 #[cfg(doctest)]
 #[doc = include_str!("../docs/telemetry.md")]
 mod telemetry_md {}

@@ -9,8 +9,10 @@ mod media;
 mod origin;
 mod reply;
 mod request;
+mod reserved;
 mod response;
 mod route;
+mod weight;
 
 pub use body::Body;
 pub use http::{Http, HttpError};
@@ -20,6 +22,7 @@ pub use response::Response;
 
 pub(crate) use media::looks_like_html;
 pub(crate) use reply::Extent;
+pub(crate) use reserved::{RESERVED_WHY, is_reserved, is_routing};
 pub(crate) use response::{is_transient, without_bom};
 
 pub(crate) use origin::{Origin, Standing, Trust};

@@ -9,6 +9,7 @@ mod exchange;
 mod fault;
 mod flaw;
 mod location;
+mod named;
 mod next;
 mod page;
 mod place;
@@ -50,6 +51,7 @@ use crate::hint::Unit;
 use crate::message::Reply;
 use crate::pointer::Source;
 
+use named::Before;
 use result_rule::{ResultPlace, ResultRule};
 use rule::Rule;
 use template::Template;
@@ -271,12 +273,17 @@ impl Protocol {
         if self.cookies || cursor.keeps_cookies() {
             cursor.extra().cookies.take(reply.url(), reply.headers());
         }
+        let before = Before::of(cursor, reply);
         let step = match cursor.phase {
             Phase::Submit => accept::read(self, cursor, reply, now),
             Phase::Poll => poll::read(self, cursor, reply, now),
             Phase::Moved => poll::read_moved(self, cursor, reply, now),
             Phase::Start => start::read(self, cursor, reply, now),
             Phase::Result => result::read(self, cursor, reply, now),
+        };
+        let step = match before {
+            Some(before) => before.mark(cursor, step),
+            None => step,
         };
         match &self.pages {
             Some(rule) => rule.begin(step, reply),

@@ -4,6 +4,7 @@ mod base64;
 mod header;
 mod hidden;
 mod mask;
+mod names;
 mod words;
 mod written;
 
@@ -13,9 +14,10 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use zeroize::Zeroizing;
 
-pub(crate) use header::{secrets_of, secrets_on, sounds_secret};
+pub(crate) use header::{secrets_of, secrets_on};
 pub(crate) use hidden::Hidden;
 pub(crate) use mask::Mask;
+pub(crate) use names::{looks_secret, sounds_secret};
 pub(crate) use words::{brief, scrub, scrub_lines};
 
 /// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
@@ -162,17 +164,18 @@ pub(crate) fn is_signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| is_one_of(&SIGNATURES, &name))
 }
 
-/// Whether the query of `url` carries what lets whoever has it act: a signature, or a key by a common name.
+/// Whether the query of `url` carries what lets whoever has it act: a signature, or a secret by its name or its form.
 pub(crate) fn holds_secret(url: &Url) -> bool {
-    is_signed(url) || url.query_pairs().any(|(name, _)| is_one_of(&KEYS, &name))
+    is_signed(url) || url.query_pairs().any(|(name, value)| sounds_secret(&name) || looks_secret(&value))
 }
 
 /// The values in the query of `url` that let whoever has them act, each as the query decodes it.
 pub(crate) fn secrets_in(url: &Url) -> impl Iterator<Item = Secret> {
     let pairs = url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let secret = pairs.filter(|(name, _)| {
+    let secret = pairs.filter(|(name, value)| {
         let name = percent_decode_str(name).decode_utf8_lossy();
-        [&SIGNATURES[..], &TOKENS, &KEYS].into_iter().any(|names| is_one_of(names, &name))
+        let is_known = [&SIGNATURES[..], &TOKENS].into_iter().any(|names| is_one_of(names, &name));
+        is_known || sounds_secret(&name) || looks_secret(&percent_decode_str(value).decode_utf8_lossy())
     });
     secret.flat_map(|(_, value)| {
         // A plus sign is a space to some readers of a query, and itself to others.
@@ -193,21 +196,6 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 const SIGNATURES: [&str; 5] = ["sig", "signature", "x-amz-signature", "x-goog-signature", "x-oss-signature"];
 /// Session tokens beside a signature; CloudFront's `Policy` is signed, and no secret.
 const TOKENS: [&str; 3] = ["x-amz-security-token", "x-oss-security-token", "security-token"];
-/// Keys by their common names.
-const KEYS: [&str; 11] = [
-    "code",
-    "token",
-    "access_token",
-    "key",
-    "api_key",
-    "apikey",
-    "api-key",
-    "subscription-key",
-    "x-functions-key",
-    "secret",
-    "password",
-];
-
 /// A URL as it may be shown: scheme, host, port and path.
 pub(crate) fn shown(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
@@ -269,7 +257,7 @@ mod tests {
         for (query, secrets) in [
             ("se=2030-01-01&sig=a%2Fb%3D&sp=r", &["a/b="][..]),
             ("SIG=a+b", &["a+b", "a b"]),
-            ("X-Amz-Signature=5e&X-Amz-Security-Token=IQ%2F&X-Amz-Credential=AK", &["5e", "IQ/"]),
+            ("X-Amz-Signature=5e&X-Amz-Security-Token=IQ%2F&X-Amz-Credential=AK", &["5e", "IQ/", "AK"]),
             ("X-Goog-Signature=7f&Signature=s~&token=t0", &["7f", "s~", "t0"]),
             ("x%2Dgoog%2Dsignature=7f", &["7f"]),
             ("sigh=1&page=2", &[]),

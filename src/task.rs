@@ -10,6 +10,8 @@ mod obey;
 mod outcome;
 mod pace;
 mod renewal;
+#[cfg(feature = "token-file")]
+mod sealed;
 mod shared;
 mod token;
 mod trace;

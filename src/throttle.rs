@@ -1,5 +1,6 @@
 //! Throttle: the right to send one attempt now, under all limits at once.
 
+mod accounts;
 mod acquire;
 mod driver;
 mod explain;
@@ -99,6 +100,8 @@ pub struct Throttle {
     shared: Arc<Shared>,
     /// The account that this handle counts for.
     owner: u32,
+    /// Keeps it: an account that nobody has a handle of is given up once nothing of it is counted.
+    _lease: Option<Arc<()>>,
     /// The path that relative routes stand below.
     base: Arc<str>,
 }
@@ -107,17 +110,21 @@ impl Throttle {
     /// A throttle without limits.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()), owner: 0, base: "/".into() }
+        Self { shared: Arc::new(Shared::new()), owner: 0, _lease: None, base: "/".into() }
     }
 
     /// The same throttle, for the requests of one account of the service at this URL. What a client has by
     /// [`Client::throttle`](crate::Client::throttle).
     ///
-    /// Limits that are set on it count for the account alone; those set on [`Throttle::new`]'s, for all.
+    /// Limits that are set on it count for the account alone; those set on [`Throttle::new`]'s, for all. They are kept for
+    /// as long as there is a handle of the account, and until nothing is counted by them any more.
     #[must_use]
     pub fn account(&self, base: &Url, name: &str) -> Self {
-        let owner = self.shared.with(|state, _| state.owner(&base.origin().ascii_serialization(), name));
-        Self { shared: self.shared.clone(), owner, base: base.path().into() }
+        let (owner, lease) = self.shared.with(|state, _| {
+            let owner = state.owner(&base.origin().ascii_serialization(), name);
+            (owner, state.lease(owner))
+        });
+        Self { shared: self.shared.clone(), owner, _lease: lease, base: base.path().into() }
     }
 
     /// Takes a limit on. One that is there already is shared.
@@ -175,8 +182,7 @@ impl Throttle {
                 Feedback::Off => state.forget_answers(now),
                 Feedback::Budgets => {}
                 Feedback::Learn => {
-                    let owners = u32::try_from(state.owners.len()).unwrap_or(0);
-                    (0..owners).for_each(|owner| state.search(owner));
+                    state.owners.numbers().into_iter().for_each(|owner| state.search(owner));
                 }
             }
         });
@@ -232,13 +238,14 @@ impl Throttle {
     /// one probe, then two, four and so on.
     pub fn pause(&self, during: Duration) {
         self.shared.with(|state, now| {
-            let doors: Vec<u32> = match self.owner {
-                0 => state.owners.iter().map(|owner| owner.door).collect(),
-                owner => state.owners.get(owner as usize).map(|owner| owner.door).into_iter().collect(),
-            };
+            let owners = state.owners.with_hosts(self.owner);
+            let doors: Vec<u32> = owners.into_iter().filter_map(|owner| Some(state.owner_of(owner)?.door)).collect();
             let until = now.saturating_add(nanos(during));
             if self.owner == 0 {
                 state.all_paused_until = state.all_paused_until.max(until);
+            }
+            if let Some(owner) = state.owner_mut(self.owner) {
+                owner.held_until = owner.held_until.max(until);
             }
             for door in doors {
                 state.pause(door, until, now);
@@ -250,14 +257,16 @@ impl Throttle {
     /// probe, then two, four and so on. For a service that asked to stay away for too long.
     pub fn resume(&self) {
         self.shared.with(|state, now| {
-            let owners = match self.owner {
-                0 => 0..u32::try_from(state.owners.len()).unwrap_or(0),
-                owner => owner..owner + 1,
-            };
+            let owners = state.owners.with_hosts(self.owner);
             if self.owner == 0 {
                 state.all_paused_until = 0;
             }
-            owners.for_each(|owner| state.resume(owner, now));
+            for owner in owners {
+                if let Some(owner) = state.owner_mut(owner) {
+                    owner.held_until = 0;
+                }
+                state.resume(owner, now);
+            }
         });
     }
 
@@ -269,11 +278,9 @@ impl Throttle {
     /// where nothing was sent before; [`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start) turns that off.
     pub fn start_slowly(&self) {
         self.shared.with(|state, now| {
-            let owners = match self.owner {
-                0 => 0..u32::try_from(state.owners.len()).unwrap_or(0),
-                owner => owner..owner + 1,
-            };
-            owners.for_each(|owner| state.start_slowly(owner, now));
+            for owner in state.owners.with_hosts(self.owner) {
+                state.start_slowly(owner, now);
+            }
         });
     }
 

@@ -97,7 +97,7 @@ impl Transport {
     /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
     pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
         // What it will need is fetched while it stands there.
-        if self.credential.is_live() && self.trust.is_own(request.url()) {
+        if self.credential.is_live() && !request.is_bare() && self.trust.is_own(request.url()) {
             self.credential.prepare(&self.road);
         }
         self.acquire(request, deadline)
@@ -129,7 +129,10 @@ impl Transport {
         deadline: Option<Instant>,
         trail: &Trail,
     ) -> Result<Response, Broken> {
-        let standing = self.trust.standing(request.url()).map_err(Broken::Refused)?;
+        let standing = match self.trust.standing(request.url()).map_err(Broken::Refused)? {
+            _ if request.is_bare() => Standing::Foreign,
+            standing => standing,
+        };
         if !self.credential.is_live() || standing == Standing::Foreign {
             let (permit, pass) = self.admitted(permit, request, deadline, trail).await?;
             return self.send_once(permit, pass, request, standing, &Proof::default(), trail).await;

@@ -1151,7 +1151,7 @@ async fn the_word_of_the_storage_outranks_that_the_rest_could_not_be_kept() {
     let meanwhile = async {
         reaches(&mut progress, 4).await;
         // No journal can be written where a folder has its name.
-        fs::create_dir(folder.at("7.part.new")).unwrap();
+        fs::create_dir(folder.at("7.part.json")).unwrap();
     };
     let (ended, ()) = tokio::join!(download.to_file(folder.at("7")), meanwhile);
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::ResultUnavailable);

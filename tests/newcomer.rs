@@ -176,7 +176,6 @@ async fn a_path_that_has_left_the_base_is_named_where_nothing_is_there() {
         ("/exports", 404, Some(LEFT)),
         ("/exports?size=1", 403, Some(LEFT)),
         ("/v2/exports", 405, Some(LEFT)),
-        ("../exports", 404, Some("the path leaves the base's `/v1`")),
         ("/exports", 409, None),
         ("/exports", 401, None),
         ("/v1/exports", 404, None),

@@ -160,7 +160,10 @@ impl ClientBuilder {
     }
 
     /// Lets the credential and the caller's headers go to another origin of the same service too, such as
-    /// `https://eu.api.example.com`.
+    /// `https://eu.api.example.com`: a scheme, a host and a port if it is not the default one. A `*`, a path, a user, and
+    /// plain http beside a base of https are errors of [`build`](Self::build).
+    ///
+    /// What an allowed origin answers counts as the API's own: its status URLs, its redirects, its limits.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed.push(origin.into());
         self

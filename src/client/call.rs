@@ -91,9 +91,10 @@ impl Call {
     /// ([`ErrorKind::Config`](crate::ErrorKind::Config)).
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, deadline, class } = self;
-        let (key, base) = (draft.key.take(), &client.0.base);
-        let astray = draft.astray(base);
-        let request = draft.finish(base, class)?;
+        let trust = &client.0.transport.trust;
+        let key = draft.key.take();
+        let astray = draft.astray(trust.base());
+        let request = draft.finish(trust, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
         let answer = client.0.transport.call(&request, key.as_ref(), deadline).await;
         answer.map_err(|error| hinted(error, astray))

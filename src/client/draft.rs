@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use url::Url;
 
+use super::path;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Request};
+use crate::message::{Class, RESERVED_WHY, Request, Trust, is_reserved};
 use crate::redact::sounds_secret;
 
 /// The parts of a request. What is wrong with one is kept, and told when it is sent.
@@ -40,6 +41,9 @@ impl Draft {
 
     pub(super) fn header(&mut self, name: &str, value: &str) {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), _) if is_reserved(&name) => {
+                self.fail(Error::new(ErrorKind::Request, format!("the header `{name}` {RESERVED_WHY}")));
+            }
             (Ok(name), Ok(mut value)) => {
                 value.set_sensitive(sounds_secret(name.as_str()));
                 self.headers.insert(name, value);
@@ -67,18 +71,19 @@ impl Draft {
     }
 
     /// The request, with its URL joined to the base.
-    pub(super) fn finish(self, base: &Url, class: Class) -> Result<Request, Error> {
+    pub(super) fn finish(self, trust: &Trust, class: Class) -> Result<Request, Error> {
         if let Some(error) = self.wrong {
             return Err(error);
         }
-        let mut url = below(base, &self.path)?;
+        let mut url = path::join(trust, &self.path)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
         Ok(Request::new(self.method, url, class).with_headers(self.headers).with_body(self.body))
     }
 
-    /// What to say where the answer is one of a place that does not exist: the path has left the base's own.
+    /// What to say where the answer is one of a place that does not exist: the path has left the base's own, which one can
+    /// only that begins with `/`.
     pub(super) fn astray(&self, base: &Url) -> Option<String> {
         let path = self.path.trim();
         let url = crate::protocol::join(base, path).ok()?;
@@ -88,28 +93,12 @@ impl Draft {
             return None;
         }
         let shown = folder.trim_end_matches('/');
-        Some(if path.starts_with('/') {
-            format!("the path begins with `/`, which leaves the base's `{shown}`: write it without the `/`")
-        } else {
-            format!("the path leaves the base's `{shown}`: write it relative to that")
-        })
+        Some(format!("the path begins with `/`, which leaves the base's `{shown}`: write it without the `/`"))
     }
 
     fn fail(&mut self, error: Error) {
         self.wrong.get_or_insert(error);
     }
-}
-
-/// The URL of a path below the base.
-pub(super) fn below(base: &Url, path: &str) -> Result<Url, Error> {
-    if path.trim().is_empty() {
-        return Err(Error::new(
-            ErrorKind::Request,
-            "the path is empty: write one such as `exports`, or `.` for the base itself",
-        ));
-    }
-    crate::protocol::join(base, path)
-        .map_err(|why| Error::new(ErrorKind::Request, format!("the path does not join to the base URL: {why}")))
 }
 
 /// With a word of a path that has left the base, where the answer is one that a place gives which does not exist, or is not

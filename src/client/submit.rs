@@ -60,13 +60,14 @@ pub struct NewTask {
     kind: Option<String>,
     protocol: Option<Protocol>,
     with_cookies: bool,
+    plain: Vec<HeaderName>,
     deadline: Option<Duration>,
 }
 
 impl NewTask {
     pub(super) fn new(client: Client) -> Self {
         let draft = Draft::new(Method::POST, String::new());
-        Self { client, draft, kind: None, protocol: None, with_cookies: false, deadline: None }
+        Self { client, draft, kind: None, protocol: None, with_cookies: false, plain: Vec::new(), deadline: None }
     }
 
     /// Chooses one of the profile's kinds of task.
@@ -81,7 +82,9 @@ impl NewTask {
         self
     }
 
-    /// Submits with POST to this path. It is relative to the base; one that begins with `/`, to the base's host.
+    /// Submits with POST to this path. It is relative to the base; one that begins with `/`, to the base's host. A URL of
+    /// the base's own origin or an [allowed](crate::ClientBuilder::allow_origin) one is taken as it is; a path that leads
+    /// to another origin, and one with a segment `..`, are errors. [`Client::path`] makes paths of data.
     pub fn post(self, path: impl Into<String>) -> Self {
         self.method(Method::POST, path)
     }
@@ -103,14 +106,24 @@ impl NewTask {
         self
     }
 
-    /// Sets a header for the submit and every later request of the task to the same origin.
+    /// Sets a header for the submit and every later request of the task to the same origin. One that belongs to the
+    /// connection (`Host`, `Content-Length` and their kin) is an error.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.draft.header(name.as_ref(), value.as_ref());
         self
     }
 
-    /// As [`header`](NewTask::header), for a value that is a secret: it is not written into tokens, so that a resumed
-    /// task goes without it.
+    /// As [`header`](NewTask::header), for a value that anybody may read: it is written into plain
+    /// [tokens](crate::ResumeToken), so that a resumed task sends it too. Of headers that nobody names so, plain tokens
+    /// hold those that are known to be no secret, such as `Accept`, `Prefer` and `X-Request-Id`.
+    pub fn plain_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.draft.header(name.as_ref(), value.as_ref());
+        self.plain.extend(HeaderName::try_from(name.as_ref()).ok());
+        self
+    }
+
+    /// As [`header`](NewTask::header), for a value that is a secret: it is written into no token, sealed or not, so that
+    /// a resumed task goes without it.
     pub fn secret_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.draft.secret_header(name.as_ref(), value.as_ref());
         self
@@ -191,10 +204,10 @@ impl NewTask {
                 "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
-        let Self { mut draft, with_cookies, .. } = self;
+        let Self { mut draft, with_cookies, plain, .. } = self;
         let key = draft.key.take();
         let astray = draft.astray(&core.base);
-        let mut request = draft.finish(&core.base, Class::Submit)?.for_task(core.kind.clone(), 0);
+        let mut request = draft.finish(&core.transport.trust, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
         }
@@ -204,6 +217,7 @@ impl NewTask {
         if with_cookies {
             cursor.keep_cookies();
         }
+        plain.into_iter().for_each(|name| cursor.keep_plain(name));
         if let Some(text) = key.as_ref().and_then(|key| request.headers().get(key)?.to_str().ok()) {
             cursor.keep_idempotency_key(text.to_owned());
         }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::key::FileKey;
 use super::scratch::{self, Scratch};
-use super::seal::{self, Unreadable};
+use super::seal::{TOKEN_FILE, Unreadable};
 use super::{CredentialStore, StoreError, Token};
 
 /// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
@@ -135,8 +135,8 @@ impl Inner {
     fn load(&self) -> Result<Option<Token>, Why> {
         let Some(bytes) = self.read()? else { return Ok(None) };
         let opened = match &self.kind {
-            Kind::Encrypted(key) => seal::unseal(key, &self.place(), &bytes)?,
-            Kind::PlainText if seal::is_sealed(&bytes) => return Err(Why::Encrypted),
+            Kind::Encrypted(key) => TOKEN_FILE.unseal(key, &self.place(), &bytes)?,
+            Kind::PlainText if TOKEN_FILE.is_sealed(&bytes) => return Err(Why::Encrypted),
             Kind::PlainText => {
                 self.warn_of_others();
                 bytes
@@ -186,7 +186,7 @@ impl Inner {
     fn write(&self, token: &Token) -> Result<(), Why> {
         let text = Zeroizing::new(token.expose_json().into_bytes());
         let bytes = match &self.kind {
-            Kind::Encrypted(key) => seal::seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
+            Kind::Encrypted(key) => TOKEN_FILE.seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
             Kind::PlainText => text,
         };
         if bytes.len() > LONGEST {

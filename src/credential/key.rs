@@ -1,4 +1,4 @@
-//! FileKey: what a token file is encrypted with.
+//! FileKey: what a token file or a resume token is encrypted with.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// The 32 random bytes that a token file is encrypted with.
+/// The 32 random bytes that a token file or a [sealed resume token](crate::ResumeToken::seal) is encrypted with.
 ///
 /// It is no passphrase: nothing makes it harder to guess than it is. Keep it apart from the file, in the environment or
 /// in what your platform has for secrets. It is never shown, and wiped from memory when it is dropped.
@@ -41,7 +41,7 @@ impl FileKey {
     pub fn from_base64(text: &str) -> Result<Self, Error> {
         let wrong = |what: String| {
             let how = "make one with `openssl rand -base64 32`, and give it whole";
-            Error::new(ErrorKind::Store, format!("the key of the token file is {what}; {how}"))
+            Error::new(ErrorKind::Store, format!("the key is {what}; {how}"))
         };
         // What a decoder says may quote the text.
         let bytes = LENIENT.decode(text.trim()).map_err(|_| wrong("no base64".to_owned()))?;

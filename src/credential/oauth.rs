@@ -11,6 +11,7 @@ use url::Url;
 use super::part::why_not;
 use super::{CredentialStore, Token, TokenAnswer};
 use crate::error::{Error, ErrorKind};
+use crate::message::{RESERVED_WHY, is_reserved};
 use crate::redact::{Secret, shown};
 
 /// Tokens by OAuth 2 (RFC 6749): fetched, refreshed ahead of time, kept.
@@ -287,6 +288,9 @@ impl OAuth {
         for (name, value) in headers.chain([(name, before.as_str())]) {
             if http::HeaderName::try_from(name).is_err() {
                 return wrong("the name of a header of the token, or for it,", "is no header");
+            }
+            if http::HeaderName::try_from(name).is_ok_and(|name| is_reserved(&name)) {
+                return wrong(&format!("the header `{name}`, of the token or for it,"), RESERVED_WHY);
             }
             if http::HeaderValue::try_from(value).is_err() {
                 let why = why_not(value).unwrap_or("holds what no header may hold");

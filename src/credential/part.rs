@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::{Live, Sign};
+use crate::message::{RESERVED_WHY, is_reserved};
 use crate::redact::Secret;
 
 /// One part of a credential.
@@ -23,6 +24,9 @@ impl Part {
     pub(super) fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
         let value = Secret::new(value);
         let header = HeaderName::try_from(name).map_err(|_| "has what is no name of a header").and_then(|name| {
+            if is_reserved(&name) {
+                return Err(RESERVED_WHY);
+            }
             let wrong = || why_not(value.expose()).unwrap_or("holds what no header may hold");
             let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong())?;
             value.set_sensitive(true);

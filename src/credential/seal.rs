@@ -6,40 +6,77 @@ use zeroize::Zeroizing;
 
 use super::key::FileKey;
 
-/// Encrypts: a header, a random nonce, the text, and the tag over all and over the place that it is for. `None` where the
-/// system has no random numbers.
-pub(super) fn seal(key: &FileKey, place: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let nonce = XNonce::try_generate().ok()?;
-    let mut sealed = Zeroizing::new(Vec::with_capacity(AROUND + text.len()));
-    sealed.extend_from_slice(HEADER);
-    sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(text);
-    let (_, body) = sealed.split_at_mut(HEADER.len() + nonce.len());
-    let tag = cipher(key).encrypt_inout_detached(&nonce, &bound(place), body.into()).ok()?;
-    sealed.extend_from_slice(&tag);
-    Some(sealed)
+/// What is sealed, by the header before it: none is taken for another, also under one key.
+pub(crate) struct Seal {
+    magic: &'static [u8],
+    /// The magic and the version, which are authenticated with the text.
+    header: &'static [u8],
 }
 
-/// Decrypts what [`seal`] made for this place.
-pub(super) fn unseal(key: &FileKey, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
-    let Some(rest) = sealed.strip_prefix(HEADER) else { return Err(Unreadable::of(sealed)) };
-    let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(Unreadable::Cut)?;
-    let (body, tag) = rest.split_last_chunk::<TAG>().ok_or(Unreadable::Cut)?;
-    let mut text = Zeroizing::new(body.to_vec());
-    cipher(key)
-        .decrypt_inout_detached(&XNonce::from(*nonce), &bound(place), text.as_mut_slice().into(), &Tag::from(*tag))
-        .map_err(|_| Unreadable::Changed)?;
-    Ok(text)
-}
+/// The token of a credential, in a file.
+pub(super) const TOKEN_FILE: Seal = Seal { magic: b"longhaul token ", header: b"longhaul token 2" };
+/// A task that was put away.
+pub(crate) const RESUME_TOKEN: Seal = Seal { magic: b"longhaul task ", header: b"longhaul task 1" };
 
-/// Whether it is of [`seal`], of whatever version.
-pub(super) fn is_sealed(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC)
+impl Seal {
+    /// Encrypts: a header, a random nonce, the text, and the tag over all and over the place that
+    /// it is for, which is empty where it may be read anywhere. `None` where the system has no random numbers.
+    pub(crate) fn seal(&self, key: &FileKey, place: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let nonce = XNonce::try_generate().ok()?;
+        let mut sealed = Zeroizing::new(Vec::with_capacity(self.header.len() + NONCE + TAG + text.len()));
+        sealed.extend_from_slice(self.header);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(text);
+        let (_, body) = sealed.split_at_mut(self.header.len() + nonce.len());
+        let tag = cipher(key).encrypt_inout_detached(&nonce, &self.bound(place), body.into()).ok()?;
+        sealed.extend_from_slice(&tag);
+        Some(sealed)
+    }
+
+    /// Decrypts what [`seal`](Self::seal) made for this place.
+    pub(crate) fn unseal(&self, key: &FileKey, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+        let Some(rest) = sealed.strip_prefix(self.header) else { return Err(self.unreadable(sealed)) };
+        let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(Unreadable::Cut)?;
+        let (body, tag) = rest.split_last_chunk::<TAG>().ok_or(Unreadable::Cut)?;
+        let mut text = Zeroizing::new(body.to_vec());
+        cipher(key)
+            .decrypt_inout_detached(
+                &XNonce::from(*nonce),
+                &self.bound(place),
+                text.as_mut_slice().into(),
+                &Tag::from(*tag),
+            )
+            .map_err(|_| Unreadable::Changed)?;
+        Ok(text)
+    }
+
+    /// Whether it is of [`seal`](Self::seal), of whatever version.
+    pub(super) fn is_sealed(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(self.magic)
+    }
+
+    /// What is authenticated with the text: the header has one length, so that no place is read as part of it.
+    fn bound(&self, place: &[u8]) -> Vec<u8> {
+        [self.header, place].concat()
+    }
+
+    /// Of bytes that do not begin with the header.
+    fn unreadable(&self, bytes: &[u8]) -> Unreadable {
+        if self.header.starts_with(bytes) {
+            Unreadable::Cut
+        } else if self.is_sealed(bytes) {
+            Unreadable::OtherVersion
+        } else if bytes.starts_with(b"{") {
+            Unreadable::PlainText
+        } else {
+            Unreadable::Foreign
+        }
+    }
 }
 
 /// Why bytes cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     Cut,
     OtherVersion,
     /// It is not encrypted.
@@ -50,60 +87,37 @@ pub(super) enum Unreadable {
     Changed,
 }
 
-impl Unreadable {
-    /// Of bytes that do not begin with the header.
-    fn of(bytes: &[u8]) -> Self {
-        if HEADER.starts_with(bytes) {
-            Self::Cut
-        } else if is_sealed(bytes) {
-            Self::OtherVersion
-        } else if bytes.starts_with(b"{") {
-            Self::PlainText
-        } else {
-            Self::Foreign
-        }
-    }
-}
-
-/// What is authenticated with the text: the header has one length, so that no place is read as part of it.
-fn bound(place: &[u8]) -> Vec<u8> {
-    [HEADER, place].concat()
-}
-
 fn cipher(key: &FileKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(<&Key>::from(key.bytes()))
 }
 
-const MAGIC: &[u8] = b"longhaul token ";
-/// The magic and the version, which are authenticated with the text.
-const HEADER: &[u8] = b"longhaul token 2";
 const NONCE: usize = 24;
 const TAG: usize = 16;
-const AROUND: usize = HEADER.len() + NONCE + TAG;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AROUND: usize = TOKEN_FILE.header.len() + NONCE + TAG;
     const PLACE: &[u8] = b"/var/lib/app/token";
     const TEXT: &[u8] = b"{\"access\":\"T0KEN\"}";
 
     fn sealed() -> (FileKey, Vec<u8>) {
         let key = FileKey::new([7; 32]);
-        let sealed = seal(&key, PLACE, TEXT).unwrap().to_vec();
+        let sealed = TOKEN_FILE.seal(&key, PLACE, TEXT).unwrap().to_vec();
         (key, sealed)
     }
 
     #[test]
     fn reads_what_it_wrote_and_writes_it_each_time_anew() {
         let (key, once) = sealed();
-        let again = seal(&key, PLACE, TEXT).unwrap();
+        let again = TOKEN_FILE.seal(&key, PLACE, TEXT).unwrap();
         assert_eq!(once.len(), AROUND + TEXT.len());
         assert_ne!(once, *again);
-        assert_eq!(*unseal(&key, PLACE, &once).unwrap(), TEXT);
-        assert_eq!(*unseal(&key, PLACE, &again).unwrap(), TEXT);
+        assert_eq!(*TOKEN_FILE.unseal(&key, PLACE, &once).unwrap(), TEXT);
+        assert_eq!(*TOKEN_FILE.unseal(&key, PLACE, &again).unwrap(), TEXT);
         assert!(!once.windows(5).any(|part| part == b"T0KEN"));
-        assert!(unseal(&key, PLACE, &seal(&key, PLACE, b"").unwrap()).unwrap().is_empty());
+        assert!(TOKEN_FILE.unseal(&key, PLACE, &TOKEN_FILE.seal(&key, PLACE, b"").unwrap()).unwrap().is_empty());
     }
 
     #[test]
@@ -113,7 +127,7 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1 << bit;
-                assert!(unseal(&key, PLACE, &changed).is_err(), "bit {bit} of byte {at}");
+                assert!(TOKEN_FILE.unseal(&key, PLACE, &changed).is_err(), "bit {bit} of byte {at}");
             }
         }
     }
@@ -122,7 +136,7 @@ mod tests {
     fn says_what_is_wrong() {
         let (key, sealed) = sealed();
         for length in 0..sealed.len() {
-            let cut = unseal(&key, PLACE, &sealed[..length]).unwrap_err();
+            let cut = TOKEN_FILE.unseal(&key, PLACE, &sealed[..length]).unwrap_err();
             assert_eq!(cut, if length < AROUND { Unreadable::Cut } else { Unreadable::Changed }, "{length}");
         }
         let longer = [sealed.as_slice(), b"x"].concat();
@@ -133,16 +147,27 @@ mod tests {
             (TEXT.to_vec(), Unreadable::PlainText),
             (b"root:x:0:0".to_vec(), Unreadable::Foreign),
         ] {
-            assert_eq!(unseal(&key, PLACE, &bytes), Err(why));
+            assert_eq!(TOKEN_FILE.unseal(&key, PLACE, &bytes), Err(why));
         }
-        assert_eq!(unseal(&FileKey::new([8; 32]), PLACE, &sealed), Err(Unreadable::Changed));
+        assert_eq!(TOKEN_FILE.unseal(&FileKey::new([8; 32]), PLACE, &sealed), Err(Unreadable::Changed));
     }
 
     #[test]
     fn is_for_its_place_alone() {
         let (key, sealed) = sealed();
         for place in ["/var/lib/app/tokens", "/var/lib/app/toke", "token", "", "2/var/lib/app/token"] {
-            assert_eq!(unseal(&key, place.as_bytes(), &sealed), Err(Unreadable::Changed), "{place}");
+            assert_eq!(TOKEN_FILE.unseal(&key, place.as_bytes(), &sealed), Err(Unreadable::Changed), "{place}");
         }
+    }
+
+    #[test]
+    fn a_token_file_is_no_resume_token() {
+        let (key, sealed) = sealed();
+        assert_eq!(RESUME_TOKEN.unseal(&key, PLACE, &sealed), Err(Unreadable::Foreign));
+        let task = RESUME_TOKEN.seal(&key, PLACE, TEXT).unwrap();
+        assert_eq!(*RESUME_TOKEN.unseal(&key, PLACE, &task).unwrap(), TEXT);
+        assert_eq!(TOKEN_FILE.unseal(&key, PLACE, &task), Err(Unreadable::Foreign));
+        let renamed = [TOKEN_FILE.header, &task[RESUME_TOKEN.header.len()..]].concat();
+        assert_eq!(TOKEN_FILE.unseal(&key, PLACE, &renamed), Err(Unreadable::Changed));
     }
 }

@@ -33,7 +33,7 @@ use crate::message::Request;
 /// ```
 pub trait Sign: Send + Sync + 'static {
     /// Sets the headers that prove who asks. They replace those of the same names on the request, and go to the API's
-    /// own origin alone.
+    /// own origin alone. A header of the connection, such as `Host`, is signed over and not set: it is an error.
     ///
     /// # Errors
     /// Any: nothing is sent, and the call fails with [`ErrorKind::Request`](crate::ErrorKind::Request). Its text must

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Receipt;
+use super::beside::beside;
 use super::journal;
-use super::part::{Order, Part, beside};
+use super::part::{Order, Part};
 use super::progress::Gauge;
 use super::reader::{Piece, Reader};
 use super::writer::Writer;

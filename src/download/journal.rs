@@ -1,12 +1,13 @@
 //! Journal: what a part file holds, so that another process can go on with it. It never holds a URL.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, Metadata};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
+use super::beside::{self, SCRATCH, beside};
 use super::range::Pin;
 use crate::redact::SecretUrl;
 
@@ -26,9 +27,20 @@ impl Journal {
         Self { version: VERSION, object, pin, synced }
     }
 
-    /// The journal of a part, if it can be gone on with. Anything unreadable counts as none: the download begins anew.
-    pub(super) fn of(part: &Path, object: u64) -> Option<Self> {
-        let journal: Self = serde_json::from_slice(&fs::read(path(part)).ok()?).ok()?;
+    /// The journal of a part, if it can be gone on with: a regular file of the part's own user, of some hundred bytes.
+    /// Anything else counts as none, and the download begins anew.
+    pub(super) fn of(part: &Path, object: u64, of_part: &Metadata) -> Option<Self> {
+        let path = path(part);
+        let is_plain = |found: &Metadata| found.is_file() && beside::is_of_same_user(of_part, found);
+        let named = fs::symlink_metadata(&path).ok().filter(is_plain)?;
+        let file = beside::open_plain(&path, false).ok()?;
+        file.metadata().ok().filter(|opened| is_plain(opened) && beside::is_same(&named, opened))?;
+        let mut text = Vec::new();
+        file.take(LONGEST + 1).read_to_end(&mut text).ok()?;
+        if text.len() as u64 > LONGEST {
+            return None;
+        }
+        let journal: Self = serde_json::from_slice(&text).ok()?;
         // Without a strong ETag that can be sent, nothing proves that the rest would fit.
         let etag = journal.pin.etag.as_deref().is_some_and(|etag| HeaderValue::from_str(etag).is_ok());
         (journal.version == VERSION && journal.object == object && etag && journal.synced > 0).then_some(journal)
@@ -36,17 +48,23 @@ impl Journal {
 
     /// Replaces what was written before, at once or not at all.
     pub(super) fn write(&self, part: &Path) -> io::Result<()> {
-        let fresh = fresh(part);
-        let mut file = fs::File::create(&fresh)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(fresh, path(part))
+        let (mut file, fresh) = beside::create(part, SCRATCH)?;
+        let text = serde_json::to_vec(self)?;
+        let written =
+            file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path(part)));
+        if written.is_err() {
+            fs::remove_file(fresh).ok();
+        }
+        written
     }
 
-    /// Removes it, and what a kill may have left of writing it. Says whether there was one.
+    /// Removes it. Says whether there was one.
     pub(super) fn remove(part: &Path) -> io::Result<bool> {
-        remove(&fresh(part))?;
-        remove(&path(part))
+        // An earlier version wrote its journals here first.
+        if let Err(error) = beside::remove(&beside(part, SCRATCH)) {
+            tracing::debug!(%error, "what an earlier version left beside a part cannot be removed");
+        }
+        beside::remove(&path(part))
     }
 }
 
@@ -60,21 +78,11 @@ pub(super) fn object(link: &SecretUrl) -> u64 {
 }
 
 fn path(part: &Path) -> PathBuf {
-    super::part::beside(part, ".json")
+    beside(part, ".json")
 }
 
-fn fresh(part: &Path) -> PathBuf {
-    super::part::beside(part, ".new")
-}
-
-fn remove(path: &Path) -> io::Result<bool> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
+/// A journal is some hundred bytes; the ETag in it was sent in a header.
+const LONGEST: u64 = 16 * 1024;
 const VERSION: u32 = 1;
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;

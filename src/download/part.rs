@@ -1,11 +1,12 @@
 //! Part: the file beside the target, which takes the final name only when it is whole.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::beside::{self, Found, Maker, beside};
 use super::journal::Journal;
 use super::range::Pin;
 
@@ -22,6 +23,9 @@ pub(super) struct Part {
     synced: u64,
     /// It was neither finished, nor did the disk refuse anything: then nobody knows what is on it.
     sound: bool,
+    /// A later call finds it by its name. One beside a file that can neither be used nor removed has a random name, and
+    /// goes with this call.
+    lasts: bool,
 }
 
 /// What a part is to do.
@@ -40,12 +44,13 @@ pub(super) enum Order {
 impl Part {
     /// Opens the part of `target`, at the end of what its journal vouches for of this object, else empty; `None` while
     /// another download holds it.
+    ///
+    /// A part of an earlier call is used only where it is a regular file of our own under one name. Anything else under
+    /// that name, such as a link to a file elsewhere, is removed; where that is refused, the part gets a random name.
     pub(super) fn open(target: &Path, object: Option<u64>) -> io::Result<Option<Self>> {
-        if target.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
-        }
+        beside::check_target(target)?;
         let path = beside(target, ".part");
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        let Some((file, was_there)) = claim(&path)? else { return Self::apart(target).map(Some) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -56,18 +61,44 @@ impl Part {
         if !is_at(&file, &path)? {
             return Ok(None);
         }
-        let present = file.metadata()?.len();
-        let journal = object.and_then(|object| Journal::of(&path, object)).filter(|journal| journal.synced <= present);
-        let (object, target) = (object.unwrap_or_default(), target.to_owned());
-        let mut part = Self { file, path, target, object, pin: None, length: present, synced: present, sound: true };
+        let found = file.metadata()?;
+        let journal = object.and_then(|object| Journal::of(&path, object, &found));
+        let journal = journal.filter(|journal| journal.synced <= found.len());
+        let mut part = Self::of(file, path, target, object.unwrap_or_default());
+        (part.length, part.synced) = (found.len(), found.len());
+        if was_there {
+            beside::sweep(&part.path);
+        }
         match journal {
             Some(Journal { pin, synced, .. }) => {
                 part.cut(synced)?;
                 part.pin = Some(pin);
             }
-            None => part.begin_anew()?,
+            None => match part.begin_anew() {
+                // A journal that is not ours and cannot be removed would speak for our part.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    tracing::warn!(%error, "the journal of a download is not ours: it begins under another name");
+                    (part.length, part.synced) = (0, 0);
+                    drop(part);
+                    return Self::apart(target).map(Some);
+                }
+                done => done?,
+            },
         }
         Ok(Some(part))
+    }
+
+    /// A part under a random name, which no later call finds.
+    fn apart(target: &Path) -> io::Result<Self> {
+        let (file, path) = beside::create(target, ".part")?;
+        let mut part = Self::of(file, path, target, 0);
+        part.lasts = false;
+        Ok(part)
+    }
+
+    fn of(file: File, path: PathBuf, target: &Path, object: u64) -> Self {
+        let target = target.to_owned();
+        Self { file, path, target, object, pin: None, length: 0, synced: 0, sound: true, lasts: true }
     }
 
     /// What is there of an earlier call.
@@ -95,7 +126,7 @@ impl Part {
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {
-        if Journal::remove(&self.path)? {
+        if self.lasts && Journal::remove(&self.path)? {
             // Before other bytes come under it.
             sync_folder(&self.path)?;
         }
@@ -123,10 +154,13 @@ impl Part {
         }
         self.file.sync_data()?;
         self.synced = self.length;
-        match &self.pin {
-            Some(pin) if pin.etag.is_some() => Journal::new(self.object, pin.clone(), self.synced).write(&self.path),
-            _ => Ok(()),
+        if let Some(pin) = self.pin.as_ref().filter(|pin| self.lasts && pin.etag.is_some())
+            && let Err(error) = Journal::new(self.object, pin.clone(), self.synced).write(&self.path)
+        {
+            // The one before vouches for fewer bytes, and stays true.
+            tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");
         }
+        Ok(())
     }
 
     /// The whole is there: it takes its final name.
@@ -137,16 +171,27 @@ impl Part {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes were written than were stated"));
         }
         self.file.sync_all()?;
-        if let Err(error) = fs::rename(&self.path, &self.target) {
+        if let Err(error) = self.place() {
             self.keep().ok();
             return Err(error);
         }
         self.sound = false;
         // From here on nothing is an error: the file is whole and has its name.
-        if let Err(error) = Journal::remove(&self.path).and_then(|_| sync_folder(&self.target)) {
+        let tidied = if self.lasts { Journal::remove(&self.path).map(drop) } else { Ok(()) };
+        if let Err(error) = tidied.and_then(|()| sync_folder(&self.target)) {
             tracing::debug!(%error, "the folder of a finished download could not be tidied or synced");
         }
         Ok(())
+    }
+
+    /// Gives the part the name of the target. Hours may have passed since both were looked at.
+    fn place(&self) -> io::Result<()> {
+        if !is_at(&self.file, &self.path)? {
+            let why = format!("{} is another file than the one that was written", self.path.display());
+            return Err(io::Error::other(why));
+        }
+        beside::check_target(&self.target)?;
+        fs::rename(&self.path, &self.target)
     }
 }
 
@@ -155,38 +200,62 @@ impl Drop for Part {
         if !self.sound {
             return;
         }
-        let kept = if self.length > 0 { self.keep() } else { fs::remove_file(&self.path) };
+        let kept = match self.lasts && self.length > 0 {
+            true => self.keep(),
+            false => beside::remove(&self.path).map(drop),
+        };
         if let Err(error) = kept {
             tracing::debug!(%error, "what came of a download could not be kept");
         }
     }
 }
 
-/// The path with something at its end.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+/// Our own file under this name, and whether it was there before; none where the name can neither be used nor freed.
+fn claim(path: &Path) -> io::Result<Option<(File, bool)>> {
+    for _ in 0..MOST_TRIES {
+        match beside::create_new(path) {
+            Ok(file) => return Ok(Some((file, false))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let maker = Maker::beside(path)?;
+        match maker.find(path)? {
+            Found::Own(file) => {
+                maker.set_mode(&file)?;
+                return Ok(Some((file, true)));
+            }
+            Found::Nothing => {}
+            Found::Busy => {
+                let why = format!("a download of another user holds {}", path.display());
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+            }
+            Found::Folder => {
+                let why = format!("{} is a folder", path.display());
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, why));
+            }
+            Found::Foreign(what) => {
+                tracing::warn!(path = %path.display(), what, "what stands beside the target is not ours: it is not used");
+                if let Err(error) = beside::remove(path) {
+                    tracing::warn!(%error, "it cannot be removed: the part gets another name, and cannot be resumed");
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the file still has this name: another download may have finished it between our opening and our lock, and
 /// then it is the target.
-#[cfg(unix)]
+///
+/// Elsewhere than on Unix std cannot compare two files: a third download that made a new part meanwhile goes unseen.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-
     let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(named) => Ok((ours.dev(), ours.ino()) == (named.dev(), named.ino())),
+    match fs::symlink_metadata(path) {
+        Ok(named) => Ok(named.is_file() && beside::is_same(&ours, &named)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// As on Unix, as far as std can tell: a third download that made a new part meanwhile goes unseen.
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    fs::exists(path)
 }
 
 /// A rename or a removal must survive a power cut. Windows cannot open a folder for that, and needs not.
@@ -197,6 +266,8 @@ fn sync_folder(file: &Path) -> io::Result<()> {
 
 /// A kill costs at most this much; a sync of it takes well below a second on common disks.
 const SYNC_EVERY: u64 = 32 << 20;
+/// Whoever plants files as fast as they are removed gets no further turn.
+const MOST_TRIES: u32 = 8;
 
 #[cfg(test)]
 mod tests {

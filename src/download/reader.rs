@@ -29,6 +29,8 @@ pub(super) struct Reader {
     /// The caller's, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
+    /// A foreign origin named the link, or one that it was renewed from.
+    is_bare: bool,
     /// An answer that is here already, and begins at the first byte.
     opened: Option<Response>,
     /// What the first answer was of.
@@ -91,6 +93,7 @@ impl Reader {
             from,
             own_headers: headers,
             renew,
+            is_bare: false,
             pin: None,
             offset: 0,
             furthest: 0,
@@ -105,6 +108,15 @@ impl Reader {
             unreachable: None,
             receipt: Receipt::default(),
         }
+    }
+
+    pub(super) fn bare(mut self, is_bare: bool) -> Self {
+        self.is_bare = is_bare;
+        self
+    }
+
+    fn way(&self) -> Way {
+        if self.is_bare { Way::Bare } else { self.carrier.way(&self.link) }
     }
 
     /// Goes on where an earlier reader ended.
@@ -263,7 +275,7 @@ impl Reader {
             return Ok(opened);
         }
         let mut target = self.link.clone();
-        let mut way = self.carrier.way(&target);
+        let mut way = self.way();
         let mut from = self.from.clone();
         let mut hops = 0;
         let response = loop {
@@ -450,7 +462,7 @@ impl Reader {
     ) -> Result<Opened, Error> {
         let kind = match code {
             404 | 410 => ErrorKind::ResultUnavailable,
-            401 if self.carrier.way(&self.link) == Way::Pipeline => ErrorKind::Unauthorized,
+            401 if self.way() == Way::Pipeline => ErrorKind::Unauthorized,
             _ => ErrorKind::AccessDenied,
         };
         let known = expiry::of(&self.link).map(|end| {
@@ -466,10 +478,12 @@ impl Reader {
             return Err(error(kind, format!("answered with {code}{fresh}{known}")));
         };
         let refused = error(kind, format!("answered with {code}{known}"));
-        self.link = renew.renew().await.map_err(|error| match error.source() {
+        let renewed = renew.renew().await.map_err(|error| match error.source() {
             Some(_) => error,
             None => error.with_source(refused.clone()),
         })?;
+        self.link = renewed.link;
+        self.is_bare |= renewed.is_bare;
         self.fresh = Some(Instant::now());
         self.receipt.renewed += 1;
         tracing::debug!(link = %self.link, "link renewed");

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::beginning;
 use super::media::{self, MediaType};
+use super::weight;
 use super::without_bom;
 use crate::redact::{self, Hidden, Mask};
 
@@ -103,11 +104,14 @@ impl Reply {
         if self.extent != Extent::Whole {
             return None;
         }
+        let read = |text: &[u8]| {
+            let is_heavy = weight::is_heavy(text);
+            if is_heavy { None } else { serde_json::from_slice(text).ok() }
+        };
         let document = without_bom(&self.body);
-        serde_json::from_slice(document)
-            .ok()
-            .or_else(|| serde_json::from_str(&media::decoded(&self.media_type(), &self.body)?).ok())
-            .or_else(|| super::json::with_wide_numbers(document))
+        // One of such numbers cannot be weighed.
+        let wide = || weight::is_light(document).then(|| super::json::with_wide_numbers(document)).flatten();
+        read(document).or_else(|| read(media::decoded(&self.media_type(), &self.body)?.as_bytes())).or_else(wide)
     }
 
     /// The members of a document that is too large to hold, as far as its beginning shows them; `None` of any other.

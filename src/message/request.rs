@@ -23,11 +23,13 @@ pub struct Request {
     kind: Option<Arc<str>>,
     /// The task that it is for; 0 for none.
     task: u64,
+    /// It goes without a credential and the caller's headers, wherever it leads: a foreign origin asked for it.
+    is_bare: bool,
 }
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, class: Class) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class, kind: None, task: 0 }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class, kind: None, task: 0, is_bare: false }
     }
 
     /// The method.
@@ -88,6 +90,15 @@ impl Request {
     pub(crate) const fn of_class(mut self, class: Class) -> Self {
         self.class = class;
         self
+    }
+
+    pub(crate) const fn bare(mut self, is_bare: bool) -> Self {
+        self.is_bare = is_bare;
+        self
+    }
+
+    pub(crate) const fn is_bare(&self) -> bool {
+        self.is_bare
     }
 
     pub(crate) fn kind(&self) -> Option<&str> {

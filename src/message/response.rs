@@ -203,8 +203,12 @@ impl Response {
         // Of what is larger by its own word, the beginning shows what it is.
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
         let Parts { body, flow, .. } = &mut *self.0;
-        let (body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
-        if whole {
+        let (mut body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
+        if whole && super::weight::is_heavy(&body) {
+            // A document that would take far more memory than bytes is handed on as it came.
+            let beginning = body.slice(..body.len().min(BEGINNING));
+            self.0.body = std::mem::replace(&mut body, beginning).into();
+        } else if whole {
             let Parts { status, headers, url, hidden, .. } = *self.0;
             return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden }, None));
         }

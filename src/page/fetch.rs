@@ -24,6 +24,8 @@ pub(super) struct Fetched {
     pub(super) page: Page,
     /// Where it stood, behind redirects.
     pub(super) at: Url,
+    /// A foreign origin led here, or is here: what the page names is asked without a credential.
+    pub(super) is_bare: bool,
 }
 
 enum Answered {
@@ -34,21 +36,29 @@ enum Answered {
 }
 
 impl PageSource {
-    /// The page at a URL, whole. `held` is an answer that came already.
-    pub(super) async fn page(&self, rule: &PageRule, url: &Url, held: Option<Reply>) -> Result<Fetched, Error> {
+    /// The page at a URL, whole; without a credential where a foreign origin named it. `held` is an answer that came
+    /// already.
+    pub(super) async fn page(
+        &self,
+        rule: &PageRule,
+        url: &Url,
+        held: Option<Reply>,
+        mut is_bare: bool,
+    ) -> Result<Fetched, Error> {
         let mut breaks = self.transport.breaks(false, None);
         let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
         let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
             let answered = match held.take() {
                 Some(answered) => answered,
-                None => self.ask(request.clone()).await?,
+                None => self.ask(request.clone(), &mut is_bare).await?,
             };
             let (error, hint) = match answered {
                 Answered::Whole(reply, hint) => match rule.read(&reply, url) {
                     Ok(page) => {
                         breaks.end();
-                        return Ok(Fetched { page, at: reply.url().clone() });
+                        let is_bare = is_bare || !self.transport.trust.is_own(reply.url());
+                        return Ok(Fetched { page, at: reply.url().clone(), is_bare });
                     }
                     Err(NoPage::Passing(why)) => (no_page(&why, &reply), hint),
                     Err(NoPage::Lasting(why)) => return Err(no_page(&why, &reply)),
@@ -67,10 +77,12 @@ impl PageSource {
         if trust.is_own(to) { Ok(()) } else { trust.leads(from, to) }
     }
 
-    async fn ask(&self, mut request: Request) -> Result<Answered, Error> {
+    async fn ask(&self, mut request: Request, is_bare: &mut bool) -> Result<Answered, Error> {
         for _ in 0..=MAX_HOPS {
             // Trust, and what may go along, are the transport's to judge at each hop.
+            request = request.bare(*is_bare);
             let response = self.transport.call(&request, None, None).await?;
+            *is_bare |= !self.transport.trust.is_own(response.url());
             let Some(to) = redirect(&response)? else { return held(response).await };
             if to == *response.url() {
                 return Err(misled("the page redirects to itself", &response));

@@ -24,18 +24,29 @@ pub(crate) struct Walk {
     /// The URLs of the pages so far, hashed.
     seen: HashSet<u64>,
     fetched: u32,
+    /// Pages in a row that held nothing.
+    empty: u32,
+    /// A foreign origin named the next page.
+    is_bare: bool,
 }
 
 impl Walk {
     pub(crate) fn new(source: PageSource, rule: PageRule, first: Url, held: Option<Reply>) -> Self {
         let seen = HashSet::from([hash(&first)]);
-        Self { way: Some((source, rule)), next: Some(first), held, fetching: None, wrong: None, seen, fetched: 0 }
+        let way = Some((source, rule));
+        Self { way, next: Some(first), held, fetching: None, wrong: None, seen, fetched: 0, empty: 0, is_bare: false }
+    }
+
+    /// Asks for the first page without a credential: a foreign origin named it.
+    pub(crate) const fn bare(mut self, is_bare: bool) -> Self {
+        self.is_bare = is_bare;
+        self
     }
 
     /// Nothing but an error.
     pub(crate) fn impossible(error: Error) -> Self {
-        let seen = HashSet::new();
-        Self { way: None, next: None, held: None, fetching: None, wrong: Some(error), seen, fetched: 0 }
+        let (seen, wrong) = (HashSet::new(), Some(error));
+        Self { way: None, next: None, held: None, fetching: None, wrong, seen, fetched: 0, empty: 0, is_bare: false }
     }
 
     pub(super) fn rule(&self) -> Option<&PageRule> {
@@ -57,14 +68,22 @@ impl Walk {
         let Some(fetching) = &mut self.fetching else { return Poll::Ready(None) };
         let fetched = ready!(fetching.as_mut().poll(cx));
         self.fetching = None;
-        Poll::Ready(Some(fetched.map(|Fetched { mut page, at }| {
+        Poll::Ready(Some(fetched.map(|Fetched { mut page, at, is_bare }| {
             self.fetched += 1;
+            self.is_bare |= is_bare;
             self.seen.insert(hash(&at));
             self.next = page.next.take();
             // A page that was read already would lead round for ever.
             if self.next.as_ref().is_some_and(|url| !self.seen.insert(hash(url))) {
                 self.next = None;
                 let message = "the pages lead in a circle";
+                self.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message).with_url(&at));
+            }
+            let is_empty = self.rule().is_some_and(PageRule::has_rows) && page.rows.is_empty() || page.bytes.is_empty();
+            self.empty = if is_empty { self.empty + 1 } else { 0 };
+            if self.empty >= MOST_EMPTY && self.next.is_some() {
+                self.next = None;
+                let message = format!("{MOST_EMPTY} pages in a row are empty, and lead on");
                 self.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message).with_url(&at));
             }
             if let (Some((source, _)), Some(to)) = (&self.way, &self.next)
@@ -79,10 +98,13 @@ impl Walk {
     fn fetch(&mut self) -> Option<BoxFuture<'static, Result<Fetched, Error>>> {
         let (source, rule) = self.way.clone()?;
         let url = self.next.take()?;
-        let held = self.held.take();
-        Some(Box::pin(async move { source.page(&rule, &url, held).await }))
+        let (held, is_bare) = (self.held.take(), self.is_bare);
+        Some(Box::pin(async move { source.page(&rule, &url, held, is_bare).await }))
     }
 }
+
+/// Services that filter send empty pages, some hundred in a row perhaps; one that sends more leads on for ever.
+const MOST_EMPTY: u32 = 1_000;
 
 fn hash(url: &Url) -> u64 {
     let mut hasher = DefaultHasher::new();

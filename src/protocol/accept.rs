@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::flaw::{Flaw, is_hollow};
 use super::location::join;
 use super::rule::Rule;
-use super::template::Filling;
+use super::template::{Filling, is_bent};
 use super::words::State;
 use super::{
     Cursor, Phase, Protocol, Report, StatusKind, StatusUrl, Step, created, fault, poll, result, start, verdict,
@@ -52,6 +52,10 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     match place {
         Place::At { url, kind, is_location, is_created, rule } => {
             cursor.accepted_because(rule);
+            if let Some(id) = cursor.id().filter(|id| rule == Rule::Template && is_bent(id)) {
+                let id = id.chars().take(80).collect::<String>();
+                report.warn(format!("the id `{}` would lead out of its template, and was encoded", id.escape_debug()));
+            }
             if is_created {
                 created::begin(cursor, reply, body);
             }

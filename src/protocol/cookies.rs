@@ -45,11 +45,25 @@ impl Cookies {
             self.0.retain(|old| !(old.name == name && old.origin == origin && old.path == path));
             let old = attribute("max-age").and_then(|age| age.parse::<i64>().ok()).map(|age| age <= 0);
             let over = old.unwrap_or_else(|| attribute("expires").is_some_and(|date| is_past(&date)));
-            if name.is_empty() || over || self.0.len() >= MOST {
+            if name.is_empty() || over {
+                continue;
+            }
+            let size = name.len() + value.len() + path.len();
+            if size > LONGEST || self.0.len() >= MOST || self.size() + size > MOST_BYTES {
+                let name = name.chars().take(40).collect::<String>();
+                tracing::warn!(
+                    name,
+                    size,
+                    "a cookie is not kept: it, or all of its task, are larger than browsers keep"
+                );
                 continue;
             }
             self.0.push(Cookie { name: name.into(), value: value.into(), origin: origin.clone(), path });
         }
+    }
+
+    fn size(&self) -> usize {
+        self.0.iter().map(|cookie| cookie.name.len() + cookie.value.len() + cookie.path.len()).sum()
     }
 
     /// Puts those that fit on a request.
@@ -87,6 +101,10 @@ fn folder(url: &Url) -> String {
 
 /// Services write 1970 for a cookie that they take back.
 const A_YEAR: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
+/// As large as RFC 6265 (6.1) asks of a client.
+const LONGEST: usize = 4 * 1024;
+/// They stand in the token of the task, and go with every poll: servers take headers of 16 KiB, as a rule.
+const MOST_BYTES: usize = 16 * 1024;
 /// As many as RFC 6265 asks of a client for one host.
 const MOST: usize = 50;
 
@@ -118,5 +136,29 @@ mod tests {
         assert_eq!(at("https://a.example/v10").as_deref(), Some("a=6"));
         assert_eq!(at("https://a.example:8443/v1"), None);
         assert_eq!(at("https://b.example/v1"), None);
+    }
+
+    #[test]
+    fn cookies_have_bounds_and_those_within_go_back() {
+        let url: Url = "https://a.example/".parse().unwrap();
+        let mut cookies = Cookies::default();
+        let mut set = |name: &str, length: usize| {
+            let header = format!("{name}={}", "x".repeat(length)).parse().unwrap();
+            cookies.take(&url, &HeaderMap::from_iter([(http::header::SET_COOKIE, header)]));
+            cookies.0.iter().map(|cookie| (cookie.name.clone(), cookie.value.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(set("a", 4094), [("a".to_owned(), 4094)]);
+        assert_eq!(set("b", 4096).len(), 1, "4 KiB with its name and path");
+        for name in ["b", "c", "d"] {
+            set(name, 4000);
+        }
+        assert_eq!(set("e", 4000).len(), 4, "16 KiB in all");
+        assert_eq!(set("e", 100).len(), 5);
+        assert_eq!(set("a", 10).len(), 5, "one of the same name makes room for itself");
+        assert_eq!(set("f", 4000).len(), 6);
+        for at in 0..100 {
+            set(&format!("n{at}"), 1);
+        }
+        assert_eq!(set("last", 1).len(), MOST);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, Method};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -14,7 +14,7 @@ use super::rule::Rule;
 use super::{State, StatusKind};
 use crate::clock::unix_millis;
 use crate::message::Trust;
-use crate::redact::{SecretUrl, holds_secret};
+use crate::redact::{SecretUrl, holds_secret, is_signed, looks_secret, shown, sounds_secret};
 
 /// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
 ///
@@ -116,6 +116,12 @@ pub(crate) struct Extra {
     /// The answer of the submit is the value where its Location may not be looked at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) created_held: bool,
+    /// The headers that the caller named as plain. A token lists them.
+    #[serde(skip)]
+    plain: Vec<HeaderName>,
+    /// Which of the URLs an answer of a foreign origin named, a bit each.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) bare: u8,
     /// That answer. It is no part of a token, because nobody knows what it holds.
     #[serde(skip)]
     pub(super) created: Option<Bytes>,
@@ -308,6 +314,41 @@ impl Cursor {
         self.rules
     }
 
+    /// The caller named this header as plain: tokens hold it.
+    pub(crate) fn keep_plain(&mut self, name: HeaderName) {
+        self.extra().plain.push(name);
+    }
+
+    pub(crate) fn is_plain(&self, name: &HeaderName) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.plain.contains(name))
+    }
+
+    /// Why a cursor that anybody may have edited cannot be used by a client of these origins.
+    pub(crate) fn check_urls(&self, trust: &Trust) -> Result<(), String> {
+        let cancel = self.extra.as_ref().and_then(|extra| extra.cancel_url.as_deref());
+        for (what, url) in [
+            ("the URL of its submit", Some(&*self.request_url)),
+            ("its status URL", self.status_url.as_deref()),
+            ("its last Location", self.last_location.as_deref()),
+            ("the URL that is followed", self.following.as_deref()),
+            ("its URL for a cancel", cancel),
+        ] {
+            let Some(text) = url else { continue };
+            let Ok(url) = Url::parse(text) else { return Err(format!("{what} is no URL")) };
+            if text.len() > super::location::LONGEST {
+                return Err(format!("{what} is longer than any URL"));
+            }
+            if !trust.is_own(&url) {
+                return Err(format!(
+                    "{what} leads to {}, and the token is not sealed: anybody may have written that. Seal tokens with \
+                     ResumeToken::seal, or name the origin with ClientBuilder::allow_origin",
+                    shown(&url)
+                ));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) const fn cancel_was_asked(&mut self) {
         self.cancel_asked = true;
     }
@@ -327,18 +368,17 @@ impl Cursor {
 
     /// Without the signed URLs.
     pub(crate) fn without_signed(mut self) -> Self {
-        if signed(&self.request_url) {
-            self.request_url = self.request_url.split('?').next().unwrap_or_default().into();
+        if let Some(url) = Url::parse(&self.request_url).ok().filter(holds_secret) {
+            self.request_url = without_secrets(url).as_str().into();
         }
         for url in [&mut self.status_url, &mut self.last_location, &mut self.following] {
             if url.as_deref().is_some_and(signed) {
                 *url = None;
             }
         }
-        if let Some(extra) = &mut self.extra
-            && extra.cancel_url.as_deref().is_some_and(signed)
-        {
-            extra.cancel_url = None;
+        if let Some(extra) = &mut self.extra {
+            extra.cancel_url = extra.cancel_url.take().filter(|url| !signed(url));
+            extra.query.retain(|(name, value)| !sounds_secret(name) && !looks_secret(value));
         }
         if self.following.is_none() && self.phase != Phase::Submit {
             self.phase = Phase::Poll;
@@ -403,6 +443,18 @@ impl std::fmt::Debug for Cursor {
 
 /// In the place of a time.
 const REPORTED: u64 = u64::MAX;
+
+/// Without the members of the query that are secrets; of a signed URL, without any.
+fn without_secrets(mut url: Url) -> Url {
+    let is_kept = |name: &str, value: &str| !sounds_secret(name) && !looks_secret(value);
+    let kept: Vec<_> = url.query_pairs().filter(|(name, value)| is_kept(name, value)).collect();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(kept.iter().filter(|_| !is_signed(&url)));
+    let query = Some(query.finish()).filter(|query| !query.is_empty());
+    drop(kept);
+    url.set_query(query.as_deref());
+    url
+}
 
 fn signed(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| holds_secret(&url))

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::location::is_below;
 use super::template::{Filling, Template};
 use super::{Cookies, Cursor, Phase, Protocol, StatusKind};
 use crate::message::{Class, Reply, Request};
@@ -53,9 +54,14 @@ impl Exchange {
         let url = if let Some(below) = self.target.strip_prefix("{status}") {
             let mut url = Url::parse(cursor.status_url.as_deref()?).ok()?;
             if !below.is_empty() {
-                let below = Template::new(below).fill(filling).into_iter().next()?;
-                let path = format!("{}{below}", url.path().trim_end_matches('/'));
-                url.set_path(&path);
+                let before = url.path().trim_end_matches('/').to_owned();
+                let mut root = url.clone();
+                root.set_path(&format!("{before}{}", below.split('{').next().unwrap_or_default()));
+                root.set_query(None);
+                url.set_path(&format!("{before}{}", Template::new(below).fill(filling).into_iter().next()?));
+                if !is_below(&root, &url) {
+                    return None;
+                }
             }
             url
         } else {
@@ -177,7 +183,16 @@ impl Protocol {
             }
             _ => (Method::GET, cursor.next_url()?, None),
         };
-        let own = cursor.is_trusted(&url);
+        let uses_status = |exchange: &Exchange| exchange.target.starts_with("{status}");
+        let is_bare = match (phase, &self.poll) {
+            (Phase::Start, _) => {
+                let start = cursor.firing.and_then(|at| self.start.get(usize::from(at)));
+                start.is_some_and(|start| uses_status(&start.request)) && cursor.is_status_bare()
+            }
+            (Phase::Poll, Some(poll)) if cursor.following.is_none() => uses_status(poll) && cursor.is_status_bare(),
+            _ => cursor.is_next_bare(),
+        };
+        let own = cursor.is_trusted(&url) && !is_bare;
         if phase == Phase::Poll && own {
             self.repeat(cursor, &mut url);
         }
@@ -186,7 +201,7 @@ impl Protocol {
             Phase::Start => Class::Submit,
             Phase::Submit | Phase::Poll | Phase::Moved => Class::Poll,
         };
-        let mut request = dressed(Request::new(method, url, class), headers, body);
+        let mut request = dressed(Request::new(method, url, class), headers, body).bare(is_bare);
         if let Some(extra) = &cursor.extra {
             extra.cookies.give(&mut request);
             let etag = extra.etag.as_ref().filter(|_| phase == Phase::Poll && own);
@@ -202,6 +217,12 @@ impl Protocol {
     /// The request that cancels the task; `None` where there is none.
     pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         let given = cursor.extra.as_ref().and_then(|extra| Url::parse(extra.cancel_url.as_deref()?).ok());
+        let is_bare = match &given {
+            Some(_) => cursor.is_cancel_bare(),
+            None => {
+                cursor.is_status_bare() && self.cancel.as_ref().is_some_and(|how| how.target.starts_with("{status}"))
+            }
+        };
         let (method, url, body) = match (given, &self.cancel) {
             (Some(url), Some(how)) if !how.is_default_cancel() => (how.method.clone(), url, how.body_for(cursor)),
             (Some(url), _) => (Method::POST, url, None),
@@ -209,7 +230,7 @@ impl Protocol {
             (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
             (None, how) => how.as_ref()?.fill(cursor)?,
         };
-        let mut request = dressed(Request::new(method, url, Class::Cancel), headers, body);
+        let mut request = dressed(Request::new(method, url, Class::Cancel), headers, body).bare(is_bare);
         if let Some(extra) = &cursor.extra {
             extra.cookies.give(&mut request);
         }
@@ -218,8 +239,10 @@ impl Protocol {
 
     /// The request that lets the service forget the task; `None` where there is none.
     pub(crate) fn cleanup_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
-        let (method, url, body) = self.cleanup.as_ref()?.fill(cursor)?;
-        Some(dressed(Request::new(method, url, Class::Call), headers, body))
+        let cleanup = self.cleanup.as_ref()?;
+        let (method, url, body) = cleanup.fill(cursor)?;
+        let is_bare = cursor.is_status_bare() && cleanup.target.starts_with("{status}");
+        Some(dressed(Request::new(method, url, Class::Call), headers, body).bare(is_bare))
     }
 
     /// Adds what the submit's query had and every poll must have, where the URL lacks it.

@@ -4,7 +4,8 @@ use url::Url;
 
 use super::{Cursor, Step};
 use crate::error::{ErrorKind, Fault};
-use crate::redact::{SecretUrl, UrlError, is_signed};
+use crate::message::Origin;
+use crate::redact::{SecretUrl, UrlError, is_signed, shown};
 
 /// Joins a pointer to the URL of the answer that carried it (RFC 3986, 5).
 ///
@@ -12,6 +13,9 @@ use crate::redact::{SecretUrl, UrlError, is_signed};
 /// because the signature is over the bytes.
 pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     let pointer = pointer.trim();
+    if pointer.len() > LONGEST {
+        return Err(format!("it is {} bytes long, and no URL is longer than {LONGEST}", pointer.len()));
+    }
     if let Some(url) = below(base, pointer) {
         return Ok(url);
     }
@@ -44,9 +48,34 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Joins a filled template to the base. What stands before the first placeholder is the caller's, and may lead anywhere;
+/// what was filled in is the service's, and must stay below it: the same origin, the same beginning of path and query.
+pub(super) fn join_template(base: &Url, template: &str, filled: &str) -> Result<Url, String> {
+    let fixed = template.split('{').next().unwrap_or_default();
+    let root = match fixed.trim() {
+        "" => base.join(".").map_err(|error| error.to_string())?,
+        fixed => join(base, fixed)?,
+    };
+    let url = join(base, filled)?;
+    if is_below(&root, &url) {
+        Ok(url)
+    } else {
+        Err(format!("filled in, it leads to {} instead of below {}", shown(&url), shown(&root)))
+    }
+}
+
+/// Whether a URL goes on where another ends.
+pub(super) fn is_below(root: &Url, url: &Url) -> bool {
+    let is_same_origin = Origin::of(root) == Origin::of(url);
+    is_same_origin && url.username().is_empty() && url.password().is_none() && {
+        let target = |url: &Url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        target(url).starts_with(&target(root))
+    }
+}
+
 /// A link of the service: kept byte for byte when it is absolute, and encoded where it is not signed.
 pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
-    if !pointer.trim().contains("://") {
+    if !pointer.trim().contains("://") || pointer.len() > LONGEST {
         return join(base, pointer).map(SecretUrl::from);
     }
     match SecretUrl::parse(pointer) {
@@ -114,6 +143,9 @@ fn is_uri_char(c: char) -> bool {
 const OPAQUE_SCHEMES: [&str; 14] =
     ["about", "arn", "blob", "cid", "data", "did", "file", "javascript", "mailto", "oid", "sip", "tag", "tel", "urn"];
 
+/// Servers take request lines of 8 KiB at most, as a rule; signed URLs of 6 KiB are known.
+pub(super) const LONGEST: usize = 16 * 1024;
+
 /// More redirects than any service needs, few enough to end a circle soon.
 const MAX_HOPS: u8 = 10;
 
@@ -152,6 +184,55 @@ mod tests {
             ("/\u{7}", None),
         ] {
             assert_eq!(join(&base, pointer).ok().as_ref().map(Url::as_str), url, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn what_a_template_is_filled_with_stays_below_what_stands_before_it() {
+        for (base, template, filled, url) in [
+            ("https://a.example/v1/", "{x}", "operations/7", Some("https://a.example/v1/operations/7")),
+            ("https://a.example/v1/exports?x=1", "{x}", "operations/7", Some("https://a.example/v1/operations/7")),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/7:cancel", Some("https://a.example/v1/jobs/7:cancel")),
+            ("https://a.example/v1/", "jobs?id={x}", "jobs?id=7", Some("https://a.example/v1/jobs?id=7")),
+            ("https://a.example/v1/", "/v2/{x}", "/v2/7", Some("https://a.example/v2/7")),
+            ("https://a.example/v1/", "../{x}", "../7", Some("https://a.example/7")),
+            ("https://a.example/v1/", "https://b.example/{x}", "https://b.example/7", Some("https://b.example/7")),
+            ("https://a.example/v1/", "jobs", "jobs", Some("https://a.example/v1/jobs")),
+            ("https://a.example/v1/", "{x}", "../users", None),
+            ("https://a.example/v1/", "{x}", "a/../../users", None),
+            ("https://a.example/v1/", "{x}", "%2e%2e/users", None),
+            ("https://a.example/v1/", "{x}", "/users", None),
+            ("https://a.example/v1/", "{x}", "//evil.example/x", None),
+            ("https://a.example/v1/", "{x}", "https://evil.example/x", None),
+            ("https://a.example/v1/", "{x}", "https:evil.example/x", None),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/../x", None),
+            ("https://a.example/v1/", "jobs/{x}", "jobs/..", None),
+            ("https://a.example/v1/", "jobs?id={x}", "jobs?admin=1", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example.evil.example/", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example:8443/", None),
+            ("https://a.example/v1/", "https://b.example{x}", "https://b.example@evil.example/", None),
+        ] {
+            let joined = join_template(&Url::parse(base).unwrap(), template, filled);
+            assert_eq!(joined.ok().as_ref().map(Url::as_str), url, "{base} {template} {filled}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_filling_leaves_the_base(
+            filling in r"(//|/|\.\./|\./|%2e%2e/|%2E./|\\|https:|https://|evil\.example|@|:|\?|#|a|7| ){0,8}",
+            at in 0..4_usize,
+        ) {
+            let base = Url::parse("https://a.example/v1/").unwrap();
+            let (before, root) = [
+                ("", "https://a.example/v1/"),
+                ("jobs/", "https://a.example/v1/jobs/"),
+                ("/v2/x-", "https://a.example/v2/x-"),
+                ("jobs?id=", "https://a.example/v1/jobs?id="),
+            ][at];
+            if let Ok(url) = join_template(&base, &format!("{before}{{x}}"), &format!("{before}{filling}")) {
+                proptest::prop_assert!(url.as_str().starts_with(root), "{filling:?}: {url}");
+            }
         }
     }
 

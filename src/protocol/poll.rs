@@ -215,7 +215,16 @@ pub(super) fn report(
         cursor.keep_hint(delay);
     }
     if protocol.conditional && reply.status().is_success() {
-        cursor.extra().etag = reply.header("etag").map(Cow::into_owned);
+        let etag = reply.header("etag").map(Cow::into_owned);
+        if etag.as_ref().is_some_and(|etag| etag.len() > LONGEST_ETAG) {
+            report.warn(format!("ignored an ETag of more than {LONGEST_ETAG} bytes: the status is asked for in full"));
+        }
+        cursor.extra().etag = etag.filter(|etag| etag.len() <= LONGEST_ETAG);
+    }
+    if let Some(other) = other_id(protocol, cursor, reply, body).filter(|_| cursor.phase == Phase::Poll) {
+        let shown = |id: &str| id.chars().take(80).collect::<String>().escape_debug().to_string();
+        let own = cursor.id().map(shown).unwrap_or_default();
+        report.warn(format!("the status is of the id `{}`, and the task's is `{own}`", shown(&other)));
     }
     if let Some(url) = protocol.cancel_url.iter().find_map(|at| join(reply.url(), &at.text(reply, body)?).ok())
         && cursor.admit(&url).is_ok()
@@ -347,6 +356,19 @@ impl Cursor {
         self.looks = 0;
     }
 }
+
+/// Whether a status speaks of another task than the one that is asked for: a place that holds an id holds another, and
+/// none holds the task's own. One id may be written as a path that ends in the other.
+fn other_id(protocol: &Protocol, cursor: &Cursor, reply: &Reply, body: Option<&Value>) -> Option<String> {
+    let own = cursor.id().filter(|_| cursor.kind == StatusKind::Monitor)?;
+    let last = |id: &str| id.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let found: Vec<_> = protocol.id.iter().filter_map(|at| at.text(reply, body)).collect();
+    let is_own = found.iter().any(|id| last(id) == last(own));
+    found.into_iter().find(|_| !is_own)
+}
+
+/// A status is asked for again by its ETag, which is some dozen bytes.
+const LONGEST_ETAG: usize = 1024;
 
 fn ratio(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<f64> {
     let of = protocol.progress_of.as_ref()?;

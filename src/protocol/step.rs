@@ -121,6 +121,8 @@ pub struct Finding {
     pub(crate) page: Option<Box<Reply>>,
     /// The secrets that the body may repeat.
     pub(crate) hidden: Hidden,
+    /// A foreign origin named the links: they are fetched without a credential, wherever they lead.
+    pub(crate) is_bare: bool,
 }
 
 impl Finding {

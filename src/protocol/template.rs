@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::location::join;
+use super::location::{join, join_template};
 use crate::message::Reply;
 use crate::pointer::{Source, exact};
 
@@ -43,12 +43,12 @@ impl Template {
 
     /// The URLs that it makes, joined to the base.
     pub(super) fn urls(&self, base: &Url, with: Filling<'_>) -> Result<Vec<Url>, String> {
-        self.fill(with).iter().map(|text| join(base, text)).collect()
+        self.fill(with).iter().map(|text| join_template(base, &self.0, text)).collect()
     }
 
     /// The one URL that it makes.
     pub(super) fn url(&self, base: &Url, with: Filling<'_>) -> Option<Result<Url, String>> {
-        self.fill(with).first().map(|text| join(base, text))
+        self.fill(with).first().map(|text| join_template(base, &self.0, text))
     }
 
     /// Whether a member of an answer goes into it.
@@ -192,6 +192,11 @@ fn encoded(value: &str, slashes: bool, before: &str) -> String {
     let at_segment = !in_query && (before.is_empty() || before.ends_with('/'));
     let value = if at_segment { value.trim_start_matches('/') } else { value };
     value.split('/').map(one).collect::<Vec<_>>().join("/")
+}
+
+/// Whether an id is bent where it is filled in, so that it stays below its template.
+pub(super) fn is_bent(id: &str) -> bool {
+    id.starts_with('/') || id.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// Whether the text behind this one would belong to the host.

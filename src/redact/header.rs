@@ -14,14 +14,6 @@ pub(crate) fn secrets_on(headers: &HeaderMap) -> Vec<Secret> {
     marked.filter_map(|value| value.to_str().ok()).flat_map(secrets_of).collect()
 }
 
-/// Whether a header's name says that its value is a secret.
-pub(crate) fn sounds_secret(name: &str) -> bool {
-    ["auth", "cookie", "key", "token", "secret", "signature", "pass", "credential", "session", "sas"]
-        .iter()
-        .any(|mark| name.contains(mark))
-        && !name.contains("idempotency")
-}
-
 /// The value, what stands behind its scheme, the password of `Basic`, and the values of its parameters.
 pub(crate) fn secrets_of(value: &str) -> Vec<Secret> {
     let value = value.trim();

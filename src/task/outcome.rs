@@ -194,7 +194,7 @@ impl<T> Outcome<T> {
             headers: self.headers.clone(),
             class: Class::Result,
         };
-        Walk::new(source, rule.clone(), first.clone(), self.finding.page.as_deref().cloned())
+        Walk::new(source, rule.clone(), first.clone(), self.finding.page.as_deref().cloned()).bare(self.finding.is_bare)
     }
 
     /// Lets the service forget the task, where the protocol says how
@@ -231,7 +231,9 @@ impl<T> Outcome<T> {
         // No code panics while it holds the lock.
         let opened = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
         let from = Some(Box::new(self.cursor.next_url().unwrap_or_else(|| self.core.base.clone())));
-        Download::linked(self.core.carrier.clone(), link.clone(), from, self.headers.clone(), renew).opened(opened)
+        Download::linked(self.core.carrier.clone(), link.clone(), from, self.headers.clone(), renew)
+            .bare(self.finding.is_bare)
+            .opened(opened)
     }
 }
 

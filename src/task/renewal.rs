@@ -9,11 +9,10 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::Core;
-use crate::download::Renew;
+use crate::download::{Renew, Renewed};
 use crate::error::{Error, ErrorKind};
 use crate::message::Class;
 use crate::protocol::{Asking, Cursor, Step};
-use crate::redact::SecretUrl;
 
 /// What it takes to ask again.
 #[derive(Clone)]
@@ -30,7 +29,7 @@ impl Renewal {
         cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index })
     }
 
-    async fn ask(self) -> Result<SecretUrl, Error> {
+    async fn ask(self) -> Result<Renewed, Error> {
         let Self { core, mut cursor, headers, index } = self;
         let begun = Instant::now();
         // One that ends too late ends at once, and says for how long it would have been.
@@ -53,7 +52,11 @@ impl Renewal {
             let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {
                 Step::Done(_, finding) => {
-                    return finding.links.get(index).cloned().ok_or_else(|| failed("it names no such link any more"));
+                    let is_bare = finding.is_bare;
+                    let link = finding.links.get(index).cloned();
+                    return link
+                        .map(|link| Renewed { link, is_bare })
+                        .ok_or_else(|| failed("it names no such link any more"));
                 }
                 Step::Follow { after, .. } => wait(after).await?,
                 // No answer, or a refusal for load: as a task would, it is asked again, but not for ever.
@@ -73,7 +76,7 @@ impl Renewal {
 }
 
 impl Renew for Renewal {
-    fn renew(&self) -> BoxFuture<'static, Result<SecretUrl, Error>> {
+    fn renew(&self) -> BoxFuture<'static, Result<Renewed, Error>> {
         let asking = tokio::time::timeout(LONGEST, self.clone().ask());
         Box::pin(async move { asking.await.unwrap_or_else(|_| Err(failed("it took too long"))) })
     }

@@ -11,15 +11,29 @@ use url::Url;
 use super::{Live, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
-use crate::message::Origin;
+use crate::message::{Origin, Trust, is_reserved, is_routing};
 use crate::protocol::{Cursor, Phase, Protocol};
-use crate::redact::sounds_secret;
+use crate::redact::looks_secret;
 
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
 ///
-/// It is JSON by `Display` and `FromStr`, and serde data. It holds the status URL, the task's id and the caller's plain
-/// headers; it never holds a credential, and no signed URL unless it was made by
+/// It is JSON by `Display` and `FromStr`, and serde data. The plain text holds the status URL, the task's id, and the
+/// headers that the caller [named as plain](crate::NewTask::plain_header) or that are known to be; it never holds a
+/// credential, and no signed URL unless it was made by
 /// [`TaskHandle::token_with_signed_urls`](super::TaskHandle::token_with_signed_urls).
+///
+/// # Trust
+/// A token is a list of requests that the client will make in its own name: read tokens only from where nobody else
+/// writes, or seal them (`ResumeToken::seal`, with the feature `token-file`), which makes any edit an error. Of a
+/// token that was read from plain text, as far as an edit could reach:
+///
+/// - no protocol is taken: a task with [a protocol of its own](crate::NewTask::protocol) is resumed by
+///   [`Client::resume_with`](crate::Client::resume_with);
+/// - every URL must be of the client's own origin or an [allowed](crate::ClientBuilder::allow_origin) one;
+/// - headers that frame the message or route the connection are dropped.
+///
+/// The rest of it still chooses which path of the API is asked with the credential. Tokens that never left the process,
+/// and sealed ones, are taken as they are.
 ///
 /// ```
 /// # use longhaul::testing::Simulator;
@@ -59,6 +73,12 @@ pub struct ResumeToken {
     /// How many milliseconds that was from then on, where it was more than a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<u64>,
+    /// Headers that nobody named as plain: kept in memory, and in a sealed token.
+    #[serde(skip)]
+    pub(super) unnamed: Vec<(String, String)>,
+    /// Nobody can have edited it: it never left the process, or was sealed.
+    #[serde(skip)]
+    pub(super) trusted: bool,
 }
 
 /// What a token says of the wait that its task was in.
@@ -119,11 +139,14 @@ pub(crate) struct Origins {
     pub(crate) cursor: Cursor,
     pub(crate) headers: HeaderMap,
     pub(crate) pause: ResumedPause,
+    /// Its protocol may be used.
+    pub(crate) trusted: bool,
 }
 
 impl ResumeToken {
     /// Takes it apart, for a client of this base.
-    pub(crate) fn open(self, base: &Url) -> Result<Origins, Error> {
+    pub(crate) fn open(self, trust: &Trust) -> Result<Origins, Error> {
+        let base = trust.base();
         let wrong = |why: String| Err(Error::new(ErrorKind::InvalidToken, why));
         if self.version != VERSION {
             return wrong(format!("its version is {}, and this crate reads {VERSION}", self.version));
@@ -141,16 +164,30 @@ impl ResumeToken {
         if !self.can_resume() {
             return wrong("it has no status URL, because that was signed: use token_with_signed_urls".into());
         }
-        let headers = self
-            .headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?)));
+        if !self.trusted {
+            self.cursor.check_urls(trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
+        }
         let mut cursor = self.cursor;
+        let mut headers = HeaderMap::new();
+        for (is_plain, (name, value)) in
+            self.headers.iter().map(|header| (true, header)).chain(self.unnamed.iter().map(|header| (false, header)))
+        {
+            let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) else { continue };
+            if is_reserved(&name) || (!self.trusted && is_routing(&name)) {
+                tracing::warn!(%name, "a header of a resume token is dropped: it belongs to the connection");
+                continue;
+            }
+            if is_plain && !is_known_plain(&name) {
+                cursor.keep_plain(name.clone());
+            }
+            headers.insert(name, value);
+        }
         if matches!(cursor.phase(), Phase::Submit | Phase::Start) {
             cursor.rewind();
         }
         Ok(Origins {
-            headers: headers.collect(),
+            headers,
+            trusted: self.trusted,
             protocol: self.protocol,
             kind: self.kind,
             given: self.given,
@@ -164,6 +201,14 @@ impl Shared {
     pub(super) fn token(&self, live: &Live, signed: bool) -> ResumeToken {
         let cursor = live.cursor.clone();
         let headers = live.headers.iter().flat_map(|headers| headers.iter());
+        let (mut named, mut unnamed) = (Vec::new(), Vec::new());
+        for (name, value) in headers.filter(|(_, value)| !value.is_sensitive()) {
+            let Ok(text) = value.to_str() else { continue };
+            let is_plain = cursor.is_plain(name) || (is_known_plain(name) && !looks_secret(text));
+            let to = if is_plain { &mut named } else { &mut unnamed };
+            to.push((name.to_string(), text.to_owned()));
+        }
+        let headers = named;
         let given = self.core.given.then(|| Box::new(self.core.protocol.clone()));
         ResumeToken {
             version: VERSION,
@@ -172,10 +217,9 @@ impl Shared {
             given,
             base: self.core.base.to_string(),
             cursor: if signed { cursor } else { cursor.without_signed() },
-            headers: headers
-                .filter(|(name, value)| !value.is_sensitive() && !sounds_secret(name.as_str()))
-                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-                .collect(),
+            headers,
+            unnamed,
+            trusted: true,
             not_before: live.not_before,
             asked: live.asked.filter(|asked| *asked > USUAL).and_then(|asked| u64::try_from(asked.as_millis()).ok()),
         }
@@ -218,6 +262,32 @@ impl fmt::Debug for ResumeToken {
             .field("cursor", &self.cursor)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a header is of the protocols of the web or of tracing, and never a secret.
+fn is_known_plain(name: &HeaderName) -> bool {
+    const PLAIN: [&str; 19] = [
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "api-version",
+        "content-language",
+        "correlation-id",
+        "if-match",
+        "if-none-match",
+        "prefer",
+        "request-id",
+        "traceparent",
+        "user-agent",
+        "x-api-version",
+        "x-correlation-id",
+        "x-ms-client-request-id",
+        "x-ms-correlation-request-id",
+        "x-ms-version",
+        "x-request-id",
+    ];
+    PLAIN.contains(&name.as_str())
 }
 
 const VERSION: u32 = 1;

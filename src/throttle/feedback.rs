@@ -294,7 +294,7 @@ impl State {
 
     /// From now on, the limit of an account is searched for, from what is known of it.
     pub(super) fn search(&mut self, owner: u32) {
-        if self.owner_of(owner).is_some_and(|owner| owner.learner.is_none()) {
+        if self.owner_of(owner).is_some_and(|owner| owner.learner.is_none() && owner.home.is_none()) {
             self.learn(owner, Learner::new());
         }
     }
@@ -316,7 +316,7 @@ impl State {
 
     /// Forgets all that answers told.
     pub(super) fn forget_answers(&mut self, now: Tick) {
-        for owner in &mut self.owners {
+        for owner in self.owners.iter_mut() {
             owner.stated.clear();
         }
         let all: Vec<u32> = self.gauges.iter().filter_map(|(id, _)| u32::try_from(id).ok()).collect();

@@ -87,6 +87,7 @@ impl Keys {
         let known = self.known.as_deref();
         Asker {
             owner,
+            is_foreign: false,
             credential: known.map_or("", |known| &known.credential),
             host: known.map_or("", |known| &known.host),
             method: known.and_then(|known| known.method.as_ref()),

@@ -49,11 +49,21 @@ impl State {
     }
 
     pub(super) fn recall(&mut self, learned: &Learned) {
-        for Entry { origin, account, count, seconds } in &learned.0 {
-            if *count > 0 && !seconds.is_zero() {
-                let owner = self.owner(origin, account);
-                self.learn(owner, Learner::knowing(*count, *seconds));
+        if learned.0.len() > MOST_ENTRIES {
+            tracing::warn!(entries = learned.0.len(), "more learned limits than are taken on: the rest is left out");
+        }
+        for Entry { origin, account, count, seconds } in learned.0.iter().take(MOST_ENTRIES) {
+            if *count == 0 || seconds.is_zero() || *seconds > LONGEST {
+                tracing::warn!(%origin, count, ?seconds, "a learned limit is no limit that can have been found: it is left out");
+                continue;
             }
+            let owner = self.owner(origin, account);
+            self.learn(owner, Learner::knowing(*count, *seconds));
         }
     }
 }
+
+/// The search finds windows of a day at most; a longer one would stand still on the word of a file.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// A throttle that knows so many accounts is no throttle of one service.
+const MOST_ENTRIES: usize = 1024;

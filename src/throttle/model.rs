@@ -136,7 +136,7 @@ impl World {
             Step::Pass(time) => self.pass(time),
             Step::Pause => {
                 self.pauses += 1;
-                let door = self.state.owners[0].door;
+                let door = self.state.owner_of(0).unwrap().door;
                 self.state.pause(door, self.now + WINDOW / 2, now);
             }
             Step::Send(at) => {
@@ -181,8 +181,16 @@ impl World {
         let answer = match self.callers[at].phase {
             Phase::New => {
                 let method = Method::GET;
-                let asker =
-                    Asker { owner: 0, credential: "", host: "h", method: Some(&method), path, kind: None, task: 0 };
+                let asker = Asker {
+                    owner: 0,
+                    is_foreign: false,
+                    credential: "",
+                    host: "h",
+                    method: Some(&method),
+                    path,
+                    kind: None,
+                    task: 0,
+                };
                 let set: Set = self.state.meet(&asker, class).0;
                 self.state.hold(&set);
                 self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX, home: None }, &waker, now)
@@ -197,7 +205,8 @@ impl World {
             Answer::Granted(flight, serial, _) => {
                 self.callers[at].over = self.now + HOLD;
                 self.state.launch(flight, self.now, HOLD);
-                let paused = self.state.gauges.get(self.state.owners[0].door as usize).unwrap().is_paused(self.now);
+                let paused =
+                    self.state.gauges.get(self.state.owner_of(0).unwrap().door as usize).unwrap().is_paused(self.now);
                 assert!(!paused, "nobody goes in a pause");
                 Phase::Granted(flight, serial)
             }

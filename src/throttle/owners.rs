@@ -1,12 +1,13 @@
 //! Owners: the accounts of a throttle, and what a request of one meets.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::Method;
 
 use super::feedback::Feedback;
 use super::gauge::Gauge;
+use super::meter::Tick;
 use super::rule::{Gauges, Rule};
 use super::set::Set;
 use super::state::State;
@@ -17,6 +18,8 @@ use crate::message::{Class, write_route};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) owner: u32,
+    /// It goes to an origin that is neither the account's own nor allowed.
+    pub(crate) is_foreign: bool,
     pub(crate) credential: &'a str,
     pub(crate) host: &'a str,
     pub(crate) method: Option<&'a Method>,
@@ -33,6 +36,8 @@ pub(super) struct About {
     pub(super) credential: u64,
     /// Its method and path, with what looks like an id left out, where answers may teach of it.
     pub(super) route: Option<Arc<str>>,
+    /// Keeps the owner, for as long as an answer may come.
+    _lease: Option<Arc<()>>,
 }
 
 /// An account at a service. The first stands for all of them.
@@ -40,6 +45,12 @@ pub(super) struct About {
 pub(super) struct Owner {
     pub(super) origin: String,
     pub(super) account: String,
+    /// Of a foreign host, the account that asks it.
+    pub(super) home: Option<u32>,
+    /// Until when its user stopped it: hosts that are first asked meanwhile are stopped too.
+    pub(super) held_until: Tick,
+    /// Who has a handle of it.
+    pub(super) lease: Weak<()>,
     pub(super) rules: Vec<Rule>,
     /// Its door: everybody of it goes through, and it pauses when the account does.
     pub(super) door: u32,
@@ -56,10 +67,13 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    fn new(origin: &str, account: &str, door: u32) -> Self {
+    pub(super) fn new(origin: &str, account: &str, door: u32) -> Self {
         Self {
             origin: origin.to_owned(),
             account: account.to_owned(),
+            home: None,
+            held_until: 0,
+            lease: Weak::new(),
             rules: Vec::new(),
             door,
             doors: HashMap::new(),
@@ -76,35 +90,12 @@ impl Owner {
 }
 
 impl State {
-    /// The number of an account at a service.
-    pub(super) fn owner(&mut self, origin: &str, account: &str) -> u32 {
-        let known = self.owners.iter().position(|owner| owner.origin == origin && owner.account == account);
-        if let Some(at) = known {
-            return u32::try_from(at).unwrap_or(0);
-        }
-        let label = match account {
-            "" => "the account".to_owned(),
-            account => format!("the account {}", account.escape_debug()),
-        };
-        let mut door = Gauge::door(label.into());
-        if self.all_paused_until > self.latest() {
-            door.pause(self.all_paused_until, self.latest());
-        }
-        let door = self.insert(door);
-        self.owners.push(Owner::new(origin, account, door));
-        let at = u32::try_from(self.owners.len() - 1).unwrap_or(0);
-        if self.feedback == Feedback::Learn {
-            self.search(at);
-        }
-        at
-    }
-
     pub(super) fn owner_of(&self, owner: u32) -> Option<&Owner> {
-        self.owners.get(usize::try_from(owner).ok()?)
+        self.owners.get(owner)
     }
 
     pub(super) fn owner_mut(&mut self, owner: u32) -> Option<&mut Owner> {
-        self.owners.get_mut(usize::try_from(owner).ok()?)
+        self.owners.get_mut(owner)
     }
 
     /// Finds the gauges that a request meets.
@@ -112,14 +103,19 @@ impl State {
         // Before any is looked up.
         self.sweep();
         let mut set = Set::default();
-        set.add(self.owner_of(asker.owner).map_or(0, |owner| owner.door));
+        // Its limits per host count a foreign request too, each host for itself; nothing else of the account does.
+        let owner = if asker.is_foreign { self.foreign(asker.owner, asker.host) } else { asker.owner };
+        set.add(self.owner_of(owner).map_or(0, |owner| owner.door));
         let mut declared = false;
         let mut unknown: Vec<(u32, usize, String)> = Vec::new();
         let both = [0, asker.owner];
         for owner in both.iter().take(if asker.owner == 0 { 1 } else { 2 }) {
             let Some(rules) = self.owner_of(*owner).map(|owner| &owner.rules) else { continue };
             for (at, rule) in rules.iter().enumerate() {
-                let Some(key) = rule.matches(asker, class) else { continue };
+                let Some(key) = rule.matches(asker, class).filter(|_| !asker.is_foreign || rule.counts_foreign())
+                else {
+                    continue;
+                };
                 declared |= !rule.limit.is_soft();
                 match &rule.gauges {
                     Gauges::One(gauge) => set.add(*gauge),
@@ -136,7 +132,8 @@ impl State {
         }
         let learns = self.feedback.reads_answers();
         let about = About {
-            owner: asker.owner,
+            owner,
+            _lease: self.lease(owner),
             credential: if learns { hash(asker.credential) } else { 0 },
             route: asker.method.is_some().then(|| self.route_of(asker)),
         };
@@ -144,7 +141,7 @@ impl State {
         self.unmet(&about, &set).into_iter().for_each(|gauge| set.add_keyed(gauge));
         if !declared
             && self.feedback == Feedback::Learn
-            && let Some(learner) = self.owner_of(asker.owner).and_then(|owner| owner.learner)
+            && let Some(learner) = self.owner_of(owner).and_then(|owner| owner.learner)
         {
             set.add(learner);
         }

@@ -69,6 +69,11 @@ impl Rule {
         self.scope != Scope::TokenEndpoint
     }
 
+    /// Whether it counts requests to foreign origins: a limit of each host, and that of the token endpoint.
+    pub(super) const fn counts_foreign(&self) -> bool {
+        matches!(self.scope, Scope::Host | Scope::TokenEndpoint)
+    }
+
     /// Whether it counts the same as this window would.
     pub(super) fn is_of(&self, counted: &Counted, window: &Window) -> bool {
         let same = match (&self.route, &counted.route) {

@@ -134,7 +134,7 @@ impl State {
             }
             !is_idle
         };
-        for owner in &mut self.owners {
+        for owner in self.owners.iter_mut() {
             for rule in &mut owner.rules {
                 if let Gauges::ByKey(gauges) = &mut rule.gauges {
                     gauges.retain(|_, id| is_kept(id));
@@ -144,6 +144,7 @@ impl State {
             owner.stated.iter_mut().for_each(|stated| stated.retain(&mut is_kept));
             owner.stated.retain(|stated| !stated.is_empty());
         }
+        self.give_up_unused();
         self.sweep_at = (self.gauges.len() * 2).max(SWEEP_FROM);
     }
 

@@ -9,13 +9,13 @@ use slab::Slab;
 use tokio::runtime::Id;
 use tokio::time::Instant;
 
+use super::accounts::Accounts;
 use super::feedback::Feedback;
 use super::flight::Flights;
 use super::gauge::{Gauge, rank};
 use super::homes::{Granted, Homes};
 use super::line::{Line, Place};
 use super::meter::{Meter, Tick};
-use super::owners::Owner;
 use super::set::Set;
 use super::turns::Turns;
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ pub(super) struct State {
     latest: Tick,
     pub(super) clock: Clock,
     pub(super) feedback: Feedback,
-    pub(super) owners: Vec<Owner>,
+    pub(super) owners: Accounts,
     pub(super) gauges: Slab<Gauge>,
     /// Keyed gauges are swept when there are more than so many.
     pub(super) sweep_at: usize,
@@ -131,7 +131,7 @@ impl State {
             latest: 0,
             clock: Clock::system(),
             feedback: Feedback::default(),
-            owners: Vec::new(),
+            owners: Accounts::default(),
             gauges: Slab::new(),
             sweep_at: super::rules::SWEEP_FROM,
             flights: Flights::default(),

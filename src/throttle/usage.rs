@@ -132,9 +132,9 @@ impl State {
     /// `looks`: the most at once is told, and counted anew from here on.
     pub(super) fn usage(&mut self, owner: u32, looks: bool, now: Tick) -> Vec<LimitUse> {
         self.catch_up(now);
-        let owners = [0, owner];
-        let owners = owners.iter().take(if owner == 0 { 1 } else { 2 }).filter_map(|owner| self.owner_of(*owner));
-        let ids: Vec<u32> = owners.flat_map(gauges_of).take(MOST_TOLD).collect();
+        let hosts = if owner == 0 { Vec::new() } else { self.owners.with_hosts(owner) };
+        let owners = std::iter::once(0).chain(hosts).filter_map(|owner| self.owner_of(owner));
+        let ids: Vec<u32> = owners.flat_map(Owner::gauges).take(MOST_TOLD).collect();
         ids.into_iter().filter_map(|id| self.gauges.get_mut(id as usize)?.usage(looks, now)).collect()
     }
 }
@@ -175,27 +175,30 @@ impl Gauge {
     }
 }
 
-fn gauges_of(owner: &Owner) -> Vec<u32> {
-    let mut gauges = Vec::new();
-    for rule in &owner.rules {
-        match &rule.gauges {
-            Gauges::One(gauge) => gauges.push(*gauge),
-            Gauges::ByKey(keyed) => {
-                let mut keyed: Vec<_> = keyed.iter().collect();
-                keyed.sort_unstable();
-                gauges.extend(keyed.into_iter().map(|(_, gauge)| *gauge));
+impl Owner {
+    /// All gauges of it, in the order in which they are shown.
+    pub(super) fn gauges(&self) -> Vec<u32> {
+        let mut gauges = Vec::new();
+        for rule in &self.rules {
+            match &rule.gauges {
+                Gauges::One(gauge) => gauges.push(*gauge),
+                Gauges::ByKey(keyed) => {
+                    let mut keyed: Vec<_> = keyed.iter().collect();
+                    keyed.sort_unstable();
+                    gauges.extend(keyed.into_iter().map(|(_, gauge)| *gauge));
+                }
             }
         }
+        let mut stated: Vec<u32> = self.stated.iter().flat_map(super::stated::Stated::all).collect();
+        stated.sort_unstable();
+        gauges.extend(stated);
+        gauges.extend(self.learner);
+        let mut doors: Vec<_> = self.doors.iter().collect();
+        doors.sort_unstable();
+        gauges.extend(doors.into_iter().map(|(_, gauge)| *gauge));
+        gauges.push(self.door);
+        gauges
     }
-    let mut stated: Vec<u32> = owner.stated.iter().flat_map(super::stated::Stated::all).collect();
-    stated.sort_unstable();
-    gauges.extend(stated);
-    gauges.extend(owner.learner);
-    let mut doors: Vec<_> = owner.doors.iter().collect();
-    doors.sort_unstable();
-    gauges.extend(doors.into_iter().map(|(_, gauge)| *gauge));
-    gauges.push(owner.door);
-    gauges
 }
 
 /// A limit per key may have thousands of counters; nobody reads so many.

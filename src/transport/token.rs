@@ -12,7 +12,7 @@ use super::{DRAIN, Wire, lost};
 use crate::credential::Exchange;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Asked, Mark};
-use crate::message::{Class, HttpError, Reply, Request};
+use crate::message::{Class, HttpError, RESERVED_WHY, Reply, Request, is_reserved};
 use crate::redact::secrets_on;
 use crate::retry::{Case, Decision, Failure, RetryPolicy, decide};
 
@@ -45,6 +45,12 @@ impl TokenRoad {
 
     async fn send(&self, request: http::Request<Bytes>) -> Result<Reply, Error> {
         let (parts, body) = request.into_parts();
+        if let Some(name) = parts.headers.keys().find(|name| is_reserved(name)) {
+            return Err(Error::new(
+                ErrorKind::Request,
+                format!("the header `{name}` of a request for a token {RESERVED_WHY}"),
+            ));
+        }
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
         let request = Request::new(parts.method, url, Class::Token).with_headers(parts.headers).with_body(body);

@@ -13,7 +13,7 @@ use super::{DRAIN, span};
 use crate::clock::Clock;
 use crate::event::{Asked, Event, Mark, Marks};
 use crate::hint::{HintRule, Hints};
-use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response};
+use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response, Trust};
 use crate::redact::{Hidden, secrets_in};
 use crate::retry::EnvelopeRule;
 use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
@@ -32,6 +32,8 @@ pub(crate) struct Wire {
     pub(crate) envelopes: Vec<EnvelopeRule>,
     /// Where this service's answers tell of time and budgets, beside the known headers.
     pub(crate) hint_rules: Vec<HintRule>,
+    /// Whose answers speak for the account: those of its own origins.
+    pub(crate) trust: Arc<Trust>,
     pub(crate) marks: Marks,
     pub(crate) clock: Clock,
     pub(crate) idle_timeout: Duration,
@@ -57,6 +59,7 @@ impl Wire {
     fn asker<'a>(&'a self, request: &'a Request) -> Asker<'a> {
         Asker {
             owner: self.throttle.owner(),
+            is_foreign: !self.trust.is_own(request.url()),
             credential: &self.credential_id,
             host: request.url().host_str().unwrap_or_default(),
             method: Some(request.method()),

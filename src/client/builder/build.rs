@@ -29,7 +29,7 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`], naming the setting that is wrong.
     pub fn build(self) -> Result<Client, Error> {
         let base = base(&self.base)?;
-        let allowed = self.allowed.iter().map(|origin| allowed(origin)).collect::<Result<Vec<_>, _>>()?;
+        let allowed = self.allowed.iter().map(|origin| allowed(origin, &base)).collect::<Result<Vec<_>, _>>()?;
         self.credential.check()?;
         self.check()?;
         let user_agent = HeaderValue::try_from(&self.user_agent)
@@ -69,7 +69,9 @@ impl ClientBuilder {
         // So that no sum of times runs over.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
         let connect_timeout = self.connector.connect_timeout;
+        let trust = Arc::new(Trust::new(&base, allowed));
         let wire = Wire {
+            trust: trust.clone(),
             http,
             throttle,
             credential_id: self.credential.id().into(),
@@ -88,7 +90,7 @@ impl ClientBuilder {
             }),
         };
         let transport = Arc::new(Transport {
-            trust: Arc::new(Trust::new(&base, allowed)),
+            trust,
             road: Road::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
             wire,
             credential: self.credential,
@@ -175,13 +177,31 @@ fn base(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn allowed(text: &str) -> Result<Origin, Error> {
+/// An origin by its name alone: each is named, and nothing of it is passed over in silence.
+fn allowed(text: &str, base: &Url) -> Result<Origin, Error> {
+    let text = text.trim();
+    let refused = |why: &str| {
+        let shown = Url::parse(text).map_or_else(|_| text.escape_debug().to_string(), |url| crate::redact::shown(&url));
+        Err(wrong(&format!("the allowed origin `{shown}` {why}")))
+    };
+    if text.contains('*') {
+        return refused("has a `*`: a pattern would let the credential go to hosts that nobody named");
+    }
     let url = Url::parse(text)
         .map_err(|error| wrong("an allowed origin is no URL, such as https://api.example.com").with_source(error))?;
-    if matches!(url.scheme(), "http" | "https") {
-        Ok(Origin::of(&url))
-    } else {
-        Err(wrong("an allowed origin is neither http nor https"))
+    let https = base.scheme() == "https";
+    match &url {
+        url if !matches!(url.scheme(), "http" | "https") => refused("is neither http nor https"),
+        url if !url.username().is_empty() || url.password().is_some() => {
+            refused("names a user; give a credential instead")
+        }
+        url if url.path() != "/" || url.query().is_some() || url.fragment().is_some() => {
+            refused("has a path, a query or a fragment: an origin is a scheme, a host and a port")
+        }
+        url if url.scheme() == "http" && https => {
+            refused("is plain http, and the base URL is https: the credential would travel in the open")
+        }
+        url => Ok(Origin::of(url)),
     }
 }
 

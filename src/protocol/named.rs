@@ -1,0 +1,90 @@
+//! Named: which URLs of a task an answer of a foreign origin named.
+//!
+//! A foreign origin gets no credential, and may not direct one either: a URL that its answer names is asked bare, also
+//! where it leads back to the API. What the caller or the API itself named before stays as it was.
+
+use super::{Cursor, Step};
+use crate::message::Reply;
+
+/// The URLs of a task before an answer is read.
+pub(super) struct Before {
+    /// The answer's word is a foreign one: its origin is, or the URL that was asked was named by one.
+    is_foreign: bool,
+    kept: [Option<Box<str>>; 4],
+    bare: u8,
+    request: Box<str>,
+}
+
+impl Before {
+    /// `None` where every URL is the API's own word before and after.
+    pub(super) fn of(cursor: &Cursor, reply: &Reply) -> Option<Self> {
+        let is_foreign = !cursor.is_trusted(reply.url()) || cursor.is_next_bare();
+        let bare = cursor.bare();
+        (is_foreign || bare != 0).then(|| Self {
+            is_foreign,
+            kept: cursor.kept().map(|url| url.map(Into::into)),
+            bare,
+            request: cursor.request_url.clone(),
+        })
+    }
+
+    /// Marks what the answer named.
+    pub(super) fn mark(&self, cursor: &mut Cursor, mut step: Step) -> Step {
+        let mut bare = 0;
+        for (at, now) in cursor.kept().into_iter().enumerate() {
+            let is_same = self.kept.get(at).is_some_and(|before| before.as_deref() == now);
+            let is_bare = match now {
+                None => false,
+                Some(_) if is_same => self.bare & (1 << at) != 0,
+                Some(url) => self.is_named_by_foreigner(url),
+            };
+            bare |= u8::from(is_bare) << at;
+        }
+        if bare != 0 || cursor.extra.is_some() {
+            cursor.extra().bare = bare;
+        }
+        if let Step::Done(_, finding) = &mut step {
+            finding.is_bare = finding.links.iter().any(|link| self.is_named_by_foreigner(link.expose()));
+        }
+        step
+    }
+
+    /// Whether a URL that was not kept in this place before is a foreign origin's word.
+    fn is_named_by_foreigner(&self, url: &str) -> bool {
+        let known = |wanted: bool| {
+            let kept = self.kept.iter().enumerate();
+            kept.filter(|(at, _)| (self.bare & (1 << at) != 0) == wanted).any(|(_, kept)| kept.as_deref() == Some(url))
+        };
+        if self.is_foreign { url != &*self.request && !known(false) } else { known(true) && !known(false) }
+    }
+}
+
+impl Cursor {
+    fn bare(&self) -> u8 {
+        self.extra.as_ref().map_or(0, |extra| extra.bare)
+    }
+
+    fn kept(&self) -> [Option<&str>; 4] {
+        let cancel = self.extra.as_ref().and_then(|extra| extra.cancel_url.as_deref());
+        [self.status_url.as_deref(), self.last_location.as_deref(), self.following.as_deref(), cancel]
+    }
+
+    /// Whether the URL that is asked next was named by a foreign origin.
+    pub(super) fn is_next_bare(&self) -> bool {
+        self.bare() & if self.following.is_some() { FOLLOWING } else { STATUS } != 0
+    }
+
+    /// Whether the status URL was.
+    pub(super) fn is_status_bare(&self) -> bool {
+        self.bare() & STATUS != 0
+    }
+
+    /// Whether the URL for a cancel was.
+    pub(super) fn is_cancel_bare(&self) -> bool {
+        self.bare() & CANCEL != 0
+    }
+}
+
+const STATUS: u8 = 1;
+const FOLLOWING: u8 = 1 << 2;
+const CANCEL: u8 = 1 << 3;
