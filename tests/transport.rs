@@ -112,7 +112,7 @@ async fn every_part_of_a_credential_goes_to_the_own_origin_and_none_elsewhere() 
         client.request(Method::GET, path).header("X-Mine", "1").header("Cookie", "c").send().await.unwrap();
     }
     let task = client.task().post("exports").header("X-Mine", "1").header("Cookie", "c");
-    task.submit::<serde_json::Value>().await.unwrap().await.unwrap();
+    task.submit::<Value>().await.unwrap().await.unwrap();
     let seen: Vec<_> = service
         .requests()
         .iter()
@@ -216,7 +216,7 @@ async fn a_wait_that_is_preferred_is_for_the_service_that_is_asked_for_it() {
     let location = "https://other.example.net/tasks/7";
     let service = script([reply(202).header("location", location), reply(200).silent(), reply(200)]);
     let client = service.client().build().unwrap();
-    let task = client.task().post("exports").header("Prefer", "wait=3600").submit::<serde_json::Value>();
+    let task = client.task().post("exports").header("Prefer", "wait=3600").submit::<Value>();
     task.await.unwrap().await.unwrap();
     assert_eq!(service.requests()[1].header("prefer"), None);
     assert!((secs(60)..secs(70)).contains(&service.gaps()[1]), "{:?}", service.gaps());
