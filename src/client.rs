@@ -150,7 +150,7 @@ impl Client {
     /// # use longhaul::testing::{reply, script};
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> longhaul::Result<()> {
-    /// # let service = script([reply(202).json(serde_json::json!({"jobId": "j7"})), reply(200).json(serde_json::json!(7))]);
+    /// # let service = script([reply(202).json(serde_json::json!({"jobId": "j7"})), reply(200).json(serde_json::json!({"status": "done", "result": 7}))]);
     /// # let client = service.client().build()?;
     /// use longhaul::Protocol;
     ///

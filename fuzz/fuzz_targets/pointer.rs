@@ -24,7 +24,7 @@ fuzz_target!(|data: (&str, &str, &str)| {
         .state(source.clone())
         .done(source.clone())
         .status_template(template)
-        .prefer_status_url(source.clone(), StatusKind::Monitor)
+        .status_url(source.clone(), StatusKind::Monitor)
         .result(source.clone(), ResultKind::Link)
         .cancel_url(source.clone())
         .pages(PageRule::new(template, source.clone()).next(Next::cursor(source, "c")));
