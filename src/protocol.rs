@@ -11,6 +11,7 @@ mod location;
 mod named;
 mod page;
 mod place;
+mod plain;
 mod poll;
 mod presets;
 mod result;

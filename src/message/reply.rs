@@ -87,12 +87,17 @@ impl Reply {
 
     /// The body as JSON, whatever the Content-Type says; `None` where it is none.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
-        if self.extent != Extent::Whole || super::weight::is_heavy(without_bom(&self.body)) {
+        if self.extent != Extent::Whole || self.is_heavy() {
             return None;
         }
         serde_json::from_slice(without_bom(&self.body))
             .ok()
             .or_else(|| serde_json::from_str(&media::decoded(&self.media_type(), &self.body)?).ok())
+    }
+
+    /// Whether the body is JSON that would take far more memory than its bytes: it is handed on, and not read.
+    pub(crate) fn is_heavy(&self) -> bool {
+        super::weight::is_heavy(without_bom(&self.body))
     }
 
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.

@@ -31,6 +31,7 @@ impl Flaw {
             return Some(Self::Coded(coding.chars().take(40).collect()));
         }
         match reply.extent() {
+            Extent::Whole if reply.is_heavy() => return Some(Self::TooLarge),
             Extent::Whole => {}
             Extent::TooLarge => return Some(Self::TooLarge),
             Extent::Cut => return Some(Self::Cut),
@@ -67,7 +68,9 @@ impl fmt::Display for Flaw {
             }
             Self::Coded(coding) => write!(f, "a body in the coding `{coding}`, which was not asked for"),
             Self::Cut => f.write_str("a body that broke off"),
-            Self::TooLarge => f.write_str("a body larger than the client's body limit"),
+            Self::TooLarge => {
+                f.write_str("a body larger than the client's body limit, or JSON of more small objects than are read")
+            }
         }
     }
 }
