@@ -13,6 +13,7 @@ mod named;
 mod next;
 mod page;
 mod place;
+mod plain;
 mod poll;
 mod presets;
 mod result;

@@ -121,6 +121,11 @@ impl Reply {
             .filter(|members: &serde_json::Value| members.as_object().is_some_and(|all| !all.is_empty()))
     }
 
+    /// Whether the body is JSON that would take far more memory than its bytes: it is handed on, and not read.
+    pub(crate) fn is_heavy(&self) -> bool {
+        weight::is_heavy(without_bom(&self.body))
+    }
+
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.
     pub(crate) fn json_text(&self) -> Option<Cow<'_, [u8]>> {
         // What is ignored is not looked at for UTF-8.

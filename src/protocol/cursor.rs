@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::cookies::Cookies;
+use super::plain::without_secrets;
 use super::rule::Rule;
 use super::{State, StatusKind};
 use crate::clock::unix_millis;
 use crate::message::Trust;
-use crate::redact::{SecretUrl, holds_secret, is_signed, looks_secret, shown, sounds_secret};
+use crate::redact::{SecretUrl, holds_secret, looks_secret, sounds_secret};
 
 /// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
 ///
@@ -323,32 +324,6 @@ impl Cursor {
         self.extra.as_ref().is_some_and(|extra| extra.plain.contains(name))
     }
 
-    /// Why a cursor that anybody may have edited cannot be used by a client of these origins.
-    pub(crate) fn check_urls(&self, trust: &Trust) -> Result<(), String> {
-        let cancel = self.extra.as_ref().and_then(|extra| extra.cancel_url.as_deref());
-        for (what, url) in [
-            ("the URL of its submit", Some(&*self.request_url)),
-            ("its status URL", self.status_url.as_deref()),
-            ("its last Location", self.last_location.as_deref()),
-            ("the URL that is followed", self.following.as_deref()),
-            ("its URL for a cancel", cancel),
-        ] {
-            let Some(text) = url else { continue };
-            let Ok(url) = Url::parse(text) else { return Err(format!("{what} is no URL")) };
-            if text.len() > super::location::LONGEST {
-                return Err(format!("{what} is longer than any URL"));
-            }
-            if !trust.is_own(&url) {
-                return Err(format!(
-                    "{what} leads to {}, and the token is not sealed: anybody may have written that. Seal tokens with \
-                     ResumeToken::seal, or name the origin with ClientBuilder::allow_origin",
-                    shown(&url)
-                ));
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) const fn cancel_was_asked(&mut self) {
         self.cancel_asked = true;
     }
@@ -443,18 +418,6 @@ impl std::fmt::Debug for Cursor {
 
 /// In the place of a time.
 const REPORTED: u64 = u64::MAX;
-
-/// Without the members of the query that are secrets; of a signed URL, without any.
-fn without_secrets(mut url: Url) -> Url {
-    let is_kept = |name: &str, value: &str| !sounds_secret(name) && !looks_secret(value);
-    let kept: Vec<_> = url.query_pairs().filter(|(name, value)| is_kept(name, value)).collect();
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(kept.iter().filter(|_| !is_signed(&url)));
-    let query = Some(query.finish()).filter(|query| !query.is_empty());
-    drop(kept);
-    url.set_query(query.as_deref());
-    url
-}
 
 fn signed(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| holds_secret(&url))

@@ -42,6 +42,9 @@ impl Flaw {
             let broken = reply.media_type().is_json() && !is_json;
             return Some(if broken { Self::NotJson(String::new()) } else { Self::TooLarge });
         }
+        if reply.is_heavy() {
+            return Some(Self::TooLarge);
+        }
         if reply.body().trim_ascii().is_empty() {
             return None;
         }
@@ -78,7 +81,9 @@ impl fmt::Display for Flaw {
             }
             Self::Coded(coding) => write!(f, "a body in the coding `{coding}`, which was not asked for"),
             Self::Cut => f.write_str("a body that broke off"),
-            Self::TooLarge => f.write_str("a body larger than the client's body limit"),
+            Self::TooLarge => {
+                f.write_str("a body larger than the client's body limit, or JSON of more small objects than are read")
+            }
         }
     }
 }

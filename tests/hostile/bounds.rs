@@ -113,6 +113,32 @@ async fn a_status_of_many_small_maps_is_not_read_and_a_result_of_them_is_handed_
 }
 
 #[test]
+fn a_reader_without_a_client_does_not_read_them_either() {
+    let url: url::Url = "https://api.example.com/v1/t".parse().unwrap();
+    let heavy = format!("[{}]", vec![r#"{"":0}"#; 149_000].join(","));
+    for (body, done) in
+        [(format!("{{\"status\":\"succeeded\",\"x\":{heavy}}}"), false), (r#"{"status":"succeeded"}"#.into(), true)]
+    {
+        let now = std::time::SystemTime::UNIX_EPOCH;
+        let mut cursor = longhaul::Cursor::new(http::Method::POST, &url, now);
+        let answer = |status: u16, header: Option<&str>, body: String| {
+            let headers = header.map(|value| ("operation-location".parse().unwrap(), value.parse().unwrap()));
+            let status = http::StatusCode::from_u16(status).unwrap();
+            longhaul::Reply::new(status, url.clone(), headers.into_iter().collect(), body)
+        };
+        let protocol = Protocol::auto();
+        let _ = protocol.read(&mut cursor, &answer(202, Some("/v1/t"), String::new()), now);
+        match protocol.read(&mut cursor, &answer(200, None, body), now) {
+            longhaul::Step::Wait(report) => {
+                assert!(!done && report.warning().is_some_and(|why| why.contains("small objects")), "{report:?}");
+            }
+            longhaul::Step::Done(..) => assert!(done),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_learned_limit_that_cannot_have_been_found_is_not_taken_on() {
     let origin = "https://api.example.com";
     for (count, seconds, taken) in [

@@ -1,0 +1,84 @@
+//! Resuming: tasks that were put away as tokens.
+
+use tokio::time::Instant;
+
+use super::Client;
+use crate::error::{Error, ErrorKind};
+use crate::protocol::Protocol;
+use crate::task::{ResumeToken, Task, Trace};
+
+impl Client {
+    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it. It needs
+    /// no runtime by itself; to await the task does.
+    ///
+    /// It says that there was a run before, whose requests the service may still count: where this client's account has
+    /// sent nothing yet, its first requests go as after a refusal, one, then two, four and so on
+    /// ([`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start)).
+    ///
+    /// A token is trusted input, and one that was not sealed may have been edited: see [`ResumeToken`] for what of it is
+    /// used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
+    /// not know; and of a token that is not sealed, where it has a protocol of its own or a URL of another origin.
+    pub fn resume<T>(&self, token: ResumeToken) -> Result<Task<T>, Error> {
+        self.take_up(token, None)
+    }
+
+    /// As [`resume`](Client::resume), for a task that was submitted with [a protocol of its own](crate::NewTask::protocol):
+    /// it is read by this one.
+    ///
+    /// ```
+    /// # use longhaul::testing::{reply, script};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([reply(202).json(serde_json::json!({"jobId": "j7"})), reply(200).json(serde_json::json!({"status": "succeeded", "result": 7}))]);
+    /// # let client = service.client().build()?;
+    /// use longhaul::Protocol;
+    ///
+    /// let jobs = Protocol::auto().status_template("jobs/{id}");
+    /// let task = client.task().protocol(jobs.clone()).post("jobs").submit::<u32>().await?;
+    /// let text = task.token().to_string();
+    ///
+    /// assert!(client.resume::<u32>(text.parse()?).unwrap_err().to_string().contains("resume_with"));
+    /// assert_eq!(client.resume_with::<u32>(text.parse()?, jobs)?.await?.value()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`resume`](Client::resume); [`ErrorKind::InvalidToken`] where the protocol has another name than the token's.
+    pub fn resume_with<T>(&self, token: ResumeToken, protocol: Protocol) -> Result<Task<T>, Error> {
+        self.take_up(token, Some(protocol))
+    }
+
+    fn take_up<T>(&self, token: ResumeToken, passed: Option<Protocol>) -> Result<Task<T>, Error> {
+        let parts = token.open(&self.0.transport.trust)?;
+        let core = match (passed, parts.given, &parts.kind) {
+            (Some(protocol), ..) => self.core_of(protocol),
+            (None, Some(protocol), _) if parts.trusted => self.core_of(*protocol),
+            (None, Some(_), _) => {
+                let why = "it has a protocol of its own, which is not taken from a token that anybody may have edited: pass \
+                           the protocol again with Client::resume_with, or seal tokens with ResumeToken::seal";
+                return Err(Error::new(ErrorKind::InvalidToken, why));
+            }
+            (None, None, Some(kind)) => self.core(kind).map_err(|_| {
+                let why = format!("it is of the kind `{kind}`, which this client's profile does not have");
+                Error::new(ErrorKind::InvalidToken, why)
+            })?,
+            (None, None, None) => self.0.default.clone(),
+        };
+        if core.protocol.name() != parts.protocol {
+            let (theirs, ours) = (parts.protocol, core.protocol.name());
+            let why = format!("it was made with the protocol `{theirs}`, and this client reads it with `{ours}`");
+            return Err(Error::new(ErrorKind::InvalidToken, why));
+        }
+        if self.0.slow_start {
+            core.transport.wire.throttle.start_slowly_once();
+        }
+        let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
+        let trace = Trace::of(core.kind.as_deref());
+        let deadline = self.0.task_deadline.and_then(|within| Instant::now().checked_add(within));
+        Ok(Task::resumed(core, cursor, parts.headers, parts.pause).default_deadline(deadline).traced(trace))
+    }
+}
