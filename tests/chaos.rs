@@ -537,6 +537,7 @@ async fn plain_http_goes_on_on_this_machine_and_where_the_application_gave_it() 
     let service = script([to("http://[::1]:8/7"), reply(200).body("7")]);
     assert_eq!(service.client().build().unwrap().download("http://127.0.0.1:9/7").to_memory(9).await.unwrap(), "7");
     let service = script([to("http://store.example.net/7"), reply(200).body("7")]);
-    let client = Client::builder("http://store.example.net/v1").http(service).build().unwrap();
+    let client = Client::builder("http://api.example.com/v1").http(service.clone()).storage_http(service);
+    let client = client.allow_origin("http://store.example.net").build().unwrap();
     assert_eq!(client.download(LINK).to_memory(9).await.unwrap(), "7");
 }

@@ -149,6 +149,34 @@ async fn a_deadline_names_what_failed_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_task_names_the_trouble_before_it() {
+    for (answer, named) in [
+        (
+            reply(503).json(json!({"error": {"message": "The tenant is being moved."}})),
+            "503: The tenant is being moved.",
+        ),
+        (reply(200).header("content-type", "text/html").body("<p>Sign in</p>"), "HTML"),
+        (reply(0).unsent(), "no connection"),
+    ] {
+        let accepted = reply(202).header("location", "tasks/1");
+        let service = script([accepted].into_iter().chain((0..99).map(|_| answer.clone())));
+        let client = service.client().build().unwrap();
+        let task = client.task().post("exports").deadline(Duration::from_secs(90)).submit::<Value>().await.unwrap();
+        let error = task.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+        assert!(error.to_string().contains("the last answer: "), "{error}");
+        assert!(error.token().is_some() && error.to_string().contains(named), "{named}: {error}");
+    }
+    // One that answers has no trouble.
+    let pending = (0..99).map(|_| reply(200).json(json!({"status": "running"})));
+    let service = script([reply(202).header("location", "tasks/1")].into_iter().chain(pending));
+    let client = service.client().build().unwrap();
+    let task = client.task().post("exports").deadline(Duration::from_secs(90)).submit::<Value>().await.unwrap();
+    let error = task.await.unwrap_err();
+    assert!(!error.to_string().contains("the last answer"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_401_without_a_credential_says_so() {
     let none = "the client has no credential";
     let error = refused(&client([reply(401)], Credential::none())).await;

@@ -437,6 +437,30 @@ fn patience_ends_after_ten_minutes_in_a_row() {
 }
 
 #[test]
+fn waits_that_the_service_asks_for_do_not_use_patience_up() {
+    let auto = Protocol::auto();
+    let url: Url = "https://a.example/t".parse().unwrap();
+    for (refusal, wait, borne) in [
+        ("429 | retry-after: 900", 901, 10),
+        ("503 | retry-after: 900", 901, 10),
+        ("503 | retry-after: 86400", 86_401, 10),
+        ("500 | retry-after: 60", 61, 10),
+        // None is asked for, or hardly one.
+        ("503", 61, 10),
+        ("503 | retry-after: 1", 61, 10),
+    ] {
+        let start = SystemTime::UNIX_EPOCH;
+        let mut cursor = Cursor::new(Method::POST, &url, start);
+        let mut read = |text, secs| {
+            said(&auto.read(&mut cursor, &reply(text, url.clone()), start + Duration::from_secs(secs)), &cursor)
+        };
+        assert_eq!(read("202 | location: /t", 0), "wait accepted /t");
+        let end = (1..99).find(|poll| !read(refusal, poll * wait).starts_with("wait"));
+        assert_eq!(end.map(|poll| poll - 1), Some(borne), "{refusal}");
+    }
+}
+
+#[test]
 fn reads_a_smag_task() {
     const SUBMIT: &str = "201 | location: /tasks/7 | {\"TaskUid\": \"7\", \"Location\": \"/tasks/7\"}";
     let smag = Protocol::smag_task();

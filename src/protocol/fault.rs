@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Protocol;
 use crate::error::Fault;
 use crate::message::{Reply, without_bom};
-use crate::pointer::{Source, text};
+use crate::pointer::Source;
 
 /// Reads a failure as the common shapes have it; the raw body is always kept.
 pub(crate) fn read_common(reply: &Reply, body: Option<&Value>) -> Fault {
@@ -23,11 +23,11 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     let mut fault = Fault::new(reply.body().clone());
     let find = |places: &[&str]| {
         places.iter().find_map(|place| {
-            let value = Source::pointer(place).value(reply, body)?;
-            text(&value)
+            // A code of digits may have more of them than a float holds.
+            Source::pointer(place).exact_text(reply, body)
         })
     };
-    let own = |places: &[Source]| places.iter().find_map(|place| place.text(reply, body));
+    let own = |places: &[Source]| places.iter().find_map(|place| place.exact_text(reply, body));
     // A code that only says the HTTP status again says nothing.
     let in_header = || reply.header("x-ms-error-code").map(Cow::into_owned);
     let code = own(codes)

@@ -92,13 +92,18 @@ pub(super) fn wait(
 ) -> Step {
     let now = unix_millis(now);
     let since = *cursor.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
-    if u128::from(now.saturating_add(1).saturating_sub(since.get())) > protocol.patience.as_millis() {
+    let patience = u64::try_from(protocol.patience.as_millis()).unwrap_or(u64::MAX);
+    if now.saturating_add(1).saturating_sub(since.get()) > patience {
         return Step::Stop {
             kind: ErrorKind::StatusUnreadable,
             why: format!("{why}; and so for more than {:?}", protocol.patience),
             fault,
         };
     }
+    // Of a wait that the service asks for, no more than a tenth of the patience counts: two of a quarter of an hour are no
+    // outage, and ten answers that say nothing are one.
+    let asked = report.hint.map_or(0, |hint| u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
+    cursor.troubled_since = Some(since.saturating_add(asked.saturating_sub(patience / 10)));
     let said: String = fault.beside(why).chars().take(MOST_WORDS).collect();
     report.warn(if said.is_empty() { why.to_owned() } else { format!("{why}: {said}") });
     report.word = None;

@@ -141,6 +141,12 @@ impl<T> Task<T> {
         // An end that a refusal has brought about says when it would have passed.
         let asked = error.retry_after().or(live.refusal).filter(|_| !error.kind().is_final());
         let error = error.with_retry_after(asked);
+        // A deadline that troubles have brought about says which.
+        let trouble = live.last.warning().filter(|_| live.cursor.is_troubled());
+        let error = match trouble.filter(|_| error.kind() == ErrorKind::DeadlineExceeded) {
+            Some(trouble) => error.with_advice(Some(format!("the last answer: {trouble}"))),
+            None => error,
+        };
         let url = live.cursor.next_url();
         drop(live);
         match url {
