@@ -283,7 +283,7 @@ impl Protocol {
             Phase::Result => result::read(self, cursor, reply, now),
         };
         let step = match before {
-            Some(before) => before.mark(cursor, step),
+            Some(before) => before.mark(cursor, step, self.pages.as_ref().is_some_and(PageRule::reads_an_answer)),
             None => step,
         };
         match &self.pages {

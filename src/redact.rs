@@ -175,13 +175,20 @@ pub(crate) fn secrets_in(url: &Url) -> impl Iterator<Item = Secret> {
     let secret = pairs.filter(|(name, value)| {
         let name = percent_decode_str(name).decode_utf8_lossy();
         let is_known = [&SIGNATURES[..], &TOKENS].into_iter().any(|names| is_one_of(names, &name));
-        is_known || sounds_secret(&name) || looks_secret(&percent_decode_str(value).decode_utf8_lossy())
+        let value = percent_decode_str(value).decode_utf8_lossy();
+        is_known || (sounds_secret(&name) && !is_plain_word(&value)) || looks_secret(&value)
     });
     secret.flat_map(|(_, value)| {
         // A plus sign is a space to some readers of a query, and itself to others.
         let spaced = value.contains('+').then(|| value.replace('+', " "));
         [Some(decoded(value)), spaced.as_deref().map(decoded)].into_iter().flatten()
     })
+}
+
+/// `key=status` and `code=2024` are no secrets, and would be hidden wherever the word stands.
+fn is_plain_word(value: &str) -> bool {
+    let is_of = |kind: fn(char) -> bool| value.chars().all(kind);
+    value.len() < 8 && (is_of(char::is_alphabetic) || is_of(char::is_numeric))
 }
 
 fn decoded(value: &str) -> Secret {
@@ -257,9 +264,10 @@ mod tests {
         for (query, secrets) in [
             ("se=2030-01-01&sig=a%2Fb%3D&sp=r", &["a/b="][..]),
             ("SIG=a+b", &["a+b", "a b"]),
-            ("X-Amz-Signature=5e&X-Amz-Security-Token=IQ%2F&X-Amz-Credential=AK", &["5e", "IQ/", "AK"]),
+            ("X-Amz-Signature=5e&X-Amz-Security-Token=IQ%2F&X-Amz-Credential=AK", &["5e", "IQ/"]),
             ("X-Goog-Signature=7f&Signature=s~&token=t0", &["7f", "s~", "t0"]),
             ("x%2Dgoog%2Dsignature=7f", &["7f"]),
+            ("key=status&code=2024&ticket=a1b2&session=abcdefgh", &["a1b2", "abcdefgh"]),
             ("sigh=1&page=2", &[]),
             ("sig", &[]),
         ] {

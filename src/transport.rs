@@ -306,8 +306,14 @@ fn held_for(headers: &HeaderMap) -> Duration {
 
 /// What may go to another origin: nothing that the caller or a credential put there.
 fn keep_plain(headers: &mut HeaderMap) {
-    const PLAIN: [HeaderName; 5] =
-        [header::ACCEPT, header::RANGE, header::IF_MATCH, header::IF_UNMODIFIED_SINCE, header::ACCEPT_ENCODING];
+    const PLAIN: [HeaderName; 6] = [
+        header::ACCEPT,
+        header::RANGE,
+        header::IF_MATCH,
+        header::IF_UNMODIFIED_SINCE,
+        header::ACCEPT_ENCODING,
+        header::CONTENT_TYPE,
+    ];
     let kept: HeaderMap =
         PLAIN.into_iter().filter_map(|name| headers.remove(&name).map(|value| (name, value))).collect();
     *headers = kept;

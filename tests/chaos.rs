@@ -361,13 +361,13 @@ async fn a_fresh_link_that_was_waited_with_may_expire_as_any_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_download_that_is_called_again_keeps_what_its_storage_asked() {
-    for status in [429, 503, 500] {
-        let service = script([reply(status).header("retry-after", "100"), reply(200).body("7")]);
+    for (status, asked) in [(429, 100), (503, 100), (500, 100), (503, 172_800)] {
+        let service = script([reply(status).header("retry-after", &asked.to_string()), reply(200).body("7")]);
         let client = service.client().build().unwrap();
         let dropped = tokio::time::timeout(secs(10), client.download(LINK).to_memory(10)).await;
         dropped.unwrap_err();
         assert_eq!(client.download(LINK).to_memory(10).await.unwrap(), "7");
-        assert_eq!(service.gaps(), [secs(100)], "{status}");
+        assert_eq!(service.gaps(), [secs(asked)], "{status}");
     }
     // Of another host nothing was asked.
     let service = script([reply(503).header("retry-after", "100"), reply(200).body("7")]);

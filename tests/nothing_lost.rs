@@ -302,3 +302,58 @@ async fn a_head_poll_goes_on_where_get_showed_a_running_state() {
         assert_eq!(service.requests().iter().filter(|seen| seen.method() == Method::HEAD).count(), 3);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_resumed_in_an_outage_has_patience_of_its_own() {
+    let running = || reply(200).json(json!({"status": "running"}));
+    let service = script([reply(202).header("location", "/v1/tasks/7"), running(), reply(503)]);
+    let client = service.client().build().unwrap();
+    let mut task = client.task().post("exports").submit::<Value>().await.unwrap();
+    for _ in 0..3 {
+        task.advance().await.unwrap().unwrap();
+    }
+    let text = task.token().to_string();
+    drop(task);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    service.then(reply(503));
+    service.then(reply(200).json(json!({"status": "succeeded", "result": 7})));
+    let value = client.resume::<u32>(text.parse().unwrap()).unwrap().await.unwrap().value().unwrap();
+    assert_eq!(value, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_whose_token_would_hold_no_status_url_says_how_to_get_one_that_does() {
+    for (url, has_token) in [
+        ("/v1/tasks/7?ticket=a1b2c3d4e5", false),
+        ("/v1/tasks/7?sig=S1GN", false),
+        ("/v1/tasks/7?plan=Basic+2024&report=digest%20weekly", true),
+        ("/v1/tasks/7?page_token=x", true),
+    ] {
+        let service = script([reply(202).header("operation-location", url), reply(403), reply(200)]);
+        let client = service.client().build().unwrap();
+        let error = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap_err();
+        assert_eq!(error.token().is_some(), has_token, "{url}: {error}");
+        assert_eq!(error.to_string().contains("token_with_signed_urls"), !has_token, "{url}: {error}");
+        if let Some(token) = error.token() {
+            drop(client.resume::<Value>(token.to_string().parse().unwrap()).unwrap());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_below_the_status_url_may_have_a_query() {
+    for (cancel, asked) in [
+        ("DELETE {status}?force=true", "https://api.example.com/v1/tasks/7?v=1&force=true"),
+        ("POST {status}/cancel?reason=a%20b", "https://api.example.com/v1/tasks/7/cancel?v=1&reason=a%20b"),
+        ("POST {status}:cancel?id={id}", "https://api.example.com/v1/tasks/7:cancel?v=1&id=j7"),
+        ("POST {status}/{id}/stop", "https://api.example.com/v1/tasks/7/j7/stop?v=1"),
+    ] {
+        let accepted = reply(202).header("location", "/v1/tasks/7?v=1").json(json!({"id": "j7"}));
+        let service = script([accepted, reply(202)]);
+        let client = service.client().build().unwrap();
+        let protocol = Protocol::auto().cancel(cancel.parse().unwrap());
+        let task = client.task().protocol(protocol).post("exports").submit::<Value>().await.unwrap();
+        task.handle().cancel().await.unwrap();
+        assert_eq!(service.requests()[1].url().as_str(), asked, "{cancel}");
+    }
+}

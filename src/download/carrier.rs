@@ -10,6 +10,7 @@ use tracing::Instrument;
 use url::Url;
 
 use crate::error::{Error, ErrorKind};
+use crate::hint::FURTHEST;
 use crate::message::{Class, Http, HttpError, Origin, Request, Response};
 use crate::redact::SecretUrl;
 use crate::retry::{GiveUp, Schedule};
@@ -50,7 +51,7 @@ impl Carrier {
     /// A storage asked for a pause: it holds for every download from there, also for one that is begun anew.
     pub(super) fn pause(&self, link: &SecretUrl, pause: Duration) {
         let now = Instant::now();
-        let until = now + pause.min(LONGEST_KEPT);
+        let until = now + pause.min(FURTHEST);
         // No code panics while it holds the lock.
         let mut kept = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, until| *until > now);
@@ -100,8 +101,9 @@ impl Carrier {
         let transport = &self.transport;
         let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if way == Way::Pipeline {
-            return transport.attempt(&request, None).await;
+        // A foreign answer may name what lies at the API: without the credential, and within its limits.
+        if way == Way::Pipeline || self.way(link) == Way::Pipeline {
+            return transport.attempt(&request.bare(way == Way::Bare), None).await;
         }
         let pass = loop {
             match transport.outages.try_pass(link.url(), || patience) {
@@ -151,6 +153,4 @@ pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
     }
 }
 
-/// A storage that asks for more has a wrong clock.
-const LONGEST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const HINT_TOO_LONG: &str = GiveUp::HintTooLong.words();

@@ -22,6 +22,8 @@ pub struct Reply {
     pub(super) body: Bytes,
     pub(super) extent: Extent,
     pub(super) hidden: Hidden,
+    /// The client's body limit.
+    pub(super) limit: usize,
 }
 
 /// How much of a body is held.
@@ -49,7 +51,7 @@ impl Reply {
     /// An answer to a request of `url`.
     #[must_use]
     pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { status, headers, url, body: body.into(), extent: Extent::Whole, hidden: Hidden::default() }
+        Self { status, headers, url, body: body.into(), extent: Extent::Whole, hidden: Hidden::default(), limit: 0 }
     }
 
     /// The status.
@@ -105,12 +107,16 @@ impl Reply {
             return None;
         }
         let read = |text: &[u8]| {
-            let is_heavy = weight::is_heavy(text);
+            let is_heavy = weight::is_heavy(text, weight::most(self.limit));
             if is_heavy { None } else { serde_json::from_slice(text).ok() }
         };
         let document = without_bom(&self.body);
         // One of such numbers cannot be weighed.
-        let wide = || weight::is_light(document).then(|| super::json::with_wide_numbers(document)).flatten();
+        let wide = || {
+            weight::is_light(document, weight::most(self.limit))
+                .then(|| super::json::with_wide_numbers(document))
+                .flatten()
+        };
         read(document).or_else(|| read(media::decoded(&self.media_type(), &self.body)?.as_bytes())).or_else(wide)
     }
 
@@ -123,7 +129,13 @@ impl Reply {
 
     /// Whether the body is JSON that would take far more memory than its bytes: it is handed on, and not read.
     pub(crate) fn is_heavy(&self) -> bool {
-        weight::is_heavy(without_bom(&self.body))
+        let most = weight::most(self.limit);
+        if weight::is_light(&self.body, most) {
+            return false;
+        }
+        let decoded = || media::decoded(&self.media_type(), &self.body);
+        weight::is_heavy(without_bom(&self.body), most)
+            || decoded().is_some_and(|text| weight::is_heavy(text.as_bytes(), most))
     }
 
     /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.

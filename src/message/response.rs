@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::flow::Flow;
+use super::weight;
 use super::{Body, Extent, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{self, Hidden};
@@ -166,7 +167,9 @@ impl Response {
         let Parts { status, headers, url, body, limit, mut flow, cut, attempts, hint, hidden, .. } = *self.0;
         async move {
             match body.collect(limit, &mut flow).await {
-                (body, Ok(whole)) => Ok(Reply { status, headers, url, body, extent: Extent::of(whole, cut), hidden }),
+                (body, Ok(whole)) => {
+                    Ok(Reply { status, headers, url, body, extent: Extent::of(whole, cut), hidden, limit })
+                }
                 (_, Err(error)) => {
                     let broken = broken(error, &flow, &url, status);
                     Err(broken.with_attempts(attempts).with_retry_after(hint))
@@ -183,7 +186,7 @@ impl Response {
         }
         let (body, end) = body.collect(limit, &mut flow).await;
         let extent = end.map_or(Extent::Cut, |whole| Extent::of(whole, cut));
-        Reply { status, headers, url, body, extent, hidden }
+        Reply { status, headers, url, body, extent, hidden, limit }
     }
 
     /// Holds what comes of the body, and none of it if it breaks off.
@@ -204,13 +207,18 @@ impl Response {
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
         let Parts { body, flow, .. } = &mut *self.0;
         let (mut body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
-        if whole && super::weight::is_heavy(&body) {
+        if whole && weight::is_light(&body, weight::most(limit)) {
+            let Parts { status, headers, url, hidden, .. } = *self.0;
+            return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden, limit }, None));
+        }
+        if whole {
+            let reply = Reply { body: body.clone(), extent: Extent::Whole, ..self.cut() };
+            if !reply.is_heavy() {
+                return Ok((reply, None));
+            }
             // A document that would take far more memory than bytes is handed on as it came.
             let beginning = body.slice(..body.len().min(BEGINNING));
             self.0.body = std::mem::replace(&mut body, beginning).into();
-        } else if whole {
-            let Parts { status, headers, url, hidden, .. } = *self.0;
-            return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden }, None));
         }
         let reply = Reply { body, extent: Extent::TooLarge, ..self.cut() };
         Ok((reply, Some(self)))
@@ -219,7 +227,15 @@ impl Response {
     /// Status and headers, as if the body broke off.
     pub(crate) fn cut(&self) -> Reply {
         let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
-        Reply { status, headers, url, body: Bytes::new(), extent: Extent::Cut, hidden: self.0.hidden.clone() }
+        Reply {
+            status,
+            headers,
+            url,
+            body: Bytes::new(),
+            extent: Extent::Cut,
+            hidden: self.0.hidden.clone(),
+            limit: self.0.limit,
+        }
     }
 
     /// The length that the header states.

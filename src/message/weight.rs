@@ -6,19 +6,25 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, M
 
 /// Whether a JSON text takes more memory than a status is worth once it is read: maps of one member take 90 times their
 /// text. A text that is no JSON is not heavy.
-pub(super) fn is_heavy(text: &[u8]) -> bool {
-    if is_light(text) {
+pub(super) fn is_heavy(text: &[u8], most: usize) -> bool {
+    if is_light(text, most) {
         return false;
     }
-    let mut weight = Weight { left: MOST, ran_out: false };
+    let mut weight = Weight { left: most, ran_out: false };
     let mut json = serde_json::Deserializer::from_slice(text);
     let _ = Weigher(&mut weight).deserialize(&mut json);
     weight.ran_out
 }
 
+/// How many bytes a document may take in memory under a body limit: rows of two short members take 35 times their text.
+pub(super) const fn most(limit: usize) -> usize {
+    let most = limit.saturating_mul(40);
+    if most > MOST { most } else { MOST }
+}
+
 /// Whether a text is so short that it is never heavy, whatever it holds.
-pub(super) const fn is_light(text: &[u8]) -> bool {
-    text.len().saturating_mul(MOST_TIMES) <= MOST
+pub(super) const fn is_light(text: &[u8], most: usize) -> bool {
+    text.len().saturating_mul(MOST_TIMES) <= most
 }
 
 struct Weight {
@@ -163,7 +169,7 @@ mod tests {
             ("{".repeat(mebibyte), false),
             (String::new(), false),
         ] {
-            assert_eq!(is_heavy(text.as_bytes()), heavy, "{text:.40}");
+            assert_eq!(is_heavy(text.as_bytes(), MOST), heavy, "{text:.40}");
         }
     }
 }

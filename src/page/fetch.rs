@@ -43,21 +43,24 @@ impl PageSource {
         rule: &PageRule,
         url: &Url,
         held: Option<Reply>,
-        mut is_bare: bool,
+        is_bare: bool,
     ) -> Result<Fetched, Error> {
         let mut breaks = self.transport.breaks(false, None);
         let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
         let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
+            // Each attempt is made as the first was, whatever a redirect of that led to.
+            let mut led = is_bare;
             let answered = match held.take() {
                 Some(answered) => answered,
-                None => self.ask(request.clone(), &mut is_bare).await?,
+                None => self.ask(request.clone(), &mut led).await?,
             };
             let (error, hint) = match answered {
                 Answered::Whole(reply, hint) => match rule.read(&reply, url) {
                     Ok(page) => {
                         breaks.end();
-                        let is_bare = is_bare || !self.transport.trust.is_own(reply.url());
+                        let named_here = led || !self.transport.trust.is_own(reply.url());
+                        let is_bare = if page.is_next_asked { is_bare } else { named_here };
                         return Ok(Fetched { page, at: reply.url().clone(), is_bare });
                     }
                     Err(NoPage::Passing(why)) => (no_page(&why, &reply), hint),

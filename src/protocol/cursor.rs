@@ -239,6 +239,11 @@ impl Cursor {
         self.troubled_since.is_some()
     }
 
+    /// Another process begins to wait, with patience of its own.
+    pub(crate) const fn forget_trouble(&mut self) {
+        self.troubled_since = None;
+    }
+
     pub(crate) fn can_be_asked_again(&self) -> bool {
         self.status_url.is_some()
     }

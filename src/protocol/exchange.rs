@@ -56,9 +56,15 @@ impl Exchange {
             if !below.is_empty() {
                 let before = url.path().trim_end_matches('/').to_owned();
                 let mut root = url.clone();
-                root.set_path(&format!("{before}{}", below.split('{').next().unwrap_or_default()));
+                root.set_path(&format!("{before}{}", below.split(['{', '?']).next().unwrap_or_default()));
                 root.set_query(None);
-                url.set_path(&format!("{before}{}", Template::new(below).fill(filling).into_iter().next()?));
+                let filled = Template::new(below).fill(filling).into_iter().next()?;
+                let (path, query) = filled.split_once('?').unwrap_or((&filled, ""));
+                url.set_path(&format!("{before}{path}"));
+                if !query.is_empty() {
+                    let all = [url.query().unwrap_or_default(), query].join("&");
+                    url.set_query(Some(all.trim_start_matches('&')));
+                }
                 if !is_below(&root, &url) {
                     return None;
                 }

@@ -29,7 +29,9 @@ impl Before {
     }
 
     /// Marks what the answer named.
-    pub(super) fn mark(&self, cursor: &mut Cursor, mut step: Step) -> Step {
+    ///
+    /// `pages_are_named`: the URL of the first page is made of members of the answer.
+    pub(super) fn mark(&self, cursor: &mut Cursor, mut step: Step, pages_are_named: bool) -> Step {
         let mut bare = 0;
         for (at, now) in cursor.kept().into_iter().enumerate() {
             let is_same = self.kept.get(at).is_some_and(|before| before.as_deref() == now);
@@ -44,7 +46,13 @@ impl Before {
             cursor.extra().bare = bare;
         }
         if let Step::Done(_, finding) = &mut step {
-            finding.is_bare = finding.links.iter().any(|link| self.is_named_by_foreigner(link.expose()));
+            let is_link_bare = finding.links.iter().any(|link| self.is_named_by_foreigner(link.expose()));
+            let is_here_bare = match &finding.pages {
+                Some(_) => pages_are_named,
+                // The answer is the result, or its first page.
+                None => finding.links.is_empty(),
+            };
+            finding.is_bare = is_link_bare || (self.is_foreign && is_here_bare);
         }
         step
     }

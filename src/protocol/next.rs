@@ -43,8 +43,9 @@ impl Next {
         Self { at, member: Some(member.into()) }
     }
 
-    /// The URL of the next page; `None` behind the last. An error says what stands in its place.
-    pub(super) fn read(&self, reply: &Reply, json: Option<&Value>, asked: &Url) -> Result<Option<Url>, String> {
+    /// The URL of the next page, and whether it is the asked one with another cursor; `None` behind the last. An error says
+    /// what stands in its place.
+    pub(super) fn read(&self, reply: &Reply, json: Option<&Value>, asked: &Url) -> Result<Option<(Url, bool)>, String> {
         let Some(value) = self.at.value(reply, json) else { return Ok(None) };
         let is_nothing =
             value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);
@@ -58,15 +59,16 @@ impl Next {
         if text.eq_ignore_ascii_case("null") {
             return Ok(None);
         }
+        // The cursor is the API's, and a signed storage knows none.
+        let is_asked = self.member.is_some() && is_signed(reply.url());
         let url = match &self.member {
             None => join(reply.url(), &text).map_err(|why| format!("{}, the next page, is no URL: {why}", self.at))?,
-            // The cursor is the API's, and a signed storage knows none.
-            Some(member) => with_member(if is_signed(reply.url()) { asked } else { reply.url() }, member, &text),
+            Some(member) => with_member(if is_asked { asked } else { reply.url() }, member, &text),
         };
         if url == *reply.url() || url == *asked {
             return Err("the page names itself as the next".into());
         }
-        Ok(Some(url))
+        Ok(Some((url, is_asked)))
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Page {
     /// The bytes are lines of text.
     pub(crate) is_text: bool,
     pub(crate) next: Option<Url>,
+    /// That is where this page was asked for, with another cursor, and not where a redirect led to.
+    pub(crate) is_next_asked: bool,
     /// The secrets that it may repeat.
     pub(crate) hidden: Hidden,
 }
@@ -122,6 +124,11 @@ impl PageRule {
         self.url.as_ref()?.url(base, with)?.ok()
     }
 
+    /// Whether the URL of the first page is made of members of an answer.
+    pub(super) fn reads_an_answer(&self) -> bool {
+        self.url.as_ref().is_some_and(Template::reads_an_answer)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         self.url.as_ref().map_or(Ok(()), |template| template.check_one(true))
     }
@@ -156,6 +163,11 @@ impl PageRule {
         if is_html(&kind, &bytes) {
             return Err(NoPage::Lasting("a page of HTML came, as a login page or a gateway sends".into()));
         }
+        if self.rows.is_some() && reply.is_heavy() {
+            let why = "the page is JSON of so many small objects that it is not read: ask for smaller pages, or raise the \
+                       client's body limit";
+            return Err(NoPage::Lasting(why.to_owned()));
+        }
         let json = if is_empty { None } else { reply.json() };
         let rows = match &self.rows {
             _ if is_empty => Vec::new(),
@@ -173,7 +185,9 @@ impl PageRule {
         let is_text =
             self.skip_repeated_header || kind.starts_with("text/") || kind.contains("json") || kind.contains("csv");
         let bytes = if is_empty { Bytes::new() } else { bytes };
-        Ok(Page { rows, bytes, is_text, next, hidden: reply.hidden() })
+        let is_next_asked = next.as_ref().is_some_and(|(_, is_asked)| *is_asked);
+        let next = next.map(|(url, _)| url);
+        Ok(Page { rows, bytes, is_text, next, is_next_asked, hidden: reply.hidden() })
     }
 }
 

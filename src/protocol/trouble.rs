@@ -103,6 +103,8 @@ pub(super) fn wait(
     // Of a wait that the service asks for, no more than a tenth of the patience counts: two of a quarter of an hour are no
     // outage, and ten answers that say nothing are one.
     let asked = report.hint.map_or(0, |hint| u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
+    // A pace may lengthen it by a tenth.
+    let asked = asked.saturating_add(asked / 10);
     cursor.troubled_since = Some(since.saturating_add(asked.saturating_sub(patience / 10)));
     let said: String = fault.beside(why).chars().take(MOST_WORDS).collect();
     report.warn(if said.is_empty() { why.to_owned() } else { format!("{why}: {said}") });

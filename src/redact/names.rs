@@ -1,5 +1,8 @@
 //! Names: whether a member of a query or a header is a secret, by its name and by its value.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// Whether a name says that its value lets whoever has it act: a key, a token, a session, a signature.
 ///
 /// A name is read as words, in whatever case and with whatever between them: `authToken`, `auth_token`, `AUTH-TOKEN`.
@@ -19,9 +22,15 @@ pub(crate) fn sounds_secret(name: &str) -> bool {
 /// Whether a value is a credential by its form: with the scheme before it, or a JSON Web Token (RFC 7519).
 pub(crate) fn looks_secret(value: &str) -> bool {
     let value = value.trim();
-    let scheme = value.split([' ', '+']).next().unwrap_or_default();
-    let has_scheme = scheme.len() < value.len()
-        && ["bearer", "basic", "dpop", "negotiate", "digest"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let (scheme, rest) = value.split_once([' ', '+']).unwrap_or_default();
+    let is_one = !rest.is_empty() && !rest.contains([' ', '+']);
+    let has_scheme = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "dpop" | "negotiate" => is_one,
+        // RFC 7617: a pair with a colon.
+        "basic" => STANDARD.decode(rest).is_ok_and(|pair| pair.contains(&b':')),
+        "digest" => rest.contains('='),
+        _ => false,
+    };
     has_scheme || (value.starts_with("eyJ") && value.split('.').count() >= 3)
 }
 
@@ -195,7 +204,18 @@ mod tests {
         for value in ["Bearer T0KEN", "bearer+T0KEN", "Basic dTpw", "DPoP x.y.z", "eyJhbGciOi.eyJzdWIi.c2ln"] {
             assert!(looks_secret(value), "{value}");
         }
-        for value in ["bearer", "basic", "a.b.c", "eyJ", "respond-async, wait=10", "7", ""] {
+        for value in [
+            "Basic 2024",
+            "basic planning",
+            "digest weekly",
+            "bearer",
+            "basic",
+            "a.b.c",
+            "eyJ",
+            "respond-async, wait=10",
+            "7",
+            "",
+        ] {
             assert!(!looks_secret(value), "{value}");
         }
     }

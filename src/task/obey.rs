@@ -128,8 +128,12 @@ impl<T> Task<T> {
     /// An error of waiting, with all that is needed to go on.
     pub(super) fn with_wait(&self, error: Error) -> Error {
         let live = self.live();
+        let token = (live.can_resume() && !error.kind().is_final()).then(|| self.shared.token(&live, false));
+        // One without its status URL would promise what it cannot do.
+        let is_kept_out = token.as_ref().is_some_and(|token| !token.can_resume());
+        let token = token.filter(|_| !is_kept_out);
         let waited = Waited {
-            token: (live.can_resume() && !error.kind().is_final()).then(|| self.shared.token(&live, false)),
+            token,
             last: live.last.clone(),
             elapsed: self.begun.elapsed(),
             explained: self.shared.explain(&live),
@@ -145,6 +149,7 @@ impl<T> Task<T> {
         let trouble = live.last.warning().filter(|_| live.cursor.is_troubled());
         let error = match trouble.filter(|_| error.kind() == ErrorKind::DeadlineExceeded) {
             Some(trouble) => error.with_advice(Some(format!("the last answer: {trouble}"))),
+            None if is_kept_out => error.with_advice(Some(NO_TOKEN.to_owned())),
             None => error,
         };
         let url = live.cursor.next_url();
@@ -159,3 +164,7 @@ impl<T> Task<T> {
 
 /// A task without an id, whose status URL is not known any more.
 const NAMELESS: &str = "a task without an id";
+
+/// For an error of a task whose status URL stands in no plain token.
+const NO_TOKEN: &str = "there is no token, because the status URL is signed or holds a secret in its query: \
+                        TaskHandle::token_with_signed_urls gives one";

@@ -162,12 +162,14 @@ impl ResumeToken {
             return wrong("its task was finished when it was submitted: there is nothing to wait for".into());
         }
         if !self.can_resume() {
-            return wrong("it has no status URL, because that was signed: use token_with_signed_urls".into());
+            let why = "it has no status URL, because that is signed or holds a secret in its query: use token_with_signed_urls";
+            return wrong(why.into());
         }
         if !self.trusted {
             self.cursor.check_urls(trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
         }
         let mut cursor = self.cursor;
+        cursor.forget_trouble();
         let mut headers = HeaderMap::new();
         for (is_plain, (name, value)) in
             self.headers.iter().map(|header| (true, header)).chain(self.unnamed.iter().map(|header| (false, header)))

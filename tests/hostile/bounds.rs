@@ -237,3 +237,21 @@ async fn a_status_of_another_id_is_a_warning() {
         assert_eq!(warned, warns, "{accepted} {status}: {:?}", update.warning());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_many_small_maps_is_an_error_that_says_so_and_a_larger_limit_reads_more() {
+    let rule = || PageRule::rows(Source::pointer("/*"));
+    let heavy = format!("[{}]", vec![r#"{"":0}"#; 149_000].join(","));
+    let service = script([reply(200).header("content-type", "application/json").body(heavy)]);
+    let pages = client(&service).pages::<Value>(http::Method::GET, "rows", rule());
+    let error = pages.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.to_string().contains("small objects") && error.to_string().contains("smaller pages"), "{error}");
+    assert_eq!(service.requests().len(), 1, "it is not asked for again");
+
+    // Rows of two short members are read up to the limit, whatever that is.
+    let rows = format!("[{}]", vec![r#"{"id":71234,"v":0.25}"#; 150_000].join(","));
+    let service = script([reply(200).header("content-type", "application/json").body(rows)]);
+    let client = super::builder(&service).body_limit(4 << 20).build().unwrap();
+    let rows: Vec<Value> = client.pages(http::Method::GET, "rows", rule()).try_collect().await.unwrap();
+    assert_eq!(rows.len(), 150_000);
+}

@@ -228,7 +228,91 @@ async fn pages_that_a_foreign_page_leads_to_are_bare() {
     assert_eq!(carries, [true, true, false, false]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn pages_that_a_foreign_status_leads_to_are_bare() {
+    let own = "https://api.example.com/v1/users/me";
+    let page = |next: Option<&str>| reply(200).json(json!({"rows": [1], "next": next}));
+    let rows = || Source::pointer("/rows/*");
+    let next = || Next::url(Source::pointer("/next"));
+    let done = || reply(200).json(json!({"status": "succeeded", "path": "users/me", "id": "9"}));
+    for (rule, status, carried) in [
+        // The result behind a redirect is the first page.
+        (
+            PageRule::rows(rows()),
+            vec![reply(303).header("location", own), page(Some("/v1/users/2")), page(None)],
+            [false; 2],
+        ),
+        // The first page is where a member of the foreign answer says.
+        (PageRule::new("{+/path}", rows()), vec![done(), page(Some("/v1/users/2")), page(None)], [false; 2]),
+        (PageRule::new("x/{/id}/rows", rows()), vec![done(), page(None)], [false; 2]),
+        // It is where the caller says.
+        (PageRule::new("rows", rows()), vec![done(), page(Some("/v1/users/2")), page(None)], [true; 2]),
+    ] {
+        let pages = status.len() - 1;
+        let service = script([elsewhere()].into_iter().chain(status));
+        let protocol = Protocol::auto().pages(rule.next(next()));
+        let task = client(&service).task().protocol(protocol).post("exports").submit::<Value>().await.unwrap();
+        let rows: Vec<u32> = task.await.unwrap().pages::<u32>().try_collect().await.unwrap();
+        assert_eq!(rows, vec![1; pages]);
+        let asked = asked(&service);
+        let carries: Vec<_> = asked.iter().skip(2).map(|(_, carries)| *carries).collect();
+        assert_eq!(carries, carried[..pages], "{asked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_at_the_api_that_a_foreign_status_names_keeps_to_the_limits_of_the_api() {
+    let files: Vec<_> = (0..3).map(|file| format!("https://api.example.com/v1/files/{file}")).collect();
+    let done = reply(200).json(json!({"status": "succeeded", "files": files}));
+    let file = || reply(200).header("content-length", "2").body("ab");
+    let service = script([elsewhere(), done, file(), file(), file()]);
+    let client = builder(&service).limit(Limit::per_minute(1).scope(Scope::route("GET files/*"))).build().unwrap();
+    let protocol = Protocol::auto().result(Source::pointer("/files/*"), longhaul::ResultKind::Link);
+    let task = client.task().protocol(protocol).post("exports").submit::<Value>().await.unwrap();
+    let outcome = task.await.unwrap();
+    for download in outcome.downloads() {
+        assert_eq!(&*download.to_memory(10).await.unwrap(), b"ab");
+    }
+    assert!(asked(&service)[2..].iter().all(|(_, carries)| !carries));
+    assert!(service.gaps()[2..].iter().all(|gap| *gap >= secs(60)), "{:?}", service.gaps());
+}
+
 // Their legitimate neighbours.
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_with_a_body_tells_a_foreign_status_what_the_body_is() {
+    let accepted = elsewhere().json(json!({"id": "j7"}));
+    let service = script([accepted, reply(200).json(json!({"status": "succeeded", "result": 1}))]);
+    let protocol = Protocol::auto().poll("POST {status} {\"id\": \"{id}\"}".parse().unwrap());
+    let new = client(&service).task().protocol(protocol).post("exports").header("X-Mine", "1");
+    new.submit::<Value>().await.unwrap().await.unwrap();
+    let seen = &service.requests()[1];
+    assert_eq!((seen.header("content-type"), seen.header("x-mine")), (Some("application/json"), None));
+    assert_eq!(asked(&service)[1], (format!("POST {FOREIGN}"), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_behind_a_storage_link_leads_on_with_the_credential() {
+    let cursor = PageRule::rows(Source::pointer("/rows/*")).next(Next::cursor(Source::pointer("/cursor"), "cursor"));
+    let page = |cursor: Option<&str>| reply(200).json(json!({"rows": [1], "cursor": cursor}));
+    let link = |number| reply(302).header("location", &format!("https://store.example.net/{number}?sig=S"));
+    let service = script([
+        link(1),
+        page(Some("c2")),
+        // The second breaks off once: it is asked for as it was.
+        link(2),
+        page(Some("c3")).cut(),
+        link(2),
+        page(Some("c3")),
+        page(None),
+    ]);
+    let rows: Vec<u32> = client(&service).pages::<u32>(Method::GET, "rows", cursor).try_collect().await.unwrap();
+    assert_eq!(rows, [1; 3]);
+    let asked = asked(&service);
+    let carries: Vec<_> = asked.iter().map(|(_, carries)| *carries).collect();
+    assert_eq!(carries, [true, false, true, false, true, false, true], "{asked:?}");
+    assert_eq!(asked[6].0, "GET https://api.example.com/v1/rows?cursor=c3");
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_the_api_or_the_caller_named_keeps_the_credential_behind_a_foreign_status() {
