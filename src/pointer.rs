@@ -143,6 +143,15 @@ impl Source {
         self.values(reply, body).into_iter().next()
     }
 
+    /// Every text at this place: of a header each of its fields (RFC 9110, 5.3), for places where one value may be used and
+    /// another not.
+    pub(crate) fn texts(&self, reply: &Reply, body: Option<&Value>) -> Vec<String> {
+        match &self.0 {
+            Kind::Header(name) => reply.header_fields(name).collect(),
+            _ => self.values(reply, body).iter().filter_map(|value| text(value)).collect(),
+        }
+    }
+
     /// The first value as text; numbers and bools are written out.
     pub(crate) fn text(&self, reply: &Reply, body: Option<&Value>) -> Option<String> {
         self.value(reply, body).and_then(|value| text(&value))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use http::Method;
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{Client, ErrorKind, Event, Protocol, ResultKind, Source, StatusKind, Task};
+use longhaul::{Client, ErrorKind, Event, Protocol, ResultKind, Source, State, StatusKind, Task};
 use serde_json::{Value, json};
 
 fn client(service: &Script) -> Client {
@@ -355,5 +355,59 @@ async fn a_request_below_the_status_url_may_have_a_query() {
         let task = client.task().protocol(protocol).post("exports").submit::<Value>().await.unwrap();
         task.handle().cancel().await.unwrap();
         assert_eq!(service.requests()[1].url().as_str(), asked, "{cancel}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_is_kept_where_a_second_field_or_the_front_of_a_broken_body_names_the_status() {
+    let broken = |body: &str| reply(202).header("content-type", "application/json").body(body.to_owned());
+    for (accepted, status) in [
+        (reply(202).header("location", "urn:x:1").header("location", "/v1/t/1"), "/v1/t/1"),
+        (reply(202).header("location", "https://u:p@a.example/t").header("location", "/v1/t/2"), "/v1/t/2"),
+        (broken(r#"{"status_url": "/v1/t/3", "note": "\ud83d"}"#), "/v1/t/3"),
+        (broken(r#"{"status_url": "/v1/t/4", "eta": NaN}"#), "/v1/t/4"),
+        (broken(r#"{"status_url": "/v1/t/5", "note": "cut of"#), "/v1/t/5"),
+    ] {
+        let service = script([accepted, reply(200).json(json!({"status": "succeeded", "result": 7}))]);
+        let value = client(&service).task().post("exports").submit::<u32>().await.unwrap().await.unwrap().value();
+        assert_eq!(value.unwrap(), 7, "{status}");
+        assert_eq!(asked(&service)[1], format!("GET {status}"));
+    }
+    // A URL or an id that is cut off is none.
+    let template = || Protocol::auto().status_template("jobs/{id}");
+    for (body, protocol) in
+        [(r#"{"status_url": "/v1/t/"#, Protocol::auto()), (r#"{"id": 12"#, template()), (r#"{"id": "12"#, template())]
+    {
+        let service = script([broken(body)]);
+        let error = client(&service).task().protocol(protocol).post("exports").submit::<u32>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoStatusUrl, "{body}");
+        assert_eq!(service.requests().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_document_is_no_result_however_large_it_is_and_an_empty_state_is_none() {
+    let log = "x".repeat(2 << 20);
+    let done = || reply(200).json(json!({"status": "succeeded", "result": 7}));
+    for (accepted, first) in [
+        (reply(202).header("location", "/v1/t"), format!(r#"{{"status": "running", "log": "{log}"}}"#)),
+        (reply(202).header("location", "/v1/t"), format!(r#"{{"a": 1, "state": "QUEUED", "log": "{log}"}}"#)),
+        (reply(202).header("location", "/v1/t"), r#"{"jobId": "7", "status": null}"#.to_owned()),
+        (reply(202).header("location", "/v1/t"), r#"{"id": 7, "state": "", "message": "m"}"#.to_owned()),
+        (reply(201).header("location", "/v1/t"), r#"{"jobID": "1", "status": null}"#.to_owned()),
+        (reply(201).header("location", "/v1/t"), r#"{"id": "1", "state": ""}"#.to_owned()),
+    ] {
+        let service =
+            script([accepted, reply(200).header("content-type", "application/json").body(first.clone()), done()]);
+        let client = service.client().build().unwrap();
+        let outcome = client.task().post("exports").submit::<u32>().await.unwrap().await.unwrap();
+        assert_eq!(outcome.value().unwrap(), 7, "{first:.80}");
+    }
+    // A large result may begin with any member, and a value may have a state that is empty.
+    for first in [json!({"rows": [1], "text": log}), json!({"rows": [1], "status": null})] {
+        let service = script([reply(202).header("location", "/v1/t"), reply(200).json(first)]);
+        let client = service.client().build().unwrap();
+        let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
+        assert_eq!(outcome.state(), State::Succeeded);
     }
 }

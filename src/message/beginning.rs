@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The members of an object whose text is cut off, as far as they are whole, and neither objects nor arrays; none of any
-/// other document.
+/// The members of an object whose text is cut off or breaks, as far as they are whole before that, and neither objects nor
+/// arrays; none of any other document.
 pub(super) fn members(text: &[u8]) -> Map<String, Value> {
     let mut found = Members(Map::new());
     // It ends in an error, because the text does.
@@ -24,12 +24,19 @@ impl<'de> Visitor<'de> for &mut Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // A number may go on where the text was cut: it counts when something came behind it.
+        let mut open = None;
         while let Some(name) = map.next_key::<String>()? {
+            if let Some((name, number)) = open.take() {
+                self.0.insert(name, number);
+            }
             match map.next_value::<Scalar>()?.0 {
+                Some(number @ Value::Number(_)) => open = Some((name, number)),
                 Some(value) => drop(self.0.insert(name, value)),
                 None => drop(self.0.remove(&name)),
             }
         }
+        self.0.extend(open);
         Ok(())
     }
 }
@@ -97,6 +104,13 @@ mod tests {
             (r#"{"status": "Failed", "n": 7, "log": "xxx"#, json!({"status": "Failed", "n": 7})),
             (r#"{"a": {"status": "x"}, "b": [1, {}], "c": null, "d": tr"#, json!({"c": null})),
             (r#"{"status": "ru"#, json!({})),
+            (r#"{"id": 12"#, json!({})),
+            (r#"{"id": 12,"#, json!({})),
+            (r#"{"id": 12, "a"#, json!({})),
+            (r#"{"id": 12, "a":"#, json!({"id": 12})),
+            (r#"{"id": 12, "a": NaN, "b": 7}"#, json!({"id": 12})),
+            (r#"{"url": "/t/1", "a": "\ud83d", "b": 7}"#, json!({"url": "/t/1"})),
+            (r#"{"id": 12}"#, json!({"id": 12})),
             (r#"[{"status": "x"}"#, json!({})),
             ("a,b", json!({})),
             ("", json!({})),

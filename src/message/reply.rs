@@ -91,14 +91,12 @@ impl Reply {
     /// A header as text; `None` where it is missing or empty. Bytes that are no UTF-8 are percent-encoded: most such
     /// headers hold a URL, and so the service gets back the bytes that it sent.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        let bytes = self.headers.get(name)?.as_bytes().trim_ascii();
-        if bytes.is_empty() {
-            return None;
-        }
-        Some(match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => media::escaped(bytes).into(),
-        })
+        field_text(self.headers.get(name)?)
+    }
+
+    /// As [`header`](Self::header), each of its fields.
+    pub(crate) fn header_fields(&self, name: &str) -> impl Iterator<Item = String> {
+        self.headers.get_all(name).into_iter().filter_map(field_text).map(Cow::into_owned)
     }
 
     /// The body as JSON, whatever the Content-Type says; `None` where it is none.
@@ -120,10 +118,9 @@ impl Reply {
         read(document).or_else(|| read(media::decoded(&self.media_type(), &self.body)?.as_bytes())).or_else(wide)
     }
 
-    /// The members of a document that is too large to hold, as far as its beginning shows them; `None` of any other.
+    /// The members of a document that is too large to hold, or is no whole JSON, as far as its beginning shows them.
     pub(crate) fn beginning(&self) -> Option<serde_json::Value> {
-        let members = (self.extent == Extent::TooLarge).then(|| beginning::members(without_bom(&self.body)))?;
-        Some(members.into())
+        Some(beginning::members(without_bom(&self.body)).into())
             .filter(|members: &serde_json::Value| members.as_object().is_some_and(|all| !all.is_empty()))
     }
 
@@ -179,6 +176,17 @@ impl Reply {
     pub(crate) fn into_body(self) -> Bytes {
         self.body
     }
+}
+
+fn field_text(field: &http::HeaderValue) -> Option<Cow<'_, str>> {
+    let bytes = field.as_bytes().trim_ascii();
+    if bytes.is_empty() {
+        return None;
+    }
+    Some(match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => media::escaped(bytes).into(),
+    })
 }
 
 impl fmt::Debug for Reply {

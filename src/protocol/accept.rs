@@ -34,6 +34,7 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
     let mut report = poll::report(protocol, cursor, reply, body, now);
     let said = Said::of(protocol, reply, body, &report);
     let place = match find(protocol, cursor, reply, body, said) {
+        Ok(Place::Nowhere) => broken_acceptance(protocol, cursor, reply, body, said),
         Ok(place) => place,
         Err(step) => return step,
     };
@@ -71,6 +72,21 @@ pub(super) fn read(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, now:
         }
         Place::Nowhere => nowhere(protocol, cursor, reply, body, said, report),
     }
+}
+
+/// Where an acceptance that is no whole JSON says that the status is to be asked for, in what it holds before it breaks.
+fn broken_acceptance(
+    protocol: &Protocol,
+    cursor: &mut Cursor,
+    reply: &Reply,
+    body: Option<&Value>,
+    said: Said,
+) -> Place {
+    let is_broken = reply.status() == StatusCode::ACCEPTED && body.is_none();
+    let Some(front) = is_broken.then(|| reply.beginning()).flatten() else { return Place::Nowhere };
+    let id = protocol.id.iter().find_map(|at| at.text(reply, Some(&front)));
+    cursor.id = cursor.id.take().or_else(|| id.map(Into::into));
+    find(protocol, cursor, reply, Some(&front), said).unwrap_or(Place::Nowhere)
 }
 
 /// What the words of a submit's answer say.
@@ -134,18 +150,22 @@ fn find(
     // Why the first place that cannot be used cannot.
     let mut unusable = None;
     for (pointer, place) in super::rule::numbered(&protocol.status_url) {
-        let Some(text) = pointer.at.text(reply, body) else { continue };
         let is_location = pointer.at == Source::header("location");
-        let url = join(reply.url(), &text).map_err(|why| {
-            no_status_url(protocol, reply, body, &format!("{} is no URL that can be asked: {why}", pointer.at))
-        });
-        let url = match url.and_then(|url| cursor.admit(&url).map(|()| url)) {
-            Ok(url) => url,
-            Err(step) => {
-                unusable.get_or_insert(step);
-                continue;
+        // The first of its values that can be used.
+        let url = pointer.at.texts(reply, body).iter().find_map(|text| {
+            let url = join(reply.url(), text).map_err(|why| {
+                no_status_url(protocol, reply, body, &format!("{} is no URL that can be asked: {why}", pointer.at))
+            });
+            let url = url.and_then(|url| cursor.admit(&url).map(|()| url));
+            match url {
+                Ok(url) => Some(url),
+                Err(step) => {
+                    unusable.get_or_insert(step);
+                    None
+                }
             }
-        };
+        });
+        let Some(url) = url else { continue };
         let Some((kind, is_created)) = counts(pointer, reply, body, said, &url) else { continue };
         let rule = if is_created { Rule::Created(place) } else { Rule::PointerAt(place) };
         return Ok(Place::At { url, kind, is_location, is_created, rule });

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::flaw::{Flaw, is_hollow};
 use super::rule::Rule;
-use super::verdict::{is_resting, word};
+use super::verdict::{is_resting, is_unsaid, word};
 use super::{Cursor, Finding, Protocol, Report, State, StatusKind, Step, fault, result};
 use crate::error::ErrorKind;
 use crate::message::{Reply, is_transient};
@@ -41,7 +41,8 @@ pub(super) fn read(
         202 => cursor.created = false,
         200..=299 if Flaw::of_result(protocol, reply, body).is_none() => {
             let known = word(protocol, reply, body).0;
-            if known.is_some() || report.word().is_some_and(|word| !is_resting(word)) {
+            let is_word = report.word().is_some_and(|word| !is_resting(word));
+            if known.is_some() || is_word || body.is_some_and(is_unsaid) {
                 (cursor.created, cursor.kind) = (false, StatusKind::Monitor);
                 return None;
             }

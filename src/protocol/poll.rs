@@ -287,7 +287,7 @@ fn rotated(
         .iter()
         .filter(|pointer| !(pointer.guess && pointer.at.ends_with("/self/href")))
         .filter(|pointer| (pointer.kind == StatusKind::Bare) != is_monitor);
-    for text in pointers.filter_map(|pointer| pointer.at.text(reply, body)) {
+    for text in pointers.flat_map(|pointer| pointer.at.texts(reply, body)) {
         let usable = join(reply.url(), &text).and_then(|url| match cursor.admit(&url) {
             Ok(()) => Ok(url),
             Err(Step::Stop { why, .. }) => Err(why),

@@ -32,13 +32,15 @@ pub(super) fn judge(
     let bare = cursor.kind == StatusKind::Bare;
     // A HEAD has no body, and 202 says all that there is to say.
     if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.was_head(reply)) {
-        // At a bare URL a body that is too large to hold is the result, unless its beginning has a state as those before.
+        // At a bare URL a body that is too large to hold is the result, unless its beginning has a
+        // state: a pending one, or any where states were shown.
         if flaw != Flaw::TooLarge || !bare {
             return flawed(protocol, code, state, rule, &flaw);
         }
-        let beginning = reply.beginning().filter(|_| cursor.shown_state);
+        let beginning = reply.beginning();
         if let (Some(state), rule) = word(protocol, reply, beginning.as_ref())
             && !state.has_result()
+            && (cursor.shown_state || !state.is_terminal())
         {
             return (of(state), rule);
         }
@@ -192,6 +194,9 @@ fn nameless(
         {
             (Verdict::Pending(State::Running), rule)
         }
+        StatusKind::Bare if !cursor.shown_state && body.is_some_and(is_unsaid) => {
+            unreadable("the answer has an empty state, and nothing but what a status has")
+        }
         StatusKind::Bare if code == 204 || !cursor.shown_state => {
             (Verdict::IsResult, if report.word().is_some() { rule } else { Rule::BareResult })
         }
@@ -238,6 +243,11 @@ fn has_empty_state(body: &Value) -> bool {
     let is_state =
         |name: &str| matches!(plain(name).as_str(), "status" | "state" | "runtimestatus" | "provisioningstate");
     members.iter().any(|(name, value)| is_state(name) && (value.is_null() || value.as_str() == Some("")))
+}
+
+/// Whether a document has an empty state, and nothing but what a status has.
+pub(super) fn is_unsaid(body: &Value) -> bool {
+    has_empty_state(body) && is_monitor_shaped(body)
 }
 
 /// Whether a document has no members but those of an error.
