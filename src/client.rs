@@ -332,7 +332,8 @@ impl Client {
     fn core(&self, kind: &str) -> Result<Arc<Core>, Error> {
         self.0.kinds.get(kind).cloned().ok_or_else(|| {
             let known: Vec<_> = self.0.kinds.keys().map(String::as_str).collect();
-            let why = format!("the profile has no kind `{kind}`; it has [{}]", known.join(", "));
+            let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let why = format!("the profile has no kind `{kind}`; it has {has}");
             Error::new(ErrorKind::Config, why)
         })
     }

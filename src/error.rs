@@ -206,6 +206,12 @@ impl fmt::Debug for Error {
         if inner.attempts > 0 {
             out.field("attempts", &inner.attempts);
         }
+        if let Some(hint) = inner.retry_after {
+            out.field("retry_after", &hint);
+        }
+        if let Some(advice) = &inner.advice {
+            out.field("advice", &redact::scrub(advice));
+        }
         if let Some(source) = &inner.source {
             out.field("source", source);
         }

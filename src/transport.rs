@@ -276,7 +276,11 @@ fn heard(
         Ok(_) => pass.connected(request.url()),
         Err(error) if error.is_unsent() => {
             trail.sent.fetch_sub(1, Relaxed);
-            pass.refused(request.url());
+            if error.is_absence() {
+                pass.refused(request.url());
+            } else {
+                pass.connected(request.url());
+            }
         }
         Err(_) => pass.broke(request.url()),
     }

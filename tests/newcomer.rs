@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use http::Method;
 use longhaul::testing::{reply, script};
 use longhaul::{
-    Alert, AlertKind, Alerts, Blame, Class, Client, Clock, Credential, Error, ErrorKind, Keys, Limit, OAuth,
-    RetryPolicy, Scope, Severity, Throttle,
+    Alert, AlertKind, Alerts, Blame, Class, Client, Clock, Credential, Error, ErrorKind, Keys, Limit, OAuth, PageRule,
+    RetryPolicy, Scope, Severity, Source, Throttle,
 };
 use serde_json::{Value, json};
 
@@ -138,6 +138,13 @@ async fn the_wrong_scheme_for_a_port_is_named() {
     }
     let error = asked(&format!("http://127.0.0.1:{}", port(BAD))).await;
     assert!(!error.to_string().contains("https://"), "a plain 400 says nothing of it: {error}");
+
+    // A host that takes connections is not waited for as one that is away.
+    let policy = RetryPolicy::standard().schedule(longhaul::Schedule::constant(Duration::from_millis(1)));
+    let base = format!("https://127.0.0.1:{}", port(BAD));
+    let client = Client::builder(base).retry(policy).no_proxy().build().unwrap();
+    let error = client.request(Method::GET, "farms").send().await.unwrap_err().to_string();
+    assert!(error.contains("write http://") && !error.contains("took no connection"), "{error}");
 }
 
 #[tokio::test]
@@ -546,4 +553,45 @@ async fn a_limit_that_was_kept_and_refused_thrice_is_higher_or_spent_by_others_t
     }
     assert_eq!(kinds(&client), [AlertKind::Throttled]);
     assert!(client.summary().refusals().is_empty() && !client.summary().to_string().contains("declared limit"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_pages_that_looks_in_the_wrong_place_says_where_the_rows_may_be() {
+    for (rows, page, said) in [
+        ("/items/*", json!({"farms": [{"id": 1}]}), Some("if the rows are at `/farms/*`, say so with PageRule::rows")),
+        ("/farms/*", json!([1, 2]), Some("if the rows are at `/*`")),
+        ("/*", json!({"farms": [1]}), Some("if the rows are at `/farms/*`")),
+        ("/farms", json!({"farms": [1, 2]}), Some("`/farms` is a list: `/farms/*` are its rows")),
+        ("/farms/*", json!({"error": {"message": "no such thing"}}), Some("holds nothing but an error")),
+        // A page without rows.
+        ("/farms/*", json!({"total": 0}), None),
+        ("/farms/*", json!({"farms": [], "warnings": ["w"]}), None),
+        ("/farms/*", json!({"farms": null, "warnings": ["w"]}), None),
+        ("/FARMS/*", json!({"farms": [], "warnings": ["w"]}), None),
+        ("/*", json!([]), None),
+        ("/a/*/b/*", json!({"a": [{"b": []}]}), None),
+    ] {
+        let service = script([reply(200).json(page.clone())]);
+        let client = service.client().build().unwrap();
+        let listing = client.pages::<Value>(Method::GET, "farms", PageRule::rows(Source::pointer(rows)));
+        match (listing.try_collect::<Vec<_>>().await, said) {
+            (Ok(rows), None) => assert!(rows.is_empty(), "{page}"),
+            (Err(error), Some(said)) => assert!(error.to_string().contains(said), "{rows} {page}: {error}"),
+            (came, _) => panic!("{rows} {page}: {came:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_what_to_set_in_debug_too() {
+    let service = script([reply(404)]);
+    let client = service.client().build().unwrap();
+    let error = client.task().post("/exports").submit::<Value>().await.unwrap_err();
+    assert!(format!("{error:?}").contains("write it without the `/`"), "{error:?}");
+    let wrong = |base: &str| Client::builder(base).build().unwrap_err().to_string();
+    assert!(wrong("localhost:8080/v1").contains("the scheme `localhost`"), "{}", wrong("localhost:8080/v1"));
+    let refused = client.task().post("exports").header("x-a", "a\nb").submit::<Value>().await.unwrap_err();
+    assert!(refused.to_string().contains("the value of the header `x-a`"), "{refused}");
+    let refused = client.task().post("exports").header("x a", "b").submit::<Value>().await.unwrap_err();
+    assert!(refused.to_string().contains("`x a` is no name of a header"), "{refused}");
 }

@@ -48,8 +48,12 @@ impl Draft {
                 value.set_sensitive(sounds_secret(name.as_str()));
                 self.headers.insert(name, value);
             }
-            _ => {
-                self.fail(Error::new(ErrorKind::Request, format!("the header `{}` is no header", name.escape_debug())));
+            (Ok(name), Err(_)) => {
+                let why = format!("the value of the header `{name}` holds what no header may: a control character");
+                self.fail(Error::new(ErrorKind::Request, why));
+            }
+            (Err(_), _) => {
+                self.fail(Error::new(ErrorKind::Request, format!("`{}` is no name of a header", name.escape_debug())));
             }
         }
     }

@@ -121,7 +121,7 @@ impl Carrier {
                 span::answered(&span, response.status());
             }
             Err(error) => {
-                if error.is_unsent() {
+                if error.is_absence() {
                     pass.refused(link.url());
                 } else {
                     pass.broke(link.url());

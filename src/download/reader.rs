@@ -288,7 +288,7 @@ impl Reader {
             let patience = self.unreachable.unwrap_or(begun) + wait;
             let response = match self.carrier.get(&target, way, self.headers(way), patience).await {
                 Ok(response) => response,
-                Err(Broken::Lost(error)) if error.is_unsent() && Instant::now() < patience => {
+                Err(Broken::Lost(error)) if error.is_absence() && Instant::now() < patience => {
                     self.unreachable.get_or_insert(begun);
                     self.fresh = None;
                     return Ok(Opened::Unreachable);

@@ -53,6 +53,8 @@ pub struct HttpError {
     what: &'static str,
     unsent: bool,
     late: bool,
+    /// The host took the connection, and TLS did not come about.
+    taken: bool,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -61,19 +63,19 @@ impl HttpError {
     /// No connection was made, so nothing was sent: name resolution, TCP or TLS failed.
     #[must_use]
     pub const fn connect() -> Self {
-        Self { what: "no connection to the host", unsent: true, late: false, source: None }
+        Self { what: "no connection to the host", unsent: true, late: false, taken: false, source: None }
     }
 
     /// No answer, or no further byte of it, came in time. The service may have acted.
     #[must_use]
     pub const fn timeout() -> Self {
-        Self { what: "no answer in time", unsent: false, late: true, source: None }
+        Self { what: "no answer in time", unsent: false, late: true, taken: false, source: None }
     }
 
     /// The connection broke. The service may have acted.
     #[must_use]
     pub const fn broken() -> Self {
-        Self { what: "the connection broke", unsent: false, late: false, source: None }
+        Self { what: "the connection broke", unsent: false, late: false, taken: false, source: None }
     }
 
     /// The body comes, and more slowly than the client allows.
@@ -82,6 +84,7 @@ impl HttpError {
             what: "the body comes more slowly than the client's least rate",
             unsent: false,
             late: true,
+            taken: false,
             source: None,
         }
     }
@@ -91,6 +94,17 @@ impl HttpError {
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// As one of a host that took the connection: it is there, and a wait would not help.
+    pub(crate) const fn of_taken(mut self) -> Self {
+        self.taken = true;
+        self
+    }
+
+    /// Whether the host took no connection.
+    pub(crate) const fn is_absence(&self) -> bool {
+        self.unsent && !self.taken
     }
 
     /// Whether the request provably never left.

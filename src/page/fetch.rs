@@ -59,6 +59,13 @@ impl PageSource {
                 Answered::Whole(reply, hint) => match rule.read(&reply, url) {
                     Ok(page) => {
                         breaks.end();
+                        if rule.passes_next_over(&reply) {
+                            let url = crate::redact::shown(reply.url());
+                            tracing::warn!(
+                                url,
+                                "the page names a next one in the header Link, which is not read: say PageRule::next(Next::link())"
+                            );
+                        }
                         let named_here = led || !self.transport.trust.is_own(reply.url());
                         let is_bare = if page.is_next_asked { is_bare } else { named_here };
                         return Ok(Fetched { page, at: reply.url().clone(), is_bare });

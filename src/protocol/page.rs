@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::next::Next;
 use super::template::{Filling, Template};
+use super::verdict::has_only_an_error;
 use super::{Finding, Step};
 use crate::message::{Reply, without_bom};
-use crate::pointer::Source;
+use crate::pointer::{Source, link};
 use crate::redact::Hidden;
 
 /// How a result comes in pages: where the first is, where the rows stand, and how one page leads to the next.
@@ -124,6 +126,11 @@ impl PageRule {
         self.url.as_ref()?.url(base, with)?.ok()
     }
 
+    /// Whether the answer names a next page in the header `Link`, and the rule reads none.
+    pub(crate) fn passes_next_over(&self, reply: &Reply) -> bool {
+        self.next.is_none() && !link::in_headers(reply.headers(), "next").is_empty()
+    }
+
     /// Whether the URL of the first page is made of members of an answer.
     pub(super) fn reads_an_answer(&self) -> bool {
         self.url.as_ref().is_some_and(Template::reads_an_answer)
@@ -175,7 +182,12 @@ impl PageRule {
                 return Err(NoPage::Passing("the page is no whole JSON".into()));
             }
             Some(_) if json.is_none() => return Err(NoPage::Lasting("the page is no JSON".into())),
-            Some(at) => at.raw(reply),
+            Some(at) => {
+                if let Some(why) = json.as_ref().and_then(|json| misplaced(at, reply, json)) {
+                    return Err(NoPage::Lasting(why));
+                }
+                at.raw(reply)
+            }
             None => Vec::new(),
         };
         let next = match &self.next {
@@ -207,4 +219,35 @@ fn is_html(kind: &str, body: &[u8]) -> bool {
         && body.trim_ascii_start().starts_with(b"<")
         || begins_with(b"<!doctype html")
         || begins_with(b"<html")
+}
+/// Why the rows of a document stand at another place than the rule says; `None` where it may be that it has none.
+fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
+    let text = at.to_string();
+    let (list, is_each) = text.strip_suffix("/*").map_or((text.as_str(), false), |list| (list, true));
+    if !text.starts_with('/') || list.contains('*') {
+        return None;
+    }
+    let found = Source::pointer(list).value(reply, Some(json));
+    if !is_each {
+        let is_list = found.is_some_and(|found| found.is_array());
+        return is_list.then(|| format!("`{text}` is a list: `{text}/*` are its rows"));
+    }
+    let is_there = if list.is_empty() { json.is_array() } else { found.is_some() || json.pointer(list).is_some() };
+    if is_there {
+        return None;
+    }
+    if has_only_an_error(json) {
+        return Some(format!("`{text}` is not in the page, which holds nothing but an error"));
+    }
+    let has_rows = |value: &Value| value.as_array().is_some_and(|rows| !rows.is_empty());
+    let other = match json {
+        Value::Array(_) => Some("/*".to_owned()).filter(|_| has_rows(json)),
+        Value::Object(members) => {
+            let named = members.iter().find(|(_, value)| has_rows(value));
+            named
+                .map(|(name, _)| format!("/{}/*", name.escape_debug().to_string().chars().take(40).collect::<String>()))
+        }
+        _ => None,
+    };
+    other.map(|other| format!("`{text}` is not in the page; if the rows are at `{other}`, say so with PageRule::rows"))
 }

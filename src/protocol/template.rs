@@ -69,6 +69,13 @@ impl Template {
     pub(super) fn check(&self, answer: bool) -> Result<(), String> {
         let parts = parts(&self.0).map_err(|why| format!("the template `{self}`: {why}"))?;
         let wrong = |why: String| Err(format!("the template `{self}`: {why}"));
+        let is_colon = |part: &&str| part.strip_prefix(':').is_some_and(|name| name.starts_with(char::is_alphabetic));
+        if let Some(segment) = self.0.split('/').skip(1).find(is_colon) {
+            let name = segment.trim_start_matches(':');
+            return wrong(format!(
+                "`{segment}` would be sent as it is: wanted {{id}}, or a JSON pointer such as {{/{name}}}"
+            ));
+        }
         let mut before = String::new();
         let mut several = 0;
         for part in &parts {
@@ -272,6 +279,8 @@ mod tests {
             ("https://{id}.example/x", "may not stand in the host"),
             ("//{/host}/x", "may not stand in the host"),
             ("a<b/{id}", "it makes no URL"),
+            ("jobs/:id", "`:id` would be sent as it is: wanted {id}"),
+            ("/v1/:jobId/x", "such as {/jobId}"),
         ] {
             let said = Template::new(template).check(true).unwrap_err();
             assert!(said.contains(&format!("`{template}`")) && said.contains(why), "{template}: {said}");

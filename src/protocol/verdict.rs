@@ -251,7 +251,7 @@ pub(super) fn is_unsaid(body: &Value) -> bool {
 }
 
 /// Whether a document has no members but those of an error.
-fn has_only_an_error(body: &Value) -> bool {
+pub(super) fn has_only_an_error(body: &Value) -> bool {
     const ERROR: [&str; 14] = [
         "error",
         "errors",

@@ -132,6 +132,7 @@ impl<T> Task<T> {
         // One without its status URL would promise what it cannot do.
         let is_kept_out = token.as_ref().is_some_and(|token| !token.can_resume());
         let token = token.filter(|_| !is_kept_out);
+        let token_is_there = token.is_some();
         let waited = Waited {
             token,
             last: live.last.clone(),
@@ -149,6 +150,9 @@ impl<T> Task<T> {
         let trouble = live.last.warning().filter(|_| live.cursor.is_troubled());
         let error = match trouble.filter(|_| error.kind() == ErrorKind::DeadlineExceeded) {
             Some(trouble) => error.with_advice(Some(format!("the last answer: {trouble}"))),
+            None if error.kind() == ErrorKind::DeadlineExceeded && token_is_there => {
+                error.with_advice(Some(GOES_ON.to_owned()))
+            }
             None if is_kept_out => error.with_advice(Some(NO_TOKEN.to_owned())),
             None => error,
         };
@@ -168,3 +172,5 @@ const NAMELESS: &str = "a task without an id";
 /// For an error of a task whose status URL stands in no plain token.
 const NO_TOKEN: &str = "there is no token, because the status URL is signed or holds a secret in its query: \
                         TaskHandle::token_with_signed_urls gives one";
+/// For a deadline.
+const GOES_ON: &str = "the task goes on at the service, and Error::token() holds what resumes it";

@@ -6,8 +6,8 @@
 use std::error::Error as StdError;
 use std::io;
 
-/// What to change, by the causes of a failed send to a URL of this scheme.
-pub(super) fn advice(error: &(dyn StdError + 'static), scheme: &str, timed_out: bool) -> Option<&'static str> {
+/// What to change, by the causes of a failed send to a URL of this scheme, and whether the host took the connection.
+pub(super) fn advice(error: &(dyn StdError + 'static), scheme: &str, timed_out: bool) -> Option<(&'static str, bool)> {
     let chain = || std::iter::successors(Some(error), |error| (*error).source());
     let io_kind = chain().find_map(|error| {
         let kind = error.downcast_ref::<io::Error>()?.kind();
@@ -18,14 +18,16 @@ pub(super) fn advice(error: &(dyn StdError + 'static), scheme: &str, timed_out: 
         .then_some(kind)
     });
     match io_kind {
-        Some(io::ErrorKind::ConnectionRefused) => return Some(NOTHING_LISTENS),
-        Some(_) => return Some(NO_WAY),
+        Some(io::ErrorKind::ConnectionRefused) => return Some((NOTHING_LISTENS, false)),
+        Some(_) => return Some((NO_WAY, false)),
         None => {}
     }
     let texts: Vec<String> = chain().map(|error| error.to_string().to_ascii_lowercase()).collect();
     let says = |words: &[&str]| words.iter().any(|word| texts.iter().any(|text| text.contains(word)));
     let known = CAUSES.iter().find(|cause| cause.scheme.is_none_or(|own| own == scheme) && says(cause.words));
-    known.map(|cause| cause.advice).or(timed_out.then_some(NO_CONNECTION_IN_TIME))
+    // What is known of https alone is known of TLS.
+    let known = known.map(|cause| (cause.advice, cause.scheme == Some("https")));
+    known.or(timed_out.then_some((NO_CONNECTION_IN_TIME, false)))
 }
 
 /// What errors say, in small letters, and what follows.
@@ -148,7 +150,7 @@ mod tests {
             ("http", "operation was canceled", None),
         ] {
             let error = Error::new(ErrorKind::Network, "outer").with_source(io::Error::other(text));
-            let found = advice(&error, scheme, false);
+            let found = advice(&error, scheme, false).map(|(found, _)| found);
             assert_eq!(found.is_some(), named.is_some(), "{scheme} {text}: {found:?}");
             assert!(found.unwrap_or_default().contains(named.unwrap_or_default()), "{scheme} {text}: {found:?}");
         }
@@ -163,7 +165,10 @@ mod tests {
             (io::ErrorKind::TimedOut, true, "ClientBuilder::connect_timeout"),
         ] {
             let error = Error::new(ErrorKind::Network, "outer").with_source(io::Error::from(kind));
-            assert!(advice(&error, "https", timed_out).is_some_and(|found| found.contains(named)), "{kind}");
+            assert!(
+                advice(&error, "https", timed_out).is_some_and(|(found, taken)| found.contains(named) && !taken),
+                "{kind}"
+            );
         }
         assert_eq!(advice(&io::Error::from(io::ErrorKind::BrokenPipe), "https", false), None);
     }

@@ -80,7 +80,8 @@ impl Transport {
                 Err(Broken::Lost(_) | Broken::Refused(_)) => (Failure::Lost, None),
             };
             // A host without connections is waited for by the clock, and takes no step of the schedule.
-            let patience = (failure == Failure::Unsent && self.retry.limit() > 0)
+            let is_absent = matches!(&outcome, Err(Broken::Lost(error)) if error.is_absence());
+            let patience = (is_absent && self.retry.limit() > 0)
                 .then(|| self.patience(&trail).saturating_duration_since(Instant::now()));
             let step = if patience.is_some() { Some(self.outages.pause(request.url())) } else { pauses.next() };
             let decision = decide(&Case {

@@ -136,7 +136,10 @@ fn plain(error: ::reqwest::Error, scheme: &str) -> HttpError {
     let advice = advice(&error, scheme, error.is_connect() && error.is_timeout());
     let (kind, error) = (kind_of(&error), error.without_url());
     match advice {
-        Some(advice) => kind.because(Advised::new(advice, error)),
+        Some((advice, taken)) => {
+            let kind = if taken { kind.of_taken() } else { kind };
+            kind.because(Advised::new(advice, error))
+        }
         None => kind.because(error),
     }
 }

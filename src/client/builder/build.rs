@@ -161,7 +161,12 @@ fn base(text: &str) -> Result<Url, Error> {
         wrong("the base URL is no absolute URL, such as https://api.example.com/v1").with_source(error)
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("the base URL is neither http nor https"));
+        let why = format!(
+            "the base URL has the scheme `{}`, which is neither http nor https: write one of them before the host, such as \
+             https://api.example.com/v1",
+            url.scheme()
+        );
+        return Err(wrong(&why));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("the base URL names a user; give a credential instead"));
