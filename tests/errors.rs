@@ -165,6 +165,7 @@ async fn the_deadline_of_a_task_names_the_trouble_before_it() {
         let error = task.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         assert!(error.to_string().contains("the last answer: "), "{error}");
+        assert!(error.to_string().ends_with("Error::token() holds what resumes it"), "{error}");
         assert!(error.token().is_some() && error.to_string().contains(named), "{named}: {error}");
     }
     // One that answers has no trouble.

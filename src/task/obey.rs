@@ -132,7 +132,7 @@ impl<T> Task<T> {
         // One without its status URL would promise what it cannot do.
         let is_kept_out = token.as_ref().is_some_and(|token| !token.can_resume());
         let token = token.filter(|_| !is_kept_out);
-        let token_is_there = token.is_some();
+        let has_token = token.is_some();
         let waited = Waited {
             token,
             last: live.last.clone(),
@@ -146,16 +146,14 @@ impl<T> Task<T> {
         // An end that a refusal has brought about says when it would have passed.
         let asked = error.retry_after().or(live.refusal).filter(|_| !error.kind().is_final());
         let error = error.with_retry_after(asked);
+        let is_late = error.kind() == ErrorKind::DeadlineExceeded;
         // A deadline that troubles have brought about says which.
-        let trouble = live.last.warning().filter(|_| live.cursor.is_troubled());
-        let error = match trouble.filter(|_| error.kind() == ErrorKind::DeadlineExceeded) {
-            Some(trouble) => error.with_advice(Some(format!("the last answer: {trouble}"))),
-            None if error.kind() == ErrorKind::DeadlineExceeded && token_is_there => {
-                error.with_advice(Some(GOES_ON.to_owned()))
-            }
-            None if is_kept_out => error.with_advice(Some(NO_TOKEN.to_owned())),
-            None => error,
-        };
+        let trouble = live.last.warning().filter(|_| is_late && live.cursor.is_troubled());
+        let trouble = trouble.map(|trouble| format!("the last answer: {trouble}"));
+        let goes_on = (is_late && has_token).then(|| GOES_ON.to_owned());
+        let advice: Vec<_> =
+            [trouble, goes_on, is_kept_out.then(|| NO_TOKEN.to_owned())].into_iter().flatten().collect();
+        let error = if advice.is_empty() { error } else { error.with_advice(Some(advice.join("; "))) };
         let url = live.cursor.next_url();
         drop(live);
         match url {
