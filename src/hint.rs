@@ -136,6 +136,11 @@ impl Hints {
         resets(Some(0)).or_else(|| resets(None).filter(|_| is_refused))
     }
 
+    /// Whether the answer says nothing of time or budgets, and nothing malformed.
+    pub(crate) const fn says_nothing(&self) -> bool {
+        self.delay.is_none() && self.budgets.is_empty() && self.ignored.is_empty()
+    }
+
     /// The budgets, each once.
     #[must_use]
     pub fn budgets(&self) -> &[Budget] {

@@ -1,37 +1,29 @@
 //! Throttle: the right to send one attempt now, under all limits at once.
 
+mod account;
 mod accounts;
 mod acquire;
-mod driver;
+mod core;
+mod effects;
 mod explain;
 mod feedback;
-mod flight;
-mod gauge;
-mod homes;
+mod ids;
+mod in_flight;
 mod keys;
-mod lanes;
 #[cfg(feature = "tower")]
 mod layer;
 mod learned;
-mod learner;
-mod line;
-mod meter;
+mod limiter;
+mod limiters;
 #[cfg(test)]
 mod model;
-mod out;
-mod owners;
-mod parked;
 mod permit;
-mod queue;
-mod quota;
-mod rule;
-mod rules;
-mod set;
+mod request;
+mod scheduler;
 mod shared;
-mod state;
-mod stated;
-mod trips;
-mod turns;
+mod time;
+mod timer_task;
+mod timers;
 mod usage;
 
 use std::fmt;
@@ -58,11 +50,14 @@ pub use learned::Learned;
 pub use permit::Permit;
 pub use usage::LimitUse;
 
-pub(crate) use owners::Asker;
-pub(crate) use permit::Stopped;
+pub(crate) use feedback::Stopped;
+pub(crate) use request::RequestFacts;
 
-use meter::{Tick, nanos};
+use accounts::Accounts;
+use ids::AccountId;
+use limiters::Editing;
 use shared::Shared;
+use time::nanos;
 
 /// The shared state of limits: which requests went out when, who waits, and who pauses.
 ///
@@ -99,9 +94,9 @@ use shared::Shared;
 pub struct Throttle {
     shared: Arc<Shared>,
     /// The account that this handle counts for.
-    owner: u32,
+    account: AccountId,
     /// Keeps it: an account that nobody has a handle of is given up once nothing of it is counted.
-    _lease: Option<Arc<()>>,
+    lease: Option<Arc<()>>,
     /// The path that relative routes stand below.
     base: Arc<str>,
 }
@@ -110,7 +105,7 @@ impl Throttle {
     /// A throttle without limits.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()), owner: 0, _lease: None, base: "/".into() }
+        Self { shared: Arc::new(Shared::new()), account: AccountId::ALL, lease: None, base: "/".into() }
     }
 
     /// The same throttle, for the requests of one account of the service at this URL. What a client has by
@@ -120,11 +115,14 @@ impl Throttle {
     /// as long as there is a handle of the account, and until nothing is counted by them any more.
     #[must_use]
     pub fn account(&self, base: &Url, name: &str) -> Self {
-        let (owner, lease) = self.shared.with(|state, _| {
-            let owner = state.owner(&base.origin().ascii_serialization(), name);
-            (owner, state.lease(owner))
+        let origin = base.origin().ascii_serialization();
+        let (account, lease) = self.shared.with(|core, now| {
+            core.edit(now, |accounts, editing| {
+                let account = accounts.account(&origin, name, editing);
+                (account, accounts.lease(account))
+            })
         });
-        Self { shared: self.shared.clone(), owner, _lease: lease, base: base.path().into() }
+        Self { shared: self.shared.clone(), account, lease, base: base.path().into() }
     }
 
     /// Takes a limit on. One that is there already is shared.
@@ -157,43 +155,37 @@ impl Throttle {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept, or no such limit is.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn change(&self, limit: Limit) -> Result<(), Error> {
-        self.shared.with(|state, now| state.change(self.owner, &self.base, &limit, now))
+        let change = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
+            accounts.change(self.account, &self.base, &limit, editing)
+        };
+        self.shared.with(|core, now| core.edit(now, change))
     }
 
     /// Keeps the windows of a limit no longer: of the same scope, over the same time, whatever their counts. Tells
     /// whether there were any.
     #[must_use = "whether there was such a limit"]
     pub fn remove(&self, limit: &Limit) -> bool {
-        self.shared.with(|state, now| state.drop_limit(self.owner, &self.base, limit, now))
+        let remove = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
+            accounts.remove(self.account, &self.base, limit, editing)
+        };
+        self.shared.with(|core, now| core.edit(now, remove))
     }
 
     /// The limits that are kept for this account, or by [`Throttle::new`]'s handle for all accounts; a limit of several
     /// windows as several.
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
-        self.shared.lock().limits(self.owner)
+        self.shared.lock().accounts.get(self.account).map_or_else(Vec::new, |account| account.rules.limits())
     }
 
     /// Sets what is made of answers. [`Feedback::Budgets`] by default.
     pub fn feedback(&self, feedback: Feedback) {
-        self.shared.with(|state, now| {
-            state.feedback = feedback;
-            match feedback {
-                Feedback::Off => state.forget_answers(now),
-                Feedback::Budgets => {}
-                Feedback::Learn => {
-                    state.owners.numbers().into_iter().for_each(|owner| state.search(owner));
-                }
-            }
-        });
+        self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_feedback(feedback, editing)));
     }
 
     /// Sets the wall clock, by which calendar days go.
     pub fn clock(&self, clock: Clock) {
-        self.shared.with(|state, _| {
-            state.clock = clock;
-            state.gauges.iter_mut().for_each(|(_, gauge)| gauge.meter.set_clock(clock));
-        });
+        self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_clock(clock, editing.limiters)));
     }
 
     /// Waits for the right to send one request.
@@ -225,49 +217,34 @@ impl Throttle {
     /// # Panics
     /// Where it has to wait outside of a tokio runtime with time enabled. A request that need not wait needs no runtime.
     pub fn acquire(&self, class: Class, keys: &Keys) -> Acquire {
-        self.acquire_for(class, &keys.asker(self.owner))
+        Acquire::new(self.shared.clone(), class, (self.account, self.lease.clone()), keys.clone(), false)
     }
 
     /// The right to send one request, if there is one now and nobody stands before it.
     #[must_use]
     pub fn try_acquire(&self, class: Class, keys: &Keys) -> Option<Permit> {
-        permit::try_now(&self.shared, class, &keys.asker(self.owner), None)
+        let granted = self.shared.with(|core, now| core.try_acquire(&keys.facts(self.account), class, None, now))?;
+        Some(Permit::new(self.shared.clone(), granted))
     }
 
     /// Stops all requests of this account, or of all for [`Throttle::new`]'s, for so long. It ends as after a refusal:
     /// one probe, then two, four and so on.
     pub fn pause(&self, during: Duration) {
-        self.shared.with(|state, now| {
-            let owners = state.owners.with_hosts(self.owner);
-            let doors: Vec<u32> = owners.into_iter().filter_map(|owner| Some(state.owner_of(owner)?.door)).collect();
+        self.shared.with(|core, now| {
             let until = now.saturating_add(nanos(during));
-            if self.owner == 0 {
-                state.all_paused_until = state.all_paused_until.max(until);
-            }
-            if let Some(owner) = state.owner_mut(self.owner) {
-                owner.held_until = owner.held_until.max(until);
-            }
-            for door in doors {
-                state.pause(door, until, now);
-            }
+            core.edit(now, |accounts, editing| {
+                for gate in accounts.hold(self.account, until) {
+                    editing.limiters.pause(gate, until, editing.effects, now);
+                    editing.changed.push(gate);
+                }
+            });
         });
     }
 
     /// Ends the pauses of this account and its limits, or of all for [`Throttle::new`]'s, as they end by themselves: one
     /// probe, then two, four and so on. For a service that asked to stay away for too long.
     pub fn resume(&self) {
-        self.shared.with(|state, now| {
-            let owners = state.owners.with_hosts(self.owner);
-            if self.owner == 0 {
-                state.all_paused_until = 0;
-            }
-            for owner in owners {
-                if let Some(owner) = state.owner_mut(owner) {
-                    owner.held_until = 0;
-                }
-                state.resume(owner, now);
-            }
-        });
+        self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.resume(self.account, editing)));
     }
 
     /// Begins as after a refusal: one request of this account, or of each for [`Throttle::new`]'s, then two, four and so
@@ -277,26 +254,24 @@ impl Throttle {
     /// knows nothing, and a burst of new requests would be refused. [`Client::resume`](crate::Client::resume) does it
     /// where nothing was sent before; [`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start) turns that off.
     pub fn start_slowly(&self) {
-        self.shared.with(|state, now| {
-            for owner in state.owners.with_hosts(self.owner) {
-                state.start_slowly(owner, now);
-            }
-        });
+        self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.start_slowly(self.account, editing)));
     }
 
     /// As [`start_slowly`](Self::start_slowly), where nothing of the account was sent before.
     pub(crate) fn start_slowly_once(&self) {
-        self.shared.with(|state, now| {
-            if state.is_fresh(self.owner) {
-                state.start_slowly(self.owner, now);
-            }
+        self.shared.with(|core, now| {
+            core.edit(now, |accounts, editing| {
+                if accounts.is_fresh(self.account, editing.limiters) {
+                    accounts.start_slowly(self.account, editing);
+                }
+            });
         });
     }
 
     /// What a request would meet now: the limit that admits it last, how many stand before it, and for how long.
     #[must_use]
     pub fn explain(&self, class: Class, keys: &Keys) -> Explained {
-        self.shared.with(|state, now| state.explain(&keys.asker(self.owner), class, now))
+        self.shared.with(|core, now| core.explain(&keys.facts(self.account), class, now))
     }
 
     /// How much of each limit is used now, as far as it counts requests of this account: the declared ones in their
@@ -305,17 +280,18 @@ impl Throttle {
     /// host, credential) those keys that are in use; 1,024 lines at most.
     #[must_use]
     pub fn usage(&self) -> Vec<LimitUse> {
-        self.shared.with(|state, now| state.usage(self.owner, false, now))
+        self.shared.with(|core, now| core.usage(self.account, false, now))
     }
 
     /// As [`usage`](Self::usage), with the most that were at once since the last look.
     pub(crate) fn look(&self) -> Vec<LimitUse> {
-        self.shared.with(|state, now| state.usage(self.owner, true, now))
+        self.shared.with(|core, now| core.usage(self.account, true, now))
     }
 
     /// The declared limits that no request was counted by so far: a scope that fits none, as a rule.
     pub(crate) fn unmatched(&self) -> Vec<Arc<str>> {
-        self.shared.lock().unmatched(self.owner)
+        let core = self.shared.lock();
+        core.accounts.unmatched(self.account, &core.limiters)
     }
 
     /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;
@@ -330,31 +306,36 @@ impl Throttle {
     /// The limits that were found out so far, to be [given back](Throttle::recall) at the next start.
     #[must_use]
     pub fn learned(&self) -> Learned {
-        self.shared.with(|state, _| state.learned())
+        let core = self.shared.lock();
+        Learned::found(&core.accounts, &core.limiters)
     }
 
     /// Takes on what was found out before, as a start; it goes on learning from there. Turns
     /// [`Feedback::Learn`] on.
     pub fn recall(&self, learned: &Learned) {
         self.feedback(Feedback::Learn);
-        self.shared.with(|state, _| state.recall(learned));
+        self.shared.with(|core, now| core.edit(now, |accounts, editing| learned.give(accounts, editing)));
     }
 
     /// Takes limits on, all or none.
     pub(crate) fn install(&self, limits: &[Limit]) -> Result<(), Error> {
-        self.shared.with(|state, _| state.install(self.owner, &self.base, limits))
+        self.shared.with(|core, now| {
+            core.edit(now, |accounts, editing| accounts.install(self.account, &self.base, limits, editing.limiters))
+        })
     }
 
-    pub(crate) fn try_acquire_for(&self, class: Class, asker: &Asker<'_>, hold: Duration) -> Option<Permit> {
-        permit::try_now(&self.shared, class, asker, Some(nanos(hold)))
+    pub(crate) fn try_acquire_for(&self, class: Class, request: &RequestFacts<'_>, hold: Duration) -> Option<Permit> {
+        let granted = self.shared.with(|core, now| core.try_acquire(request, class, Some(nanos(hold)), now))?;
+        Some(Permit::new(self.shared.clone(), granted).lasting(true))
     }
 
-    pub(crate) fn acquire_for(&self, class: Class, asker: &Asker<'_>) -> Acquire {
-        Acquire::new(self.shared.clone(), class, asker)
+    pub(crate) fn acquire_for(&self, class: Class, request: &RequestFacts<'_>) -> Acquire {
+        let account = (request.account, self.lease.clone());
+        Acquire::new(self.shared.clone(), class, account, Keys::of(request), request.is_foreign)
     }
 
-    pub(crate) const fn owner(&self) -> u32 {
-        self.owner
+    pub(crate) const fn account_id(&self) -> AccountId {
+        self.account
     }
 }
 
@@ -366,18 +347,12 @@ impl Default for Throttle {
 
 impl fmt::Debug for Throttle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.lock();
-        let rules = state.owners.iter().flat_map(|owner| &owner.rules);
-        let limits: Vec<_> = rules.map(|rule| rule.limit.only(&rule.window).to_string()).collect();
+        let core = self.shared.lock();
+        let limits: Vec<_> = core.accounts.iter().flat_map(|account| account.rules.limits()).collect();
         f.debug_struct("Throttle")
-            .field("limits", &limits)
-            .field("counters", &state.gauges.len())
-            .field("waiting", &state.waiters.len())
+            .field("limits", &limits.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .field("counters", &core.limiters.len())
+            .field("waiting", &core.scheduler.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The time from one tick to another.
-const fn elapsed(from: Tick, to: Tick) -> Duration {
-    Duration::from_nanos(to.saturating_sub(from))
 }

@@ -1,217 +1,684 @@
-//! Accounts: how the owners of a throttle are found, made and given up.
+//! Accounts: all accounts of a throttle, and which limiters a request meets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use super::feedback::Feedback;
-use super::gauge::Gauge;
-use super::meter::Meter;
-use super::owners::Owner;
-use super::state::State;
+use super::account::Account;
+use super::account::rules::{Matched, Rules};
+use super::feedback::{Feedback, View};
+use super::ids::{AccountId, LimiterId, SetId};
+use super::limiter::Limiter;
+use super::limiter::window::Counter;
+use super::limiter::window::learner::Learner;
+use super::limiters::set::LimiterSet;
+use super::limiters::{Editing, Limiters};
+use super::request::{Attribution, RequestFacts, hash};
+use super::time::Tick;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::hint::{Budget, Hints};
+use crate::limit::{Anchor, Limit};
+use crate::message::{Class, write_route};
 
-/// The owners of a throttle by their numbers, and by their names. No number is given twice.
-#[derive(Debug, Default)]
+/// The accounts of a throttle by their numbers, and by their names.
+#[derive(Debug)]
 pub(super) struct Accounts {
-    owners: BTreeMap<u32, Owner>,
-    /// By what names them: origin and account, or the account that asks a foreign host.
-    numbers: HashMap<String, u32>,
-    next: u32,
+    accounts: BTreeMap<AccountId, Account>,
+    /// By origin and account, or by the account that asks a foreign host.
+    numbers: HashMap<String, AccountId>,
+    next: AccountId,
+    /// Changes with every rule, learner and key: known sets are right for one version.
+    version: u64,
+    /// Changes with every limiter that answers make.
+    answers: u64,
+    clock: Clock,
+    feedback: Feedback,
+    /// All accounts pause until then, those that come later too.
+    all_paused_until: Tick,
+    /// Limiters of keys are swept when there are more than so many.
+    sweep_at: usize,
+    /// Names and routes are written here, to be compared.
+    text: String,
+    /// Most requests go where the one before went.
+    last_route: Arc<str>,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next: AccountId::ALL,
+            version: 1,
+            answers: 0,
+            clock: Clock::system(),
+            feedback: Feedback::default(),
+            all_paused_until: 0,
+            sweep_at: SWEEP_FROM,
+            text: String::new(),
+            last_route: Arc::default(),
+        }
+    }
 }
 
 impl Accounts {
-    pub(super) fn get(&self, number: u32) -> Option<&Owner> {
-        self.owners.get(&number)
-    }
-
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Owner> {
-        self.owners.get_mut(&number)
+    pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
     }
 
     /// In the order in which they were made.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Owner> {
-        self.owners.values()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Owner> {
-        self.owners.values_mut()
-    }
-
-    pub(super) fn numbers(&self) -> Vec<u32> {
-        self.owners.keys().copied().collect()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
     }
 
     /// An account, and the foreign hosts that are asked for it; of the first, all.
-    pub(super) fn with_hosts(&self, number: u32) -> Vec<u32> {
-        let belongs = |(at, owner): &(&u32, &Owner)| number == 0 || **at == number || owner.home == Some(number);
-        self.owners.iter().filter(belongs).map(|(at, _)| *at).collect()
+    pub(super) fn with_hosts(&self, id: AccountId) -> Vec<AccountId> {
+        let belongs =
+            |(at, account): &(&AccountId, &Account)| id == AccountId::ALL || **at == id || account.home == Some(id);
+        self.accounts.iter().filter(belongs).map(|(at, _)| *at).collect()
     }
 
-    fn add(&mut self, name: &str, owner: Owner) -> u32 {
-        let number = self.next;
-        self.next = self.next.saturating_add(1);
-        self.owners.insert(number, owner);
-        self.numbers.insert(name.to_owned(), number);
-        number
-    }
-
-    /// Gives up those that are not `kept`, and returns their owners.
-    fn give_up(&mut self, is_kept: impl FnMut(u32, &Owner) -> bool) -> Vec<Owner> {
-        let mut is_kept = is_kept;
-        let gone: Vec<u32> =
-            self.owners.iter().filter(|(number, owner)| !is_kept(**number, owner)).map(|(number, _)| *number).collect();
-        if !gone.is_empty() {
-            self.numbers.retain(|_, number| !gone.contains(number));
-        }
-        gone.iter().filter_map(|number| self.owners.remove(number)).collect()
-    }
-}
-
-impl State {
     /// The number of an account at a service.
-    pub(super) fn owner(&mut self, origin: &str, account: &str) -> u32 {
-        let name = format!("account {origin} {account}");
-        if let Some(number) = self.owners.numbers.get(&name) {
-            return *number;
+    pub(super) fn account(&mut self, origin: &str, name: &str, editing: &mut Editing<'_>) -> AccountId {
+        let key = format!("account {origin} {name}");
+        if let Some(id) = self.numbers.get(&key) {
+            return *id;
         }
-        let label = match account {
+        let label = match name {
             "" => "the account".to_owned(),
-            account => format!("the account {}", account.escape_debug()),
+            name => format!("the account {}", name.escape_debug()),
         };
-        let number = self.new_owner(&name, label, |door| Owner::new(origin, account, door));
+        let rules = Rules::new((self.next != AccountId::ALL).then(|| name.to_owned()));
+        let gate = self.gate(label, editing);
+        let id = self.add(key, Account::new(origin, name, rules, gate));
         if self.feedback == Feedback::Learn {
-            self.search(number);
+            self.search(id, editing.limiters);
         }
-        number
+        id
     }
 
-    /// What keeps an account from being given up, for as long as somebody has it.
-    pub(super) fn lease(&mut self, number: u32) -> Option<Arc<()>> {
-        let owner = self.owner_mut(number).filter(|_| number != 0)?;
-        Some(owner.lease.upgrade().unwrap_or_else(|| {
+    /// Keeps an account from being given up, for as long as somebody has the lease.
+    pub(super) fn lease(&mut self, id: AccountId) -> Option<Arc<()>> {
+        let account = self.accounts.get_mut(&id).filter(|_| id != AccountId::ALL)?;
+        Some(account.lease.upgrade().unwrap_or_else(|| {
             let lease = Arc::new(());
-            owner.lease = Arc::downgrade(&lease);
+            account.lease = Arc::downgrade(&lease);
             lease
         }))
     }
 
-    /// The number of a foreign host, for the account that is led there. What such a host answers counts for it alone.
-    pub(super) fn foreign(&mut self, home: u32, host: &str) -> u32 {
-        let mut name = std::mem::take(&mut self.text);
-        name.clear();
-        // Into a text: it does not fail.
-        let _ = write!(name, "host {home} {host}");
-        let number = match self.owners.numbers.get(&name) {
-            Some(number) => *number,
-            None if self.owners.owners.values().filter(|owner| owner.home == Some(home)).count() >= MOST_HOSTS => {
-                name.clear();
-                let _ = write!(name, "host {home}");
-                match self.owners.numbers.get(&name) {
-                    Some(number) => *number,
-                    None => self.new_host(&name, "further foreign hosts".into(), home),
+    /// The limiters that a request meets, as a set that the caller holds, and to whom its answer is attributed.
+    #[inline]
+    pub(super) fn limiters_for(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        editing: &mut Editing<'_>,
+    ) -> (SetId, Arc<Attribution>) {
+        if let Some((set, attribution)) = self.known(request, class) {
+            editing.limiters.hold(set);
+            // The exact words of the promise: a known set is the one that would be found.
+            #[cfg(debug_assertions)]
+            {
+                let (found, found_for) = self.look_up(request, class, editing);
+                assert_eq!(editing.limiters.set(set), &found, "a known set is out of date");
+                assert_eq!((attribution.account, attribution.credential), (found_for.account, found_for.credential));
+                assert_eq!(attribution.route, found_for.route, "a known attribution is out of date");
+            }
+            return (set, attribution);
+        }
+        self.find(request, class, editing)
+    }
+
+    #[inline]
+    fn known(&mut self, request: &RequestFacts<'_>, class: Class) -> Option<(SetId, Arc<Attribution>)> {
+        let version = self.version;
+        let account = self.accounts.get_mut(&request.account).filter(|_| !request.is_foreign)?;
+        // Limiters that answers made are looked up each time.
+        if !account.gates.is_empty() || !account.budgets.is_empty() {
+            return None;
+        }
+        let known = account.known.find(request, class, version);
+        known.or_else(|| account.known.find_route(request, class, version))
+    }
+
+    /// Looks the limiters of a request up, and keeps what was found.
+    fn find(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        editing: &mut Editing<'_>,
+    ) -> (SetId, Arc<Attribution>) {
+        // Before any is looked up.
+        self.sweep_if_many(editing.limiters, editing.now);
+        let (set, attribution) = self.look_up(request, class, editing);
+        let (set, attribution) = (editing.limiters.number(set), Arc::new(attribution));
+        if !request.is_foreign {
+            let all = self.accounts.get(&AccountId::ALL).is_some_and(|all| all.rules.look_at_routes());
+            let version = self.version;
+            let account = self.accounts.get_mut(&request.account);
+            if let Some(account) = account.filter(|account| account.gates.is_empty() && account.budgets.is_empty()) {
+                account.known.begin(version, all || account.rules.look_at_routes(), editing.limiters);
+                account.known.keep(request, class, set, &attribution, editing.limiters);
+            }
+        }
+        (set, attribution)
+    }
+
+    fn look_up(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        editing: &mut Editing<'_>,
+    ) -> (LimiterSet, Attribution) {
+        let id = if request.is_foreign { self.foreign(request, editing) } else { request.account };
+        let mut matched = Matched::default();
+        if let Some(account) = self.accounts.get(&id).or_else(|| self.accounts.get(&AccountId::ALL)) {
+            matched.set.add(account.gate);
+        }
+        let both = [AccountId::ALL, request.account];
+        for account in both.iter().take(if request.account == AccountId::ALL { 1 } else { 2 }) {
+            if let Some(account) = self.accounts.get_mut(account) {
+                account.rules.collect(request, class, self.clock, editing.limiters, &mut matched);
+            }
+        }
+        let credential = if self.feedback.reads_answers() { hash(request.credential) } else { 0 };
+        let route = request.method.is_some().then(|| self.route_of(request));
+        let attribution = Attribution { account: id, credential, route, _lease: self.lease(id) };
+        self.probe_unseen(&attribution, editing);
+        for limiter in self.unmet(&attribution, &matched.set) {
+            matched.set.add(limiter);
+        }
+        let learner = self.accounts.get(&id).and_then(|account| account.learner);
+        if let Some(learner) = learner.filter(|_| !matched.declared && self.feedback == Feedback::Learn) {
+            matched.set.add(learner);
+        }
+        (matched.set, attribution)
+    }
+
+    /// The limiters that answers have made, and that a request should meet and does not.
+    pub(super) fn unmet(&self, attribution: &Attribution, set: &LimiterSet) -> Vec<LimiterId> {
+        let Some(account) = self.accounts.get(&attribution.account) else { return Vec::new() };
+        if account.gates.is_empty() && account.budgets.is_empty() {
+            return Vec::new();
+        }
+        let gates = attribution.route.iter().flat_map(|route| account.gates.of_route(route));
+        let all = gates.chain(account.budgets.limiters(attribution));
+        let mut unmet: Vec<LimiterId> = all.filter(|id| !set.contains(*id)).collect();
+        unmet.dedup();
+        unmet
+    }
+
+    /// Changes with every limiter that answers make: as long as it stays, nobody has become [`unmet`](Self::unmet).
+    pub(super) const fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    /// A route that was never seen to share a budget of which little is left begins with one request, whose answer says
+    /// whether it does.
+    fn probe_unseen(&mut self, attribution: &Attribution, editing: &mut Editing<'_>) {
+        let (Some(account), Some(route)) = (self.accounts.get_mut(&attribution.account), &attribution.route) else {
+            return;
+        };
+        let now = editing.now;
+        if account.gates.has(route) || !account.budgets.is_doubtful(attribution, editing.limiters, now) {
+            return;
+        }
+        if let Some(gate) = account.gates.make(route, editing.limiters) {
+            editing.limiters.of_mut(gate).begin_slowly(now);
+            self.answers += 1;
+        }
+    }
+
+    /// The gate of a route or of a host of an account, made where there is none; that of the account where there are too
+    /// many.
+    pub(super) fn gate_of(&mut self, id: AccountId, name: &Arc<str>, limiters: &mut Limiters) -> LimiterId {
+        self.answers += 1;
+        let Some(account) = self.accounts.get_mut(&id) else { return self.gate_of_account(id) };
+        account.gates.make(name, limiters).unwrap_or(account.gate)
+    }
+
+    /// The gate of an account.
+    pub(super) fn gate_of_account(&self, id: AccountId) -> LimiterId {
+        self.accounts.get(&id).map_or_else(LimiterId::default, |account| account.gate)
+    }
+
+    /// Takes in the budgets that an answer states. `sent`: when its request was sent.
+    pub(super) fn record_budgets(
+        &mut self,
+        attribution: &Attribution,
+        set: SetId,
+        budgets: &[Budget],
+        sent: Tick,
+        editing: &mut Editing<'_>,
+    ) {
+        let Some(account) = self.accounts.get_mut(&attribution.account).filter(|_| self.feedback.reads_answers())
+        else {
+            return;
+        };
+        // Some services say a limit of 0 for none at all.
+        for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
+            self.answers += 1;
+            let out = editing.limiters.of(account.gate).in_flight;
+            let declared = editing.limiters.declared_for(set, budget);
+            let found = declared.or_else(|| account.budgets.record(attribution, budget, out, editing));
+            if let Some(limiter) = found {
+                // Requests that were out before the budget was known are not counted by its limiter.
+                let others = if editing.limiters.set(set).contains(limiter) { 0 } else { out };
+                if editing.limiters.of_mut(limiter).advertise(budget, others, sent, editing.now) {
+                    editing.changed.push(limiter);
                 }
             }
-            None => self.new_host(&name, format!("the host {}", host.escape_debug()), home),
+        }
+    }
+
+    /// A refused request's limiters, and the refusals before it.
+    pub(super) fn view(&self, attribution: &Attribution, set: SetId, hints: &Hints, editing: &mut Editing<'_>) -> View {
+        let mut limiters = Vec::new();
+        editing.limiters.each_with_id(set, |id, limiter| limiters.push(limiter.view(id, hints.budgets(), editing.now)));
+        let gates = self.accounts.get(&attribution.account).map(|account| &account.gates);
+        let (refused, unavailable) =
+            gates.map_or((None, None), |gates| (gates.refused.clone(), gates.unavailable.clone()));
+        View { limiters, refused, unavailable }
+    }
+
+    /// Remembers a route that was refused, or unavailable, for the next refusal.
+    pub(super) fn remember(
+        &mut self,
+        id: AccountId,
+        refused: Option<Arc<str>>,
+        unavailable: Option<Arc<str>>,
+        now: Tick,
+    ) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        if let Some(route) = refused {
+            account.gates.refused = Some((route, now));
+        }
+        if let Some(route) = unavailable {
+            account.gates.unavailable = Some((route, now));
+        }
+    }
+
+    /// Whether no request of the account has gone as yet.
+    pub(super) fn is_fresh(&self, id: AccountId, limiters: &Limiters) -> bool {
+        self.accounts.get(&id).is_some_and(|account| !limiters.of(account.gate).used)
+    }
+
+    /// Installs limits of an account, all or none.
+    pub(super) fn install(
+        &mut self,
+        id: AccountId,
+        base: &str,
+        limits: &[Limit],
+        limiters: &mut Limiters,
+    ) -> Result<(), Error> {
+        self.version += 1;
+        let clock = self.clock;
+        match self.accounts.get_mut(&id) {
+            Some(account) => account.rules.install(base, limits, clock, limiters),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the windows of a limit other amounts.
+    pub(super) fn change(
+        &mut self,
+        id: AccountId,
+        base: &str,
+        limit: &Limit,
+        editing: &mut Editing<'_>,
+    ) -> Result<(), Error> {
+        self.version += 1;
+        let clock = self.clock;
+        if let Some(account) = self.accounts.get_mut(&id) {
+            editing.changed = account.rules.change(base, limit, clock, editing.limiters)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the windows of a limit no longer; returns whether there were any.
+    pub(super) fn remove(&mut self, id: AccountId, base: &str, limit: &Limit, editing: &mut Editing<'_>) -> bool {
+        self.version += 1;
+        let rules = self.accounts.get_mut(&id).map(|account| &mut account.rules);
+        match rules.and_then(|rules| rules.remove(base, limit, editing.limiters)) {
+            Some(retired) => {
+                editing.changed = retired;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The declared limits of an account, and of all accounts, that no request was counted by so far.
+    pub(super) fn unmatched(&self, id: AccountId, limiters: &Limiters) -> Vec<Arc<str>> {
+        let both = [AccountId::ALL, id];
+        let both = both.iter().take(if id == AccountId::ALL { 1 } else { 2 });
+        both.filter_map(|id| self.accounts.get(id)).flat_map(|account| account.rules.unmatched(limiters)).collect()
+    }
+
+    pub(super) const fn feedback(&self) -> Feedback {
+        self.feedback
+    }
+
+    /// Sets what is made of answers.
+    pub(super) fn set_feedback(&mut self, feedback: Feedback, editing: &mut Editing<'_>) {
+        self.version += 1;
+        self.feedback = feedback;
+        match feedback {
+            Feedback::Off => self.forget_answers(editing),
+            Feedback::Budgets => {}
+            Feedback::Learn => {
+                let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
+                ids.into_iter().for_each(|id| self.search(id, editing.limiters));
+            }
+        }
+    }
+
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Sets the wall clock, by which calendar days go.
+    pub(super) fn set_clock(&mut self, clock: Clock, limiters: &mut Limiters) {
+        self.clock = clock;
+        limiters.iter_mut().for_each(|(_, limiter)| limiter.counter.set_clock(clock));
+    }
+
+    /// Stops the accounts that belong to one, also those that come later; returns their gates.
+    pub(super) fn hold(&mut self, id: AccountId, until: Tick) -> Vec<LimiterId> {
+        if id == AccountId::ALL {
+            self.all_paused_until = self.all_paused_until.max(until);
+        }
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.held_until = account.held_until.max(until);
+        }
+        self.with_hosts(id).into_iter().map(|id| self.gate_of_account(id)).collect()
+    }
+
+    /// Ends the pauses of the accounts that belong to one.
+    pub(super) fn resume(&mut self, id: AccountId, editing: &mut Editing<'_>) {
+        if id == AccountId::ALL {
+            self.all_paused_until = 0;
+        }
+        for id in self.with_hosts(id) {
+            let Some(account) = self.accounts.get_mut(&id) else { continue };
+            account.held_until = 0;
+            for limiter in account.limiters() {
+                editing.limiters.of_mut(limiter).resume(editing.now);
+                editing.changed.push(limiter);
+            }
+        }
+    }
+
+    /// The accounts that belong to one go as after a pause.
+    pub(super) fn start_slowly(&mut self, id: AccountId, editing: &mut Editing<'_>) {
+        for id in self.with_hosts(id) {
+            let gate = self.gate_of_account(id);
+            editing.limiters.of_mut(gate).begin_slowly(editing.now);
+            editing.changed.push(gate);
+        }
+    }
+
+    /// Makes a limiter that searches for an account's limit, in place of the one before.
+    pub(super) fn learn(&mut self, id: AccountId, learner: Learner, limiters: &mut Limiters) {
+        self.version += 1;
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let (label, counter) = (learner.label().into(), Counter::Learner(Box::new(learner)));
+        match account.learner {
+            Some(known) => {
+                let limiter = limiters.of_mut(known);
+                (limiter.label, limiter.counter) = (label, counter);
+            }
+            None => {
+                account.learner = Some(limiters.add(Limiter::new(label, counter, Anchor::ResponseLessRoundTrip)));
+            }
+        }
+    }
+
+    /// From now on, the limit of an account is searched for, from what is known of it.
+    fn search(&mut self, id: AccountId, limiters: &mut Limiters) {
+        if self.accounts.get(&id).is_some_and(|account| account.learner.is_none() && account.home.is_none()) {
+            self.learn(id, Learner::new(), limiters);
+        }
+    }
+
+    /// Forgets all that answers said.
+    fn forget_answers(&mut self, editing: &mut Editing<'_>) {
+        self.answers += 1;
+        self.accounts.values_mut().for_each(|account| account.budgets.clear());
+        for (id, limiter) in editing.limiters.iter_mut() {
+            limiter.advertised = None;
+            if !limiter.declared && !matches!(limiter.counter, Counter::Learner(_)) {
+                limiter.counter = Counter::Unlimited;
+            }
+            editing.changed.push(id);
+        }
+    }
+
+    /// The number of a foreign host, for the account that is led there. The answers of such a host count for it alone.
+    fn foreign(&mut self, request: &RequestFacts<'_>, editing: &mut Editing<'_>) -> AccountId {
+        let (home, host) = (request.account, request.host);
+        let mut key = std::mem::take(&mut self.text);
+        key.clear();
+        // Into a text: it does not fail.
+        let _ = write!(key, "host {home:?} {host}");
+        let mut label = format!("the host {}", host.escape_debug());
+        if !self.numbers.contains_key(&key) && self.hosts_of(home) >= MOST_HOSTS {
+            key.clear();
+            let _ = write!(key, "host {home:?}");
+            "further foreign hosts".clone_into(&mut label);
+        }
+        let id = match self.numbers.get(&key) {
+            Some(id) => *id,
+            None => {
+                let gate = self.gate(label, editing);
+                let held_until = self.accounts.get(&home).map_or(0, |home| home.held_until);
+                if held_until > editing.now {
+                    editing.limiters.pause(gate, held_until, editing.effects, editing.now);
+                }
+                self.add(key.clone(), Account::foreign(home, gate))
+            }
         };
-        self.text = name;
-        number
+        self.text = key;
+        id
     }
 
-    fn new_host(&mut self, name: &str, label: String, home: u32) -> u32 {
-        let number = self.new_owner(name, label, |door| Owner::foreign(home, door));
-        let (now, held_until) = (self.latest(), self.owner_of(home).map_or(0, |home| home.held_until));
-        if let Some(door) = self.owner_of(number).map(|owner| owner.door).filter(|_| held_until > now) {
-            self.pause(door, held_until, now);
-        }
-        number
+    fn hosts_of(&self, home: AccountId) -> usize {
+        self.accounts.values().filter(|account| account.home == Some(home)).count()
     }
 
-    fn new_owner(&mut self, name: &str, label: String, make: impl FnOnce(u32) -> Owner) -> u32 {
-        let mut door = Gauge::door(label.into());
-        if self.all_paused_until > self.latest() {
-            door.pause(self.all_paused_until, self.latest());
+    /// A gate of a new account, which pauses where all accounts do.
+    fn gate(&self, label: String, editing: &mut Editing<'_>) -> LimiterId {
+        let mut gate = Limiter::gate(label.into());
+        if self.all_paused_until > editing.now {
+            gate.stop(self.all_paused_until, editing.now);
         }
-        let door = self.insert(door);
-        self.owners.add(name, make(door))
+        editing.limiters.add(gate)
+    }
+
+    fn add(&mut self, key: String, account: Account) -> AccountId {
+        let id = self.next;
+        self.next = id.next();
+        self.accounts.insert(id, account);
+        self.numbers.insert(key, id);
+        id
+    }
+
+    /// The route of a request, to which its answers are attributed.
+    fn route_of(&mut self, request: &RequestFacts<'_>) -> Arc<str> {
+        self.text.clear();
+        write_route(&mut self.text, request.method, request.host, request.path);
+        if *self.last_route != *self.text {
+            self.last_route = self.text.as_str().into();
+        }
+        self.last_route.clone()
+    }
+
+    /// Forgets keys that nobody uses, and accounts that nobody has, once there are many.
+    fn sweep_if_many(&mut self, limiters: &mut Limiters, now: Tick) {
+        if limiters.len() >= self.sweep_at {
+            self.sweep(limiters, now);
+            self.sweep_at = (limiters.len() * 2).max(SWEEP_FROM);
+        }
+    }
+
+    /// Drops all known sets.
+    #[cfg(test)]
+    pub(super) fn forget_known(&mut self, limiters: &mut Limiters) {
+        self.accounts.values_mut().for_each(|account| account.known.clear(limiters));
+    }
+
+    fn sweep(&mut self, limiters: &mut Limiters, now: Tick) {
+        (self.version, self.answers) = (self.version + 1, self.answers + 1);
+        let mut gone = Vec::new();
+        for account in self.accounts.values_mut() {
+            // They hold sets, and leases of accounts.
+            account.known.clear(limiters);
+            account.rules.note_use(limiters);
+        }
+        let mut is_kept = |id: LimiterId| {
+            let is_idle = limiters.of_mut(id).is_idle(now);
+            if is_idle {
+                gone.push(id);
+            }
+            !is_idle
+        };
+        for account in self.accounts.values_mut() {
+            account.rules.retain(&mut is_kept);
+            account.gates.retain(&mut is_kept);
+            account.budgets.retain(&mut is_kept);
+        }
+        limiters.remove(gone);
+        self.give_up_unused(limiters, now);
     }
 
     /// Gives up accounts and hosts that nobody has a handle of, and of which nothing is counted, paused or known.
-    pub(super) fn give_up_unused(&mut self) {
-        let now = self.latest();
-        let gauges = &mut self.gauges;
-        let mut is_used = |owner: &Owner| {
-            let knows = |id: u32, gauges: &slab::Slab<Gauge>| {
-                let meter = gauges.get(id as usize).map(|gauge| &gauge.meter);
-                matches!(meter, Some(Meter::Learner(learner)) if learner.found().is_some())
-            };
-            owner.lease.strong_count() > 0
-                || owner.learner.is_some_and(|id| knows(id, gauges))
-                || owner.gauges().into_iter().any(|id| {
-                    // What searches for a limit and has found none knows nothing that is worth a place.
-                    Some(id) != owner.learner && gauges.get_mut(id as usize).is_some_and(|gauge| !gauge.is_idle(now))
+    fn give_up_unused(&mut self, limiters: &mut Limiters, now: Tick) {
+        let mut is_used = |account: &Account| {
+            account.lease.strong_count() > 0
+                || account.limiters().into_iter().any(|id| {
+                    let limiter = limiters.of_mut(id);
+                    match &limiter.counter {
+                        // A search that has found nothing knows nothing that is worth a place.
+                        Counter::Learner(learner) => learner.found().is_some(),
+                        _ => !limiter.is_idle(now),
+                    }
                 })
         };
-        let gone = self.owners.give_up(|number, owner| number == 0 || is_used(owner));
-        for id in gone.iter().flat_map(Owner::gauges) {
-            gauges.try_remove(id as usize);
+        let mut gone = Vec::new();
+        self.accounts.retain(|id, account| {
+            let is_kept = *id == AccountId::ALL || is_used(account);
+            if !is_kept {
+                gone.extend(account.limiters());
+            }
+            is_kept
+        });
+        if !gone.is_empty() {
+            let accounts = &self.accounts;
+            self.numbers.retain(|_, id| accounts.contains_key(id));
+            limiters.remove(gone);
         }
-    }
-}
-
-impl Owner {
-    pub(super) fn foreign(home: u32, door: u32) -> Self {
-        Self { home: Some(home), lease: Weak::new(), ..Self::new("", "", door) }
     }
 }
 
 /// A task is led to a handful of hosts; further ones share one place.
 const MOST_HOSTS: usize = 256;
+/// So many limiters are kept without a look.
+const SWEEP_FROM: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use std::collections::HashSet;
+    use std::time::Duration;
 
     use super::*;
+    use crate::throttle::effects::Effects;
+
+    #[derive(Default)]
+    struct World {
+        accounts: Accounts,
+        limiters: Limiters,
+        effects: Effects,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let mut world = Self::default();
+            world.account("", "");
+            world
+        }
+
+        fn with<R>(&mut self, act: impl FnOnce(&mut Accounts, &mut Editing<'_>) -> R) -> R {
+            let Self { accounts, limiters, effects } = self;
+            act(accounts, &mut Editing { limiters, effects, changed: Vec::new(), now: 0 })
+        }
+
+        fn account(&mut self, origin: &str, name: &str) -> AccountId {
+            self.with(|accounts, editing| accounts.account(origin, name, editing))
+        }
+
+        fn sweep(&mut self) {
+            self.with(|accounts, editing| accounts.sweep_if_many(editing.limiters, 0));
+        }
+    }
 
     #[test]
     fn accounts_that_nobody_has_are_given_up_and_no_number_is_given_twice() {
-        let mut state = State::new(Instant::now());
-        let first = state.owner("https://a.example", "one");
-        assert_eq!(state.owner("https://a.example", "one"), first);
-        let lease = state.lease(first);
+        let mut world = World::new();
+        let first = world.account("https://a.example", "one");
+        assert_eq!(world.account("https://a.example", "one"), first);
+        let lease = world.accounts.lease(first);
+        let mut last = first;
         for at in 0..10_000 {
-            state.owner("https://a.example", &at.to_string());
-            state.sweep();
+            last = world.account("https://a.example", &at.to_string());
+            world.sweep();
         }
-        assert!(state.owners.owners.len() < 600, "{}", state.owners.owners.len());
-        assert!(state.gauges.len() < 600, "{}", state.gauges.len());
-        assert!(state.owner_of(first).is_some(), "somebody has it");
+        assert!(world.accounts.accounts.len() < 600, "{}", world.accounts.accounts.len());
+        assert!(world.limiters.len() < 600, "{}", world.limiters.len());
+        assert!(world.accounts.get(first).is_some(), "somebody has it");
         drop(lease);
-        state.give_up_unused();
-        assert!(state.owner_of(first).is_none() && state.owner_of(0).is_some());
-        assert!(state.owner("https://a.example", "one") > 10_000);
+        world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
+        assert!(world.accounts.get(first).is_none() && world.accounts.get(AccountId::ALL).is_some());
+        assert!(world.account("https://a.example", "one") > last);
     }
 
     #[test]
     fn an_account_that_pauses_or_knows_its_limit_is_kept() {
-        let mut state = State::new(Instant::now());
-        let (paused, learned) =
-            (state.owner("https://a.example", "paused"), state.owner("https://a.example", "learned"));
-        let door = state.owner_of(paused).unwrap().door;
-        state.pause(door, 1_000_000_000, 0);
-        state.learn(learned, super::super::learner::Learner::knowing(4, std::time::Duration::from_secs(1)));
-        state.owner("https://a.example", "neither");
-        state.give_up_unused();
-        assert_eq!(state.owners.numbers(), [0, paused, learned]);
+        let mut world = World::new();
+        let paused = world.account("https://a.example", "paused");
+        let learned = world.account("https://a.example", "learned");
+        let gate = world.accounts.gate_of_account(paused);
+        world.limiters.of_mut(gate).stop(1_000_000_000, 0);
+        let learner = Learner::knowing(4, Duration::from_secs(1));
+        world.with(|accounts, editing| accounts.learn(learned, learner, editing.limiters));
+        world.account("https://a.example", "neither");
+        world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
+        let kept: Vec<_> = world.accounts.accounts.keys().copied().collect();
+        assert_eq!(kept, [AccountId::ALL, paused, learned]);
     }
 
     #[test]
     fn foreign_hosts_beyond_a_bound_share_one_place() {
-        let mut state = State::new(Instant::now());
-        let home = state.owner("https://a.example", "");
-        let numbers: std::collections::HashSet<_> =
-            (0..1000).map(|at| state.foreign(home, &format!("h{at}"))).collect();
-        assert_eq!(numbers.len(), MOST_HOSTS + 1);
-        assert_eq!(state.owners.with_hosts(home).len(), MOST_HOSTS + 2);
+        let mut world = World::new();
+        let home = world.account("https://a.example", "");
+        let hosts: HashSet<_> = (0..1000)
+            .map(|at| {
+                let host = format!("h{at}");
+                let request = RequestFacts {
+                    account: home,
+                    is_foreign: true,
+                    credential: "",
+                    host: &host,
+                    method: None,
+                    path: "",
+                    kind: None,
+                    task: 0,
+                };
+                world.with(|accounts, editing| accounts.foreign(&request, editing))
+            })
+            .collect();
+        assert_eq!(hosts.len(), MOST_HOSTS + 1);
+        assert_eq!(world.accounts.with_hosts(home).len(), MOST_HOSTS + 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Acquire: waiting for a permit.
+//! Acquire: the future of a permit.
 
 use std::fmt;
 use std::future::Future;
@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::driver;
-use super::flight::Tells;
-use super::meter::{Tick, nanos};
-use super::owners::{About, Asker};
+use super::core::{Asking, Outcome, Waiting};
+use super::ids::AccountId;
+use super::keys::Keys;
 use super::permit::Permit;
-use super::queue::{Answer, Ask};
-use super::set::Set;
-use super::{Shared, elapsed};
+use super::request::RequestFacts;
+use super::scheduler::TooLate;
+use super::shared::Shared;
+use super::time::{Tick, nanos};
+use super::timer_task;
 use crate::error::{Error, ErrorKind};
 use crate::message::Class;
 
@@ -26,29 +27,42 @@ pub struct Acquire {
     shared: Arc<Shared>,
     stage: Stage,
     class: Class,
-    task: u64,
     deadline: Option<Instant>,
     /// How long its request may take, where that was said.
     hold: Option<Tick>,
-    about: About,
 }
 
 enum Stage {
-    Asking(Set),
-    Waiting(u32),
+    Asking(Box<Wanted>),
+    Waiting(Waiting),
     Over,
 }
 
+/// The request that a permit is for.
+struct Wanted {
+    account: AccountId,
+    is_foreign: bool,
+    keys: Keys,
+    /// Keeps the account until it is polled.
+    _lease: Option<Arc<()>>,
+}
+
+impl Wanted {
+    fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts { is_foreign: self.is_foreign, ..self.keys.facts(self.account) }
+    }
+}
+
 impl Acquire {
-    pub(super) fn new(shared: Arc<Shared>, class: Class, asker: &Asker<'_>) -> Self {
-        let (set, about) = {
-            let mut state = shared.lock();
-            let (set, about) = state.meet(asker, class);
-            state.hold(&set);
-            (set, about)
-        };
-        let stage = Stage::Asking(set);
-        Self { shared, stage, class, task: asker.task, deadline: None, hold: None, about }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        class: Class,
+        (account, lease): (AccountId, Option<Arc<()>>),
+        keys: Keys,
+        is_foreign: bool,
+    ) -> Self {
+        let stage = Stage::Asking(Box::new(Wanted { account, is_foreign, keys, _lease: lease }));
+        Self { shared, stage, class, deadline: None, hold: None }
     }
 
     /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.
@@ -64,100 +78,74 @@ impl Acquire {
         self.hold = Some(nanos(longest));
         self
     }
+
+    /// One look at the throttle. A timer is started where the runtime has none; it panics where the request has to wait
+    /// and there is no runtime, before anything has changed.
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Error>> {
+        let (class, hold) = (self.class, self.hold);
+        let mut starts = None;
+        let outcome = self.shared.with(|core, now| match &mut self.stage {
+            Stage::Asking(wanted) => {
+                let request = wanted.facts();
+                if let Some(granted) = core.try_acquire(&request, class, hold, now) {
+                    return Some(Outcome::Granted(granted));
+                }
+                let (runtime, start) = core.timers.here(now);
+                starts = start;
+                let deadline = self.deadline.map_or(Tick::MAX, |deadline| core.time.tick(deadline));
+                let asking = Asking { request, class, deadline, hold, runtime: Some(runtime) };
+                Some(core.ask(&asking, cx.waker(), now))
+            }
+            Stage::Waiting(waiting) => core.claim(waiting, hold, now).or_else(|| {
+                let (runtime, start) = core.timers.here(now);
+                starts = start;
+                core.wait_on(waiting, cx.waker(), Some(runtime), hold, now)
+            }),
+            Stage::Over => None,
+        });
+        if let Some(runtime) = starts {
+            timer_task::start(&self.shared, &runtime);
+        }
+        match outcome {
+            Some(Outcome::Granted(granted)) => {
+                self.stage = Stage::Over;
+                Poll::Ready(Ok(Permit::new(self.shared.clone(), granted).lasting(hold.is_some())))
+            }
+            Some(Outcome::TooLate(too_late)) => {
+                self.stage = Stage::Over;
+                Poll::Ready(Err(self.too_late(&too_late)))
+            }
+            Some(Outcome::Waiting(waiting)) => {
+                self.stage = Stage::Waiting(waiting);
+                Poll::Pending
+            }
+            None if matches!(self.stage, Stage::Waiting(_)) => Poll::Pending,
+            None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),
+        }
+    }
+
+    fn too_late(&self, too_late: &TooLate) -> Error {
+        let TooLate { limit, is_paused, opens_in, asked } = too_late;
+        let pauses = if *is_paused { ", which pauses after a refusal," } else { "" };
+        let left = self.deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        let why =
+            format!("`{limit}`{pauses} admits it in {opens_in:.1?} at the earliest, and its deadline is in {left:.1?}");
+        Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(*asked)
+    }
 }
 
 impl Future for Acquire {
     type Output = Result<Permit, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let mut starts = None;
-        let mut label = None;
-        let answer = this.shared.with(|state, now| {
-            state.catch_up(now);
-            let answer = match std::mem::replace(&mut this.stage, Stage::Over) {
-                Stage::Asking(mut set) => {
-                    let unmet = state.unmet(&this.about, &set);
-                    if !unmet.is_empty() {
-                        state.release(&set);
-                        unmet.into_iter().for_each(|gauge| set.add_keyed(gauge));
-                        state.hold(&set);
-                    }
-                    match state.try_go(&set, this.class, now) {
-                        Some((flight, serial)) => Answer::Granted(flight, serial, 0),
-                        None => {
-                            let (home, start) = state.homes.here(now);
-                            starts = start;
-                            let deadline = this.deadline.map_or(Tick::MAX, |deadline| state.tick(deadline));
-                            let ask = Ask { set, class: this.class, task: this.task, deadline, home: Some(home) };
-                            state.ask(ask, cx.waker(), now)
-                        }
-                    }
-                }
-                Stage::Waiting(waiter) => {
-                    let unmet = state.waiters.get(waiter as usize).map(|waiter| state.unmet(&this.about, &waiter.set));
-                    if let Some(unmet) = unmet.filter(|unmet| !unmet.is_empty()) {
-                        state.meet_too(waiter, &unmet, now);
-                    }
-                    match state.claim(waiter, now) {
-                        Some(answer) => answer,
-                        None => {
-                            let (home, start) = state.homes.here(now);
-                            starts = start;
-                            state.look(waiter, cx.waker(), Some(home), now)
-                        }
-                    }
-                }
-                Stage::Over => return None,
-            };
-            let mut tells = Tells::default();
-            match &answer {
-                Answer::Granted(flight, ..) => {
-                    state.launch(*flight, now, this.hold.unwrap_or(DEFAULT_HOLD));
-                    tells = state.flights.tells(*flight);
-                }
-                Answer::Waiting(waiter) => this.stage = Stage::Waiting(*waiter),
-                Answer::TooLate { gauge, opens } => {
-                    let binding = state.gauges.get(*gauge as usize);
-                    let paused = binding.is_some_and(|gauge| gauge.is_paused(now));
-                    let asked = binding.and_then(|gauge| gauge.asked_until(now)).map(|until| elapsed(now, until));
-                    label = Some((state.label(*gauge), paused, elapsed(now, *opens), asked));
-                }
-            }
-            Some((answer, tells))
-        });
-        if let Some(runtime) = starts {
-            driver::start(&this.shared, &runtime);
-        }
-        match answer {
-            Some((Answer::Granted(flight, serial, waited), tells)) => {
-                let about = std::mem::take(&mut this.about);
-                Poll::Ready(Ok(
-                    Permit::new(this.shared.clone(), flight, serial, tells, waited, about).lasting(this.hold.is_some())
-                ))
-            }
-            Some((Answer::Waiting(_), _)) => Poll::Pending,
-            Some((Answer::TooLate { .. }, _)) => {
-                let (limit, paused, wait, asked) =
-                    label.unwrap_or_else(|| ("a limit".into(), false, Duration::ZERO, None));
-                let pauses = if paused { ", which pauses after a refusal," } else { "" };
-                let left = this.deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-                let why = format!(
-                    "`{limit}`{pauses} admits it in {wait:.1?} at the earliest, and its deadline is in {left:.1?}"
-                );
-                Poll::Ready(Err(Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(asked)))
-            }
-            None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),
-        }
+        self.look(cx)
     }
 }
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Asking(set) => self.shared.lock().release(&set),
-            Stage::Waiting(waiter) => self.shared.with(|state, now| state.leave(waiter, now)),
-            Stage::Over => {}
+        if let Stage::Waiting(waiting) = &self.stage {
+            self.shared.with(|core, now| core.leave(waiting, now));
         }
     }
 }
@@ -168,6 +156,3 @@ impl fmt::Debug for Acquire {
         f.debug_struct("Acquire").field("class", &self.class).field("waits", &waits).finish_non_exhaustive()
     }
 }
-
-/// An attempt without a timeout of its own is taken to be over by then.
-pub(super) const DEFAULT_HOLD: Tick = 120 * 1_000_000_000;

@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::elapsed;
-use super::meter::{Meter, Tick};
-use super::owners::Asker;
-use super::state::State;
-use crate::message::Class;
+use super::limiter::Limiter;
+use super::limiter::window::Counter;
+use super::time::{Tick, elapsed};
 
 /// What a request meets now: [`Throttle::explain`](super::Throttle::explain). `Display` is some lines of text.
 ///
@@ -74,40 +72,42 @@ impl fmt::Display for Explained {
     }
 }
 
-impl State {
-    pub(super) fn explain(&mut self, asker: &Asker<'_>, class: Class, now: Tick) -> Explained {
-        self.catch_up(now);
-        let (set, _) = self.meet(asker, class);
-        let goes = set.gauges().iter().all(|id| {
-            self.gauges.get_mut(*id as usize).is_none_or(|gauge| {
-                gauge.opening(class, now) == super::meter::Opening::Open && !gauge.has_parked_before(class)
-            })
-        });
-        let mut lines = Vec::new();
-        for id in set.gauges() {
-            let Some(gauge) = self.gauges.get_mut(*id as usize) else { continue };
-            let used = match gauge.meter {
-                Meter::Door => String::new(),
-                _ => format!("{:.0} % used, ", gauge.meter.use_of(now) * 100.0),
-            };
-            let mut line = format!("{}: {used}{} on their way", gauge.label, gauge.flying);
-            let waiting: u32 = gauge.waiting.iter().sum();
-            if waiting > 0 {
-                line += &format!(", {waiting} waiting");
-            }
-            if gauge.is_paused(now) {
-                line += &format!(", paused for {:.1?}", elapsed(now, gauge.paused_until()));
-            }
-            lines.push(line);
+impl Explained {
+    /// It may go now.
+    pub(super) const fn at_once(lines: Vec<String>) -> Self {
+        Self { limit: None, paused: false, ahead: 0, at_least: Duration::ZERO, lines }
+    }
+
+    /// A limiter binds it until then, at least.
+    pub(super) fn bound(limiter: &Limiter, ahead: u32, opens: Tick, lines: Vec<String>, now: Tick) -> Self {
+        let (limit, paused) = (Some(limiter.label.clone()), limiter.pause.is_on(now));
+        Self { limit, paused, ahead, at_least: elapsed(now, opens), lines }
+    }
+}
+
+/// One limiter, as a line of text.
+#[derive(Debug)]
+pub(super) struct LimiterLine(String);
+
+impl LimiterLine {
+    pub(super) fn new(limiter: &mut Limiter, waiting: u32, now: Tick) -> Self {
+        let used = match limiter.counter {
+            Counter::Unlimited => String::new(),
+            _ => format!("{:.0} % used, ", limiter.counter.use_of(now) * 100.0),
+        };
+        let mut line = format!("{}: {used}{} on their way", limiter.label, limiter.in_flight);
+        if waiting > 0 {
+            line += &format!(", {waiting} waiting");
         }
-        let last = self.not_before(&set, class, asker.task, now).filter(|_| !goes);
-        let gauge = last.and_then(|(id, _)| self.gauges.get(id as usize));
-        Explained {
-            limit: gauge.map(|gauge| gauge.label.clone()),
-            paused: gauge.is_some_and(|gauge| gauge.is_paused(now)),
-            ahead: gauge.map_or(0, |gauge| gauge.ahead(class)),
-            at_least: last.map_or(Duration::ZERO, |(_, opens)| elapsed(now, opens)),
-            lines,
+        if limiter.pause.is_on(now) {
+            line += &format!(", paused for {:.1?}", elapsed(now, limiter.pause.until()));
         }
+        Self(line)
+    }
+}
+
+impl fmt::Display for LimiterLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

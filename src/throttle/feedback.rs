@@ -1,20 +1,19 @@
-//! Feedback: what answers say of limits, and what follows.
+//! Feedback: what an answer says of limits, and which actions follow.
+//!
+//! [`interpret`] is a pure function of the answer and of a [`View`] of the limiters that its request met; the
+//! [core](super::core) carries its actions out. [`limiter::pause`](super::limiter::pause) says how a limiter pauses, and
+//! [`account::budgets`](super::account::budgets) how a stated budget is kept.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::gauge::Gauge;
-use super::learner::Learner;
-use super::meter::{Meter, Tick, nanos};
-use super::owners::{About, MOST_ROUTES, host_of};
-use super::quota::Quota;
-use super::set::Set;
-use super::state::State;
-use crate::event::{Blame, Event};
-use crate::hint::{Budget, Hints};
-use crate::limit::Anchor;
+use super::ids::LimiterId;
+use super::request::host_of;
+use super::time::{Tick, nanos};
+use crate::event::Blame;
+use crate::hint::Hints;
 
 /// What a throttle makes of answers, beside the pause after a refusal, which is always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,326 +40,318 @@ impl Feedback {
 }
 
 /// An answer, for the throttle.
-#[derive(Debug)]
-pub(super) struct Heard<'a> {
-    pub(super) about: &'a About,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<'a> {
     pub(super) status: StatusCode,
     pub(super) hints: &'a Hints,
+    /// The route of its request, if that is known.
+    pub(super) route: Option<&'a Arc<str>>,
     /// When its request was sent.
     pub(super) sent: Tick,
 }
 
-impl State {
-    /// Takes in what an answer says; tells which gauge now pauses, and whether it did not before.
-    pub(super) fn hear(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> Option<Paused> {
-        for what in heard.hints.ignored() {
-            self.tell(|_| Event::Ignored { what: what.as_str().into() });
-        }
-        let refused = matches!(heard.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let budgets = if self.feedback.reads_answers() { heard.hints.budgets() } else { &[] };
-        // Some services say a limit of 0 for none at all.
-        for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
-            self.budget(set, heard, budget, now);
-        }
-        let learns = self.teach(set, heard, refused, now);
-        if !refused {
-            for id in set.gauges() {
-                if let Some(gauge) = self.gauges.get_mut(*id as usize) {
-                    gauge.refusals = 0;
-                }
-            }
-            return None;
-        }
-        let (gauge, blame) = self.refusing(set, heard, now);
-        let entry = self.gauges.get_mut(gauge as usize)?;
-        let kept = entry.declared && !entry.soft;
-        // Those of one burst count once.
-        let is_first = !entry.is_paused(now);
-        if is_first {
-            entry.refusals = entry.refusals.saturating_add(1);
-        }
-        let refusals = entry.refusals;
-        let until = match heard.hints.wait_after(heard.status) {
-            Some(delay) => {
-                let until = now.saturating_add(nanos(delay));
-                entry.ask(until);
-                until
-            }
-            // What searches for the limit slows down by itself.
-            None if learns => return Some(Paused { gauge, blame, is_new: false, kept }),
-            None => {
-                let own = set.gauges().iter().filter_map(|id| self.gauges.get(*id as usize)?.unasked_pause).max();
-                now.saturating_add(own.unwrap_or(PAUSE << refusals.saturating_sub(1).min(LONGEST_SHIFT)))
-            }
-        };
-        let is_new = self.pause(gauge, until, now);
-        Some(Paused { gauge, blame, is_new, kept })
+impl Answer<'_> {
+    /// Whether it refuses for load.
+    #[inline]
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
+}
 
-    /// Stops everybody who meets a gauge, also those who wait elsewhere; tells whether they were going.
-    pub(super) fn pause(&mut self, id: u32, until: Tick, now: Tick) -> bool {
-        let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
-        let (was_open, before) = (!gauge.is_paused(now), gauge.paused_until());
-        gauge.pause(until, now);
-        let until = gauge.paused_until();
-        if was_open || until >= before.saturating_add(WORTH_TELLING) {
-            let during = super::elapsed(now, until);
-            self.tell(|state| Event::Paused { limit: state.label(id), during });
-        }
-        let hopeless: Vec<u32> = self
-            .deadlines
-            .iter()
-            .take_while(|(deadline, _)| *deadline <= until)
-            .filter(|(_, waiter)| {
-                self.waiters.get(*waiter as usize).is_some_and(|waiter| waiter.set.gauges().contains(&id))
-            })
-            .map(|(_, waiter)| *waiter)
-            .collect();
-        for waiter in hopeless {
-            self.refuse(waiter, now);
-        }
-        self.touch(id, now);
-        was_open
+/// The limiters that a refused request met, and the refusals before it.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) limiters: Vec<LimiterView>,
+    /// The last route that was refused without a declared limit of its own, and when.
+    pub(super) refused: Option<(Arc<str>, Tick)>,
+    /// The last route that was unavailable, and when.
+    pub(super) unavailable: Option<(Arc<str>, Tick)>,
+}
+
+/// A limiter, as a refusal sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LimiterView {
+    pub(super) id: LimiterId,
+    pub(super) name: Option<Arc<str>>,
+    /// A declared limit that holds back.
+    pub(super) is_declared: bool,
+    /// How wide its scope is: 0 is the widest.
+    pub(super) width: u8,
+    /// The service states that nothing is left of it.
+    pub(super) is_spent: bool,
+    /// The service states a budget that is certainly smaller.
+    pub(super) is_above: bool,
+    /// It searches for an unknown limit, and slows down by itself.
+    pub(super) searches: bool,
+    /// How long it pauses without a hint, where that was set.
+    pub(super) pause_without_hint: Option<Tick>,
+}
+
+/// An action that follows from a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The route was refused without a declared limit of its own: another one that is refused now means the account.
+    RememberRefused(Arc<str>),
+    /// The route was unavailable: another one of its host means the host.
+    RememberUnavailable(Arc<str>),
+    /// Counts the refusal at a target, and stops it.
+    Pause(Pause),
+}
+
+/// How a refusal stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    pub(super) target: Target,
+    pub(super) cause: Blame,
+    pub(super) during: During,
+}
+
+/// The limiter that stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Limiter(LimiterId),
+    /// The gate of a route or of a host.
+    Gate(Arc<str>),
+    Account,
+}
+
+/// For how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    /// As long as the service asks.
+    Asked(Tick),
+    /// Without a hint: as long as was set, or else by the refusals in a row.
+    Unasked(Option<Tick>),
+    /// Not at all: the refusal only counts, because a search for the limit slows down by itself.
+    Searching,
+}
+
+/// What an answer did to the throttle.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    /// The limit, or the route, that now pauses.
+    pub(crate) limit: Arc<str>,
+    pub(crate) blame: Blame,
+    /// It was going before.
+    pub(crate) is_new: bool,
+    /// It is a declared limit, which was kept.
+    pub(crate) kept: bool,
+}
+
+/// What follows from a refusal.
+pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Action> {
+    let (target, cause, remember) = refusing(answer, view, now);
+    let asked = answer.hints.wait_after(answer.status).map(nanos);
+    let during = match asked {
+        Some(asked) => During::Asked(asked),
+        None if view.limiters.iter().any(|limiter| limiter.searches) => During::Searching,
+        None => During::Unasked(view.limiters.iter().filter_map(|limiter| limiter.pause_without_hint).max()),
+    };
+    let pause = Action::Pause(Pause { target, cause, during });
+    remember.into_iter().chain([pause]).collect()
+}
+
+/// The limiter that refuses, whose fault that is, and what to remember for the next refusal.
+fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, Blame, Option<Action>) {
+    if let Some(limiter) = named(answer, view).or_else(|| view.limiters.iter().find(|limiter| limiter.is_spent)) {
+        let cause = if limiter.is_declared && limiter.is_above { Blame::Ours } else { Blame::Foreign };
+        return (Target::Limiter(limiter.id), cause, None);
     }
-
-    /// Ends the pauses of an account, as after a refusal: by a ramp.
-    pub(super) fn resume(&mut self, owner: u32, now: Tick) {
-        let Some(owner) = self.owner_of(owner) else { return };
-        let rules = owner.rules.iter().flat_map(|rule| rule.gauges.all());
-        let stated = owner.stated.iter().flat_map(super::stated::Stated::all);
-        let others = owner.doors().chain(owner.learner).chain([owner.door]);
-        let gauges: Vec<u32> = rules.chain(stated).chain(others).collect();
-        for id in gauges {
-            if let Some(gauge) = self.gauges.get_mut(id as usize) {
-                gauge.resume(now);
-            }
-            self.touch(id, now);
-        }
-    }
-
-    /// The account goes as after a pause.
-    pub(super) fn start_slowly(&mut self, owner: u32, now: Tick) {
-        let Some(door) = self.owner_of(owner).map(|owner| owner.door) else { return };
-        if let Some(gauge) = self.gauges.get_mut(door as usize) {
-            gauge.begin_slowly(now);
-        }
-        self.touch(door, now);
-    }
-
-    /// Whether no request of the account has gone as yet.
-    pub(super) fn is_fresh(&self, owner: u32) -> bool {
-        let door = self.owner_of(owner).and_then(|owner| self.gauges.get(owner.door as usize));
-        door.is_some_and(|door| !door.used)
-    }
-
-    /// The gauge that refuses, and whose fault it is.
-    fn refusing(&mut self, set: &Set, heard: &Heard<'_>, now: Tick) -> (u32, Blame) {
-        let find = |fits: &dyn Fn(&Gauge) -> bool| {
-            set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(fits))
-        };
-        let spent = heard.hints.budgets().iter().filter(|budget| budget.remaining() == Some(0));
-        let named = spent.filter_map(Budget::name).find_map(|name| find(&|gauge| gauge.name.as_deref() == Some(name)));
-        let is_spent =
-            |gauge: &Gauge| gauge.quota.as_ref().is_some_and(|quota| quota.is_spent() && !quota.is_over(now));
-        let above = |gauge: &mut Gauge| heard.hints.budgets().iter().any(|budget| gauge.is_above(budget, now));
-        if let Some(gauge) = named.or_else(|| find(&is_spent)) {
-            let declared = self.gauges.get_mut(gauge as usize).filter(|gauge| gauge.declared && !gauge.soft);
-            return (gauge, if declared.is_some_and(above) { Blame::Ours } else { Blame::Foreign });
-        }
-        let declared = |id: &u32| self.gauges.get(*id as usize).filter(|gauge| gauge.declared && !gauge.soft);
-        let declared = || set.gauges().iter().filter_map(|id| Some((declared(id)?.width, *id)));
-        let widest = declared().min_by_key(|(width, _)| *width).map(|(_, id)| id);
-        let own = declared().filter(|(width, _)| *width >= OWN).max_by_key(|(width, _)| *width).map(|(_, id)| id);
-        let blame = if widest.is_some() { Blame::Foreign } else { Blame::Ours };
-        let is_unavailable = heard.status == StatusCode::SERVICE_UNAVAILABLE;
-        let gauge = match (&heard.about.route, widest) {
-            (Some(route), _) if is_unavailable => self.unavailable(heard, route, now),
-            (Some(route), Some(widest)) if own.is_some() => {
-                if self.is_second(heard, route, now) {
-                    widest
-                } else {
-                    own.unwrap_or(widest)
-                }
-            }
-            (_, Some(widest)) => widest,
-            (Some(route), None) => self.undeclared(heard, route, now),
-            (None, None) => self.owner_of(heard.about.owner).map_or(0, |owner| owner.door),
-        };
-        let declared = self.gauges.get_mut(gauge as usize).filter(|gauge| gauge.declared && !gauge.soft);
-        (gauge, if declared.is_some_and(above) { Blame::Ours } else { blame })
-    }
-
-    /// Without a declared limit the route is refused; where another one was within a round trip, the account.
-    fn undeclared(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> u32 {
-        let door = self.owner_of(heard.about.owner).map_or(0, |owner| owner.door);
-        if self.is_second(heard, route, now) { door } else { self.door_of(heard.about.owner, route).unwrap_or(door) }
-    }
-
-    /// A 503 says that something is out of order, and seldom that the account asks too much: its route pauses, or its
-    /// host, where another route of it was unavailable within a round trip.
-    fn unavailable(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> u32 {
-        let Some(owner) = self.owner_mut(heard.about.owner) else { return 0 };
-        let door = owner.door;
-        let before = owner.unavailable.replace((route.clone(), now));
+    let declared = || view.limiters.iter().filter(|limiter| limiter.is_declared);
+    let widest = declared().min_by_key(|limiter| limiter.width);
+    let own = declared().filter(|limiter| limiter.width >= OWN).max_by_key(|limiter| limiter.width);
+    let of_limiter = |limiter: &LimiterView| {
+        let cause = if limiter.is_above { Blame::Ours } else { Blame::Foreign };
+        (Target::Limiter(limiter.id), cause)
+    };
+    // Where no limit was known, no limit was kept.
+    let undeclared = if widest.is_some() { Blame::Foreign } else { Blame::Ours };
+    let Some(route) = answer.route else {
+        let (target, cause) = widest.map_or((Target::Account, undeclared), of_limiter);
+        return (target, cause, None);
+    };
+    if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+        // A 503 says that something is out of order, and seldom that the account asks too much: its route pauses, or its
+        // host, where another route of it was unavailable within a round trip.
         let host = host_of(route);
-        let of_host = before.filter(|(other, _)| host_of(other) == host);
-        let name: Arc<str> = if are_together(of_host, route, heard, now) { host.into() } else { route.clone() };
-        self.door_of(heard.about.owner, &name).unwrap_or(door)
+        let before = view.unavailable.as_ref().filter(|(other, _)| host_of(other) == host);
+        let name = if are_together(before, route, answer, now) { host.into() } else { route.clone() };
+        return (Target::Gate(name), undeclared, Some(Action::RememberUnavailable(route.clone())));
     }
-
-    /// Whether another route was refused within a round trip before this one.
-    fn is_second(&mut self, heard: &Heard<'_>, route: &Arc<str>, now: Tick) -> bool {
-        let owner = self.owner_mut(heard.about.owner);
-        let before = owner.and_then(|owner| owner.refused.replace((route.clone(), now)));
-        are_together(before, route, heard, now)
-    }
-
-    /// The door of a route or a host, made where there is none; none where there are too many.
-    pub(super) fn door_of(&mut self, owner: u32, name: &Arc<str>) -> Option<u32> {
-        let doors = &self.owner_of(owner)?.doors;
-        if doors.contains_key(name) || doors.len() >= MOST_ROUTES {
-            return doors.get(name).copied();
+    let is_second = are_together(view.refused.as_ref(), route, answer, now);
+    let (target, cause) = match (widest, own) {
+        (Some(widest), Some(own)) => of_limiter(if is_second { widest } else { own }),
+        (Some(widest), None) => {
+            let (target, cause) = of_limiter(widest);
+            return (target, cause, None);
         }
-        let what = if name.contains(' ') { "route" } else { "host" };
-        let gauge = self.insert(Gauge::door(format!("the {what} {name}").into()));
-        self.owner_mut(owner)?.doors.insert(name.clone(), gauge);
-        Some(gauge)
-    }
-
-    /// A service says what is left of a budget.
-    fn budget(&mut self, set: &Set, heard: &Heard<'_>, budget: &Budget, now: Tick) {
-        let door = self.owner_of(heard.about.owner).and_then(|owner| self.gauges.get(owner.door as usize));
-        let out = door.map_or(0, |door| door.flying);
-        let gauge = match self.declared(set, budget) {
-            Some(gauge) => gauge,
-            None => {
-                let Some(gauge) = self.stated(heard.about, budget, out, now) else { return };
-                self.restate(gauge, budget);
-                gauge
-            }
-        };
-        let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset()) else { return };
-        // Those that were out before it was known are not counted by it.
-        let others = if set.gauges().contains(&gauge) { 0 } else { out };
-        if let Some(entry) = self.gauges.get_mut(gauge as usize) {
-            let before = entry.quota.as_deref().filter(|quota| !quota.is_over(now));
-            // Answers may overtake each other: what was sent later knows more.
-            let is_newer = before.is_none_or(|before| before.seen() <= heard.sent);
-            if is_newer {
-                let resets_at = now.saturating_add(nanos(reset));
-                let flying = entry.flying.max(others);
-                let quota = Quota::new(budget.limit(), remaining, flying, resets_at, heard.sent).after(before);
-                entry.quota = Some(Box::new(quota));
-                self.touch(gauge, now);
-            }
-        }
-    }
-
-    /// The declared limit that a budget speaks of.
-    fn declared(&self, set: &Set, budget: &Budget) -> Option<u32> {
-        let length = budget.window().map(nanos);
-        let find = |fits: &dyn Fn(&Gauge) -> bool| {
-            set.gauges().iter().copied().find(|id| self.gauges.get(*id as usize).is_some_and(fits))
-        };
-        let counted = |gauge: &Gauge| match &gauge.meter {
-            Meter::Sliding(sliding) if gauge.declared => {
-                let count = u64::from(sliding.count());
-                let same_length = length.is_none_or(|length| length == sliding.length());
-                same_length && budget.limit().map_or(length.is_some(), |limit| limit == count)
-            }
-            _ => false,
-        };
-        let named = find(&|gauge| gauge.declared && gauge.name.is_some() && gauge.name.as_deref() == budget.name());
-        named.or_else(|| find(&counted))
-    }
-
-    /// Lets what searches for an unknown limit know; tells whether there is one.
-    fn teach(&mut self, set: &Set, heard: &Heard<'_>, refused: bool, now: Tick) -> bool {
-        let is_learner =
-            |id: &u32| self.gauges.get(*id as usize).is_some_and(|gauge| matches!(gauge.meter, Meter::Learner(_)));
-        let Some(id) = set.gauges().iter().copied().find(is_learner) else { return false };
-        let Some(gauge) = self.gauges.get_mut(id as usize) else { return false };
-        let Meter::Learner(learner) = &mut gauge.meter else { return false };
-        let changed = if refused { learner.refused(heard.sent, now) } else { learner.accepted(heard.sent, now) };
-        if changed {
-            gauge.label = label_of(learner).into();
-            let found = learner.found().is_some();
-            let limit = gauge.label.clone();
-            self.tell(|_| if found { Event::Learned { limit } } else { Event::Unlearned { limit } });
-        }
-        self.touch(id, now);
-        true
-    }
-
-    /// From now on, the limit of an account is searched for, from what is known of it.
-    pub(super) fn search(&mut self, owner: u32) {
-        if self.owner_of(owner).is_some_and(|owner| owner.learner.is_none() && owner.home.is_none()) {
-            self.learn(owner, Learner::new());
-        }
-    }
-
-    /// Makes what searches for an account's limit, in place of what did before.
-    pub(super) fn learn(&mut self, owner: u32, learner: Learner) {
-        let label = label_of(&learner).into();
-        let meter = Meter::Learner(Box::new(learner));
-        let known = self.owner_of(owner).and_then(|owner| owner.learner);
-        if let Some(gauge) = known.and_then(|id| self.gauges.get_mut(id as usize)) {
-            (gauge.label, gauge.meter) = (label, meter);
-            return;
-        }
-        let id = self.insert(Gauge::new(label, meter, Anchor::ResponseLessRoundTrip));
-        if let Some(owner) = self.owner_mut(owner) {
-            owner.learner = Some(id);
-        }
-    }
-
-    /// Forgets all that answers told.
-    pub(super) fn forget_answers(&mut self, now: Tick) {
-        for owner in self.owners.iter_mut() {
-            owner.stated.clear();
-        }
-        let all: Vec<u32> = self.gauges.iter().filter_map(|(id, _)| u32::try_from(id).ok()).collect();
-        for (_, gauge) in &mut self.gauges {
-            gauge.quota = None;
-            if !gauge.declared && !matches!(gauge.meter, Meter::Learner(_)) {
-                gauge.meter = Meter::Door;
-            }
-        }
-        for id in all {
-            self.touch(id, now);
-        }
-    }
+        // Without a declared limit the route is refused; where another one was within a round trip, the account.
+        (None, _) if is_second => (Target::Account, undeclared),
+        (None, _) => (Target::Gate(route.clone()), undeclared),
+    };
+    (target, cause, Some(Action::RememberRefused(route.clone())))
 }
 
-/// Whether what was refused before is another route, and about as long ago as a round trip.
-fn are_together(before: Option<(Arc<str>, Tick)>, route: &Arc<str>, heard: &Heard<'_>, now: Tick) -> bool {
-    let together = now.saturating_sub(heard.sent).max(TOGETHER);
-    before.is_some_and(|(other, at)| other != *route && now <= at.saturating_add(together))
+/// The limiter that a spent budget of the answer names.
+fn named<'a>(answer: &Answer<'_>, view: &'a View) -> Option<&'a LimiterView> {
+    let spent = answer.hints.budgets().iter().filter(|budget| budget.remaining() == Some(0));
+    spent
+        .filter_map(|budget| budget.name())
+        .find_map(|name| view.limiters.iter().find(|limiter| limiter.name.as_deref() == Some(name)))
 }
 
-fn label_of(learner: &Learner) -> String {
-    match learner.found() {
-        Some((count, window)) => format!("learned: {count} per {window:?} of the account"),
-        None => "an unknown limit of the account".to_owned(),
-    }
+/// Whether the route that was refused before is another one, and was about as long ago as a round trip.
+fn are_together(before: Option<&(Arc<str>, Tick)>, route: &Arc<str>, answer: &Answer<'_>, now: Tick) -> bool {
+    let together = now.saturating_sub(answer.sent).max(TOGETHER);
+    before.is_some_and(|(other, at)| other != route && now <= at.saturating_add(together))
 }
 
-/// What pauses after a refusal.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Paused {
-    pub(super) gauge: u32,
-    pub(super) blame: Blame,
-    pub(super) is_new: bool,
-    /// The gauge is of a declared limit.
-    pub(super) kept: bool,
-}
-
-/// A refusal without a word of how long: a second, doubled while refusals follow each other, to a minute.
-const PAUSE: Tick = 1_000_000_000;
-const LONGEST_SHIFT: u8 = 6;
-/// A pause that is longer by a second is told again.
-const WORTH_TELLING: Tick = 1_000_000_000;
 /// Routes that are refused within a second, or a round trip, are refused for the same reason.
 const TOGETHER: Tick = 1_000_000_000;
 /// From this width on a scope is of some requests of the account alone: a kind of task, a route.
 const OWN: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::throttle::ids::Id;
+
+    const SECOND: Tick = 1_000_000_000;
+    const ROUTE: &str = "GET a.example/exports";
+    const OTHER: &str = "GET a.example/farms";
+
+    fn hints(headers: &[(&str, &str)]) -> Hints {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        Hints::of(&map, SystemTime::UNIX_EPOCH)
+    }
+
+    fn limiter(slot: u32, width: u8) -> LimiterView {
+        LimiterView { id: LimiterId::from_slot(slot), is_declared: true, width, ..LimiterView::default() }
+    }
+
+    /// The gate of the account, which each request meets.
+    fn gate() -> LimiterView {
+        LimiterView { id: LimiterId::from_slot(9), ..LimiterView::default() }
+    }
+
+    fn pause(status: u16, headers: &[(&str, &str)], route: Option<&str>, view: &View) -> Pause {
+        let hints = hints(headers);
+        let route = route.map(Arc::from);
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, hints: &hints, route: route.as_ref(), sent: 0 };
+        match interpret(&answer, view, SECOND / 2).pop() {
+            Some(Action::Pause(pause)) => pause,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_limiter_that_refuses() {
+        let id = |slot| Target::Limiter(LimiterId::from_slot(slot));
+        let named = LimiterView { name: Some("minute".into()), ..limiter(3, 4) };
+        let spent = LimiterView { is_spent: true, is_declared: false, ..limiter(4, 0) };
+        let above = LimiterView { is_above: true, ..limiter(5, 0) };
+        let minute = [("ratelimit", r#""minute";r=0;t=30"#)];
+        let before = |route: &str| Some((Arc::from(route), 0));
+        let view = |limiters: &[LimiterView]| View { limiters: limiters.to_vec(), ..View::default() };
+        let after = |limiters: &[LimiterView], route: &str| View {
+            limiters: limiters.to_vec(),
+            refused: before(route),
+            unavailable: before(route),
+        };
+        let gate_of = |name: &str| Target::Gate(name.into());
+        for (what, status, headers, route, view, target, cause) in [
+            (
+                "named by a budget",
+                429,
+                &minute[..],
+                Some(ROUTE),
+                view(&[limiter(0, 0), named.clone()]),
+                id(3),
+                Blame::Foreign,
+            ),
+            ("spent", 429, &[], Some(ROUTE), view(&[limiter(0, 0), spent]), id(4), Blame::Foreign),
+            (
+                "the widest declared",
+                429,
+                &[],
+                Some(ROUTE),
+                view(&[limiter(1, 2), limiter(0, 0)]),
+                id(0),
+                Blame::Foreign,
+            ),
+            ("wider than stated", 429, &[], Some(ROUTE), view(&[above]), id(5), Blame::Ours),
+            ("its own", 429, &[], Some(ROUTE), view(&[limiter(0, 0), limiter(1, 4)]), id(1), Blame::Foreign),
+            (
+                "the widest after another",
+                429,
+                &[],
+                Some(ROUTE),
+                after(&[limiter(0, 0), limiter(1, 4)], OTHER),
+                id(0),
+                Blame::Foreign,
+            ),
+            (
+                "its own again",
+                429,
+                &[],
+                Some(ROUTE),
+                after(&[limiter(0, 0), limiter(1, 4)], ROUTE),
+                id(1),
+                Blame::Foreign,
+            ),
+            ("undeclared", 429, &[], Some(ROUTE), view(&[gate()]), gate_of(ROUTE), Blame::Ours),
+            ("undeclared after another", 429, &[], Some(ROUTE), after(&[gate()], OTHER), Target::Account, Blame::Ours),
+            ("unknown route", 429, &[], None, view(&[gate()]), Target::Account, Blame::Ours),
+            ("unknown route, declared", 429, &[], None, view(&[gate(), limiter(0, 0)]), id(0), Blame::Foreign),
+            ("unavailable", 503, &[], Some(ROUTE), view(&[limiter(0, 0)]), gate_of(ROUTE), Blame::Foreign),
+            ("unavailable host", 503, &[], Some(ROUTE), after(&[gate()], OTHER), gate_of("a.example"), Blame::Ours),
+            ("another host", 503, &[], Some(ROUTE), after(&[gate()], "GET b.example/x"), gate_of(ROUTE), Blame::Ours),
+            ("unavailable, unknown route", 503, &[], None, view(&[gate()]), Target::Account, Blame::Ours),
+        ] {
+            let pause = pause(status, headers, route, &view);
+            assert_eq!((pause.target, pause.cause), (target, cause), "{what}");
+        }
+    }
+
+    #[test]
+    fn for_how_long() {
+        let set = LimiterView { pause_without_hint: Some(7), ..limiter(0, 0) };
+        let longer = LimiterView { pause_without_hint: Some(9), ..limiter(1, 0) };
+        let searches = LimiterView { searches: true, ..gate() };
+        let asks = [("retry-after", "3")];
+        for (what, headers, limiters, during) in [
+            ("asked", &asks[..], &[set.clone(), searches.clone()][..], During::Asked(3 * SECOND)),
+            ("unasked", &[], &[gate()], During::Unasked(None)),
+            ("set", &[], &[set.clone(), longer], During::Unasked(Some(9))),
+            ("searching", &[], &[set, searches], During::Searching),
+        ] {
+            let view = View { limiters: limiters.to_vec(), ..View::default() };
+            assert_eq!(pause(429, headers, Some(ROUTE), &view).during, during, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_next_refusal_remembers_this_one() {
+        let hints = hints(&[]);
+        let route: Arc<str> = ROUTE.into();
+        let remembered = |status, limiters: Vec<LimiterView>| {
+            let answer = Answer { status, hints: &hints, route: Some(&route), sent: 0 };
+            let mut actions = interpret(&answer, &View { limiters, ..View::default() }, 0);
+            actions.pop();
+            actions
+        };
+        let (too_many, unavailable) = (StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(remembered(too_many, vec![gate()]), [Action::RememberRefused(route.clone())]);
+        assert_eq!(remembered(too_many, vec![limiter(0, 4)]), [Action::RememberRefused(route.clone())]);
+        assert_eq!(remembered(too_many, vec![limiter(0, 0)]), [], "the widest stops whatever comes next");
+        assert_eq!(remembered(unavailable, vec![limiter(0, 0)]), [Action::RememberUnavailable(route.clone())]);
+    }
+}

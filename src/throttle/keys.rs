@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Method, Uri};
 use url::Url;
 
-use super::owners::Asker;
+use super::ids::AccountId;
+use super::request::RequestFacts;
 
 /// What a request is, for the limits that count it, where your own code asks a [`Throttle`](super::Throttle).
 ///
@@ -83,10 +84,10 @@ impl Keys {
         self
     }
 
-    pub(super) fn asker(&self, owner: u32) -> Asker<'_> {
+    pub(super) fn facts(&self, account: AccountId) -> RequestFacts<'_> {
         let known = self.known.as_deref();
-        Asker {
-            owner,
+        RequestFacts {
+            account,
             is_foreign: false,
             credential: known.map_or("", |known| &known.credential),
             host: known.map_or("", |known| &known.host),
@@ -95,6 +96,18 @@ impl Keys {
             kind: known.and_then(|known| known.kind.as_deref()),
             task: self.task,
         }
+    }
+
+    /// The keys of a request, to be asked for later.
+    pub(super) fn of(request: &RequestFacts<'_>) -> Self {
+        let known = Known {
+            credential: request.credential.to_owned(),
+            host: request.host.to_owned(),
+            method: request.method.cloned(),
+            path: request.path.to_owned(),
+            kind: request.kind.map(str::to_owned),
+        };
+        Self { known: Some(Arc::new(known)), task: request.task }
     }
 
     fn know(mut self, what: impl FnOnce(&mut Known)) -> Self {

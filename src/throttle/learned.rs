@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::learner::Learner;
-use super::meter::Meter;
-use super::state::State;
+use super::accounts::Accounts;
+use super::limiter::window::Counter;
+use super::limiter::window::learner::Learner;
+use super::limiters::{Editing, Limiters};
 use crate::clock::seconds;
 
 /// The limits that a throttle has found out: [`Throttle::learned`](super::Throttle::learned). Serde data, without
@@ -35,30 +36,29 @@ impl Learned {
     pub fn limits(&self) -> impl Iterator<Item = (&str, &str, u32, Duration)> {
         self.0.iter().map(|entry| (entry.origin.as_str(), entry.account.as_str(), entry.count, entry.seconds))
     }
-}
 
-impl State {
-    pub(super) fn learned(&self) -> Learned {
-        let found = |owner: &super::owners::Owner| {
-            let gauge = self.gauges.get(owner.learner? as usize)?;
-            let Meter::Learner(learner) = &gauge.meter else { return None };
+    /// The limits that the learners of all accounts have found.
+    pub(super) fn found(accounts: &Accounts, limiters: &Limiters) -> Self {
+        let entries = accounts.iter().filter_map(|account| {
+            let Counter::Learner(learner) = &limiters.of(account.learner?).counter else { return None };
             let (count, seconds) = learner.found()?;
-            Some(Entry { origin: owner.origin.clone(), account: owner.account.clone(), count, seconds })
-        };
-        Learned(self.owners.iter().filter_map(found).collect())
+            Some(Entry { origin: account.origin.clone(), account: account.name.clone(), count, seconds })
+        });
+        Self(entries.collect())
     }
 
-    pub(super) fn recall(&mut self, learned: &Learned) {
-        if learned.0.len() > MOST_ENTRIES {
-            tracing::warn!(entries = learned.0.len(), "more learned limits than are taken on: the rest is left out");
+    /// Gives the limits to learners of their accounts.
+    pub(super) fn give(&self, accounts: &mut Accounts, editing: &mut Editing<'_>) {
+        if self.0.len() > MOST_ENTRIES {
+            tracing::warn!(entries = self.0.len(), "more learned limits than are taken on: the rest is left out");
         }
-        for Entry { origin, account, count, seconds } in learned.0.iter().take(MOST_ENTRIES) {
+        for Entry { origin, account, count, seconds } in self.0.iter().take(MOST_ENTRIES) {
             if *count == 0 || seconds.is_zero() || *seconds > LONGEST {
                 tracing::warn!(%origin, count, ?seconds, "a learned limit is no limit that can have been found: it is left out");
                 continue;
             }
-            let owner = self.owner(origin, account);
-            self.learn(owner, Learner::knowing(*count, *seconds));
+            let id = accounts.account(origin, account, editing);
+            accounts.learn(id, Learner::knowing(*count, *seconds), editing.limiters);
         }
     }
 }

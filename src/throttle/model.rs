@@ -9,11 +9,11 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use super::meter::Tick;
-use super::owners::Asker;
-use super::queue::{Answer, Ask};
-use super::set::Set;
-use super::state::State;
+use super::core::{Asking, Core, Outcome, Waiting};
+use super::ids::{AccountId, InFlightId};
+use super::in_flight::Report;
+use super::request::RequestFacts;
+use super::time::Tick;
 use crate::limit::{Limit, Scope};
 use crate::message::Class;
 
@@ -41,14 +41,14 @@ impl Wake for Woken {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
     New,
-    Waiting(u32),
-    Granted(u32, u64),
-    Sent(u32, u64),
+    Waiting(Waiting),
+    Granted(InFlightId),
+    Sent(InFlightId),
     /// Held for longer than it may be: taken to be over.
-    Expired(u32, u64),
+    Expired(InFlightId),
     Over,
 }
 
@@ -65,7 +65,7 @@ struct Caller {
 type Counted = (usize, fn(&Caller) -> bool, Vec<Tick>);
 
 struct World {
-    state: State,
+    core: Core,
     callers: Vec<Caller>,
     now: Tick,
     window: Tick,
@@ -80,7 +80,7 @@ const HOLD: Tick = 5 * WINDOW;
 
 impl World {
     fn new(limits: &[(u32, Option<&str>)]) -> Self {
-        let mut state = State::new(Instant::now());
+        let mut core = Core::new(Instant::now());
         let mut counted: Vec<Counted> = Vec::new();
         for (count, route) in limits {
             let limit = Limit::per(Duration::from_nanos(WINDOW), *count);
@@ -88,7 +88,9 @@ impl World {
                 Some(route) => limit.scope(Scope::route(*route)),
                 None => limit,
             };
-            state.install(0, "/", &[limit]).unwrap();
+            core.edit(0, |accounts, editing| {
+                accounts.install(AccountId::ALL, "/", &[limit], editing.limiters).unwrap();
+            });
             counted.push((
                 *count as usize,
                 if route.is_some() { |caller| caller.path == "/r" } else { |_| true },
@@ -102,7 +104,7 @@ impl World {
             class,
             path,
         });
-        Self { state, callers: callers.into(), now: 0, window: WINDOW, counted, pauses: 0 }
+        Self { core, callers: callers.into(), now: 0, window: WINDOW, counted, pauses: 0 }
     }
 
     fn at(&self) -> Tick {
@@ -136,53 +138,52 @@ impl World {
             Step::Pass(time) => self.pass(time),
             Step::Pause => {
                 self.pauses += 1;
-                let door = self.state.owner_of(0).unwrap().door;
-                self.state.pause(door, self.now + WINDOW / 2, now);
+                self.core.edit(now, |accounts, editing| {
+                    let gate = accounts.gate_of_account(AccountId::ALL);
+                    editing.limiters.pause(gate, now + WINDOW / 2, editing.effects, now);
+                    editing.changed.push(gate);
+                });
             }
             Step::Send(at) => {
-                let Phase::Granted(flight, serial) = self.callers[at].phase else { return };
-                self.state.send(flight, serial, now);
-                self.callers[at].phase = Phase::Sent(flight, serial);
+                let Phase::Granted(id) = self.callers[at].phase else { return };
+                self.core.report(id, Report::Sent, now);
+                self.callers[at].phase = Phase::Sent(id);
             }
             Step::Answer(at) => {
-                let Phase::Sent(flight, serial) = self.callers[at].phase else { return };
-                self.state.answer(flight, serial, now);
-                self.state.finish(flight, serial, now);
+                let Phase::Sent(id) = self.callers[at].phase else { return };
+                self.core.report(id, Report::Answered { whole: false }, now);
+                self.core.report(id, Report::Finished, now);
                 self.callers[at].phase = Phase::Over;
                 self.count(at, self.now);
             }
-            Step::Drop(at) => {
-                match self.callers[at].phase {
-                    Phase::Waiting(waiter) => self.state.leave(waiter, now),
-                    Phase::Granted(flight, serial) => self.state.refund(flight, serial, now),
-                    Phase::Sent(flight, serial) => {
-                        self.state.abandon(flight, serial, true, now);
-                        self.count(at, self.callers[at].over.max(self.now + GUARD));
-                    }
-                    Phase::Expired(flight, serial) => {
-                        self.state.refund(flight, serial, now);
-                        self.state.abandon(flight, serial, true, now);
-                        self.state.answer(flight, serial, now);
-                    }
-                    Phase::New | Phase::Over => {}
+            Step::Drop(at) => match std::mem::replace(&mut self.callers[at].phase, Phase::Over) {
+                Phase::Waiting(waiting) => self.core.leave(&waiting, now),
+                Phase::Granted(id) => self.core.report(id, Report::Unsent, now),
+                Phase::Sent(id) => {
+                    self.core.report(id, Report::GivenUp { lasts: true }, now);
+                    self.count(at, self.callers[at].over.max(self.now + GUARD));
                 }
-                self.callers[at].phase = Phase::Over;
-            }
+                Phase::Expired(id) => {
+                    self.core.report(id, Report::Unsent, now);
+                    self.core.report(id, Report::GivenUp { lasts: true }, now);
+                    self.core.report(id, Report::Answered { whole: false }, now);
+                }
+                Phase::New | Phase::Over => {}
+            },
         }
         self.wake();
     }
 
     fn poll(&mut self, at: usize) {
         let now = self.at();
-        self.state.catch_up(now);
         let waker = Waker::from(self.callers[at].woken.clone());
         let (class, path) = (self.callers[at].class, self.callers[at].path);
         self.callers[at].woken.0.store(false, Relaxed);
-        let answer = match self.callers[at].phase {
+        let outcome = match &mut self.callers[at].phase {
             Phase::New => {
                 let method = Method::GET;
-                let asker = Asker {
-                    owner: 0,
+                let request = RequestFacts {
+                    account: AccountId::ALL,
                     is_foreign: false,
                     credential: "",
                     host: "h",
@@ -191,47 +192,48 @@ impl World {
                     kind: None,
                     task: 0,
                 };
-                let set: Set = self.state.meet(&asker, class).0;
-                self.state.hold(&set);
-                self.state.ask(Ask { set, class, task: 0, deadline: Tick::MAX, home: None }, &waker, now)
+                let asking = Asking { request, class, deadline: Tick::MAX, hold: Some(HOLD), runtime: None };
+                match self.core.try_acquire(&request, class, Some(HOLD), now) {
+                    Some(granted) => Some(Outcome::Granted(granted)),
+                    None => Some(self.core.ask(&asking, &waker, now)),
+                }
             }
-            Phase::Waiting(waiter) => match self.state.claim(waiter, now) {
-                Some(answer) => answer,
-                None => self.state.look(waiter, &waker, None, now),
-            },
+            Phase::Waiting(waiting) => self
+                .core
+                .claim(waiting, Some(HOLD), now)
+                .or_else(|| self.core.wait_on(waiting, &waker, None, Some(HOLD), now)),
             _ => return,
         };
-        self.callers[at].phase = match answer {
-            Answer::Granted(flight, serial, _) => {
+        match outcome {
+            Some(Outcome::Granted(granted)) => {
                 self.callers[at].over = self.now + HOLD;
-                self.state.launch(flight, self.now, HOLD);
-                let paused =
-                    self.state.gauges.get(self.state.owner_of(0).unwrap().door as usize).unwrap().is_paused(self.now);
-                assert!(!paused, "nobody goes in a pause");
-                Phase::Granted(flight, serial)
+                let gate = self.core.accounts.gate_of_account(AccountId::ALL);
+                assert!(!self.core.limiters.of(gate).pause.is_on(now), "nobody goes in a pause");
+                self.callers[at].phase = Phase::Granted(granted.id);
             }
-            Answer::Waiting(waiter) => Phase::Waiting(waiter),
-            Answer::TooLate { .. } => panic!("there is no deadline"),
-        };
+            Some(Outcome::Waiting(waiting)) => self.callers[at].phase = Phase::Waiting(waiting),
+            Some(Outcome::TooLate(_)) => panic!("there is no deadline"),
+            None => {}
+        }
         self.check();
     }
 
     fn pass(&mut self, time: Tick) {
         self.now += time;
-        self.state.catch_up(self.at());
+        self.core.catch_up(self.at());
         for at in 0..self.callers.len() {
             let over = self.callers[at].over;
-            if let Phase::Granted(flight, serial) | Phase::Sent(flight, serial) = self.callers[at].phase
+            if let Phase::Granted(id) | Phase::Sent(id) = self.callers[at].phase
                 && over <= self.now
             {
-                self.callers[at].phase = Phase::Expired(flight, serial);
+                self.callers[at].phase = Phase::Expired(id);
                 self.count(at, over);
             }
         }
     }
 
     fn wake(&mut self) {
-        self.state.wakes.drain(..).for_each(Waker::wake);
+        self.core.effects.take().carry_out(drop);
     }
 
     fn count(&mut self, at: usize, anchor: Tick) {
@@ -281,21 +283,25 @@ impl World {
                 }
                 self.wake();
             }
-            if self.callers.iter().all(|caller| caller.phase == Phase::Over) {
+            if self.callers.iter().all(|caller| matches!(caller.phase, Phase::Over)) {
                 break;
             }
-            if let Some(due) = self.state.next_due(None) {
+            if let Some(due) = self.core.next_due(None) {
                 assert_ne!(due, Tick::MAX, "somebody waits for nothing");
                 self.pass(due.saturating_sub(self.now));
                 self.wake();
             }
         }
-        let phases: Vec<_> = self.callers.iter().map(|caller| caller.phase).collect();
-        assert!(phases.iter().all(|phase| *phase == Phase::Over), "somebody is forgotten: {phases:?}");
-        assert_eq!((self.state.flights.len(), self.state.waiters.len(), self.state.lanes.len()), (0, 0, 0));
-        assert_eq!((self.state.active, self.state.lane_of.len(), self.state.starving.is_some()), (0, 0, false));
-        for (_, gauge) in &self.state.gauges {
-            assert_eq!((gauge.holders, gauge.flying, gauge.waiting.iter().sum::<u32>()), (0, 0, 0), "{}", gauge.label);
+        let phases: Vec<_> = self.callers.iter().map(|caller| &caller.phase).collect();
+        assert!(phases.iter().all(|phase| matches!(phase, Phase::Over)), "somebody is forgotten: {phases:?}");
+        assert!(self.core.in_flight.len() == 0 && self.core.scheduler.is_clean(), "something leaks");
+        for (id, limiter) in self.core.limiters.iter() {
+            assert_eq!((limiter.in_flight, self.core.scheduler.waiting(id)), (0, 0), "{}", limiter.label);
+        }
+        // Known sets hold theirs; dropped with them, nothing holds a limiter.
+        self.core.edit(self.now, |accounts, editing| accounts.forget_known(editing.limiters));
+        for (_, limiter) in self.core.limiters.iter() {
+            assert_eq!(limiter.holders, 0, "{}", limiter.label);
         }
     }
 }

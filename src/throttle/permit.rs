@@ -6,17 +6,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 
-use super::Shared;
-use super::acquire::DEFAULT_HOLD;
-use super::feedback::Heard;
-use super::flight::Tells;
-use super::meter::Tick;
-use super::owners::{About, Asker};
-use super::state::State;
-use crate::event::{Blame, Event};
+use super::core::Granted;
+use super::feedback::Stopped;
+use super::ids::InFlightId;
+use super::in_flight::Report;
+use super::limiter::Reports;
+use super::request::Attribution;
+use super::shared::Shared;
+use super::time::Tick;
+use crate::event::Event;
 use crate::hint::Hints;
-use crate::message::Class;
 
 /// The right to send one request now.
 ///
@@ -28,12 +29,11 @@ use crate::message::Class;
 #[must_use = "a permit that is dropped unsent is refunded"]
 pub struct Permit {
     shared: Arc<Shared>,
-    flight: u32,
-    serial: u64,
-    phase: Phase,
-    tells: Tells,
+    id: InFlightId,
     waited: Tick,
-    about: About,
+    attribution: Arc<Attribution>,
+    reports: Reports,
+    phase: Phase,
     /// How long its request may take was said, and so its slot is held until then.
     lasts: bool,
 }
@@ -46,41 +46,10 @@ enum Phase {
     Over,
 }
 
-/// What an answer did to the throttle.
-#[derive(Clone, Debug)]
-pub(crate) struct Stopped {
-    /// The limit, or the route, that now pauses.
-    pub(crate) limit: Arc<str>,
-    pub(crate) blame: Blame,
-    /// It was going before.
-    pub(crate) is_new: bool,
-    /// It is a declared limit, which was kept.
-    pub(crate) kept: bool,
-}
-
-/// The right to send now, if there is one.
-pub(super) fn try_now(shared: &Arc<Shared>, class: Class, asker: &Asker<'_>, hold: Option<Tick>) -> Option<Permit> {
-    let (flight, serial, tells, about) = shared.with(|state, now| {
-        state.catch_up(now);
-        let (set, about) = state.meet(asker, class);
-        let (flight, serial) = state.try_go(&set, class, now)?;
-        state.hold(&set);
-        state.launch(flight, now, hold.unwrap_or(DEFAULT_HOLD));
-        Some((flight, serial, state.flights.tells(flight), about))
-    })?;
-    Some(Permit::new(shared.clone(), flight, serial, tells, 0, about).lasting(hold.is_some()))
-}
-
 impl Permit {
-    pub(super) const fn new(
-        shared: Arc<Shared>,
-        flight: u32,
-        serial: u64,
-        tells: Tells,
-        waited: Tick,
-        about: About,
-    ) -> Self {
-        Self { shared, flight, serial, phase: Phase::Reserved, tells, waited, about, lasts: false }
+    pub(super) fn new(shared: Arc<Shared>, granted: Granted) -> Self {
+        let Granted { id, reports, waited, attribution } = granted;
+        Self { shared, id, waited, attribution, reports, phase: Phase::Reserved, lasts: false }
     }
 
     /// Holds its slot until its request is over, also where it is dropped after it was sent.
@@ -93,68 +62,51 @@ impl Permit {
     pub fn sent(&mut self) {
         if self.phase == Phase::Reserved {
             self.phase = Phase::Sent;
-            if self.tells.send {
-                self.shared.with(|state, now| state.send(self.flight, self.serial, now));
+            if self.reports.send {
+                self.report(Report::Sent);
             }
         }
     }
 
     /// The headers of the answer are here: the service counted it before now.
     pub fn answered(&mut self) {
-        if self.phase == Phase::Over || self.phase == Phase::Answered {
-            return;
+        if let Some(whole) = self.arrive() {
+            self.report(Report::Answered { whole });
         }
-        self.phase = if self.tells.body { Phase::Answered } else { Phase::Over };
-        self.shared.with(|state, now| self.arrive(state, now));
     }
 
     /// As [`answered`](Permit::answered), and lets the throttle act on what the answer says: pause after a 429 or 503,
     /// keep the budgets that its headers tell.
     pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
-        let now = self.shared.lock().clock.now();
-        let stopped = self.hear(status, &Hints::of(headers, now));
+        let now = self.shared.lock().accounts.clock().now();
+        let stopped = self.hear(status, &Hints::of(headers, now), Instant::now());
         if let Some(Stopped { limit, blame, .. }) = stopped {
-            let request = self.about.route.clone().unwrap_or_else(|| "a request".into());
+            let request = self.attribution.route.clone().unwrap_or_else(|| "a request".into());
             self.tell(|| Event::Refused { status, request, credential: None, limit, blame });
         }
     }
 
-    /// As [`heard`](Permit::heard), with the hints read already; tells what it stopped.
-    pub(crate) fn hear(&mut self, status: StatusCode, hints: &Hints) -> Option<Stopped> {
-        if self.phase == Phase::Over || self.phase == Phase::Answered {
-            return None;
-        }
-        self.phase = if self.tells.body { Phase::Answered } else { Phase::Over };
-        self.shared.with(|state, now| {
-            state.catch_up(now);
-            let (set, sent) =
-                state.flights.get(self.flight, self.serial).map(|flight| (flight.set.clone(), flight.sent))?;
-            state.hold(&set);
-            self.arrive(state, now);
-            let heard = Heard { about: &self.about, status, hints, sent };
-            let paused = state.hear(&set, &heard, now);
-            state.release(&set);
-            paused.map(|paused| Stopped {
-                limit: state.label(paused.gauge),
-                blame: paused.blame,
-                is_new: paused.is_new,
-                kept: paused.kept,
-            })
-        })
+    /// As [`heard`](Permit::heard), with the hints read already, and the time at which the answer came; returns what it
+    /// stopped.
+    pub(crate) fn hear(&mut self, status: StatusCode, hints: &Hints, at: Instant) -> Option<Stopped> {
+        let whole = self.arrive()?;
+        let (id, attribution) = (self.id, &*self.attribution);
+        self.shared.with_at(Some(at), |core, now| core.heard(id, attribution, (status, hints), whole, now))
     }
 
-    fn arrive(&self, state: &mut State, now: Tick) {
-        if self.tells.body {
-            state.answer(self.flight, self.serial, now);
-        } else {
-            state.answer_whole(self.flight, self.serial, now);
+    /// The answer is here; returns whether no limit cares for its body, or `None` where it was here before.
+    fn arrive(&mut self) -> Option<bool> {
+        if matches!(self.phase, Phase::Over | Phase::Answered) {
+            return None;
         }
+        self.phase = if self.reports.body { Phase::Answered } else { Phase::Over };
+        Some(!self.reports.body)
     }
 
     /// So many bytes of a body went, or came.
     pub fn charge(&mut self, bytes: u64) {
-        if self.tells.body && bytes > 0 {
-            self.shared.with(|state, now| state.charge(self.flight, self.serial, bytes, now));
+        if self.reports.body && bytes > 0 {
+            self.report(Report::Bytes(bytes));
         }
     }
 
@@ -167,19 +119,23 @@ impl Permit {
 
     /// Where its request goes, if the throttle wants to know that.
     pub(crate) fn route(&self) -> Option<&str> {
-        self.about.route.as_deref()
+        self.attribution.route.as_deref()
     }
 
     /// Whether a limit wants it to be kept until the end of the body.
     #[must_use]
     pub const fn counts_bodies(&self) -> bool {
-        self.tells.body
+        self.reports.body
     }
 
     /// How long it stood in the queue.
     #[must_use]
     pub const fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited)
+    }
+
+    fn report(&self, report: Report) {
+        self.shared.with(|core, now| core.report(self.id, report, now));
     }
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
@@ -192,12 +148,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let (flight, serial) = (self.flight, self.serial);
         match self.phase {
             Phase::Over => {}
-            Phase::Reserved => self.shared.with(|state, now| state.refund(flight, serial, now)),
-            Phase::Sent => self.shared.with(|state, now| state.abandon(flight, serial, self.lasts, now)),
-            Phase::Answered => self.shared.with(|state, now| state.finish(flight, serial, now)),
+            Phase::Reserved => self.report(Report::Unsent),
+            Phase::Sent => self.report(Report::GivenUp { lasts: self.lasts }),
+            Phase::Answered => self.report(Report::Finished),
         }
     }
 }

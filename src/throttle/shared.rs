@@ -1,4 +1,4 @@
-//! Shared: the state behind its lock, and what follows once that is gone.
+//! Shared: the core behind its lock, and the effects that are carried out after it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-use super::meter::Tick;
-use super::state::State;
+use super::core::Core;
+use super::time::Tick;
 use crate::event::{self, Event};
 
-/// What all handles of a throttle share.
+/// The part of a throttle that all its handles share.
 pub(super) struct Shared {
-    state: Mutex<State>,
+    core: Mutex<Core>,
     /// Something is due earlier than the timers know.
     pub(super) changed: Notify,
     pub(super) events: broadcast::Sender<Event>,
@@ -23,44 +23,53 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(State::new(Instant::now())),
+            core: Mutex::new(Core::new(Instant::now())),
             changed: Notify::new(),
             events: broadcast::Sender::new(event::KEPT),
             is_watched: AtomicBool::new(false),
         }
     }
 
-    /// Does something to the state, and then, with the lock gone, what follows for others.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut State, Tick) -> R) -> R {
-        let mut state = self.lock();
-        // Read inside the lock, so that nobody sees times in the wrong order.
-        let now = state.now(Instant::now());
-        state.has_listeners = self.is_watched.load(Relaxed);
-        let result = act(&mut state, now);
-        if state.wakes.is_empty() && state.told.is_empty() && state.spent.is_empty() && !state.is_sooner {
+    /// Calls the core, and carries the effects out once the lock is gone.
+    #[inline]
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Core, Tick) -> R) -> R {
+        self.with_at(None, act)
+    }
+
+    /// As [`with`](Self::with), at a time that was read just before. Time never runs back: one that is older than the last
+    /// call's is taken to be that.
+    #[inline]
+    pub(super) fn with_at<R>(&self, now: Option<Instant>, act: impl FnOnce(&mut Core, Tick) -> R) -> R {
+        let mut core = self.lock();
+        let now = core.time.advance(now.unwrap_or_else(Instant::now));
+        core.effects.has_watchers = self.is_watched.load(Relaxed);
+        let result = act(&mut core, now);
+        if core.effects.is_empty() {
             return result;
         }
-        let (wakes, told) = (std::mem::take(&mut state.wakes), std::mem::take(&mut state.told));
-        let spent = std::mem::take(&mut state.spent);
-        let earlier = std::mem::take(&mut state.is_sooner) && {
-            let due = state.next_due(None);
-            state.homes.oversleeps(due)
-        };
-        drop(state);
-        if earlier {
-            self.changed.notify_waiters();
-        }
-        for event in told {
-            // Nobody listens any more.
-            let _ = self.events.send(event);
-        }
-        wakes.into_iter().for_each(std::task::Waker::wake);
-        drop(spent);
+        self.carry_out(core);
         result
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock; if it did, the numbers in there would still be whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[cold]
+    #[inline(never)]
+    fn carry_out(&self, mut core: MutexGuard<'_, Core>) {
+        let effects = core.effects.take();
+        let oversleeps = effects.rearm && {
+            let due = core.next_due(None);
+            core.timers.oversleeps(due)
+        };
+        drop(core);
+        if oversleeps {
+            self.changed.notify_waiters();
+        }
+        // Nobody may listen any more.
+        effects.carry_out(|event| drop(self.events.send(event)));
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        // A panic under the lock is a bug; the numbers in there are still whole.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ use crate::hint::{HintRule, Hints};
 use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response, Trust};
 use crate::redact::{Hidden, secrets_in};
 use crate::retry::EnvelopeRule;
-use crate::throttle::{Acquire, Asker, Permit, Stopped, Throttle};
+use crate::throttle::{Acquire, Permit, RequestFacts, Stopped, Throttle};
 
 /// What carries requests: to the API, and those for tokens. It puts no credential on them.
 #[derive(Clone)]
@@ -48,17 +48,17 @@ pub(crate) struct Wire {
 impl Wire {
     /// Waits for the right to send a request, which is over `timeout` after its send.
     pub(super) fn acquire(&self, request: &Request, timeout: Duration) -> Acquire {
-        self.throttle.acquire_for(request.class(), &self.asker(request)).hold(timeout + HOLD_GUARD)
+        self.throttle.acquire_for(request.class(), &self.facts(request)).hold(timeout + HOLD_GUARD)
     }
 
     /// The right to send a request, if there is one now and nobody stands before it.
     pub(super) fn try_acquire(&self, request: &Request, timeout: Duration) -> Option<Permit> {
-        self.throttle.try_acquire_for(request.class(), &self.asker(request), timeout + HOLD_GUARD)
+        self.throttle.try_acquire_for(request.class(), &self.facts(request), timeout + HOLD_GUARD)
     }
 
-    fn asker<'a>(&'a self, request: &'a Request) -> Asker<'a> {
-        Asker {
-            owner: self.throttle.owner(),
+    fn facts<'a>(&'a self, request: &'a Request) -> RequestFacts<'a> {
+        RequestFacts {
+            account: self.throttle.account_id(),
             is_foreign: !self.trust.is_own(request.url()),
             credential: &self.credential_id,
             host: request.url().host_str().unwrap_or_default(),
@@ -113,7 +113,7 @@ impl Wire {
                     span::answered(span, status);
                     tracing::debug!(parent: span, status = status.as_u16(), "answered");
                     self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
-                    self.hear(&mut permit, status, &hints, asked);
+                    self.hear(&mut permit, (status, now), &hints, asked);
                     let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
                     Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
                 }
@@ -160,8 +160,8 @@ impl Wire {
     }
 
     /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
-    fn hear(&self, permit: &mut Permit, status: StatusCode, hints: &Hints, asked: Asked<'_>) {
-        let Some(stopped) = permit.hear(status, hints) else { return };
+    fn hear(&self, permit: &mut Permit, (status, at): (StatusCode, Instant), hints: &Hints, asked: Asked<'_>) {
+        let Some(stopped) = permit.hear(status, hints, at) else { return };
         permit.tell(|| Event::Refused {
             status,
             request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),

@@ -1,0 +1,252 @@
+//! Budgets: the limits that a service states in its answers, and that nobody declared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gates::MOST_ROUTES;
+use crate::event::Event;
+use crate::hint::Budget;
+use crate::limit::Anchor;
+use crate::throttle::ids::LimiterId;
+use crate::throttle::limiter::Limiter;
+use crate::throttle::limiter::window::Counter;
+use crate::throttle::limiter::window::sliding::Sliding;
+use crate::throttle::limiters::{Editing, Limiters};
+use crate::throttle::request::Attribution;
+use crate::throttle::time::{Tick, nanos};
+
+/// The budgets that a service states to one account.
+#[derive(Debug, Default)]
+pub(in crate::throttle) struct Budgets(Vec<StatedBudget>);
+
+/// A budget that a service states, by its name, to one credential.
+///
+/// It is taken to be one for all routes of the method that stated it (GET and HEAD are one), and for the others once one of
+/// them states the same: many services count requests that begin work apart from those that read, and a poll is not to
+/// stand for an hour because a submit has spent its own budget. Where a route states a budget that cannot be the same, each
+/// route has its own from then on. A guess that is wrong for long would hold back a route that is free.
+#[derive(Debug)]
+struct StatedBudget {
+    name: Box<str>,
+    credential: u64,
+    shares: Shares,
+}
+
+/// The routes that share a budget.
+#[derive(Debug)]
+enum Shares {
+    All {
+        limiter: LimiterId,
+        /// The route that stated it last.
+        stated_by: Option<Arc<str>>,
+        /// Routes of several methods have stated it, or requests of which no route is known.
+        by_several: bool,
+    },
+    Each(HashMap<Arc<str>, LimiterId>),
+}
+
+impl StatedBudget {
+    /// The limiter that a request meets.
+    fn limiter(&self, attribution: &Attribution) -> Option<LimiterId> {
+        match &self.shares {
+            _ if self.credential != attribution.credential => None,
+            Shares::All { .. } if self.is_unseen(attribution) => None,
+            Shares::All { limiter, .. } => Some(*limiter),
+            Shares::Each(limiters) => limiters.get(attribution.route.as_ref()?).copied(),
+        }
+    }
+
+    /// Whether only routes of another method have stated it so far.
+    fn is_unseen(&self, attribution: &Attribution) -> bool {
+        match (&self.shares, &attribution.route) {
+            (Shares::All { stated_by: Some(stated_by), by_several: false, .. }, Some(route)) => {
+                method_of(stated_by) != method_of(route)
+            }
+            _ => false,
+        }
+    }
+
+    fn ids(&self) -> Vec<LimiterId> {
+        match &self.shares {
+            Shares::All { limiter, .. } => vec![*limiter],
+            Shares::Each(limiters) => limiters.values().copied().collect(),
+        }
+    }
+
+    /// The limiter of an answer's route, made where there is none; `None` where there are too many. A limiter
+    /// of which the budget turns out to be another has changed.
+    fn limiter_for(
+        &mut self,
+        attribution: &Attribution,
+        budget: &Budget,
+        others: u32,
+        editing: &mut Editing<'_>,
+    ) -> Option<LimiterId> {
+        let now = editing.now;
+        if let Shares::All { limiter, stated_by, by_several } = &mut self.shares {
+            let id = *limiter;
+            let is_unnamed = stated_by.is_none() || attribution.route.is_none();
+            let is_same_method = stated_by.as_deref().map(method_of) == attribution.route.as_deref().map(method_of);
+            let is_contradicted =
+                *stated_by != attribution.route && contradicts(editing.limiters.of(id), budget, others, now);
+            if !is_contradicted {
+                *by_several |= is_unnamed || is_known(editing.limiters.of(id), now) && !is_same_method;
+                stated_by.clone_from(&attribution.route);
+                return Some(id);
+            }
+            // Those of other routes stand there too, unless only another method is told apart: they go by a ramp, and the
+            // next answers say what they have left.
+            if *by_several || is_same_method {
+                editing.limiters.of_mut(id).doubt(now);
+            }
+            editing.changed.push(id);
+            self.shares = Shares::Each(stated_by.take().map(|route| (route, id)).into_iter().collect());
+        }
+        let route = attribution.route.as_ref()?;
+        let Shares::Each(by_route) = &mut self.shares else { return None };
+        if by_route.contains_key(route) || by_route.len() >= MOST_ROUTES {
+            return by_route.get(route).copied();
+        }
+        let id = new_limiter(budget, editing);
+        by_route.insert(route.clone(), id);
+        Some(id)
+    }
+}
+
+impl Budgets {
+    pub(in crate::throttle) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The limiters that a request meets.
+    pub(in crate::throttle) fn limiters(&self, attribution: &Attribution) -> impl Iterator<Item = LimiterId> {
+        self.0.iter().filter_map(|stated| stated.limiter(attribution))
+    }
+
+    /// Whether little is left of a budget that the route of a request was never seen to share, and may.
+    pub(in crate::throttle) fn is_doubtful(&self, attribution: &Attribution, limiters: &Limiters, now: Tick) -> bool {
+        let holds_back = |id: &LimiterId| {
+            let rest = limiters.of(*id).advertised.as_deref();
+            rest.is_some_and(|rest| !rest.is_over(now) && rest.holds_back())
+        };
+        self.0.iter().any(|stated| {
+            stated.credential == attribution.credential
+                && stated.is_unseen(attribution)
+                && stated.ids().iter().any(holds_back)
+        })
+    }
+
+    /// The limiter of a budget that nobody declared, made where there is none; `None` where there are too many. `others`
+    /// requests of the account are in flight.
+    pub(in crate::throttle) fn record(
+        &mut self,
+        attribution: &Attribution,
+        budget: &Budget,
+        others: u32,
+        editing: &mut Editing<'_>,
+    ) -> Option<LimiterId> {
+        // Several without a name are told apart by their windows.
+        let by_window = || budget.window().map(|window| format!("{window:?}"));
+        let name = budget.name().map(str::to_owned).or_else(by_window).unwrap_or_default();
+        let is_it = |stated: &StatedBudget| *stated.name == *name && stated.credential == attribution.credential;
+        let known = self.0.iter().position(is_it);
+        let count = self.0.len();
+        let id = match known.and_then(|at| self.0.get_mut(at)) {
+            Some(stated) => stated.limiter_for(attribution, budget, others, editing)?,
+            None if count >= MOST_BUDGETS => return None,
+            None => {
+                let limiter = new_limiter(budget, editing);
+                let stated_by = attribution.route.clone();
+                let by_several = stated_by.is_none();
+                let shares = Shares::All { limiter, stated_by, by_several };
+                self.0.push(StatedBudget { name: name.into(), credential: attribution.credential, shares });
+                limiter
+            }
+        };
+        restate(id, budget, editing);
+        Some(id)
+    }
+
+    /// Forgets all budgets.
+    pub(in crate::throttle) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// All limiters, in the order in which they were made.
+    pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
+        let mut ids: Vec<_> = self.0.iter().flat_map(StatedBudget::ids).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(in crate::throttle) fn retain(&mut self, mut is_kept: impl FnMut(LimiterId) -> bool) {
+        self.0.retain_mut(|stated| match &mut stated.shares {
+            Shares::All { limiter, .. } => is_kept(*limiter),
+            Shares::Each(limiters) => {
+                limiters.retain(|_, limiter| is_kept(*limiter));
+                !limiters.is_empty()
+            }
+        });
+    }
+}
+
+fn new_limiter(budget: &Budget, editing: &mut Editing<'_>) -> LimiterId {
+    let name = budget.name().unwrap_or("budget");
+    let label: Arc<str> = match budget.limit() {
+        Some(limit) => format!("learned {}: {limit}", name.escape_debug()).into(),
+        None => format!("learned {}", name.escape_debug()).into(),
+    };
+    if budget.remaining().is_some() && budget.reset().is_some() {
+        editing.effects.report(|| Event::Learned { limit: label.clone() });
+    }
+    editing.limiters.add(Limiter::new(label, Counter::Unlimited, Anchor::Response))
+}
+
+/// Keeps a count over a length that a service states, in place of the one that it stated before.
+fn restate(id: LimiterId, budget: &Budget, editing: &mut Editing<'_>) {
+    let limiter = editing.limiters.of_mut(id);
+    let count = budget.limit().and_then(|limit| u32::try_from(limit).ok()).filter(|count| *count > 0);
+    let window = budget.window().filter(|window| *window <= LONGEST_STATED);
+    // A rest that the service states counts more than our own count.
+    let has_rest = budget.remaining().is_some() && budget.reset().is_some();
+    let (Some(count), Some(window), false) = (count, window, has_rest) else { return };
+    let name = budget.name().unwrap_or("budget");
+    let label = format!("learned {}: {count} per {window:?}", name.escape_debug());
+    if *limiter.label == *label {
+        return;
+    }
+    match &mut limiter.counter {
+        Counter::Sliding(sliding) if sliding.length() == nanos(window) => sliding.change(count),
+        counter => *counter = Counter::Sliding(Sliding::new(count, window)),
+    }
+    limiter.label = label.into();
+    editing.effects.report(|| Event::Learned { limit: limiter.label.clone() });
+}
+
+/// Whether there is something that a budget can be compared with.
+fn is_known(limiter: &Limiter, now: Tick) -> bool {
+    let counts = !matches!(limiter.counter, Counter::Unlimited);
+    limiter.advertised.as_deref().map_or(counts, |rest| rest.is_told(now))
+}
+
+/// Whether a budget cannot be the one that a limiter knows: another limit, another end, or a rest that is far from the one
+/// that it should be.
+fn contradicts(limiter: &Limiter, budget: &Budget, others: u32, now: Tick) -> bool {
+    let Some(rest) = limiter.advertised.as_deref().filter(|rest| rest.is_told(now)) else { return false };
+    let resets_at = budget.reset().map(|reset| now.saturating_add(nanos(reset)));
+    rest.contradicts(budget.limit(), budget.remaining(), resets_at, limiter.in_flight.max(others), now)
+}
+
+/// The method of a route; one for all that only read.
+fn method_of(route: &str) -> &str {
+    match route.split_once(' ').map_or(route, |(method, _)| method) {
+        "HEAD" | "OPTIONS" => "GET",
+        method => method,
+    }
+}
+
+/// An API states a handful of budgets.
+const MOST_BUDGETS: usize = 64;
+/// A longer window is not kept on a service's word alone: no service has one, and a mistake would stand for a year.
+const LONGEST_STATED: Duration = Duration::from_secs(31 * 24 * 60 * 60);

@@ -1,0 +1,136 @@
+//! Known sets: the sets of recent requests, so that the next one like them needs no look at any rule.
+//!
+//! A known set is right as long as no rule, no learner and no key of the throttle changed: it belongs to a version, and all
+//! known sets of an account are dropped with the next one. An account whose answers made limiters of their own (gates of
+//! routes, stated budgets) does not use known sets at all. In debug builds each hit is compared with the full lookup.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::message::{Class, write_route};
+use crate::throttle::ids::SetId;
+use crate::throttle::limiters::Limiters;
+use crate::throttle::request::{Attribution, RequestFacts};
+
+/// The sets of an account's recent requests.
+#[derive(Debug, Default)]
+pub(in crate::throttle) struct KnownSets {
+    version: u64,
+    /// A rule looks at the method or the path: then only a request to the same URL meets the same set.
+    by_route: bool,
+    entries: Vec<Known>,
+    /// The entry that is replaced next.
+    next: usize,
+    text: String,
+}
+
+/// A request, and what was found for it. The entry holds its set.
+#[derive(Debug)]
+struct Known {
+    is_token: bool,
+    method: Option<Method>,
+    credential: String,
+    host: String,
+    path: String,
+    kind: Option<String>,
+    set: SetId,
+    attribution: Arc<Attribution>,
+}
+
+impl Known {
+    #[inline]
+    fn is_like(&self, request: &RequestFacts<'_>, class: Class) -> bool {
+        self.is_token == (class == Class::Token)
+            && self.credential == request.credential
+            && self.host == request.host
+            && self.kind.as_deref() == request.kind
+    }
+
+    #[inline]
+    fn is_to(&self, request: &RequestFacts<'_>) -> bool {
+        self.method.as_ref() == request.method && self.path == request.path
+    }
+}
+
+impl KnownSets {
+    /// The set and the attribution of a request, if they are known. The caller does not hold the set yet.
+    #[inline]
+    pub(in crate::throttle) fn find(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        version: u64,
+    ) -> Option<(SetId, Arc<Attribution>)> {
+        if self.version != version {
+            return None;
+        }
+        let found = self.entries.iter().find(|known| known.is_to(request) && known.is_like(request, class));
+        found.map(|known| (known.set, known.attribution.clone()))
+    }
+
+    /// As [`find`](Self::find), for a request to another URL of the same route, where no rule looks at URLs.
+    pub(in crate::throttle) fn find_route(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        version: u64,
+    ) -> Option<(SetId, Arc<Attribution>)> {
+        if self.version != version || self.by_route || request.method.is_none() {
+            return None;
+        }
+        self.text.clear();
+        write_route(&mut self.text, request.method, request.host, request.path);
+        let text = self.text.as_str();
+        let is_it =
+            |known: &&mut Known| known.is_like(request, class) && known.attribution.route.as_deref() == Some(text);
+        let known = self.entries.iter_mut().find(is_it)?;
+        known.method = request.method.cloned();
+        request.path.clone_into(&mut known.path);
+        Some((known.set, known.attribution.clone()))
+    }
+
+    /// Keeps the set of a request, which the entry holds from now on.
+    pub(in crate::throttle) fn keep(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        set: SetId,
+        attribution: &Arc<Attribution>,
+        limiters: &mut Limiters,
+    ) {
+        limiters.hold(set);
+        let known = Known {
+            is_token: class == Class::Token,
+            method: request.method.cloned(),
+            credential: request.credential.to_owned(),
+            host: request.host.to_owned(),
+            path: request.path.to_owned(),
+            kind: request.kind.map(str::to_owned),
+            set,
+            attribution: attribution.clone(),
+        };
+        match self.entries.get_mut(self.next) {
+            Some(entry) => limiters.release(std::mem::replace(entry, known).set),
+            None => self.entries.push(known),
+        }
+        self.next = (self.next + 1) % MOST_KNOWN;
+    }
+
+    /// Drops all known sets, and begins a version. `by_route`: a rule looks at the method or the path.
+    pub(in crate::throttle) fn begin(&mut self, version: u64, by_route: bool, limiters: &mut Limiters) {
+        if self.version != version {
+            self.clear(limiters);
+            (self.version, self.by_route) = (version, by_route);
+        }
+    }
+
+    /// Drops all known sets, and with them their holds on limiters and on the account.
+    pub(in crate::throttle) fn clear(&mut self, limiters: &mut Limiters) {
+        self.entries.drain(..).for_each(|known| limiters.release(known.set));
+        (self.version, self.next) = (0, 0);
+    }
+}
+
+/// Submits, polls, results and downloads of a few kinds take turns.
+const MOST_KNOWN: usize = 8;

@@ -1,0 +1,171 @@
+//! Rule: one window of a limit, and which requests it counts.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::limit::{Limit, Route, Scope, Window};
+use crate::message::Class;
+use crate::throttle::ids::LimiterId;
+use crate::throttle::limiter::Limiter;
+use crate::throttle::limiter::window::Counter;
+use crate::throttle::limiters::Limiters;
+use crate::throttle::request::RequestFacts;
+use crate::throttle::time::nanos;
+
+/// One window of a limit.
+#[derive(Debug)]
+pub(super) struct Rule {
+    scope: Scope,
+    route: Option<Route>,
+    pub(super) limit: Limit,
+    pub(super) window: Window,
+    pub(super) limiters: RuleLimiters,
+    /// A request went by one of its limiters that is gone.
+    pub(super) used: bool,
+}
+
+/// The limiters of a rule.
+#[derive(Debug)]
+pub(super) enum RuleLimiters {
+    One(LimiterId),
+    /// One for each host, credential or named segment.
+    ByKey(HashMap<String, LimiterId>),
+}
+
+/// The requests that a limit counts, with its route below a base.
+#[derive(Debug, PartialEq)]
+pub(super) struct Counted {
+    pub(super) scope: Scope,
+    pub(super) route: Option<Route>,
+}
+
+impl Counted {
+    pub(super) fn of(limit: &Limit, base: &str) -> Result<Self, Error> {
+        let scope = limit.scoped().clone();
+        let route = match &scope {
+            Scope::Route(pattern) => Some(Route::parse(pattern, base)),
+            _ => None,
+        };
+        let route = route.transpose().map_err(|why| Error::new(ErrorKind::Config, why))?;
+        Ok(Self { scope, route })
+    }
+}
+
+impl Rule {
+    /// Without limiters as yet.
+    pub(super) fn new(counted: Counted, limit: &Limit, window: &Window) -> Self {
+        let Counted { scope, route } = counted;
+        let limiters = RuleLimiters::ByKey(HashMap::new());
+        Self { scope, route, limit: limit.clone(), window: window.clone(), limiters, used: false }
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self.scope, Scope::Host | Scope::Credential) || self.route.as_ref().is_some_and(Route::is_keyed)
+    }
+
+    /// Whether a limit of which no request was counted is worth a word. Tokens are fetched seldom, and their limit is there
+    /// by default.
+    pub(super) fn is_of_the_api(&self) -> bool {
+        self.scope != Scope::TokenEndpoint
+    }
+
+    /// Whether it looks at the method or the path of a request.
+    pub(super) const fn looks_at_route(&self) -> bool {
+        self.route.is_some()
+    }
+
+    /// Whether it counts requests to foreign origins: a limit of each host, and that of the token endpoint.
+    pub(super) const fn counts_foreign(&self) -> bool {
+        matches!(self.scope, Scope::Host | Scope::TokenEndpoint)
+    }
+
+    /// Whether it counts the same as this window would.
+    pub(super) fn is_of(&self, counted: &Counted, window: &Window) -> bool {
+        let same = match (&self.route, &counted.route) {
+            (None, None) => self.scope == counted.scope,
+            (own, other) => own == other,
+        };
+        same && self.window.is_like(window)
+    }
+
+    pub(super) fn agrees(&self, limit: &Limit, window: &Window) -> bool {
+        let (own, other) = (&self.limit, limit);
+        let rest = |limit: &Limit| (limit.anchored(), limit.queue(), limit.is_soft(), limit.unasked_pause());
+        self.window == *window && rest(own) == rest(other)
+    }
+
+    /// The key of the limiter that counts this request; `None` where none does.
+    pub(super) fn matches<'a>(&self, request: &RequestFacts<'a>, class: Class) -> Option<Cow<'a, str>> {
+        let is_token = class == Class::Token;
+        match (&self.scope, &self.route) {
+            (Scope::TokenEndpoint, _) => is_token.then(|| "".into()),
+            (Scope::Host, _) => (!request.host.is_empty()).then(|| request.host.into()),
+            _ if is_token => None,
+            (Scope::Account, _) => Some("".into()),
+            (Scope::Credential, _) => (!request.credential.is_empty()).then(|| request.credential.into()),
+            (Scope::Kind(kind), _) => request.kind.is_some_and(|own| own == kind).then(|| "".into()),
+            (Scope::Route(_), Some(route)) => route.matches(request.method?, request.path).map(Into::into),
+            (Scope::Route(_), None) => None,
+        }
+    }
+
+    pub(super) fn limiter(&self, key: &str, account: Option<&str>, clock: Clock) -> Limiter {
+        let counter = Counter::new(&self.window, &self.limit, clock);
+        let mut limiter = Limiter::new(self.label(key, account), counter, self.limit.anchored());
+        limiter.key = key.into();
+        limiter.name = self.limit.name().map(Arc::from);
+        limiter.soft = self.limit.is_soft();
+        limiter.declared = true;
+        limiter.pause_without_hint = self.limit.unasked_pause().map(nanos);
+        limiter.width = match self.scope {
+            Scope::Account | Scope::TokenEndpoint => 0,
+            Scope::Host => 1,
+            Scope::Credential => 2,
+            Scope::Kind(_) => 3,
+            Scope::Route(_) => 4,
+        };
+        limiter
+    }
+
+    /// For people. `account` is none for those of all accounts.
+    pub(super) fn label(&self, key: &str, account: Option<&str>) -> Arc<str> {
+        let name = self.limit.name().map_or_else(String::new, |name| format!("{}: ", name.escape_debug()));
+        let queued = match self.limit.queue() {
+            Some(queue) if matches!(self.window, Window::Sliding { .. }) => format!(" with {queue} queued"),
+            _ => String::new(),
+        };
+        let key = if key.is_empty() { String::new() } else { format!(" at {}", key.escape_debug()) };
+        let of = match (&self.scope, account) {
+            (Scope::Account, None) => "all accounts".to_owned(),
+            (Scope::Account, Some(account)) if !account.is_empty() => format!("the account {}", account.escape_debug()),
+            (scope, None | Some("")) => scope.to_string(),
+            (scope, Some(account)) => format!("{scope} of the account {}", account.escape_debug()),
+        };
+        format!("{name}{}{queued} of {of}{key}", self.window).into()
+    }
+}
+
+impl RuleLimiters {
+    /// All of them, in the order of their keys.
+    pub(super) fn ids(&self) -> Vec<LimiterId> {
+        match self {
+            Self::One(id) => vec![*id],
+            Self::ByKey(by_key) => {
+                let mut by_key: Vec<_> = by_key.iter().collect();
+                by_key.sort_unstable();
+                by_key.into_iter().map(|(_, id)| *id).collect()
+            }
+        }
+    }
+
+    /// Whether a request went by one of them.
+    pub(super) fn is_used(&self, limiters: &Limiters) -> bool {
+        match self {
+            Self::One(id) => limiters.of(*id).used,
+            Self::ByKey(by_key) => by_key.values().any(|id| limiters.of(*id).used),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Rules: the limits of an account, as they are installed, changed and removed.
+
+use std::sync::Arc;
+
+use super::rule::{Counted, Rule, RuleLimiters};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::limit::{Limit, Window};
+use crate::message::Class;
+use crate::throttle::ids::LimiterId;
+use crate::throttle::limiters::Limiters;
+use crate::throttle::limiters::set::LimiterSet;
+use crate::throttle::request::RequestFacts;
+
+/// The limits of an account, each window for itself.
+#[derive(Debug, Default)]
+pub(in crate::throttle) struct Rules {
+    rules: Vec<Rule>,
+    /// The name of the account; `None` for limits of all accounts.
+    account: Option<String>,
+}
+
+/// The limiters of an account's rules that count a request.
+#[derive(Debug, Default)]
+pub(in crate::throttle) struct Matched {
+    pub(in crate::throttle) set: LimiterSet,
+    /// One of them is a limit that holds back.
+    pub(in crate::throttle) declared: bool,
+}
+
+impl Rules {
+    pub(in crate::throttle) fn new(account: Option<String>) -> Self {
+        Self { rules: Vec::new(), account }
+    }
+
+    /// Adds the limiters that count a request to `matched`, made where a key is new.
+    pub(in crate::throttle) fn collect(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        clock: Clock,
+        limiters: &mut Limiters,
+        matched: &mut Matched,
+    ) {
+        let account = self.account.as_deref();
+        for rule in &mut self.rules {
+            // Limits per host count a foreign request too, each host for itself; nothing else of the account does.
+            if request.is_foreign && !rule.counts_foreign() {
+                continue;
+            }
+            let Some(key) = rule.matches(request, class) else { continue };
+            matched.declared |= !rule.limit.is_soft();
+            let known = match &rule.limiters {
+                RuleLimiters::One(id) => Some(*id),
+                RuleLimiters::ByKey(by_key) => by_key.get(key.as_ref()).copied(),
+            };
+            let id = known.unwrap_or_else(|| {
+                let id = limiters.add(rule.limiter(&key, account, clock));
+                if let RuleLimiters::ByKey(by_key) = &mut rule.limiters {
+                    by_key.insert(key.into_owned(), id);
+                }
+                id
+            });
+            matched.set.add(id);
+        }
+    }
+
+    /// Whether a rule looks at the method or the path of a request.
+    pub(in crate::throttle) fn look_at_routes(&self) -> bool {
+        self.rules.iter().any(Rule::looks_at_route)
+    }
+
+    /// Installs limits, all or none. A window that is there already is shared, and one that contradicts it is an error.
+    pub(in crate::throttle) fn install(
+        &mut self,
+        base: &str,
+        limits: &[Limit],
+        clock: Clock,
+        limiters: &mut Limiters,
+    ) -> Result<(), Error> {
+        let wrong = |why: String| Err(Error::new(ErrorKind::Config, why));
+        let mut new: Vec<Rule> = Vec::new();
+        for limit in limits {
+            limit.check()?;
+            if let Some(window) = limit.repeated() {
+                return wrong(format!("the limit `{limit}` has two windows as long as `{window}`: which counts?"));
+            }
+            for window in limit.windows() {
+                let counted = Counted::of(limit, base)?;
+                match self.rules.iter().chain(&new).find(|rule| rule.is_of(&counted, window)) {
+                    None => new.push(Rule::new(counted, limit, window)),
+                    Some(rule) if rule.agrees(limit, window) => {}
+                    Some(rule) => {
+                        return wrong(format!(
+                            "the limit `{limit}` contradicts `{}`, which is kept already for the same requests: give \
+                             all clients of an account the same limits, or change one with `Throttle::change`; a \
+                             profile's own are left out with `Profile::without_limits`",
+                            rule.limit
+                        ));
+                    }
+                }
+            }
+        }
+        for mut rule in new {
+            if !rule.is_keyed() {
+                rule.limiters = RuleLimiters::One(limiters.add(rule.limiter("", self.account.as_deref(), clock)));
+            }
+            self.rules.push(rule);
+        }
+        Ok(())
+    }
+
+    /// Gives the windows of a limit other amounts, with the counts kept. Returns the limiters that changed.
+    pub(in crate::throttle) fn change(
+        &mut self,
+        base: &str,
+        limit: &Limit,
+        clock: Clock,
+        limiters: &mut Limiters,
+    ) -> Result<Vec<LimiterId>, Error> {
+        limit.check()?;
+        let counted = Counted::of(limit, base)?;
+        let find = |window: &Window| self.rules.iter().position(|rule| rule.is_of(&counted, window));
+        let Some(found) = limit.windows().iter().map(find).collect::<Option<Vec<_>>>() else {
+            let kept: Vec<_> = self.limits().iter().map(ToString::to_string).collect();
+            let why = format!(
+                "`{limit}` changes none that is kept here, which are [{}]: the scope and the lengths of the windows must \
+                 be the same, and `Client::throttle` is the handle for a client's own",
+                kept.join(", ")
+            );
+            return Err(Error::new(ErrorKind::Config, why));
+        };
+        let mut changed = Vec::new();
+        for (at, window) in found.into_iter().zip(limit.windows()) {
+            let Some(rule) = self.rules.get_mut(at) else { continue };
+            rule.window.clone_from(window);
+            rule.limit.set(window);
+            for id in rule.limiters.ids() {
+                let limiter = limiters.of_mut(id);
+                limiter.counter.change(window, &rule.limit, clock);
+                limiter.label = rule.label(&limiter.key, self.account.as_deref());
+                changed.push(id);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Keeps the windows of a limit no longer. Returns their limiters, which hold nobody back any more; `None` where there
+    /// were no such windows.
+    pub(in crate::throttle) fn remove(
+        &mut self,
+        base: &str,
+        limit: &Limit,
+        limiters: &mut Limiters,
+    ) -> Option<Vec<LimiterId>> {
+        let counted = Counted::of(limit, base).ok()?;
+        let is_it = |rule: &Rule| limit.windows().iter().any(|window| rule.is_of(&counted, window));
+        let gone: Vec<Rule> = self.rules.extract_if(.., |rule| is_it(rule)).collect();
+        let ids: Vec<_> = gone.iter().flat_map(|rule| rule.limiters.ids()).collect();
+        ids.iter().for_each(|id| limiters.of_mut(*id).retire());
+        (!gone.is_empty()).then_some(ids)
+    }
+
+    /// The limits, each window for itself.
+    pub(in crate::throttle) fn limits(&self) -> Vec<Limit> {
+        self.rules.iter().map(|rule| rule.limit.only(&rule.window)).collect()
+    }
+
+    /// All limiters, in the order of the rules and of their keys.
+    pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
+        self.rules.iter().flat_map(|rule| rule.limiters.ids()).collect()
+    }
+
+    /// The limits of the API that no request was counted by so far.
+    pub(in crate::throttle) fn unmatched(&self, limiters: &Limiters) -> Vec<Arc<str>> {
+        let is_unused = |rule: &&Rule| rule.is_of_the_api() && !rule.used && !rule.limiters.is_used(limiters);
+        self.rules.iter().filter(is_unused).map(|rule| rule.label("", self.account.as_deref())).collect()
+    }
+
+    /// Notes which rules a request went by, before their limiters are forgotten.
+    pub(in crate::throttle) fn note_use(&mut self, limiters: &Limiters) {
+        for rule in &mut self.rules {
+            rule.used = rule.used || rule.limiters.is_used(limiters);
+        }
+    }
+
+    /// Forgets keys whose limiters are not kept.
+    pub(in crate::throttle) fn retain(&mut self, mut is_kept: impl FnMut(LimiterId) -> bool) {
+        for rule in &mut self.rules {
+            if let RuleLimiters::ByKey(by_key) = &mut rule.limiters {
+                by_key.retain(|_, id| is_kept(*id));
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Core: the parts of a throttle behind its lock, and the calls from outside.
+//!
+//! This is the only file that sees more than one part. Each call brings the throttle up to date where that matters, lends
+//! the parts to each other, and leaves its [effects](super::effects) to be carried out after the lock.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use http::StatusCode;
+use tokio::runtime::Id;
+use tokio::time::Instant;
+
+use super::accounts::Accounts;
+use super::effects::Effects;
+use super::explain::{Explained, LimiterLine};
+use super::feedback::{Action, Answer, Feedback, Stopped, Target, interpret};
+use super::ids::{AccountId, InFlightId, WaiterId};
+use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
+use super::limiter::Reports;
+use super::limiters::{Editing, Limiters};
+use super::request::{Attribution, RequestFacts};
+use super::scheduler::{self, Ask, Parts, Scheduler, TooLate};
+use super::time::{Tick, Timeline};
+use super::timers::Timers;
+use super::usage::LimitUse;
+use crate::event::Event;
+use crate::hint::Hints;
+use crate::message::Class;
+
+/// The parts of a throttle.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) time: Timeline,
+    pub(super) accounts: Accounts,
+    pub(super) limiters: Limiters,
+    pub(super) in_flight: InFlight,
+    pub(super) scheduler: Scheduler,
+    pub(super) timers: Timers,
+    pub(super) effects: Effects,
+}
+
+/// A request that has to wait.
+pub(super) struct Asking<'a> {
+    pub(super) request: RequestFacts<'a>,
+    pub(super) class: Class,
+    /// `Tick::MAX` for none.
+    pub(super) deadline: Tick,
+    /// How long the request may take, where that was said.
+    pub(super) hold: Option<Tick>,
+    pub(super) runtime: Option<Id>,
+}
+
+/// The outcome of asking.
+pub(super) enum Outcome {
+    Granted(Granted),
+    Waiting(Waiting),
+    TooLate(TooLate),
+}
+
+/// A permit that is handed over.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub(super) id: InFlightId,
+    /// The moments that it has to report.
+    pub(super) reports: Reports,
+    pub(super) waited: Tick,
+    pub(super) attribution: Arc<Attribution>,
+}
+
+/// A request in the queue, as its future keeps it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) id: WaiterId,
+    attribution: Arc<Attribution>,
+    /// The limiters that answers had made when it was looked at last.
+    answers: u64,
+}
+
+impl Core {
+    pub(super) fn new(now: Instant) -> Self {
+        let mut core = Self {
+            time: Timeline::new(now),
+            accounts: Accounts::default(),
+            limiters: Limiters::default(),
+            in_flight: InFlight::default(),
+            scheduler: Scheduler::default(),
+            timers: Timers::default(),
+            effects: Effects::default(),
+        };
+        // Stands for all accounts.
+        core.edit(0, |accounts, editing| accounts.account("", "", editing));
+        core
+    }
+
+    /// Changes accounts and limiters; those who wait for a limiter that changed are looked at.
+    pub(super) fn edit<R>(&mut self, now: Tick, edit: impl FnOnce(&mut Accounts, &mut Editing<'_>) -> R) -> R {
+        let Self { accounts, limiters, effects, .. } = self;
+        let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
+        let result = edit(accounts, &mut editing);
+        let changed = editing.changed;
+        let (scheduler, mut parts) = self.parts(now);
+        for id in changed {
+            if parts.limiters.of(id).pause.is_on(now) {
+                scheduler.limiter_paused(id, &mut parts);
+            } else {
+                scheduler.limiter_changed(id, &mut parts);
+            }
+        }
+        result
+    }
+
+    /// A permit, if all limiters of the request admit it now and nobody stands before it.
+    pub(super) fn try_acquire(
+        &mut self,
+        request: &RequestFacts<'_>,
+        class: Class,
+        hold: Option<Tick>,
+        now: Tick,
+    ) -> Option<Granted> {
+        self.catch_up(now);
+        let Self { accounts, limiters, effects, .. } = self;
+        let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
+        let (set, attribution) = accounts.limiters_for(request, class, &mut editing);
+        if !self.limiters.admit(set, class, now) || self.scheduler.anybody_before(set, class, &self.limiters) {
+            self.limiters.release(set);
+            return None;
+        }
+        let reports = self.limiters.take(set, &mut self.effects, now);
+        let id = self.in_flight.grant(set, now);
+        let is_first = self.in_flight.launch(id, hold.unwrap_or(DEFAULT_HOLD), now);
+        // Where nobody waits, no timer runs.
+        self.effects.rearm |= is_first && self.scheduler.is_active();
+        Some(Granted { id, reports, waited: 0, attribution })
+    }
+
+    /// Joins the queue, after [`try_acquire`](Self::try_acquire) found no permit.
+    pub(super) fn ask(&mut self, asking: &Asking<'_>, waker: &Waker, now: Tick) -> Outcome {
+        let Asking { request, class, deadline, hold, runtime } = asking;
+        let Self { accounts, limiters, effects, .. } = self;
+        let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
+        let (set, attribution) = accounts.limiters_for(request, *class, &mut editing);
+        let answers = self.accounts.answers();
+        let ask = Ask { set, class: *class, task: request.task, deadline: *deadline, runtime: *runtime };
+        let (scheduler, mut parts) = self.parts(now);
+        match scheduler.ask(ask, waker, &mut parts) {
+            scheduler::Answer::Granted(id, waited) => {
+                Outcome::Granted(self.hand_over(id, waited, attribution, *hold, now))
+            }
+            scheduler::Answer::Waiting(id) => Outcome::Waiting(Waiting { id, attribution, answers }),
+            scheduler::Answer::TooLate(too_late) => Outcome::TooLate(too_late),
+        }
+    }
+
+    /// The outcome for a request in the queue, if there is one now.
+    pub(super) fn claim(&mut self, waiting: &mut Waiting, hold: Option<Tick>, now: Tick) -> Option<Outcome> {
+        self.catch_up(now);
+        if waiting.answers != self.accounts.answers() {
+            waiting.answers = self.accounts.answers();
+            let set = self.scheduler.set_of(waiting.id);
+            let unmet = self.accounts.unmet(&waiting.attribution, self.limiters.set(set));
+            if !unmet.is_empty() {
+                // Answers have made limiters since that it should meet. Its place is kept.
+                let mut set = self.limiters.set(set).clone();
+                unmet.into_iter().for_each(|id| set.add(id));
+                let set = self.limiters.number(set);
+                let (scheduler, mut parts) = self.parts(now);
+                scheduler.change_set(waiting.id, set, &mut parts);
+            }
+        }
+        let (scheduler, mut parts) = self.parts(now);
+        match scheduler.claim(waiting.id, &mut parts)? {
+            scheduler::Answer::Granted(id, waited) => {
+                let attribution = waiting.attribution.clone();
+                Some(Outcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
+            }
+            scheduler::Answer::TooLate(too_late) => Some(Outcome::TooLate(too_late)),
+            scheduler::Answer::Waiting(_) => None,
+        }
+    }
+
+    /// A request that had nothing to [claim](Self::claim) waits on, in this runtime; returns what came of it at once.
+    pub(super) fn wait_on(
+        &mut self,
+        waiting: &Waiting,
+        waker: &Waker,
+        runtime: Option<Id>,
+        hold: Option<Tick>,
+        now: Tick,
+    ) -> Option<Outcome> {
+        let (scheduler, mut parts) = self.parts(now);
+        match scheduler.wait_on(waiting.id, waker, runtime, &mut parts) {
+            scheduler::Answer::Granted(id, waited) => {
+                let attribution = waiting.attribution.clone();
+                Some(Outcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
+            }
+            scheduler::Answer::TooLate(too_late) => Some(Outcome::TooLate(too_late)),
+            scheduler::Answer::Waiting(_) => None,
+        }
+    }
+
+    /// A request in the queue gives up.
+    pub(super) fn leave(&mut self, waiting: &Waiting, now: Tick) {
+        let (scheduler, mut parts) = self.parts(now);
+        scheduler.leave(waiting.id, &mut parts);
+    }
+
+    /// A permit reports on its request.
+    pub(super) fn report(&mut self, id: InFlightId, report: Report, now: Tick) {
+        let changed = self.in_flight.report(id, report, &mut self.limiters, now);
+        let Some(set) = changed.filter(|_| self.scheduler.is_active()) else { return };
+        let (scheduler, mut parts) = self.parts(now);
+        match report {
+            Report::Answered { .. } => scheduler.answered(set, &mut parts),
+            _ => scheduler.set_changed(set, &mut parts),
+        }
+    }
+
+    /// The answer to a permit's request is here, and says something; returns which limiter it stopped.
+    pub(super) fn heard(
+        &mut self,
+        id: InFlightId,
+        attribution: &Attribution,
+        (status, hints): (StatusCode, &Hints),
+        whole: bool,
+        now: Tick,
+    ) -> Option<Stopped> {
+        self.catch_up(now);
+        let (set, sent) = self.in_flight.set_and_send(id)?;
+        let answer = Answer { status, hints, route: attribution.route.as_ref(), sent };
+        if !answer.is_refusal() {
+            self.limiters.each(set, |limiter| limiter.calm());
+            if hints.says_nothing() && self.accounts.feedback() != Feedback::Learn {
+                self.report(id, Report::Answered { whole }, now);
+                return None;
+            }
+        }
+        self.limiters.hold(set);
+        self.report(id, Report::Answered { whole }, now);
+        let mut pause = None;
+        let stopped = self.edit(now, |accounts, editing| {
+            for ignored in hints.ignored() {
+                editing.effects.report(|| Event::Ignored { what: ignored.as_str().into() });
+            }
+            accounts.record_budgets(attribution, set, hints.budgets(), sent, editing);
+            let learner = editing.limiters.teach(set, sent, answer.is_refusal(), editing.effects, now);
+            editing.changed.extend(learner);
+            if answer.is_refusal() {
+                let view = accounts.view(attribution, set, hints, editing);
+                for action in interpret(&answer, &view, now) {
+                    match action {
+                        Action::RememberRefused(route) => {
+                            accounts.remember(attribution.account, Some(route), None, now)
+                        }
+                        Action::RememberUnavailable(route) => {
+                            accounts.remember(attribution.account, None, Some(route), now);
+                        }
+                        Action::Pause(order) => pause = Some(order),
+                    }
+                }
+            }
+            let order = pause?;
+            let id = match order.target {
+                Target::Limiter(id) => id,
+                Target::Gate(name) => accounts.gate_of(attribution.account, &name, editing.limiters),
+                Target::Account => accounts.gate_of_account(attribution.account),
+            };
+            let limiter = editing.limiters.of_mut(id);
+            let kept = limiter.declared && !limiter.soft;
+            let until = limiter.refuse(order.during, now);
+            let is_new = until.is_some_and(|until| editing.limiters.pause(id, until, editing.effects, now));
+            editing.changed.push(id);
+            Some(Stopped { limit: editing.limiters.of(id).label.clone(), blame: order.cause, is_new, kept })
+        });
+        self.limiters.release(set);
+        stopped
+    }
+
+    /// What a request would meet now.
+    pub(super) fn explain(&mut self, request: &RequestFacts<'_>, class: Class, now: Tick) -> Explained {
+        self.catch_up(now);
+        let set = self.edit(now, |accounts, editing| accounts.limiters_for(request, class, editing).0);
+        let goes = self.limiters.admit(set, class, now) && !self.scheduler.anybody_before(set, class, &self.limiters);
+        let mut lines = Vec::new();
+        self.limiters.each_with_id(set, |id, limiter| {
+            lines.push(LimiterLine::new(limiter, self.scheduler.waiting(id), now).to_string());
+        });
+        let last = self.scheduler.not_before(set, class, request.task, &mut self.limiters, now).filter(|_| !goes);
+        self.limiters.release(set);
+        match last {
+            None => Explained::at_once(lines),
+            Some((id, opens)) => {
+                let ahead = self.scheduler.ahead(id, class);
+                Explained::bound(self.limiters.of(id), ahead, opens, lines, now)
+            }
+        }
+    }
+
+    /// The limits that count requests of an account: declared ones in their order, what the service states, what was
+    /// learned, and what pauses. `looks`: the most at once is counted anew from here on.
+    pub(super) fn usage(&mut self, account: AccountId, looks: bool, now: Tick) -> Vec<LimitUse> {
+        self.catch_up(now);
+        let hosts = if account == AccountId::ALL { Vec::new() } else { self.accounts.with_hosts(account) };
+        let accounts = std::iter::once(AccountId::ALL).chain(hosts).filter_map(|account| self.accounts.get(account));
+        let ids = accounts.flat_map(|account| account.limiters()).take(MOST_SHOWN);
+        ids.filter_map(|id| self.limiters.of_mut(id).usage(self.scheduler.waiting(id), looks, now)).collect()
+    }
+
+    /// Does what is due: permits that are over, grants that nobody claims, deadlines, limiters that open.
+    #[inline]
+    pub(super) fn catch_up(&mut self, now: Tick) {
+        while let Some(set) = self.in_flight.expire(&mut self.limiters, now) {
+            let (scheduler, mut parts) = self.parts(now);
+            scheduler.set_changed(set, &mut parts);
+        }
+        let (scheduler, mut parts) = self.parts(now);
+        scheduler.catch_up(&mut parts);
+    }
+
+    /// When to catch up next, for the timer of a runtime or for all; `None` where nobody waits.
+    pub(super) fn next_due(&self, asking: Option<Id>) -> Option<Tick> {
+        self.scheduler.next_due(&self.timers, &self.in_flight, asking)
+    }
+
+    /// A permit of the queue is handed over to its request.
+    fn hand_over(
+        &mut self,
+        id: InFlightId,
+        waited: Tick,
+        attribution: Arc<Attribution>,
+        hold: Option<Tick>,
+        now: Tick,
+    ) -> Granted {
+        let is_first = self.in_flight.launch(id, hold.unwrap_or(DEFAULT_HOLD), now);
+        self.effects.rearm |= is_first;
+        let set = self.in_flight.set_and_send(id).map(|(set, _)| set);
+        debug_assert!(set.is_some(), "a permit that was just granted is there");
+        let reports = set.map_or_else(Reports::default, |set| self.limiters.reports(set));
+        Granted { id, reports, waited, attribution }
+    }
+
+    /// The scheduler, and the parts that it works with.
+    #[inline]
+    fn parts(&mut self, now: Tick) -> (&mut Scheduler, Parts<'_>) {
+        let Self { scheduler, limiters, in_flight, timers, effects, .. } = self;
+        (scheduler, Parts { limiters, in_flight, timers, effects, now })
+    }
+}
+
+/// A limit per key may have thousands of counters; nobody reads so many.
+const MOST_SHOWN: usize = 1024;

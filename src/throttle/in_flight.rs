@@ -1,0 +1,293 @@
+//! In flight: the permits that are out, and what becomes of their slots.
+//!
+//! A permit is *granted* to a waiter that has not come for it yet, *out* once it was handed over, and *answered* while its
+//! body is on its way. A permit that is out is over by arithmetic after its hold time, whatever becomes of its owner: a
+//! request whose future is not polled any more, or whose answer never comes, keeps its slot no longer than the service
+//! could still count it.
+
+use slab::Slab;
+
+use super::ids::{InFlightId, SetId};
+use super::limiters::Limiters;
+use super::time::Tick;
+
+/// The permits that are out.
+///
+/// Those that may expire are linked in the order of their ends, in a list for each length of hold: there are few lengths,
+/// so that a new permit is the last of its list.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    entries: Slab<Entry>,
+    lists: Vec<List>,
+    serials: u64,
+}
+
+/// A permit that is out.
+#[derive(Debug)]
+struct Entry {
+    /// A permit that comes late finds another serial in its place.
+    serial: u64,
+    granted: Tick,
+    /// When it was sent, if that was said.
+    sent: Option<Tick>,
+    /// When it is over, whatever becomes of it.
+    over: Tick,
+    /// The set that it holds.
+    set: SetId,
+    before: u32,
+    behind: u32,
+    stage: Stage,
+    list: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Granted to a waiter that has not come for it yet.
+    Granted,
+    /// Over by arithmetic at some time.
+    Out,
+    /// Answered; the body is on its way.
+    Answered,
+}
+
+#[derive(Debug)]
+struct List {
+    hold: Tick,
+    first: u32,
+    last: u32,
+}
+
+/// The report of a permit on its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// From now on the service may count it.
+    Sent,
+    /// So many bytes went, or came.
+    Bytes(u64),
+    /// The headers of the answer are here: the service counted it before now. `whole`: no limit cares for the body.
+    Answered { whole: bool },
+    /// The body has ended.
+    Finished,
+    /// The request never left: as if it had not been granted.
+    Unsent,
+    /// The request was given up after it was sent. A service that stands still counts it when it goes on: one that `lasts`
+    /// keeps its slots for as long as an answer could have come. Its place among those at once is free, because its
+    /// connection is closed.
+    GivenUp { lasts: bool },
+}
+
+impl InFlight {
+    /// A permit for a set whose slots are taken; it holds the set.
+    pub(super) fn grant(&mut self, set: SetId, now: Tick) -> InFlightId {
+        self.serials += 1;
+        let entry = Entry {
+            serial: self.serials,
+            granted: now,
+            sent: None,
+            over: Tick::MAX,
+            set,
+            before: NONE,
+            behind: NONE,
+            stage: Stage::Granted,
+            list: 0,
+        };
+        // Four thousand million permits do not fit into memory.
+        InFlightId { slot: u32::try_from(self.entries.insert(entry)).unwrap_or(NONE), serial: self.serials }
+    }
+
+    /// The permit is handed over, and over after `hold` at the latest. Returns whether it is the first of its list to end.
+    pub(super) fn launch(&mut self, id: InFlightId, hold: Tick, now: Tick) -> bool {
+        debug_assert!(self.entry(id).is_some_and(|entry| entry.stage == Stage::Granted), "{id:?} is launched once");
+        let over = now.saturating_add(hold);
+        let at = self.list_of(hold);
+        let Some(list) = self.lists.get_mut(at) else { return false };
+        let mut before = list.last;
+        while let Some(entry) = self.entries.get(before as usize)
+            && entry.over > over
+        {
+            before = entry.before;
+        }
+        let behind = match self.entries.get_mut(before as usize) {
+            Some(entry) => std::mem::replace(&mut entry.behind, id.slot),
+            None => std::mem::replace(&mut list.first, id.slot),
+        };
+        match self.entries.get_mut(behind as usize) {
+            Some(entry) => entry.before = id.slot,
+            None => list.last = id.slot,
+        }
+        if let Some(entry) = self.entries.get_mut(id.slot as usize) {
+            (entry.stage, entry.over, entry.list) = (Stage::Out, over, u8::try_from(at).unwrap_or(0));
+            (entry.before, entry.behind) = (before, behind);
+        }
+        before == NONE
+    }
+
+    /// Takes a report in. Returns the set whose limiters changed by it, if any did; a permit that is over changes nothing.
+    pub(super) fn report(
+        &mut self,
+        id: InFlightId,
+        report: Report,
+        limiters: &mut Limiters,
+        now: Tick,
+    ) -> Option<SetId> {
+        let entry = self.entry(id)?;
+        let (set, is_answered) = (entry.set, entry.stage == Stage::Answered);
+        match report {
+            Report::Sent if entry.sent.is_none() => {
+                entry.sent = Some(now);
+                let granted = entry.granted;
+                limiters.each(set, |limiter| limiter.sent(granted, now));
+            }
+            Report::Bytes(bytes) => limiters.each(set, |limiter| limiter.counter.charge(bytes, now)),
+            Report::Answered { whole } if !is_answered => {
+                let (granted, sent) = (entry.granted, entry.sent);
+                limiters.each(set, |limiter| limiter.answered(granted, sent, now));
+                self.unlink(id.slot);
+                if whole {
+                    self.remove(id.slot, limiters);
+                }
+            }
+            Report::Finished | Report::Unsent | Report::GivenUp { .. } if is_answered => {
+                limiters.each(set, |limiter| limiter.counter.finish());
+                self.remove(id.slot, limiters);
+            }
+            Report::Unsent => {
+                let (granted, is_sent) = (entry.granted, entry.sent.is_some());
+                limiters.each(set, |limiter| limiter.refund(granted, is_sent));
+                self.remove(id.slot, limiters);
+            }
+            Report::GivenUp { lasts } => {
+                let soon = now.saturating_add(GUARD);
+                let at = if lasts { entry.over.max(soon) } else { soon };
+                self.lose(id.slot, at, limiters);
+            }
+            Report::Sent | Report::Answered { .. } | Report::Finished => return None,
+        }
+        // A window of bytes only fills; it opens by time.
+        (!matches!(report, Report::Bytes(_))).then_some(set)
+    }
+
+    /// The next permit that is over by arithmetic, if any is now; returns its set.
+    pub(super) fn expire(&mut self, limiters: &mut Limiters, now: Tick) -> Option<SetId> {
+        let (over, slot) = self.next_expiry().filter(|(over, _)| *over <= now)?;
+        let set = self.entries.get(slot as usize)?.set;
+        self.lose(slot, over, limiters);
+        Some(set)
+    }
+
+    /// When the first permit is over, and its place.
+    #[inline]
+    pub(super) fn next_expiry(&self) -> Option<(Tick, u32)> {
+        let firsts =
+            self.lists.iter().filter_map(|list| Some((self.entries.get(list.first as usize)?.over, list.first)));
+        firsts.min()
+    }
+
+    /// The set that a permit holds, and when its request was sent, or else granted; `None` where it is over.
+    pub(super) fn set_and_send(&mut self, id: InFlightId) -> Option<(SetId, Tick)> {
+        self.entry(id).map(|entry| (entry.set, entry.sent.unwrap_or(entry.granted)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[inline]
+    fn entry(&mut self, id: InFlightId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.slot as usize).filter(|entry| entry.serial == id.serial)
+    }
+
+    /// No answer comes any more: the service has counted the request at `at`, at the latest.
+    fn lose(&mut self, slot: u32, at: Tick, limiters: &mut Limiters) {
+        let Some(entry) = self.entries.get(slot as usize) else { return };
+        let (granted, is_sent) = (entry.granted, entry.sent.is_some());
+        limiters.each(entry.set, |limiter| limiter.lost(granted, is_sent, at));
+        self.remove(slot, limiters);
+    }
+
+    fn remove(&mut self, slot: u32, limiters: &mut Limiters) {
+        self.unlink(slot);
+        if let Some(entry) = self.entries.try_remove(slot as usize) {
+            limiters.release(entry.set);
+        }
+    }
+
+    /// No time ends it any more.
+    fn unlink(&mut self, slot: u32) {
+        let Some(entry) = self.entries.get_mut(slot as usize).filter(|entry| entry.stage == Stage::Out) else { return };
+        entry.stage = Stage::Answered;
+        let (before, behind) = (entry.before, entry.behind);
+        let Some(list) = self.lists.get_mut(usize::from(entry.list)) else { return };
+        match self.entries.get_mut(before as usize) {
+            Some(entry) => entry.behind = behind,
+            None => list.first = behind,
+        }
+        match self.entries.get_mut(behind as usize) {
+            Some(entry) => entry.before = before,
+            None => list.last = before,
+        }
+    }
+
+    fn list_of(&mut self, hold: Tick) -> usize {
+        if let Some(at) = self.lists.iter().position(|list| list.hold == hold) {
+            return at;
+        }
+        if self.lists.len() < MOST_LISTS {
+            self.lists.push(List { hold, first: NONE, last: NONE });
+        }
+        self.lists.len() - 1
+    }
+}
+
+/// A request without a timeout of its own is over by then: 2 minutes.
+pub(super) const DEFAULT_HOLD: Tick = 120 * 1_000_000_000;
+/// A request that was given up may still arrive this much later: a second.
+const GUARD: Tick = 1_000_000_000;
+/// More lengths of hold share the last list, which then is kept in order by a walk.
+const MOST_LISTS: usize = 16;
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::throttle::limiters::set::LimiterSet;
+
+    #[test]
+    fn permits_are_over_in_the_order_of_their_ends() {
+        let (mut in_flight, mut limiters) = (InFlight::default(), Limiters::default());
+        let out = [50, 70, 60, 40, 80].map(|over| {
+            let set = limiters.number(LimiterSet::default());
+            let id = in_flight.grant(set, 0);
+            in_flight.launch(id, over, 0);
+            id
+        });
+        in_flight.report(out[2], Report::Unsent, &mut limiters, 0);
+        in_flight.report(out[3], Report::Answered { whole: false }, &mut limiters, 0);
+        assert!(in_flight.entry(out[3]).is_some() && in_flight.entry(out[2]).is_none());
+        let mut ends = Vec::new();
+        while let Some((over, _)) = in_flight.next_expiry() {
+            ends.push(over);
+            in_flight.expire(&mut limiters, over);
+        }
+        assert_eq!((ends, in_flight.len()), (vec![50, 70, 80], 1));
+    }
+
+    #[test]
+    fn a_late_report_finds_another_serial() {
+        let (mut in_flight, mut limiters) = (InFlight::default(), Limiters::default());
+        let set = limiters.number(LimiterSet::default());
+        let first = in_flight.grant(set, 0);
+        in_flight.launch(first, 10, 0);
+        assert_eq!(in_flight.expire(&mut limiters, 10), Some(set));
+        let set = limiters.number(LimiterSet::default());
+        let second = in_flight.grant(set, 20);
+        assert_eq!((first.slot, first == second), (second.slot, false));
+        for report in [Report::Sent, Report::Answered { whole: true }, Report::Unsent, Report::GivenUp { lasts: true }]
+        {
+            assert_eq!(in_flight.report(first, report, &mut limiters, 30), None);
+        }
+        assert_eq!(in_flight.report(second, Report::Unsent, &mut limiters, 30), Some(set));
+    }
+}

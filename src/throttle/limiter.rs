@@ -1,0 +1,405 @@
+//! Limiter: one window of one limit for one key, with its pause and what the service says of it.
+//!
+//! A limiter without a window is a gate: it counts nothing, and only pauses. Each account, each refused route and each
+//! foreign host has one.
+
+pub(super) mod advertised;
+pub(super) mod min_rtt;
+pub(super) mod pause;
+pub(super) mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::feedback::{During, LimiterView};
+use super::ids::LimiterId;
+use super::time::{Opening, Tick, elapsed, nanos};
+use super::usage::LimitUse;
+use crate::hint::Budget;
+use crate::limit::Anchor;
+use crate::message::Class;
+
+use advertised::AdvertisedRest;
+use min_rtt::MinRtt;
+use pause::Pause;
+use window::Counter;
+
+/// One window of one limit for one key.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    pub(super) counter: Counter,
+    pub(super) pause: Pause,
+    /// Requests on their way to the headers of their answers.
+    pub(super) in_flight: u32,
+    anchor: Anchor,
+    pub(super) soft: bool,
+    /// A declared limit, and no gate of an account or of a route.
+    pub(super) declared: bool,
+    /// A request went by it.
+    pub(super) used: bool,
+    /// How wide its scope is: 0 is the widest.
+    pub(super) width: u8,
+    /// The rest of a budget that the service states.
+    pub(super) advertised: Option<Box<AdvertisedRest>>,
+    min_rtt: Option<Box<MinRtt>>,
+    /// Sets in use that hold on to it.
+    pub(super) holders: u32,
+    /// How long it pauses after a refusal without a hint, where that was set.
+    pub(super) pause_without_hint: Option<Tick>,
+    /// Its name for people.
+    pub(super) label: Arc<str>,
+    /// The name by which a service may call it.
+    pub(super) name: Option<Arc<str>>,
+    /// Which of a limit's limiters it is.
+    pub(super) key: Box<str>,
+}
+
+/// The moments that a limiter wants a permit to report, beside the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reports {
+    pub(super) send: bool,
+    pub(super) body: bool,
+}
+
+impl Reports {
+    #[inline]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self { send: self.send || other.send, body: self.body || other.body }
+    }
+}
+
+impl Limiter {
+    /// A limiter that counts nothing, and only pauses.
+    pub(super) fn gate(label: Arc<str>) -> Self {
+        Self::new(label, Counter::Unlimited, Anchor::Response)
+    }
+
+    pub(super) fn new(label: Arc<str>, counter: Counter, anchor: Anchor) -> Self {
+        // Round trips are watched where they are used.
+        let min_rtt = anchor == Anchor::ResponseLessRoundTrip || matches!(counter, Counter::LeakyBucket(_));
+        Self {
+            counter,
+            pause: Pause::default(),
+            in_flight: 0,
+            anchor,
+            soft: false,
+            declared: false,
+            used: false,
+            width: 0,
+            advertised: None,
+            min_rtt: min_rtt.then(Box::default),
+            holders: 0,
+            pause_without_hint: None,
+            label,
+            name: None,
+            key: "".into(),
+        }
+    }
+
+    /// Whether nothing but the window counts: neither a pause nor an advertised rest, and no soft limit.
+    #[inline]
+    const fn is_plain(&self, now: Tick) -> bool {
+        self.pause.is_over(now) && self.advertised.is_none() && !self.soft
+    }
+
+    /// How many requests of any class may go in a row now, where that is known without a look at each; else 0.
+    #[inline]
+    pub(super) fn room(&mut self, now: Tick) -> u32 {
+        if self.is_plain(now) { self.counter.room(now) } else { 0 }
+    }
+
+    /// Whether one more request of a class may go now.
+    #[inline]
+    pub(super) fn admits(&mut self, class: Class, now: Tick) -> bool {
+        self.room(now) > 0 || self.opening(class, now) == Opening::Open
+    }
+
+    /// Whether one more request of a class may go, and when if not.
+    pub(super) fn opening(&mut self, class: Class, now: Tick) -> Opening {
+        if self.pause.is_on(now) {
+            return Opening::At(self.pause.until());
+        }
+        if let Some(rest) = self.advertised.as_mut().filter(|rest| rest.is_over(now)) {
+            // The next answer says what it is from now on.
+            match rest.renewed().filter(|renewed| !renewed.is_over(now)) {
+                Some(renewed) => **rest = renewed,
+                None => self.advertised = None,
+            }
+            self.pause.restart_ramp(now);
+        }
+        if self.pause.ramp_is_full() {
+            return Opening::Closed;
+        }
+        let window = if self.soft { Opening::Open } else { self.counter.opening(self.in_flight, now) };
+        self.advertised.as_ref().map_or(window, |rest| window.max(rest.opening(class, now)))
+    }
+
+    /// The time before which a request of this class, behind `ahead` others that meet the same limiters, certainly does
+    /// not go.
+    pub(super) fn not_before(&mut self, class: Class, ahead: u32, now: Tick) -> Tick {
+        let credit = self.credit();
+        let window = if self.soft { now } else { self.counter.not_before(ahead, now).saturating_sub(credit).max(now) };
+        let rest = match self.advertised.as_mut().map(|rest| rest.opening(class, now)) {
+            Some(Opening::At(at)) => at,
+            _ => now,
+        };
+        window.max(rest).max(self.pause.until())
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, now: Tick) {
+        self.in_flight += 1;
+        self.used = true;
+        self.pause.take();
+        self.counter.take(now);
+        if let Some(rest) = &mut self.advertised {
+            rest.take(now);
+        }
+    }
+
+    /// The request that was granted at `granted` never left. `is_sent`: [`sent`](Self::sent) was called.
+    pub(super) fn refund(&mut self, granted: Tick, is_sent: bool) {
+        self.leave(granted);
+        if is_sent && self.anchors_at_send() {
+            // Its slot is held already; that costs one slot for a window, and never one too many.
+            self.counter.finish();
+            return;
+        }
+        self.counter.refund(granted);
+        if let Some(rest) = &mut self.advertised {
+            rest.refund();
+        }
+    }
+
+    /// The request that was granted at `granted` goes out now.
+    pub(super) fn sent(&mut self, granted: Tick, now: Tick) {
+        match self.anchor {
+            Anchor::Send => self.counter.anchor(granted, now),
+            Anchor::SendPlus(guard) => self.counter.anchor(granted, now.saturating_add(nanos(guard))),
+            Anchor::Response | Anchor::ResponseLessRoundTrip => {}
+        }
+    }
+
+    /// The answer to a request is here.
+    #[inline]
+    pub(super) fn answered(&mut self, granted: Tick, sent: Option<Tick>, now: Tick) {
+        if self.anchors_plainly() {
+            self.in_flight = self.in_flight.saturating_sub(1);
+            self.counter.anchor(granted, now);
+        } else {
+            self.answered_by_its_way(granted, sent, now);
+        }
+    }
+
+    /// As [`answered`](Self::answered), where the round trip, the send or a ramp matters.
+    fn answered_by_its_way(&mut self, granted: Tick, sent: Option<Tick>, now: Tick) {
+        if let (Some(min_rtt), Some(sent)) = (&mut self.min_rtt, sent) {
+            let round_trip = now.saturating_sub(sent);
+            min_rtt.record(round_trip, now);
+            if let (Counter::LeakyBucket(bucket), Some(smallest)) = (&mut self.counter, min_rtt.smallest()) {
+                bucket.follow_latency(smallest, round_trip, self.in_flight);
+            }
+        }
+        self.leave(granted);
+        match self.anchor {
+            Anchor::Send | Anchor::SendPlus(_) if sent.is_some() => {}
+            Anchor::ResponseLessRoundTrip => {
+                let at = now.saturating_sub(self.credit()).max(sent.unwrap_or(granted));
+                self.counter.anchor(granted, at);
+            }
+            _ => self.counter.anchor(granted, now),
+        }
+        self.pause.widen(granted);
+    }
+
+    /// No answer comes any more: the service has counted the request at `at`, at the latest. Nothing is known of its way,
+    /// so no round trip is credited.
+    pub(super) fn lost(&mut self, granted: Tick, is_sent: bool, at: Tick) {
+        self.leave(granted);
+        if !(is_sent && self.anchors_at_send()) {
+            self.counter.anchor(granted, at);
+        }
+        self.counter.finish();
+    }
+
+    fn leave(&mut self, granted: Tick) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.pause.leave(granted);
+    }
+
+    fn credit(&self) -> Tick {
+        match (self.anchor, &self.min_rtt) {
+            (Anchor::ResponseLessRoundTrip, Some(min_rtt)) => min_rtt.credit(),
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    const fn anchors_at_send(&self) -> bool {
+        matches!(self.anchor, Anchor::Send | Anchor::SendPlus(_))
+    }
+
+    /// Whether an answer anchors the slot, whatever was before, and does nothing else.
+    #[inline]
+    const fn anchors_plainly(&self) -> bool {
+        matches!(self.anchor, Anchor::Response) && !self.pause.has_ramp() && self.min_rtt.is_none()
+    }
+
+    /// The moments that it wants to hear of.
+    #[inline]
+    pub(super) const fn reports(&self) -> Reports {
+        Reports { send: self.anchors_at_send() || self.min_rtt.is_some(), body: self.counter.sees_bodies() }
+    }
+
+    /// Whether an answer can open it no sooner than it opens by time: the slot only goes from one that is in flight to one
+    /// that is held for a whole length.
+    pub(super) const fn opens_by_time_alone(&self, now: Tick) -> bool {
+        self.is_plain(now) && self.anchors_plainly() && matches!(self.counter, Counter::Sliding(_))
+    }
+
+    /// When to look at it again, if it should open at `due`: a wall clock can be set while somebody waits for its midnight.
+    pub(super) fn look_again_at(&self, due: Tick, now: Tick) -> Tick {
+        match self.counter {
+            Counter::CalendarDay(_) => due.min(now.saturating_add(LOOK_AT_THE_WALL)),
+            _ => due,
+        }
+    }
+
+    /// Until when the service asks to stay away: after a refusal, or because a budget is spent.
+    pub(super) fn asked_until(&self, now: Tick) -> Option<Tick> {
+        let spent = self.advertised.as_deref().filter(|rest| rest.is_spent() && !rest.is_guess());
+        let ends = [Some(self.pause.asked_until()), spent.map(AdvertisedRest::resets_at)];
+        ends.into_iter().flatten().filter(|until| *until > now).max()
+    }
+
+    /// Stops all requests until then.
+    pub(super) fn stop(&mut self, until: Tick, now: Tick) {
+        self.pause.start(until, now);
+    }
+
+    /// Counts a refusal, and returns until when to stop; `None` where it does not stop.
+    pub(super) fn refuse(&mut self, during: During, now: Tick) -> Option<Tick> {
+        let by_count = self.pause.refuse(now);
+        match during {
+            During::Asked(asked) => {
+                let until = now.saturating_add(asked);
+                self.pause.ask(until);
+                Some(until)
+            }
+            During::Unasked(set) => Some(now.saturating_add(set.unwrap_or(by_count))),
+            During::Searching => None,
+        }
+    }
+
+    /// An answer was no refusal.
+    #[inline]
+    pub(super) const fn calm(&mut self) {
+        self.pause.calm();
+    }
+
+    /// Ends a pause, by its ramp.
+    pub(super) const fn resume(&mut self, now: Tick) {
+        self.pause.end(now);
+    }
+
+    /// Keeps the rest of a budget that an answer states, unless an answer to a later request stated it already. `others`
+    /// requests are in flight that it does not count. `sent`: when the request of the answer was sent. Returns whether
+    /// anything changed.
+    pub(super) fn advertise(&mut self, budget: &Budget, others: u32, sent: Tick, now: Tick) -> bool {
+        let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset()) else { return false };
+        let before = self.advertised.as_deref().filter(|rest| !rest.is_over(now));
+        // Answers may overtake each other: a request that was sent later knows more.
+        let is_newer = before.is_none_or(|before| before.seen() <= sent);
+        if is_newer {
+            let (in_flight, resets_at) = (self.in_flight.max(others), now.saturating_add(nanos(reset)));
+            let rest = AdvertisedRest::new(budget.limit(), remaining, in_flight, resets_at, sent).after(before);
+            self.advertised = Some(Box::new(rest));
+        }
+        is_newer
+    }
+
+    /// How a refusal sees it, with the budgets of its answer.
+    pub(super) fn view(&mut self, id: LimiterId, budgets: &[Budget], now: Tick) -> LimiterView {
+        LimiterView {
+            id,
+            name: self.name.clone(),
+            is_declared: self.declared && !self.soft,
+            width: self.width,
+            is_spent: self.advertised.as_ref().is_some_and(|rest| rest.is_spent() && !rest.is_over(now)),
+            is_above: budgets.iter().any(|budget| self.is_above(budget, now)),
+            searches: matches!(self.counter, Counter::Learner(_)),
+            pause_without_hint: self.pause_without_hint,
+        }
+    }
+
+    /// Goes on as after a pause: one, then two, four and so on.
+    pub(super) const fn begin_slowly(&mut self, now: Tick) {
+        self.pause.begin_ramp(now);
+    }
+
+    /// The stated rest may be of another budget: one request goes, and its answer says.
+    pub(super) fn doubt(&mut self, now: Tick) {
+        if self.advertised.take().is_some() {
+            self.pause.restart_ramp(now);
+        }
+    }
+
+    /// Whether a budget that the service states is certainly smaller than this declared limit: fewer requests, in a window
+    /// that is at least as long. A budget without a length is at least as long as the time to its reset.
+    pub(super) fn is_above(&mut self, budget: &Budget, now: Tick) -> bool {
+        if matches!(self.counter, Counter::Bytes(_) | Counter::Learner(_)) || !budget.counts_requests() {
+            return false;
+        }
+        let (Some((_, own)), Some(length)) = (self.counter.amounts(now), self.counter.length()) else { return false };
+        let theirs = budget.window().or(budget.reset()).map(nanos);
+        budget.limit().is_some_and(|limit| limit > 0 && limit < own) && theirs.is_some_and(|theirs| theirs >= length)
+    }
+
+    /// Counts nothing any more, for those who still hold on to it.
+    pub(super) fn retire(&mut self) {
+        (self.counter, self.declared, self.advertised) = (Counter::Unlimited, false, None);
+    }
+
+    /// Whether nothing holds on to it, and it holds nothing back.
+    pub(super) fn is_idle(&mut self, now: Tick) -> bool {
+        let is_told = self.advertised.as_ref().is_some_and(|rest| !rest.is_over(now));
+        self.holders == 0 && self.in_flight == 0 && !self.pause.is_on(now) && !is_told && self.counter.is_idle(now)
+    }
+
+    /// How much of it is used, with so many `waiting`; `None` where it neither counts nor pauses. `looks`: the most at once
+    /// is counted anew from here on.
+    pub(super) fn usage(&mut self, waiting: u32, looks: bool, now: Tick) -> Option<LimitUse> {
+        let counted = self.counter.amounts(now).map(|(used, of)| (used, Some(of), of.saturating_sub(used)));
+        let stated = self.advertised.as_deref().filter(|rest| !rest.is_over(now)).map(|rest| {
+            let of = rest.stated_limit();
+            (of.map_or(0, |of| of.saturating_sub(rest.remaining())), of, rest.remaining())
+        });
+        let paused = self.pause.is_on(now).then(|| elapsed(now, self.pause.until()));
+        // Of two that count the same, the one with less left.
+        let is_stated = match (&counted, &stated) {
+            (Some((.., own)), Some((.., theirs))) => theirs < own,
+            (own, _) => own.is_none(),
+        };
+        let shown = if is_stated { stated } else { counted };
+        if shown.is_none() && paused.is_none() {
+            return None;
+        }
+        let used = shown.map_or(0, |(used, ..)| used);
+        let most = if looks { self.counter.most().filter(|_| !is_stated) } else { None };
+        Some(LimitUse {
+            label: self.label.clone(),
+            used,
+            most: most.map_or(used, |most| used.max(most.into())),
+            of: shown.and_then(|(_, of, _)| of),
+            left: shown.map(|(.., left)| left),
+            window: self.counter.length().map(Duration::from_nanos),
+            is_stated: is_stated && shown.is_some(),
+            waiting,
+            in_flight: self.in_flight,
+            paused,
+        })
+    }
+}
+
+/// A minute.
+const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;

@@ -1,0 +1,194 @@
+//! Advertised: the rest of a budget, as the service states it in its answers.
+
+use crate::message::Class;
+use crate::throttle::time::{Opening, Tick};
+
+/// What is left until a time, as the service told it, less what went out since.
+///
+/// A tenth of the limit is kept for tokens, cancels and submits. Below the half of it, the rest is spread over the time
+/// to the reset, so that it never runs dry in the middle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::throttle) struct AdvertisedRest {
+    limit: u64,
+    remaining: u64,
+    resets_at: Tick,
+    /// While it is spread.
+    next_at: Tick,
+    /// When the request was sent whose answer told it.
+    seen: Tick,
+    /// How long its window is taken to be: as long as it was to its end.
+    span: Tick,
+    /// Whether its limit was stated, and not only what is left.
+    is_whole: bool,
+    /// Whether nobody told it: it is what the one before was.
+    is_guess: bool,
+}
+
+impl AdvertisedRest {
+    /// `in_flight` requests may or may not be counted in `remaining`: they are taken not to be.
+    pub(in crate::throttle) fn new(
+        limit: Option<u64>,
+        remaining: u64,
+        in_flight: u32,
+        resets_at: Tick,
+        seen: Tick,
+    ) -> Self {
+        let remaining = remaining.saturating_sub(in_flight.into());
+        let span = resets_at.saturating_sub(seen);
+        let whole = limit.unwrap_or(remaining).max(1);
+        Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some(), is_guess: false }
+    }
+
+    /// What it is taken to be after its end, until an answer tells: once the same, if that is known.
+    pub(in crate::throttle) fn renewed(&self) -> Option<Self> {
+        let resets_at = self.resets_at.saturating_add(self.span);
+        self.is_whole.then(|| Self {
+            remaining: self.limit,
+            resets_at,
+            next_at: 0,
+            seen: self.resets_at,
+            is_whole: false,
+            is_guess: true,
+            ..self.clone()
+        })
+    }
+
+    pub(in crate::throttle) const fn is_over(&self, now: Tick) -> bool {
+        now >= self.resets_at
+    }
+
+    pub(in crate::throttle) const fn is_guess(&self) -> bool {
+        self.is_guess
+    }
+
+    pub(in crate::throttle) const fn seen(&self) -> Tick {
+        self.seen
+    }
+
+    /// Its limit, where the service stated one and not only what is left.
+    pub(in crate::throttle) fn stated_limit(&self) -> Option<u64> {
+        (self.is_whole || self.is_guess).then_some(self.limit)
+    }
+
+    pub(in crate::throttle) const fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    pub(in crate::throttle) const fn resets_at(&self) -> Tick {
+        self.resets_at
+    }
+
+    /// Whether nothing at all is left.
+    pub(in crate::throttle) const fn is_spent(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Keeps the pace of the one before.
+    pub(in crate::throttle) fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before {
+            (self.next_at, self.span) = (before.next_at, self.span.max(before.span));
+        }
+        self
+    }
+
+    pub(in crate::throttle) fn opening(&self, class: Class, now: Tick) -> Opening {
+        if self.is_over(now) {
+            return Opening::Open;
+        }
+        let left = self.remaining.saturating_sub(self.reserve(class));
+        match self.next_at {
+            _ if left == 0 => Opening::At(self.resets_at),
+            next if next > now && self.is_low() && self.reserve(class) > 0 => Opening::At(next.min(self.resets_at)),
+            _ => Opening::Open,
+        }
+    }
+
+    pub(in crate::throttle) fn take(&mut self, now: Tick) {
+        let spread = self.remaining.saturating_sub(self.limit / RESERVED).max(1);
+        self.next_at = now.saturating_add(self.resets_at.saturating_sub(now) / spread);
+        self.remaining = self.remaining.saturating_sub(1);
+    }
+
+    pub(in crate::throttle) const fn refund(&mut self) {
+        self.remaining = self.remaining.saturating_add(1);
+    }
+
+    /// Whether requests wait for it: nothing of it is left, or its rest is spread.
+    pub(in crate::throttle) const fn holds_back(&self) -> bool {
+        self.is_spent() || self.is_low()
+    }
+
+    /// Whether the service stated it, and its end has not come.
+    pub(in crate::throttle) fn is_told(&self, now: Tick) -> bool {
+        !self.is_over(now) && !self.is_guess()
+    }
+
+    /// Whether these numbers cannot be of the same budget, but for `in_flight` requests and a tenth.
+    pub(in crate::throttle) fn contradicts(
+        &self,
+        limit: Option<u64>,
+        remaining: Option<u64>,
+        resets_at: Option<Tick>,
+        in_flight: u32,
+        now: Tick,
+    ) -> bool {
+        let other_limit = limit.is_some_and(|limit| limit != self.limit);
+        let slack = u64::from(in_flight) + (self.limit / 10).max(3);
+        let other_rest = remaining.is_some_and(|remaining| remaining.abs_diff(self.remaining) > slack);
+        // A sliding reset moves on with the time.
+        let elapsed = now.saturating_sub(self.seen);
+        let other_end = resets_at.is_some_and(|at| {
+            at.saturating_add(SLACK) < self.resets_at
+                || at > self.resets_at.saturating_add(elapsed).saturating_add(SLACK)
+        });
+        other_limit || other_rest || other_end
+    }
+
+    const fn is_low(&self) -> bool {
+        self.remaining < self.limit / 2
+    }
+
+    fn reserve(&self, class: Class) -> u64 {
+        match class {
+            Class::Token | Class::Cancel | Class::Submit => 0,
+            _ => self.limit / RESERVED,
+        }
+    }
+}
+
+const RESERVED: u64 = 10;
+/// Clocks and rounding: 5 seconds.
+const SLACK: Tick = 5_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_a_reserve_and_spreads_the_second_half() {
+        let mut rest = AdvertisedRest::new(Some(20), 15, 3, 1000, 0);
+        assert_eq!(rest.opening(Class::Poll, 0), Opening::Open);
+        for _ in 0..3 {
+            rest.take(0);
+        }
+        // 9 left, of which 2 are kept: the last was one of 8 over 1000.
+        assert_eq!(rest.opening(Class::Poll, 0), Opening::At(125));
+        assert_eq!(rest.opening(Class::Cancel, 0), Opening::Open);
+        assert_eq!(rest.opening(Class::Poll, 125), Opening::Open);
+        for _ in 0..7 {
+            rest.take(0);
+        }
+        assert_eq!(rest.opening(Class::Poll, 999), Opening::At(1000));
+        assert_eq!(rest.opening(Class::Submit, 999), Opening::Open);
+        rest.take(0);
+        rest.take(0);
+        assert_eq!(rest.opening(Class::Token, 999), Opening::At(1000));
+        assert!(rest.is_spent());
+        assert_eq!(rest.opening(Class::Batch, 1000), Opening::Open);
+        let mut renewed = rest.renewed().unwrap();
+        assert_eq!((renewed.remaining(), renewed.resets_at()), (20, 2000));
+        assert_eq!(renewed.opening(Class::Batch, 1000), Opening::Open);
+        renewed.take(1000);
+        assert!(renewed.renewed().is_none(), "once");
+    }
+}

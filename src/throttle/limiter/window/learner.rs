@@ -1,0 +1,227 @@
+//! Learner: looks for a limit that nobody states.
+
+mod found;
+mod pace;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::throttle::time::{Opening, Tick, nanos};
+
+use found::{Found, PROBE};
+use pace::{FLOOR, Pace};
+
+/// Looks for an unknown limit: by slow start, then by cubic regrowth after the first refusal, until the smallest window
+/// whose count repeats at two refusals is known. From then on that window is kept, and probed.
+#[derive(Debug)]
+pub(in crate::throttle) struct Learner {
+    stage: Stage,
+    /// When accepted requests arrived, half way between send and answer; of the last minute.
+    accepted: VecDeque<Tick>,
+    /// The counts in each of [`WINDOWS`] at the last refusal.
+    counts: Option<[Option<u32>; WINDOWS.len()]>,
+    /// When it began to count.
+    since: Option<Tick>,
+    /// Refusals of requests that were sent before belong to the last one.
+    epoch: Tick,
+    /// Requests that went out while searching, not answered yet.
+    flying: u32,
+    /// Nobody goes before.
+    closed_until: Tick,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Searching(Pace),
+    Found(Found),
+}
+
+impl Learner {
+    pub(in crate::throttle) fn new() -> Self {
+        Self::at(Stage::Searching(Pace::new(FLOOR, 0)))
+    }
+
+    /// With what was found before.
+    pub(in crate::throttle) fn knowing(count: u32, window: Duration) -> Self {
+        Self::at(Stage::Found(Found::new(count, window, PROBE)))
+    }
+
+    fn at(stage: Stage) -> Self {
+        Self { stage, accepted: VecDeque::new(), counts: None, since: None, epoch: 0, flying: 0, closed_until: 0 }
+    }
+
+    /// A name for people.
+    pub(in crate::throttle) fn label(&self) -> String {
+        match self.found() {
+            Some((count, window)) => format!("learned: {count} per {window:?} of the account"),
+            None => "an unknown limit of the account".to_owned(),
+        }
+    }
+
+    /// What was found: how many in how long.
+    pub(in crate::throttle) fn found(&self) -> Option<(u32, Duration)> {
+        match &self.stage {
+            Stage::Searching(_) => None,
+            Stage::Found(found) => Some((found.known(), Duration::from_nanos(found.window.length()))),
+        }
+    }
+
+    pub(super) fn opening(&mut self, now: Tick) -> Opening {
+        if now < self.closed_until {
+            return Opening::At(self.closed_until);
+        }
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.opening(now),
+            Stage::Found(found) => {
+                found.probe(now);
+                let opening = found.window.opening(now);
+                found.was_full |= opening != Opening::Open;
+                opening
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Tick) {
+        self.flying += 1;
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.take(now),
+            Stage::Found(found) => found.window.take(),
+        }
+    }
+
+    pub(super) fn refund(&mut self) {
+        self.flying = self.flying.saturating_sub(1);
+        if let Stage::Found(found) = &mut self.stage {
+            found.window.refund();
+        }
+    }
+
+    pub(super) fn anchor(&mut self, at: Tick) {
+        self.flying = self.flying.saturating_sub(1);
+        if let Stage::Found(found) = &mut self.stage {
+            found.window.anchor(at);
+        }
+    }
+
+    pub(super) fn use_of(&mut self, now: Tick) -> f64 {
+        match &mut self.stage {
+            Stage::Searching(_) => f64::from(self.flying.min(1)),
+            Stage::Found(found) => found.window.use_of(now),
+        }
+    }
+
+    /// How much of what was found is used, and of how much.
+    pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
+        match &mut self.stage {
+            Stage::Searching(_) => None,
+            Stage::Found(found) => Some(found.window.amounts(now)),
+        }
+    }
+
+    /// A request was accepted; tells whether that changed what is found.
+    pub(in crate::throttle) fn accepted(&mut self, sent: Tick, now: Tick) -> bool {
+        self.accepted.push_back(middle(sent, now));
+        self.since.get_or_insert(sent);
+        let oldest = now.saturating_sub(nanos(LONGEST));
+        while self.accepted.front().is_some_and(|at| *at < oldest) || self.accepted.len() > MOST_KEPT {
+            self.accepted.pop_front();
+        }
+        match &mut self.stage {
+            Stage::Searching(_) => false,
+            Stage::Found(found) => found.succeed(sent, now),
+        }
+    }
+
+    /// A request was refused; tells whether that changed what is found.
+    pub(in crate::throttle) fn refused(&mut self, sent: Tick, now: Tick) -> bool {
+        if sent < self.epoch {
+            return false;
+        }
+        self.epoch = now;
+        let at = middle(sent, now);
+        let counts = WINDOWS.map(|window| self.count(at, window));
+        let before = self.counts.replace(counts);
+        match &mut self.stage {
+            Stage::Found(found) => {
+                let window = Duration::from_nanos(found.window.length());
+                let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| *counts.get(at)?);
+                let was_probing = found.probing.is_some();
+                if window > SHORTEST && !was_probing && counted.is_some_and(|counted| counted < found.known()) {
+                    // Fewer were refused: the limit counts over a shorter time, or has come down.
+                    self.search(counts, now);
+                    return true;
+                }
+                match found.refuse(counted.unwrap_or_default(), now) {
+                    Some(pause) => {
+                        self.closed_until = now + pause;
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Stage::Searching(_) => match before.and_then(|before| repeated(before, counts)) {
+                Some((count, window)) => {
+                    self.find(count, window, now);
+                    true
+                }
+                None => {
+                    self.search(counts, now);
+                    false
+                }
+            },
+        }
+    }
+
+    /// How many were accepted in a window before a moment; `None` where it was not watched for so long.
+    fn count(&self, at: Tick, window: Duration) -> Option<u32> {
+        let since = at.saturating_sub(nanos(window));
+        self.since.filter(|began| *began <= since)?;
+        let within = self.accepted.iter().rev().take_while(|accepted| **accepted > since);
+        u32::try_from(within.filter(|accepted| **accepted <= at).count()).ok()
+    }
+
+    fn search(&mut self, counts: [Option<u32>; WINDOWS.len()], now: Tick) {
+        let measured = counts.first().copied().flatten().map_or(FLOOR, f64::from);
+        match &mut self.stage {
+            Stage::Searching(pace) => pace.refuse(measured, now),
+            Stage::Found(_) => {
+                let mut pace = Pace::new(measured, now);
+                pace.refuse(measured, now);
+                self.stage = Stage::Searching(pace);
+            }
+        }
+    }
+
+    /// Keeps a window from now on. What is counted there now is held already.
+    fn find(&mut self, count: u32, window: Duration, now: Tick) {
+        let mut found = Found::new(count, window, now + PROBE);
+        (0..self.flying).for_each(|_| found.window.take());
+        let since = now.saturating_sub(nanos(window));
+        for at in self.accepted.iter().filter(|at| **at > since) {
+            found.window.take();
+            found.window.anchor(*at);
+        }
+        self.stage = Stage::Found(found);
+    }
+}
+
+/// The smallest window whose count repeats, but for one: where the network bunches requests, they are counted before
+/// their time, or after.
+fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len()]) -> Option<(u32, Duration)> {
+    let repeats = |(before, now): (Option<u32>, Option<u32>)| match (before, now) {
+        (Some(before), Some(now)) if before.abs_diff(now) <= 1 && now > 0 => Some(before.min(now).max(1)),
+        _ => None,
+    };
+    before.into_iter().zip(now).map(repeats).zip(WINDOWS).find_map(|(count, window)| Some((count?, window)))
+}
+
+fn middle(sent: Tick, now: Tick) -> Tick {
+    sent + now.saturating_sub(sent) / 2
+}
+
+/// The lengths of windows that services count in.
+const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(60);
+/// Faster services are counted over shorter windows.
+const MOST_KEPT: usize = 16_384;

@@ -1,0 +1,303 @@
+//! Limiters: all limiters of a throttle, and the sets in which requests meet them.
+//!
+//! A request is admitted by all limiters of its set or by none; that rule lives here. Sets are named by numbers, so that a
+//! permit, a waiter and a lane carry four bytes. Each holder of a number [holds](Limiters::hold) the set; a limiter that
+//! no held set contains may be forgotten once it is idle.
+
+pub(super) mod set;
+
+use std::collections::HashMap;
+
+use super::effects::Effects;
+use super::ids::{LimiterId, SetId, Slots};
+use super::limiter::window::Counter;
+use super::limiter::{Limiter, Reports};
+use super::time::{Opening, Tick, elapsed};
+use crate::event::Event;
+use crate::hint::Budget;
+use crate::message::Class;
+
+use set::LimiterSet;
+
+/// All limiters of a throttle.
+#[derive(Debug, Default)]
+pub(super) struct Limiters {
+    limiters: Slots<LimiterId, Limiter>,
+    sets: Slots<SetId, Entry>,
+    numbers: HashMap<LimiterSet, SetId>,
+}
+
+/// The limiters, as one call lends them to a part that makes and changes some.
+pub(super) struct Editing<'a> {
+    pub(super) limiters: &'a mut Limiters,
+    pub(super) effects: &'a mut Effects,
+    /// Those that changed: their waiters are looked at.
+    pub(super) changed: Vec<LimiterId>,
+    pub(super) now: Tick,
+}
+
+/// A set, and how many hold it.
+#[derive(Debug)]
+struct Entry {
+    set: LimiterSet,
+    holders: u32,
+}
+
+impl Limiters {
+    pub(super) fn add(&mut self, limiter: Limiter) -> LimiterId {
+        self.limiters.insert(limiter)
+    }
+
+    #[inline]
+    pub(super) fn of(&self, id: LimiterId) -> &Limiter {
+        &self.limiters[id]
+    }
+
+    #[inline]
+    pub(super) fn of_mut(&mut self, id: LimiterId) -> &mut Limiter {
+        &mut self.limiters[id]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.limiters.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LimiterId, &Limiter)> {
+        self.limiters.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LimiterId, &mut Limiter)> {
+        self.limiters.iter_mut()
+    }
+
+    /// Forgets limiters. Sets that nobody holds are forgotten first: the number of a limiter may be given to another.
+    pub(super) fn remove(&mut self, ids: impl IntoIterator<Item = LimiterId>) {
+        self.forget_unheld_sets();
+        for id in ids {
+            let limiter = self.limiters.remove(id);
+            debug_assert_eq!(limiter.holders, 0, "`{}` is in a set that somebody holds", limiter.label);
+        }
+    }
+
+    /// The number of a set, which the caller holds from now on.
+    pub(super) fn number(&mut self, set: LimiterSet) -> SetId {
+        if let Some(id) = self.numbers.get(&set).copied() {
+            self.hold(id);
+            return id;
+        }
+        if self.sets.len() >= MOST_UNHELD {
+            self.forget_unheld_sets();
+        }
+        let id = self.sets.insert(Entry { set: set.clone(), holders: 0 });
+        self.numbers.insert(set, id);
+        self.hold(id);
+        id
+    }
+
+    #[inline]
+    pub(super) fn set(&self, id: SetId) -> &LimiterSet {
+        &self.sets[id].set
+    }
+
+    #[inline]
+    pub(super) fn hold(&mut self, id: SetId) {
+        let entry = &mut self.sets[id];
+        entry.holders += 1;
+        if entry.holders == 1 {
+            for limiter in entry.set.ids() {
+                self.limiters[*limiter].holders += 1;
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn release(&mut self, id: SetId) {
+        let entry = &mut self.sets[id];
+        debug_assert!(entry.holders > 0, "{id:?} is released once too often");
+        entry.holders -= 1;
+        if entry.holders == 0 {
+            for limiter in entry.set.ids() {
+                self.limiters[*limiter].holders -= 1;
+            }
+        }
+    }
+
+    /// Whether all limiters of a set admit one more of a class now.
+    #[inline]
+    pub(super) fn admit(&mut self, set: SetId, class: Class, now: Tick) -> bool {
+        let limiters = &mut self.limiters;
+        self.sets[set].set.ids().iter().all(|id| limiters[*id].admits(class, now))
+    }
+
+    /// How many in a row all limiters of a set admit, where that is known without a look at each; else 0.
+    pub(super) fn room(&mut self, set: SetId, now: Tick) -> u32 {
+        let limiters = &mut self.limiters;
+        let room = self.sets[set].set.ids().iter().map(|id| limiters[*id].room(now)).min();
+        // A set of gates alone holds nobody back: then somebody else does.
+        room.filter(|room| *room < u32::MAX).unwrap_or(0)
+    }
+
+    /// The limiter of a set that admits a class last, if any does not now. What is `held` is open, but for a pause.
+    pub(super) fn binding(
+        &mut self,
+        set: SetId,
+        class: Class,
+        held: &LimiterSet,
+        now: Tick,
+    ) -> Option<(LimiterId, Opening)> {
+        let mut binding: Option<(LimiterId, Opening)> = None;
+        for id in self.sets[set].set.ids() {
+            let limiter = &mut self.limiters[*id];
+            let opening = match held.contains(*id) {
+                true if limiter.pause.is_on(now) => Opening::At(limiter.pause.until()),
+                true => Opening::Open,
+                false => limiter.opening(class, now),
+            };
+            if opening > binding.map_or(Opening::Open, |(_, latest)| latest) {
+                binding = Some((*id, opening));
+            }
+        }
+        binding
+    }
+
+    /// The limiter of a set that admits a request of a class last, behind `ahead` others, and the time before which it
+    /// certainly does not.
+    pub(super) fn not_before(&mut self, set: SetId, class: Class, ahead: u32, now: Tick) -> Option<(LimiterId, Tick)> {
+        let mut last: Option<(LimiterId, (Tick, Opening))> = None;
+        for id in self.sets[set].set.ids() {
+            let limiter = &mut self.limiters[*id];
+            let opens = (limiter.not_before(class, ahead, now), limiter.opening(class, now));
+            if last.is_none_or(|(_, latest)| opens > latest) {
+                last = Some((*id, opens));
+            }
+        }
+        last.map(|(id, (opens, _))| (id, opens))
+    }
+
+    /// Takes a slot of every limiter of a set, and returns the moments that they want to hear of.
+    #[inline]
+    pub(super) fn take(&mut self, set: SetId, effects: &mut Effects, now: Tick) -> Reports {
+        let mut reports = Reports::default();
+        for id in self.sets[set].set.ids() {
+            let limiter = &mut self.limiters[*id];
+            reports = reports.and(limiter.reports());
+            if limiter.soft {
+                take_softly(limiter, effects, now);
+            } else {
+                limiter.take(now);
+            }
+            if limiter.counter.jumped() {
+                effects.report(|| Event::ClockSetBack);
+            }
+        }
+        reports
+    }
+
+    /// Takes a slot of each limiter of a set that is open and not yet `held`.
+    pub(super) fn take_open(&mut self, set: SetId, class: Class, held: &mut LimiterSet, now: Tick) {
+        for id in self.sets[set].set.ids() {
+            let limiter = &mut self.limiters[*id];
+            if !held.contains(*id) && limiter.opening(class, now) == Opening::Open {
+                limiter.take(now);
+                held.add(*id);
+            }
+        }
+    }
+
+    /// Does something with each limiter of a set.
+    #[inline]
+    pub(super) fn each(&mut self, set: SetId, mut act: impl FnMut(&mut Limiter)) {
+        for id in self.sets[set].set.ids() {
+            act(&mut self.limiters[*id]);
+        }
+    }
+
+    /// The moments that the limiters of a set want to hear of.
+    pub(super) fn reports(&self, set: SetId) -> Reports {
+        self.sets[set].set.ids().iter().fold(Reports::default(), |all, id| all.and(self.limiters[*id].reports()))
+    }
+
+    /// Stops all requests that meet a limiter, until then; returns whether they were going.
+    pub(super) fn pause(&mut self, id: LimiterId, until: Tick, effects: &mut Effects, now: Tick) -> bool {
+        let limiter = &mut self.limiters[id];
+        let (was_going, before) = (!limiter.pause.is_on(now), limiter.pause.until());
+        limiter.stop(until, now);
+        let until = limiter.pause.until();
+        if was_going || until >= before.saturating_add(WORTH_REPORTING) {
+            effects.report(|| Event::Paused { limit: limiter.label.clone(), during: elapsed(now, until) });
+        }
+        was_going
+    }
+
+    /// As [`each`](Self::each), with the numbers of the limiters.
+    pub(super) fn each_with_id(&mut self, set: SetId, mut act: impl FnMut(LimiterId, &mut Limiter)) {
+        for id in self.sets[set].set.ids() {
+            act(*id, &mut self.limiters[*id]);
+        }
+    }
+
+    /// The declared limit of a set that a stated budget speaks of.
+    pub(super) fn declared_for(&self, set: SetId, budget: &Budget) -> Option<LimiterId> {
+        let find = |fits: &dyn Fn(&Limiter) -> bool| {
+            self.sets[set].set.ids().iter().copied().find(|id| fits(&self.limiters[*id]))
+        };
+        let is_named = |limiter: &Limiter| limiter.name.is_some() && limiter.name.as_deref() == budget.name();
+        let named = find(&|limiter| limiter.declared && is_named(limiter));
+        named.or_else(|| find(&|limiter| limiter.declared && limiter.counter.counts_as(budget)))
+    }
+
+    /// Lets a limiter of a set that searches for an unknown limit know of an answer; returns it.
+    pub(super) fn teach(
+        &mut self,
+        set: SetId,
+        sent: Tick,
+        is_refused: bool,
+        effects: &mut Effects,
+        now: Tick,
+    ) -> Option<LimiterId> {
+        let searches = |id: &&LimiterId| matches!(self.limiters[**id].counter, Counter::Learner(_));
+        let id = self.sets[set].set.ids().iter().find(searches).copied()?;
+        let limiter = &mut self.limiters[id];
+        let Counter::Learner(learner) = &mut limiter.counter else { return None };
+        let has_changed = if is_refused { learner.refused(sent, now) } else { learner.accepted(sent, now) };
+        if has_changed {
+            let is_found = learner.found().is_some();
+            limiter.label = learner.label().into();
+            let limit = || limiter.label.clone();
+            effects.report(|| {
+                if is_found { Event::Learned { limit: limit() } } else { Event::Unlearned { limit: limit() } }
+            });
+        }
+        Some(id)
+    }
+
+    /// Whether any limiter of a set pauses.
+    pub(super) fn is_paused(&self, set: SetId, now: Tick) -> bool {
+        self.sets[set].set.ids().iter().any(|id| self.limiters[*id].pause.is_on(now))
+    }
+
+    fn forget_unheld_sets(&mut self) {
+        let numbers = &mut self.numbers;
+        self.sets.retain(|_, entry| {
+            if entry.holders == 0 {
+                numbers.remove(&entry.set);
+            }
+            entry.holders > 0
+        });
+    }
+}
+
+/// A soft limit admits everybody, and reports when it is first exceeded.
+fn take_softly(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
+    let was_within = limiter.counter.use_of(now) <= 1.0;
+    limiter.take(now);
+    if was_within && limiter.counter.use_of(now) > 1.0 {
+        effects.report(|| Event::Exceeded { limit: limiter.label.clone() });
+    }
+}
+
+/// Sets that nobody holds are kept for their next use, up to so many in all.
+const MOST_UNHELD: usize = 1024;
+/// A pause that is longer by a second is reported again.
+const WORTH_REPORTING: Tick = 1_000_000_000;

@@ -1,0 +1,565 @@
+//! How a waiter is woken: the queue of a throttle, and who goes next.
+//!
+//! Waiters of one class that meet the same limiters stand in a [lane](lanes). The first of a lane stands for all of it: the
+//! lane is *parked* at the limiter that admits it last. A waiter is woken in one way only:
+//!
+//! 1. Something changes about a limiter: a slot comes back ([`set_changed`](Scheduler::set_changed)), an answer arrives
+//!    ([`answered`](Scheduler::answered)), its time has come ([`catch_up`](Scheduler::catch_up)), a pause ends.
+//! 2. [`limiter_changed`](Scheduler::limiter_changed) looks at the lanes that are parked there, the most urgent class
+//!    first ([`parked`]), inside a class by turns of the tasks ([`fair_queue`]).
+//! 3. A lane that all its limiters admit takes a slot of each, and its first waiter is *granted* a permit: its waker goes
+//!    to the [effects](super::effects). A lane that another limiter blocks is parked there instead, and its place is kept.
+//! 4. The waiter is polled and [claims](Scheduler::claim) the permit. If it is alive and not polled, the grant passes on to
+//!    the next ([`grants`]); its place is kept until it is polled again.
+//!
+//! A lane that bounces between limiters starves, and may hold slots for a while ([`starvation`]). All wakes of time come
+//! from one timer per runtime ([`timers`](super::timers)), which asks [`next_due`](Scheduler::next_due).
+
+mod blocked;
+mod fair_queue;
+mod grants;
+mod lanes;
+mod parked;
+mod rank;
+mod starvation;
+mod wait_queue;
+mod waiters;
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::runtime::Id;
+
+use super::effects::Effects;
+use super::ids::{InFlightId, LaneId, LimiterId, SetId, WaiterId};
+use super::in_flight::{InFlight, Report};
+use super::limiters::Limiters;
+use super::time::{Opening, Tick, elapsed};
+use super::timers::Timers;
+use crate::event::Event;
+use crate::message::Class;
+
+use blocked::Blocked;
+use fair_queue::FairQueue;
+use grants::Grants;
+use lanes::Lanes;
+use rank::rank;
+use starvation::Starvation;
+use waiters::{Standing, Waiter, Waiters};
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Scheduler {
+    waiters: Waiters,
+    lanes: Lanes,
+    blocked: Blocked,
+    grants: Grants,
+    starvation: Starvation,
+    turns: FairQueue,
+    /// Waiters that are parked or granted: a timer runs for them.
+    active: usize,
+}
+
+/// The other parts, as one call lends them to the scheduler.
+pub(super) struct Parts<'a> {
+    pub(super) limiters: &'a mut Limiters,
+    pub(super) in_flight: &'a mut InFlight,
+    pub(super) timers: &'a Timers,
+    pub(super) effects: &'a mut Effects,
+    pub(super) now: Tick,
+}
+
+/// A request that has to wait. It holds its set already.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) set: SetId,
+    pub(super) class: Class,
+    pub(super) task: u64,
+    pub(super) deadline: Tick,
+    pub(super) runtime: Option<Id>,
+}
+
+/// The answer to a request that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A permit, and how long it waited.
+    Granted(InFlightId, Tick),
+    Waiting(WaiterId),
+    TooLate(TooLate),
+}
+
+/// Why a request never goes before its deadline.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLate {
+    pub(super) limit: Arc<str>,
+    /// The limit pauses after a refusal.
+    pub(super) is_paused: bool,
+    /// How long it is until the limit opens.
+    pub(super) opens_in: Duration,
+    /// How long the service asks to stay away.
+    pub(super) asked: Option<Duration>,
+}
+
+impl Scheduler {
+    /// Whether somebody of this class, or of a more urgent one, stands before a request that meets a set.
+    #[inline]
+    pub(super) fn anybody_before(&self, set: SetId, class: Class, limiters: &Limiters) -> bool {
+        self.active > 0 && limiters.set(set).ids().iter().any(|id| self.blocked.has_parked_before(*id, class))
+    }
+
+    /// Joins the queue, unless the deadline certainly comes first.
+    pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, parts: &mut Parts<'_>) -> Answer {
+        let Ask { set, class, task, deadline, runtime } = ask;
+        let now = parts.now;
+        if deadline != Tick::MAX
+            && let Some((limiter, opens)) = self.not_before(set, class, task, parts.limiters, now)
+            && opens >= deadline
+        {
+            let too_late = too_late(limiter, opens, parts);
+            parts.effects.report(|| Event::TooLate { class, limit: too_late.limit.clone() });
+            parts.limiters.release(set);
+            return Answer::TooLate(too_late);
+        }
+        let position = self.turns.give(class, task);
+        let (waker, standing) = (Some(waker.clone()), Standing::Passed);
+        let waiter = Waiter { set, class, task, position, waker, runtime, joined: now, deadline, standing };
+        let id = self.waiters.add(waiter);
+        parts.effects.rearm |= deadline != Tick::MAX;
+        self.enqueue(id, parts);
+        self.report_waiting(id, parts);
+        // A waiter of a more urgent class may have found its turn.
+        self.claim(id, parts).unwrap_or(Answer::Waiting(id))
+    }
+
+    /// What a waiter was granted, or why it never is; `None` while it waits.
+    pub(super) fn claim(&mut self, id: WaiterId, parts: &mut Parts<'_>) -> Option<Answer> {
+        let waiter = self.waiters.of(id);
+        match waiter.standing {
+            // A pause that came since stops it too.
+            Standing::Granted(_) if parts.limiters.is_paused(waiter.set, parts.now) => {
+                self.take_back(id, parts);
+                None
+            }
+            Standing::Granted(in_flight) => {
+                let (class, waited) = (waiter.class, parts.now.saturating_sub(waiter.joined));
+                parts.effects.report(|| Event::Granted { class, waited: Duration::from_nanos(waited) });
+                self.deactivate(parts.effects);
+                self.forget(id, parts);
+                Some(Answer::Granted(in_flight, waited))
+            }
+            Standing::TooLate { limiter, opens } => {
+                let too_late = too_late(limiter, opens, parts);
+                self.forget(id, parts);
+                Some(Answer::TooLate(too_late))
+            }
+            Standing::Parked(_) | Standing::Passed => None,
+        }
+    }
+
+    /// A waiter was polled and had nothing to [claim](Self::claim): it waits on, in this runtime.
+    pub(super) fn wait_on(
+        &mut self,
+        id: WaiterId,
+        waker: &Waker,
+        runtime: Option<Id>,
+        parts: &mut Parts<'_>,
+    ) -> Answer {
+        let waiter = self.waiters.of_mut(id);
+        if !waiter.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            parts.effects.dropped.extend(waiter.waker.replace(waker.clone()));
+        }
+        waiter.runtime = runtime;
+        if waiter.standing == Standing::Passed {
+            self.enqueue(id, parts);
+        }
+        self.claim(id, parts).unwrap_or(Answer::Waiting(id))
+    }
+
+    /// The set that a waiter meets.
+    pub(super) fn set_of(&self, id: WaiterId) -> SetId {
+        self.waiters.of(id).set
+    }
+
+    /// A waiter meets another set from now on, which the caller has made it hold. Its place is kept: it joins the others
+    /// who meet that set when it is looked at next.
+    pub(super) fn change_set(&mut self, id: WaiterId, set: SetId, parts: &mut Parts<'_>) {
+        match self.waiters.of(id).standing {
+            Standing::Parked(lane) => self.unpark(id, lane, parts),
+            Standing::Granted(_) => self.take_back(id, parts),
+            Standing::Passed | Standing::TooLate { .. } => {}
+        }
+        let before = std::mem::replace(&mut self.waiters.of_mut(id).set, set);
+        parts.limiters.release(before);
+    }
+
+    /// A waiter gives up.
+    pub(super) fn leave(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
+        match self.waiters.of(id).standing {
+            Standing::Parked(lane) => self.unpark(id, lane, parts),
+            Standing::Granted(in_flight) => {
+                self.deactivate(parts.effects);
+                self.forget(id, parts);
+                return self.give_back(in_flight, parts);
+            }
+            Standing::Passed | Standing::TooLate { .. } => {}
+        }
+        self.forget(id, parts);
+    }
+
+    /// Something about the limiters of a set has changed.
+    pub(super) fn set_changed(&mut self, set: SetId, parts: &mut Parts<'_>) {
+        if self.active > 0 {
+            let ids = parts.limiters.set(set).clone();
+            ids.ids().iter().for_each(|id| self.limiter_changed(*id, parts));
+        }
+    }
+
+    /// As [`set_changed`](Self::set_changed), by an answer. A limiter that opens by time alone is looked at when that
+    /// comes: an answer opens it no sooner.
+    pub(super) fn answered(&mut self, set: SetId, parts: &mut Parts<'_>) {
+        if self.active > 0 {
+            let ids = parts.limiters.set(set).clone();
+            for id in ids.ids() {
+                let is_due_anyway =
+                    self.blocked.due(*id).is_some() && parts.limiters.of(*id).opens_by_time_alone(parts.now);
+                if !is_due_anyway {
+                    self.limiter_changed(*id, parts);
+                }
+            }
+        }
+    }
+
+    /// Something about a limiter has changed: those whom it admits now go.
+    pub(super) fn limiter_changed(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
+        if self.blocked.parked(id).is_some() {
+            self.dispatch(id, parts);
+        }
+    }
+
+    /// A limiter pauses: waiters whose deadlines come first are refused at once.
+    pub(super) fn limiter_paused(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
+        let until = parts.limiters.of(id).pause.until();
+        for waiter in self.waiters.hopeless(until, |set| parts.limiters.set(set).contains(id)) {
+            self.refuse(waiter, parts);
+        }
+        self.limiter_changed(id, parts);
+    }
+
+    /// Does what is due: grants that nobody claims, deadlines, limiters that open.
+    #[inline]
+    pub(super) fn catch_up(&mut self, parts: &mut Parts<'_>) {
+        if self.active > 0 || self.waiters.next_deadline().is_some() {
+            self.catch_up_now(parts);
+        }
+    }
+
+    fn catch_up_now(&mut self, parts: &mut Parts<'_>) {
+        let now = parts.now;
+        while let Some(waiter) = self.grants.take_overdue(&self.waiters, parts.timers, now) {
+            let class = self.waiters.of(waiter).class;
+            parts.effects.report(|| Event::PassedOver { class });
+            self.take_back(waiter, parts);
+        }
+        while let Some((deadline, waiter)) = self.waiters.next_deadline()
+            && deadline <= now
+        {
+            self.refuse(waiter, parts);
+        }
+        while let Some(limiter) = self.blocked.take_due(now) {
+            self.dispatch(limiter, parts);
+        }
+        // After those who open: it may have found its last.
+        if self.starvation.until().is_some_and(|until| until <= now) {
+            self.let_go(parts);
+        }
+    }
+
+    /// Whether a timer has to run: somebody is parked or granted.
+    #[inline]
+    pub(super) const fn is_active(&self) -> bool {
+        self.active > 0
+    }
+
+    /// When to catch up next, for the timer of a runtime or for all; `None` where nobody waits.
+    pub(super) fn next_due(&self, timers: &Timers, in_flight: &InFlight, asking: Option<Id>) -> Option<Tick> {
+        if self.active == 0 {
+            return None;
+        }
+        let grant = self.grants.next_due(&self.waiters, timers, asking);
+        let deadline = self.waiters.next_deadline().map(|(deadline, _)| deadline);
+        let expiry = in_flight.next_expiry().map(|(over, _)| over);
+        let dues = [self.blocked.next_due(), grant, deadline, expiry, self.starvation.until()];
+        Some(dues.into_iter().flatten().min().unwrap_or(Tick::MAX))
+    }
+
+    /// The limiter that would admit a new request last, and the earliest time at which it could, counting the requests
+    /// that already wait in the same lane.
+    pub(super) fn not_before(
+        &self,
+        set: SetId,
+        class: Class,
+        task: u64,
+        limiters: &mut Limiters,
+        now: Tick,
+    ) -> Option<(LimiterId, Tick)> {
+        let ahead = self.lanes.before(set, class, self.turns.next(class, task));
+        limiters.not_before(set, class, ahead, now)
+    }
+
+    /// How many waiters meet a limiter.
+    pub(super) fn waiting(&self, limiter: LimiterId) -> u32 {
+        self.blocked.waiting(limiter)
+    }
+
+    /// How many waiters of this class and of more urgent ones meet a limiter.
+    pub(super) fn ahead(&self, limiter: LimiterId, class: Class) -> u32 {
+        self.blocked.ahead(limiter, class)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Whether nothing is left of any waiter.
+    #[cfg(test)]
+    pub(super) fn is_clean(&self) -> bool {
+        self.waiters.len() == 0 && self.lanes.len() == 0 && self.active == 0 && self.starvation.is_none()
+    }
+
+    /// Lets those go whom a limiter admits now.
+    fn dispatch(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
+        let now = parts.now;
+        let (mut skipped, mut due) = (0_u16, None::<Tick>);
+        while let Some((rank, lane)) = self.blocked.next(id, skipped) {
+            if self.grant_in_a_row(lane, id, parts) {
+                continue;
+            }
+            let entry = self.lanes.of(lane);
+            let held = self.starvation.held_by(lane);
+            match parts.limiters.binding(entry.set, entry.class, &held, now) {
+                None => match self.stands_before(lane, id, parts.limiters) {
+                    None => self.grant_first(lane, parts),
+                    // It would overtake: they are looked at first.
+                    Some(other) => {
+                        self.park(lane, other, Opening::Open, parts);
+                        self.set_due(other, Some(now), parts);
+                    }
+                },
+                Some((binding, opening)) if binding == id => {
+                    skipped |= 1 << rank;
+                    if let Opening::At(at) = opening {
+                        due = Some(due.map_or(at, |due| due.min(at)));
+                    }
+                }
+                Some((binding, opening)) => {
+                    self.park(lane, binding, opening, parts);
+                    parts.effects.rearm |= self.starvation.hold(lane, opening, &self.lanes, parts.limiters, now);
+                }
+            }
+        }
+        self.set_due(id, due, parts);
+    }
+
+    /// Grants as many of a lane as all its limiters have room for, where the lane stands alone and nothing but the windows
+    /// counts: each that goes takes one slot, and changes nothing else. Returns whether any went.
+    fn grant_in_a_row(&mut self, lane: LaneId, at: LimiterId, parts: &mut Parts<'_>) -> bool {
+        let set = self.lanes.of(lane).set;
+        let lanes_at = |id: &LimiterId| self.blocked.parked(*id).map_or(0, parked::Parked::len);
+        let is_alone = |id: &LimiterId| lanes_at(id) == usize::from(*id == at);
+        if !self.starvation.is_none() || !parts.limiters.set(set).ids().iter().all(is_alone) {
+            return false;
+        }
+        let room = parts.limiters.room(set, parts.now);
+        for _ in 0..room {
+            if !self.lanes.has(lane) {
+                break;
+            }
+            self.grant_first(lane, parts);
+        }
+        room > 0
+    }
+
+    /// Another limiter of the lane's set, where somebody of its class stands who came before.
+    fn stands_before(&self, lane: LaneId, at: LimiterId, limiters: &Limiters) -> Option<LimiterId> {
+        let entry = self.lanes.of(lane);
+        let is_earlier = |id: &&LimiterId| {
+            **id != at && self.blocked.first(**id, entry.class).is_some_and(|first| first < entry.head)
+        };
+        limiters.set(entry.set).ids().iter().find(is_earlier).copied()
+    }
+
+    /// Grants a permit to the first of a lane, whose limiters all admit it, and wakes it.
+    fn grant_first(&mut self, lane: LaneId, parts: &mut Parts<'_>) {
+        let entry = self.lanes.of(lane);
+        let (set, class, at) = (entry.set, entry.class, entry.at);
+        if self.starvation.is(lane) {
+            // The slots that it holds are taken again at once.
+            self.let_go(parts);
+        }
+        let first = self.lanes.pop(lane, &self.waiters);
+        self.advance(lane, parts);
+        let Some(id) = first else { return };
+        if let Some(at) = at {
+            self.blocked.parked_mut(at).went(rank(class));
+        }
+        self.turns.went(class);
+        self.blocked.count_out(parts.limiters.set(set).ids(), class);
+        parts.limiters.take(set, parts.effects, parts.now);
+        parts.limiters.hold(set);
+        let in_flight = parts.in_flight.grant(set, parts.now);
+        let waiter = self.waiters.of_mut(id);
+        waiter.standing = Standing::Granted(in_flight);
+        parts.effects.wakes.extend(waiter.waker.take());
+        let (ticket, runtime) = (waiter.position.ticket, waiter.runtime);
+        parts.effects.rearm |= self.grants.add(id, ticket, runtime, parts.timers, parts.now);
+    }
+
+    /// A waiter joins the lane of its set, and goes at once if it is its turn.
+    fn enqueue(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
+        let waiter = self.waiters.of(id);
+        let (set, class, position) = (waiter.set, waiter.class, waiter.position);
+        let (lane, is_first) = self.lanes.join(set, class, position, id);
+        self.waiters.of_mut(id).standing = Standing::Parked(lane);
+        self.active += 1;
+        let ids = parts.limiters.set(set).clone();
+        self.blocked.count_in(ids.ids(), class);
+        if !is_first {
+            return;
+        }
+        let binding = parts.limiters.binding(set, class, &self.starvation.held_by(lane), parts.now);
+        let (limiter, opening) = binding.unwrap_or_else(|| {
+            // Nothing but others who stand there.
+            let stands = |id: &&LimiterId| self.blocked.has_parked_before(**id, class);
+            let limiter = ids.ids().iter().find(stands).or(ids.ids().first()).copied();
+            debug_assert!(limiter.is_some(), "each request meets the gate of its account");
+            (limiter.unwrap_or_default(), Opening::Open)
+        });
+        self.lanes.park(lane, limiter, position, &mut self.blocked);
+        self.note_opening(limiter, opening, parts);
+        self.dispatch(limiter, parts);
+    }
+
+    fn park(&mut self, lane: LaneId, limiter: LimiterId, opening: Opening, parts: &mut Parts<'_>) {
+        let head = self.lanes.of(lane).head;
+        self.lanes.park(lane, limiter, head, &mut self.blocked);
+        self.note_opening(limiter, opening, parts);
+    }
+
+    /// A limiter opens by time: it is looked at then, if not before.
+    fn note_opening(&mut self, limiter: LimiterId, opening: Opening, parts: &mut Parts<'_>) {
+        if let Opening::At(at) = opening {
+            let due = self.blocked.due(limiter).map_or(at, |due| due.min(at));
+            self.set_due(limiter, Some(due), parts);
+        }
+    }
+
+    fn set_due(&mut self, limiter: LimiterId, due: Option<Tick>, parts: &mut Parts<'_>) {
+        let due = due.map(|due| parts.limiters.of(limiter).look_again_at(due, parts.now));
+        parts.effects.rearm |= self.blocked.set_due(limiter, due);
+    }
+
+    /// A waiter stands in its lane no longer.
+    fn unpark(&mut self, id: WaiterId, lane: LaneId, parts: &mut Parts<'_>) {
+        let waiter = self.waiters.of_mut(id);
+        waiter.standing = Standing::Passed;
+        let (set, class, position) = (waiter.set, waiter.class, waiter.position);
+        self.deactivate(parts.effects);
+        self.blocked.count_out(parts.limiters.set(set).ids(), class);
+        if self.lanes.left(lane, position, &self.waiters) {
+            let at = self.lanes.of(lane).at;
+            self.advance(lane, parts);
+            at.into_iter().for_each(|at| self.limiter_changed(at, parts));
+        }
+    }
+
+    /// The next of a lane stands in the place of its first.
+    fn advance(&mut self, lane: LaneId, parts: &mut Parts<'_>) {
+        if self.starvation.is(lane) {
+            self.let_go(parts);
+        }
+        self.lanes.advance(lane, &self.waiters, &mut self.blocked);
+    }
+
+    /// The lane that starves gives its slots up; the timer looks at their limiters at once.
+    fn let_go(&mut self, parts: &mut Parts<'_>) {
+        for id in self.starvation.let_go(&mut self.lanes, parts.limiters, parts.now) {
+            if self.blocked.parked(id).is_some() {
+                self.set_due(id, Some(parts.now), parts);
+            }
+        }
+    }
+
+    /// The grant of a waiter goes to the next; its place is kept until it is polled again.
+    fn take_back(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
+        let waiter = self.waiters.of_mut(id);
+        let Standing::Granted(in_flight) = waiter.standing else { return };
+        waiter.standing = Standing::Passed;
+        let deadline = waiter.deadline;
+        self.deactivate(parts.effects);
+        parts.effects.rearm |= self.waiters.watch_deadline(deadline, id);
+        self.give_back(in_flight, parts);
+    }
+
+    /// A permit that nobody has used goes back.
+    fn give_back(&mut self, in_flight: InFlightId, parts: &mut Parts<'_>) {
+        if let Some(set) = parts.in_flight.report(in_flight, Report::Unsent, parts.limiters, parts.now) {
+            self.set_changed(set, parts);
+        }
+    }
+
+    /// The deadline of a waiter has come, or lies before its time.
+    fn refuse(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
+        self.waiters.drop_deadline(id);
+        let waiter = self.waiters.of(id);
+        let (set, class, task, deadline) = (waiter.set, waiter.class, waiter.task, waiter.deadline);
+        match waiter.standing {
+            Standing::Parked(lane) => self.unpark(id, lane, parts),
+            Standing::Passed => {}
+            Standing::Granted(_) | Standing::TooLate { .. } => return,
+        }
+        let (limiter, opens) = self.not_before(set, class, task, parts.limiters, parts.now).unwrap_or_default();
+        parts.effects.report(|| Event::TooLate { class, limit: parts.limiters.of(limiter).label.clone() });
+        let waiter = self.waiters.of_mut(id);
+        waiter.standing = Standing::TooLate { limiter, opens: opens.max(deadline) };
+        parts.effects.wakes.extend(waiter.waker.take());
+    }
+
+    /// One less is parked or granted.
+    const fn deactivate(&mut self, effects: &mut Effects) {
+        self.active -= 1;
+        // The timers end with the last.
+        effects.rearm |= self.active == 0;
+    }
+
+    fn forget(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
+        let mut waiter = self.waiters.remove(id);
+        parts.effects.dropped.extend(waiter.waker.take());
+        self.turns.left(waiter.class, waiter.task);
+        parts.limiters.release(waiter.set);
+    }
+
+    fn report_waiting(&self, id: WaiterId, parts: &mut Parts<'_>) {
+        if !parts.effects.has_watchers {
+            return;
+        }
+        let waiter = self.waiters.of(id);
+        let class = waiter.class;
+        let bound = self.not_before(waiter.set, class, waiter.task, parts.limiters, parts.now);
+        let Some((limiter, opens)) = bound else { return };
+        let ahead = self.ahead(limiter, class).saturating_sub(1);
+        let at_least = elapsed(parts.now, opens);
+        let limit = parts.limiters.of(limiter).label.clone();
+        parts.effects.report(|| Event::Waiting { class, limit, ahead, at_least });
+    }
+}
+
+fn too_late(limiter: LimiterId, opens: Tick, parts: &Parts<'_>) -> TooLate {
+    let (limiter, now) = (parts.limiters.of(limiter), parts.now);
+    TooLate {
+        limit: limiter.label.clone(),
+        is_paused: limiter.pause.is_on(now),
+        opens_in: elapsed(now, opens),
+        asked: limiter.asked_until(now).map(|until| elapsed(now, until)),
+    }
+}

@@ -1,0 +1,135 @@
+//! Lanes: the waiters of one class that meet the same limiters. A limiter that admits one of them admits the next, so only
+//! the first of a lane is looked at.
+
+use std::collections::HashMap;
+
+use super::blocked::Blocked;
+use super::rank::rank;
+use super::wait_queue::{Position, WaitQueue};
+use super::waiters::Waiters;
+use crate::message::Class;
+use crate::throttle::ids::{LaneId, LimiterId, SetId, Slots, WaiterId};
+
+/// The waiters of one class that meet the same set.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) set: SetId,
+    pub(super) class: Class,
+    queue: WaitQueue,
+    /// The position of its first, as the limiter knows it.
+    pub(super) head: Position,
+    /// The limiter at which it is parked.
+    pub(super) at: Option<LimiterId>,
+    /// How often it found its limiter open and another closed since it last went.
+    pub(super) bounces: u8,
+}
+
+/// All lanes of a throttle.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: Slots<LaneId, Lane>,
+    by_set: HashMap<(SetId, Class), LaneId>,
+    /// The lane that was joined last: most waiters join the same.
+    last: Option<LaneId>,
+}
+
+impl Lanes {
+    pub(super) fn of(&self, id: LaneId) -> &Lane {
+        &self.lanes[id]
+    }
+
+    pub(super) fn of_mut(&mut self, id: LaneId) -> &mut Lane {
+        &mut self.lanes[id]
+    }
+
+    pub(super) fn has(&self, id: LaneId) -> bool {
+        self.lanes.has(id)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        debug_assert_eq!(self.lanes.len(), self.by_set.len());
+        self.lanes.len()
+    }
+
+    /// How many waiters at least stand before a position in the lane of a set.
+    pub(super) fn before(&self, set: SetId, class: Class, position: Position) -> u32 {
+        self.by_set.get(&(set, class)).map_or(0, |lane| self.lanes[*lane].queue.before(position))
+    }
+
+    /// Adds a waiter to the lane of its set; returns the lane, and whether the waiter is its first.
+    pub(super) fn join(&mut self, set: SetId, class: Class, position: Position, waiter: WaiterId) -> (LaneId, bool) {
+        let is_it = |id: &LaneId| self.lanes.has(*id) && self.lanes[*id].set == set && self.lanes[*id].class == class;
+        let id = match self.last.filter(is_it) {
+            Some(id) => id,
+            None => *self.by_set.entry((set, class)).or_insert_with(|| {
+                let queue = WaitQueue::default();
+                self.lanes.insert(Lane { set, class, queue, head: position, at: None, bounces: 0 })
+            }),
+        };
+        self.last = Some(id);
+        let lane = &mut self.lanes[id];
+        lane.queue.join(position, waiter);
+        (id, lane.at.is_none() || position < lane.head)
+    }
+
+    /// The first waiter of a lane.
+    pub(super) fn first(&mut self, id: LaneId, waiters: &Waiters) -> Option<(Position, WaiterId)> {
+        self.lanes[id].queue.first(|position, waiter| waiters.is_parked(waiter, position, id))
+    }
+
+    /// Takes the first waiter out of a lane.
+    pub(super) fn pop(&mut self, id: LaneId, waiters: &Waiters) -> Option<WaiterId> {
+        let (_, first) = self.first(id, waiters)?;
+        let lane = &mut self.lanes[id];
+        lane.queue.pop();
+        lane.bounces = 0;
+        Some(first)
+    }
+
+    /// A waiter of the lane has left; returns whether it was the first.
+    pub(super) fn left(&mut self, id: LaneId, position: Position, waiters: &Waiters) -> bool {
+        let lane = &mut self.lanes[id];
+        lane.queue.left(|position, waiter| waiters.is_parked(waiter, position, id));
+        lane.head == position
+    }
+
+    /// Puts the next waiter in the place of the first, or ends the lane; returns whether it ended.
+    pub(super) fn advance(&mut self, id: LaneId, waiters: &Waiters, blocked: &mut Blocked) -> bool {
+        let next = self.first(id, waiters);
+        let lane = &mut self.lanes[id];
+        match next {
+            Some((position, _)) => {
+                let first = std::mem::replace(&mut lane.head, position);
+                if let Some(limiter) = lane.at {
+                    blocked.parked_mut(limiter).follow(rank(lane.class), first, position, id);
+                }
+                false
+            }
+            None => {
+                self.unpark(id, blocked);
+                let lane = self.lanes.remove(id);
+                self.by_set.remove(&(lane.set, lane.class));
+                true
+            }
+        }
+    }
+
+    /// Parks a lane at a limiter, with its head at a position.
+    pub(super) fn park(&mut self, id: LaneId, limiter: LimiterId, head: Position, blocked: &mut Blocked) {
+        self.unpark(id, blocked);
+        let lane = &mut self.lanes[id];
+        if lane.at.is_some_and(|at| at != limiter) {
+            lane.bounces = lane.bounces.saturating_add(1);
+        }
+        (lane.at, lane.head) = (Some(limiter), head);
+        blocked.parked_mut(limiter).park(rank(lane.class), head, id);
+    }
+
+    fn unpark(&mut self, id: LaneId, blocked: &mut Blocked) {
+        let lane = &self.lanes[id];
+        if let Some(limiter) = lane.at {
+            blocked.parked_mut(limiter).leave(rank(lane.class), lane.head);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Starvation: a lane that finds one limiter open and another closed, again and again, holds the slots that it finds.
+//!
+//! A request that needs two limiters can starve behind requests that need only one of them: whenever its second limiter
+//! opens, others have taken the first. After [`STARVES`] such bounces the lane takes a slot of each limiter that is open,
+//! and keeps it while it waits for the rest, for [`PATIENCE`] at most: slots that are held so are lost to others. One lane
+//! of a throttle may do so at a time; two could wait for each other.
+
+use super::lanes::Lanes;
+use crate::throttle::ids::{LaneId, LimiterId};
+use crate::throttle::limiters::Limiters;
+use crate::throttle::limiters::set::LimiterSet;
+use crate::throttle::time::{Opening, Tick};
+
+/// The lane that starves, if one does.
+#[derive(Debug, Default)]
+pub(super) struct Starvation(Option<Starving>);
+
+#[derive(Debug)]
+struct Starving {
+    lane: LaneId,
+    /// The limiters of which it holds a slot.
+    held: LimiterSet,
+    since: Tick,
+    until: Tick,
+}
+
+impl Starvation {
+    /// The limiters of which a lane holds a slot.
+    pub(super) fn held_by(&self, lane: LaneId) -> LimiterSet {
+        self.0
+            .as_ref()
+            .filter(|starving| starving.lane == lane)
+            .map(|starving| starving.held.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn is(&self, lane: LaneId) -> bool {
+        self.0.as_ref().is_some_and(|starving| starving.lane == lane)
+    }
+
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// When the lane that starves gives its slots up.
+    pub(super) fn until(&self) -> Option<Tick> {
+        self.0.as_ref().map(|starving| starving.until)
+    }
+
+    /// A lane was passed on to a limiter with this opening: if it starves, and that limiter may open soon, it holds a slot
+    /// of each limiter that is open. Returns whether it does.
+    pub(super) fn hold(
+        &mut self,
+        lane: LaneId,
+        opening: Opening,
+        lanes: &Lanes,
+        limiters: &mut Limiters,
+        now: Tick,
+    ) -> bool {
+        let opens = match opening {
+            Opening::At(at) if at <= now.saturating_add(PATIENCE) => at,
+            Opening::Closed => now.saturating_add(PATIENCE),
+            Opening::At(_) | Opening::Open => return false,
+        };
+        let entry = lanes.of(lane);
+        if entry.bounces < STARVES || self.0.is_some() && !self.is(lane) {
+            return false;
+        }
+        let (mut held, since) = match self.0.take() {
+            Some(starving) => (starving.held, starving.since),
+            None => (LimiterSet::default(), now),
+        };
+        limiters.take_open(entry.set, entry.class, &mut held, now);
+        // A timer is late, and so may be those who stand before it.
+        let until = opens.saturating_add(LATE).min(since.saturating_add(PATIENCE));
+        self.0 = Some(Starving { lane, held, since, until });
+        true
+    }
+
+    /// The lane that starves gives its slots up; returns their limiters.
+    pub(super) fn let_go(&mut self, lanes: &mut Lanes, limiters: &mut Limiters, now: Tick) -> Vec<LimiterId> {
+        let Some(starving) = self.0.take() else { return Vec::new() };
+        for id in starving.held.ids() {
+            // A probe too many after a pause is better than a place that is never free again.
+            limiters.of_mut(*id).refund(now, false);
+        }
+        if lanes.has(starving.lane) {
+            lanes.of_mut(starving.lane).bounces = 0;
+        }
+        starving.held.ids().to_vec()
+    }
+}
+
+/// A lane that was passed on so often between limiters starves.
+const STARVES: u8 = 8;
+/// For so long it holds what others could use: 10 seconds.
+const PATIENCE: Tick = 10_000_000_000;
+/// And for so long past the moment when the last limiter should open: half a second.
+const LATE: Tick = 500_000_000;
