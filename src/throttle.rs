@@ -13,6 +13,8 @@ mod keys;
 #[cfg(feature = "tower")]
 mod layer;
 mod learned;
+#[cfg(test)]
+mod lending;
 mod limiter;
 mod limiters;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Accounts: all accounts of a throttle, and which limiters a request meets.
 
-use std::collections::{BTreeMap, HashMap};
+mod directory;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -21,13 +24,12 @@ use crate::hint::{Budget, Hints};
 use crate::limit::{Anchor, Limit};
 use crate::message::{Class, write_route};
 
-/// The accounts of a throttle by their numbers, and by their names.
+use directory::Directory;
+
+/// The accounts of a throttle, and what they have in common.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    accounts: BTreeMap<AccountId, Account>,
-    /// By origin and account, or by the account that asks a foreign host.
-    numbers: HashMap<String, AccountId>,
-    next: AccountId,
+    accounts: Directory,
     /// Changes with every rule, learner and key: known sets are right for one version.
     version: u64,
     /// Changes with every limiter that answers make.
@@ -47,9 +49,7 @@ pub(super) struct Accounts {
 impl Default for Accounts {
     fn default() -> Self {
         Self {
-            accounts: BTreeMap::new(),
-            numbers: HashMap::new(),
-            next: AccountId::ALL,
+            accounts: Directory::default(),
             version: 1,
             answers: 0,
             clock: Clock::system(),
@@ -64,34 +64,32 @@ impl Default for Accounts {
 
 impl Accounts {
     pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
-        self.accounts.get(&id)
+        self.accounts.get(id)
     }
 
     /// In the order in which they were made.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+        self.accounts.iter()
     }
 
     /// An account, and the foreign hosts that are asked for it; of the first, all.
     pub(super) fn with_hosts(&self, id: AccountId) -> Vec<AccountId> {
-        let belongs =
-            |(at, account): &(&AccountId, &Account)| id == AccountId::ALL || **at == id || account.home == Some(id);
-        self.accounts.iter().filter(belongs).map(|(at, _)| *at).collect()
+        self.accounts.with_hosts(id)
     }
 
     /// The number of an account at a service.
     pub(super) fn account(&mut self, origin: &str, name: &str, editing: &mut Editing<'_>) -> AccountId {
         let key = format!("account {origin} {name}");
-        if let Some(id) = self.numbers.get(&key) {
-            return *id;
+        if let Some(id) = self.accounts.find(&key) {
+            return id;
         }
         let label = match name {
             "" => "the account".to_owned(),
             name => format!("the account {}", name.escape_debug()),
         };
-        let rules = Rules::new((self.next != AccountId::ALL).then(|| name.to_owned()));
+        let rules = Rules::new((!self.accounts.is_empty()).then(|| name.to_owned()));
         let gate = self.gate(label, editing);
-        let id = self.add(key, Account::new(origin, name, rules, gate));
+        let id = self.accounts.add(key, Account::new(origin, name, rules, gate));
         if self.feedback == Feedback::Learn {
             self.search(id, editing.limiters);
         }
@@ -100,12 +98,7 @@ impl Accounts {
 
     /// Keeps an account from being given up, for as long as somebody has the lease.
     pub(super) fn lease(&mut self, id: AccountId) -> Option<Arc<()>> {
-        let account = self.accounts.get_mut(&id).filter(|_| id != AccountId::ALL)?;
-        Some(account.lease.upgrade().unwrap_or_else(|| {
-            let lease = Arc::new(());
-            account.lease = Arc::downgrade(&lease);
-            lease
-        }))
+        self.accounts.lease(id)
     }
 
     /// The limiters that a request meets, as a set that the caller holds, and to whom its answer is attributed.
@@ -134,7 +127,7 @@ impl Accounts {
     #[inline]
     fn known(&mut self, request: &RequestFacts<'_>, class: Class) -> Option<(SetId, Arc<Attribution>)> {
         let version = self.version;
-        let account = self.accounts.get_mut(&request.account).filter(|_| !request.is_foreign)?;
+        let account = self.accounts.get_mut(request.account).filter(|_| !request.is_foreign)?;
         // Limiters that answers made are looked up each time.
         if !account.gates.is_empty() || !account.budgets.is_empty() {
             return None;
@@ -155,9 +148,9 @@ impl Accounts {
         let (set, attribution) = self.look_up(request, class, editing);
         let (set, attribution) = (editing.limiters.number(set), Arc::new(attribution));
         if !request.is_foreign {
-            let all = self.accounts.get(&AccountId::ALL).is_some_and(|all| all.rules.look_at_routes());
+            let all = self.accounts.get(AccountId::ALL).is_some_and(|all| all.rules.look_at_routes());
             let version = self.version;
-            let account = self.accounts.get_mut(&request.account);
+            let account = self.accounts.get_mut(request.account);
             if let Some(account) = account.filter(|account| account.gates.is_empty() && account.budgets.is_empty()) {
                 account.known.begin(version, all || account.rules.look_at_routes(), editing.limiters);
                 account.known.keep(request, class, set, &attribution, editing.limiters);
@@ -174,12 +167,12 @@ impl Accounts {
     ) -> (LimiterSet, Attribution) {
         let id = if request.is_foreign { self.foreign(request, editing) } else { request.account };
         let mut matched = Matched::default();
-        if let Some(account) = self.accounts.get(&id).or_else(|| self.accounts.get(&AccountId::ALL)) {
+        if let Some(account) = self.accounts.get(id).or_else(|| self.accounts.get(AccountId::ALL)) {
             matched.set.add(account.gate);
         }
         let both = [AccountId::ALL, request.account];
         for account in both.iter().take(if request.account == AccountId::ALL { 1 } else { 2 }) {
-            if let Some(account) = self.accounts.get_mut(account) {
+            if let Some(account) = self.accounts.get_mut(*account) {
                 account.rules.collect(request, class, self.clock, editing.limiters, &mut matched);
             }
         }
@@ -190,7 +183,7 @@ impl Accounts {
         for limiter in self.unmet(&attribution, &matched.set) {
             matched.set.add(limiter);
         }
-        let learner = self.accounts.get(&id).and_then(|account| account.learner);
+        let learner = self.accounts.get(id).and_then(|account| account.learner);
         if let Some(learner) = learner.filter(|_| !matched.declared && self.feedback == Feedback::Learn) {
             matched.set.add(learner);
         }
@@ -199,7 +192,7 @@ impl Accounts {
 
     /// The limiters that answers have made, and that a request should meet and does not.
     pub(super) fn unmet(&self, attribution: &Attribution, set: &LimiterSet) -> Vec<LimiterId> {
-        let Some(account) = self.accounts.get(&attribution.account) else { return Vec::new() };
+        let Some(account) = self.accounts.get(attribution.account) else { return Vec::new() };
         if account.gates.is_empty() && account.budgets.is_empty() {
             return Vec::new();
         }
@@ -218,7 +211,7 @@ impl Accounts {
     /// A route that was never seen to share a budget of which little is left begins with one request, whose answer says
     /// whether it does.
     fn probe_unseen(&mut self, attribution: &Attribution, editing: &mut Editing<'_>) {
-        let (Some(account), Some(route)) = (self.accounts.get_mut(&attribution.account), &attribution.route) else {
+        let (Some(account), Some(route)) = (self.accounts.get_mut(attribution.account), &attribution.route) else {
             return;
         };
         let now = editing.now;
@@ -235,13 +228,13 @@ impl Accounts {
     /// many.
     pub(super) fn gate_of(&mut self, id: AccountId, name: &Arc<str>, limiters: &mut Limiters) -> LimiterId {
         self.answers += 1;
-        let Some(account) = self.accounts.get_mut(&id) else { return self.gate_of_account(id) };
+        let Some(account) = self.accounts.get_mut(id) else { return self.gate_of_account(id) };
         account.gates.make(name, limiters).unwrap_or(account.gate)
     }
 
     /// The gate of an account.
     pub(super) fn gate_of_account(&self, id: AccountId) -> LimiterId {
-        self.accounts.get(&id).map_or_else(LimiterId::default, |account| account.gate)
+        self.accounts.get(id).map_or_else(LimiterId::default, |account| account.gate)
     }
 
     /// Takes in the budgets that an answer states. `sent`: when its request was sent.
@@ -253,8 +246,7 @@ impl Accounts {
         sent: Tick,
         editing: &mut Editing<'_>,
     ) {
-        let Some(account) = self.accounts.get_mut(&attribution.account).filter(|_| self.feedback.reads_answers())
-        else {
+        let Some(account) = self.accounts.get_mut(attribution.account).filter(|_| self.feedback.reads_answers()) else {
             return;
         };
         // Some services say a limit of 0 for none at all.
@@ -277,7 +269,7 @@ impl Accounts {
     pub(super) fn view(&self, attribution: &Attribution, set: SetId, hints: &Hints, editing: &mut Editing<'_>) -> View {
         let mut limiters = Vec::new();
         editing.limiters.each_with_id(set, |id, limiter| limiters.push(limiter.view(id, hints.budgets(), editing.now)));
-        let gates = self.accounts.get(&attribution.account).map(|account| &account.gates);
+        let gates = self.accounts.get(attribution.account).map(|account| &account.gates);
         let (refused, unavailable) =
             gates.map_or((None, None), |gates| (gates.refused.clone(), gates.unavailable.clone()));
         View { limiters, refused, unavailable }
@@ -291,7 +283,7 @@ impl Accounts {
         unavailable: Option<Arc<str>>,
         now: Tick,
     ) {
-        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(account) = self.accounts.get_mut(id) else { return };
         if let Some(route) = refused {
             account.gates.refused = Some((route, now));
         }
@@ -302,7 +294,7 @@ impl Accounts {
 
     /// Whether no request of the account has gone as yet.
     pub(super) fn is_fresh(&self, id: AccountId, limiters: &Limiters) -> bool {
-        self.accounts.get(&id).is_some_and(|account| !limiters.of(account.gate).used)
+        self.accounts.get(id).is_some_and(|account| !limiters.of(account.gate).used)
     }
 
     /// Installs limits of an account, all or none.
@@ -315,7 +307,7 @@ impl Accounts {
     ) -> Result<(), Error> {
         self.version += 1;
         let clock = self.clock;
-        match self.accounts.get_mut(&id) {
+        match self.accounts.get_mut(id) {
             Some(account) => account.rules.install(base, limits, clock, limiters),
             None => Ok(()),
         }
@@ -331,7 +323,7 @@ impl Accounts {
     ) -> Result<(), Error> {
         self.version += 1;
         let clock = self.clock;
-        if let Some(account) = self.accounts.get_mut(&id) {
+        if let Some(account) = self.accounts.get_mut(id) {
             editing.changed = account.rules.change(base, limit, clock, editing.limiters)?;
         }
         Ok(())
@@ -340,7 +332,7 @@ impl Accounts {
     /// Keeps the windows of a limit no longer; returns whether there were any.
     pub(super) fn remove(&mut self, id: AccountId, base: &str, limit: &Limit, editing: &mut Editing<'_>) -> bool {
         self.version += 1;
-        let rules = self.accounts.get_mut(&id).map(|account| &mut account.rules);
+        let rules = self.accounts.get_mut(id).map(|account| &mut account.rules);
         match rules.and_then(|rules| rules.remove(base, limit, editing.limiters)) {
             Some(retired) => {
                 editing.changed = retired;
@@ -354,7 +346,7 @@ impl Accounts {
     pub(super) fn unmatched(&self, id: AccountId, limiters: &Limiters) -> Vec<Arc<str>> {
         let both = [AccountId::ALL, id];
         let both = both.iter().take(if id == AccountId::ALL { 1 } else { 2 });
-        both.filter_map(|id| self.accounts.get(id)).flat_map(|account| account.rules.unmatched(limiters)).collect()
+        both.filter_map(|id| self.accounts.get(*id)).flat_map(|account| account.rules.unmatched(limiters)).collect()
     }
 
     pub(super) const fn feedback(&self) -> Feedback {
@@ -369,7 +361,7 @@ impl Accounts {
             Feedback::Off => self.forget_answers(editing),
             Feedback::Budgets => {}
             Feedback::Learn => {
-                let ids: Vec<AccountId> = self.accounts.keys().copied().collect();
+                let ids = self.with_hosts(AccountId::ALL);
                 ids.into_iter().for_each(|id| self.search(id, editing.limiters));
             }
         }
@@ -390,7 +382,7 @@ impl Accounts {
         if id == AccountId::ALL {
             self.all_paused_until = self.all_paused_until.max(until);
         }
-        if let Some(account) = self.accounts.get_mut(&id) {
+        if let Some(account) = self.accounts.get_mut(id) {
             account.held_until = account.held_until.max(until);
         }
         self.with_hosts(id).into_iter().map(|id| self.gate_of_account(id)).collect()
@@ -402,7 +394,7 @@ impl Accounts {
             self.all_paused_until = 0;
         }
         for id in self.with_hosts(id) {
-            let Some(account) = self.accounts.get_mut(&id) else { continue };
+            let Some(account) = self.accounts.get_mut(id) else { continue };
             account.held_until = 0;
             for limiter in account.limiters() {
                 editing.limiters.of_mut(limiter).resume(editing.now);
@@ -423,7 +415,7 @@ impl Accounts {
     /// Makes a limiter that searches for an account's limit, in place of the one before.
     pub(super) fn learn(&mut self, id: AccountId, learner: Learner, limiters: &mut Limiters) {
         self.version += 1;
-        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(account) = self.accounts.get_mut(id) else { return };
         let (label, counter) = (learner.label().into(), Counter::Learner(Box::new(learner)));
         match account.learner {
             Some(known) => {
@@ -438,7 +430,7 @@ impl Accounts {
 
     /// From now on, the limit of an account is searched for, from what is known of it.
     fn search(&mut self, id: AccountId, limiters: &mut Limiters) {
-        if self.accounts.get(&id).is_some_and(|account| account.learner.is_none() && account.home.is_none()) {
+        if self.accounts.get(id).is_some_and(|account| account.learner.is_none() && account.home.is_none()) {
             self.learn(id, Learner::new(), limiters);
         }
     }
@@ -446,7 +438,7 @@ impl Accounts {
     /// Forgets all that answers said.
     fn forget_answers(&mut self, editing: &mut Editing<'_>) {
         self.answers += 1;
-        self.accounts.values_mut().for_each(|account| account.budgets.clear());
+        self.accounts.iter_mut().for_each(|account| account.budgets.clear());
         for (id, limiter) in editing.limiters.iter_mut() {
             limiter.advertised = None;
             if !limiter.declared && !matches!(limiter.counter, Counter::Learner(_)) {
@@ -464,28 +456,24 @@ impl Accounts {
         // Into a text: it does not fail.
         let _ = write!(key, "host {home:?} {host}");
         let mut label = format!("the host {}", host.escape_debug());
-        if !self.numbers.contains_key(&key) && self.hosts_of(home) >= MOST_HOSTS {
+        if self.accounts.find(&key).is_none() && self.accounts.with_hosts(home).len() > MOST_HOSTS {
             key.clear();
             let _ = write!(key, "host {home:?}");
             "further foreign hosts".clone_into(&mut label);
         }
-        let id = match self.numbers.get(&key) {
-            Some(id) => *id,
+        let id = match self.accounts.find(&key) {
+            Some(id) => id,
             None => {
                 let gate = self.gate(label, editing);
-                let held_until = self.accounts.get(&home).map_or(0, |home| home.held_until);
+                let held_until = self.accounts.get(home).map_or(0, |home| home.held_until);
                 if held_until > editing.now {
                     editing.limiters.pause(gate, held_until, editing.effects, editing.now);
                 }
-                self.add(key.clone(), Account::foreign(home, gate))
+                self.accounts.add(key.clone(), Account::foreign(home, gate))
             }
         };
         self.text = key;
         id
-    }
-
-    fn hosts_of(&self, home: AccountId) -> usize {
-        self.accounts.values().filter(|account| account.home == Some(home)).count()
     }
 
     /// A gate of a new account, which pauses where all accounts do.
@@ -495,14 +483,6 @@ impl Accounts {
             gate.stop(self.all_paused_until, editing.now);
         }
         editing.limiters.add(gate)
-    }
-
-    fn add(&mut self, key: String, account: Account) -> AccountId {
-        let id = self.next;
-        self.next = id.next();
-        self.accounts.insert(id, account);
-        self.numbers.insert(key, id);
-        id
     }
 
     /// The route of a request, to which its answers are attributed.
@@ -526,13 +506,13 @@ impl Accounts {
     /// Drops all known sets.
     #[cfg(test)]
     pub(super) fn forget_known(&mut self, limiters: &mut Limiters) {
-        self.accounts.values_mut().for_each(|account| account.known.clear(limiters));
+        self.accounts.iter_mut().for_each(|account| account.known.clear(limiters));
     }
 
     fn sweep(&mut self, limiters: &mut Limiters, now: Tick) {
         (self.version, self.answers) = (self.version + 1, self.answers + 1);
         let mut gone = Vec::new();
-        for account in self.accounts.values_mut() {
+        for account in self.accounts.iter_mut() {
             // They hold sets, and leases of accounts.
             account.known.clear(limiters);
             account.rules.note_use(limiters);
@@ -544,7 +524,7 @@ impl Accounts {
             }
             !is_idle
         };
-        for account in self.accounts.values_mut() {
+        for account in self.accounts.iter_mut() {
             account.rules.retain(&mut is_kept);
             account.gates.retain(&mut is_kept);
             account.budgets.retain(&mut is_kept);
@@ -566,19 +546,8 @@ impl Accounts {
                     }
                 })
         };
-        let mut gone = Vec::new();
-        self.accounts.retain(|id, account| {
-            let is_kept = *id == AccountId::ALL || is_used(account);
-            if !is_kept {
-                gone.extend(account.limiters());
-            }
-            is_kept
-        });
-        if !gone.is_empty() {
-            let accounts = &self.accounts;
-            self.numbers.retain(|_, id| accounts.contains_key(id));
-            limiters.remove(gone);
-        }
+        let gone = self.accounts.give_up(|account| is_used(account));
+        limiters.remove(gone);
     }
 }
 
@@ -586,99 +555,3 @@ impl Accounts {
 const MOST_HOSTS: usize = 256;
 /// So many limiters are kept without a look.
 const SWEEP_FROM: usize = 256;
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::throttle::effects::Effects;
-
-    #[derive(Default)]
-    struct World {
-        accounts: Accounts,
-        limiters: Limiters,
-        effects: Effects,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let mut world = Self::default();
-            world.account("", "");
-            world
-        }
-
-        fn with<R>(&mut self, act: impl FnOnce(&mut Accounts, &mut Editing<'_>) -> R) -> R {
-            let Self { accounts, limiters, effects } = self;
-            act(accounts, &mut Editing { limiters, effects, changed: Vec::new(), now: 0 })
-        }
-
-        fn account(&mut self, origin: &str, name: &str) -> AccountId {
-            self.with(|accounts, editing| accounts.account(origin, name, editing))
-        }
-
-        fn sweep(&mut self) {
-            self.with(|accounts, editing| accounts.sweep_if_many(editing.limiters, 0));
-        }
-    }
-
-    #[test]
-    fn accounts_that_nobody_has_are_given_up_and_no_number_is_given_twice() {
-        let mut world = World::new();
-        let first = world.account("https://a.example", "one");
-        assert_eq!(world.account("https://a.example", "one"), first);
-        let lease = world.accounts.lease(first);
-        let mut last = first;
-        for at in 0..10_000 {
-            last = world.account("https://a.example", &at.to_string());
-            world.sweep();
-        }
-        assert!(world.accounts.accounts.len() < 600, "{}", world.accounts.accounts.len());
-        assert!(world.limiters.len() < 600, "{}", world.limiters.len());
-        assert!(world.accounts.get(first).is_some(), "somebody has it");
-        drop(lease);
-        world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
-        assert!(world.accounts.get(first).is_none() && world.accounts.get(AccountId::ALL).is_some());
-        assert!(world.account("https://a.example", "one") > last);
-    }
-
-    #[test]
-    fn an_account_that_pauses_or_knows_its_limit_is_kept() {
-        let mut world = World::new();
-        let paused = world.account("https://a.example", "paused");
-        let learned = world.account("https://a.example", "learned");
-        let gate = world.accounts.gate_of_account(paused);
-        world.limiters.of_mut(gate).stop(1_000_000_000, 0);
-        let learner = Learner::knowing(4, Duration::from_secs(1));
-        world.with(|accounts, editing| accounts.learn(learned, learner, editing.limiters));
-        world.account("https://a.example", "neither");
-        world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
-        let kept: Vec<_> = world.accounts.accounts.keys().copied().collect();
-        assert_eq!(kept, [AccountId::ALL, paused, learned]);
-    }
-
-    #[test]
-    fn foreign_hosts_beyond_a_bound_share_one_place() {
-        let mut world = World::new();
-        let home = world.account("https://a.example", "");
-        let hosts: HashSet<_> = (0..1000)
-            .map(|at| {
-                let host = format!("h{at}");
-                let request = RequestFacts {
-                    account: home,
-                    is_foreign: true,
-                    credential: "",
-                    host: &host,
-                    method: None,
-                    path: "",
-                    kind: None,
-                    task: 0,
-                };
-                world.with(|accounts, editing| accounts.foreign(&request, editing))
-            })
-            .collect();
-        assert_eq!(hosts.len(), MOST_HOSTS + 1);
-        assert_eq!(world.accounts.with_hosts(home).len(), MOST_HOSTS + 2);
-    }
-}

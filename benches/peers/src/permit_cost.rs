@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::budget::Budget;
 use crate::report::{Report, Row, Unit};
-use crate::subjects::{Chained, Governor, LeakyBucket, Tower};
+use crate::subjects::{Chained, Governor, LeakyBucket, Tower, TwoPhase};
 use crate::{Failure, Length};
 
 use take::{Acquire, AtOnce, ReadClock, Take};
@@ -48,6 +48,14 @@ fn three() -> Budget {
     one().and(PLENTY, Duration::from_secs(2)).and(PLENTY, Duration::from_secs(3))
 }
 
+/// As many windows, so short that none of them binds, with so few slots that each is kept for itself.
+fn slots(budget: &Budget) -> Budget {
+    budget
+        .windows()
+        .iter()
+        .fold(Budget::none(), |slots, window| slots.and(4_096, Duration::from_micros(99 + window.length.as_secs())))
+}
+
 const PLENTY: u32 = 500_000_000;
 
 struct Subject {
@@ -60,8 +68,13 @@ fn subjects(runtime: &Runtime, callers: usize, budget: &Budget) -> Result<Vec<Su
     let _context = runtime.enter();
     let mut subjects = Vec::new();
     let mut add = |name: &str, spin| subjects.push(Subject { name: name.to_owned(), spin });
+    let slots = slots(budget);
+    add(
+        "(two phases alone: two locks, two looks at the clock)",
+        spin(callers, AtOnce(Arc::new(TwoPhase::new(&slots)))),
+    );
     #[cfg(feature = "longhaul")]
-    own::add(&mut add, callers, budget)?;
+    own::add(&mut add, callers, budget, &slots)?;
     match budget.single() {
         Some(window) => {
             let governor = Arc::new(Governor::new(window));
@@ -89,7 +102,6 @@ fn subjects(runtime: &Runtime, callers: usize, budget: &Budget) -> Result<Vec<Su
 #[cfg(feature = "longhaul")]
 mod own {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use longhaul::Anchor;
 
@@ -98,12 +110,13 @@ mod own {
     use crate::budget::Budget;
     use crate::subjects::Longhaul;
 
-    pub(super) fn add(add: &mut impl FnMut(&str, Spin), callers: usize, budget: &Budget) -> Result<(), Failure> {
-        let slots = budget.windows().iter().fold(Budget::none(), |slots, window| {
-            // All three so short that none of them binds.
-            slots.and(4_096, Duration::from_micros(99 + window.length.as_secs()))
-        });
-        for (kind, budget) in [("slots", &slots), ("buckets", budget)] {
+    pub(super) fn add(
+        add: &mut impl FnMut(&str, Spin),
+        callers: usize,
+        budget: &Budget,
+        slots: &Budget,
+    ) -> Result<(), Failure> {
+        for (kind, budget) in [("slots", slots), ("buckets", budget)] {
             for (anchored, anchor) in [("", Anchor::Response), (", Anchor::Send", Anchor::Send)] {
                 let throttle = Arc::new(Longhaul::new(budget, anchor)?);
                 add(

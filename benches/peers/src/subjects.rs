@@ -11,6 +11,7 @@ mod longhaul;
 mod open;
 mod token_bucket;
 mod tower;
+mod two_phase;
 
 pub(crate) use adaptive::Adaptive;
 pub(crate) use backoff::Backoff;
@@ -23,3 +24,4 @@ pub(crate) use longhaul::Longhaul;
 pub(crate) use open::Open;
 pub(crate) use token_bucket::TokenBucket;
 pub(crate) use tower::Tower;
+pub(crate) use two_phase::TwoPhase;

@@ -52,7 +52,8 @@ impl Lent {
     /// The lender has taken all slots for lost: those here are gone, and those in flight do not come back.
     pub(in crate::throttle) fn void(&mut self, now: Tick) {
         self.slots.clear();
-        (self.ends_at, self.void_at) = (now, now);
+        // Requests that are granted at this very tick were granted before.
+        (self.ends_at, self.void_at) = (now, now.saturating_add(1));
     }
 
     /// How many slots are held: those that lie here, and those in flight that come back.
@@ -68,6 +69,7 @@ impl Lent {
     pub(super) fn opening(&self, now: Tick) -> Opening {
         match self.slots.front() {
             _ if now >= self.ends_at => Opening::Closed,
+            _ if now < self.void_at => Opening::At(self.void_at),
             Some(free_at) if *free_at <= now => Opening::Open,
             Some(free_at) if *free_at < self.ends_at => Opening::At(*free_at),
             _ => Opening::Closed,
