@@ -374,7 +374,7 @@ impl Accounts {
     /// Sets the wall clock, by which calendar days go.
     pub(super) fn set_clock(&mut self, clock: Clock, limiters: &mut Limiters) {
         self.clock = clock;
-        limiters.iter_mut().for_each(|(_, limiter)| limiter.counter.set_clock(clock));
+        limiters.iter_mut().for_each(|(_, limiter)| limiter.counter_mut().set_clock(clock));
     }
 
     /// Stops the accounts that belong to one, also those that come later; returns their gates.
@@ -420,7 +420,8 @@ impl Accounts {
         match account.learner {
             Some(known) => {
                 let limiter = limiters.of_mut(known);
-                (limiter.label, limiter.counter) = (label, counter);
+                limiter.label = label;
+                limiter.set_counter(counter);
             }
             None => {
                 account.learner = Some(limiters.add(Limiter::new(label, counter, Anchor::ResponseLessRoundTrip)));
@@ -440,10 +441,7 @@ impl Accounts {
         self.answers += 1;
         self.accounts.iter_mut().for_each(|account| account.budgets.clear());
         for (id, limiter) in editing.limiters.iter_mut() {
-            limiter.advertised = None;
-            if !limiter.declared && !matches!(limiter.counter, Counter::Learner(_)) {
-                limiter.counter = Counter::Unlimited;
-            }
+            limiter.forget_advertised();
             editing.changed.push(id);
         }
     }
@@ -539,7 +537,7 @@ impl Accounts {
             account.lease.strong_count() > 0
                 || account.limiters().into_iter().any(|id| {
                     let limiter = limiters.of_mut(id);
-                    match &limiter.counter {
+                    match limiter.counter() {
                         // A search that has found nothing knows nothing that is worth a place.
                         Counter::Learner(learner) => learner.found().is_some(),
                         _ => !limiter.is_idle(now),

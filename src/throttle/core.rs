@@ -100,7 +100,7 @@ impl Core {
         let changed = editing.changed;
         let (scheduler, mut parts) = self.parts(now);
         for id in changed {
-            if parts.limiters.of(id).pause.is_on(now) {
+            if parts.limiters.of(id).is_paused(now) {
                 scheduler.limiter_paused(id, &mut parts);
             } else {
                 scheduler.limiter_changed(id, &mut parts);
@@ -265,7 +265,7 @@ impl Core {
                 Target::Account => accounts.gate_of_account(attribution.account),
             };
             let limiter = editing.limiters.of_mut(id);
-            let kept = limiter.declared && !limiter.soft;
+            let kept = limiter.holds_back();
             let until = limiter.refuse(order.during, now);
             let is_new = until.is_some_and(|until| editing.limiters.pause(id, until, editing.effects, now));
             editing.changed.push(id);

@@ -80,7 +80,7 @@ impl Explained {
 
     /// A limiter binds it until then, at least.
     pub(super) fn bound(limiter: &Limiter, ahead: u32, opens: Tick, lines: Vec<String>, now: Tick) -> Self {
-        let (limit, paused) = (Some(limiter.label.clone()), limiter.pause.is_on(now));
+        let (limit, paused) = (Some(limiter.label.clone()), limiter.is_paused(now));
         Self { limit, paused, ahead, at_least: elapsed(now, opens), lines }
     }
 }
@@ -91,16 +91,16 @@ pub(super) struct LimiterLine(String);
 
 impl LimiterLine {
     pub(super) fn new(limiter: &mut Limiter, waiting: u32, now: Tick) -> Self {
-        let used = match limiter.counter {
+        let used = match limiter.counter() {
             Counter::Unlimited => String::new(),
-            _ => format!("{:.0} % used, ", limiter.counter.use_of(now) * 100.0),
+            _ => format!("{:.0} % used, ", limiter.counter_mut().use_of(now) * 100.0),
         };
         let mut line = format!("{}: {used}{} on their way", limiter.label, limiter.in_flight);
         if waiting > 0 {
             line += &format!(", {waiting} waiting");
         }
-        if limiter.pause.is_on(now) {
-            line += &format!(", paused for {:.1?}", elapsed(now, limiter.pause.until()));
+        if limiter.is_paused(now) {
+            line += &format!(", paused for {:.1?}", elapsed(now, limiter.paused_until()));
         }
         Self(line)
     }

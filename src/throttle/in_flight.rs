@@ -138,7 +138,7 @@ impl InFlight {
                 let granted = entry.granted;
                 limiters.each(set, |limiter| limiter.sent(granted, now));
             }
-            Report::Bytes(bytes) => limiters.each(set, |limiter| limiter.counter.charge(bytes, now)),
+            Report::Bytes(bytes) => limiters.each(set, |limiter| limiter.counter_mut().charge(bytes, now)),
             Report::Answered { whole } if !is_answered => {
                 let (granted, sent) = (entry.granted, entry.sent);
                 limiters.each(set, |limiter| limiter.answered(granted, sent, now));
@@ -148,7 +148,7 @@ impl InFlight {
                 }
             }
             Report::Finished | Report::Unsent | Report::GivenUp { .. } if is_answered => {
-                limiters.each(set, |limiter| limiter.counter.finish());
+                limiters.each(set, |limiter| limiter.counter_mut().finish());
                 self.remove(id.slot, limiters);
             }
             Report::Unsent => {

@@ -40,7 +40,7 @@ impl Learned {
     /// The limits that the learners of all accounts have found.
     pub(super) fn found(accounts: &Accounts, limiters: &Limiters) -> Self {
         let entries = accounts.iter().filter_map(|account| {
-            let Counter::Learner(learner) = &limiters.of(account.learner?).counter else { return None };
+            let Counter::Learner(learner) = limiters.of(account.learner?).counter() else { return None };
             let (count, seconds) = learner.found()?;
             Some(Entry { origin: account.origin.clone(), account: account.name.clone(), count, seconds })
         });

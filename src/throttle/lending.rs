@@ -48,7 +48,7 @@ impl Borrower {
             accounts.install(AccountId::ALL, "/", &[limit], editing.limiters).unwrap();
             let limiter = accounts.get(AccountId::ALL).unwrap().rules.ids()[0];
             let lent = Lent::new(COUNT, Duration::from_nanos(WINDOW));
-            editing.limiters.of_mut(limiter).counter = Counter::Lent(Box::new(lent));
+            editing.limiters.of_mut(limiter).set_counter(Counter::Lent(Box::new(lent)));
             limiter
         });
         Self { core, limiter, lent: 0, out: Vec::new() }
@@ -58,7 +58,7 @@ impl Borrower {
         let limiter = self.limiter;
         self.core.edit(now, |_, editing| {
             editing.changed.push(limiter);
-            match &mut editing.limiters.of_mut(limiter).counter {
+            match editing.limiters.of_mut(limiter).counter_mut() {
                 Counter::Lent(lent) => act(lent),
                 other => panic!("{other:?}"),
             }

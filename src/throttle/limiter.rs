@@ -15,8 +15,9 @@ use super::feedback::{During, LimiterView};
 use super::ids::LimiterId;
 use super::time::{Opening, Tick, elapsed, nanos};
 use super::usage::LimitUse;
+use crate::clock::Clock;
 use crate::hint::Budget;
-use crate::limit::Anchor;
+use crate::limit::{Anchor, Limit, Window};
 use crate::message::Class;
 
 use advertised::AdvertisedRest;
@@ -27,12 +28,15 @@ use window::Counter;
 /// One window of one limit for one key.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    pub(super) counter: Counter,
-    pub(super) pause: Pause,
+    counter: Counter,
     /// Requests on their way to the headers of their answers.
     pub(super) in_flight: u32,
+    /// Nothing but a sliding window counts, or not even that: see [`refresh`](Self::refresh).
+    is_plain: bool,
+    reports: Reports,
+    soft: bool,
     anchor: Anchor,
-    pub(super) soft: bool,
+    pause: Pause,
     /// A declared limit, and no gate of an account or of a route.
     pub(super) declared: bool,
     /// A request went by it.
@@ -40,7 +44,7 @@ pub(super) struct Limiter {
     /// How wide its scope is: 0 is the widest.
     pub(super) width: u8,
     /// The rest of a budget that the service states.
-    pub(super) advertised: Option<Box<AdvertisedRest>>,
+    advertised: Option<Box<AdvertisedRest>>,
     min_rtt: Option<Box<MinRtt>>,
     /// Sets in use that hold on to it.
     pub(super) holders: u32,
@@ -77,12 +81,14 @@ impl Limiter {
     pub(super) fn new(label: Arc<str>, counter: Counter, anchor: Anchor) -> Self {
         // Round trips are watched where they are used.
         let min_rtt = anchor == Anchor::ResponseLessRoundTrip || matches!(counter, Counter::LeakyBucket(_));
-        Self {
+        let mut limiter = Self {
             counter,
-            pause: Pause::default(),
             in_flight: 0,
-            anchor,
+            is_plain: false,
+            reports: Reports::default(),
             soft: false,
+            anchor,
+            pause: Pause::default(),
             declared: false,
             used: false,
             width: 0,
@@ -93,25 +99,107 @@ impl Limiter {
             label,
             name: None,
             key: "".into(),
-        }
+        };
+        limiter.refresh();
+        limiter
     }
 
-    /// Whether nothing but the window counts: neither a pause nor an advertised rest, and no soft limit.
-    #[inline]
-    const fn is_plain(&self, now: Tick) -> bool {
-        self.pause.is_over(now) && self.advertised.is_none() && !self.soft
+    /// Notes whether the short way is open: a sliding window that anchors at the answer, or no window at all, and neither
+    /// a pause nor a ramp, no advertised rest, no softness. Each change of one of those ends here.
+    fn refresh(&mut self) {
+        let is_simple = matches!(self.counter, Counter::Unlimited | Counter::Sliding(_)) && !self.soft;
+        let anchors_simply = self.anchor == Anchor::Response && self.min_rtt.is_none();
+        self.is_plain = is_simple && anchors_simply && !self.pause.has_ramp() && self.advertised.is_none();
+        let anchors_at_send = matches!(self.anchor, Anchor::Send | Anchor::SendPlus(_));
+        self.reports = Reports { send: anchors_at_send || self.min_rtt.is_some(), body: self.counter.sees_bodies() };
     }
 
     /// How many requests of any class may go in a row now, where that is known without a look at each; else 0.
     #[inline]
     pub(super) fn room(&mut self, now: Tick) -> u32 {
-        if self.is_plain(now) { self.counter.room(now) } else { 0 }
+        debug_assert!(!self.is_plain || !self.is_paused(now), "a pause has a ramp behind it");
+        if self.is_plain { self.counter.room(now) } else { 0 }
     }
 
     /// Whether one more request of a class may go now.
     #[inline]
     pub(super) fn admits(&mut self, class: Class, now: Tick) -> bool {
-        self.room(now) > 0 || self.opening(class, now) == Opening::Open
+        match &mut self.counter {
+            Counter::Sliding(sliding) if self.is_plain => sliding.has_room(now),
+            Counter::Unlimited if self.is_plain => true,
+            _ => self.opening(class, now) == Opening::Open,
+        }
+    }
+
+    /// Takes a slot on the short way, where that is open; returns whether it is.
+    #[inline]
+    pub(super) fn take_plainly(&mut self) -> bool {
+        if self.is_plain {
+            self.in_flight += 1;
+            self.used = true;
+            if let Counter::Sliding(sliding) = &mut self.counter {
+                sliding.take();
+            }
+        }
+        self.is_plain
+    }
+
+    pub(super) const fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    /// The window, to be looked at or charged; another kind of window is [set](Self::set_counter).
+    pub(super) const fn counter_mut(&mut self) -> &mut Counter {
+        &mut self.counter
+    }
+
+    pub(super) fn set_counter(&mut self, counter: Counter) {
+        self.counter = counter;
+        self.refresh();
+    }
+
+    /// Takes another amount on, with the count kept.
+    pub(super) fn change(&mut self, window: &Window, limit: &Limit, clock: Clock) {
+        self.counter.change(window, limit, clock);
+        self.refresh();
+    }
+
+    pub(super) const fn soft(&self) -> bool {
+        self.soft
+    }
+
+    /// A soft limit counts, and admits everybody.
+    pub(super) fn set_soft(&mut self, soft: bool) {
+        self.soft = soft;
+        self.refresh();
+    }
+
+    /// A declared limit that is not soft.
+    pub(super) const fn holds_back(&self) -> bool {
+        self.declared && !self.soft
+    }
+
+    #[inline]
+    pub(super) const fn is_paused(&self, now: Tick) -> bool {
+        self.pause.is_on(now)
+    }
+
+    pub(super) const fn paused_until(&self) -> Tick {
+        self.pause.until()
+    }
+
+    /// The rest of a budget that the service states.
+    pub(super) fn advertised(&self) -> Option<&AdvertisedRest> {
+        self.advertised.as_deref()
+    }
+
+    /// Forgets all that answers said of it.
+    pub(super) fn forget_advertised(&mut self) {
+        self.advertised = None;
+        if !self.declared && !matches!(self.counter, Counter::Learner(_)) {
+            self.counter = Counter::Unlimited;
+        }
+        self.refresh();
     }
 
     /// Whether one more request of a class may go, and when if not.
@@ -126,6 +214,7 @@ impl Limiter {
                 None => self.advertised = None,
             }
             self.pause.restart_ramp(now);
+            self.refresh();
         }
         if self.pause.ramp_is_full() {
             return Opening::Closed;
@@ -183,9 +272,11 @@ impl Limiter {
     /// The answer to a request is here.
     #[inline]
     pub(super) fn answered(&mut self, granted: Tick, sent: Option<Tick>, now: Tick) {
-        if self.anchors_plainly() {
+        if self.is_plain {
             self.in_flight = self.in_flight.saturating_sub(1);
-            self.counter.anchor(granted, now);
+            if let Counter::Sliding(sliding) = &mut self.counter {
+                sliding.anchor(now);
+            }
         } else {
             self.answered_by_its_way(granted, sent, now);
         }
@@ -210,6 +301,7 @@ impl Limiter {
             _ => self.counter.anchor(granted, now),
         }
         self.pause.widen(granted);
+        self.refresh();
     }
 
     /// No answer comes any more: the service has counted the request at `at`, at the latest. Nothing is known of its way,
@@ -234,27 +326,20 @@ impl Limiter {
         }
     }
 
-    #[inline]
     const fn anchors_at_send(&self) -> bool {
         matches!(self.anchor, Anchor::Send | Anchor::SendPlus(_))
-    }
-
-    /// Whether an answer anchors the slot, whatever was before, and does nothing else.
-    #[inline]
-    const fn anchors_plainly(&self) -> bool {
-        matches!(self.anchor, Anchor::Response) && !self.pause.has_ramp() && self.min_rtt.is_none()
     }
 
     /// The moments that it wants to hear of.
     #[inline]
     pub(super) const fn reports(&self) -> Reports {
-        Reports { send: self.anchors_at_send() || self.min_rtt.is_some(), body: self.counter.sees_bodies() }
+        self.reports
     }
 
     /// Whether an answer can open it no sooner than it opens by time: the slot only goes from one that is in flight to one
     /// that is held for a whole length.
-    pub(super) const fn opens_by_time_alone(&self, now: Tick) -> bool {
-        self.is_plain(now) && self.anchors_plainly() && matches!(self.counter, Counter::Sliding(_))
+    pub(super) const fn opens_by_time_alone(&self) -> bool {
+        self.is_plain && matches!(self.counter, Counter::Sliding(_))
     }
 
     /// When to look at it again, if it should open at `due`: a wall clock can be set while somebody waits for its midnight.
@@ -275,6 +360,7 @@ impl Limiter {
     /// Stops all requests until then.
     pub(super) fn stop(&mut self, until: Tick, now: Tick) {
         self.pause.start(until, now);
+        self.refresh();
     }
 
     /// Counts a refusal, and returns until when to stop; `None` where it does not stop.
@@ -298,8 +384,9 @@ impl Limiter {
     }
 
     /// Ends a pause, by its ramp.
-    pub(super) const fn resume(&mut self, now: Tick) {
+    pub(super) fn resume(&mut self, now: Tick) {
         self.pause.end(now);
+        self.refresh();
     }
 
     /// Keeps the rest of a budget that an answer states, unless an answer to a later request stated it already. `others`
@@ -314,6 +401,7 @@ impl Limiter {
             let (in_flight, resets_at) = (self.in_flight.max(others), now.saturating_add(nanos(reset)));
             let rest = AdvertisedRest::new(budget.limit(), remaining, in_flight, resets_at, sent).after(before);
             self.advertised = Some(Box::new(rest));
+            self.refresh();
         }
         is_newer
     }
@@ -323,7 +411,7 @@ impl Limiter {
         LimiterView {
             id,
             name: self.name.clone(),
-            is_declared: self.declared && !self.soft,
+            is_declared: self.holds_back(),
             width: self.width,
             is_spent: self.advertised.as_ref().is_some_and(|rest| rest.is_spent() && !rest.is_over(now)),
             is_above: budgets.iter().any(|budget| self.is_above(budget, now)),
@@ -333,14 +421,16 @@ impl Limiter {
     }
 
     /// Goes on as after a pause: one, then two, four and so on.
-    pub(super) const fn begin_slowly(&mut self, now: Tick) {
+    pub(super) fn begin_slowly(&mut self, now: Tick) {
         self.pause.begin_ramp(now);
+        self.refresh();
     }
 
     /// The stated rest may be of another budget: one request goes, and its answer says.
     pub(super) fn doubt(&mut self, now: Tick) {
         if self.advertised.take().is_some() {
             self.pause.restart_ramp(now);
+            self.refresh();
         }
     }
 
@@ -358,6 +448,7 @@ impl Limiter {
     /// Counts nothing any more, for those who still hold on to it.
     pub(super) fn retire(&mut self) {
         (self.counter, self.declared, self.advertised) = (Counter::Unlimited, false, None);
+        self.refresh();
     }
 
     /// Whether nothing holds on to it, and it holds nothing back.

@@ -150,7 +150,7 @@ impl Limiters {
         for id in self.sets[set].set.ids() {
             let limiter = &mut self.limiters[*id];
             let opening = match held.contains(*id) {
-                true if limiter.pause.is_on(now) => Opening::At(limiter.pause.until()),
+                true if limiter.is_paused(now) => Opening::At(limiter.paused_until()),
                 true => Opening::Open,
                 false => limiter.opening(class, now),
             };
@@ -182,13 +182,8 @@ impl Limiters {
         for id in self.sets[set].set.ids() {
             let limiter = &mut self.limiters[*id];
             reports = reports.and(limiter.reports());
-            if limiter.soft {
-                take_softly(limiter, effects, now);
-            } else {
-                limiter.take(now);
-            }
-            if limiter.counter.jumped() {
-                effects.report(|| Event::ClockSetBack);
+            if !limiter.take_plainly() {
+                take_with_care(limiter, effects, now);
             }
         }
         reports
@@ -221,9 +216,9 @@ impl Limiters {
     /// Stops all requests that meet a limiter, until then; returns whether they were going.
     pub(super) fn pause(&mut self, id: LimiterId, until: Tick, effects: &mut Effects, now: Tick) -> bool {
         let limiter = &mut self.limiters[id];
-        let (was_going, before) = (!limiter.pause.is_on(now), limiter.pause.until());
+        let (was_going, before) = (!limiter.is_paused(now), limiter.paused_until());
         limiter.stop(until, now);
-        let until = limiter.pause.until();
+        let until = limiter.paused_until();
         if was_going || until >= before.saturating_add(WORTH_REPORTING) {
             effects.report(|| Event::Paused { limit: limiter.label.clone(), during: elapsed(now, until) });
         }
@@ -244,7 +239,7 @@ impl Limiters {
         };
         let is_named = |limiter: &Limiter| limiter.name.is_some() && limiter.name.as_deref() == budget.name();
         let named = find(&|limiter| limiter.declared && is_named(limiter));
-        named.or_else(|| find(&|limiter| limiter.declared && limiter.counter.counts_as(budget)))
+        named.or_else(|| find(&|limiter| limiter.declared && limiter.counter().counts_as(budget)))
     }
 
     /// Lets a limiter of a set that searches for an unknown limit know of an answer; returns it.
@@ -256,10 +251,10 @@ impl Limiters {
         effects: &mut Effects,
         now: Tick,
     ) -> Option<LimiterId> {
-        let searches = |id: &&LimiterId| matches!(self.limiters[**id].counter, Counter::Learner(_));
+        let searches = |id: &&LimiterId| matches!(self.limiters[**id].counter(), Counter::Learner(_));
         let id = self.sets[set].set.ids().iter().find(searches).copied()?;
         let limiter = &mut self.limiters[id];
-        let Counter::Learner(learner) = &mut limiter.counter else { return None };
+        let Counter::Learner(learner) = limiter.counter_mut() else { return None };
         let has_changed = if is_refused { learner.refused(sent, now) } else { learner.accepted(sent, now) };
         if has_changed {
             let is_found = learner.found().is_some();
@@ -274,7 +269,7 @@ impl Limiters {
 
     /// Whether any limiter of a set pauses.
     pub(super) fn is_paused(&self, set: SetId, now: Tick) -> bool {
-        self.sets[set].set.ids().iter().any(|id| self.limiters[*id].pause.is_on(now))
+        self.sets[set].set.ids().iter().any(|id| self.limiters[*id].is_paused(now))
     }
 
     fn forget_unheld_sets(&mut self) {
@@ -288,12 +283,15 @@ impl Limiters {
     }
 }
 
-/// A soft limit admits everybody, and reports when it is first exceeded.
-fn take_softly(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
-    let was_within = limiter.counter.use_of(now) <= 1.0;
+/// Takes a slot where more than a window counts. A soft limit admits everybody, and reports when it is first exceeded.
+fn take_with_care(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
+    let was_within = limiter.soft() && limiter.counter_mut().use_of(now) <= 1.0;
     limiter.take(now);
-    if was_within && limiter.counter.use_of(now) > 1.0 {
+    if was_within && limiter.counter_mut().use_of(now) > 1.0 {
         effects.report(|| Event::Exceeded { limit: limiter.label.clone() });
+    }
+    if limiter.counter_mut().jumped() {
+        effects.report(|| Event::ClockSetBack);
     }
 }
 

@@ -208,7 +208,7 @@ impl World {
             Some(Outcome::Granted(granted)) => {
                 self.callers[at].over = self.now + HOLD;
                 let gate = self.core.accounts.gate_of_account(AccountId::ALL);
-                assert!(!self.core.limiters.of(gate).pause.is_on(now), "nobody goes in a pause");
+                assert!(!self.core.limiters.of(gate).is_paused(now), "nobody goes in a pause");
                 self.callers[at].phase = Phase::Granted(granted.id);
             }
             Some(Outcome::Waiting(waiting)) => self.callers[at].phase = Phase::Waiting(waiting),

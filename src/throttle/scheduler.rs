@@ -221,8 +221,7 @@ impl Scheduler {
         if self.active > 0 {
             let ids = parts.limiters.set(set).clone();
             for id in ids.ids() {
-                let is_due_anyway =
-                    self.blocked.due(*id).is_some() && parts.limiters.of(*id).opens_by_time_alone(parts.now);
+                let is_due_anyway = self.blocked.due(*id).is_some() && parts.limiters.of(*id).opens_by_time_alone();
                 if !is_due_anyway {
                     self.limiter_changed(*id, parts);
                 }
@@ -239,7 +238,7 @@ impl Scheduler {
 
     /// A limiter pauses: waiters whose deadlines come first are refused at once.
     pub(super) fn limiter_paused(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
-        let until = parts.limiters.of(id).pause.until();
+        let until = parts.limiters.of(id).paused_until();
         for waiter in self.waiters.hopeless(until, |set| parts.limiters.set(set).contains(id)) {
             self.refuse(waiter, parts);
         }
@@ -558,7 +557,7 @@ fn too_late(limiter: LimiterId, opens: Tick, parts: &Parts<'_>) -> TooLate {
     let (limiter, now) = (parts.limiters.of(limiter), parts.now);
     TooLate {
         limit: limiter.label.clone(),
-        is_paused: limiter.pause.is_on(now),
+        is_paused: limiter.is_paused(now),
         opens_in: elapsed(now, opens),
         asked: limiter.asked_until(now).map(|until| elapsed(now, until)),
     }

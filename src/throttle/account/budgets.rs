@@ -127,7 +127,7 @@ impl Budgets {
     /// Whether little is left of a budget that the route of a request was never seen to share, and may.
     pub(in crate::throttle) fn is_doubtful(&self, attribution: &Attribution, limiters: &Limiters, now: Tick) -> bool {
         let holds_back = |id: &LimiterId| {
-            let rest = limiters.of(*id).advertised.as_deref();
+            let rest = limiters.of(*id).advertised();
             rest.is_some_and(|rest| !rest.is_over(now) && rest.holds_back())
         };
         self.0.iter().any(|stated| {
@@ -216,9 +216,9 @@ fn restate(id: LimiterId, budget: &Budget, editing: &mut Editing<'_>) {
     if *limiter.label == *label {
         return;
     }
-    match &mut limiter.counter {
+    match limiter.counter_mut() {
         Counter::Sliding(sliding) if sliding.length() == nanos(window) => sliding.change(count),
-        counter => *counter = Counter::Sliding(Sliding::new(count, window)),
+        _ => limiter.set_counter(Counter::Sliding(Sliding::new(count, window))),
     }
     limiter.label = label.into();
     editing.effects.report(|| Event::Learned { limit: limiter.label.clone() });
@@ -226,14 +226,14 @@ fn restate(id: LimiterId, budget: &Budget, editing: &mut Editing<'_>) {
 
 /// Whether there is something that a budget can be compared with.
 fn is_known(limiter: &Limiter, now: Tick) -> bool {
-    let counts = !matches!(limiter.counter, Counter::Unlimited);
-    limiter.advertised.as_deref().map_or(counts, |rest| rest.is_told(now))
+    let counts = !matches!(limiter.counter(), Counter::Unlimited);
+    limiter.advertised().map_or(counts, |rest| rest.is_told(now))
 }
 
 /// Whether a budget cannot be the one that a limiter knows: another limit, another end, or a rest that is far from the one
 /// that it should be.
 fn contradicts(limiter: &Limiter, budget: &Budget, others: u32, now: Tick) -> bool {
-    let Some(rest) = limiter.advertised.as_deref().filter(|rest| rest.is_told(now)) else { return false };
+    let Some(rest) = limiter.advertised().filter(|rest| rest.is_told(now)) else { return false };
     let resets_at = budget.reset().map(|reset| now.saturating_add(nanos(reset)));
     rest.contradicts(budget.limit(), budget.remaining(), resets_at, limiter.in_flight.max(others), now)
 }

@@ -117,7 +117,7 @@ impl Rule {
         let mut limiter = Limiter::new(self.label(key, account), counter, self.limit.anchored());
         limiter.key = key.into();
         limiter.name = self.limit.name().map(Arc::from);
-        limiter.soft = self.limit.is_soft();
+        limiter.set_soft(self.limit.is_soft());
         limiter.declared = true;
         limiter.pause_without_hint = self.limit.unasked_pause().map(nanos);
         limiter.width = match self.scope {

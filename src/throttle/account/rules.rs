@@ -137,7 +137,7 @@ impl Rules {
             rule.limit.set(window);
             for id in rule.limiters.ids() {
                 let limiter = limiters.of_mut(id);
-                limiter.counter.change(window, &rule.limit, clock);
+                limiter.change(window, &rule.limit, clock);
                 limiter.label = rule.label(&limiter.key, self.account.as_deref());
                 changed.push(id);
             }

@@ -55,12 +55,6 @@ impl Pause {
         self.asked_until
     }
 
-    /// Whether there is neither a pause nor a ramp.
-    #[inline]
-    pub(super) const fn is_over(&self, now: Tick) -> bool {
-        self.until <= now && self.ramp.is_none()
-    }
-
     /// Whether the ramp admits no further request.
     pub(super) fn ramp_is_full(&self) -> bool {
         self.ramp.is_some_and(|ramp| ramp.in_flight >= ramp.most)

@@ -68,8 +68,15 @@ impl Sliding {
         }
     }
 
-    /// How many may go in a row now.
+    /// Whether one more may go now.
     #[inline]
+    pub(in crate::throttle) fn has_room(&mut self, now: Tick) -> bool {
+        self.settle(now);
+        let used = if self.grain == 1 { self.free_at.len() as u64 + u64::from(self.flying) } else { self.used() };
+        used < u64::from(self.count)
+    }
+
+    /// How many may go in a row now.
     pub(super) fn room(&mut self, now: Tick) -> u32 {
         self.settle(now);
         u32::try_from(u64::from(self.count).saturating_sub(self.used())).unwrap_or(0)
