@@ -12,7 +12,7 @@ use super::{Live, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Origin, Trust, is_reserved, is_routing};
-use crate::protocol::{Cursor, Phase, Protocol};
+use crate::protocol::{Cursor, Protocol, check_urls, without_signed};
 use crate::redact::looks_secret;
 
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
@@ -158,7 +158,7 @@ impl ResumeToken {
             let (theirs, ours) = (crate::redact::shown(&theirs), crate::redact::shown(base));
             return wrong(format!("it is of a task at {theirs}, and this client is for {ours}"));
         }
-        if !self.can_resume() && self.cursor.phase() != Phase::Poll {
+        if !self.can_resume() && !self.cursor.is_accepted() {
             return wrong("its task was finished when it was submitted: there is nothing to wait for".into());
         }
         if !self.can_resume() {
@@ -166,10 +166,10 @@ impl ResumeToken {
             return wrong(why.into());
         }
         if !self.trusted {
-            self.cursor.check_urls(trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
+            check_urls(&self.cursor, trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
         }
         let mut cursor = self.cursor;
-        cursor.forget_trouble();
+        cursor.resume();
         let mut headers = HeaderMap::new();
         for (is_plain, (name, value)) in
             self.headers.iter().map(|header| (true, header)).chain(self.unnamed.iter().map(|header| (false, header)))
@@ -183,9 +183,6 @@ impl ResumeToken {
                 cursor.keep_plain(name.clone());
             }
             headers.insert(name, value);
-        }
-        if matches!(cursor.phase(), Phase::Submit | Phase::Start) {
-            cursor.rewind();
         }
         Ok(Origins {
             headers,
@@ -218,7 +215,7 @@ impl Shared {
             kind: self.core.kind.as_deref().map(str::to_owned),
             given,
             base: self.core.base.to_string(),
-            cursor: if signed { cursor } else { cursor.without_signed() },
+            cursor: if signed { cursor } else { without_signed(cursor) },
             headers,
             unnamed,
             trusted: true,
