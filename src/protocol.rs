@@ -1,4 +1,52 @@
-//! Protocol.
+//! Protocol: how an API speaks of tasks. A pure reader: a response goes in, a step comes out.
+//!
+//! # Implementation
+//! The room does no I/O and reads no clock. The task sends the requests and keeps the time; the room decides which request
+//! is next, and what an answer means.
+//!
+//! ## Parts
+//! - [`Protocol`] is the public face over [`rules`], which is plain data. [`presets`] fills it.
+//! - [`Cursor`] is all that is known of one task, and becomes part of its resume token. [`plain`] decides what of it a
+//!   token in plain text may hold.
+//! - [`reading`] bundles one answer with the rules, the cursor and the time. Every reader takes it.
+//! - [`requests`] makes the next request out of the cursor.
+//!
+//! ## Phases
+//! Each phase has one reader, which returns a [`Step`] and sets the next phase:
+//! ```text
+//! Submitting ──> Polling ──────────> Fetching ──> Done
+//!   submit        poll │ ▲             fetch
+//!                      │ ├── Starting    ▲     a word fires a request: follow_up
+//!                      │ └── Moved ──────┘     a 302 leads to a status or to the result: moved
+//!                      └──> Ended, Stop        the task failed; or waiting makes no sense any more
+//! ```
+//! A submit that is answered at once goes straight to `Done` or `Fetching`; a poll whose answer holds the result, to
+//! `Done`. A service that takes its word back at the URL of the result brings the task back to `Polling`.
+//!
+//! ## The way of an answer to a poll
+//! 1. [`foreign`] notes the URLs of the cursor, so that those named by a foreign origin are asked without a credential.
+//! 2. [`report`] collects word, progress and hint, whatever the HTTP status is.
+//! 3. The HTTP status decides who goes on: [`redirect`] for 3xx, [`poll_error`] for 4xx and 5xx, and for 2xx
+//!    [`verdict`], which is the only judge of pending, ended and "this is the result itself". [`created`] comes before it
+//!    where the status URL may be that of the created resource.
+//! 4. An answer that says nothing of the task costs patience ([`patience`]): the wait ends only once that is used up.
+//! 5. A final state goes to [`result`]: [`result_link`] for a URL, [`result_body`] for the answer itself, which must be a
+//!    document ([`flaw`]), because a page of a gateway must never count as a success.
+//! 6. [`reason`] keeps why, for `explain()`.
+//!
+//! ## Redirects
+//! A submit that is answered with 307 or 308 is sent again ([`moved_submit`] decides, the client obeys). Of a poll, 303 is
+//! the result, 302 is either ([`moved`]), 301 and 308 move the status URL once a status stands there, and 307 is
+//! followed while the status URL stays.
+//!
+//! ## Glossary
+//! - *Bare, monitor, resource*: the three kinds of status URL; at a bare one the HTTP status counts before the words.
+//! - *Guess*: a place that common services use and that nobody named for this one; a named place goes before the answer
+//!   itself, a guessed one does not.
+//! - *Hint*: how long the service asks to wait. *Patience*: how long the task bears answers that say nothing of it.
+//! - *Hop*: one redirect in a row. *Look*: one fetch of a result that was no document.
+//! - *Flaw*: why a body is no document. *Gap*: an empty answer in a row of status documents.
+//! - *Trust*: the origins that get the credential; every URL is admitted by it before it becomes a step.
 
 mod cookies;
 mod created;
@@ -174,7 +222,8 @@ impl Protocol {
         }
         let before = Before::from_cursor(cursor, reply);
         let json = reply.json();
-        let mut reading = Reading::new(rules, cursor, reply, json.as_ref(), now);
+        let code = reply.status().as_u16();
+        let mut reading = Reading { rules, cursor, reply, body: json.as_ref(), code, now };
         let step = match reading.cursor.phase {
             Phase::Submitting => submit::read(&mut reading),
             Phase::Polling { .. } => poll::read(&mut reading),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cursor::MOST_LOOKS;
 use super::flaw::Flaw;
-use super::patience::{Trouble, wait};
+use super::patience::wait;
 use super::phase::Phase;
 use super::reading::Reading;
 use super::reason::Reason;
@@ -110,8 +110,7 @@ fn flawed(reading: &mut Reading<'_>, flaw: &Flaw, hint: Option<Duration>) -> Ste
         reading.cursor.turn_back();
         let why = format!("the status leads to {}, which answers with {flaw}", shown(url));
         let report = Report { hint, ..Report::new(reading.cursor.state) };
-        let trouble = Trouble::from_reading(reading, why);
-        return wait(reading, report, trouble);
+        return wait(reading, report, why);
     }
     match reading.cursor.look_again() {
         Some(look) => {

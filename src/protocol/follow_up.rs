@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::patience::{Trouble, wait};
+use super::patience::wait;
 use super::phase::Phase;
 use super::reading::Reading;
 use super::reason::Reason;
@@ -52,8 +52,7 @@ pub(super) fn read(reading: &mut Reading<'_>, firing: u8) -> Step {
     reading.cursor.phase = Phase::POLLING;
     let report = report::parse(reading);
     if !reading.reply.status().is_success() {
-        let trouble = Trouble::from_reading(reading, format!("the start was answered with {code}"));
-        return wait(reading, report, trouble);
+        return wait(reading, report, format!("the start was answered with {code}"));
     }
     reading.cursor.state = State::Running;
     Step::Wait(Report { state: State::Running, word: None, ..report })

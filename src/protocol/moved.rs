@@ -1,7 +1,7 @@
 //! Reading what stands where a poll was redirected to by 302: a status, and the monitor has moved; else the result.
 
 use super::named_result::leads_elsewhere;
-use super::patience::{Trouble, wait};
+use super::patience::wait;
 use super::phase::Phase;
 use super::reading::Reading;
 use super::reason::Reason;
@@ -31,16 +31,14 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
             reading.cursor.turn_back();
             reading.because(Reason::Unreadable);
             let why = format!("the status leads to {}, which {why}", shown(reading.reply.url()));
-            let trouble = Trouble::from_reading(reading, why);
-            wait(reading, report, trouble)
+            wait(reading, report, why)
         }
         303 | 404 | 410 => fetch::read(reading),
         code if is_transient(code) => {
             // It may still be either: it is asked again.
             let report = report::parse(reading);
             reading.because(Reason::Transient(code));
-            let trouble = Trouble::from_reading(reading, format!("the redirect's target answered with {code}"));
-            wait(reading, report, trouble)
+            wait(reading, report, format!("the redirect's target answered with {code}"))
         }
         _ => {
             reading.cursor.phase = Phase::POLLING;

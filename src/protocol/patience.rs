@@ -7,6 +7,12 @@ use super::reading::Reading;
 use super::step::{Report, Step};
 use crate::error::{ErrorKind, Fault};
 
+/// The wait goes on after an answer that says nothing of the task; the warning has the words of the service.
+pub(super) fn wait(reading: &mut Reading<'_>, report: Report, why: impl Into<String>) -> Step {
+    let trouble = Trouble { why: why.into(), fault: reading.fault() };
+    trouble.wait(reading.cursor, reading.rules.patience, report, reading.now)
+}
+
 /// Why an answer says nothing of the task.
 pub(super) struct Trouble {
     why: String,
@@ -14,13 +20,9 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    /// Without words of the service.
     pub(super) fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), fault: Fault::default() }
-    }
-
-    /// With the words of the service.
-    pub(super) fn from_reading(reading: &Reading<'_>, why: impl Into<String>) -> Self {
-        Self { why: why.into(), fault: reading.fault() }
     }
 
     /// The wait goes on while there is patience.
@@ -35,11 +37,6 @@ impl Trouble {
         report.word = None;
         Step::Wait(report)
     }
-}
-
-/// As [`Trouble::wait`], for an answer.
-pub(super) fn wait(reading: &mut Reading<'_>, report: Report, trouble: Trouble) -> Step {
-    trouble.wait(reading.cursor, reading.rules.patience, report, reading.now)
 }
 
 /// So many characters of a service's words stand in a warning.

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::location::join;
 use super::named_result::leads_elsewhere;
-use super::patience::{Trouble, wait};
+use super::patience::wait;
 use super::phase::{Phase, Trail};
 use super::reading::Reading;
 use super::reason::Reason;
@@ -59,8 +59,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
 /// Does what the verdict asks for.
 fn act(reading: &mut Reading<'_>, verdict: Verdict, reason: Reason, report: Report) -> Step {
     if let Verdict::Unreadable(why) = verdict {
-        let trouble = Trouble::from_reading(reading, why);
-        return wait(reading, report, trouble);
+        return wait(reading, report, why);
     }
     reading.cursor.settle();
     match verdict {

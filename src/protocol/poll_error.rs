@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::patience::{Trouble, wait};
+use super::patience::wait;
 use super::reading::Reading;
 use super::reason::Reason;
 use super::result::terminal;
@@ -39,8 +39,7 @@ pub(super) fn read(reading: &mut Reading<'_>, report: Report) -> Step {
         }
         404 if is_young => {
             reading.because(Reason::NotVisible);
-            let trouble = Trouble::from_reading(reading, "the status is not visible yet (404)");
-            return wait(reading, report, trouble);
+            return wait(reading, report, "the status is not visible yet (404)");
         }
         404 | 410 => (Reason::Gone(code), ErrorKind::Gone),
         401 => (Reason::Forbidden(code), ErrorKind::Unauthorized),
@@ -75,6 +74,5 @@ fn transient(reading: &mut Reading<'_>, report: Report) -> Step {
         return terminal(reading, Report { state, ..report });
     }
     reading.because(Reason::Transient(code));
-    let trouble = Trouble::from_reading(reading, format!("the status answered with {code}"));
-    wait(reading, report, trouble)
+    wait(reading, report, format!("the status answered with {code}"))
 }

@@ -30,16 +30,6 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(
-        rules: &'a Rules,
-        cursor: &'a mut Cursor,
-        reply: &'a Reply,
-        body: Option<&'a Value>,
-        now: SystemTime,
-    ) -> Self {
-        Self { rules, cursor, reply, body, code: reply.status().as_u16(), now }
-    }
-
     /// The same answer, with the beginning of a broken or large document in the place of its body.
     pub(super) fn with_beginning<'b>(&'b mut self, beginning: &'b Value) -> Reading<'b> {
         let Self { rules, reply, code, now, .. } = *self;

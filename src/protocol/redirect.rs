@@ -1,7 +1,7 @@
 //! Redirect: where a poll was redirected to.
 
 use super::location::join;
-use super::patience::{Trouble, wait};
+use super::patience::Trouble;
 use super::phase::Phase;
 use super::reading::Reading;
 use super::reason::Reason;
@@ -22,7 +22,8 @@ pub(super) fn follow(reading: &mut Reading<'_>, code: u16, report: Report) -> St
         Err(why) => {
             // It leads nowhere, and so says nothing of the task.
             reading.cursor.turn_back();
-            return wait(reading, report, Trouble::new(format!("the status answered with {code}, and {why}")));
+            let trouble = Trouble::new(format!("the status answered with {code}, and {why}"));
+            return trouble.wait(reading.cursor, reading.rules.patience, report, reading.now);
         }
     };
     if code == 302 && is_signed(&url) {
