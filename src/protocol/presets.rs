@@ -62,31 +62,10 @@ impl Default for Rules {
             pages: None,
             cancel_url: ["/urls/cancel", "/cancel_url", "/_links/cancel/href"].map(Source::pointer).into(),
             cleanup: None,
-            state: [
-                "/status",
-                "/state",
-                "/properties/provisioningState",
-                "/provisioningState",
-                "/runtimeStatus",
-                "/status/state",
-                "/status/status",
-            ]
-            .map(Source::pointer)
-            .into(),
+            state: STATE.map(Source::pointer).into(),
             words: BTreeMap::new(),
             done: Vec::new(),
-            progress: [
-                "/percentComplete",
-                "/percent_done",
-                "/percentProgress",
-                "/percentageComplete",
-                "/progress",
-                "/properties/percentComplete",
-            ]
-            .map(Source::pointer)
-            .into_iter()
-            .chain([Source::header("x-progress")])
-            .collect(),
+            progress: PROGRESS.map(Source::pointer).into_iter().chain([Source::header("x-progress")]).collect(),
             progress_unit: ProgressUnit::Percent,
             intervals: Vec::new(),
             default_interval: None,
@@ -177,3 +156,24 @@ pub(super) fn google_operations() -> Rules {
     rules.progress.insert(0, Source::pointer("/metadata/progressPercent"));
     rules
 }
+
+/// Where services put the word of the state.
+const STATE: [&str; 7] = [
+    "/status",
+    "/state",
+    "/properties/provisioningState",
+    "/provisioningState",
+    "/runtimeStatus",
+    "/status/state",
+    "/status/status",
+];
+
+/// Where they put the progress.
+const PROGRESS: [&str; 6] = [
+    "/percentComplete",
+    "/percent_done",
+    "/percentProgress",
+    "/percentageComplete",
+    "/progress",
+    "/properties/percentComplete",
+];

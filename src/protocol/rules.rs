@@ -103,11 +103,11 @@ impl Rules {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StatusKind {
-    /// The HTTP status tells: 202 is pending, 200 is the result itself. A document that is plainly a monitor is read
+    /// The HTTP status counts: 202 is pending, 200 is the result itself. A document that is plainly a monitor is read
     /// as one.
     #[default]
     Bare,
-    /// A status document: its word tells.
+    /// A status document: its word counts.
     Monitor,
     /// The created resource, with a state inside.
     Resource,

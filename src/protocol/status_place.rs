@@ -167,7 +167,7 @@ fn counts(reading: &Reading<'_>, pointer: &StatusUrl, said: Said, url: &Url) -> 
     if pointer.kind != StatusKind::Bare || is_accepted {
         return Some((pointer.kind, false));
     }
-    // A created resource whose body has a state, or that asks to come back: the resource tells.
+    // A created resource whose body has a state, or that asks to come back: the resource has the state.
     if said.may_be_pending() {
         return Some((StatusKind::Resource, false));
     }

@@ -49,7 +49,7 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
         }
     }
     let (verdict, reason) = match state {
-        // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
+        // What has both a state and the shape of a result, at a bare URL, is the result.
         Some(state) if state.is_terminal() && bare && !is_status(reading) => {
             if !state.has_result() && reading.body.and_then(provisioning_state).is_some() {
                 (Verdict::from_state(state), reason)
@@ -190,7 +190,7 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
     }
 }
 
-/// As [`nameless`], at a URL whose HTTP status tells.
+/// As [`nameless`], at a bare URL.
 fn bare(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Reason) {
     let (body, shown_state) = (reading.body, reading.cursor.shown_state);
     let word = report.word();
@@ -225,7 +225,7 @@ fn unreadable(why: &str) -> (Verdict, Reason) {
     (Verdict::Unreadable(why.to_owned()), Reason::Unreadable)
 }
 
-/// Whether a final state at a URL whose HTTP status tells is that of a status document, and not of a result.
+/// Whether a final state at a bare URL is that of a status document, and not of a result.
 fn is_status(reading: &Reading<'_>) -> bool {
     let is_monitor = || {
         reading.asks_to_retry()

@@ -298,6 +298,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_of_the_first_version_reads_and_is_written_as_before() {
+        let text = r#"{"version":1,"protocol":"auto","base":"https://a.example/","cursor":{"phase":"result",
+            "kind":"monitor","seen_alive":true,"guessed":true,"hops":1,"method":"POST","request_url":"https://a.example/x",
+            "id":"7","status_url":"https://a.example/t/7","last_location":"https://a.example/r/7",
+            "following":"https://a.example/r/7","submitted":1700000000000,"result_since":1700000003001,"last_hint":5001,
+            "state":"running","started":1,"extra":{"etag":"\"e\"","query":[["v","1"]]}},
+            "headers":[["accept","text/csv"]],"not_before":1700000060000}"#;
+        let token: ResumeToken = text.parse().unwrap();
+        assert_eq!(token.id(), Some("7"));
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(json(&token.to_string()), json(text));
+    }
+
+    #[test]
     fn a_resumed_wait_is_kept_and_never_longer_than_the_service_asked() {
         const DAY: u64 = 24 * 60 * 60 * 1000;
         let now = 1_720_620_765_000;
