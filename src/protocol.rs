@@ -1,60 +1,125 @@
 //! Protocol: how an API speaks of tasks. A pure reader: a response goes in, a step comes out.
+//!
+//! # Implementation
+//! The room does no I/O and reads no clock. The task sends the requests and keeps the time; the room decides which request
+//! is next, and what an answer means.
+//!
+//! ## Parts
+//! - [`Protocol`] is the public face over [`rules`], which is plain data. [`presets`] fills it.
+//! - [`Cursor`] is all that is known of one task, and becomes part of its resume token. [`plain`] decides what of it a
+//!   token in plain text may hold.
+//! - [`reading`] bundles one answer with the rules, the cursor and the time. Every reader takes it.
+//! - [`requests`] makes the next request out of the cursor.
+//!
+//! ## Phases
+//! Each phase has one reader, which returns a [`Step`] and sets the next phase:
+//! ```text
+//! Submitting ──> Polling ──────────> Fetching ──> Done
+//!   submit        poll │ ▲             fetch
+//!                      │ ├── Starting    ▲     a word fires a request: follow_up
+//!                      │ └── Moved ──────┘     a 302 leads to a status or to the result: moved
+//!                      └──> Ended, Stop        the task failed; or waiting makes no sense any more
+//! ```
+//! A submit that is answered at once goes straight to `Done` or `Fetching`; a poll whose answer holds the result, to
+//! `Done`. A service that takes its word back at the URL of the result brings the task back to `Polling`.
+//!
+//! ## The way of an answer to a poll
+//! 1. [`foreign`] notes the URLs of the cursor, so that those named by a foreign origin are asked without a credential.
+//! 2. [`report`] collects word, progress and hint, whatever the HTTP status is.
+//! 3. The HTTP status decides who goes on: [`redirect`] for 3xx, [`poll_error`] for 4xx and 5xx, and for 2xx
+//!    [`verdict`], which is the only judge of pending, ended and "this is the result itself". [`created`] comes before it
+//!    where the status URL may be that of the created resource.
+//! 4. An answer that says nothing of the task costs patience ([`patience`]): the wait ends only once that is used up.
+//! 5. A final state goes to [`result`]: [`result_link`] for a URL, [`result_body`] for the answer itself, which must be a
+//!    document ([`flaw`]), because a page of a gateway must never count as a success.
+//! 6. [`reason`] keeps why, for `explain()`.
+//!
+//! ## Redirects
+//! A submit that is answered with 307 or 308 is sent again ([`moved_submit`] decides, the client obeys). Of a poll, 303 is
+//! the result, 302 is either ([`moved`]), 301 and 308 move the status URL once a status stands there, and 307 is
+//! followed while the status URL stays.
+//!
+//! ## Glossary
+//! - *Bare, monitor, resource*: the three kinds of status URL; at a bare one the HTTP status counts before the words.
+//! - *Guess*: a place that common services use and that nobody named for this one; a named place goes before the answer
+//!   itself, a guessed one does not.
+//! - *Hint*: how long the service asks to wait. *Patience*: how long the task bears answers that say nothing of it.
+//! - *Hop*: one redirect in a row. *Look*: one fetch of a result that was no document.
+//! - *Flaw*: why a body is no document. *Gap*: an empty answer in a row of status documents.
+//! - *Trust*: the origins that get the credential; every URL is admitted by it before it becomes a step.
 
-mod accept;
-mod check;
 mod cookies;
 mod created;
 mod cursor;
 mod exchange;
+mod extra;
 mod fault;
+mod fetch;
 mod flaw;
+mod follow_up;
+mod foreign;
 mod location;
-mod named;
+mod moved;
+mod named_result;
 mod next;
 mod page;
-mod place;
+mod patience;
+mod phase;
 mod plain;
 mod poll;
+mod poll_error;
 mod presets;
+mod reading;
+mod reason;
+mod redirect;
+mod report;
+mod requests;
 mod result;
+mod result_body;
+mod result_link;
 mod result_rule;
-mod rule;
-mod setters;
-mod start;
+mod rules;
+mod shape;
+mod status_place;
 mod step;
+mod submit;
 mod template;
-mod trouble;
 mod verdict;
 mod words;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 pub use cursor::Cursor;
 pub use exchange::{Exchange, ExchangeError};
 pub use next::Next;
 pub use page::PageRule;
+pub use result_rule::ResultKind;
+pub use rules::{FinalStateVia, ProgressUnit, Reduce, StatusKind};
 pub use step::{Finding, Report, Step};
 pub use words::State;
 
 pub(crate) use cookies::Cookies;
-pub(crate) use cursor::Phase;
-pub(crate) use exchange::Asking;
-pub(crate) use fault::read_common as read_fault;
+pub(crate) use fault::parse_common as read_fault;
 pub(crate) use location::join;
 pub(crate) use page::{NoPage, Page};
+pub(crate) use plain::{check_urls, clean_urls, without_signed};
+pub(crate) use requests::{Asking, Purpose};
+pub(crate) use submit::moved as moved_submit;
 
-use crate::clock::seconds;
-use crate::error::Fault;
 use crate::hint::Unit;
-use crate::message::Reply;
+use crate::message::{Reply, Request};
 use crate::pointer::Source;
 
-use named::Before;
+use foreign::Before;
+use patience::Trouble;
+use phase::Phase;
+use reading::Reading;
+use reason::Reason;
 use result_rule::{ResultPlace, ResultRule};
-use rule::Rule;
+use rules::{Fraction, Interval, Rules, Start, StatusUrl, put_first};
 use template::Template;
 
 /// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
@@ -74,175 +139,55 @@ use template::Template;
 ///     .result(Source::pointer("/job/file"), ResultKind::Link);
 /// assert_eq!(protocol.name(), "video_render");
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Protocol {
-    name: String,
-    // The submit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefer: Option<String>,
-    status_url: Vec<StatusUrl>,
-    rotates: bool,
-    id: Vec<Source>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_template: Option<Template>,
-    template_kind: StatusKind,
-    // The poll.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    poll: Option<Exchange>,
-    repeat_query: Vec<String>,
-    cookies: bool,
-    conditional: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status_header: Option<Source>,
-    state: Vec<Source>,
-    reduce: Reduce,
-    #[serde(deserialize_with = "words::plain_keys")]
-    words: BTreeMap<String, State>,
-    statuses: BTreeMap<String, State>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    without_state: Option<State>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    accept_html: bool,
-    done: Vec<Source>,
-    progress: Vec<Source>,
-    progress_unit: ProgressUnit,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    progress_of: Option<Fraction>,
-    error_code: Vec<Source>,
-    error_message: Vec<Source>,
-    canceled_codes: Vec<String>,
-    intervals: Vec<Interval>,
-    #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
-    default_interval: Option<Duration>,
-    #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
-    keep_alive: Option<Duration>,
-    start: Vec<Start>,
-    #[serde(with = "seconds")]
-    patience: Duration,
-    #[serde(with = "seconds")]
-    visibility: Duration,
-    // The end.
-    result: Vec<ResultRule>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pages: Option<PageRule>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    final_state_via: Option<FinalStateVia>,
-    #[serde(with = "exchange::or_none")]
-    cancel: Option<Exchange>,
-    cancel_url: Vec<Source>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cleanup: Option<Exchange>,
-}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+#[must_use = "a protocol does nothing until a client, a profile or a task has it"]
+pub struct Protocol(Rules);
 
-/// What stands behind a status URL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StatusKind {
-    /// The HTTP status tells: 202 is pending, 200 is the result itself. A document that is plainly a monitor is read
-    /// as one.
-    #[default]
-    Bare,
-    /// A status document: its word tells.
-    Monitor,
-    /// The created resource, with a state inside.
-    Resource,
-}
+/// The protocols that are known by name.
+impl Protocol {
+    /// Reads what the common handshakes send: `Operation-Location`, `Azure-AsyncOperation`, 202 with `Location`, a
+    /// created resource with a state, a link in the body, finished at once.
+    pub fn auto() -> Self {
+        Self(Rules::default())
+    }
 
-/// What stands where a result is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ResultKind {
-    /// The value itself. A text that is an absolute URL is taken as a link.
-    Value,
-    /// The URL of the result: fetched when it lies on the API's own origin and is not signed; else it is the link.
-    Url,
-    /// A link, or several, to be downloaded. It is never fetched to be read.
-    Link,
-}
+    /// Reads a SmagTask: `TaskUid` and `Location` at submit, `Status` and `RetryAfter` (milliseconds) while it runs, and
+    /// at the end `Location` in header and body, or `Result` with a signed URL.
+    ///
+    /// Five minutes between polls where the service does not say, as its documents advise.
+    pub fn smag_task() -> Self {
+        Self(presets::smag_task())
+    }
 
-/// Where the final value is, if the API says so (the `final-state-via` of the Azure specifications).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FinalStateVia {
-    /// In the status document.
-    Operation,
-    /// At the last `Location`.
-    Location,
-    /// At the URL that the task was submitted to.
-    OriginalUri,
-}
+    /// Reads the pattern "Asynchronous Request-Reply" of the Azure Architecture Center: 202 with `Location`, then 200
+    /// while it is pending, and 302 or 303 to the result. A 200 without a final word is always pending here.
+    pub fn async_request_reply() -> Self {
+        Self(presets::async_request_reply())
+    }
 
-/// What the numbers of a progress member mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ProgressUnit {
-    /// 0 to 100.
-    #[default]
-    Percent,
-    /// 0 to 1.
-    Fraction,
-}
+    /// Reads the Microsoft REST API guidelines: `Operation-Location`, a monitor with `status`, `resourceLocation` or an
+    /// inline `result` at the end. `api-version` is repeated on every poll.
+    pub fn azure_guidelines() -> Self {
+        Self(presets::azure_guidelines())
+    }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatusUrl {
-    at: Source,
-    kind: StatusKind,
-    /// It counts only beside 202 or a pending word: else it is a link to what was created.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    only_pending: bool,
-    /// Known from other services, and not said of this one: it counts only where the answer shows that there is a task.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    guess: bool,
-}
+    /// Reads Azure Resource Manager: `Azure-AsyncOperation` before `Operation-Location` before `Location`, or the
+    /// resource's own `provisioningState`. The result is at `Location` of a POST, and at the resource of a PUT or PATCH.
+    pub fn azure_resource_manager() -> Self {
+        Self(presets::azure_resource_manager())
+    }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Interval {
-    at: Source,
-    unit: Unit,
-}
+    /// Reads Azure data plane services: as the guidelines, with the result in the status document where nothing else is
+    /// named.
+    pub fn azure_data_plane() -> Self {
+        Self(presets::azure_data_plane())
+    }
 
-/// How the states of several parts make one, where a place such as `/parts/*/state` has several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Reduce {
-    /// The first counts.
-    #[default]
-    First,
-    /// It ends when all have ended: succeeded if all did, partially succeeded if some did.
-    All,
-    /// It ends with the first that ends.
-    Any,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fraction {
-    done: Source,
-    total: Source,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Start {
-    when: String,
-    request: Exchange,
-}
-
-impl StatusKind {
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Bare => "bare: its HTTP status tells",
-            Self::Monitor => "a monitor: its word tells",
-            Self::Resource => "the resource, with a state inside",
-        }
+    /// Reads Google's long-running operations (AIP-151): `name`, `done`, then `error` or `response`. The base of the
+    /// client is the API's versioned root, such as `https://storage.googleapis.com/v1`.
+    pub fn google_operations() -> Self {
+        Self(presets::google_operations())
     }
 }
 
@@ -271,22 +216,26 @@ impl Protocol {
     /// ```
     #[must_use]
     pub fn read(&self, cursor: &mut Cursor, reply: &Reply, now: SystemTime) -> Step {
-        if self.cookies || cursor.keeps_cookies() {
+        let rules = &self.0;
+        if rules.cookies || cursor.keeps_cookies() {
             cursor.extra().cookies.take(reply.url(), reply.headers());
         }
-        let before = Before::of(cursor, reply);
-        let step = match cursor.phase {
-            Phase::Submit => accept::read(self, cursor, reply, now),
-            Phase::Poll => poll::read(self, cursor, reply, now),
-            Phase::Moved => poll::read_moved(self, cursor, reply, now),
-            Phase::Start => start::read(self, cursor, reply, now),
-            Phase::Result => result::read(self, cursor, reply, now),
+        let before = Before::from_cursor(cursor, reply);
+        let json = reply.json();
+        let code = reply.status().as_u16();
+        let mut reading = Reading { rules, cursor, reply, body: json.as_ref(), code, now };
+        let step = match reading.cursor.phase {
+            Phase::Submitting => submit::read(&mut reading),
+            Phase::Polling { .. } => poll::read(&mut reading),
+            Phase::Moved => moved::read(&mut reading),
+            Phase::Starting { firing } => follow_up::read(&mut reading, firing),
+            Phase::Fetching { .. } => fetch::read(&mut reading),
         };
         let step = match before {
-            Some(before) => before.mark(cursor, step, self.pages.as_ref().is_some_and(PageRule::reads_an_answer)),
+            Some(before) => before.mark(cursor, step, rules.pages.as_ref().is_some_and(PageRule::reads_an_answer)),
             None => step,
         };
-        match &self.pages {
+        match &rules.pages {
             Some(rule) => rule.begin(step, reply),
             None => step,
         }
@@ -295,45 +244,378 @@ impl Protocol {
     /// Reads that no answer came: the task's state is what it was, and the wait goes on while there is patience.
     #[must_use]
     pub fn read_silence(&self, cursor: &mut Cursor, why: &str, now: SystemTime) -> Step {
-        cursor.because(Rule::NoAnswer);
-        trouble::wait(self, cursor, Report::new(cursor.state), why, Fault::default(), now)
+        cursor.because(Reason::NoAnswer);
+        let report = Report::new(cursor.state);
+        Trouble::new(why).wait(cursor, self.0.patience, report, now)
+    }
+
+    /// Checks all templates of the protocol: of the status URL, the result, the pages, and the requests that poll, start,
+    /// cancel and clean up.
+    ///
+    /// ```
+    /// use longhaul::Protocol;
+    ///
+    /// let protocol = Protocol::auto().status_template("jobs/{job_id}");
+    /// assert!(protocol.check().unwrap_err().contains("{job_id} is no member that is known"));
+    /// assert_eq!(Protocol::auto().status_template("jobs/{id}").check(), Ok(()));
+    /// ```
+    ///
+    /// # Errors
+    /// The first template that cannot be filled, and why: a member that is neither the id nor a JSON pointer, a brace
+    /// without its other, a member of an answer where there is none, a text that makes no URL.
+    pub fn check(&self) -> Result<(), String> {
+        self.0.check()
+    }
+
+    /// Its name, which stands in resume tokens and in errors.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Why the answers up to the cursor were read as they were, in words that a person can act on.
     pub(crate) fn explain(&self, cursor: &Cursor) -> String {
-        let (submit, last) = cursor.rules();
-        let mut lines = vec![format!("protocol: {}", self.name)];
-        if submit != Rule::NotReadYet {
-            lines.push(format!("submit: {}", submit.words(self)));
+        let (submit, last) = cursor.reasons();
+        let mut lines = vec![format!("protocol: {}", self.name())];
+        if submit != Reason::NotReadYet {
+            lines.push(format!("submit: {}", submit.words(&self.0)));
         }
         if let Some(url) = cursor.status_url() {
             lines.push(format!("status URL: {url} ({})", cursor.kind.words()));
         }
-        if last != Rule::NotReadYet {
-            lines.push(format!("last answer: {}", last.words(self)));
+        if last != Reason::NotReadYet {
+            lines.push(format!("last answer: {}", last.words(&self.0)));
         }
         lines.join("\n")
     }
 
+    /// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
+    pub(crate) fn next(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
+        requests::next(&self.0, cursor, headers)
+    }
+
+    /// The request that cancels the task; `None` where there is none.
+    pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+        requests::cancel(&self.0, cursor, headers)
+    }
+
+    /// The request that lets the service forget the task; `None` where there is none.
+    pub(crate) fn cleanup_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+        requests::cleanup(&self.0, cursor, headers)
+    }
+
+    /// The jar for the cookies of the task's submit; `None` where nobody asked for one.
+    pub(crate) fn jar<'c>(&self, cursor: &'c mut Cursor) -> Option<&'c mut Cookies> {
+        (self.0.cookies || cursor.keeps_cookies()).then(|| &mut cursor.extra().cookies)
+    }
+
+    /// Whether headers alone name the status URL of a submit.
+    pub(crate) fn is_named_in(&self, headers: &HeaderMap) -> bool {
+        let names = self.0.status_url.iter().filter_map(|at| at.at.header_name());
+        names.chain(["link"]).any(|name| headers.contains_key(name))
+    }
+
     pub(crate) const fn interval_without_hint(&self) -> Option<Duration> {
-        self.default_interval
+        self.0.default_interval
     }
 
     pub(crate) const fn longest_interval(&self) -> Option<Duration> {
-        self.keep_alive
+        self.0.keep_alive
     }
 
     pub(crate) const fn page_rule(&self) -> Option<&PageRule> {
-        self.pages.as_ref()
+        self.0.pages.as_ref()
     }
 
     pub(crate) fn prefer_header(&self) -> Option<&str> {
-        self.prefer.as_deref()
+        self.0.prefer.as_deref()
     }
 }
 
-impl Default for Protocol {
-    fn default() -> Self {
-        Self::auto()
+/// How a protocol is written: a setter for every part. There is one order for all lists of places: the last one said goes
+/// first, and replaces what was said of that place.
+impl Protocol {
+    /// Sets the name.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.0.name = name.into();
+        self
+    }
+
+    /// A place of the status URL in the submit's answer, looked at first. Where something stands there, it counts at any
+    /// 2xx and at 303. Where it cannot be used, the next place is looked at.
+    pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
+        self.0.status_url.retain(|pointer| pointer.at != at);
+        self.0.status_url.insert(0, StatusUrl::new(at, kind));
+        self
+    }
+
+    /// Keeps the status URL that the submit gave, whatever later answers name.
+    pub const fn fixed_status_url(mut self) -> Self {
+        self.0.rotates = false;
+        self
+    }
+
+    /// The place of the task's id in the submit's answer, looked at first.
+    pub fn id(mut self, at: Source) -> Self {
+        put_first(&mut self.0.id, at);
+        self
+    }
+
+    /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
+    /// percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. A status URL that the
+    /// answer names goes before it.
+    pub fn status_template(mut self, template: impl Into<String>) -> Self {
+        self.0.status_template = Some(Template::new(template));
+        self
+    }
+
+    /// The place of the state's word, looked at first.
+    pub fn state(mut self, at: Source) -> Self {
+        put_first(&mut self.0.state, at);
+        self
+    }
+
+    /// What a word of this API means, before the common words. Case, spaces, `_` and `-` do not count.
+    pub fn word(mut self, word: &str, state: State) -> Self {
+        self.0.words.insert(words::plain(word), state);
+        self
+    }
+
+    /// A place where a value means success, looked at first, unless a word says that the task is pending or has failed.
+    pub fn done(mut self, at: Source) -> Self {
+        put_first(&mut self.0.done, at);
+        self
+    }
+
+    /// The place of the progress, looked at first, and the unit of all.
+    pub fn progress(mut self, at: Source, unit: ProgressUnit) -> Self {
+        put_first(&mut self.0.progress, at);
+        self.0.progress_unit = unit;
+        self
+    }
+
+    /// A place that says when to poll next, looked at after the `Retry-After` headers and before all other places.
+    pub fn interval(mut self, at: Source, unit: Unit) -> Self {
+        self.0.intervals.retain(|interval| interval.at != at);
+        self.0.intervals.insert(0, Interval { at, unit });
+        self
+    }
+
+    /// How long to wait between polls where the service has never said.
+    pub const fn default_interval(mut self, interval: Duration) -> Self {
+        self.0.default_interval = Some(interval);
+        self
+    }
+
+    /// A place of the result in the finished answer, looked at first. Where something stands there, it goes before an
+    /// answer that would else be the result itself; where nothing does, a warning says so.
+    pub fn result(self, at: Source, kind: ResultKind) -> Self {
+        self.result_rule(ResultPlace::In(at), kind)
+    }
+
+    /// The URL of the result as a template, relative to the client's base: `files/{/result/fileId}/content`. It is looked
+    /// at first, as a place of [`result`](Self::result). In data: `{ template = "jobs/{id}/results", kind = "url" }`.
+    ///
+    /// `{id}` is the task's id, and `{/result/fileId}` a member of the final answer, of a list its first element; each as
+    /// one path segment, percent-encoded, so that nothing of it leaves the folder. `{+/result/path}` keeps its slashes. A
+    /// member with a `*` (`files/{/files/*/id}`) makes a link of each. Where the answer lacks a member, the next place is
+    /// looked at.
+    ///
+    /// A [`ResultKind::Url`] is fetched where it is one on the API's own origin; a [`ResultKind::Link`], and several, are
+    /// downloaded. [`ResultKind::Value`] is no kind of a URL: [`check`](Self::check) reports it.
+    ///
+    /// ```
+    /// use longhaul::{Protocol, ResultKind};
+    ///
+    /// let protocol = Protocol::auto()
+    ///     .status_template("jobs/{id}")
+    ///     .result_template("files/{/result/fileId}/content", ResultKind::Url);
+    /// assert_eq!(protocol.check(), Ok(()));
+    /// ```
+    pub fn result_template(self, template: impl Into<String>, kind: ResultKind) -> Self {
+        self.result_rule(ResultPlace::Made(Template::new(template)), kind)
+    }
+
+    fn result_rule(mut self, at: ResultPlace, kind: ResultKind) -> Self {
+        self.0.result.retain(|rule| rule.at != at);
+        self.0.result.insert(0, ResultRule::new(at, kind));
+        self
+    }
+
+    /// Where the final value is, whatever the answers hint at.
+    pub const fn final_state_via(mut self, via: FinalStateVia) -> Self {
+        self.0.final_state_via = Some(via);
+        self
+    }
+
+    /// How a task is canceled, such as `POST jobs/{id}/cancel`; `DELETE {status}` is the default.
+    pub fn cancel(mut self, how: Exchange) -> Self {
+        self.0.cancel = Some(how);
+        self
+    }
+
+    /// Says that the API knows no cancel.
+    pub fn without_cancel(mut self) -> Self {
+        (self.0.cancel, self.0.cancel_url) = (None, Vec::new());
+        self
+    }
+
+    /// A place where the service gives the URL of the cancel, looked at first. It is sent as the method of [`cancel`](Self::cancel), or
+    /// as a POST.
+    pub fn cancel_url(mut self, at: Source) -> Self {
+        put_first(&mut self.0.cancel_url, at);
+        self
+    }
+
+    /// What is sent when the result has been taken, to let the service forget the task
+    /// ([`Outcome::cleanup`](crate::Outcome::cleanup)).
+    pub fn cleanup(mut self, how: Exchange) -> Self {
+        self.0.cleanup = Some(how);
+        self
+    }
+
+    /// How the status is asked for, where that is no plain GET of the status URL, such as
+    /// `POST {status} {"async_job_id": "{id}"}`.
+    pub fn poll(mut self, how: Exchange) -> Self {
+        self.0.poll = Some(how);
+        self
+    }
+
+    /// Names a member of the submit's query that every poll repeats, such as `api-version`.
+    pub fn repeat_query(mut self, name: impl Into<String>) -> Self {
+        self.0.repeat_query.push(name.into());
+        self
+    }
+
+    /// Gives cookies back that the service sets, for this task alone. They stand in its token.
+    pub const fn with_cookies(mut self) -> Self {
+        self.0.cookies = true;
+        self
+    }
+
+    /// Asks with `If-None-Match` once a status carried an `ETag`, so that an unchanged one costs no body.
+    pub const fn conditional(mut self) -> Self {
+        self.0.conditional = true;
+        self
+    }
+
+    /// Sends this `Prefer` header (RFC 7240) with the submit, such as `respond-async` or `respond-async, wait=10`.
+    pub fn prefer(mut self, preference: impl Into<String>) -> Self {
+        self.0.prefer = Some(preference.into());
+        self
+    }
+
+    /// A place whose number stands for the HTTP status of a poll.
+    pub fn status_header(mut self, at: Source) -> Self {
+        self.0.status_header = Some(at);
+        self
+    }
+
+    /// What an HTTP status of a poll means, where no word is known.
+    pub fn status(mut self, code: u16, state: State) -> Self {
+        self.0.statuses.insert(code.to_string(), state);
+        self
+    }
+
+    /// What a status document without a state means.
+    pub const fn without_state(mut self, state: State) -> Self {
+        self.0.without_state = Some(state);
+        self
+    }
+
+    /// Takes a page of HTML as a result where the task itself fetches it. By default such a page is what a login page or a
+    /// gateway sends, and never a result; a link that is downloaded may lead to HTML all the same.
+    pub const fn accept_html(mut self) -> Self {
+        self.0.accept_html = true;
+        self
+    }
+
+    /// How the states of several parts make one.
+    pub const fn reduce(mut self, reduce: Reduce) -> Self {
+        self.0.reduce = reduce;
+        self
+    }
+
+    /// The places of two numbers whose ratio is the progress.
+    pub fn progress_of(mut self, done: Source, total: Source) -> Self {
+        self.0.progress_of = Some(Fraction { done, total });
+        self
+    }
+
+    /// A place of the error's code, looked at first.
+    pub fn error_code(mut self, at: Source) -> Self {
+        put_first(&mut self.0.error_code, at);
+        self
+    }
+
+    /// A place of the error's message, looked at first.
+    pub fn error_message(mut self, at: Source) -> Self {
+        put_first(&mut self.0.error_message, at);
+        self
+    }
+
+    /// A code of an error that means that the task was canceled.
+    pub fn canceled_code(mut self, code: impl Into<String>) -> Self {
+        self.0.canceled_codes.push(code.into());
+        self
+    }
+
+    /// The longest pause between polls that keeps a task alive, for services that drop one that nobody asks for. What
+    /// the service asks for still comes first.
+    pub const fn keep_alive(mut self, longest: Duration) -> Self {
+        self.0.keep_alive = Some(longest);
+        self
+    }
+
+    /// A second request, fired once when this word is seen, such as `PUT jobs/{id} {"state": "PROCESSING"}` at
+    /// `READY`. A protocol has at most eight; those of one word are fired one after the other, in the order in which they
+    /// were said.
+    pub fn start(mut self, when: impl Into<String>, request: Exchange) -> Self {
+        self.0.start.push(Start { when: when.into(), request });
+        self
+    }
+
+    /// How long after its submit a task may be answered with 404 before that counts: 30 seconds by default.
+    pub const fn visibility(mut self, grace: Duration) -> Self {
+        self.0.visibility = grace;
+        self
+    }
+
+    /// The result comes in pages ([`Outcome::pages`](crate::Outcome::pages)).
+    pub fn pages(mut self, rule: PageRule) -> Self {
+        self.0.pages = Some(rule);
+        self
+    }
+
+    /// For how long in a row polls may fail before the wait ends with an error: 10 minutes by default.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.0.patience = patience;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method, StatusCode};
+
+    use super::*;
+
+    #[test]
+    fn a_final_word_in_a_header_above_a_page_for_people_is_not_followed_for_ever() {
+        let protocol = Protocol::auto().state(Source::header("x-state"));
+        let url: url::Url = "https://a.example/v1/exports".parse().unwrap();
+        let now = SystemTime::UNIX_EPOCH;
+        let mut cursor = Cursor::new(Method::POST, &url, now);
+        let mut read = |status, url: &str, headers: &[(&'static str, &'static str)], body| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            let reply = Reply::new(status, url.parse().unwrap(), HeaderMap::from_iter(headers), body);
+            format!("{:?}", protocol.read(&mut cursor, &reply, now))
+        };
+        read(StatusCode::ACCEPTED, url.as_str(), &[("operation-location", "/t/1")], "");
+        let html = [("x-state", "done"), ("content-type", "text/html")];
+        let mut poll = || read(StatusCode::OK, "https://a.example/t/1", &html, "<html>");
+        assert_eq!(poll(), "Follow(https://a.example/t/1, after 1s)");
+        assert_eq!(poll(), "Follow(https://a.example/t/1, after 2s)");
+        assert!(poll().starts_with("Stop(ResultUnavailable, the result was answered with a page of HTML"));
     }
 }

@@ -10,14 +10,13 @@ use http::{HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::Instrument;
-use url::Url;
 
 use super::Client;
 use super::call::path;
 use super::draft::{Draft, hinted};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Reply, Request, Response};
-use crate::protocol::{Cursor, Protocol, Step};
+use crate::protocol::{Cursor, Protocol, Step, moved_submit};
 use crate::task::{Core, Task, Trace};
 
 /// A request that starts a task, and the type of its result.
@@ -282,8 +281,11 @@ async fn send(
     let (transport, protocol) = (&core.transport, &core.protocol);
     let mut response = transport.send_with(request, key, deadline, protocol.jar(cursor)).await?;
     let mut attempts = response.attempts();
-    for _ in 0..MAX_MOVES {
-        let Some(url) = moved(&response).filter(|url| transport.trust.is_own(url)) else { break };
+    let mut moves = 0;
+    while response.status().is_redirection()
+        && let Some(url) = moved_submit(cursor, &response.cut(), moves)
+    {
+        moves += 1;
         tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
         let moved = request.clone().with_url(url);
         response = transport.send_with(&moved, key, deadline, protocol.jar(cursor)).await?;
@@ -309,20 +311,8 @@ async fn hold(
     }
 }
 
-/// Where a submit has moved, method and body kept (RFC 9110, 15.4.8 and 15.4.9).
-fn moved(response: &Response) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 307 | 308) {
-        return None;
-    }
-    let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
-    crate::protocol::join(response.url(), location).ok()
-}
-
 /// The body of an answer whose headers name the status URL is for people, mostly: it may come this late.
 const LATE_BODY: Duration = Duration::from_secs(5);
-
-/// More moves than a service has reason for.
-const MAX_MOVES: u32 = 5;
 
 impl fmt::Debug for NewTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

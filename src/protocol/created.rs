@@ -4,66 +4,56 @@
 //! makes it a monitor, 202 makes its HTTP status count, a plain resource is the value. Where it may not be looked at, the
 //! submit's own answer is the value.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
-use serde_json::Value;
 
-use super::flaw::{Flaw, is_hollow};
-use super::rule::Rule;
-use super::verdict::{is_resting, is_unsaid, word};
-use super::{Cursor, Finding, Protocol, Report, State, StatusKind, Step, fault, result};
+use super::reading::Reading;
+use super::reason::Reason;
+use super::result_body::itself;
+use super::rules::StatusKind;
+use super::shape::{is_hollow, is_resting, is_unsaid};
+use super::step::{Finding, Report, Step};
+use super::verdict::word;
+use super::words::State;
 use crate::error::ErrorKind;
-use crate::message::{Reply, is_transient};
+use crate::message::is_transient;
 
 /// The Location of a 201 is to be looked at, and this is the value if that may not be done.
-pub(super) fn begin(cursor: &mut Cursor, reply: &Reply, body: Option<&Value>) {
-    cursor.created = true;
-    let held = reply.is_whole() && !reply.body().trim_ascii().is_empty() && !body.is_some_and(is_hollow);
-    if held {
+pub(super) fn begin(reading: &mut Reading<'_>) {
+    reading.cursor.created = true;
+    let reply = reading.reply;
+    if reply.is_whole() && !reply.body().trim_ascii().is_empty() && !reading.body.is_some_and(is_hollow) {
         let text = reply.json_text().map_or_else(|| reply.body().clone(), |text| Bytes::from(text.into_owned()));
-        let extra = cursor.extra();
+        let extra = reading.cursor.extra();
         (extra.created_held, extra.created) = (true, Some(text));
     }
 }
 
 /// Reads what stands at the Location; `None` where it is read on as any status.
-pub(super) fn read(
-    protocol: &Protocol,
-    cursor: &mut Cursor,
-    reply: &Reply,
-    body: Option<&Value>,
-    code: u16,
-    report: &Report,
-    now: SystemTime,
-) -> Option<Step> {
+pub(super) fn read(reading: &mut Reading<'_>, report: &Report) -> Option<Step> {
+    let code = reading.code;
     match code {
-        202 => cursor.created = false,
-        200..=299 if Flaw::of_result(protocol, reply, body).is_none() => {
-            let known = word(protocol, reply, body).0;
+        202 => reading.cursor.created = false,
+        200..=299 if reading.result_flaw().is_none() => {
             let is_word = report.word().is_some_and(|word| !is_resting(word));
-            if known.is_some() || is_word || body.is_some_and(is_unsaid) {
-                (cursor.created, cursor.kind) = (false, StatusKind::Monitor);
+            if word(reading).0.is_some() || is_word || reading.body.is_some_and(is_unsaid) {
+                (reading.cursor.created, reading.cursor.kind) = (false, StatusKind::Monitor);
                 return None;
             }
-            cursor.settle();
-            cursor.because(Rule::CreatedResource);
-            let nothing = reply.is_whole() && (reply.body().trim_ascii().is_empty() || body.is_some_and(is_hollow));
+            reading.cursor.settle();
+            reading.because(Reason::CreatedResource);
+            let is_nothing = reading.is_empty() || (reading.reply.is_whole() && reading.body.is_some_and(is_hollow));
             let report = Report { state: State::Succeeded, percent: report.percent.or(Some(100.0)), ..report.clone() };
-            return Some(match nothing {
-                true => own_answer(protocol, cursor, reply, body, report),
-                false => result::itself(protocol, cursor, reply, body, report),
-            });
+            return Some(if is_nothing { own_answer(reading, report) } else { itself(reading, report) });
         }
         // Not visible yet, as for any task.
-        404 if !cursor.seen_alive && cursor.age(now) < protocol.visibility => {}
+        404 if !reading.cursor.seen_alive && reading.cursor.age(reading.now) < reading.rules.visibility => {}
         400..=599 if !is_transient(code) => {
-            cursor.because(Rule::CreatedRefused(code));
+            reading.because(Reason::CreatedRefused(code));
             let mut report = Report { state: State::Succeeded, percent: Some(100.0), ..report.clone() };
             report.warn(format!(
                 "the Location of what was created answered with {code}, so the answer of the submit is taken as the result"
             ));
-            return Some(own_answer(protocol, cursor, reply, body, report));
+            return Some(own_answer(reading, report));
         }
         _ => {}
     }
@@ -71,19 +61,16 @@ pub(super) fn read(
 }
 
 /// The submit's own answer is the value; an error where a resumed task does not have it any more.
-fn own_answer(protocol: &Protocol, cursor: &mut Cursor, reply: &Reply, body: Option<&Value>, report: Report) -> Step {
-    let (was_held, answer) =
-        cursor.extra.as_mut().map_or((false, None), |extra| (extra.created_held, extra.created.take()));
+fn own_answer(reading: &mut Reading<'_>, report: Report) -> Step {
+    let extra = reading.cursor.extra.as_mut();
+    let (was_held, answer) = extra.map_or((false, None), |extra| (extra.created_held, extra.created.take()));
     if was_held && answer.is_none() {
-        return Step::Stop {
-            kind: ErrorKind::ResultUnavailable,
-            why: format!(
-                "the Location of what was created answered with {} and has no result, and the answer of the submit, which \
-                 is the result then, is not kept in a token",
-                reply.status().as_u16()
-            ),
-            fault: fault::read(protocol, reply, body),
-        };
+        let why = format!(
+            "the Location of what was created answered with {} and has no result, and the answer of the submit, which is \
+             the result then, is not kept in a token",
+            reading.reply.status().as_u16()
+        );
+        return reading.stop(ErrorKind::ResultUnavailable, why);
     }
     Step::Done(report, Finding { body: answer, ..Finding::default() })
 }

@@ -4,26 +4,32 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::{HeaderName, Method};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::cookies::Cookies;
-use super::plain::without_secrets;
-use super::rule::Rule;
-use super::{State, StatusKind};
+use super::extra::Extra;
+use super::phase::{Phase, Trail};
+use super::reason::Reason;
+use super::rules::StatusKind;
+use super::step::Step;
+use super::words::State;
 use crate::clock::unix_millis;
+use crate::error::{ErrorKind, Fault};
 use crate::message::Trust;
-use crate::redact::{SecretUrl, holds_secret, looks_secret, sounds_secret};
+use crate::redact::SecretUrl;
 
 /// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
 ///
 /// It is data, and part of a resume token. `Debug` shows no query of a URL.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Cursor {
+    #[serde(flatten)]
     pub(super) phase: Phase,
+    #[serde(flatten)]
+    pub(super) trail: Trail,
     pub(super) kind: StatusKind,
+    /// A status was read: the task is known to the service.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) seen_alive: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -34,23 +40,9 @@ pub struct Cursor {
     /// The status URL is the Location of what was created, and nobody has looked there yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) created: bool,
-    /// What is followed is to be asked from now on, once a status stands there.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) moved: bool,
-    /// A poll was redirected to the result.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) redirected: bool,
-    /// The result's URL is the last Location, which nothing named as the result's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) guessed: bool,
-    /// It was refused there.
+    /// The last Location was asked for the result, and refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) location_refused: bool,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) hops: u8,
-    /// How often the result was fetched and was none.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) looks: u8,
     #[serde(with = "method")]
     pub(super) method: Method,
     /// Where it was submitted.
@@ -61,84 +53,31 @@ pub struct Cursor {
     pub(super) status_url: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_location: Option<Box<str>>,
-    /// The URL that is followed now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) following: Option<Box<str>>,
     /// Milliseconds since 1970.
-    pub(super) submitted: u64,
+    submitted: u64,
+    /// Since when no answer says anything of the task, in milliseconds since 1970 and one more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) troubled_since: Option<NonZeroU64>,
+    troubled_since: Option<NonZeroU64>,
+    /// Since when the result is not there, likewise. It outlasts the phase: a service that takes its word back and gives
+    /// it again is not asked for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) result_since: Option<NonZeroU64>,
+    result_since: Option<NonZeroU64>,
     /// The last hint, in milliseconds and one more: it holds until another comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_hint: Option<NonZeroU64>,
-    /// The last state that was told.
+    /// The last state that was reported.
     #[serde(default = "accepted", skip_serializing_if = "is_accepted")]
     pub(super) state: State,
-    /// Which of the protocol's starts is being fired.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) firing: Option<u8>,
-    /// Which were fired, a bit each.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) started: u8,
+    /// Which of the protocol's starts were fired, a bit each.
+    #[serde(default, skip_serializing_if = "super::extra::is_zero")]
+    started: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) extra: Option<Box<Extra>>,
     /// Why the submit and the last answer were read as they were.
     #[serde(skip)]
-    pub(super) rules: (Rule, Rule),
+    reasons: (Reason, Reason),
     #[serde(skip)]
     trust: Option<Arc<Trust>>,
-}
-
-/// What few tasks have.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Extra {
-    /// Cookies are kept for this task, whatever its protocol says.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    keeps_cookies: bool,
-    #[serde(default, skip_serializing_if = "Cookies::is_empty")]
-    pub(super) cookies: Cookies,
-    /// The ETag of the last status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) etag: Option<String>,
-    /// Where the service says that a cancel goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) cancel_url: Option<String>,
-    /// The idempotency key of the submit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<String>,
-    /// The query members of the submit that every poll repeats.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) query: Vec<(String, String)>,
-    /// The word that nobody knows, and since when it stays the same, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) unknown: Option<(String, u64)>,
-    /// The answer of the submit is the value where its Location may not be looked at.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) created_held: bool,
-    /// The headers that the caller named as plain. A token lists them.
-    #[serde(skip)]
-    plain: Vec<HeaderName>,
-    /// Which of the URLs an answer of a foreign origin named, a bit each.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) bare: u8,
-    /// That answer. It is no part of a token, because nobody knows what it holds.
-    #[serde(skip)]
-    pub(super) created: Option<Bytes>,
-}
-
-/// What the next answer is the answer to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Phase {
-    Submit,
-    Poll,
-    /// A poll was redirected: either the status or the result.
-    Moved,
-    /// The request that a state fired.
-    Start,
-    Result,
 }
 
 impl Cursor {
@@ -146,33 +85,27 @@ impl Cursor {
     #[must_use]
     pub fn new(method: Method, url: &Url, now: SystemTime) -> Self {
         Self {
-            phase: Phase::Submit,
+            phase: Phase::Submitting,
+            trail: Trail::default(),
             kind: StatusKind::Bare,
             seen_alive: false,
-            guessed: false,
-            location_refused: false,
             cancel_asked: false,
             shown_state: false,
             created: false,
-            moved: false,
-            redirected: false,
-            hops: 0,
-            looks: 0,
+            location_refused: false,
             method,
             request_url: url.as_str().into(),
             id: None,
             status_url: None,
             last_location: None,
-            following: None,
             submitted: unix_millis(now),
             troubled_since: None,
             result_since: None,
             last_hint: None,
             state: State::Accepted,
-            firing: None,
             started: 0,
             extra: None,
-            rules: (Rule::NotReadYet, Rule::NotReadYet),
+            reasons: (Reason::NotReadYet, Reason::NotReadYet),
             trust: Some(Arc::new(Trust::new(url, []))),
         }
     }
@@ -194,24 +127,38 @@ impl Cursor {
         self
     }
 
-    pub(crate) const fn phase(&self) -> Phase {
-        self.phase
-    }
-
     /// The URL to ask next, outside of the submit.
     pub(crate) fn next_url(&self) -> Option<Url> {
-        self.following.as_deref().or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
+        self.following().or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
+    }
+
+    /// The URL that is asked next in place of the status URL.
+    pub(super) fn following(&self) -> Option<&str> {
+        self.trail.following.as_deref()
+    }
+
+    /// Another process begins to wait, with patience of its own.
+    pub(crate) fn resume(&mut self) {
+        self.troubled_since = None;
+        if matches!(self.phase, Phase::Submitting | Phase::Starting { .. }) {
+            self.rewind();
+        }
     }
 
     /// Back to where the status is asked for, with nothing remembered of the way to the result.
     pub(crate) fn rewind(&mut self) {
         if self.status_url.is_some() {
-            self.phase = Phase::Poll;
-            self.following = None;
+            self.phase = Phase::POLLING;
+            self.trail.following = None;
         }
-        self.firing = None;
         self.forget_etag();
-        (self.hops, self.result_since, self.troubled_since, self.looks) = (0, None, None, 0);
+        (self.trail.hops, self.trail.looks) = (0, 0);
+        (self.result_since, self.troubled_since) = (None, None);
+    }
+
+    /// The status is asked for where it was: a redirect led nowhere.
+    pub(super) fn turn_back(&mut self) {
+        (self.phase, self.trail.following) = (Phase::POLLING, None);
     }
 
     /// The status is asked for there from now on.
@@ -223,6 +170,40 @@ impl Cursor {
         }
     }
 
+    /// Whether the redirect that was followed is for good. The mark is taken.
+    pub(super) const fn take_moved(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Polling { moved } => std::mem::replace(moved, false),
+            _ => false,
+        }
+    }
+
+    /// Counts a redirect; says why there may be no further one.
+    pub(super) fn hop(&mut self, from: &Url, to: &Url) -> Result<(), Step> {
+        self.trail.hops = self.trail.hops.saturating_add(1);
+        let why = if from == to {
+            "it redirects to itself".to_owned()
+        } else if self.trail.hops > MAX_HOPS {
+            format!("more than {MAX_HOPS} redirects in a row")
+        } else {
+            return Ok(());
+        };
+        Err(Step::Stop { kind: ErrorKind::StatusUnreadable, why, fault: Fault::default() })
+    }
+
+    /// Says why no request may go to `url`.
+    pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
+        let stop = |kind, why: &str| Step::Stop { kind, why: why.to_owned(), fault: Fault::default() };
+        let trust = self.trust().ok_or_else(|| stop(ErrorKind::InvalidToken, "the cursor's base is no URL"))?;
+        trust.standing(url).map(drop).map_err(|error| stop(error.kind(), error.message()))
+    }
+
+    /// Counts one more look at what should be the result; the number of looks, or `None` where there were enough.
+    pub(super) fn look_again(&mut self) -> Option<u8> {
+        self.trail.looks = self.trail.looks.saturating_add(1);
+        Some(self.trail.looks).filter(|looks| *looks < MOST_LOOKS)
+    }
+
     pub(super) fn forget_etag(&mut self) {
         if let Some(extra) = &mut self.extra {
             extra.etag = None;
@@ -230,8 +211,13 @@ impl Cursor {
     }
 
     /// Whether the next answer is to a poll, and not to a redirect of one.
-    pub(crate) fn is_polling(&self) -> bool {
-        self.phase == Phase::Poll && self.following.is_none()
+    pub(crate) const fn is_polling(&self) -> bool {
+        matches!(self.phase, Phase::Polling { .. }) && self.trail.following.is_none()
+    }
+
+    /// Whether its polls have begun: the submit was no end.
+    pub(crate) const fn is_accepted(&self) -> bool {
+        matches!(self.phase, Phase::Polling { .. })
     }
 
     /// Whether the last answers said nothing of the task.
@@ -239,12 +225,37 @@ impl Cursor {
         self.troubled_since.is_some()
     }
 
-    /// Another process begins to wait, with patience of its own.
-    pub(crate) const fn forget_trouble(&mut self) {
+    /// The status could be read.
+    pub(super) const fn settle(&mut self) {
         self.troubled_since = None;
     }
 
-    pub(crate) fn can_be_asked_again(&self) -> bool {
+    /// Whether the patience lasts for one more answer that says nothing of the task. `asked` is how long the service asked
+    /// to wait.
+    pub(super) fn is_patient(&mut self, patience: Duration, asked: Option<Duration>, now: SystemTime) -> bool {
+        let now = unix_millis(now);
+        let since = *self.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        if now.saturating_add(1).saturating_sub(since.get()) > patience {
+            return false;
+        }
+        // Of a wait that the service asks for, no more than a tenth of the patience counts: two of a quarter of an hour are
+        // no outage, and ten answers that say nothing are one.
+        let asked = asked.map_or(0, |hint| u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
+        // A pace may lengthen it by a tenth.
+        let asked = asked.saturating_add(asked / 10);
+        self.troubled_since = Some(since.saturating_add(asked.saturating_sub(patience / 10)));
+        true
+    }
+
+    /// For how long the result is missing.
+    pub(super) fn result_missing_for(&mut self, now: SystemTime) -> Duration {
+        let now = unix_millis(now);
+        let since = self.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now)).get() - 1;
+        Duration::from_millis(now.saturating_sub(since))
+    }
+
+    pub(crate) const fn can_be_asked_again(&self) -> bool {
         self.status_url.is_some()
     }
 
@@ -252,7 +263,7 @@ impl Cursor {
         self.extra.get_or_insert_default()
     }
 
-    pub(crate) fn keeps_cookies(&self) -> bool {
+    pub(super) fn keeps_cookies(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.keeps_cookies)
     }
 
@@ -260,41 +271,19 @@ impl Cursor {
         self.extra().keeps_cookies = true;
     }
 
-    /// Since when this word, which nobody knows, stays the same; `None` where it was reported already.
-    pub(super) fn unknown_since(&mut self, word: &str, now: SystemTime) -> Option<Duration> {
-        let now = unix_millis(now);
-        let unknown = self.extra().unknown.get_or_insert_with(|| (word.to_owned(), now));
-        if unknown.0 != word {
-            *unknown = (word.to_owned(), now);
-        }
-        (unknown.1 != REPORTED).then(|| Duration::from_millis(now.saturating_sub(unknown.1)))
+    pub(super) const fn was_fired(&self, start: u8) -> bool {
+        self.started & (1 << (start & 7)) != 0
     }
 
-    /// That the word stays the same was reported.
-    pub(super) fn unknown_was_reported(&mut self) {
-        if let Some(unknown) = self.extra.as_mut().and_then(|extra| extra.unknown.as_mut()) {
-            unknown.1 = REPORTED;
-        }
+    /// The start at this place was sent, or may have been.
+    pub(super) const fn fired(&mut self, start: u8) {
+        self.started |= 1 << (start & 7);
     }
 
-    /// A word that is known has come.
-    pub(super) fn forget_unknown(&mut self) {
-        if let Some(extra) = &mut self.extra {
-            extra.unknown = None;
-        }
-    }
-
-    /// The start that is being fired was sent.
-    pub(super) const fn fired(&mut self) {
-        if let Some(at) = self.firing.take() {
-            self.started |= 1 << (at & 7);
-        }
-    }
-
-    /// It was provably not done.
+    /// The start that is being fired was provably not done.
     pub(crate) const fn not_fired(&mut self) {
-        if let Some(at) = self.firing.take() {
-            self.started &= !(1 << (at & 7));
+        if let Phase::Starting { firing } = self.phase {
+            self.started &= !(1 << (firing & 7));
         }
     }
 
@@ -307,17 +296,17 @@ impl Cursor {
     }
 
     /// Says why the submit was read as it was.
-    pub(super) const fn accepted_because(&mut self, rule: Rule) {
-        self.rules.0 = rule;
+    pub(super) const fn accepted_because(&mut self, reason: Reason) {
+        self.reasons.0 = reason;
     }
 
     /// Says why this answer is read as it is.
-    pub(super) const fn because(&mut self, rule: Rule) {
-        self.rules.1 = rule;
+    pub(super) const fn because(&mut self, reason: Reason) {
+        self.reasons.1 = reason;
     }
 
-    pub(crate) const fn rules(&self) -> (Rule, Rule) {
-        self.rules
+    pub(super) const fn reasons(&self) -> (Reason, Reason) {
+        self.reasons
     }
 
     /// The caller named this header as plain: tokens hold it.
@@ -346,55 +335,39 @@ impl Cursor {
         self.last_hint = NonZeroU64::new(millis.saturating_add(1));
     }
 
-    /// Without the signed URLs.
-    pub(crate) fn without_signed(mut self) -> Self {
-        if let Some(url) = Url::parse(&self.request_url).ok().filter(holds_secret) {
-            self.request_url = without_secrets(url).as_str().into();
-        }
-        for url in [&mut self.status_url, &mut self.last_location, &mut self.following] {
-            if url.as_deref().is_some_and(signed) {
-                *url = None;
-            }
-        }
-        if let Some(extra) = &mut self.extra {
-            extra.cancel_url = extra.cancel_url.take().filter(|url| !signed(url));
-            extra.query.retain(|(name, value)| !sounds_secret(name) && !looks_secret(value));
-        }
-        if self.following.is_none() && self.phase != Phase::Submit {
-            self.phase = Phase::Poll;
-            self.firing = None;
-        }
-        self
+    pub(super) fn cancel_url(&self) -> Option<&str> {
+        self.extra.as_ref()?.cancel_url.as_deref()
     }
 
-    /// Applies to every URL that is kept: a credential's key that the service echoes is taken out.
-    pub(crate) fn clean(&mut self, clean: impl Fn(&mut Url)) {
-        if let Ok(mut url) = Url::parse(&self.request_url) {
-            clean(&mut url);
-            if url.as_str() != &*self.request_url {
-                self.request_url = url.as_str().into();
-            }
-        }
-        if let Some(extra) = &mut self.extra {
-            if let Some(mut url) = extra.cancel_url.as_deref().and_then(|url| Url::parse(url).ok()) {
-                clean(&mut url);
-                extra.cancel_url = Some(url.into());
-            }
-            let mut query = Url::parse("x:").ok();
-            if let Some(url) = query.as_mut().filter(|_| !extra.query.is_empty()) {
-                url.query_pairs_mut().extend_pairs(&extra.query);
-                clean(url);
-                extra.query = url.query_pairs().map(|(name, value)| (name.into(), value.into())).collect();
-            }
-        }
-        for kept in [&mut self.status_url, &mut self.last_location, &mut self.following] {
-            if let Some(mut url) = kept.as_deref().and_then(|url| Url::parse(url).ok()) {
-                clean(&mut url);
-                if kept.as_deref() != Some(url.as_str()) {
-                    *kept = Some(url.as_str().into());
-                }
-            }
-        }
+    /// The URLs that answers named.
+    pub(super) fn named_urls(&self) -> [Option<&str>; 4] {
+        [self.status_url.as_deref(), self.last_location.as_deref(), self.following(), self.cancel_url()]
+    }
+
+    /// As [`named_urls`](Self::named_urls), to change them.
+    pub(super) fn named_urls_mut(&mut self) -> impl Iterator<Item = &mut Option<Box<str>>> {
+        let cancel = self.extra.as_mut().map(|extra| &mut extra.cancel_url);
+        [&mut self.status_url, &mut self.last_location, &mut self.trail.following].into_iter().chain(cancel)
+    }
+
+    /// Which of [`named_urls`](Self::named_urls) an answer of a foreign origin named, a bit each.
+    pub(super) fn bare(&self) -> u8 {
+        self.extra.as_ref().map_or(0, |extra| extra.bare)
+    }
+
+    /// Whether the URL that is asked next was named by a foreign origin.
+    pub(super) fn is_next_bare(&self) -> bool {
+        self.bare() & if self.following().is_some() { FOLLOWING } else { STATUS } != 0
+    }
+
+    /// Whether the status URL was.
+    pub(super) fn is_status_bare(&self) -> bool {
+        self.bare() & STATUS != 0
+    }
+
+    /// Whether the URL for a cancel was.
+    pub(super) fn is_cancel_bare(&self) -> bool {
+        self.bare() & CANCEL != 0
     }
 
     /// Whose origins these are: the client's, or else that of the submit alone.
@@ -421,17 +394,15 @@ impl std::fmt::Debug for Cursor {
     }
 }
 
-/// In the place of a time.
-const REPORTED: u64 = u64::MAX;
+// The places of URLs in `named_urls`.
+const STATUS: u8 = 1;
+const FOLLOWING: u8 = 1 << 2;
+const CANCEL: u8 = 1 << 3;
 
-fn signed(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| holds_secret(&url))
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
-const fn is_zero(number: &u8) -> bool {
-    *number == 0
-}
+/// More redirects than any service needs, few enough to end a circle soon.
+const MAX_HOPS: u8 = 10;
+/// A result that is no document is fetched so often: a gateway's page is gone after seconds, a login page stays.
+pub(super) const MOST_LOOKS: u8 = 3;
 
 const fn accepted() -> State {
     State::Accepted
@@ -452,5 +423,54 @@ mod method {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Tokens as version 0.1.0 wrote them, before the phase carried data of its own.
+    #[test]
+    fn tokens_of_every_phase_read_and_are_written_as_before() {
+        let common = json!({"kind": "bare", "method": "POST", "request_url": "https://a.example/x", "submitted": 1});
+        for (phase, own, debug) in [
+            ("submit", json!({}), "Submitting"),
+            ("poll", json!({}), "Polling"),
+            ("poll", json!({"following": "https://a.example/t/2", "hops": 1, "moved": true}), "Polling"),
+            ("poll", json!({"looks": 2, "created": true, "last_hint": 5001, "troubled_since": 9}), "Polling"),
+            ("moved", json!({"following": "https://a.example/t/2", "hops": 3}), "Moved"),
+            ("start", json!({"firing": 3, "started": 8, "state": "running"}), "Starting"),
+            ("result", json!({"following": "https://a.example/r", "redirected": true, "hops": 1}), "Fetching"),
+            ("result", json!({"guessed": true, "looks": 1, "result_since": 7, "location_refused": true}), "Fetching"),
+            (
+                "poll",
+                json!({"extra": {"unknown": ["READY", 5], "cancel_url": "https://a.example/c", "bare": 8}}),
+                "Polling",
+            ),
+        ] {
+            let mut written = common.clone();
+            written["phase"] = phase.into();
+            written.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            let cursor: Cursor = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(format!("{:?}", cursor.phase), debug, "{written}");
+            assert_eq!(serde_json::to_value(&cursor).unwrap(), written);
+            let text = serde_json::to_string(&cursor).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), written);
+            assert!(serde_json::from_str::<Cursor>(&text).is_ok());
+        }
+    }
+
+    #[test]
+    fn marks_of_another_phase_are_passed_over() {
+        let written = json!({"phase": "poll", "kind": "bare", "method": "POST", "request_url": "https://a.example/x",
+            "submitted": 1, "guessed": true, "redirected": true, "firing": 2, "of_a_later_version": [1]});
+        let cursor: Cursor = serde_json::from_value(written).unwrap();
+        assert!(cursor.phase == Phase::POLLING);
+        let unknown =
+            json!({"phase": "dreaming", "kind": "bare", "method": "POST", "request_url": "x", "submitted": 1});
+        assert!(serde_json::from_value::<Cursor>(unknown).is_err());
     }
 }

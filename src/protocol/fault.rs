@@ -4,19 +4,19 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::Protocol;
+use super::rules::Rules;
 use crate::error::Fault;
 use crate::message::{Reply, without_bom};
 use crate::pointer::Source;
 
 /// Reads a failure as the common shapes have it; the raw body is always kept.
-pub(crate) fn read_common(reply: &Reply, body: Option<&Value>) -> Fault {
+pub(crate) fn parse_common(reply: &Reply, body: Option<&Value>) -> Fault {
     gather(&[], &[], reply, body)
 }
 
 /// Reads a failure; the protocol's own places come first.
-pub(super) fn read(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Fault {
-    gather(&protocol.error_code, &protocol.error_message, reply, body)
+pub(super) fn parse(rules: &Rules, reply: &Reply, body: Option<&Value>) -> Fault {
+    gather(&rules.error_code, &rules.error_message, reply, body)
 }
 
 fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Value>) -> Fault {
@@ -83,13 +83,13 @@ pub(super) fn has_error(reply: &Reply, body: Option<&Value>) -> bool {
 
 /// What the body says of an error in a member that is named for one, in words: for an answer that counts as success all
 /// the same. A count of none is none.
-pub(super) fn beside_success(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<String> {
+pub(super) fn beside_success(rules: &Rules, reply: &Reply, body: Option<&Value>) -> Option<String> {
     let holds_one = |name: &&str| {
         let value = Source::pointer(name).value(reply, body);
         value.is_some_and(|value| is_error(&value))
     };
     let name = ["error", "errors"].into_iter().find(holds_one)?;
-    let fault = read(protocol, reply, body);
+    let fault = parse(rules, reply, body);
     let said: String = fault.message().or(fault.code()).unwrap_or_default().chars().take(200).collect();
     Some(if said.is_empty() { format!("`{name}`") } else { format!("`{name}`: {said}") })
 }
@@ -175,7 +175,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             let reply = Reply::new(status, base.parse().unwrap(), HeaderMap::new(), body);
-            let fault = read_common(&reply, reply.json().as_ref());
+            let fault = parse_common(&reply, reply.json().as_ref());
             let told = fault.message().is_some_and(|message| message.contains("write https:// in place of http://"));
             assert_eq!(told, wants, "{base} {status} {body}");
         }
@@ -199,7 +199,7 @@ mod tests {
         ] {
             let url = "https://a.example".parse().unwrap();
             let reply = Reply::new(StatusCode::BAD_REQUEST, url, HeaderMap::new(), body);
-            let fault = read_common(&reply, reply.json().as_ref());
+            let fault = parse_common(&reply, reply.json().as_ref());
             assert_eq!((fault.code(), fault.message(), fault.correlation_id()), (code, message, id), "{body}");
             assert_eq!(fault.body(), body.as_bytes());
         }

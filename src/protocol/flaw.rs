@@ -5,7 +5,6 @@ use std::fmt;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::Protocol;
 use crate::message::{Extent, Reply, without_bom};
 
 /// Why a body is no document.
@@ -22,7 +21,7 @@ pub(super) enum Flaw {
 
 impl Flaw {
     /// The flaw of an answer whose body was read as `body`. An empty body has none: what it means depends on the place.
-    pub(super) fn of(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<Self> {
+    pub(super) fn from_reply(reply: &Reply, body: Option<&Value>, accept_html: bool) -> Option<Self> {
         if body.is_some() {
             return None;
         }
@@ -33,7 +32,7 @@ impl Flaw {
         if reply.extent() == Extent::Cut {
             return Some(Self::Cut);
         }
-        if reply.is_html() && !protocol.accept_html {
+        if reply.is_html() && !accept_html {
             return Some(Self::Html);
         }
         if reply.extent() == Extent::TooLarge {
@@ -63,11 +62,6 @@ impl Flaw {
         // Lines of JSON begin as one document does, and are a result; a document that breaks off is none.
         if media.is_vague() { breaks_off(reply.body()).map(Self::NotJson) } else { None }
     }
-
-    /// As [`of`](Self::of), where a body that is too large to hold is none: it is handed on as it is.
-    pub(super) fn of_result(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> Option<Self> {
-        Self::of(protocol, reply, body).filter(|flaw| *flaw != Self::TooLarge)
-    }
 }
 
 impl fmt::Display for Flaw {
@@ -85,22 +79,6 @@ impl fmt::Display for Flaw {
                 f.write_str("a body larger than the client's body limit, or JSON of more small objects than are read")
             }
         }
-    }
-}
-
-/// Whether a text is a word or a sentence of a gateway, or a document that broke: nothing that an export is.
-pub(super) fn is_prose(reply: &Reply) -> bool {
-    let text = without_bom(reply.body()).trim_ascii();
-    reply.media_type().is_vague() && (matches!(text.first(), Some(b'{' | b'[')) || !text.contains(&b'\n'))
-}
-
-/// Whether a document holds nothing that could be a value.
-pub(super) fn is_hollow(body: &Value) -> bool {
-    match body {
-        Value::Null => true,
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.trim().is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
     }
 }
 
@@ -157,7 +135,7 @@ mod tests {
             ("", "gzip", b"", None),
         ] {
             let reply = reply(media, coding, body);
-            let found = Flaw::of(&Protocol::auto(), &reply, reply.json().as_ref());
+            let found = Flaw::from_reply(&reply, reply.json().as_ref(), false);
             let found = found.map(|flaw| match flaw {
                 Flaw::NotJson(_) => Flaw::NotJson(String::new()),
                 flaw => flaw,
@@ -165,19 +143,6 @@ mod tests {
             assert_eq!(found, flaw, "{media} {coding} {:?}", String::from_utf8_lossy(body));
         }
         let page = reply("text/html", "", b"<html>");
-        assert_eq!(Flaw::of(&Protocol::auto().accept_html(), &page, None), None);
-    }
-
-    #[test]
-    fn prose_is_one_line_of_no_type() {
-        for (media, body, prose) in [
-            ("text/plain", &b"upstream request timeout"[..], true),
-            ("", b"OK\n", true),
-            ("", b"{\"a\":1}\n{\"a\"", true),
-            ("", b"a;b\n1;2\n", false),
-            ("text/csv", b"a", false),
-        ] {
-            assert_eq!(is_prose(&reply(media, "", body)), prose, "{media} {body:?}");
-        }
+        assert_eq!(Flaw::from_reply(&page, None, true), None);
     }
 }

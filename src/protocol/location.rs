@@ -2,8 +2,6 @@
 
 use url::Url;
 
-use super::{Cursor, Step};
-use crate::error::{ErrorKind, Fault};
 use crate::message::Origin;
 use crate::redact::{SecretUrl, UrlError, is_signed, shown};
 
@@ -87,34 +85,6 @@ pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
     }
 }
 
-impl Cursor {
-    /// Counts a redirect; says why there may be no further one.
-    pub(super) fn hop(&mut self, from: &Url, to: &Url) -> Result<(), Step> {
-        self.hops = self.hops.saturating_add(1);
-        let why = if from == to {
-            "it redirects to itself".to_owned()
-        } else if self.hops > MAX_HOPS {
-            format!("more than {MAX_HOPS} redirects in a row")
-        } else {
-            return Ok(());
-        };
-        Err(Step::Stop { kind: ErrorKind::StatusUnreadable, why, fault: Fault::default() })
-    }
-
-    /// Says why no request may go to `url`.
-    pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
-        let Some(trust) = self.trust() else {
-            let why = "the cursor's base is no URL".to_owned();
-            return Err(Step::Stop { kind: ErrorKind::InvalidToken, why, fault: Fault::default() });
-        };
-        trust.standing(url).map(drop).map_err(|error| Step::Stop {
-            kind: error.kind(),
-            why: error.message().to_owned(),
-            fault: Fault::default(),
-        })
-    }
-}
-
 /// A plain path below a folder: most requests have one, and what stands before it is parsed already.
 fn below(folder: &Url, path: &str) -> Option<Url> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~');
@@ -145,9 +115,6 @@ const OPAQUE_SCHEMES: [&str; 14] =
 
 /// Servers take request lines of 8 KiB at most, as a rule; signed URLs of 6 KiB are known.
 pub(super) const LONGEST: usize = 16 * 1024;
-
-/// More redirects than any service needs, few enough to end a circle soon.
-const MAX_HOPS: u8 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -45,7 +45,12 @@ impl Next {
 
     /// The URL of the next page, and whether it is the asked one with another cursor; `None` behind the last. An error says
     /// what stands in its place.
-    pub(super) fn read(&self, reply: &Reply, json: Option<&Value>, asked: &Url) -> Result<Option<(Url, bool)>, String> {
+    pub(super) fn parse(
+        &self,
+        reply: &Reply,
+        json: Option<&Value>,
+        asked: &Url,
+    ) -> Result<Option<(Url, bool)>, String> {
         let Some(value) = self.at.value(reply, json) else { return Ok(None) };
         let is_nothing =
             value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty);

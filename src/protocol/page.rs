@@ -6,9 +6,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::next::Next;
+use super::shape::has_only_an_error;
+use super::step::{Finding, Step};
 use super::template::{Filling, Template};
-use super::verdict::has_only_an_error;
-use super::{Finding, Step};
 use crate::message::{Reply, without_bom};
 use crate::pointer::{Source, link};
 use crate::redact::Hidden;
@@ -191,7 +191,7 @@ impl PageRule {
             None => Vec::new(),
         };
         let next = match &self.next {
-            Some(next) => next.read(reply, json.as_ref(), asked).map_err(NoPage::Lasting)?,
+            Some(next) => next.parse(reply, json.as_ref(), asked).map_err(NoPage::Lasting)?,
             None => None,
         };
         let is_text =

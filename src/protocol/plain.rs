@@ -1,42 +1,78 @@
-//! Plain: what a token in plain text may hold, and what of one is believed.
+//! Plain: what a token in plain text may hold of a cursor, and what of one is believed.
 
 use url::Url;
 
-use super::Cursor;
+use super::cursor::Cursor;
 use super::location::LONGEST;
+use super::phase::Phase;
 use crate::message::Trust;
-use crate::redact::{is_signed, looks_secret, shown, sounds_secret};
+use crate::redact::{holds_secret, is_signed, looks_secret, shown, sounds_secret};
 
-impl Cursor {
-    /// Why a cursor that anybody may have edited cannot be used by a client of these origins.
-    pub(crate) fn check_urls(&self, trust: &Trust) -> Result<(), String> {
-        let cancel = self.extra.as_ref().and_then(|extra| extra.cancel_url.as_deref());
-        for (what, url) in [
-            ("the URL of its submit", Some(&*self.request_url)),
-            ("its status URL", self.status_url.as_deref()),
-            ("its last Location", self.last_location.as_deref()),
-            ("the URL that is followed", self.following.as_deref()),
-            ("its URL for a cancel", cancel),
-        ] {
-            let Some(text) = url else { continue };
-            let Ok(url) = Url::parse(text) else { return Err(format!("{what} is no URL")) };
-            if text.len() > LONGEST {
-                return Err(format!("{what} is longer than any URL"));
-            }
-            if !trust.is_own(&url) {
-                return Err(format!(
-                    "{what} leads to {}, and the token is not sealed: anybody may have written that. Seal tokens with \
-                     ResumeToken::seal, or name the origin with ClientBuilder::allow_origin",
-                    shown(&url)
-                ));
-            }
+/// Why a cursor that anybody may have edited cannot be used by a client of these origins.
+pub(crate) fn check_urls(cursor: &Cursor, trust: &Trust) -> Result<(), String> {
+    let names = ["its status URL", "its last Location", "the URL that is followed", "its URL for a cancel"];
+    let submit = ("the URL of its submit", Some(&*cursor.request_url));
+    for (what, url) in std::iter::once(submit).chain(names.into_iter().zip(cursor.named_urls())) {
+        let Some(text) = url else { continue };
+        let Ok(url) = Url::parse(text) else { return Err(format!("{what} is no URL")) };
+        if text.len() > LONGEST {
+            return Err(format!("{what} is longer than any URL"));
         }
-        Ok(())
+        if !trust.is_own(&url) {
+            return Err(format!(
+                "{what} leads to {}, and the token is not sealed: anybody may have written that. Seal tokens with \
+                 ResumeToken::seal, or name the origin with ClientBuilder::allow_origin",
+                shown(&url)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A cursor without its signed URLs.
+pub(crate) fn without_signed(mut cursor: Cursor) -> Cursor {
+    if let Some(url) = Url::parse(&cursor.request_url).ok().filter(holds_secret) {
+        cursor.request_url = without_secrets(url).as_str().into();
+    }
+    for url in cursor.named_urls_mut() {
+        *url = url.take().filter(|url| !Url::parse(url).is_ok_and(|url| holds_secret(&url)));
+    }
+    if let Some(extra) = &mut cursor.extra {
+        extra.query.retain(|(name, value)| !sounds_secret(name) && !looks_secret(value));
+    }
+    if cursor.following().is_none() && cursor.phase != Phase::Submitting {
+        cursor.phase = Phase::POLLING;
+    }
+    cursor
+}
+
+/// Applies to every URL that is kept: a credential's key that the service echoes is taken out.
+pub(crate) fn clean_urls(cursor: &mut Cursor, clean: impl Fn(&mut Url)) {
+    let cleaned = |text: &str| {
+        let mut url = Url::parse(text).ok()?;
+        clean(&mut url);
+        (url.as_str() != text).then(|| Box::from(url.as_str()))
+    };
+    if let Some(url) = cleaned(&cursor.request_url) {
+        cursor.request_url = url;
+    }
+    for kept in cursor.named_urls_mut() {
+        if let Some(url) = kept.as_deref().and_then(cleaned) {
+            *kept = Some(url);
+        }
+    }
+    if let Some(extra) = &mut cursor.extra
+        && !extra.query.is_empty()
+        && let Ok(mut url) = Url::parse("x:")
+    {
+        url.query_pairs_mut().extend_pairs(&extra.query);
+        clean(&mut url);
+        extra.query = url.query_pairs().map(|(name, value)| (name.into(), value.into())).collect();
     }
 }
 
 /// Without the members of the query that are secrets; of a signed URL, without any.
-pub(super) fn without_secrets(mut url: Url) -> Url {
+fn without_secrets(mut url: Url) -> Url {
     let is_kept = |name: &str, value: &str| !sounds_secret(name) && !looks_secret(value);
     let kept: Vec<_> = url.query_pairs().filter(|(name, value)| is_kept(name, value)).collect();
     let mut query = url::form_urlencoded::Serializer::new(String::new());

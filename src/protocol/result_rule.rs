@@ -1,14 +1,11 @@
 //! ResultRule: a place of the result, in an answer or at a URL that is made of one.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::template::{Filling, Template};
-use super::{Cursor, ResultKind};
+use super::template::Template;
 use crate::message::Reply;
 use crate::pointer::Source;
 
@@ -29,16 +26,9 @@ pub(super) enum ResultPlace {
 }
 
 impl ResultRule {
-    /// Every value at this place; of a template, the URLs that it makes.
-    pub(super) fn values<'a>(&self, cursor: &Cursor, reply: &'a Reply, body: Option<&'a Value>) -> Vec<Cow<'a, Value>> {
-        match &self.at {
-            ResultPlace::In(at) => at.values(reply, body),
-            ResultPlace::Made(template) => {
-                let Some(trust) = cursor.trust() else { return Vec::new() };
-                let urls = template.urls(trust.base(), Filling::new(cursor.id(), reply, body));
-                urls.unwrap_or_default().into_iter().map(|url| Cow::Owned(Value::from(url.as_str()))).collect()
-            }
-        }
+    /// A place that was said of this service.
+    pub(super) const fn new(at: ResultPlace, kind: ResultKind) -> Self {
+        Self { at, kind, guess: false }
     }
 
     /// The first value as JSON text, with the digits that the service wrote.
@@ -85,6 +75,19 @@ impl fmt::Display for ResultPlace {
             Self::Made(template) => write!(f, "`{template}`"),
         }
     }
+}
+
+/// What stands where a result is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResultKind {
+    /// The value itself. A text that is an absolute URL is taken as a link.
+    Value,
+    /// The URL of the result: fetched when it lies on the API's own origin and is not signed; else it is the link.
+    Url,
+    /// A link, or several, to be downloaded. It is never fetched to be read.
+    Link,
 }
 
 /// As it stands in JSON and TOML.

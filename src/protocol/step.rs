@@ -1,4 +1,4 @@
-//! Step: what an answer means for the task; Report: what it told.
+//! Step: what an answer means for the task; Report: what it says of the task; Finding: the result.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum Step {
         url: Url,
         /// How long the service asked to wait before.
         after: Duration,
-        /// What the answer told, where it was a status.
+        /// What the answer said of the task, where it was a status.
         report: Option<Report>,
     },
     /// The task has a result.
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Step {
     }
 }
 
-/// What one answer told of the task.
+/// What one answer said of the task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub(crate) state: State,

@@ -3,10 +3,14 @@
 use http::Method;
 use serde_json::Value;
 
-use super::flaw::{Flaw, is_hollow, is_prose};
-use super::rule::{Rule, numbered};
-use super::words::{State, plain};
-use super::{Cursor, Protocol, Reduce, Report, StatusKind, fault};
+use super::flaw::Flaw;
+use super::named_result::leads_elsewhere;
+use super::reading::Reading;
+use super::reason::Reason;
+use super::rules::{Reduce, StatusKind, numbered};
+use super::shape::{gap, has_signs, is_monitor_shaped, is_resting, is_unsaid, provisioning_state};
+use super::step::Report;
+use super::words::State;
 use crate::message::Reply;
 use crate::pointer::text;
 
@@ -19,92 +23,86 @@ pub(super) enum Verdict {
     Unreadable(String),
 }
 
-/// What a 2xx answer says of the task, and by which rule. `code` is its status, or what stands for it.
-pub(super) fn judge(
-    protocol: &Protocol,
-    cursor: &Cursor,
-    reply: &Reply,
-    code: u16,
-    body: Option<&Value>,
-    report: &Report,
-) -> (Verdict, Rule) {
-    let (state, rule) = word(protocol, reply, body);
-    let bare = cursor.kind == StatusKind::Bare;
+impl Verdict {
+    const fn from_state(state: State) -> Self {
+        if state.is_terminal() { Self::Terminal(state) } else { Self::Pending(state) }
+    }
+}
+
+/// What a 2xx answer says of the task, and why.
+pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Reason) {
+    let (state, reason) = word(reading);
+    let bare = reading.cursor.kind == StatusKind::Bare;
     // A HEAD has no body, and 202 says all that there is to say.
-    if let Some(flaw) = Flaw::of(protocol, reply, body).filter(|_| code != 202 && !protocol.was_head(reply)) {
+    if let Some(flaw) = reading.flaw().filter(|_| reading.code != 202 && !reading.was_head()) {
         // At a bare URL a body that is too large to hold is the result, unless its beginning has a
         // state: a pending one, or any where states were shown.
         if flaw != Flaw::TooLarge || !bare {
-            return flawed(protocol, code, state, rule, &flaw);
+            return flawed(reading, state, reason, &flaw);
         }
-        let beginning = reply.beginning();
-        if let (Some(state), rule) = word(protocol, reply, beginning.as_ref())
+        if let Some(beginning) = reading.reply.beginning()
+            && let (Some(state), reason) = word(&reading.with_beginning(&beginning))
             && !state.has_result()
-            && (cursor.shown_state || !state.is_terminal())
+            && (reading.cursor.shown_state || !state.is_terminal())
         {
-            return (of(state), rule);
+            return (Verdict::from_state(state), reason);
         }
     }
-    let is_status = || {
-        // Where states were shown, a state is one.
-        cursor.shown_state
-            || is_monitor(protocol, reply, body)
-            || code != 202 && protocol.leads_elsewhere(cursor, reply, body)
-    };
-    let (verdict, rule) = match state {
-        // What has both a state and the shape of a result, at a URL whose HTTP status tells, is the result.
-        Some(state) if state.is_terminal() && bare && !is_status() => {
-            if !state.has_result() && body.and_then(provisioning_state).is_some() {
-                (of(state), rule)
-            } else if code == 202 {
-                (Verdict::Pending(State::Running), Rule::Pending202)
+    let (verdict, reason) = match state {
+        // What has both a state and the shape of a result, at a bare URL, is the result.
+        Some(state) if state.is_terminal() && bare && !is_status(reading) => {
+            if !state.has_result() && reading.body.and_then(provisioning_state).is_some() {
+                (Verdict::from_state(state), reason)
+            } else if reading.code == 202 {
+                (Verdict::Pending(State::Running), Reason::Pending202)
             } else {
-                (Verdict::IsResult, Rule::BareResult)
+                (Verdict::IsResult, Reason::BareResult)
             }
         }
-        Some(state) => (of(state), rule),
-        None => nameless(protocol, cursor, reply, code, body, report, rule),
+        Some(state) => (Verdict::from_state(state), reason),
+        None => nameless(reading, report, reason),
     };
     match verdict {
         // What the protocol names goes before the answer itself.
-        Verdict::IsResult if protocol.leads_elsewhere(cursor, reply, body) => (Verdict::Named, rule),
-        verdict => (verdict, rule),
+        Verdict::IsResult if leads_elsewhere(reading) => (Verdict::Named, reason),
+        verdict => (verdict, reason),
     }
 }
 
 /// The body is no document: what stands in a header counts, or what the protocol says of the HTTP status; but no success.
-fn flawed(protocol: &Protocol, code: u16, state: Option<State>, rule: Rule, flaw: &Flaw) -> (Verdict, Rule) {
+fn flawed(reading: &Reading<'_>, state: Option<State>, reason: Reason, flaw: &Flaw) -> (Verdict, Reason) {
     if let Some(state) = state {
-        return (of(state), rule);
+        return (Verdict::from_state(state), reason);
     }
-    match protocol.statuses.get(&code.to_string()) {
-        Some(state) if !state.has_result() => (of(*state), Rule::Status(code)),
-        _ => (Verdict::Unreadable(format!("the status answered with {flaw}")), Rule::Unreadable),
+    match reading.rules.statuses.get(&reading.code.to_string()) {
+        Some(state) if !state.has_result() => (Verdict::from_state(*state), Reason::Status(reading.code)),
+        _ => (Verdict::Unreadable(format!("the status answered with {flaw}")), Reason::Unreadable),
     }
 }
 
-/// What the words say together, by which rule; `None` where none is known.
-pub(super) fn word(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> (Option<State>, Rule) {
-    let found = numbered(&protocol.state).find_map(|(at, place)| {
-        let values = at.values(reply, body);
+/// What the words say together, and why; `None` where none is known.
+pub(super) fn word(reading: &Reading<'_>) -> (Option<State>, Reason) {
+    let Reading { rules, reply, .. } = reading;
+    let found = numbered(&rules.state).find_map(|(at, place)| {
+        let values = at.values(reply, reading.body);
         let words: Vec<String> =
             values.iter().filter(|value| is_word(value, reply)).filter_map(|value| text(value)).collect();
         (!words.is_empty()).then_some((words, place))
     });
-    let Some((words, place)) = found else { return operation(reply, body) };
-    let states: Vec<Option<State>> = words.iter().map(|word| protocol.classify(word)).collect();
-    let (state, rule) = match (protocol.reduce, states.as_slice()) {
+    let Some((words, place)) = found else { return operation(reading) };
+    let states: Vec<Option<State>> = words.iter().map(|word| rules.classify(word)).collect();
+    let (state, reason) = match (rules.reduce, states.as_slice()) {
         (Reduce::First, [first, ..]) | (_, [first]) => match first {
-            Some(state) => (Some(*state), Rule::Word(place)),
-            None => (None, Rule::UnknownWord(place)),
+            Some(state) => (Some(*state), Reason::Word(place)),
+            None => (None, Reason::UnknownWord(place)),
         },
-        (reduce, all) => (Some(together(reduce, all)), Rule::Reduced),
+        (reduce, all) => (Some(together(reduce, all)), Reason::Reduced),
     };
     // A success beside an error is none.
-    if state == Some(State::Succeeded) && fault::has_error(reply, body) {
-        return (Some(State::Failed), Rule::SuccessBesideError);
+    if state == Some(State::Succeeded) && reading.has_error() {
+        return (Some(State::Failed), Reason::SuccessBesideError);
     }
-    (state, rule)
+    (state, reason)
 }
 
 /// Whether a value at a place of the state may be a word. The HTTP status once more, as some envelopes have it, is none.
@@ -113,20 +111,17 @@ pub(super) fn is_word(value: &Value, reply: &Reply) -> bool {
 }
 
 /// What a long-running operation (AIP-151) says by its `done`, beside a member that only an operation has.
-fn operation(reply: &Reply, body: Option<&Value>) -> (Option<State>, Rule) {
+fn operation(reading: &Reading<'_>) -> (Option<State>, Reason) {
+    let body = reading.body;
     let done = body.and_then(|body| body.get("done")).and_then(Value::as_bool);
     let is_one = |body: &Value| ["name", "metadata", "response", "error"].iter().any(|name| body.get(name).is_some());
-    let Some(done) = done.filter(|_| body.is_some_and(is_one)) else { return (None, Rule::NotReadYet) };
+    let Some(done) = done.filter(|_| body.is_some_and(is_one)) else { return (None, Reason::NotReadYet) };
     let state = match done {
         false => State::Running,
-        true if fault::has_error(reply, body) => State::Failed,
+        true if reading.has_error() => State::Failed,
         true => State::Succeeded,
     };
-    (Some(state), Rule::Operation)
-}
-
-fn of(state: State) -> Verdict {
-    if state.is_terminal() { Verdict::Terminal(state) } else { Verdict::Pending(state) }
+    (Some(state), Reason::Operation)
 }
 
 /// A word that nobody knows counts as running.
@@ -150,73 +145,44 @@ fn together(reduce: Reduce, states: &[Option<State>]) -> State {
 }
 
 /// No word is known.
-fn nameless(
-    protocol: &Protocol,
-    cursor: &Cursor,
-    reply: &Reply,
-    code: u16,
-    body: Option<&Value>,
-    report: &Report,
-    rule: Rule,
-) -> (Verdict, Rule) {
-    let kind = cursor.kind;
-    let done = numbered(&protocol.done).find(|(at, _)| at.value(reply, body).is_some());
+fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Reason) {
+    let Reading { rules, cursor, reply, code, .. } = reading;
+    let (body, code, kind) = (reading.body, *code, cursor.kind);
+    let done = numbered(&rules.done).find(|(at, _)| at.value(reply, body).is_some());
     if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
-        return (Verdict::Terminal(State::Succeeded), Rule::DoneAt(place));
+        return (Verdict::Terminal(State::Succeeded), Reason::DoneAt(place));
     }
-    if let Some(state) = protocol.statuses.get(&code.to_string()) {
+    if let Some(state) = rules.statuses.get(&code.to_string()) {
         let bare_success = kind == StatusKind::Bare && *state == State::Succeeded;
-        return (if bare_success { Verdict::IsResult } else { of(*state) }, Rule::Status(code));
+        let verdict = if bare_success { Verdict::IsResult } else { Verdict::from_state(*state) };
+        return (verdict, Reason::Status(code));
     }
-    if let (Some(state), None) = (protocol.without_state, report.word()) {
+    if let (Some(state), None) = (rules.without_state, report.word()) {
         // Only of a document: an empty or broken body has no state because it is none.
         if body.is_some_and(Value::is_object) {
-            let state = if fault::has_error(reply, body) { State::Failed } else { state };
-            return (of(state), Rule::PendingByDefault);
+            let state = if reading.has_error() { State::Failed } else { state };
+            return (Verdict::from_state(state), Reason::PendingByDefault);
         }
     }
+    let has_word = report.word().is_some();
     if code == 202 {
-        return (Verdict::Pending(State::Running), if report.word().is_some() { rule } else { Rule::Pending202 });
+        return (Verdict::Pending(State::Running), if has_word { reason } else { Reason::Pending202 });
     }
-    if protocol.was_head(reply) && code != 204 {
+    if reading.was_head() && code != 204 {
         // There is no document to read: GET shows what stands there.
-        return (Verdict::IsResult, Rule::BareResult);
+        return (Verdict::IsResult, Reason::BareResult);
     }
-    let unreadable = |why: &str| (Verdict::Unreadable(why.to_owned()), Rule::Unreadable);
-    let gap = || gap(reply, body);
     match kind {
-        StatusKind::Bare if is_word_alone(protocol, reply, body) => (Verdict::Pending(State::Running), rule),
-        // A word that nobody knows, beside what only a status has, is one all the same.
-        StatusKind::Bare
-            if !cursor.shown_state
-                && report.word().is_some_and(|word| !is_resting(word))
-                && (body.is_some_and(has_signs) || reply.headers().contains_key(http::header::RETRY_AFTER)) =>
-        {
-            (Verdict::Pending(State::Running), rule)
-        }
-        StatusKind::Bare if !cursor.shown_state && body.is_some_and(is_unsaid) => {
-            unreadable("the answer has an empty state, and nothing but what a status has")
-        }
-        StatusKind::Bare if code == 204 || !cursor.shown_state => {
-            (Verdict::IsResult, if report.word().is_some() { rule } else { Rule::BareResult })
-        }
-        // A word where states were shown is one too, unless it is one that a resource rests in.
-        StatusKind::Bare if report.word().is_some_and(|word| !is_resting(word)) => {
-            (Verdict::Pending(State::Running), rule)
-        }
-        StatusKind::Bare => match gap() {
-            Some(why) => unreadable(&format!("the status URL has shown a state before, and {why}")),
-            None => (Verdict::IsResult, Rule::BareResult),
-        },
-        _ if report.word().is_some() => (Verdict::Pending(State::Running), rule),
+        StatusKind::Bare => bare(reading, report, reason),
+        _ if has_word => (Verdict::Pending(State::Running), reason),
         // 204 says that there is nothing to say any more: to a DELETE, and of a task that was seen alive.
         StatusKind::Monitor if code == 204 && (cursor.seen_alive || cursor.method == Method::DELETE) => {
-            (Verdict::Terminal(State::Succeeded), Rule::NoContent)
+            (Verdict::Terminal(State::Succeeded), Reason::NoContent)
         }
-        StatusKind::Resource if code == 204 => (Verdict::IsResult, Rule::WithoutState),
-        StatusKind::Resource => match gap() {
+        StatusKind::Resource if code == 204 => (Verdict::IsResult, Reason::WithoutState),
+        StatusKind::Resource => match gap(reply, body) {
             Some(why) => unreadable(&format!("the resource had a state before, and {why}")),
-            None => (Verdict::IsResult, Rule::WithoutState),
+            None => (Verdict::IsResult, Reason::WithoutState),
         },
         StatusKind::Monitor if reply.body().trim_ascii().is_empty() => unreadable("the status document is empty"),
         StatusKind::Monitor if body.is_none() => unreadable("the status document is no JSON"),
@@ -224,114 +190,54 @@ fn nameless(
     }
 }
 
-/// Why an answer is a gap in a row of status documents, and not the result: `None` where it may be the result.
-pub(super) fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
-    match body {
-        Some(body) if is_hollow(body) => Some("answers with an empty document"),
-        Some(body) if has_empty_state(body) => Some("answers with an empty state"),
-        Some(body) if has_only_an_error(body) => Some("answers with nothing but an error"),
-        Some(_) => None,
-        None if reply.is_whole() && reply.body().trim_ascii().is_empty() => Some("answers with nothing"),
-        None if is_prose(reply) => Some("answers with a text that is no document"),
-        None => None,
+/// As [`nameless`], at a bare URL.
+fn bare(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Reason) {
+    let (body, shown_state) = (reading.body, reading.cursor.shown_state);
+    let word = report.word();
+    let may_be_pending = word.is_some_and(|word| !is_resting(word));
+    let pending = (Verdict::Pending(State::Running), reason);
+    if is_word_alone(reading) {
+        return pending;
+    }
+    if !shown_state {
+        // A word that nobody knows, beside what only a status has, is one all the same.
+        if may_be_pending && (body.is_some_and(has_signs) || reading.asks_to_retry()) {
+            return pending;
+        }
+        if body.is_some_and(is_unsaid) {
+            return unreadable("the answer has an empty state, and nothing but what a status has");
+        }
+    }
+    if reading.code == 204 || !shown_state {
+        return (Verdict::IsResult, if word.is_some() { reason } else { Reason::BareResult });
+    }
+    // A word where states were shown is one too, unless it is one that a resource rests in.
+    if may_be_pending {
+        return pending;
+    }
+    match gap(reading.reply, body) {
+        Some(why) => unreadable(&format!("the status URL has shown a state before, and {why}")),
+        None => (Verdict::IsResult, Reason::BareResult),
     }
 }
 
-/// Whether a member that has the name of a state is there, and holds none.
-fn has_empty_state(body: &Value) -> bool {
-    let Some(members) = body.as_object() else { return false };
-    let is_state =
-        |name: &str| matches!(plain(name).as_str(), "status" | "state" | "runtimestatus" | "provisioningstate");
-    members.iter().any(|(name, value)| is_state(name) && (value.is_null() || value.as_str() == Some("")))
+fn unreadable(why: &str) -> (Verdict, Reason) {
+    (Verdict::Unreadable(why.to_owned()), Reason::Unreadable)
 }
 
-/// Whether a document has an empty state, and nothing but what a status has.
-pub(super) fn is_unsaid(body: &Value) -> bool {
-    has_empty_state(body) && is_monitor_shaped(body)
-}
-
-/// Whether a document has no members but those of an error.
-pub(super) fn has_only_an_error(body: &Value) -> bool {
-    const ERROR: [&str; 14] = [
-        "error",
-        "errors",
-        "errorcode",
-        "errormessage",
-        "errordescription",
-        "message",
-        "code",
-        "statuscode",
-        "detail",
-        "details",
-        "title",
-        "requestid",
-        "traceid",
-        "timestamp",
-    ];
-    let Some(members) = body.as_object() else { return false };
-    let says_one = members.keys().any(|name| plain(name).contains("error") || plain(name) == "message");
-    says_one && members.keys().all(|name| ERROR.contains(&plain(name).as_str()))
-}
-
-/// Whether a word is one that a resource rests in. As the state of what was created it says nothing of a task; services
-/// disagree on what it says of one.
-pub(super) fn is_resting(word: &str) -> bool {
-    matches!(plain(word).as_str(), "active" | "ready" | "available" | "ok" | "enabled" | "terminated" | "deleted")
-}
-
-/// The state of a resource of Azure Resource Manager. A failed one is never a word of the result's own; and all but
-/// three words mean that it is not finished.
-pub(super) fn provisioning_state(body: &Value) -> Option<&str> {
-    let of = |value: &'_ Value| value.get("provisioningState").is_some();
-    let holder = if of(body) { body } else { body.get("properties").filter(|properties| of(properties))? };
-    holder.get("provisioningState")?.as_str().filter(|state| !state.is_empty())
-}
-
-fn is_monitor(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
-    reply.headers().contains_key(http::header::RETRY_AFTER)
-        || body.is_some_and(is_monitor_shaped)
-        || protocol.done.iter().any(|at| at.value(reply, body).is_some())
-        || is_word_alone(protocol, reply, body)
+/// Whether a final state at a bare URL is that of a status document, and not of a result.
+fn is_status(reading: &Reading<'_>) -> bool {
+    let is_monitor = || {
+        reading.asks_to_retry()
+            || reading.body.is_some_and(is_monitor_shaped)
+            || reading.rules.done.iter().any(|at| at.value(reading.reply, reading.body).is_some())
+            || is_word_alone(reading)
+    };
+    // Where states were shown, a state is one.
+    reading.cursor.shown_state || is_monitor() || (reading.code != 202 && leads_elsewhere(reading))
 }
 
 /// Whether the body is the state's word and nothing else, where the protocol says so: a status, and no result.
-fn is_word_alone(protocol: &Protocol, reply: &Reply, body: Option<&Value>) -> bool {
-    protocol.state.iter().any(|at| at.is_whole_word(reply, body))
-}
-
-/// Whether a document has members that only a monitor has, or none that a monitor has not.
-pub(super) fn is_monitor_shaped(body: &Value) -> bool {
-    const PLAIN: [&str; 10] =
-        ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
-    let Some(members) = body.as_object() else { return false };
-    has_signs(body) || members.keys().all(|name| PLAIN.contains(&plain(name.trim_start_matches('_')).as_str()))
-}
-
-/// Whether a document has members that only a monitor has.
-pub(super) fn has_signs(body: &Value) -> bool {
-    const SIGNS: [&str; 21] = [
-        "error",
-        "errors",
-        "percentcomplete",
-        "percentagecomplete",
-        "percentprogress",
-        "percentdone",
-        "progress",
-        "resourcelocation",
-        "createddatetime",
-        "lastactiondatetime",
-        "lastupdateddatetime",
-        "createdat",
-        "updatedat",
-        "starttime",
-        "endtime",
-        "runtimestatus",
-        "errormessage",
-        "errorcode",
-        "errordetails",
-        "failurereason",
-        "activityerrors",
-    ];
-    let Some(members) = body.as_object() else { return false };
-    members.keys().any(|name| SIGNS.contains(&plain(name.trim_start_matches('_')).as_str()))
+fn is_word_alone(reading: &Reading<'_>) -> bool {
+    reading.rules.state.iter().any(|at| at.is_whole_word(reading.reply, reading.body))
 }

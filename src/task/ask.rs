@@ -14,7 +14,7 @@ use crate::download::Carrier;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::hint::from_answer;
 use crate::message::{Reply, Response};
-use crate::protocol::{Asking, Cursor, Finding, Phase, Protocol, Step};
+use crate::protocol::{Asking, Cursor, Finding, Protocol, Purpose, Step, clean_urls};
 use crate::redact::SecretUrl;
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Transport, by};
@@ -66,10 +66,10 @@ impl Core {
     /// Asks what is next, with the right to it where it was waited for. A poll is one attempt: the task owns the wait
     /// after it.
     pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> Answer {
-        let Asking { request, phase, mut jar } = asking;
+        let Asking { request, purpose, mut jar } = asking;
         let response =
-            match phase {
-                Phase::Result => self.transport.send_with(&request, None, deadline, jar.as_mut()).await.map_err(
+            match purpose {
+                Purpose::Result => self.transport.send_with(&request, None, deadline, jar.as_mut()).await.map_err(
                     |error| match error.kind() {
                         ErrorKind::DeadlineExceeded => error,
                         _ => {
@@ -78,8 +78,8 @@ impl Core {
                         }
                     },
                 )?,
-                Phase::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
-                Phase::Submit | Phase::Poll | Phase::Moved => {
+                Purpose::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
+                Purpose::Status => {
                     match by(deadline, pin!(self.transport.attempt_with(permit, &request, deadline)))
                         .await
                         .map_err(|late| self.transport.late(late))?
@@ -99,7 +99,7 @@ impl Core {
                     }
                 }
             };
-        if phase == Phase::Start {
+        if purpose == Purpose::Start {
             // What it was answered with counts; a body that breaks off takes nothing back.
             return Ok(Heard::Reply(Box::new(response.reply_as_far_as_it_comes().await), None));
         }
@@ -132,7 +132,7 @@ impl Core {
             step = Step::Stop { kind, why, fault: Fault::default() };
         }
         let credential = &self.transport.credential;
-        cursor.clean(|url| credential.strip(url));
+        clean_urls(cursor, |url| credential.strip(url));
         let step = match step {
             Step::Done(report, finding) => Step::Done(report, Finding { hidden: reply.hidden(), ..finding }),
             step => step,
@@ -169,10 +169,9 @@ fn is_passing(kind: ErrorKind) -> bool {
 impl Shared {
     /// A place in the throttle's queue for the poll that is next. While it stands there, nothing is built of it.
     pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
-        let Asking { request, phase, .. } = self.next()?;
-        let polls = matches!(phase, Phase::Submit | Phase::Poll | Phase::Moved);
+        let Asking { request, purpose, .. } = self.next()?;
         let transport = &self.core.transport;
-        let goes = polls && transport.trust.standing(request.url()).is_ok();
+        let goes = purpose == Purpose::Status && transport.trust.standing(request.url()).is_ok();
         goes.then(|| Box::new(transport.admit(&request, deadline)))
     }
 

@@ -12,7 +12,7 @@ use super::{Live, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Origin, Trust, is_reserved, is_routing};
-use crate::protocol::{Cursor, Phase, Protocol};
+use crate::protocol::{Cursor, Protocol, check_urls, without_signed};
 use crate::redact::looks_secret;
 
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
@@ -158,7 +158,7 @@ impl ResumeToken {
             let (theirs, ours) = (crate::redact::shown(&theirs), crate::redact::shown(base));
             return wrong(format!("it is of a task at {theirs}, and this client is for {ours}"));
         }
-        if !self.can_resume() && self.cursor.phase() != Phase::Poll {
+        if !self.can_resume() && !self.cursor.is_accepted() {
             return wrong("its task was finished when it was submitted: there is nothing to wait for".into());
         }
         if !self.can_resume() {
@@ -166,10 +166,10 @@ impl ResumeToken {
             return wrong(why.into());
         }
         if !self.trusted {
-            self.cursor.check_urls(trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
+            check_urls(&self.cursor, trust).map_err(|why| Error::new(ErrorKind::InvalidToken, why))?;
         }
         let mut cursor = self.cursor;
-        cursor.forget_trouble();
+        cursor.resume();
         let mut headers = HeaderMap::new();
         for (is_plain, (name, value)) in
             self.headers.iter().map(|header| (true, header)).chain(self.unnamed.iter().map(|header| (false, header)))
@@ -183,9 +183,6 @@ impl ResumeToken {
                 cursor.keep_plain(name.clone());
             }
             headers.insert(name, value);
-        }
-        if matches!(cursor.phase(), Phase::Submit | Phase::Start) {
-            cursor.rewind();
         }
         Ok(Origins {
             headers,
@@ -218,7 +215,7 @@ impl Shared {
             kind: self.core.kind.as_deref().map(str::to_owned),
             given,
             base: self.core.base.to_string(),
-            cursor: if signed { cursor } else { cursor.without_signed() },
+            cursor: if signed { cursor } else { without_signed(cursor) },
             headers,
             unnamed,
             trusted: true,
@@ -299,6 +296,20 @@ const USUAL: Duration = Duration::from_secs(24 * 60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_the_first_version_reads_and_is_written_as_before() {
+        let text = r#"{"version":1,"protocol":"auto","base":"https://a.example/","cursor":{"phase":"result",
+            "kind":"monitor","seen_alive":true,"guessed":true,"hops":1,"method":"POST","request_url":"https://a.example/x",
+            "id":"7","status_url":"https://a.example/t/7","last_location":"https://a.example/r/7",
+            "following":"https://a.example/r/7","submitted":1700000000000,"result_since":1700000003001,"last_hint":5001,
+            "state":"running","started":1,"extra":{"etag":"\"e\"","query":[["v","1"]]}},
+            "headers":[["accept","text/csv"]],"not_before":1700000060000}"#;
+        let token: ResumeToken = text.parse().unwrap();
+        assert_eq!(token.id(), Some("7"));
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(json(&token.to_string()), json(text));
+    }
 
     #[test]
     fn a_resumed_wait_is_kept_and_never_longer_than_the_service_asked() {

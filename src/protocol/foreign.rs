@@ -1,9 +1,10 @@
-//! Named: which URLs of a task an answer of a foreign origin named.
+//! Foreign: which URLs of a task an answer of a foreign origin named.
 //!
 //! A foreign origin gets no credential, and may not direct one either: a URL that its answer names is asked bare, also
 //! where it leads back to the API. What the caller or the API itself named before stays as it was.
 
-use super::{Cursor, Step};
+use super::cursor::Cursor;
+use super::step::Step;
 use crate::message::Reply;
 
 /// The URLs of a task before an answer is read.
@@ -17,12 +18,12 @@ pub(super) struct Before {
 
 impl Before {
     /// `None` where every URL is the API's own word before and after.
-    pub(super) fn of(cursor: &Cursor, reply: &Reply) -> Option<Self> {
+    pub(super) fn from_cursor(cursor: &Cursor, reply: &Reply) -> Option<Self> {
         let is_foreign = !cursor.is_trusted(reply.url()) || cursor.is_next_bare();
         let bare = cursor.bare();
         (is_foreign || bare != 0).then(|| Self {
             is_foreign,
-            kept: cursor.kept().map(|url| url.map(Into::into)),
+            kept: cursor.named_urls().map(|url| url.map(Into::into)),
             bare,
             request: cursor.request_url.clone(),
         })
@@ -33,7 +34,7 @@ impl Before {
     /// `pages_are_named`: the URL of the first page is made of members of the answer.
     pub(super) fn mark(&self, cursor: &mut Cursor, mut step: Step, pages_are_named: bool) -> Step {
         let mut bare = 0;
-        for (at, now) in cursor.kept().into_iter().enumerate() {
+        for (at, now) in cursor.named_urls().into_iter().enumerate() {
             let is_same = self.kept.get(at).is_some_and(|before| before.as_deref() == now);
             let is_bare = match now {
                 None => false,
@@ -66,33 +67,3 @@ impl Before {
         if self.is_foreign { url != &*self.request && !known(false) } else { known(true) && !known(false) }
     }
 }
-
-impl Cursor {
-    fn bare(&self) -> u8 {
-        self.extra.as_ref().map_or(0, |extra| extra.bare)
-    }
-
-    fn kept(&self) -> [Option<&str>; 4] {
-        let cancel = self.extra.as_ref().and_then(|extra| extra.cancel_url.as_deref());
-        [self.status_url.as_deref(), self.last_location.as_deref(), self.following.as_deref(), cancel]
-    }
-
-    /// Whether the URL that is asked next was named by a foreign origin.
-    pub(super) fn is_next_bare(&self) -> bool {
-        self.bare() & if self.following.is_some() { FOLLOWING } else { STATUS } != 0
-    }
-
-    /// Whether the status URL was.
-    pub(super) fn is_status_bare(&self) -> bool {
-        self.bare() & STATUS != 0
-    }
-
-    /// Whether the URL for a cancel was.
-    pub(super) fn is_cancel_bare(&self) -> bool {
-        self.bare() & CANCEL != 0
-    }
-}
-
-const STATUS: u8 = 1;
-const FOLLOWING: u8 = 1 << 2;
-const CANCEL: u8 = 1 << 3;

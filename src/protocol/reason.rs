@@ -1,10 +1,10 @@
-//! Rule: why an answer was read as it was, for `explain()`.
+//! Reason: why an answer was read as it was, for `explain()`.
 
-use super::Protocol;
+use super::rules::Rules;
 
-/// The rule that fired. Numbers are places in the lists of the protocol.
+/// Why an answer was read as it was. Numbers are places in the lists of the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(super) enum Reason {
     #[default]
     NotReadYet,
     // The answer to a submit.
@@ -69,21 +69,21 @@ pub(crate) enum Rule {
     Untrusted,
 }
 
-impl Rule {
-    /// The rule in words that a person can act on.
-    pub(crate) fn words(self, protocol: &Protocol) -> String {
+impl Reason {
+    /// The reason in words that a person can act on.
+    pub(super) fn words(self, rules: &Rules) -> String {
         let nth = |list: Vec<String>, at: u8| list.get(usize::from(at)).cloned().unwrap_or_default();
-        let pointer = |at| nth(protocol.status_url.iter().map(|pointer| pointer.at.to_string()).collect(), at);
-        let state = |at| nth(protocol.state.iter().map(ToString::to_string).collect(), at);
-        let done = |at| nth(protocol.done.iter().map(ToString::to_string).collect(), at);
-        let result = |at| nth(protocol.result.iter().map(|rule| rule.at.to_string()).collect(), at);
+        let pointer = |at| nth(rules.status_url.iter().map(|pointer| pointer.at.to_string()).collect(), at);
+        let state = |at| nth(rules.state.iter().map(ToString::to_string).collect(), at);
+        let done = |at| nth(rules.done.iter().map(ToString::to_string).collect(), at);
+        let result = |at| nth(rules.result.iter().map(|rule| rule.at.to_string()).collect(), at);
         match self {
             Self::NotReadYet => "nothing was read yet".into(),
             Self::Refused => "the submit was refused: it is no 2xx".into(),
             Self::PointerAt(at) => format!("the status URL stands at {}", pointer(at)),
             Self::LinkRel => "the status URL is a link with a rel of monitor, status or self".into(),
             Self::Template => {
-                let template = protocol.status_template.as_ref().map(ToString::to_string).unwrap_or_default();
+                let template = rules.status_template.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!("the status URL is the template `{template}` with the task's id")
             }
             Self::OwnUrl => "a resource that was put, with a pending state, is asked at its own URL".into(),
@@ -141,7 +141,7 @@ impl Rule {
             Self::Forbidden(code) => format!("{code}: the credential may not read the status"),
             Self::BareRefusal(code) => format!("{code} at a bare status URL means that the task failed"),
             Self::StatusRefused(code) => format!("{code} at a monitor says nothing of the task, and does not pass"),
-            Self::StartFired(at) => match protocol.start.get(usize::from(at)) {
+            Self::StartFired(at) => match rules.start.get(usize::from(at)) {
                 Some(start) => format!("the word `{}` fires `{}`", start.when, start.request),
                 None => String::new(),
             },
@@ -162,9 +162,4 @@ impl Rule {
             Self::Untrusted => "the URL leads where no request may go".into(),
         }
     }
-}
-
-/// A list with the place of each item, as a rule names it.
-pub(super) fn numbered<T>(list: &[T]) -> impl Iterator<Item = (&T, u8)> {
-    list.iter().enumerate().map(|(place, item)| (item, u8::try_from(place).unwrap_or(u8::MAX)))
 }

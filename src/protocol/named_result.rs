@@ -1,0 +1,68 @@
+//! Named result: whether an answer says where else than in its whole body the result is.
+
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::location::link;
+use super::phase::Phase;
+use super::reading::Reading;
+use super::result_rule::{ResultKind, ResultRule};
+use super::rules::FinalStateVia;
+use crate::pointer::text;
+
+/// Whether what the protocol says of the result, guesses apart, leads elsewhere than to the whole answer.
+pub(super) fn leads_elsewhere(reading: &Reading<'_>) -> bool {
+    let cursor = &reading.cursor;
+    let via = match reading.rules.final_state_via {
+        Some(FinalStateVia::Operation) => return false,
+        Some(FinalStateVia::Location) => newest_location(reading).is_some(),
+        Some(FinalStateVia::OriginalUri) => {
+            cursor.method != Method::DELETE && cursor.status_url.as_deref() != Some(&*cursor.request_url)
+        }
+        None => false,
+    };
+    via || first_page(reading).is_some() || names_result(reading)
+}
+
+/// Whether a value stands at a place that was named for the result, and not guessed.
+pub(super) fn names_result(reading: &Reading<'_>) -> bool {
+    reading.rules.result.iter().any(|rule| !rule.guess && stands(reading, rule))
+}
+
+/// Whether a value stands at a place that was named for the result, behind this one.
+pub(super) fn names_another(reading: &Reading<'_>, place: u8) -> bool {
+    let behind = reading.rules.result.iter().skip(usize::from(place) + 1);
+    behind.filter(|rule| !rule.guess).any(|rule| stands(reading, rule))
+}
+
+/// The URL of the first page, where the protocol has one that can be filled.
+pub(super) fn first_page(reading: &Reading<'_>) -> Option<Url> {
+    reading.rules.pages.as_ref()?.first(reading.cursor.trust()?.base(), reading.filling())
+}
+
+/// The last `Location` that an answer named, where it leads elsewhere than to the status.
+pub(super) fn newest_location(reading: &Reading<'_>) -> Option<Url> {
+    let cursor = &reading.cursor;
+    let is_submit = cursor.phase == Phase::Submitting;
+    let kept = || cursor.last_location.as_deref().and_then(|url| Url::parse(url).ok());
+    reading
+        .location()
+        .filter(|_| !is_submit || reading.reply.status() != StatusCode::CREATED)
+        .or_else(|| kept().filter(|_| !is_submit))
+        .filter(|url| Some(url.as_str()) != cursor.status_url.as_deref() && !cursor.location_refused)
+}
+
+/// Whether something stands there. An empty list is nothing, and so is the status URL.
+fn stands(reading: &Reading<'_>, rule: &ResultRule) -> bool {
+    let values = reading.values(rule);
+    match rule.kind {
+        ResultKind::Value => !values.is_empty(),
+        ResultKind::Url if !rule.is_of_links(values.len()) => values.first().is_some_and(|value| {
+            let url = link(reading.reply.url(), &text(value).unwrap_or_default());
+            url.is_ok_and(|url| Some(url.expose()) != reading.cursor.status_url.as_deref())
+        }),
+        ResultKind::Link | ResultKind::Url => {
+            values.iter().any(|value| value.as_array().is_none_or(|items| !items.is_empty()))
+        }
+    }
+}

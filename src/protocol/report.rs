@@ -1,0 +1,98 @@
+//! Reading a report: all that an answer says of the task, its state apart.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::location::join;
+use super::phase::Phase;
+use super::reading::Reading;
+use super::rules::{ProgressUnit, StatusKind};
+use super::step::Report;
+use super::verdict::is_word;
+use crate::hint::{self, Hint};
+use crate::pointer::text;
+
+/// Reads the report; the cursor keeps the hint, the `ETag` and the URL of the cancel.
+pub(super) fn parse(reading: &mut Reading<'_>) -> Report {
+    let (rules, reply, body) = (reading.rules, reading.reply, reading.body);
+    let mut report = Report::new(reading.cursor.state);
+    let words = rules.state.iter().filter_map(|at| at.value(reply, body)).filter(|value| is_word(value, reply));
+    let first = words.filter_map(|value| text(&value)).next();
+    report.word = first.map(|word| word.chars().take(80).collect());
+    report.percent = ratio(reading)
+        .or_else(|| rules.progress.iter().find_map(|at| percent(&at.text(reply, body)?, rules.progress_unit)));
+    report.hint = hint(reading, &mut report);
+    if let Some(delay) = report.hint.filter(|_| reply.status().as_u16() < 400) {
+        // How long to stay away after a refusal says nothing of how often to poll.
+        reading.cursor.keep_hint(delay);
+    }
+    if rules.conditional && reply.status().is_success() {
+        let etag = reply.header("etag").map(Cow::into_owned);
+        if etag.as_ref().is_some_and(|etag| etag.len() > LONGEST_ETAG) {
+            report.warn(format!("ignored an ETag of more than {LONGEST_ETAG} bytes: the status is asked for in full"));
+        }
+        reading.cursor.extra().etag = etag.filter(|etag| etag.len() <= LONGEST_ETAG);
+    }
+    if let Some(other) = other_id(reading) {
+        let shown = |id: &str| id.chars().take(80).collect::<String>().escape_debug().to_string();
+        let own = reading.cursor.id().map(shown).unwrap_or_default();
+        report.warn(format!("the status is of the id `{}`, and the task's is `{own}`", shown(&other)));
+    }
+    if let Some(url) = rules.cancel_url.iter().find_map(|at| join(reply.url(), &at.text(reply, body)?).ok())
+        && reading.cursor.admit(&url).is_ok()
+    {
+        reading.cursor.extra().cancel_url = Some(url.as_str().into());
+    }
+    report
+}
+
+/// How long the service asks to wait. The longest counts: nothing is asked before any of them.
+fn hint(reading: &Reading<'_>, report: &mut Report) -> Option<Duration> {
+    let (rules, reply, now) = (reading.rules, reading.reply, reading.now);
+    // A header that an interval names has the unit of that.
+    let is_read = |name: &str| rules.intervals.iter().any(|interval| interval.at.header_name() == Some(name));
+    let own =
+        rules.intervals.iter().filter_map(|interval| Some((interval.at.value(reply, reading.body)?, interval.unit)));
+    let own = own.map(|(value, unit)| hint::from_value(&value, unit, reply.headers(), now));
+    let mut found = None;
+    for Hint { delay, ignored } in
+        std::iter::once(hint::from_answer(reply.status(), reply.headers(), now, is_read)).chain(own)
+    {
+        ignored.into_iter().for_each(|why| report.warn(why));
+        found = found.max(delay);
+    }
+    found
+}
+
+/// Whether a status speaks of another task than the one that is asked for: a place that holds an id holds another, and
+/// none holds the task's own. One id may be written as a path that ends in the other.
+fn other_id(reading: &Reading<'_>) -> Option<String> {
+    let Reading { rules, cursor, reply, body, .. } = reading;
+    let is_status = cursor.kind == StatusKind::Monitor && matches!(cursor.phase, Phase::Polling { .. });
+    let own = cursor.id().filter(|_| is_status)?;
+    let last = |id: &str| id.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let found: Vec<_> = rules.id.iter().filter_map(|at| at.text(reply, *body)).collect();
+    let is_own = found.iter().any(|id| last(id) == last(own));
+    found.into_iter().find(|_| !is_own)
+}
+
+fn ratio(reading: &Reading<'_>) -> Option<f64> {
+    let of = reading.rules.progress_of.as_ref()?;
+    let number = |at: &crate::pointer::Source| at.text(reading.reply, reading.body)?.parse::<f64>().ok();
+    let done = number(&of.done)?;
+    let total = number(&of.total).filter(|total| *total > 0.0)?;
+    Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
+}
+
+fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
+    let digits: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let number: f64 = digits.parse().ok()?;
+    let percent = match unit {
+        ProgressUnit::Percent => number,
+        ProgressUnit::Fraction => number * 100.0,
+    };
+    Some(percent.clamp(0.0, 100.0))
+}
+
+/// A status is asked for again by its ETag, which is some dozen bytes.
+const LONGEST_ETAG: usize = 1024;

@@ -1,0 +1,136 @@
+//! Requests: what is sent for the task at a cursor.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
+
+use super::cookies::Cookies;
+use super::cursor::Cursor;
+use super::exchange::Exchange;
+use super::phase::Phase;
+use super::rules::{Rules, StatusKind};
+use crate::message::{Class, Request};
+
+/// The request that is next for a task, and how it may be sent.
+pub(crate) struct Asking {
+    pub(crate) request: Request,
+    pub(crate) purpose: Purpose,
+    /// What a refusal sets goes with the next attempt.
+    pub(crate) jar: Option<Cookies>,
+}
+
+/// What a request is sent for: it decides how often it is repeated, and what a missing answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To see how the task stands.
+    Status,
+    /// To start it, once a state has fired that.
+    Start,
+    Result,
+}
+
+/// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
+pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
+    let purpose = match &cursor.phase {
+        Phase::Submitting | Phase::Polling { .. } | Phase::Moved => Purpose::Status,
+        Phase::Starting { .. } => Purpose::Start,
+        Phase::Fetching { .. } => Purpose::Result,
+    };
+    let exchange = match &cursor.phase {
+        Phase::Starting { firing } => Some(&rules.start.get(usize::from(*firing))?.request),
+        Phase::Polling { .. } => rules.poll.as_ref(),
+        _ => None,
+    };
+    let moved = || cursor.following().and_then(|url| Url::parse(url).ok()).filter(|_| purpose == Purpose::Status);
+    let (method, mut url, body) = match exchange {
+        None => (Method::GET, cursor.next_url()?, None),
+        Some(exchange) => {
+            let (url, body) = filled(exchange, cursor)?;
+            match moved() {
+                None => (exchange.method().clone(), url, body),
+                // 307 and 308 keep method and body, on the API's own origin.
+                Some(moved) if cursor.is_trusted(&moved) => (exchange.method().clone(), moved, body),
+                Some(moved) => (Method::GET, moved, None),
+            }
+        }
+    };
+    let is_bare = match exchange {
+        Some(exchange) if purpose == Purpose::Start || cursor.following().is_none() => {
+            exchange.uses_status() && cursor.is_status_bare()
+        }
+        _ => cursor.is_next_bare(),
+    };
+    let is_polled = matches!(cursor.phase, Phase::Polling { .. }) && cursor.is_trusted(&url) && !is_bare;
+    if is_polled {
+        repeat(cursor, &mut url);
+    }
+    let class = match purpose {
+        Purpose::Result => Class::Result,
+        Purpose::Start => Class::Submit,
+        Purpose::Status => Class::Poll,
+    };
+    let mut request = dressed(Request::new(method, url, class), headers, body).bare(is_bare);
+    if let Some(extra) = &cursor.extra {
+        extra.cookies.give(&mut request);
+        let etag = extra.etag.as_ref().filter(|_| is_polled);
+        if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
+            request.headers_mut().insert(header::IF_NONE_MATCH, etag);
+        }
+    }
+    let kept = cursor.extra.as_ref().map(|extra| extra.cookies.clone()).unwrap_or_default();
+    let jar = (rules.cookies || cursor.keeps_cookies()).then_some(kept);
+    Some(Asking { request, purpose, jar })
+}
+
+/// The request that cancels the task; `None` where there is none.
+pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+    let given = cursor.cancel_url().and_then(|url| Url::parse(url).ok());
+    let is_bare = match &given {
+        Some(_) => cursor.is_cancel_bare(),
+        None => cursor.is_status_bare() && rules.cancel.as_ref().is_some_and(Exchange::uses_status),
+    };
+    let (method, url, body) = match (given, &rules.cancel) {
+        (Some(url), Some(how)) if !how.is_default_cancel() => (how.method().clone(), url, how.body_for(cursor.id())),
+        (Some(url), _) => (Method::POST, url, None),
+        // What was created is not the task: to delete it would be another thing than to cancel.
+        (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
+        (None, how) => {
+            let how = how.as_ref()?;
+            let (url, body) = filled(how, cursor)?;
+            (how.method().clone(), url, body)
+        }
+    };
+    let mut request = dressed(Request::new(method, url, Class::Cancel), headers, body).bare(is_bare);
+    if let Some(extra) = &cursor.extra {
+        extra.cookies.give(&mut request);
+    }
+    Some(request)
+}
+
+/// The request that lets the service forget the task; `None` where there is none.
+pub(super) fn cleanup(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
+    let cleanup = rules.cleanup.as_ref()?;
+    let (url, body) = filled(cleanup, cursor)?;
+    let is_bare = cursor.is_status_bare() && cleanup.uses_status();
+    Some(dressed(Request::new(cleanup.method().clone(), url, Class::Call), headers, body).bare(is_bare))
+}
+
+fn filled(exchange: &Exchange, cursor: &Cursor) -> Option<(Url, Option<String>)> {
+    exchange.fill(cursor.trust()?.base(), cursor.id(), cursor.status_url.as_deref())
+}
+
+/// Adds what the submit's query had and every poll must have, where the URL lacks it.
+fn repeat(cursor: &Cursor, url: &mut Url) {
+    let Some(extra) = &cursor.extra else { return };
+    for (name, value) in &extra.query {
+        if !url.query_pairs().any(|(other, _)| other == name.as_str()) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+}
+
+fn dressed(request: Request, mut headers: HeaderMap, body: Option<String>) -> Request {
+    let Some(body) = body else { return request.with_headers(headers) };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.with_headers(headers).with_body(Bytes::from(body))
+}
