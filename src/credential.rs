@@ -1,30 +1,30 @@
 //! Credential: what proves to the service who asks.
 
+mod active_token;
 mod answer;
-mod echo;
+#[cfg(feature = "token-file")]
+mod atomic_file;
+mod attached_tokens;
+mod echoed_secrets;
+#[cfg(feature = "token-file")]
+mod encryption;
 mod fetch;
 #[cfg(feature = "token-file")]
 mod file;
-mod flight;
 mod grant;
-mod held;
 mod jwt;
 #[cfg(feature = "token-file")]
 mod key;
-mod live;
 #[cfg(feature = "pkce")]
 mod login;
 mod oauth;
 mod part;
-mod proof;
-#[cfg(feature = "token-file")]
-mod scratch;
-#[cfg(feature = "token-file")]
-mod seal;
+mod refresh;
 mod sign;
 mod source;
 mod store;
 mod token;
+mod token_cache;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -41,27 +41,27 @@ use crate::redact::{Secret, secrets_of};
 
 pub use answer::TokenAnswer;
 #[cfg(feature = "token-file")]
+pub(crate) use encryption::{RESUME_TOKEN, Unreadable};
+#[cfg(feature = "token-file")]
 pub use file::FileStore;
 #[cfg(feature = "token-file")]
 pub use key::FileKey;
 #[cfg(feature = "pkce")]
 pub use login::Login;
 pub use oauth::OAuth;
-#[cfg(feature = "token-file")]
-pub(crate) use seal::{RESUME_TOKEN, Unreadable};
 pub use sign::Sign;
 pub use source::{TokenEndpoint, TokenError, TokenSource};
 pub use store::{CredentialStore, MemoryStore, StoreError};
 pub use token::Token;
 
-pub(crate) use held::Held;
-pub(crate) use live::{Live, Road};
-pub(crate) use proof::Proof;
+pub(crate) use active_token::ActiveToken;
+pub(crate) use attached_tokens::AttachedTokens;
 pub(crate) use source::Exchange;
 pub(crate) use token::Life;
+pub(crate) use token_cache::{TokenCache, TokenTransport};
 
-use live::Source;
 use part::{Part, why_not};
+use token_cache::Source;
 
 /// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
 ///
@@ -142,7 +142,7 @@ impl Credential {
     pub fn oauth(oauth: OAuth) -> Self {
         let (name, before) = oauth.token_header.clone();
         let store = oauth.store.clone();
-        Self(vec![Part::Live(Arc::new(Live::new(Source::OAuth(Box::new(oauth)), store, name, before)))])
+        Self(vec![Part::TokenCache(Arc::new(TokenCache::new(Source::OAuth(Box::new(oauth)), store, name, before)))])
     }
 
     /// Tokens of your own source, as `Authorization: Bearer`; refreshed as those of [`oauth`](Credential::oauth) are.
@@ -172,7 +172,7 @@ impl Credential {
 
     fn of_source(source: Arc<dyn TokenSource>, store: Option<Arc<dyn CredentialStore>>) -> Self {
         let name = header::AUTHORIZATION.as_str().to_owned();
-        Self(vec![Part::Live(Arc::new(Live::new(Source::Own(source), store, name, "Bearer ".to_owned())))])
+        Self(vec![Part::TokenCache(Arc::new(TokenCache::new(Source::Own(source), store, name, "Bearer ".to_owned())))])
     }
 
     /// Whether every part can be put on a request.
@@ -188,7 +188,7 @@ impl Credential {
                         return Err(Error::new(ErrorKind::Config, why));
                     }
                 }
-                Part::Live(live) => live.check()?,
+                Part::TokenCache(live) => live.check()?,
                 Part::Signed(_) => {}
             }
         }
@@ -211,7 +211,7 @@ impl Credential {
 
     /// Puts it on a request, in place of what stands there under the same names. Gives what was made for this request
     /// alone.
-    pub(crate) fn stamp(&self, request: &mut Request, proof: &Proof) -> Result<Vec<Secret>, Error> {
+    pub(crate) fn stamp(&self, request: &mut Request, proof: &AttachedTokens) -> Result<Vec<Secret>, Error> {
         for header in self.headers() {
             let (name, value) = header?;
             request.headers_mut().insert(name, value.clone());
@@ -278,7 +278,7 @@ impl Credential {
                 Part::Header { name, label: "", .. } => format!("header {}", shown(name)),
                 Part::Header { label, .. } => (*label).to_owned(),
                 Part::Query { name, .. } => format!("query {}", shown(name)),
-                Part::Live(live) => live.label().to_owned(),
+                Part::TokenCache(live) => live.label().to_owned(),
                 Part::Signed(sign) => shown(sign.label()),
             })
             .collect();
@@ -294,7 +294,7 @@ impl Credential {
                 Part::Header { name, value, .. } | Part::Query { name, value } => {
                     (name, value.expose()).hash(&mut hasher);
                 }
-                Part::Live(live) => live.id().hash(&mut hasher),
+                Part::TokenCache(live) => live.id().hash(&mut hasher),
                 Part::Signed(sign) => Arc::as_ptr(sign).cast::<()>().hash(&mut hasher),
             }
         }
@@ -356,7 +356,7 @@ mod tests {
             .and(Credential::api_key_query("apikey", "Q&Y"));
         let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
         let mut request = Request::new(Method::GET, url, Class::Call);
-        credential.stamp(&mut request, &Proof::default()).unwrap();
+        credential.stamp(&mut request, &AttachedTokens::default()).unwrap();
         assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
         assert_eq!(request.headers()["x-key"], "K3Y");
         assert_eq!(request.url().query(), Some("a=1&apikey=Q%26Y"));

@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::credential::{Credential, Proof, Road};
+use crate::credential::{AttachedTokens, Credential, TokenTransport};
 use crate::error::Error;
 use crate::event::{Asked, Mark, RetryReason};
 use crate::message::{HttpError, Request, Response, Standing, Trust};
@@ -43,7 +43,7 @@ pub(crate) struct Transport {
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
     /// How its tokens are fetched.
-    pub(crate) road: Road,
+    pub(crate) road: TokenTransport,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
     pub(crate) outages: Outages,
@@ -135,7 +135,7 @@ impl Transport {
         };
         if !self.credential.is_live() || standing == Standing::Foreign {
             let (permit, pass) = self.admitted(permit, request, deadline, trail).await?;
-            return self.send_once(permit, pass, request, standing, &Proof::default(), trail).await;
+            return self.send_once(permit, pass, request, standing, &AttachedTokens::default(), trail).await;
         }
         self.attempt_live(permit, request, deadline, trail).await
     }
@@ -234,7 +234,7 @@ impl Transport {
         pass: Pass<'a>,
         request: &'a Request,
         standing: Standing,
-        proof: &Proof,
+        proof: &AttachedTokens,
         trail: &'a Trail,
     ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::{Live, Road, Source};
+use super::token_cache::{Source, TokenCache, TokenTransport};
 use super::{Life, OAuth, StoreError, Token, TokenError, TokenSource};
 use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 use crate::redact::{Mask, Secret};
 
-impl Live {
+impl TokenCache {
     /// The next token, saved.
-    pub(super) async fn fetch(&self, road: &Road) -> Result<Token, Error> {
+    pub(super) async fn fetch(&self, road: &TokenTransport) -> Result<Token, Error> {
         let is_over = |token: &Token| token.life(road.endpoint.now(), self.ahead) == Life::Expired;
         let is_good = |token: &Token| !is_over(token) && self.value(token).is_ok();
         let mut before = self.state().current();
@@ -78,7 +78,12 @@ impl Live {
 
     /// Takes the token of a login, saved before it is used.
     #[cfg(feature = "pkce")]
-    pub(crate) async fn log_in(self: Arc<Self>, code: Secret, verifier: Secret, road: Road) -> Result<(), Error> {
+    pub(crate) async fn log_in(
+        self: Arc<Self>,
+        code: Secret,
+        verifier: Secret,
+        road: TokenTransport,
+    ) -> Result<(), Error> {
         let Source::OAuth(oauth) = &self.source else {
             return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
         };
@@ -94,7 +99,7 @@ impl Live {
     }
 
     /// Ends the token at the service, and forgets it here whatever the service says.
-    pub(crate) async fn revoke(self: Arc<Self>, road: Road) -> Result<(), Error> {
+    pub(crate) async fn revoke(self: Arc<Self>, road: TokenTransport) -> Result<(), Error> {
         let (_landing, current) = self.alone(true).await;
         let needs_login = matches!(&self.source, Source::OAuth(oauth) if !oauth.begins_alone());
         road.marks.tell(Mark::LoggedOut { credential: self.label(), needs_login });
@@ -150,7 +155,7 @@ impl Live {
     }
 
     /// Asks the source, as long as its patience lasts.
-    async fn ask(&self, before: Option<&Token>, road: &Road) -> Result<Token, TokenError> {
+    async fn ask(&self, before: Option<&Token>, road: &TokenTransport) -> Result<Token, TokenError> {
         let source = match &self.source {
             // Each of its requests ends by itself.
             Source::OAuth(oauth) => return oauth.fetch(before, &road.endpoint).await,
@@ -196,7 +201,7 @@ impl Live {
     }
 }
 
-async fn revoke(oauth: &OAuth, token: &Token, is_over: bool, road: &Road) -> Result<(), TokenError> {
+async fn revoke(oauth: &OAuth, token: &Token, is_over: bool, road: &TokenTransport) -> Result<(), TokenError> {
     // A request with the token on it needs one that is good.
     if oauth.revokes_with_access() && is_over {
         let fresh = oauth.fetch(Some(token), &road.endpoint).await?;

@@ -12,9 +12,9 @@ use tokio::runtime::Handle;
 use tracing::dispatcher;
 use zeroize::Zeroizing;
 
+use super::atomic_file::{self, AtomicFile};
+use super::encryption::{TOKEN_FILE, Unreadable};
 use super::key::FileKey;
-use super::scratch::{self, Scratch};
-use super::seal::{TOKEN_FILE, Unreadable};
 use super::{CredentialStore, StoreError, Token};
 
 /// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
@@ -179,7 +179,7 @@ impl Inner {
             None => self.remove()?,
         }
         *written = number;
-        scratch::sweep(&self.path);
+        atomic_file::sweep(&self.path);
         Ok(())
     }
 
@@ -194,14 +194,14 @@ impl Inner {
         }
         self.has_folder()?;
         let failed = |error| Why::Io("written", error);
-        let mut fresh = Scratch::beside(&self.path).map_err(failed)?;
+        let mut fresh = AtomicFile::beside(&self.path).map_err(failed)?;
         fresh.write(&bytes).map_err(failed)?;
         fresh.place().map_err(failed)
     }
 
     fn remove(&self) -> Result<(), Why> {
         match fs::remove_file(&self.path) {
-            Ok(()) => scratch::sync_folder(&self.path).map_err(|error| Why::Io("removed", error)),
+            Ok(()) => atomic_file::sync_folder(&self.path).map_err(|error| Why::Io("removed", error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Why::Io("removed", error)),
         }
@@ -233,7 +233,7 @@ impl Inner {
         if self.path.file_name().is_none() {
             return Err(Why::NoFile);
         }
-        if scratch::folder(&self.path).is_dir() { Ok(()) } else { Err(Why::NoFolder) }
+        if atomic_file::folder(&self.path).is_dir() { Ok(()) } else { Err(Why::NoFolder) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Live, Sign};
+use super::{Sign, TokenCache};
 use crate::message::{RESERVED_WHY, is_reserved};
 use crate::redact::Secret;
 
@@ -13,7 +13,7 @@ use crate::redact::Secret;
 pub(super) enum Part {
     Header { name: String, value: Secret, header: Header, label: &'static str },
     Query { name: String, value: Secret },
-    Live(Arc<Live>),
+    TokenCache(Arc<TokenCache>),
     Signed(Arc<dyn Sign>),
 }
 

@@ -1,4 +1,4 @@
-//! Flight: one fetch of a token, in a task of its own, and what is made of its end.
+//! Refresh: one fetch of a token, in a task of its own, and what is made of its end.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,34 +13,34 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
-use super::live::{Failure, Live, Road, State};
-use super::{Held, Life, Token};
+use super::token_cache::{Failure, State, TokenCache, TokenTransport};
+use super::{ActiveToken, Life, Token};
 use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 use crate::hint::FURTHEST;
 
 /// A fetch that is under way; it ends when it lands, whatever came.
-pub(super) type Flight = Shared<BoxFuture<'static, ()>>;
+pub(super) type Refresh = Shared<BoxFuture<'static, ()>>;
 
 /// However a fetch ends, also with its runtime, those who wait for it look again.
-pub(super) struct Landing {
-    live: Arc<Live>,
+pub(super) struct RefreshGuard {
+    live: Arc<TokenCache>,
     /// It ended in order, and what it came to is told.
     is_told: bool,
     _landed: oneshot::Sender<()>,
 }
 
-impl Live {
+impl TokenCache {
     /// A fetch begins: others wait for it.
-    pub(super) fn take_off(self: &Arc<Self>, state: &mut State) -> (Landing, Flight) {
+    pub(super) fn take_off(self: &Arc<Self>, state: &mut State) -> (RefreshGuard, Refresh) {
         let (landed, landing) = oneshot::channel::<()>();
         let flight = landing.map(drop).boxed().shared();
         state.flight = Some(flight.clone());
-        (Landing { live: self.clone(), is_told: false, _landed: landed }, flight)
+        (RefreshGuard { live: self.clone(), is_told: false, _landed: landed }, flight)
     }
 
     /// Fetches, in a task of its own. Where there is no runtime, the fetch has broken off.
-    pub(super) fn launch(self: &Arc<Self>, landing: Landing, road: &Road) {
+    pub(super) fn launch(self: &Arc<Self>, landing: RefreshGuard, road: &TokenTransport) {
         let Ok(runtime) = Handle::try_current() else { return };
         let (live, road) = (self.clone(), road.clone());
         // A root of its own: it outlives who asked for it.
@@ -56,7 +56,7 @@ impl Live {
 
     /// Waits until no fetch is under way, and keeps others from starting: for a login, and for its end, which forgets what
     /// there is.
-    pub(super) async fn alone(self: &Arc<Self>, forget: bool) -> (Landing, Option<Token>) {
+    pub(super) async fn alone(self: &Arc<Self>, forget: bool) -> (RefreshGuard, Option<Token>) {
         loop {
             let flight = {
                 let mut state = self.state();
@@ -81,7 +81,7 @@ impl Live {
         }
     }
 
-    pub(super) fn land(&self, fetched: Result<Token, Error>, begun: Instant, road: &Road) {
+    pub(super) fn land(&self, fetched: Result<Token, Error>, begun: Instant, road: &TokenTransport) {
         let now = road.endpoint.now();
         let adopted = fetched.and_then(|token| {
             let left = token.left(now);
@@ -104,7 +104,7 @@ impl Live {
         }
     }
 
-    fn fail(&self, error: Error, road: &Road) {
+    fn fail(&self, error: Error, road: &TokenTransport) {
         let refused = error.kind() == ErrorKind::TokenRefused;
         let (why, needs_login) = (error.to_string(), error.needs_login());
         if refused {
@@ -129,7 +129,7 @@ impl Live {
         state.serials += 1;
         let (serial, replaces_refused) = (state.serials, state.is_void);
         let (accepted, adopted) = (AtomicBool::new(false), Instant::now());
-        state.hold(Arc::new(Held { token, serial, value, replaces_refused, accepted, adopted }));
+        state.hold(Arc::new(ActiveToken { token, serial, value, replaces_refused, accepted, adopted }));
         (state.is_void, state.failure, state.unsaved) = (false, None, None);
         Ok(())
     }
@@ -158,13 +158,13 @@ impl Live {
     }
 }
 
-impl Landing {
+impl RefreshGuard {
     fn end(mut self) {
         self.is_told = true;
     }
 }
 
-impl Drop for Landing {
+impl Drop for RefreshGuard {
     fn drop(&mut self) {
         let mut state = self.live.state();
         state.flight = None;
@@ -194,17 +194,18 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
     use crate::credential::OAuth;
-    use crate::credential::live::Source;
+    use crate::credential::token_cache::Source;
 
     #[tokio::test(start_paused = true)]
     async fn a_logout_leaves_no_token_in_memory() {
         let oauth = OAuth::refresh_only("https://login.example.com/token", "");
         let source = Source::OAuth(Box::new(oauth));
-        let live = Arc::new(Live::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()));
+        let live = Arc::new(TokenCache::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()));
         for access in ["A1", "A2"] {
             live.adopt(Token::new(access).refreshed_by("R")).unwrap();
         }
-        let known = |live: &Live| live.secrets().iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>();
+        let known =
+            |live: &TokenCache| live.secrets().iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>();
         assert!(known(&live).contains(&"A1".to_owned()), "an answer to a request with it may be on its way");
         let (_landing, current) = live.alone(true).await;
         assert_eq!(current.map(|token| token.expose().to_owned()).as_deref(), Some("A2"));

@@ -1,4 +1,4 @@
-//! Live: a token that is fetched, refreshed ahead of its end, and fetched once for all who wait.
+//! TokenCache: a token that is fetched, refreshed ahead of its end, and fetched once for all who wait.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use http::HeaderName;
 use tokio::time::Instant;
 
-use super::flight::{Flight, Landing};
+use super::refresh::{Refresh, RefreshGuard};
 use super::source::Exchange;
 use super::token::Ahead;
-use super::{CredentialStore, Held, Life, OAuth, Token, TokenEndpoint, TokenSource};
+use super::{ActiveToken, CredentialStore, Life, OAuth, Token, TokenEndpoint, TokenSource};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
@@ -18,12 +18,12 @@ use crate::redact::Secret;
 
 /// How requests for tokens go out, and who is told.
 #[derive(Clone)]
-pub(crate) struct Road {
+pub(crate) struct TokenTransport {
     pub(crate) endpoint: TokenEndpoint,
     pub(crate) marks: Marks,
 }
 
-impl Road {
+impl TokenTransport {
     pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Marks) -> Self {
         Self { endpoint: TokenEndpoint { exchange, clock }, marks }
     }
@@ -31,7 +31,7 @@ impl Road {
 
 /// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. One
 /// fetch is under way at a time, in a task of its own: whoever asked for it may be dropped.
-pub(crate) struct Live {
+pub(crate) struct TokenCache {
     pub(super) source: Source,
     pub(super) store: Option<Arc<dyn CredentialStore>>,
     header: Option<HeaderName>,
@@ -49,9 +49,9 @@ pub(super) enum Source {
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) held: Option<Arc<Held>>,
+    pub(super) held: Option<Arc<ActiveToken>>,
     /// Those before it, the last first: answers to requests with them may be on their way.
-    pub(super) former: Vec<Arc<Held>>,
+    pub(super) former: Vec<Arc<ActiveToken>>,
     /// What the user gave to begin with; a store may have a later one.
     pub(super) given: Option<Token>,
     /// The one in use was refused, or is void: it must not be used again.
@@ -62,7 +62,7 @@ pub(super) struct State {
     pub(super) login: Vec<Secret>,
     /// A token that came and could not be saved. It is saved before anything else is done.
     pub(super) unsaved: Option<Token>,
-    pub(super) flight: Option<Flight>,
+    pub(super) flight: Option<Refresh>,
     pub(super) failure: Option<Failure>,
     /// How many failed in a row.
     pub(super) failures: u32,
@@ -73,7 +73,7 @@ pub(super) struct State {
 
 impl State {
     /// Holds another one from now on.
-    pub(super) fn hold(&mut self, held: Arc<Held>) {
+    pub(super) fn hold(&mut self, held: Arc<ActiveToken>) {
         if let Some(before) = self.held.replace(held) {
             self.former.insert(0, before);
             self.former.truncate(MOST_FORMER);
@@ -104,12 +104,12 @@ impl Failure {
 
 /// What a request finds.
 enum Look {
-    Use(Arc<Held>),
-    Wait(Flight),
+    Use(Arc<ActiveToken>),
+    Wait(Refresh),
     Failed(Error),
 }
 
-impl Live {
+impl TokenCache {
     pub(super) fn new(source: Source, store: Option<Arc<dyn CredentialStore>>, header: String, before: String) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let (label, first) = match &source {
@@ -172,12 +172,12 @@ impl Live {
     }
 
     /// Starts to fetch what will be needed, and waits for nothing.
-    pub(crate) fn prepare(self: &Arc<Self>, road: &Road) {
+    pub(crate) fn prepare(self: &Arc<Self>, road: &TokenTransport) {
         drop(self.look(road));
     }
 
     /// The token to use now, if there is one; if not, one is fetched from now on.
-    pub(crate) fn now(self: &Arc<Self>, road: &Road) -> Option<Arc<Held>> {
+    pub(crate) fn now(self: &Arc<Self>, road: &TokenTransport) -> Option<Arc<ActiveToken>> {
         match self.look(road) {
             Look::Use(held) => Some(held),
             Look::Wait(_) | Look::Failed(_) => None,
@@ -185,7 +185,7 @@ impl Live {
     }
 
     /// The token to use now, fetched or waited for where there is none.
-    pub(crate) async fn ready(self: &Arc<Self>, road: &Road) -> Result<Arc<Held>, Error> {
+    pub(crate) async fn ready(self: &Arc<Self>, road: &TokenTransport) -> Result<Arc<ActiveToken>, Error> {
         loop {
             match self.look(road) {
                 Look::Use(held) => return Ok(held),
@@ -196,21 +196,21 @@ impl Live {
     }
 
     /// Whether a token may still be put on a request.
-    pub(crate) fn is_good(&self, held: &Arc<Held>, road: &Road) -> bool {
+    pub(crate) fn is_good(&self, held: &Arc<ActiveToken>, road: &TokenTransport) -> bool {
         let state = self.state();
         let is_current = state.held.as_ref().is_some_and(|current| Arc::ptr_eq(current, held));
         is_current && !state.is_void && held.token.life(road.endpoint.now(), self.ahead) != Life::Expired
     }
 
     /// Whether there is none that may be put on a request.
-    pub(super) fn lacks_token(&self, road: &Road) -> bool {
+    pub(super) fn lacks_token(&self, road: &TokenTransport) -> bool {
         let state = self.state();
         let life = state.held.as_ref().map(|held| held.token.life(road.endpoint.now(), self.ahead));
         state.is_void || life.is_none_or(|life| life == Life::Expired)
     }
 
     /// The service refused a request to this route with this token. Tells whether it is worth sending again with another.
-    pub(crate) fn refuse(&self, held: &Arc<Held>, route: u64) -> bool {
+    pub(crate) fn refuse(&self, held: &Arc<ActiveToken>, route: u64) -> bool {
         let mut state = self.state();
         let now = Instant::now();
         state.in_vain.retain(|(_, until)| *until > now);
@@ -237,7 +237,7 @@ impl Live {
         }
     }
 
-    fn look(self: &Arc<Self>, road: &Road) -> Look {
+    fn look(self: &Arc<Self>, road: &TokenTransport) -> Look {
         let (look, landing) = self.see(road);
         // With the lock gone: a runtime that ends drops what is spawned on the spot.
         if let Some(landing) = landing {
@@ -247,7 +247,7 @@ impl Live {
     }
 
     /// What there is, and the fetch that it calls for.
-    fn see(self: &Arc<Self>, road: &Road) -> (Look, Option<Landing>) {
+    fn see(self: &Arc<Self>, road: &TokenTransport) -> (Look, Option<RefreshGuard>) {
         let mut state = self.state();
         let now = road.endpoint.now();
         let held = state.held.clone().filter(|_| !state.is_void).map(|held| (held.token.life(now, self.ahead), held));

@@ -1,8 +1,8 @@
-//! Echo: what a service may repeat of a credential.
+//! EchoedSecrets: what a service may repeat of a credential.
 
 use zeroize::Zeroizing;
 
-use super::live::{Live, Source};
+use super::token_cache::{Source, TokenCache};
 use super::{Credential, OAuth, Part, grant};
 use crate::redact::{Secret, secrets_of};
 
@@ -14,14 +14,14 @@ impl Credential {
         let parts = self.0.iter().flat_map(|part| match part {
             Part::Header { value, .. } => secrets_of(value.expose()),
             Part::Query { value, .. } => vec![value.clone()],
-            Part::Live(live) => live.secrets(),
+            Part::TokenCache(live) => live.secrets(),
             Part::Signed(_) => Vec::new(),
         });
         parts.collect()
     }
 }
 
-impl Live {
+impl TokenCache {
     /// The tokens in use and those before, and all that is sent for them.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let mut secrets = match &self.source {

@@ -1,4 +1,4 @@
-//! Scratch: a file that is written beside another, and then takes its name.
+//! AtomicFile: a file that is written beside another, and then takes its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A file of a random name that only its owner may read. Dropped before it has its final name, it is removed.
-pub(super) struct Scratch {
+pub(super) struct AtomicFile {
     file: File,
     path: PathBuf,
     target: PathBuf,
     placed: bool,
 }
 
-impl Scratch {
+impl AtomicFile {
     pub(super) fn beside(target: &Path) -> io::Result<Self> {
         let mut taken = 0;
         loop {
@@ -44,7 +44,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.placed
             && let Err(error) = fs::remove_file(&self.path)
@@ -166,12 +166,12 @@ mod tests {
         let folder = Folder::new("place");
         let target = folder.0.join("token");
         fs::write(&target, "old").unwrap();
-        let mut scratch = Scratch::beside(&target).unwrap();
+        let mut scratch = AtomicFile::beside(&target).unwrap();
         scratch.write(b"half").unwrap();
         assert_eq!(folder.names().len(), 2);
         drop(scratch);
         assert_eq!((folder.names(), fs::read(&target).unwrap()), (vec!["token".to_owned()], b"old".to_vec()));
-        let mut scratch = Scratch::beside(&target).unwrap();
+        let mut scratch = AtomicFile::beside(&target).unwrap();
         scratch.write(b"new").unwrap();
         scratch.place().unwrap();
         assert_eq!((folder.names(), fs::read(&target).unwrap()), (vec!["token".to_owned()], b"new".to_vec()));

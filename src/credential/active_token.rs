@@ -1,4 +1,4 @@
-//! Held: a token in use.
+//! ActiveToken: a token in use.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use super::Token;
 
 /// A token in use, ready to be put on requests.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ActiveToken {
     pub(super) token: Token,
     pub(super) serial: u64,
     pub(super) value: HeaderValue,
@@ -20,7 +20,7 @@ pub(crate) struct Held {
     pub(super) adopted: Instant,
 }
 
-impl Held {
+impl ActiveToken {
     /// The service answered a request with it, and not with 401.
     pub(crate) fn accept(&self) {
         // A plain store from each request would move the line between cores.

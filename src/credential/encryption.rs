@@ -1,4 +1,4 @@
-//! Seal: a secret text as bytes that nobody without the key can read, or change unseen.
+//! Encryption: a secret text as bytes that nobody without the key can read, or change unseen.
 
 use chacha20poly1305::aead::{AeadInOut, Generate, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
