@@ -5,27 +5,43 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::Token;
+use super::token::Token;
 
 /// A token in use, ready to be put on requests.
 #[derive(Debug)]
 pub(crate) struct ActiveToken {
     pub(super) token: Token,
+    /// Later tokens have greater numbers: a 401 counts against the token that its request carried, and no later one.
     pub(super) serial: u64,
+    /// The value of the header, with the scheme before the token.
     pub(super) value: HeaderValue,
-    /// It was fetched because the one before was refused.
+    /// It was fetched because the service refused the one before.
     pub(super) replaces_refused: bool,
-    /// The service took it.
-    pub(super) accepted: AtomicBool,
     pub(super) adopted: Instant,
+    accepted: AtomicBool,
 }
 
 impl ActiveToken {
+    pub(super) const fn new(
+        token: Token,
+        serial: u64,
+        value: HeaderValue,
+        replaces_refused: bool,
+        adopted: Instant,
+    ) -> Self {
+        Self { token, serial, value, replaces_refused, adopted, accepted: AtomicBool::new(false) }
+    }
+
     /// The service answered a request with it, and not with 401.
-    pub(crate) fn accept(&self) {
-        // A plain store from each request would move the line between cores.
+    pub(super) fn accept(&self) {
+        // An unconditional store by each request would move the cache line between cores.
         if !self.accepted.load(Relaxed) {
             self.accepted.store(true, Relaxed);
         }
+    }
+
+    /// Whether the service ever accepted it.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.accepted.load(Relaxed)
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Token, TokenError};
+use super::source::TokenError;
+use super::token::Token;
 use crate::error::Fault;
 use crate::message::{Reply, is_transient};
 use crate::pointer::Source;
@@ -81,8 +82,8 @@ impl TokenAnswer {
     }
 
     /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
-    pub(super) fn read(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
-        self.token(reply, now, is_grant).map_err(|error| error.of(reply, now))
+    pub(super) fn parse(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
+        self.token(reply, now, is_grant).map_err(|error| error.with_answer(reply, now))
     }
 
     fn token(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {

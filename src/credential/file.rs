@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use super::atomic_file::{self, AtomicFile};
 use super::encryption::{TOKEN_FILE, Unreadable};
 use super::key::FileKey;
-use super::{CredentialStore, StoreError, Token};
+use super::store::{CredentialStore, StoreError};
+use super::token::Token;
 
 /// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
 ///
@@ -100,6 +101,22 @@ impl FileStore {
     fn new(path: PathBuf, kind: Kind) -> Self {
         Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
     }
+
+    /// Does it where it may block.
+    async fn aside<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        // The subscriber of the caller, on the other thread too.
+        let log = dispatcher::get_default(Clone::clone);
+        let job = move || dispatcher::with_default(&log, || job(&inner));
+        let done = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
+            Err(_) => Err(Why::NoRuntime),
+        };
+        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
+    }
 }
 
 impl CredentialStore for FileStore {
@@ -110,24 +127,6 @@ impl CredentialStore for FileStore {
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
         let number = self.0.called.fetch_add(1, Ordering::Relaxed) + 1;
         Box::pin(self.aside(move |inner| inner.save(number, token.as_ref())))
-    }
-}
-
-impl FileStore {
-    /// Does it where it may block.
-    async fn aside<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let inner = self.0.clone();
-        // The log is that of who asked, on the other thread too.
-        let log = dispatcher::get_default(Clone::clone);
-        let job = move || dispatcher::with_default(&log, || job(&inner));
-        let done = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
-            Err(_) => Err(Why::NoRuntime),
-        };
-        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
     }
 }
 

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::StatusCode;
 
-use super::Token;
+use super::token::Token;
 use crate::clock::Clock;
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind, Fault, NeedsLogin, root_cause};
 use crate::hint::Hints;
 use crate::message::Reply;
-use crate::redact::SecretUrl;
+use crate::redact::{Mask, SecretUrl};
 
 /// Where tokens come from: implement it for what [`OAuth`](super::OAuth) does not speak, such as a vault or a machine's
 /// identity.
@@ -139,13 +139,13 @@ pub(crate) trait Exchange: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct TokenError {
-    pub(super) what: String,
+    what: String,
     pub(super) refused: bool,
-    pub(super) needs_login: bool,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) fault: Option<Fault>,
+    needs_login: bool,
+    retry_after: Option<Duration>,
+    fault: Option<Fault>,
     /// Whose answer it was made from, if there was one.
-    pub(super) answered: Option<(SecretUrl, StatusCode)>,
+    answered: Option<(SecretUrl, StatusCode)>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -181,8 +181,8 @@ impl TokenError {
         Self { what, refused: false, needs_login: false, retry_after: None, fault: None, answered: None, source: None }
     }
 
-    /// Made from this answer, with what that asked to wait.
-    pub(super) fn of(mut self, reply: &Reply, now: SystemTime) -> Self {
+    /// Made from this answer, with the wait that it asks for.
+    pub(super) fn with_answer(mut self, reply: &Reply, now: SystemTime) -> Self {
         self.answered = Some((reply.url().clone().into(), reply.status()));
         self.retry_after = Hints::of(reply.headers(), now).wait_after(reply.status());
         self
@@ -191,5 +191,25 @@ impl TokenError {
     pub(super) fn with_fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
+    }
+
+    /// As the error of a call, without the secrets of the mask: a service may repeat them.
+    pub(super) fn to_error(&self, mask: &Mask) -> Error {
+        let kind = if self.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
+        let why = match &self.source {
+            Some(source) => format!("{self}: {}", root_cause(source.as_ref())),
+            None => self.to_string(),
+        };
+        // Without its source, which would show the secrets.
+        let mut error = Error::new(kind, mask.hide(&why)).with_retry_after(self.retry_after);
+        if let Some(fault) = &self.fault {
+            error = error.with_fault(fault.clone().masked(mask));
+        }
+        if let Some((url, status)) = &self.answered {
+            error = error.with_url(url.url()).with_status(*status);
+        } else if let Some(sent) = self.source.as_ref().and_then(|source| source.downcast_ref::<Error>()) {
+            error = error.at_the_place_of(sent);
+        }
+        if self.needs_login { error.attach(NeedsLogin) } else { error }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::Token;
+use super::token::Token;
+use crate::error::{Error, ErrorKind, root_cause};
 
 /// Where tokens are kept, so that a process that starts anew need not log in again.
 ///
@@ -79,3 +81,21 @@ impl CredentialStore for MemoryStore {
         Box::pin(std::future::ready(Ok(())))
     }
 }
+
+/// What the store answers in time: a store that hangs has failed.
+pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
+}
+
+/// The error of a call that a store failed.
+pub(super) fn store_failed(what: &str, error: StoreError) -> Error {
+    Error::new(ErrorKind::Store, format!("{what}: {}", root_cause(error.as_ref()))).with_source(Boxed(error))
+}
+
+/// A boxed error as an error of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Boxed(StoreError);
+
+/// A vault on the other side of the world answers within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
