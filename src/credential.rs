@@ -1,7 +1,57 @@
-//! Credential: what proves to the service who asks.
+//! Credential: the proof of the client's identity on each request.
 //!
 //! # Implementation
 //!
+//! A [`Credential`] is a list of [`Part`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`] puts
+//! them on a request, right before it is sent. Parts that never change are ready at once; the rest of this room is about
+//! tokens:
+//!
+//! - [`token_state`] decides what a request finds, and what an event changes. It is pure: the time is passed in.
+//! - [`token_slot`] holds the state behind its lock, with the source and the store of its tokens.
+//! - [`token_cache`] answers requests: `prefetch`, `peek`, `get`. Logins and logouts are here too.
+//! - [`refresh_guard`] is the right to change the token, one at a time; [`refresh`] is the future that all others await.
+//! - [`fetch`] gets the next token: from the store, or from a [`TokenSource`], of which [`OAuth`] is one
+//!   ([`token_requests`] are its requests, [`TokenAnswer`] reads what comes back).
+//!
+//! # The life of a token
+//!
+//! ```text
+//!              a request            adopted
+//!     Empty ──────────────▶ Refreshing ──────▶ Valid ◀──┐ requests carry it
+//!       ▲                    │   ▲   ▲          │ │ └───┘
+//!       │ logout,     failed,│   │   └──────────┘ │ 401
+//!       │ from any     broke │   │ a request,     ▼
+//!       │ state          off │   │ it ages      Refused ── a request ──▶ Refreshing
+//!                            ▼   │
+//!                          Resting   a request, when it has rested
+//! ```
+//!
+//! The drawing is flat. The state has three fields, because they are independent: the token in use (`Active`), what is done
+//! about the next one (`Renewal`), and a token that came and is not saved. A token ages five minutes before its end, or a
+//! fifth of its life; while it ages it is used, whether its refresh runs, rests, or could not be saved.
+//!
+//! **Refreshing and waiting.** The first request that finds a refresh due begins it under the lock that found it, in a
+//! task of its own, over that request's [`TokenTransport`]; the caller may be dropped, the refresh goes on. All others
+//! wait for it, or use the token that ages. A new token is saved before it is used; one that cannot be saved is kept in
+//! memory, and the next refresh saves it before it asks anybody. After a failure the next refresh rests: a second, then
+//! twice as long each time up to a minute, a minute after a refusal, and never less than the service asked for.
+//!
+//! **A 401** counts against the token that its request carried, by serial: where a later one is in use already, the request
+//! is just sent again with that. Otherwise the token is refused, and the request waits for the next. A fresh token that is
+//! refused too within half a minute is not replaced again, nor for a route that refused one before ([`refused_routes`]).
+//!
+//! **A logout** waits for a refresh that is under way, then forgets all tokens under the lock, before it asks the service
+//! and the store to do the same: no refresh can bring one back. A login takes its turn in the same way.
+//!
+//! **A runtime that ends** drops the task, and in it the guard: the state takes in that the refresh broke off, all who wait
+//! look again, and the first of them begins anew on its own runtime, the first time without a rest.
+//!
+//! # Glossary
+//!
+//! *token*: access token, with its refresh token and times. *active*: in use. *adopt*: put in use. *refused*: answered
+//! with 401. *rest*: the time after a failure in which no refresh begins. *serial*: number of an adopted token. *given*:
+//! passed in by the user. *wall*: the client's clock, by which tokens expire; rests go by tokio's. *echoed*: repeated by a
+//! service in what it says, so masked in errors.
 
 mod active_token;
 mod answer;
@@ -74,7 +124,8 @@ use part::Part;
 use refused_routes::Route;
 use token_slot::Source;
 
-/// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
+/// The proof of the client's identity: keys, tokens, signatures. A credential goes to the client's own origin only, and is
+/// never shown.
 ///
 /// ```
 /// use longhaul::Credential;
@@ -274,43 +325,3 @@ impl fmt::Debug for Credential {
 
 /// The end of an error about a 401 that no credential was sent for.
 pub(crate) const NO_CREDENTIAL: &str = ", and the client has no credential of its own (ClientBuilder::credential)";
-
-#[cfg(test)]
-mod tests {
-    use http::Method;
-    use url::Url;
-
-    use super::*;
-    use crate::message::Class;
-
-    #[test]
-    fn stamps_every_part_and_shows_none() {
-        let credential = Credential::bearer(" T0KEN ")
-            .and(Credential::api_key_header("X-Key", "K3Y"))
-            .and(Credential::api_key_query("apikey", "Q&Y"));
-        let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
-        let mut request = Request::new(Method::GET, url, Class::Call);
-        credential.stamp(&mut request, &AttachedTokens::default()).unwrap();
-        assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
-        assert_eq!(request.headers()["x-key"], "K3Y");
-        assert_eq!(request.url().query(), Some("a=1&apikey=Q%26Y"));
-        let shown = format!("{credential:?} {request:?} {:?}", request.headers());
-        assert!(!["T0KEN", "K3Y", "Q&Y", "Q%26Y"].iter().any(|secret| shown.contains(secret)), "{shown}");
-    }
-
-    #[test]
-    fn refuses_what_no_header_may_hold() {
-        for (name, key) in [("X-Key", "a\r\nHost: evil"), ("X Key", "a"), ("X-Key", "a\0")] {
-            let error = Credential::api_key_header(name, key).check().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(!format!("{error} {error:?}").contains("evil"), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_echoed_key_is_taken_out_of_a_url() {
-        let mut url = Url::parse("https://a.example/x?apikey=K&page=2").unwrap();
-        Credential::api_key_query("apikey", "K").strip(&mut url);
-        assert_eq!(url.as_str(), "https://a.example/x?page=2");
-    }
-}

@@ -15,7 +15,7 @@ pub(crate) struct ActiveToken {
     pub(super) serial: u64,
     /// The value of the header, with the scheme before the token.
     pub(super) value: HeaderValue,
-    /// It was fetched because the service refused the one before.
+    /// Fetched because the service refused the token before.
     pub(super) replaces_refused: bool,
     pub(super) adopted: Instant,
     accepted: AtomicBool,
@@ -32,7 +32,7 @@ impl ActiveToken {
         Self { token, serial, value, replaces_refused, adopted, accepted: AtomicBool::new(false) }
     }
 
-    /// The service answered a request with it, and not with 401.
+    /// Records that the service accepted it: an answer other than 401.
     pub(super) fn accept(&self) {
         // An unconditional store by each request would move the cache line between cores.
         if !self.accepted.load(Relaxed) {

@@ -66,7 +66,7 @@ fn push_texts(value: &serde_json::Value, texts: &mut Vec<Secret>) {
     }
 }
 
-/// So many tokens are replaced at most while an answer is on its way.
+/// At most this many tokens are replaced while an answer is on its way.
 const MOST_REPLACED: usize = 3;
 /// Shorter numbers are years, versions and counts.
 const LEAST_DIGITS: usize = 6;

@@ -25,17 +25,17 @@ pub(super) async fn next_token(slot: &TokenSlot, transport: &TokenTransport) -> 
     slot.save(token).await
 }
 
-/// One fetch of one token.
+/// A fetch of a token.
 struct Fetch<'a> {
     slot: &'a TokenSlot,
     transport: &'a TokenTransport,
 }
 
-/// What there is without asking the source.
+/// The result of a look, without asking the source.
 enum Found {
     /// A token that is saved, and good.
     Ready(Token),
-    /// Nothing that is good: the source is asked for what replaces this.
+    /// Nothing that is good: the source is asked for the token that replaces this one.
     Before(Option<Token>),
 }
 
@@ -60,7 +60,7 @@ impl Fetch<'_> {
                     None => Ok(Found::Before(latest)),
                 }
             }
-            // What was given may be spent: the store would know.
+            // The given token may be spent: the store would know.
             Err(error) if is_first => Err(error),
             Err(_) => Ok(Found::Before(latest)),
         }

@@ -57,7 +57,8 @@ use super::token::Token;
 ///
 /// # Limits
 /// The folder must be there. An encrypted file is bound to its path, as it was given and made absolute: moved, or in the
-/// place of another, it cannot be decrypted. Whoever may write to the folder can put an older one of the same path back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+/// place of another, it cannot be decrypted. A user who may write to the folder can put an older file of the same path
+/// back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
 ///
 /// # Errors
 /// Each says what is wrong with the file and what to do, and leaves it as it is. None holds a secret.
@@ -67,9 +68,9 @@ pub struct FileStore(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     kind: Kind,
-    /// How many saves were called for.
+    /// The number of saves so far.
     called: AtomicU64,
-    /// Which of them wrote last: an older one that comes late must not undo it.
+    /// The save that wrote last: an older one that comes late must not undo it.
     written: Mutex<u64>,
 }
 
@@ -85,14 +86,14 @@ impl FileStore {
         Self::new(path.into(), Kind::Encrypted(key.into()))
     }
 
-    /// In this file, as readable text. Whoever reads it, or a copy of it in a backup, has the login: only for a machine
+    /// In this file, as readable text. A reader of the file, or of a copy in a backup, has the login: only for a machine
     /// that keeps its disk encrypted, and its owner alone.
     #[must_use]
     pub fn plain_text(path: impl Into<PathBuf>) -> Self {
         Self::new(path.into(), Kind::PlainText)
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -102,7 +103,7 @@ impl FileStore {
         Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
     }
 
-    /// Does it where it may block.
+    /// Does the job on a thread that may block.
     async fn aside<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
@@ -141,7 +142,7 @@ impl Inner {
                 bytes
             }
         };
-        // What a parser says may quote the text.
+        // The words of a parser may quote the text.
         let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
         token.map(Some).ok_or(Why::NoToken)
     }
@@ -246,7 +247,7 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// What is wrong with the file, in one line: the causes have no words of their own.
+/// The fault of the file, in one line: the causes have no words of their own.
 #[derive(Debug, thiserror::Error)]
 #[error("the token file `{}` {why}", .path.display())]
 struct Broken {

@@ -13,7 +13,7 @@ use crate::redact::{Mask, Secret, brief, shown};
 
 /// A login that was begun: [`OAuth::login`](crate::OAuth::login). `Debug` shows neither its state nor its verifier.
 ///
-/// It is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
+/// A login is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
 pub struct Login {
     url: Url,
     state: Secret,
@@ -48,7 +48,7 @@ impl Login {
         Ok(Self { url, state, verifier, endpoint: settings.endpoint.clone(), client_id: client_id.to_owned() })
     }
 
-    /// Where the browser goes. Opening it is yours.
+    /// The URL for the browser, which your code opens.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
@@ -80,7 +80,7 @@ impl Login {
                 "the browser came back with neither state nor code: give the whole URL that the browser was sent to";
             return Err(wrong(why.into()));
         }
-        // Before all else: whoever made another's answer must not log in here (RFC 6749, 10.12).
+        // Before all else: an answer that an attacker made must not log in here (RFC 6749, 10.12).
         if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
             return Err(wrong("the browser came back with another state: it is not of this login".into()));
         }
@@ -101,7 +101,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// 256 bits that nobody guesses, as 43 characters.
+/// 256 random bits, as 43 characters.
 fn random() -> Result<Secret, Error> {
     let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(bytes.as_mut_slice())
@@ -109,7 +109,7 @@ fn random() -> Result<Secret, Error> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
-/// Takes as long whether they differ early or late.
+/// Compares in constant time, wherever the two differ.
 fn is_equal(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }

@@ -1,4 +1,4 @@
-//! OAuth: tokens by OAuth 2, and by what services made of it.
+//! OAuth: tokens by OAuth 2, and by the variants that services made of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use crate::redact::Secret;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 ///
-/// It is sent to the token endpoint alone, which need not be of the API's origin; https, or http on this machine. What
-/// the endpoint gives goes to the API's origin alone, and to the URLs that you name for refreshes and revocation. `Debug`
-/// shows no secret.
+/// Ids and secrets go to the token endpoint alone, which need not be of the API's origin; https, or http on this machine.
+/// Tokens from the endpoint go to the API's origin alone, and to the URLs that you name for refreshes and revocation.
+/// `Debug` shows no secret.
 #[derive(Clone)]
 pub struct OAuth(pub(super) OAuthSettings);
 

@@ -1,4 +1,4 @@
-//! OAuthSettings: what an `OAuth` is made of, and whether all of it can be used.
+//! OAuthSettings: the settings of an `OAuth`, and whether all of them can be used.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::{Origin, RESERVED_WHY, is_reserved};
 use crate::redact::{Secret, shown};
 
-/// What an [`OAuth`](super::OAuth) is made of.
+/// The settings of an [`OAuth`](super::OAuth).
 #[derive(Clone)]
 pub(super) struct OAuthSettings {
     pub(super) grant: Grant,
@@ -143,7 +143,7 @@ impl OAuthSettings {
         matches!(self.revoke, Some(Revoke::Request(..)))
     }
 
-    /// Where a login begins: the URL for the browser, the URL that it comes back to, the client's id, and the scope.
+    /// The settings of a login: the URL for the browser, the URL that it comes back to, the client's id, and the scope.
     #[cfg(feature = "pkce")]
     pub(super) fn login_at(&self) -> Option<(&str, &str, &str, Option<&str>)> {
         match &self.grant {

@@ -1,4 +1,4 @@
-//! Part: one part of a credential.
+//! Part: a part of a credential.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::{RESERVED_WHY, is_reserved};
 use crate::redact::{Secret, secrets_of};
 
-/// One part of a credential.
+/// A part of a credential.
 #[derive(Clone)]
 pub(super) enum Part {
     Header { name: String, value: Secret, header: Header, label: &'static str },
@@ -51,7 +51,7 @@ impl Part {
     }
 
     pub(super) fn basic(user: &str, password: &str) -> Self {
-        // The line end of a file is none of a password, whatever else is.
+        // The line end of a file is no part of a password; white space may be.
         let password = password.trim_end_matches(['\r', '\n']);
         let value = match user {
             "" => Zeroizing::default(),
@@ -133,4 +133,19 @@ impl Part {
 
 fn shown(name: &str) -> String {
     name.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Credential;
+
+    #[test]
+    fn refuses_what_no_header_may_hold() {
+        for (name, key) in [("X-Key", "a\r\nHost: evil"), ("X Key", "a"), ("X-Key", "a\0")] {
+            let error = Credential::api_key_header(name, key).check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(!format!("{error} {error:?}").contains("evil"), "{error}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ use futures::FutureExt;
 use futures::future::Shared;
 use tokio::sync::oneshot;
 
-/// A refresh that is under way. It resolves when the refresh is over, whatever came of it: who awaits it looks at the
-/// state again.
+/// A refresh that is under way. The future resolves when the refresh is over, whatever came of it; its callers then look
+/// at the state again.
 #[derive(Clone, Debug)]
 pub(super) struct Refresh(Shared<oneshot::Receiver<()>>);
 

@@ -22,11 +22,11 @@ pub(super) struct RefreshGuard {
     slot: Arc<TokenSlot>,
     /// The event of the end. Until something better is known, a fetch has broken off.
     ending: Event,
-    /// Dropped after `ending` is taken in: it wakes who waits.
+    /// Dropped after `ending` is taken in: that wakes all who wait.
     _end: RefreshEnd,
 }
 
-/// What a guard is for.
+/// The work that a guard is for.
 #[derive(Clone, Copy)]
 pub(super) enum Work {
     Refresh,
@@ -42,7 +42,7 @@ impl RefreshGuard {
         let (end, refresh) = Refresh::new();
         let (event, ending) = match work {
             Work::Refresh => (Event::Begun(refresh.clone()), Event::BrokeOff),
-            // Its caller has the error.
+            // The caller has the error.
             Work::Login => (Event::Begun(refresh.clone()), Event::Ended),
             Work::Logout => (Event::LogoutBegun(refresh.clone()), Event::Ended),
         };
@@ -67,12 +67,12 @@ impl RefreshGuard {
         }
     }
 
-    /// Fetches in a task of its own: whoever asked for the token may be dropped. Without a runtime, the fetch has broken
+    /// Fetches in a task of its own: the request that asked for the token may be dropped. Without a runtime, the fetch has broken
     /// off.
     pub(super) fn spawn(self, transport: &TokenTransport) {
         let Ok(runtime) = Handle::try_current() else { return };
         let transport = transport.clone();
-        // A root of its own: it outlives who asked for it.
+        // A root span: the refresh outlives the request that began it.
         let span = tracing::info_span!(parent: None, "refresh", credential = self.slot.label());
         let refresh = async move {
             let begun = Instant::now();

@@ -41,7 +41,7 @@ impl RefusedRoutes {
     }
 }
 
-/// How long a refusal of a fresh token counts.
+/// A refusal of a fresh token counts so long.
 pub(super) const IN_VAIN: Duration = Duration::from_secs(30);
 /// More routes than this do not refuse what others take.
 const MOST_ROUTES: usize = 64;

@@ -1,4 +1,4 @@
-//! TokenSource: where tokens come from.
+//! TokenSource: the origin of tokens.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::hint::Hints;
 use crate::message::Reply;
 use crate::redact::{Mask, SecretUrl};
 
-/// Where tokens come from: implement it for what [`OAuth`](super::OAuth) does not speak, such as a vault or a machine's
-/// identity.
+/// The origin of tokens: implement it for services that [`OAuth`](super::OAuth) does not speak to, such as a vault or a
+/// machine's identity.
 ///
-/// It is called before the first request, ahead of a token's end, and after a 401; never twice at once, and in a task of
-/// its own, which no caller of the client cancels.
+/// A source is called before the first request, ahead of a token's end, and after a 401; never twice at once, and in a
+/// task of its own, which no caller of the client cancels.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,20 +61,20 @@ pub trait TokenSource: Send + Sync + 'static {
         endpoint: &'a TokenEndpoint,
     ) -> BoxFuture<'a, Result<Token, TokenError>>;
 
-    /// How long before its end a token is refreshed, at most half of its life; read once, when the credential is made. By
-    /// default five minutes, and a fifth of its life where that is shorter.
+    /// The time before its end at which a token is refreshed, at most half of its life; read once, when the credential is
+    /// made. By default five minutes, and a fifth of its life where that is shorter.
     fn refresh_ahead(&self) -> Option<Duration> {
         None
     }
 
-    /// How long one fetch may take. One that takes longer is dropped and has failed, as one that
+    /// The longest time that a fetch may take. A longer one is dropped and has failed, as one that
     /// [may pass by itself](TokenError::failed). By default ten minutes: three requests that a token endpoint keeps
     /// waiting to the end of their retries. A source that waits for a person needs more.
     fn patience(&self) -> Duration {
         PATIENCE
     }
 
-    /// What events and logs call it. No secret.
+    /// The name in events and logs. No secret.
     fn label(&self) -> &str {
         "token"
     }
@@ -125,7 +125,7 @@ impl std::fmt::Debug for TokenEndpoint {
     }
 }
 
-/// Sends requests for tokens. What stands above implements it.
+/// Sends requests for tokens. The transport, which stands above this room, implements it.
 pub(crate) trait Exchange: Send + Sync {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>>;
 
@@ -133,7 +133,7 @@ pub(crate) trait Exchange: Send + Sync {
     fn trouble(&self) -> Option<String>;
 }
 
-/// Why a source gives no token.
+/// The reason why a source gives no token.
 ///
 /// Its text is shown in errors and logs: it must hold no secret.
 #[derive(Debug, thiserror::Error)]
@@ -144,26 +144,26 @@ pub struct TokenError {
     needs_login: bool,
     retry_after: Option<Duration>,
     fault: Option<Fault>,
-    /// Whose answer it was made from, if there was one.
+    /// The URL and status of the answer that it was made from, if there was one.
     answered: Option<(SecretUrl, StatusCode)>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl TokenError {
-    /// It failed, and may pass by itself.
+    /// A failure that may pass by itself.
     pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         Self { source: Some(source), ..Self::new("no answer from the token endpoint") }
     }
 
-    /// It is refused for good, and asking again will not help.
+    /// A refusal for good: asking again will not help.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
         Self { refused: true, ..Self::new(why) }
     }
 
-    /// It is refused until somebody logs in again.
+    /// A refusal until somebody logs in again.
     #[must_use]
     pub fn needs_login(why: impl Into<String>) -> Self {
         Self { refused: true, needs_login: true, ..Self::new(why) }

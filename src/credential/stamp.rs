@@ -80,3 +80,35 @@ pub(super) fn strip(parts: &[Part], url: &mut Url) {
 fn query_names(parts: &[Part]) -> impl Iterator<Item = &str> {
     parts.iter().filter_map(|part| if let Part::Query { name, .. } = part { Some(name.as_str()) } else { None })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use url::Url;
+
+    use super::*;
+    use crate::credential::Credential;
+    use crate::message::Class;
+
+    #[test]
+    fn stamps_every_part_and_shows_none() {
+        let credential = Credential::bearer(" T0KEN ")
+            .and(Credential::api_key_header("X-Key", "K3Y"))
+            .and(Credential::api_key_query("apikey", "Q&Y"));
+        let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
+        let mut request = Request::new(Method::GET, url, Class::Call);
+        credential.stamp(&mut request, &AttachedTokens::default()).unwrap();
+        assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
+        assert_eq!(request.headers()["x-key"], "K3Y");
+        assert_eq!(request.url().query(), Some("a=1&apikey=Q%26Y"));
+        let shown = format!("{credential:?} {request:?} {:?}", request.headers());
+        assert!(!["T0KEN", "K3Y", "Q&Y", "Q%26Y"].iter().any(|secret| shown.contains(secret)), "{shown}");
+    }
+
+    #[test]
+    fn an_echoed_key_is_taken_out_of_a_url() {
+        let mut url = Url::parse("https://a.example/x?apikey=K&page=2").unwrap();
+        Credential::api_key_query("apikey", "K").strip(&mut url);
+        assert_eq!(url.as_str(), "https://a.example/x?page=2");
+    }
+}

@@ -1,4 +1,4 @@
-//! CredentialStore: where a token outlives the process.
+//! CredentialStore: a place in which a token outlives the process.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +9,11 @@ use futures::future::BoxFuture;
 use super::token::Token;
 use crate::error::{Error, ErrorKind, root_cause};
 
-/// Where tokens are kept, so that a process that starts anew need not log in again.
+/// Keeps tokens, so that a process that starts anew need not log in again.
 ///
 /// A new token is saved *before* it is used: with rotating refresh tokens, the old one is void by then, and a process
-/// that dies between receipt and use would be logged out. It is loaded at the first use, and again before a refresh and
-/// after a refused one, because another process may have refreshed meanwhile.
+/// that dies between receipt and use would be logged out. The token is loaded at the first use, and again before a refresh
+/// and after a refused one, because another process may have refreshed meanwhile.
 ///
 /// [`MemoryStore`] keeps them for tests, `FileStore` (feature `token-file`) in an encrypted file; implement it for a
 /// vault or a database.
@@ -28,8 +28,8 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// The token that was saved last; `None` where there is none.
     fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>>;
 
-    /// Keeps this token in place of the one before; `None` after a logout: keeps none. It must be durable when this
-    /// returns.
+    /// Keeps this token in place of the one before; `None` after a logout: keeps none. The change must be durable when
+    /// this returns.
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -43,7 +43,7 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     }
 }
 
-/// Why a store could not do it. Its text is shown in errors and logs: it must hold no secret.
+/// The failure of a store. Its text is shown in errors and logs: it must hold no secret.
 pub type StoreError = Box<dyn StdError + Send + Sync>;
 
 /// Keeps a token in memory: for tests, and for clients that come and go within one process. Clones share it.
@@ -82,7 +82,7 @@ impl CredentialStore for MemoryStore {
     }
 }
 
-/// What the store answers in time: a store that hangs has failed.
+/// The answer of a store, or the error that it hangs.
 pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
 }

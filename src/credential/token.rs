@@ -13,7 +13,7 @@ use crate::redact::Secret;
 
 /// An access token, with what refreshes it and when it expires.
 ///
-/// What a [`TokenSource`](super::TokenSource) gives and a [`CredentialStore`](super::CredentialStore) keeps. `Debug`
+/// A [`TokenSource`](super::TokenSource) gives it and a [`CredentialStore`](super::CredentialStore) keeps it. `Debug`
 /// shows times, and no secret; the secrets are wiped from memory when the last clone is dropped.
 ///
 /// ```
@@ -33,8 +33,8 @@ pub struct Token {
 }
 
 impl Token {
-    /// An access token, obtained now. White space around it is left out. Where it is a JWT with an `exp`, it expires then; otherwise it is used until it is
-    /// refused, unless you say when it expires.
+    /// An access token, obtained now. White space around it is left out. A JWT with an `exp` expires then; any other token
+    /// is used until it is refused, unless you say when it expires.
     ///
     /// The JWT is read and not verified: that is for the service. The expiry decides only when to refresh.
     #[must_use]
@@ -133,7 +133,7 @@ impl Token {
         })
     }
 
-    /// How far it is, at this moment, where it is to be refreshed so long before its end.
+    /// The stage of its life at this moment.
     pub(super) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
         let Some(expires_at) = self.expires_at else { return Life::Fresh };
         let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
@@ -145,7 +145,7 @@ impl Token {
         }
     }
 
-    /// How long it is good for.
+    /// The rest of its life; `None` where no end is known.
     pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
         self.expires_at.map(|expires_at| expires_at.duration_since(now).unwrap_or(Duration::ZERO))
     }
@@ -185,16 +185,16 @@ impl fmt::Debug for Token {
     }
 }
 
-/// How far a token is.
+/// The stage of a token's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     Fresh,
-    /// It is good, and time to fetch the next one.
+    /// Good, and due to be refreshed.
     Aging,
     Expired,
 }
 
-/// How long before its end a token is refreshed.
+/// The time before its end at which a token is refreshed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ahead(Option<Duration>);
 

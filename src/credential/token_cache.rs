@@ -22,12 +22,12 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 use crate::redact::{Mask, Secret};
 
-/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. One
-/// fetch is under way at a time, in a task of its own: whoever asked for it may be dropped. Clones share the token.
+/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. At most
+/// one fetch is under way, in a task of its own: the request that began it may be dropped. Clones share the token.
 #[derive(Clone)]
 pub(crate) struct TokenCache(Arc<TokenSlot>);
 
-/// What a request gets from the cache.
+/// The answer of the cache to a request.
 enum Got {
     Token(Arc<ActiveToken>),
     Pending(Refresh),
@@ -92,7 +92,7 @@ impl TokenCache {
             Access::Fail(error) => return Got::Failed(error),
             Access::Refresh(current) => current,
         };
-        // Begun under the lock that found none under way: whoever looks next waits for this one.
+        // Begun under the lock that found none under way: the next request waits for this one.
         let (guard, refresh) = RefreshGuard::begin(&self.0, &mut memory, Work::Refresh);
         // Spawned without it: a runtime that has ended drops the task, and the guard in it, on the spot.
         drop(memory);
@@ -163,7 +163,7 @@ impl TokenCache {
         transport.marks.tell(Mark::LoggedOut { credential: slot.label(), needs_login });
         let stored = slot.load().await.ok().flatten();
         slot.lock().echoed.loaded = None;
-        // The one that came last: another process may have refreshed.
+        // The latest: another process may have refreshed.
         let token = latest.into_iter().chain(stored).max_by_key(Token::obtained_at);
         let revoked = match &token {
             Some(token) => self.revoke_at_service(token, &transport).await,

@@ -1,4 +1,4 @@
-//! TokenRequests: what is sent to a token endpoint, and to where tokens end.
+//! TokenRequests: the requests to a token endpoint, and to where tokens end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! TokenSlot: one token's state behind its lock, with where its tokens come from and where they are saved.
+//! TokenSlot: a token's state behind its lock, with the source and the store of its tokens.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use super::token_state::{Effect, Event, TokenState};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Mask, Secret};
 
-/// One token's state, and all that never changes about it. Credentials that are clones of each other share it.
+/// A token's state, and all that never changes about the token. Credentials that are clones of each other share it.
 pub(super) struct TokenSlot {
     pub(super) source: Source,
     store: Option<Arc<dyn CredentialStore>>,
@@ -31,13 +31,13 @@ pub(super) struct TokenSlot {
     memory: Mutex<Memory>,
 }
 
-/// Where tokens come from.
+/// The origin of tokens.
 pub(super) enum Source {
     OAuth(Box<OAuth>),
     Own(Arc<dyn TokenSource>),
 }
 
-/// What changes about a token.
+/// All that changes about a token.
 pub(super) struct Memory {
     pub(super) state: TokenState,
     pub(super) echoed: EchoedSecrets,

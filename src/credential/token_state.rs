@@ -1,7 +1,7 @@
-//! TokenState: which token requests carry, and what is done about the next one.
+//! TokenState: the token that requests carry, and the work on the next one.
 //!
-//! Pure: [`access`](TokenState::access) is what a request finds, [`next`](TokenState::next) is what an event changes. Both
-//! take the time as an argument; the token cache asks, fetches, saves and waits.
+//! Both functions are pure, and take the time as an argument: [`access`](TokenState::access) decides what a request finds,
+//! [`next`](TokenState::next) what an event changes. The files above this one lock, fetch, save and wait.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -33,7 +33,7 @@ pub(super) struct TokenState {
     serial: u64,
 }
 
-/// Which token requests carry.
+/// The token that requests carry.
 enum Active {
     Empty,
     /// The token that the user began with, never yet in use: a store may have a later one.
@@ -43,7 +43,7 @@ enum Active {
     Refused(Arc<ActiveToken>),
 }
 
-/// What is done about the next token.
+/// The work on the next token.
 enum Renewal {
     Idle,
     Refreshing(Refresh),
@@ -54,7 +54,7 @@ enum Renewal {
     },
 }
 
-/// What happens to a token.
+/// A change in the life of a token.
 pub(super) enum Event {
     /// A refresh or a login begins.
     Begun(Refresh),
@@ -81,7 +81,7 @@ pub(super) enum Event {
     BrokeOff,
 }
 
-/// What an event calls for.
+/// The consequence of an event, for the caller to carry out.
 #[derive(Debug)]
 pub(super) enum Effect {
     None,
@@ -91,11 +91,11 @@ pub(super) enum Effect {
     Forgotten,
     /// The request that was refused is worth sending again, with another token.
     Retry,
-    /// It is not: another token would be refused too.
+    /// The answer stands: another token would be refused too.
     GiveUp,
 }
 
-/// What a request finds.
+/// The answer of the state to a request.
 #[derive(Debug)]
 pub(super) enum Access {
     Use(Arc<ActiveToken>),
@@ -111,7 +111,7 @@ impl TokenState {
         Self { ahead, active, renewal: Renewal::Idle, unsaved: None, failures: 0, serial: 0 }
     }
 
-    /// What a request finds at this moment.
+    /// The answer to a request at this moment.
     pub(super) fn access(&self, wall: SystemTime, now: Instant) -> Access {
         let usable = self.usable(wall);
         match (usable, &self.renewal) {
@@ -129,7 +129,7 @@ impl TokenState {
         }
     }
 
-    /// Takes an event in.
+    /// Changes the state by an event.
     pub(super) fn next(&mut self, event: Event, now: Instant) -> Effect {
         match event {
             Event::Begun(refresh) => {
@@ -171,7 +171,7 @@ impl TokenState {
     fn adopt(&mut self, token: Token, value: HeaderValue, wall: SystemTime, now: Instant) -> Effect {
         let is_expired = token.life(wall, self.ahead) == Life::Expired;
         let (token, value) = match self.usable(wall) {
-            // One that came expired: its refresh token counts, and the access token in use stays.
+            // The new token came expired: its refresh token counts, and the access token in use stays.
             Some((old, _)) if is_expired => (old.token.clone().or_refreshed_by(&token), old.value.clone()),
             _ => (token, value),
         };
@@ -195,7 +195,7 @@ impl TokenState {
         };
         let is_young = now.saturating_duration_since(token.adopted) < IN_VAIN;
         if token.replaces_refused && !token.is_accepted() && is_young {
-            // It replaced a refused one, and is refused too: the next would fare no better.
+            // A token that replaced a refused one, and is refused too: the next would fare no better.
             return Effect::GiveUp;
         }
         self.active = Active::Refused(token);
@@ -276,9 +276,9 @@ fn rest_after(failures: u32) -> Duration {
 
 const BROKE_OFF: &str =
     "the fetch broke off: its runtime ended, or there is none, or the code of its source or store panicked";
-/// How soon a refused fetch is tried again: somebody may have logged in elsewhere.
+/// After a refusal for good. Somebody may have logged in elsewhere.
 const REFUSED_REST: Duration = Duration::from_secs(60);
-/// A fetch was repeated already before it failed.
+/// Not less: the transport repeated the request already before the fetch failed.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 

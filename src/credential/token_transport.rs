@@ -1,4 +1,4 @@
-//! TokenTransport: how requests for tokens go out, and where events of tokens go.
+//! TokenTransport: the way out of requests for tokens and of their events.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use super::source::{Exchange, TokenEndpoint};
 use crate::clock::Clock;
 use crate::event::Marks;
 
-/// How requests for tokens go out, and where events of tokens go. Each client has its own; a credential that several
+/// The way out of requests for tokens and of their events. Each client has its own; a credential that several
 /// clients share is refreshed over that of the client whose request needs the token.
 #[derive(Clone)]
 pub(crate) struct TokenTransport {
