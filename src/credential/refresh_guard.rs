@@ -67,8 +67,8 @@ impl RefreshGuard {
         }
     }
 
-    /// Fetches in a task of its own: the request that asked for the token may be dropped. Without a runtime, the fetch has broken
-    /// off.
+    /// Fetches in a task of its own: the request that asked for the token may be dropped. Without a runtime, the fetch
+    /// has broken off.
     pub(super) fn spawn(self, transport: &TokenTransport) {
         let Ok(runtime) = Handle::try_current() else { return };
         let transport = transport.clone();
@@ -128,15 +128,42 @@ impl Drop for RefreshGuard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+
     use super::*;
+    use crate::clock::Clock;
     use crate::credential::oauth::OAuth;
+    use crate::credential::source::Exchange;
     use crate::credential::token_slot::Source;
+    use crate::event::Marks;
+    use crate::message::Reply;
+
+    /// An endpoint that is never asked.
+    struct Unused;
+
+    impl Exchange for Unused {
+        fn exchange(&self, _: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>> {
+            unreachable!("no request is sent")
+        }
+
+        fn trouble(&self) -> Option<String> {
+            None
+        }
+    }
+
+    fn slot() -> Arc<TokenSlot> {
+        let oauth = OAuth::refresh_only("https://login.example.com/token", "");
+        let source = Source::OAuth(Box::new(oauth));
+        Arc::new(TokenSlot::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_logout_leaves_no_token_in_memory() {
-        let oauth = OAuth::refresh_only("https://login.example.com/token", "");
-        let source = Source::OAuth(Box::new(oauth));
-        let slot = Arc::new(TokenSlot::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()));
+        let slot = slot();
         for access in ["A1", "A2"] {
             let token = Token::new(access).refreshed_by("R");
             let (value, wall) = (slot.header_value(&token).unwrap(), std::time::SystemTime::now());
@@ -148,5 +175,23 @@ mod tests {
         let (_guard, latest) = RefreshGuard::begin_when_free(&slot, Work::Logout).await;
         assert_eq!(latest.map(|token| token.expose().to_owned()).as_deref(), Some("A2"));
         assert_eq!(known(&slot), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_is_under_way_until_its_event_is_out() {
+        for fetched in [Ok(Token::new("A1")), Err(Error::new(ErrorKind::TokenUnavailable, "down"))] {
+            let slot = slot();
+            let was_under_way = Arc::new(AtomicBool::new(false));
+            let marks = Marks::to({
+                let (slot, was_under_way) = (slot.clone(), was_under_way.clone());
+                move |_, _| was_under_way.store(slot.lock().state.refresh().is_some(), SeqCst)
+            });
+            let transport = TokenTransport::new(Arc::new(Unused), Clock::system(), marks);
+            let (guard, refresh) = RefreshGuard::begin(&slot, &mut slot.lock(), Work::Refresh);
+            guard.finish(fetched, Instant::now(), &transport);
+            assert!(was_under_way.load(SeqCst), "a logout could come before it");
+            assert!(slot.lock().state.refresh().is_none());
+            refresh.now_or_never().expect("all who wait look again");
+        }
     }
 }
