@@ -213,10 +213,10 @@ impl Client {
     #[cfg(feature = "pkce")]
     pub async fn log_in(&self, login: crate::credential::Login, redirected: impl AsRef<str>) -> Result<(), Error> {
         let code = login.code(redirected.as_ref(), self.0.transport.credential.secrets())?;
-        let live = self.0.transport.credential.lives().find(|live| live.is_of(&login)).cloned();
+        let cache = self.0.transport.credential.token_caches().find(|cache| cache.is_of(&login)).cloned();
         let none = || Error::new(ErrorKind::Config, "the client's credential is not what this login was begun for");
-        let live = live.ok_or_else(none)?;
-        detached(live.log_in(code, login.verifier, self.0.transport.road.clone())).await
+        let cache = cache.ok_or_else(none)?;
+        detached(cache.log_in(code, login.verifier, self.0.transport.road.clone())).await
     }
 
     /// Logs out: ends the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and forgets them here
@@ -232,9 +232,9 @@ impl Client {
         let transport = self.0.transport.clone();
         detached(async move {
             let mut ended = Ok(());
-            for live in transport.credential.lives() {
+            for cache in transport.credential.token_caches() {
                 // One that fails leaves none of the others logged in.
-                ended = ended.and(live.clone().revoke(transport.road.clone()).await);
+                ended = ended.and(cache.clone().revoke(transport.road.clone()).await);
             }
             ended
         })
@@ -248,8 +248,8 @@ impl Client {
     /// # Cancel safety
     /// Cancel-safe.
     pub async fn settle(&self) {
-        for live in self.0.transport.credential.lives() {
-            live.settle().await;
+        for cache in self.0.transport.credential.token_caches() {
+            cache.settle().await;
         }
     }
 

@@ -1,43 +1,104 @@
-//! Credential: what proves to the service who asks.
+//! Credential: the proof of the client's identity on each request.
+//!
+//! # Implementation
+//!
+//! A [`Credential`] is a list of [`Part`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`] puts
+//! them on a request, right before it is sent. Parts that never change are ready at once; the rest of this room is about
+//! tokens:
+//!
+//! - [`token_state`] decides what a request finds, and what an event changes. It is pure: the time is passed in.
+//! - [`token_slot`] holds the state behind its lock, with the source and the store of its tokens.
+//! - [`token_cache`] answers requests: `prefetch`, `peek`, `get`. Logins and logouts are here too.
+//! - [`refresh_guard`] is the right to change the token, one at a time; [`refresh`] is the future that all others await.
+//! - [`fetch`] gets the next token: from the store, or from a [`TokenSource`], of which [`OAuth`] is one
+//!   ([`token_requests`] are its requests, [`TokenAnswer`] reads what comes back).
+//!
+//! # The life of a token
+//!
+//! ```text
+//!              a request            adopted
+//!     Empty ──────────────▶ Refreshing ──────▶ Valid ◀──┐ requests carry it
+//!       ▲                    │   ▲   ▲          │ │ └───┘
+//!       │ logout,     failed,│   │   └──────────┘ │ 401
+//!       │ from any     broke │   │ a request,     ▼
+//!       │ state          off │   │ it ages      Refused ── a request ──▶ Refreshing
+//!                            ▼   │
+//!                          Resting   a request, when it has rested
+//! ```
+//!
+//! The drawing is flat. The state has three fields, because they are independent: the token in use (`Active`), what is done
+//! about the next one (`Renewal`), and a token that came and is not saved. A token ages five minutes before its end, or a
+//! fifth of its life; while it ages it is used, whether its refresh runs, rests, or could not be saved.
+//!
+//! **Refreshing and waiting.** The first request that finds a refresh due begins it under the lock that found it, in a
+//! task of its own, over that request's [`TokenTransport`]; the caller may be dropped, the refresh goes on. All others
+//! wait for it, or use the token that ages. A new token is saved before it is used; one that cannot be saved is kept in
+//! memory, and the next refresh saves it before it asks anybody. After a failure the next refresh rests: a second, then
+//! twice as long each time up to a minute, a minute after a refusal, and never less than the service asked for.
+//!
+//! **A 401** counts against the token that its request carried, by serial: where a later one is in use already, the request
+//! is just sent again with that. Otherwise the token is refused, and the request waits for the next. A fresh token that is
+//! refused too within half a minute is not replaced again, nor for a route that refused one before ([`refused_routes`]).
+//!
+//! **A logout** waits for a refresh that is under way, then forgets all tokens under the lock, before it asks the service
+//! and the store to do the same: no refresh can bring one back. A login takes its turn in the same way.
+//!
+//! **A runtime that ends** drops the task, and in it the guard: the state takes in that the refresh broke off, all who wait
+//! look again, and the first of them begins anew on its own runtime, the first time without a rest.
+//!
+//! # Glossary
+//!
+//! *token*: access token, with its refresh token and times. *active*: in use. *adopt*: put in use. *refused*: answered
+//! with 401. *rest*: the time after a failure in which no refresh begins. *serial*: number of an adopted token. *given*:
+//! passed in by the user. *wall*: the client's clock, by which tokens expire; rests go by tokio's. *echoed*: repeated by a
+//! service in what it says, so masked in errors.
 
+mod active_token;
 mod answer;
-mod echo;
+#[cfg(feature = "token-file")]
+mod atomic_file;
+mod attached_tokens;
+mod basic;
+mod echoed_secrets;
+#[cfg(feature = "token-file")]
+mod encryption;
 mod fetch;
 #[cfg(feature = "token-file")]
 mod file;
-mod flight;
-mod grant;
-mod held;
 mod jwt;
 #[cfg(feature = "token-file")]
 mod key;
-mod live;
 #[cfg(feature = "pkce")]
 mod login;
 mod oauth;
+mod oauth_settings;
 mod part;
-mod proof;
-#[cfg(feature = "token-file")]
-mod scratch;
-#[cfg(feature = "token-file")]
-mod seal;
+mod refresh;
+mod refresh_guard;
+mod refused_routes;
+mod secret_header;
 mod sign;
 mod source;
+mod stamp;
 mod store;
 mod token;
+mod token_cache;
+mod token_requests;
+mod token_slot;
+mod token_state;
+mod token_transport;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::header;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{RESERVED_WHY, Request, is_reserved};
-use crate::redact::{Secret, secrets_of};
+use crate::message::Request;
+use crate::redact::Secret;
 
 pub use answer::TokenAnswer;
 #[cfg(feature = "token-file")]
@@ -47,23 +108,24 @@ pub use key::FileKey;
 #[cfg(feature = "pkce")]
 pub use login::Login;
 pub use oauth::OAuth;
-#[cfg(feature = "token-file")]
-pub(crate) use seal::{RESUME_TOKEN, Unreadable};
 pub use sign::Sign;
 pub use source::{TokenEndpoint, TokenError, TokenSource};
 pub use store::{CredentialStore, MemoryStore, StoreError};
 pub use token::Token;
 
-pub(crate) use held::Held;
-pub(crate) use live::{Live, Road};
-pub(crate) use proof::Proof;
+pub(crate) use attached_tokens::AttachedTokens;
+#[cfg(feature = "token-file")]
+pub(crate) use encryption::{RESUME_TOKEN, Unreadable};
 pub(crate) use source::Exchange;
-pub(crate) use token::Life;
+pub(crate) use token_cache::TokenCache;
+pub(crate) use token_transport::TokenTransport;
 
-use live::Source;
-use part::{Part, why_not};
+use part::Part;
+use refused_routes::Route;
+use token_slot::Source;
 
-/// What proves to the service who asks. It goes to the client's own origin only, and is never shown.
+/// The proof of the client's identity: keys, tokens, signatures. A credential goes to the client's own origin only, and is
+/// never shown.
 ///
 /// ```
 /// use longhaul::Credential;
@@ -91,16 +153,7 @@ impl Credential {
     /// `Authorization: Bearer` and this token (RFC 6750), which may have that word before it already.
     #[must_use]
     pub fn bearer(token: impl AsRef<str>) -> Self {
-        let token = token.as_ref().trim();
-        let token = match token.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => token,
-        };
-        let mut part = Part::header(header::AUTHORIZATION.as_str(), format!("Bearer {token}"), "bearer");
-        if let (true, Part::Header { header, .. }) = (token.contains(' '), &mut part) {
-            *header = Err("holds a space, as no token does: give the token alone");
-        }
-        Self(vec![part])
+        Self(vec![Part::bearer(token.as_ref())])
     }
 
     /// `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a build error: none can
@@ -108,20 +161,7 @@ impl Credential {
     /// out.
     #[must_use]
     pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        // The line end of a file is none of a password, whatever else is.
-        let (user, password) = (user.as_ref(), password.as_ref().trim_end_matches(['\r', '\n']));
-        let value = match user {
-            "" => Zeroizing::default(),
-            _ => basic(&Zeroizing::new(format!("{user}:{password}"))),
-        };
-        let mut part = Part::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
-        if let (true, Part::Header { header, .. }) = (user.contains(':'), &mut part) {
-            *header = Err("has a user name with a colon, which cannot be told from the one before the password");
-        }
-        if let (Some(why), Part::Header { header, .. }) = (why_not(user).or(why_not(password)), &mut part) {
-            *header = Err(why);
-        }
-        Self(vec![part])
+        Self(vec![Part::basic(user.as_ref(), password.as_ref())])
     }
 
     /// An API key in a header of this name. White space around the key is left out.
@@ -140,21 +180,21 @@ impl Credential {
     /// Tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
     #[must_use]
     pub fn oauth(oauth: OAuth) -> Self {
-        let (name, before) = oauth.token_header.clone();
-        let store = oauth.store.clone();
-        Self(vec![Part::Live(Arc::new(Live::new(Source::OAuth(Box::new(oauth)), store, name, before)))])
+        let (name, scheme) = oauth.0.token_header.clone();
+        let store = oauth.0.store.clone();
+        Self(vec![Part::Token(TokenCache::new(Source::OAuth(Box::new(oauth)), store, name, scheme))])
     }
 
     /// Tokens of your own source, as `Authorization: Bearer`; refreshed as those of [`oauth`](Credential::oauth) are.
     #[must_use]
     pub fn source(source: impl TokenSource) -> Self {
-        Self::of_source(Arc::new(source), None)
+        Self::from_source(Arc::new(source), None)
     }
 
     /// As [`source`](Credential::source), with a store where each token is saved before it is used.
     #[must_use]
     pub fn stored_source(source: impl TokenSource, store: impl CredentialStore) -> Self {
-        Self::of_source(Arc::new(source), Some(Arc::new(store)))
+        Self::from_source(Arc::new(source), Some(Arc::new(store)))
     }
 
     /// Made for each request by your own code.
@@ -170,35 +210,21 @@ impl Credential {
         self
     }
 
-    fn of_source(source: Arc<dyn TokenSource>, store: Option<Arc<dyn CredentialStore>>) -> Self {
+    fn from_source(source: Arc<dyn TokenSource>, store: Option<Arc<dyn CredentialStore>>) -> Self {
         let name = header::AUTHORIZATION.as_str().to_owned();
-        Self(vec![Part::Live(Arc::new(Live::new(Source::Own(source), store, name, "Bearer ".to_owned())))])
+        Self(vec![Part::Token(TokenCache::new(Source::Own(source), store, name, "Bearer ".to_owned()))])
     }
 
-    /// Whether every part can be put on a request.
+    /// Whether it is none.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether every part can be put on a request, each under a name of its own.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        for part in &self.0 {
-            match part {
-                Part::Header { value, .. } | Part::Query { value, .. } => {
-                    if matches!(value.expose().trim_matches(' '), "" | "Bearer") {
-                        return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
-                    }
-                    if let (Part::Query { name, .. }, Some(why)) = (part, why_not(value.expose())) {
-                        let why = format!("the credential's part query `{}` {why}", shown(name));
-                        return Err(Error::new(ErrorKind::Config, why));
-                    }
-                }
-                Part::Live(live) => live.check()?,
-                Part::Signed(_) => {}
-            }
-        }
-        let mut names = Vec::new();
-        for header in self.headers() {
-            names.push(header?.0);
-        }
-        for live in self.lives() {
-            names.push(live.header_name()?);
-        }
+        self.0.iter().try_for_each(Part::check)?;
+        let fixed = self.0.iter().filter_map(Part::fixed_header).map(|header| header.map(|(name, _)| name));
+        let mut names = fixed.chain(self.token_caches().map(TokenCache::header_name)).collect::<Result<Vec<_>, _>>()?;
         while let Some(name) = names.pop() {
             if names.contains(&name) {
                 let why =
@@ -209,114 +235,85 @@ impl Credential {
         Ok(())
     }
 
-    /// Puts it on a request, in place of what stands there under the same names. Gives what was made for this request
-    /// alone.
-    pub(crate) fn stamp(&self, request: &mut Request, proof: &Proof) -> Result<Vec<Secret>, Error> {
-        for header in self.headers() {
-            let (name, value) = header?;
-            request.headers_mut().insert(name, value.clone());
-        }
-        for (live, held) in self.lives().zip(&proof.0) {
-            request.headers_mut().insert(live.header_name()?, held.value.clone());
-        }
-        if self.query_names().next().is_some() {
-            let url = request.url_mut();
-            self.strip(url);
-            let mut pairs = url.query_pairs_mut();
-            for part in &self.0 {
-                if let Part::Query { name, value } = part {
-                    pairs.append_pair(name, value.expose());
-                }
-            }
-        }
-        let mut made = Vec::new();
-        for part in &self.0 {
-            let Part::Signed(sign) = part else { continue };
-            let mut headers = HeaderMap::new();
-            sign.sign(request, &mut headers).map_err(|error| {
-                let why = format!("it could not be signed: {}", crate::error::root_cause(error.as_ref()));
-                Error::new(ErrorKind::Request, why).with_url(request.url())
-            })?;
-            for (name, mut value) in headers {
-                value.set_sensitive(true);
-                made.extend(value.to_str().ok().map(secrets_of).into_iter().flatten());
-                if let Some(name) = name {
-                    if is_reserved(&name) {
-                        let why = format!("it could not be signed: the header `{name}` {RESERVED_WHY}");
-                        return Err(Error::new(ErrorKind::Request, why).with_url(request.url()));
-                    }
-                    request.headers_mut().insert(name, value);
-                }
-            }
-        }
-        Ok(made)
+    /// Puts it on a request, in place of what stands there under the same names. Gives the secrets that were made for
+    /// this request alone.
+    pub(crate) fn stamp(&self, request: &mut Request, tokens: &AttachedTokens) -> Result<Vec<Secret>, Error> {
+        stamp::stamp(&self.0, request, tokens)
     }
 
     /// Takes out of a URL what this credential puts in: a service may echo the key in its own links.
-    pub(crate) fn strip(&self, url: &mut url::Url) {
-        let is_ours = |name: &str| self.query_names().any(|ours| ours.eq_ignore_ascii_case(name));
-        if !url.query_pairs().any(|(name, _)| is_ours(&name)) {
-            return;
-        }
-        let kept: Vec<_> = url.query_pairs().filter(|(name, _)| !is_ours(name)).collect();
-        let query =
-            kept.iter().fold(url::form_urlencoded::Serializer::new(String::new()), |mut query, (name, value)| {
-                query.append_pair(name, value);
-                query
-            });
-        let query = Some({ query }.finish()).filter(|query| !query.is_empty());
-        drop(kept);
-        url.set_query(query.as_deref());
+    pub(crate) fn strip(&self, url: &mut Url) {
+        stamp::strip(&self.0, url);
     }
 
-    /// What it is made of, without the secrets; `None` for none.
+    /// Its parts by name, without the secrets; `None` for none.
     pub(crate) fn label(&self) -> Option<String> {
-        let parts: Vec<_> = self
-            .0
-            .iter()
-            .map(|part| match part {
-                Part::Header { name, label: "", .. } => format!("header {}", shown(name)),
-                Part::Header { label, .. } => (*label).to_owned(),
-                Part::Query { name, .. } => format!("query {}", shown(name)),
-                Part::Live(live) => live.label().to_owned(),
-                Part::Signed(sign) => shown(sign.label()),
-            })
-            .collect();
-        (!parts.is_empty()).then(|| parts.join(", "))
+        let labels: Vec<_> = self.0.iter().map(Part::label).collect();
+        (!labels.is_empty()).then(|| labels.join(", "))
     }
 
     /// Tells one from another within this process, without a way back.
     pub(crate) fn id(&self) -> String {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let mut hasher = KEYS.build_hasher();
-        for part in &self.0 {
-            match part {
-                Part::Header { name, value, .. } | Part::Query { name, value } => {
-                    (name, value.expose()).hash(&mut hasher);
-                }
-                Part::Live(live) => live.id().hash(&mut hasher),
-                Part::Signed(sign) => Arc::as_ptr(sign).cast::<()>().hash(&mut hasher),
-            }
-        }
+        self.0.iter().for_each(|part| part.hash_identity(&mut hasher));
         format!("{} #{:08x}", self.label().unwrap_or_default(), hasher.finish() >> 32)
     }
 
-    fn query_names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|part| match part {
-            Part::Query { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
+    /// All that it sends and that nobody may see. For errors: it copies every secret.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.0.iter().flat_map(Part::secrets).collect()
     }
 
-    fn headers(&self) -> impl Iterator<Item = Result<(&HeaderName, &HeaderValue), Error>> {
-        self.0.iter().filter_map(|part| match part {
-            Part::Header { header: Ok((name, value)), .. } => Some(Ok((name, value))),
-            Part::Header { name, header: Err(why), label, .. } => {
-                let what = if label.is_empty() { format!("header `{}`", shown(name)) } else { format!("`{label}`") };
-                Some(Err(Error::new(ErrorKind::Config, format!("the credential's part {what} {why}"))))
-            }
-            _ => None,
-        })
+    /// Its tokens that are fetched.
+    pub(crate) fn token_caches(&self) -> impl Iterator<Item = &TokenCache> {
+        self.0.iter().filter_map(Part::token)
+    }
+
+    /// Whether it has tokens that are fetched.
+    pub(crate) fn is_live(&self) -> bool {
+        self.token_caches().next().is_some()
+    }
+
+    /// Starts to fetch what will be needed, and waits for nothing.
+    pub(crate) fn prefetch(&self, transport: &TokenTransport) {
+        self.token_caches().for_each(|cache| cache.prefetch(transport));
+    }
+
+    /// The tokens to go with now; `None` where one has to be waited for.
+    pub(crate) fn peek(&self, transport: &TokenTransport) -> Option<AttachedTokens> {
+        self.token_caches().map(|cache| cache.peek(transport)).collect::<Option<_>>().map(AttachedTokens)
+    }
+
+    /// The tokens to go with now, fetched where there are none.
+    pub(crate) async fn get(&self, transport: &TokenTransport) -> Result<AttachedTokens, Error> {
+        let mut tokens = AttachedTokens::default();
+        for cache in self.token_caches() {
+            tokens.0.push(cache.get(transport).await?);
+        }
+        Ok(tokens)
+    }
+
+    /// Why there is no token yet, where the token endpoint is asked again and again.
+    pub(crate) fn trouble(&self, transport: &TokenTransport) -> Option<String> {
+        transport.endpoint.trouble().filter(|_| self.token_caches().any(|cache| cache.lacks_token(transport)))
+    }
+
+    /// Whether requests may still carry these tokens.
+    pub(crate) fn is_good(&self, tokens: &AttachedTokens, transport: &TokenTransport) -> bool {
+        self.token_caches().zip(&tokens.0).all(|(cache, token)| cache.is_good(token, transport))
+    }
+
+    /// The service answered with 401. Returns whether to send again with other tokens.
+    pub(crate) fn refuse(&self, tokens: &AttachedTokens, request: &Request) -> bool {
+        let route = Route::from_request(request);
+        // Every token takes the refusal in: the answer does not say which of them it is for.
+        self.token_caches().zip(&tokens.0).fold(false, |again, (cache, token)| cache.refuse(token, route) || again)
+    }
+
+    /// The service answered with 401 again, to fresh tokens.
+    pub(crate) fn refuse_again(&self, request: &Request) {
+        self.token_caches().for_each(|cache| cache.refuse_again(Route::from_request(request)));
     }
 }
 
@@ -326,57 +323,5 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// HTTP Basic (RFC 7617) of name and password with a colon between.
-fn basic(pair: &str) -> Zeroizing<String> {
-    let mut value = Zeroizing::new(String::with_capacity(6 + 4 * pair.len().div_ceil(3)));
-    value.push_str("Basic ");
-    STANDARD.encode_string(pair.as_bytes(), &mut value);
-    value
-}
-
-/// What is said beside a 401 that no credential was sent for.
+/// The end of an error about a 401 that no credential was sent for.
 pub(crate) const NO_CREDENTIAL: &str = ", and the client has no credential of its own (ClientBuilder::credential)";
-
-fn shown(name: &str) -> String {
-    name.escape_debug().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use http::Method;
-    use url::Url;
-
-    use super::*;
-    use crate::message::Class;
-
-    #[test]
-    fn stamps_every_part_and_shows_none() {
-        let credential = Credential::bearer(" T0KEN ")
-            .and(Credential::api_key_header("X-Key", "K3Y"))
-            .and(Credential::api_key_query("apikey", "Q&Y"));
-        let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
-        let mut request = Request::new(Method::GET, url, Class::Call);
-        credential.stamp(&mut request, &Proof::default()).unwrap();
-        assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
-        assert_eq!(request.headers()["x-key"], "K3Y");
-        assert_eq!(request.url().query(), Some("a=1&apikey=Q%26Y"));
-        let shown = format!("{credential:?} {request:?} {:?}", request.headers());
-        assert!(!["T0KEN", "K3Y", "Q&Y", "Q%26Y"].iter().any(|secret| shown.contains(secret)), "{shown}");
-    }
-
-    #[test]
-    fn refuses_what_no_header_may_hold() {
-        for (name, key) in [("X-Key", "a\r\nHost: evil"), ("X Key", "a"), ("X-Key", "a\0")] {
-            let error = Credential::api_key_header(name, key).check().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(!format!("{error} {error:?}").contains("evil"), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_echoed_key_is_taken_out_of_a_url() {
-        let mut url = Url::parse("https://a.example/x?apikey=K&page=2").unwrap();
-        Credential::api_key_query("apikey", "K").strip(&mut url);
-        assert_eq!(url.as_str(), "https://a.example/x?page=2");
-    }
-}

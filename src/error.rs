@@ -144,6 +144,12 @@ impl Error {
         if shown == said { decoding.with_source(error) } else { decoding }
     }
 
+    /// Whether somebody has to log in again: the service refuses to give tokens for the login that there was.
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        self.attached::<NeedsLogin>().is_some()
+    }
+
     /// Carries a thing of a higher floor; its typed getter stands on that floor.
     pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
         self.amend(|inner| inner.attached.push(Arc::new(thing)))
@@ -218,6 +224,9 @@ impl fmt::Debug for Error {
         out.finish_non_exhaustive()
     }
 }
+
+/// Attached to an error that only a new login ends.
+pub(crate) struct NeedsLogin;
 
 #[derive(Clone, Debug)]
 struct Inner {

@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::credential::{Credential, Proof, Road};
+use crate::credential::{AttachedTokens, Credential, TokenTransport};
 use crate::error::Error;
 use crate::event::{Asked, Mark, RetryReason};
 use crate::message::{HttpError, Request, Response, Standing, Trust};
@@ -43,7 +43,7 @@ pub(crate) struct Transport {
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
     /// How its tokens are fetched.
-    pub(crate) road: Road,
+    pub(crate) road: TokenTransport,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
     pub(crate) outages: Outages,
@@ -98,7 +98,7 @@ impl Transport {
     pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
         // What it will need is fetched while it stands there.
         if self.credential.is_live() && !request.is_bare() && self.trust.is_own(request.url()) {
-            self.credential.prepare(&self.road);
+            self.credential.prefetch(&self.road);
         }
         self.acquire(request, deadline)
     }
@@ -135,7 +135,7 @@ impl Transport {
         };
         if !self.credential.is_live() || standing == Standing::Foreign {
             let (permit, pass) = self.admitted(permit, request, deadline, trail).await?;
-            return self.send_once(permit, pass, request, standing, &Proof::default(), trail).await;
+            return self.send_once(permit, pass, request, standing, &AttachedTokens::default(), trail).await;
         }
         self.attempt_live(permit, request, deadline, trail).await
     }
@@ -151,13 +151,13 @@ impl Transport {
         let (credential, road) = (&self.credential, &self.road);
         let mut sends = 0;
         loop {
-            let mut proof = match credential.now(road) {
+            let mut proof = match credential.peek(road) {
                 Some(proof) => proof,
                 None => {
                     // Nobody waits for a token with a permit in hand: it would hold up others, the token's own request
                     // perhaps.
                     permit = None;
-                    credential.ready(road).await.map_err(|error| {
+                    credential.get(road).await.map_err(|error| {
                         // The 401 that called for it, if there was one.
                         let error = error.with_attempts(sends);
                         Broken::Refused(match sends {
@@ -170,7 +170,7 @@ impl Transport {
             let (held, pass) = self.admitted(permit.take(), request, deadline, trail).await?;
             // It may have aged in the queue, or have been refused to another.
             if !credential.is_good(&proof, road) {
-                match credential.now(road) {
+                match credential.peek(road) {
                     Some(fresh) => proof = fresh,
                     None => continue,
                 }
@@ -234,7 +234,7 @@ impl Transport {
         pass: Pass<'a>,
         request: &'a Request,
         standing: Standing,
-        proof: &Proof,
+        proof: &AttachedTokens,
         trail: &'a Trail,
     ) -> impl Future<Output = Result<Response, Broken>> + use<'a> {
         let mut outgoing = request.clone();

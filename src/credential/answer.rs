@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Token, TokenError};
+use super::source::TokenError;
+use super::token::Token;
 use crate::error::Fault;
 use crate::message::{Reply, is_transient};
 use crate::pointer::Source;
 use crate::redact::scrub;
 
-/// Where a token endpoint's answer has the token, what refreshes it, and its life.
+/// The places in a token endpoint's answer of the token, of its refresh token, and of its life.
 ///
 /// By default as OAuth 2 has it (RFC 6749, 5.1). Members are found in any case. An answer whose Content-Type is
 /// `application/x-www-form-urlencoded` is read as an object of its fields; any other is JSON, whatever its Content-Type.
@@ -81,8 +82,8 @@ impl TokenAnswer {
     }
 
     /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
-    pub(super) fn read(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
-        self.token(reply, now, is_grant).map_err(|error| error.of(reply, now))
+    pub(super) fn parse(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
+        self.token(reply, now, is_grant).map_err(|error| error.with_answer(reply, now))
     }
 
     fn token(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
@@ -158,7 +159,7 @@ impl Default for TokenAnswer {
     }
 }
 
-/// What an error code means (RFC 6749, 5.2; OpenID Connect Core 3.1.2.6).
+/// The error that a code means (RFC 6749, 5.2; OpenID Connect Core 3.1.2.6).
 fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> TokenError {
     let shown = scrub(code).chars().take(100).collect::<String>();
     let error = match code {
@@ -210,8 +211,8 @@ fn token_at(place: &Source, reply: &Reply, body: &Value) -> Option<String> {
     (!is_nothing).then_some(text)
 }
 
-/// How long a token lives that is said to live so many seconds; `None` where that says nothing. Services that do not
-/// count say 0, and a token that has ended already is for the API to refuse.
+/// The life of a token, from its text in seconds; `None` where the text says nothing. Services that do not count say 0,
+/// and a token that has ended already is for the API to refuse.
 fn life(seconds: &str) -> Option<Duration> {
     let seconds: f64 = seconds.trim().parse().ok()?;
     if seconds.is_nan() || seconds <= 0.0 {
@@ -241,7 +242,7 @@ fn fault(code: Option<&str>, reply: &Reply, body: Option<&Value>) -> Fault {
     fault
 }
 
-/// How far a service's clock is ahead of ours, or behind it.
+/// The distance of a service's clock from ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Skew {
     ahead: bool,

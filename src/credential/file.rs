@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 use tracing::dispatcher;
 use zeroize::Zeroizing;
 
+use super::atomic_file::{self, AtomicFile};
+use super::encryption::{TOKEN_FILE, Unreadable};
 use super::key::FileKey;
-use super::scratch::{self, Scratch};
-use super::seal::{TOKEN_FILE, Unreadable};
-use super::{CredentialStore, StoreError, Token};
+use super::store::{CredentialStore, StoreError};
+use super::token::Token;
 
 /// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
 ///
@@ -56,7 +57,8 @@ use super::{CredentialStore, StoreError, Token};
 ///
 /// # Limits
 /// The folder must be there. An encrypted file is bound to its path, as it was given and made absolute: moved, or in the
-/// place of another, it cannot be decrypted. Whoever may write to the folder can put an older one of the same path back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+/// place of another, it cannot be decrypted. A user who may write to the folder can put an older file of the same path
+/// back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
 ///
 /// # Errors
 /// Each says what is wrong with the file and what to do, and leaves it as it is. None holds a secret.
@@ -66,9 +68,9 @@ pub struct FileStore(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     kind: Kind,
-    /// How many saves were called for.
+    /// The number of saves so far.
     called: AtomicU64,
-    /// Which of them wrote last: an older one that comes late must not undo it.
+    /// The save that wrote last: an older one that comes late must not undo it.
     written: Mutex<u64>,
 }
 
@@ -84,14 +86,14 @@ impl FileStore {
         Self::new(path.into(), Kind::Encrypted(key.into()))
     }
 
-    /// In this file, as readable text. Whoever reads it, or a copy of it in a backup, has the login: only for a machine
+    /// In this file, as readable text. A reader of the file, or of a copy in a backup, has the login: only for a machine
     /// that keeps its disk encrypted, and its owner alone.
     #[must_use]
     pub fn plain_text(path: impl Into<PathBuf>) -> Self {
         Self::new(path.into(), Kind::PlainText)
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -99,6 +101,22 @@ impl FileStore {
 
     fn new(path: PathBuf, kind: Kind) -> Self {
         Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
+    }
+
+    /// Does the job on a thread that may block.
+    async fn aside<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        // The subscriber of the caller, on the other thread too.
+        let log = dispatcher::get_default(Clone::clone);
+        let job = move || dispatcher::with_default(&log, || job(&inner));
+        let done = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
+            Err(_) => Err(Why::NoRuntime),
+        };
+        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
     }
 }
 
@@ -113,24 +131,6 @@ impl CredentialStore for FileStore {
     }
 }
 
-impl FileStore {
-    /// Does it where it may block.
-    async fn aside<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let inner = self.0.clone();
-        // The log is that of who asked, on the other thread too.
-        let log = dispatcher::get_default(Clone::clone);
-        let job = move || dispatcher::with_default(&log, || job(&inner));
-        let done = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
-            Err(_) => Err(Why::NoRuntime),
-        };
-        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
-    }
-}
-
 impl Inner {
     fn load(&self) -> Result<Option<Token>, Why> {
         let Some(bytes) = self.read()? else { return Ok(None) };
@@ -142,7 +142,7 @@ impl Inner {
                 bytes
             }
         };
-        // What a parser says may quote the text.
+        // The words of a parser may quote the text.
         let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
         token.map(Some).ok_or(Why::NoToken)
     }
@@ -179,7 +179,7 @@ impl Inner {
             None => self.remove()?,
         }
         *written = number;
-        scratch::sweep(&self.path);
+        atomic_file::sweep(&self.path);
         Ok(())
     }
 
@@ -194,14 +194,14 @@ impl Inner {
         }
         self.has_folder()?;
         let failed = |error| Why::Io("written", error);
-        let mut fresh = Scratch::beside(&self.path).map_err(failed)?;
+        let mut fresh = AtomicFile::beside(&self.path).map_err(failed)?;
         fresh.write(&bytes).map_err(failed)?;
         fresh.place().map_err(failed)
     }
 
     fn remove(&self) -> Result<(), Why> {
         match fs::remove_file(&self.path) {
-            Ok(()) => scratch::sync_folder(&self.path).map_err(|error| Why::Io("removed", error)),
+            Ok(()) => atomic_file::sync_folder(&self.path).map_err(|error| Why::Io("removed", error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Why::Io("removed", error)),
         }
@@ -233,7 +233,7 @@ impl Inner {
         if self.path.file_name().is_none() {
             return Err(Why::NoFile);
         }
-        if scratch::folder(&self.path).is_dir() { Ok(()) } else { Err(Why::NoFolder) }
+        if atomic_file::folder(&self.path).is_dir() { Ok(()) } else { Err(Why::NoFolder) }
     }
 }
 
@@ -247,7 +247,7 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// What is wrong with the file, in one line: the causes have no words of their own.
+/// The fault of the file, in one line: the causes have no words of their own.
 #[derive(Debug, thiserror::Error)]
 #[error("the token file `{}` {why}", .path.display())]
 struct Broken {

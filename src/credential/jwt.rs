@@ -1,4 +1,4 @@
-//! JWT: when a token says that it expires. It is read, and not verified.
+//! JWT: the expiry that a token states, read and not verified.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! FileKey: what a token file or a resume token is encrypted with.
+//! FileKey: the key of a token file or a resume token.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The 32 random bytes that a token file or a [sealed resume token](crate::ResumeToken::seal) is encrypted with.
 ///
-/// It is no passphrase: nothing makes it harder to guess than it is. Keep it apart from the file, in the environment or
-/// in what your platform has for secrets. It is never shown, and wiped from memory when it is dropped.
+/// A key is no passphrase: nothing makes it harder to guess than it is. Keep it apart from the file, in the environment or
+/// in the secret store of your platform. A key is never shown, and wiped from memory when it is dropped.
 ///
 /// ```
 /// use longhaul::FileKey;
@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 pub struct FileKey(Box<Zeroizing<[u8; Self::LENGTH]>>);
 
 impl FileKey {
-    /// So many bytes has a key.
+    /// The length of a key in bytes.
     pub const LENGTH: usize = 32;
 
     /// Takes these bytes, which must be random.
@@ -43,7 +43,7 @@ impl FileKey {
             let how = "make one with `openssl rand -base64 32`, and give it whole";
             Error::new(ErrorKind::Store, format!("the key is {what}; {how}"))
         };
-        // What a decoder says may quote the text.
+        // The words of a decoder may quote the text.
         let bytes = LENIENT.decode(text.trim()).map_err(|_| wrong("no base64".to_owned()))?;
         let bytes = Zeroizing::new(bytes);
         match <&[u8; Self::LENGTH]>::try_from(bytes.as_slice()) {

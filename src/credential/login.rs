@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::OAuth;
+use super::oauth_settings::OAuthSettings;
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Mask, Secret, brief, shown};
 
-/// A login that was begun: [`OAuth::login`]. `Debug` shows neither its state nor its verifier.
+/// A login that was begun: [`OAuth::login`](crate::OAuth::login). `Debug` shows neither its state nor its verifier.
 ///
-/// It is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
+/// A login is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
 pub struct Login {
     url: Url,
     state: Secret,
@@ -23,30 +23,13 @@ pub struct Login {
     client_id: String,
 }
 
-impl OAuth {
-    /// Begins a login: a URL for the browser, with a fresh state and a fresh PKCE challenge (S256, RFC 7636).
-    ///
-    /// ```
-    /// use longhaul::OAuth;
-    ///
-    /// let oauth = OAuth::authorization_code(
-    ///     "https://login.example.com/authorize",
-    ///     "https://login.example.com/token",
-    ///     "my-id",
-    ///     "http://127.0.0.1:9000/back",
-    /// );
-    /// let login = oauth.login()?;
-    /// assert!(login.url().as_str().contains("code_challenge_method=S256"));
-    /// # Ok::<(), longhaul::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] where this is not the grant `authorization_code`, or its URL is none.
-    pub fn login(&self) -> Result<Login, Error> {
-        self.check()?;
+impl Login {
+    /// Begins a login: [`OAuth::login`](super::OAuth::login).
+    pub(super) fn begin(settings: &OAuthSettings) -> Result<Self, Error> {
+        settings.check()?;
         let wrong = |why: &str| Error::new(ErrorKind::Config, why);
         let (authorize, redirect, client_id, scope) =
-            self.login_at().ok_or_else(|| wrong("a login needs OAuth::authorization_code"))?;
+            settings.login_at().ok_or_else(|| wrong("a login needs OAuth::authorization_code"))?;
         let mut url = Url::parse(authorize).map_err(|_| wrong("the URL to log in at is no URL"))?;
         let (state, verifier) = (random()?, random()?);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()));
@@ -62,12 +45,10 @@ impl OAuth {
             query.append_pair("scope", scope);
         }
         drop(query);
-        Ok(Login { url, state, verifier, endpoint: self.endpoint.clone(), client_id: client_id.to_owned() })
+        Ok(Self { url, state, verifier, endpoint: settings.endpoint.clone(), client_id: client_id.to_owned() })
     }
-}
 
-impl Login {
-    /// Where the browser goes. Opening it is yours.
+    /// The URL for the browser, which your code opens.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
@@ -79,9 +60,9 @@ impl Login {
         self.state.expose()
     }
 
-    /// Whether it was begun for this.
-    pub(super) fn is_of(&self, oauth: &OAuth) -> bool {
-        oauth.login_at().is_some() && oauth.endpoint == self.endpoint && oauth.client_id == self.client_id
+    /// Whether it was begun with these settings: its code is for no other service.
+    pub(super) fn is_of(&self, settings: &OAuthSettings) -> bool {
+        settings.login_at().is_some() && settings.endpoint == self.endpoint && settings.client_id == self.client_id
     }
 
     /// The code in the URL that the service sent the browser to, if it is of this login.
@@ -99,7 +80,7 @@ impl Login {
                 "the browser came back with neither state nor code: give the whole URL that the browser was sent to";
             return Err(wrong(why.into()));
         }
-        // Before all else: whoever made another's answer must not log in here (RFC 6749, 10.12).
+        // Before all else: an answer that an attacker made must not log in here (RFC 6749, 10.12).
         if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
             return Err(wrong("the browser came back with another state: it is not of this login".into()));
         }
@@ -120,7 +101,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// 256 bits that nobody guesses, as 43 characters.
+/// 256 random bits, as 43 characters.
 fn random() -> Result<Secret, Error> {
     let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(bytes.as_mut_slice())
@@ -128,7 +109,7 @@ fn random() -> Result<Secret, Error> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
-/// Takes as long whether they differ early or late.
+/// Compares in constant time, wherever the two differ.
 fn is_equal(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
@@ -136,6 +117,7 @@ fn is_equal(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::OAuth;
 
     fn login() -> Login {
         OAuth::authorization_code(

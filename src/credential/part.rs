@@ -1,23 +1,29 @@
-//! Part: one part of a credential, and what of it no header may hold.
+//! Part: a part of a credential.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
+use zeroize::Zeroizing;
 
-use super::{Live, Sign};
+use super::basic::basic_value;
+use super::secret_header::{flaw, secret_value};
+use super::sign::Sign;
+use super::token_cache::TokenCache;
+use crate::error::{Error, ErrorKind};
 use crate::message::{RESERVED_WHY, is_reserved};
-use crate::redact::Secret;
+use crate::redact::{Secret, secrets_of};
 
-/// One part of a credential.
+/// A part of a credential.
 #[derive(Clone)]
 pub(super) enum Part {
     Header { name: String, value: Secret, header: Header, label: &'static str },
     Query { name: String, value: Secret },
-    Live(Arc<Live>),
+    Token(TokenCache),
     Signed(Arc<dyn Sign>),
 }
 
-/// As it goes on a request, or why it cannot.
+/// A header as it goes on a request, or why it cannot.
 pub(super) type Header = Result<(HeaderName, HeaderValue), &'static str>;
 
 impl Part {
@@ -27,20 +33,119 @@ impl Part {
             if is_reserved(&name) {
                 return Err(RESERVED_WHY);
             }
-            let wrong = || why_not(value.expose()).unwrap_or("holds what no header may hold");
-            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            Ok((name, value))
+            Ok((name, secret_value(value.expose())?))
         });
         Self::Header { name: name.to_owned(), value, header, label }
     }
+
+    /// A token that is given, with or without the word `Bearer` before it.
+    pub(super) fn bearer(token: &str) -> Self {
+        let token = token.trim();
+        let token = match token.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => token,
+        };
+        let part = Self::header(header::AUTHORIZATION.as_str(), format!("Bearer {token}"), "bearer");
+        let has_space = token.contains(' ');
+        part.flawed(has_space.then_some("holds a space, as no token does: give the token alone"))
+    }
+
+    pub(super) fn basic(user: &str, password: &str) -> Self {
+        // The line end of a file is no part of a password; white space may be.
+        let password = password.trim_end_matches(['\r', '\n']);
+        let value = match user {
+            "" => Zeroizing::default(),
+            _ => basic_value(&Zeroizing::new(format!("{user}:{password}"))),
+        };
+        let part = Self::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
+        let colon = "has a user name with a colon, which cannot be told from the one before the password";
+        part.flawed(flaw(user).or(flaw(password)).or(user.contains(':').then_some(colon)))
+    }
+
+    /// With a flaw, if there is one: it cannot go on a request.
+    fn flawed(mut self, why: Option<&'static str>) -> Self {
+        if let (Some(why), Self::Header { header, .. }) = (why, &mut self) {
+            *header = Err(why);
+        }
+        self
+    }
+
+    /// Whether it can be put on a request.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let (Self::Header { value, .. } | Self::Query { value, .. }) = self else {
+            return if let Self::Token(cache) = self { cache.check() } else { Ok(()) };
+        };
+        if matches!(value.expose().trim_matches(' '), "" | "Bearer") {
+            return Err(Error::new(ErrorKind::Config, "a part of the credential is empty"));
+        }
+        match (self, flaw(value.expose())) {
+            (Self::Query { name, .. }, Some(why)) => {
+                let why = format!("the credential's part query `{}` {why}", shown(name));
+                Err(Error::new(ErrorKind::Config, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The header that it sets, if it is one that never changes.
+    pub(super) fn fixed_header(&self) -> Option<Result<(&HeaderName, &HeaderValue), Error>> {
+        let Self::Header { name, header, label, .. } = self else { return None };
+        Some(header.as_ref().map(|(name, value)| (name, value)).map_err(|why| {
+            let part = if label.is_empty() { format!("header `{}`", shown(name)) } else { format!("`{label}`") };
+            Error::new(ErrorKind::Config, format!("the credential's part {part} {why}"))
+        }))
+    }
+
+    pub(super) const fn token(&self) -> Option<&TokenCache> {
+        if let Self::Token(cache) = self { Some(cache) } else { None }
+    }
+
+    /// Its name in events and logs, without a secret.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Header { name, label: "", .. } => format!("header {}", shown(name)),
+            Self::Header { label, .. } => (*label).to_owned(),
+            Self::Query { name, .. } => format!("query {}", shown(name)),
+            Self::Token(cache) => cache.label().to_owned(),
+            Self::Signed(sign) => shown(sign.label()),
+        }
+    }
+
+    /// Hashes what tells it from other parts within this process.
+    pub(super) fn hash_identity(&self, hasher: &mut impl Hasher) {
+        match self {
+            Self::Header { name, value, .. } | Self::Query { name, value } => (name, value.expose()).hash(hasher),
+            Self::Token(cache) => cache.id().hash(hasher),
+            Self::Signed(sign) => Arc::as_ptr(sign).cast::<()>().hash(hasher),
+        }
+    }
+
+    /// All that it sends and that nobody may see. The request that a [`Sign`] signed knows what was made for it.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Self::Header { value, .. } => secrets_of(value.expose()),
+            Self::Query { value, .. } => vec![value.clone()],
+            Self::Token(cache) => cache.secrets(),
+            Self::Signed(_) => Vec::new(),
+        }
+    }
 }
 
-/// What is wrong with a secret that no request may hold, without showing it; `None` for nothing.
-pub(super) fn why_not(value: &str) -> Option<&'static str> {
-    if value.contains(['\r', '\n']) {
-        return Some("holds a line break: look at how it is read from its file or variable");
+fn shown(name: &str) -> String {
+    name.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Credential;
+
+    #[test]
+    fn refuses_what_no_header_may_hold() {
+        for (name, key) in [("X-Key", "a\r\nHost: evil"), ("X Key", "a"), ("X-Key", "a\0")] {
+            let error = Credential::api_key_header(name, key).check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(!format!("{error} {error:?}").contains("evil"), "{error}");
+        }
     }
-    let has_control = value.contains(|c: char| c.is_control() && c != '\t');
-    has_control.then_some("holds a control character: look at how it is read from its file or variable")
 }

@@ -8,7 +8,7 @@ use crate::message::Request;
 
 /// A credential that is made for each request: a signature over it, a one-time key.
 ///
-/// It is called right before the request is sent, after every wait, and again for each retry.
+/// A signature is made right before the request is sent, after every wait, and again for each retry.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -40,7 +40,7 @@ pub trait Sign: Send + Sync + 'static {
     /// hold no secret.
     fn sign(&self, request: &Request, headers: &mut HeaderMap) -> Result<(), Box<dyn Error + Send + Sync>>;
 
-    /// What events and logs call it. No secret.
+    /// The name in events and logs. No secret.
     fn label(&self) -> &str {
         "signature"
     }

@@ -1,4 +1,4 @@
-//! TokenSource: where tokens come from.
+//! TokenSource: the origin of tokens.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::StatusCode;
 
-use super::Token;
+use super::token::Token;
 use crate::clock::Clock;
-use crate::error::{Error, Fault};
+use crate::error::{Error, ErrorKind, Fault, NeedsLogin, root_cause};
 use crate::hint::Hints;
 use crate::message::Reply;
-use crate::redact::SecretUrl;
+use crate::redact::{Mask, SecretUrl};
 
-/// Where tokens come from: implement it for what [`OAuth`](super::OAuth) does not speak, such as a vault or a machine's
-/// identity.
+/// The origin of tokens: implement it for services that [`OAuth`](super::OAuth) does not speak to, such as a vault or a
+/// machine's identity.
 ///
-/// It is called before the first request, ahead of a token's end, and after a 401; never twice at once, and in a task of
-/// its own, which no caller of the client cancels.
+/// A source is called before the first request, ahead of a token's end, and after a 401; never twice at once, and in a
+/// task of its own, which no caller of the client cancels.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,20 +61,20 @@ pub trait TokenSource: Send + Sync + 'static {
         endpoint: &'a TokenEndpoint,
     ) -> BoxFuture<'a, Result<Token, TokenError>>;
 
-    /// How long before its end a token is refreshed, at most half of its life; read once, when the credential is made. By
-    /// default five minutes, and a fifth of its life where that is shorter.
+    /// The time before its end at which a token is refreshed, at most half of its life; read once, when the credential is
+    /// made. By default five minutes, and a fifth of its life where that is shorter.
     fn refresh_ahead(&self) -> Option<Duration> {
         None
     }
 
-    /// How long one fetch may take. One that takes longer is dropped and has failed, as one that
+    /// The longest time that a fetch may take. A longer one is dropped and has failed, as one that
     /// [may pass by itself](TokenError::failed). By default ten minutes: three requests that a token endpoint keeps
     /// waiting to the end of their retries. A source that waits for a person needs more.
     fn patience(&self) -> Duration {
         PATIENCE
     }
 
-    /// What events and logs call it. No secret.
+    /// The name in events and logs. No secret.
     fn label(&self) -> &str {
         "token"
     }
@@ -125,7 +125,7 @@ impl std::fmt::Debug for TokenEndpoint {
     }
 }
 
-/// Sends requests for tokens. What stands above implements it.
+/// Sends requests for tokens. The transport, which stands above this room, implements it.
 pub(crate) trait Exchange: Send + Sync {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>>;
 
@@ -133,37 +133,37 @@ pub(crate) trait Exchange: Send + Sync {
     fn trouble(&self) -> Option<String>;
 }
 
-/// Why a source gives no token.
+/// The reason why a source gives no token.
 ///
 /// Its text is shown in errors and logs: it must hold no secret.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct TokenError {
-    pub(super) what: String,
+    what: String,
     pub(super) refused: bool,
-    pub(super) needs_login: bool,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) fault: Option<Fault>,
-    /// Whose answer it was made from, if there was one.
-    pub(super) answered: Option<(SecretUrl, StatusCode)>,
+    needs_login: bool,
+    retry_after: Option<Duration>,
+    fault: Option<Fault>,
+    /// The URL and status of the answer that it was made from, if there was one.
+    answered: Option<(SecretUrl, StatusCode)>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl TokenError {
-    /// It failed, and may pass by itself.
+    /// A failure that may pass by itself.
     pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = source.into();
         Self { source: Some(source), ..Self::new("no answer from the token endpoint") }
     }
 
-    /// It is refused for good, and asking again will not help.
+    /// A refusal for good: asking again will not help.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
         Self { refused: true, ..Self::new(why) }
     }
 
-    /// It is refused until somebody logs in again.
+    /// A refusal until somebody logs in again.
     #[must_use]
     pub fn needs_login(why: impl Into<String>) -> Self {
         Self { refused: true, needs_login: true, ..Self::new(why) }
@@ -181,8 +181,8 @@ impl TokenError {
         Self { what, refused: false, needs_login: false, retry_after: None, fault: None, answered: None, source: None }
     }
 
-    /// Made from this answer, with what that asked to wait.
-    pub(super) fn of(mut self, reply: &Reply, now: SystemTime) -> Self {
+    /// Made from this answer, with the wait that it asks for.
+    pub(super) fn with_answer(mut self, reply: &Reply, now: SystemTime) -> Self {
         self.answered = Some((reply.url().clone().into(), reply.status()));
         self.retry_after = Hints::of(reply.headers(), now).wait_after(reply.status());
         self
@@ -191,5 +191,25 @@ impl TokenError {
     pub(super) fn with_fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
+    }
+
+    /// As the error of a call, without the secrets of the mask: a service may repeat them.
+    pub(super) fn to_error(&self, mask: &Mask) -> Error {
+        let kind = if self.refused { ErrorKind::TokenRefused } else { ErrorKind::TokenUnavailable };
+        let why = match &self.source {
+            Some(source) => format!("{self}: {}", root_cause(source.as_ref())),
+            None => self.to_string(),
+        };
+        // Without its source, which would show the secrets.
+        let mut error = Error::new(kind, mask.hide(&why)).with_retry_after(self.retry_after);
+        if let Some(fault) = &self.fault {
+            error = error.with_fault(fault.clone().masked(mask));
+        }
+        if let Some((url, status)) = &self.answered {
+            error = error.with_url(url.url()).with_status(*status);
+        } else if let Some(sent) = self.source.as_ref().and_then(|source| source.downcast_ref::<Error>()) {
+            error = error.at_the_place_of(sent);
+        }
+        if self.needs_login { error.attach(NeedsLogin) } else { error }
     }
 }

@@ -13,7 +13,7 @@ use crate::redact::Secret;
 
 /// An access token, with what refreshes it and when it expires.
 ///
-/// What a [`TokenSource`](super::TokenSource) gives and a [`CredentialStore`](super::CredentialStore) keeps. `Debug`
+/// A [`TokenSource`](super::TokenSource) gives it and a [`CredentialStore`](super::CredentialStore) keeps it. `Debug`
 /// shows times, and no secret; the secrets are wiped from memory when the last clone is dropped.
 ///
 /// ```
@@ -33,8 +33,8 @@ pub struct Token {
 }
 
 impl Token {
-    /// An access token, obtained now. White space around it is left out. Where it is a JWT with an `exp`, it expires then; otherwise it is used until it is
-    /// refused, unless you say when it expires.
+    /// An access token, obtained now. White space around it is left out. A JWT with an `exp` expires then; any other token
+    /// is used until it is refused, unless you say when it expires.
     ///
     /// The JWT is read and not verified: that is for the service. The expiry decides only when to refresh.
     #[must_use]
@@ -42,7 +42,7 @@ impl Token {
         Self::obtained(access.into(), SystemTime::now())
     }
 
-    pub(crate) fn obtained(access: String, now: SystemTime) -> Self {
+    pub(super) fn obtained(access: String, now: SystemTime) -> Self {
         let expires_at = jwt::expiry(access.trim());
         Self { access: Secret::trimmed(access), refresh: None, obtained_at: now, expires_at }
     }
@@ -133,37 +133,45 @@ impl Token {
         })
     }
 
-    /// How far it is, at this moment, where it is to be refreshed so long before its end.
-    pub(crate) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
+    /// The stage of its life at this moment.
+    pub(super) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
         let Some(expires_at) = self.expires_at else { return Life::Fresh };
         let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
         let leeway = LEEWAY.min(whole / 50);
         match expires_at.duration_since(now) {
-            Ok(left) if left > ahead.of(whole).max(leeway) => Life::Fresh,
+            Ok(left) if left > ahead.for_life(whole).max(leeway) => Life::Fresh,
             Ok(left) if left > leeway => Life::Aging,
             _ => Life::Expired,
         }
     }
 
-    /// How long it is good for.
-    pub(crate) fn left(&self, now: SystemTime) -> Option<Duration> {
+    /// The rest of its life; `None` where no end is known.
+    pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
         self.expires_at.map(|expires_at| expires_at.duration_since(now).unwrap_or(Duration::ZERO))
     }
 
     /// With the refresh token of the one before, where the answer gave none (RFC 6749, 6).
-    pub(crate) fn or_refreshed_as(mut self, before: Option<&Self>) -> Self {
+    pub(super) fn or_refreshed_as(mut self, before: Option<&Self>) -> Self {
         if self.refresh.is_none() {
             self.refresh = before.and_then(|before| before.refresh.clone());
         }
         self
     }
-}
 
-impl Token {
-    /// With the refresh token of a later one.
-    pub(crate) fn or_refreshed_by(mut self, later: &Self) -> Self {
+    /// With the refresh token of a later one, where that has one.
+    pub(super) fn or_refreshed_by(mut self, later: &Self) -> Self {
         self.refresh = later.refresh.clone().or(self.refresh);
         self
+    }
+
+    /// Whether it is the same token as another: a store may round the times.
+    pub(super) fn has_secrets_of(&self, other: &Self) -> bool {
+        (&self.access, &self.refresh) == (&other.access, &other.refresh)
+    }
+
+    /// Its secrets: the access token, and the refresh token where it has one.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = Secret> {
+        [Some(&self.access), self.refresh.as_ref()].into_iter().flatten().cloned()
     }
 }
 
@@ -177,26 +185,26 @@ impl fmt::Debug for Token {
     }
 }
 
-/// How far a token is.
+/// The stage of a token's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(super) enum Life {
     Fresh,
-    /// It is good, and time to fetch the next one.
+    /// Good, and due to be refreshed.
     Aging,
     Expired,
 }
 
-/// How long before its end a token is refreshed.
+/// The time before its end at which a token is refreshed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ahead(Option<Duration>);
+pub(super) struct Ahead(Option<Duration>);
 
 impl Ahead {
-    pub(crate) const fn new(set: Option<Duration>) -> Self {
+    pub(super) const fn new(set: Option<Duration>) -> Self {
         Self(set)
     }
 
     /// Of a token of this life. At most the half of it: a token that is refreshed at once is refreshed with each request.
-    fn of(self, life: Duration) -> Duration {
+    fn for_life(self, life: Duration) -> Duration {
         self.0.map_or(LONGEST_AHEAD.min(life / 5), |set| set.min(life / 2))
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::ClientBuilder;
 use crate::client::{Client, Inner};
-use crate::credential::{Credential, Road};
+use crate::credential::{Credential, TokenTransport};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
 use crate::event::Marks;
@@ -91,7 +91,7 @@ impl ClientBuilder {
         };
         let transport = Arc::new(Transport {
             trust,
-            road: Road::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
+            road: TokenTransport::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
             wire,
             credential: self.credential,
             attempt_timeout,

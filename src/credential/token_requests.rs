@@ -1,55 +1,82 @@
-//! Grants: what is sent to a token endpoint, and to where tokens end.
+//! TokenRequests: the requests to a token endpoint, and to where tokens end.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, header};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::oauth::{Grant, Revoke};
-use super::{OAuth, Token, TokenEndpoint, TokenError, TokenSource, basic};
+use super::basic::{basic_value, client_pair};
+use super::oauth::OAuth;
+use super::oauth_settings::{Grant, OAuthSettings, Revoke};
+use super::secret_header::secret_value;
+use super::source::{TokenEndpoint, TokenError, TokenSource};
+use super::token::Token;
 use crate::redact::Secret;
 
-impl OAuth {
-    async fn begin(&self, endpoint: &TokenEndpoint) -> Result<Token, TokenError> {
-        let request = match &self.grant {
+/// The requests of one OAuth client, over one transport.
+pub(super) struct TokenRequests<'a> {
+    oauth: &'a OAuthSettings,
+    endpoint: &'a TokenEndpoint,
+}
+
+impl<'a> TokenRequests<'a> {
+    pub(super) const fn new(oauth: &'a OAuth, endpoint: &'a TokenEndpoint) -> Self {
+        Self { oauth: &oauth.0, endpoint }
+    }
+
+    /// The next token: refreshed where there is a refresh token, else begun anew.
+    pub(super) async fn next(&self, before: Option<&Token>) -> Result<Token, TokenError> {
+        // A JSON grant without an endpoint for refreshes is asked anew.
+        let refreshes = self.oauth.refresh_at.is_some() || !matches!(self.oauth.grant, Grant::Json(_));
+        let refresh = before.and_then(Token::expose_refresh).filter(|_| refreshes);
+        let Some(refresh) = refresh else { return self.begin().await };
+        match self.refresh(refresh).await {
+            // A program in its own name needs nobody to log in again.
+            Err(error) if error.refused && self.oauth.begins_alone() => self.begin().await,
+            answer => Ok(answer?.or_refreshed_as(before)),
+        }
+    }
+
+    /// Sends a request for a token, and reads its answer.
+    async fn token(&self, request: http::Request<Bytes>, is_grant: bool) -> Result<Token, TokenError> {
+        let reply = self.endpoint.send(request).await?;
+        self.oauth.answer.parse(&reply, self.endpoint.now(), is_grant)
+    }
+
+    /// A token without one before it.
+    async fn begin(&self) -> Result<Token, TokenError> {
+        let request = match &self.oauth.grant {
             Grant::Login { .. } => return Err(TokenError::needs_login("there is no token yet: log in first")),
             Grant::ClientCredentials => {
                 let mut form = vec![("grant_type", "client_credentials")];
-                form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
-                self.form(&self.endpoint, &form)?
+                form.extend(self.oauth.scope.as_deref().map(|scope| ("scope", scope)));
+                self.form(&self.oauth.endpoint, &form)?
             }
             Grant::Json(body) => {
                 let body = body.as_ref().map_err(|why| TokenError::refused(why.clone()))?;
-                self.post(&self.endpoint, "application/json", Bytes::copy_from_slice(body.expose().as_bytes()))?
+                self.post(&self.oauth.endpoint, "application/json", Bytes::copy_from_slice(body.expose().as_bytes()))?
             }
         };
-        let reply = endpoint.send(request).await?;
-        self.answer.read(&reply, endpoint.now(), false)
+        self.token(request, false).await
     }
 
-    async fn refresh(&self, refresh: &str, endpoint: &TokenEndpoint) -> Result<Token, TokenError> {
+    async fn refresh(&self, refresh: &str) -> Result<Token, TokenError> {
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
         // A login may have been granted less than it asked for, and a refresh that asks for more is refused. Without a scope
         // it is for what was granted (RFC 6749, 6).
-        let is_granted = matches!(self.grant, Grant::Login { authorize: Some(_), .. });
-        form.extend(self.scope.as_deref().filter(|_| !is_granted).map(|scope| ("scope", scope)));
-        let request = self.form(self.refresh_at.as_ref().unwrap_or(&self.endpoint), &form)?;
-        let reply = endpoint.send(request).await?;
-        self.answer.read(&reply, endpoint.now(), true)
+        let is_granted = matches!(self.oauth.grant, Grant::Login { authorize: Some(_), .. });
+        form.extend(self.oauth.scope.as_deref().filter(|_| !is_granted).map(|scope| ("scope", scope)));
+        let request = self.form(self.oauth.refresh_at.as_ref().unwrap_or(&self.oauth.endpoint), &form)?;
+        self.token(request, true).await
     }
 
     /// Exchanges the code of a login.
     #[cfg(feature = "pkce")]
-    pub(super) async fn exchange(
-        &self,
-        code: &str,
-        verifier: &str,
-        endpoint: &TokenEndpoint,
-    ) -> Result<Token, TokenError> {
-        let Grant::Login { redirect, .. } = &self.grant else {
+    pub(super) async fn exchange(&self, code: &str, verifier: &str) -> Result<Token, TokenError> {
+        let Grant::Login { redirect, .. } = &self.oauth.grant else {
             return Err(TokenError::refused("this credential has no login"));
         };
         let form = [
@@ -58,23 +85,22 @@ impl OAuth {
             ("redirect_uri", redirect),
             ("code_verifier", verifier),
         ];
-        let reply = endpoint.send(self.form(&self.endpoint, &form)?).await?;
-        self.answer.read(&reply, endpoint.now(), true)
+        self.token(self.form(&self.oauth.endpoint, &form)?, true).await
     }
 
-    /// Tells the service that a token is no longer to be good.
-    pub(super) async fn revoke(&self, token: &Token, endpoint: &TokenEndpoint) -> Result<(), TokenError> {
-        let request = match &self.revoke {
+    /// Ends a token at the service.
+    pub(super) async fn revoke(&self, token: &Token) -> Result<(), TokenError> {
+        let request = match &self.oauth.revoke {
             None => return Ok(()),
             Some(Revoke::Endpoint(url)) => {
                 let (token, hint) = match token.expose_refresh() {
                     Some(refresh) => (refresh, "refresh_token"),
                     None => (token.expose(), "access_token"),
                 };
-                self.form_of(url, &[("token", token), ("token_type_hint", hint)], &[])?
+                self.form_with(url, &[("token", token), ("token_type_hint", hint)], &[])?
             }
             Some(Revoke::Request(method, url)) => {
-                let (name, before) = &self.token_header;
+                let (name, before) = &self.oauth.token_header;
                 let value = Zeroizing::new(format!("{before}{}", token.expose()));
                 let request = http::Request::builder().method(method).uri(url).body(Bytes::new());
                 let mut request = request.map_err(|error| TokenError::refused(error.to_string()))?;
@@ -82,22 +108,25 @@ impl OAuth {
                 request
             }
         };
-        let reply = endpoint.send(request).await?;
+        let reply = self.endpoint.send(request).await?;
         // A session that is gone already is what was asked for. RFC 7009 answers 200 for a token that it does not know,
         // and 401 to a client that it does not know.
-        let is_gone = matches!(self.revoke, Some(Revoke::Request(..))) && matches!(reply.status().as_u16(), 401 | 404);
+        let is_gone =
+            matches!(self.oauth.revoke, Some(Revoke::Request(..))) && matches!(reply.status().as_u16(), 401 | 404);
         if reply.status().is_success() || is_gone {
             return Ok(());
         }
         let why = format!("the revocation was answered with {}", reply.status().as_u16());
-        Err(TokenError::new(why).of(&reply, endpoint.now()))
+        Err(TokenError::new(why).with_answer(&reply, self.endpoint.now()))
     }
 
+    /// A form with the parameters that the user added to requests for tokens.
     fn form(&self, url: &str, pairs: &[(&str, &str)]) -> Result<http::Request<Bytes>, TokenError> {
-        self.form_of(url, pairs, &self.params)
+        self.form_with(url, pairs, &self.oauth.params)
     }
 
-    fn form_of(
+    /// A form that authenticates the client: in a header, or in the form itself.
+    fn form_with(
         &self,
         url: &str,
         pairs: &[(&str, &str)],
@@ -110,12 +139,12 @@ impl OAuth {
         for (name, value) in params {
             form.append_pair(name, value.expose());
         }
-        let secret = self.client_secret.as_ref().map(Secret::expose);
+        let secret = self.oauth.client_secret.as_ref().map(Secret::expose);
         let basic = match secret {
-            Some(secret) if !self.in_form => Some(basic(&pair(&self.client_id, secret))),
+            Some(secret) if !self.oauth.in_form => Some(basic_value(&client_pair(&self.oauth.client_id, secret))),
             _ => {
-                if !self.client_id.is_empty() {
-                    form.append_pair("client_id", &self.client_id);
+                if !self.oauth.client_id.is_empty() {
+                    form.append_pair("client_id", &self.oauth.client_id);
                 }
                 if let Some(secret) = secret {
                     form.append_pair("client_secret", secret);
@@ -136,7 +165,7 @@ impl OAuth {
         let request = request.header(header::ACCEPT, "application/json").body(body);
         let mut request =
             request.map_err(|error| TokenError::refused(format!("the token endpoint cannot be asked: {error}")))?;
-        for (name, value) in &self.headers {
+        for (name, value) in &self.oauth.headers {
             set(&mut request, name, value.expose())?;
         }
         Ok(request)
@@ -149,20 +178,11 @@ impl TokenSource for OAuth {
         before: Option<&'a Token>,
         endpoint: &'a TokenEndpoint,
     ) -> BoxFuture<'a, Result<Token, TokenError>> {
-        Box::pin(async move {
-            let refreshes = self.refresh_at.is_some() || !matches!(self.grant, Grant::Json(_));
-            let refresh = before.and_then(Token::expose_refresh).filter(|_| refreshes);
-            let Some(refresh) = refresh else { return self.begin(endpoint).await };
-            match self.refresh(refresh, endpoint).await {
-                // A program in its own name begins anew.
-                Err(error) if error.refused && self.begins_alone() => self.begin(endpoint).await,
-                answer => Ok(answer?.or_refreshed_as(before)),
-            }
-        })
+        Box::pin(async move { TokenRequests::new(self, endpoint).next(before).await })
     }
 
     fn refresh_ahead(&self) -> Option<Duration> {
-        self.ahead
+        self.0.ahead
     }
 
     fn label(&self) -> &str {
@@ -173,18 +193,7 @@ impl TokenSource for OAuth {
 /// Sets a header whose value is a secret.
 fn set(request: &mut http::Request<Bytes>, name: &str, value: &str) -> Result<(), TokenError> {
     let wrong = || TokenError::refused(format!("the value for the header `{name}` is not allowed there"));
-    let name = HeaderName::try_from(name).map_err(|_| wrong())?;
-    let mut value = HeaderValue::try_from(value).map_err(|_| wrong())?;
-    value.set_sensitive(true);
-    request.headers_mut().insert(name, value);
+    let value = secret_value(value).map_err(|_| wrong())?;
+    request.headers_mut().insert(HeaderName::try_from(name).map_err(|_| wrong())?, value);
     Ok(())
-}
-
-/// Id and secret, form-encoded first (RFC 6749, 2.3.1).
-pub(super) fn pair(id: &str, secret: &str) -> Zeroizing<String> {
-    let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
-    pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
-    pair.push(':');
-    pair.extend(form_urlencoded::byte_serialize(secret.as_bytes()));
-    pair
 }

@@ -1,4 +1,4 @@
-//! Seal: a secret text as bytes that nobody without the key can read, or change unseen.
+//! Encryption: a secret text as bytes that nobody without the key can read, or change unseen.
 
 use chacha20poly1305::aead::{AeadInOut, Generate, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::key::FileKey;
 
-/// What is sealed, by the header before it: none is taken for another, also under one key.
+/// A kind of sealed text. The header before the text names the kind: none is taken for another, also under one key.
 pub(crate) struct Seal {
     magic: &'static [u8],
     /// The magic and the version, which are authenticated with the text.
@@ -55,7 +55,7 @@ impl Seal {
         bytes.starts_with(self.magic)
     }
 
-    /// What is authenticated with the text: the header has one length, so that no place is read as part of it.
+    /// The bytes that are authenticated with the text: the header has one length, so that no place is read as part of it.
     fn bound(&self, place: &[u8]) -> Vec<u8> {
         [self.header, place].concat()
     }
@@ -79,11 +79,11 @@ impl Seal {
 pub(crate) enum Unreadable {
     Cut,
     OtherVersion,
-    /// It is not encrypted.
+    /// A text that is not encrypted.
     PlainText,
-    /// It is not of ours.
+    /// Bytes of another program.
     Foreign,
-    /// It is, but with another key, for another place or of other bytes.
+    /// Sealed with another key, for another place, or changed since.
     Changed,
 }
 

@@ -1,4 +1,4 @@
-//! Scratch: a file that is written beside another, and then takes its name.
+//! AtomicFile: a file that is written beside another, and then takes its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,24 +6,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A file of a random name that only its owner may read. Dropped before it has its final name, it is removed.
-pub(super) struct Scratch {
+///
+/// The crate `tempfile` would do the lesser half: the random name, and the removal on drop. It leaves the file with the
+/// mode that the mask of the process makes of 0600, renames without making file and folder durable, and has no sweep of
+/// what killed processes left. So the feature `token-file` does not depend on it.
+pub(super) struct AtomicFile {
     file: File,
     path: PathBuf,
     target: PathBuf,
     placed: bool,
 }
 
-impl Scratch {
+impl AtomicFile {
     pub(super) fn beside(target: &Path) -> io::Result<Self> {
         let mut taken = 0;
         loop {
             let path = named(target, &random());
             match create(&path) {
                 Ok(file) => {
-                    let scratch = Self { file, path, target: target.to_owned(), placed: false };
+                    let fresh = Self { file, path, target: target.to_owned(), placed: false };
                     // The mask of the process may have taken rights from the owner, too.
-                    restrict(&scratch.file)?;
-                    return Ok(scratch);
+                    restrict(&fresh.file)?;
+                    return Ok(fresh);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && taken < MOST_TAKEN => taken += 1,
                 Err(error) => return Err(error),
@@ -35,7 +39,8 @@ impl Scratch {
         self.file.write_all(bytes)
     }
 
-    /// Gives it the name of the target, at once or not at all: what it holds comes first to the disk, then the name.
+    /// Gives it the name of the target, at once or not at all. The content goes to the disk before the name: after a power
+    /// cut, the target is the old file or the new one, whole.
     pub(super) fn place(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
@@ -44,7 +49,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.placed
             && let Err(error) = fs::remove_file(&self.path)
@@ -54,14 +59,15 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what killed processes left beside this target. What is younger than an hour may be of one that lives.
+/// Removes the files that killed processes left beside this target. A file younger than an hour may be of a process that
+/// lives.
 pub(super) fn sweep(target: &Path) {
     let Ok(entries) = fs::read_dir(folder(target)) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > LEFT_OVER);
         if is_beside(target, &path) && is_old() == Some(true) {
-            // It is only tidying: the next one finds it again.
+            // Only tidying: the next sweep finds it again.
             fs::remove_file(path).ok();
         }
     }
@@ -125,7 +131,7 @@ fn restrict(_: &File) -> io::Result<()> {
 #[cfg(unix)]
 const OWNER_ONLY: u32 = 0o600;
 const END: &str = ".new";
-/// Of what stands between the name and its end.
+/// Of the part between the name and its end.
 const LENGTH: usize = 16;
 /// Names of 64 random bits are never taken; whoever takes them all the same shall not hold us for ever.
 const MOST_TAKEN: u32 = 8;
@@ -142,7 +148,7 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("longhaul-scratch-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("longhaul-atomic-file-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
@@ -166,14 +172,14 @@ mod tests {
         let folder = Folder::new("place");
         let target = folder.0.join("token");
         fs::write(&target, "old").unwrap();
-        let mut scratch = Scratch::beside(&target).unwrap();
-        scratch.write(b"half").unwrap();
+        let mut fresh = AtomicFile::beside(&target).unwrap();
+        fresh.write(b"half").unwrap();
         assert_eq!(folder.names().len(), 2);
-        drop(scratch);
+        drop(fresh);
         assert_eq!((folder.names(), fs::read(&target).unwrap()), (vec!["token".to_owned()], b"old".to_vec()));
-        let mut scratch = Scratch::beside(&target).unwrap();
-        scratch.write(b"new").unwrap();
-        scratch.place().unwrap();
+        let mut fresh = AtomicFile::beside(&target).unwrap();
+        fresh.write(b"new").unwrap();
+        fresh.place().unwrap();
         assert_eq!((folder.names(), fs::read(&target).unwrap()), (vec!["token".to_owned()], b"new".to_vec()));
     }
 

@@ -1,0 +1,35 @@
+//! Refresh: what requests await while a token is fetched.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::Shared;
+use tokio::sync::oneshot;
+
+/// A refresh that is under way. The future resolves when the refresh is over, whatever came of it; its callers then look
+/// at the state again.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh(Shared<oneshot::Receiver<()>>);
+
+/// The other end of a [`Refresh`]: dropped, it wakes all who await.
+#[derive(Debug)]
+pub(super) struct RefreshEnd {
+    _dropped: oneshot::Sender<()>,
+}
+
+impl Refresh {
+    pub(super) fn new() -> (RefreshEnd, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (RefreshEnd { _dropped: sender }, Self(receiver.shared()))
+    }
+}
+
+impl Future for Refresh {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Nothing is ever sent: the end of the channel is the news.
+        self.0.poll_unpin(context).map(drop)
+    }
+}

@@ -1,0 +1,194 @@
+//! TokenCache: a token that is fetched, refreshed ahead of its end, and fetched once for all who wait.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use tokio::time::Instant;
+
+use super::active_token::ActiveToken;
+#[cfg(feature = "pkce")]
+use super::login::Login;
+use super::refresh::Refresh;
+use super::refresh_guard::{RefreshGuard, Work};
+use super::refused_routes::Route;
+use super::source::TokenError;
+use super::store::CredentialStore;
+use super::token::Token;
+use super::token_requests::TokenRequests;
+use super::token_slot::{Source, TokenSlot};
+use super::token_state::{Access, Effect, Event};
+use super::token_transport::TokenTransport;
+use crate::error::{Error, ErrorKind};
+use crate::event::Mark;
+use crate::redact::{Mask, Secret};
+
+/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. At most
+/// one fetch is under way, in a task of its own: the request that began it may be dropped. Clones share the token.
+#[derive(Clone)]
+pub(crate) struct TokenCache(Arc<TokenSlot>);
+
+/// The answer of the cache to a request.
+enum Got {
+    Token(Arc<ActiveToken>),
+    Pending(Refresh),
+    Failed(Error),
+}
+
+impl TokenCache {
+    pub(super) fn new(source: Source, store: Option<Arc<dyn CredentialStore>>, header: String, scheme: String) -> Self {
+        Self(Arc::new(TokenSlot::new(source, store, header, scheme)))
+    }
+
+    pub(super) fn label(&self) -> &str {
+        self.0.label()
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.0.id()
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.0.check()
+    }
+
+    pub(super) fn header_name(&self) -> Result<&HeaderName, Error> {
+        self.0.header_name()
+    }
+
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        self.0.secrets()
+    }
+
+    /// Starts to fetch what will be needed, and waits for nothing.
+    pub(super) fn prefetch(&self, transport: &TokenTransport) {
+        drop(self.look(transport));
+    }
+
+    /// The token to use now, if there is one; if not, a fetch begins.
+    pub(super) fn peek(&self, transport: &TokenTransport) -> Option<Arc<ActiveToken>> {
+        match self.look(transport) {
+            Got::Token(token) => Some(token),
+            Got::Pending(_) | Got::Failed(_) => None,
+        }
+    }
+
+    /// The token to use now, fetched or waited for where there is none.
+    pub(super) async fn get(&self, transport: &TokenTransport) -> Result<Arc<ActiveToken>, Error> {
+        loop {
+            match self.look(transport) {
+                Got::Token(token) => return Ok(token),
+                Got::Failed(error) => return Err(error),
+                Got::Pending(refresh) => refresh.await,
+            }
+        }
+    }
+
+    fn look(&self, transport: &TokenTransport) -> Got {
+        let (wall, now) = (transport.wall(), Instant::now());
+        let mut memory = self.0.lock();
+        let current = match memory.state.access(wall, now) {
+            Access::Use(token) => return Got::Token(token),
+            Access::Wait(refresh) => return Got::Pending(refresh),
+            Access::Fail(error) => return Got::Failed(error),
+            Access::Refresh(current) => current,
+        };
+        // Begun under the lock that found none under way: the next request waits for this one.
+        let (guard, refresh) = RefreshGuard::begin(&self.0, &mut memory, Work::Refresh);
+        // Spawned without it: a runtime that has ended drops the task, and the guard in it, on the spot.
+        drop(memory);
+        guard.spawn(transport);
+        current.map_or(Got::Pending(refresh), Got::Token)
+    }
+
+    /// Whether requests may still carry a token.
+    pub(super) fn is_good(&self, token: &ActiveToken, transport: &TokenTransport) -> bool {
+        self.0.lock().state.is_good(token.serial, transport.wall())
+    }
+
+    /// Whether there is none that requests may carry.
+    pub(super) fn lacks_token(&self, transport: &TokenTransport) -> bool {
+        !self.0.lock().state.is_usable(transport.wall())
+    }
+
+    /// The service answered with 401 to a request to this route with this token. Returns whether the request is worth
+    /// sending again with another.
+    pub(super) fn refuse(&self, token: &ActiveToken, route: Route) -> bool {
+        let (mut memory, now) = (self.0.lock(), Instant::now());
+        !memory.refused_routes.contains(route, now)
+            && matches!(memory.next(Event::Refused { serial: token.serial }, now), Effect::Retry)
+    }
+
+    /// The service answered with 401 to a fresh token too: the route does not take this login.
+    pub(super) fn refuse_again(&self, route: Route) {
+        self.0.lock().refused_routes.insert(route, Instant::now());
+    }
+
+    /// Waits for a fetch that is under way, if there is one.
+    pub(crate) async fn settle(&self) {
+        let refresh = self.0.lock().state.refresh().cloned();
+        if let Some(refresh) = refresh {
+            refresh.await;
+        }
+    }
+
+    /// Whether this login was begun for it: its code is for no other service.
+    #[cfg(feature = "pkce")]
+    pub(crate) fn is_of(&self, login: &Login) -> bool {
+        matches!(&self.0.source, Source::OAuth(oauth) if login.is_of(&oauth.0))
+    }
+
+    /// Takes the token of a login, saved before it is used.
+    #[cfg(feature = "pkce")]
+    pub(crate) async fn log_in(self, code: Secret, verifier: Secret, transport: TokenTransport) -> Result<(), Error> {
+        let Source::OAuth(oauth) = &self.0.source else {
+            return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
+        };
+        let (guard, _) = RefreshGuard::begin_when_free(&self.0, Work::Login).await;
+        // A later answer may repeat them.
+        self.0.lock().echoed.login = vec![code.clone(), verifier.clone()];
+        let begun = Instant::now();
+        let requests = TokenRequests::new(oauth, &transport.endpoint);
+        let exchanged = requests.exchange(code.expose(), verifier.expose()).await;
+        let token = exchanged.map_err(|error| self.0.error(&error))?;
+        let saved = self.0.save(token).await?;
+        guard.finish(Ok(saved), begun, &transport);
+        Ok(())
+    }
+
+    /// Ends the token at the service, and forgets it here whatever the service says.
+    pub(crate) async fn revoke(self, transport: TokenTransport) -> Result<(), Error> {
+        let slot = &self.0;
+        let (_guard, latest) = RefreshGuard::begin_when_free(slot, Work::Logout).await;
+        let needs_login = matches!(&slot.source, Source::OAuth(oauth) if !oauth.0.begins_alone());
+        transport.marks.tell(Mark::LoggedOut { credential: slot.label(), needs_login });
+        let stored = slot.load().await.ok().flatten();
+        slot.lock().echoed.loaded = None;
+        // The latest: another process may have refreshed.
+        let token = latest.into_iter().chain(stored).max_by_key(Token::obtained_at);
+        let revoked = match &token {
+            Some(token) => self.revoke_at_service(token, &transport).await,
+            None => Ok(()),
+        };
+        let cleared = slot.clear().await;
+        revoked.map_err(|error| {
+            // Forgotten here, so the slot's own secrets lack those of the token.
+            let secrets = token.iter().flat_map(Token::secrets);
+            let error = error.to_error(&Mask::of(slot.secrets()).and(secrets));
+            let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
+            let shown = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
+            error.status().into_iter().fold(shown, Error::with_status)
+        })?;
+        cleared
+    }
+
+    async fn revoke_at_service(&self, token: &Token, transport: &TokenTransport) -> Result<(), TokenError> {
+        let Source::OAuth(oauth) = &self.0.source else { return Ok(()) };
+        let requests = TokenRequests::new(oauth, &transport.endpoint);
+        // A request with the token on it needs one that is good.
+        if oauth.0.revokes_with_access() && self.0.is_expired(token, transport.wall()) {
+            let fresh = requests.next(Some(token)).await?;
+            return requests.revoke(&fresh).await;
+        }
+        requests.revoke(token).await
+    }
+}

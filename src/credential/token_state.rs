@@ -1,0 +1,286 @@
+//! TokenState: the token that requests carry, and the work on the next one.
+//!
+//! Both functions are pure, and take the time as an argument: [`access`](TokenState::access) decides what a request finds,
+//! [`next`](TokenState::next) what an event changes. The files above this one lock, fetch, save and wait.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::active_token::ActiveToken;
+use super::refresh::Refresh;
+use super::refused_routes::IN_VAIN;
+use super::token::{Ahead, Life, Token};
+use crate::error::{Error, ErrorKind};
+use crate::hint::FURTHEST;
+
+/// The state of one token: [`Active`], [`Renewal`], and a token that is not saved yet.
+///
+/// The three are independent. A token that ages stays in use while its refresh runs, or rests after a failure, or has
+/// given a token that no store took: one flat list of states would name each of these with and without a usable token.
+pub(super) struct TokenState {
+    ahead: Ahead,
+    active: Active,
+    renewal: Renewal,
+    /// A token that came and is not saved. The one before may be void at the service, so it is never dropped, but saved
+    /// before anything else is done.
+    unsaved: Option<Token>,
+    /// Refreshes that failed in a row.
+    failures: u32,
+    /// The serial of the last token that was adopted.
+    serial: u64,
+}
+
+/// The token that requests carry.
+enum Active {
+    Empty,
+    /// The token that the user began with, never yet in use: a store may have a later one.
+    Given(Token),
+    Valid(Arc<ActiveToken>),
+    /// Answered with 401: no request carries it, but its refresh token gives the next one.
+    Refused(Arc<ActiveToken>),
+}
+
+/// The work on the next token.
+enum Renewal {
+    Idle,
+    Refreshing(Refresh),
+    /// A refresh failed. None begins before `until`.
+    Resting {
+        until: Instant,
+        error: Error,
+    },
+}
+
+/// A change in the life of a token.
+pub(super) enum Event {
+    /// A refresh or a login begins.
+    Begun(Refresh),
+    /// A logout begins: every token is forgotten.
+    LogoutBegun(Refresh),
+    /// A token came, and the store is asked to save it.
+    Received(Token),
+    /// The store has the token that came.
+    Saved,
+    /// Requests carry this token from now on, with this value of their header. `wall` is the client's clock.
+    Adopted {
+        token: Token,
+        value: HeaderValue,
+        wall: SystemTime,
+    },
+    /// The service answered with 401 to the token with this serial.
+    Refused {
+        serial: u64,
+    },
+    /// The refresh is over. A login or a logout ends so whatever came of it: its caller has the error.
+    Ended,
+    Failed(Error),
+    /// The refresh is over without a word: its runtime ended, or code of its source or store panicked.
+    BrokeOff,
+}
+
+/// The consequence of an event, for the caller to carry out.
+#[derive(Debug)]
+pub(super) enum Effect {
+    None,
+    /// Requests no longer carry this token. Answers to some that did may be on their way.
+    Replaced(Arc<ActiveToken>),
+    /// All tokens are forgotten.
+    Forgotten,
+    /// The request that was refused is worth sending again, with another token.
+    Retry,
+    /// The answer stands: another token would be refused too.
+    GiveUp,
+}
+
+/// The answer of the state to a request.
+#[derive(Debug)]
+pub(super) enum Access {
+    Use(Arc<ActiveToken>),
+    /// A refresh has to begin. The request carries the token that there is, or waits where there is none.
+    Refresh(Option<Arc<ActiveToken>>),
+    Wait(Refresh),
+    Fail(Error),
+}
+
+impl TokenState {
+    pub(super) fn new(ahead: Ahead, given: Option<Token>) -> Self {
+        let active = given.map_or(Active::Empty, Active::Given);
+        Self { ahead, active, renewal: Renewal::Idle, unsaved: None, failures: 0, serial: 0 }
+    }
+
+    /// The answer to a request at this moment.
+    pub(super) fn access(&self, wall: SystemTime, now: Instant) -> Access {
+        let usable = self.usable(wall);
+        match (usable, &self.renewal) {
+            (Some((token, Life::Fresh)), _) | (Some((token, _)), Renewal::Refreshing(_)) => Access::Use(token.clone()),
+            (None, Renewal::Refreshing(refresh)) => Access::Wait(refresh.clone()),
+            (Some((token, _)), Renewal::Resting { until, .. }) if *until > now => Access::Use(token.clone()),
+            (None, Renewal::Resting { until, error }) if *until > now => {
+                // With what is left of the wait that was asked for.
+                let left = error.retry_after().map(|asked| asked.min(until.saturating_duration_since(now)));
+                Access::Fail(error.clone().with_retry_after(left))
+            }
+            (usable, Renewal::Idle | Renewal::Resting { .. }) => {
+                Access::Refresh(usable.map(|(token, _)| token.clone()))
+            }
+        }
+    }
+
+    /// Changes the state by an event.
+    pub(super) fn next(&mut self, event: Event, now: Instant) -> Effect {
+        match event {
+            Event::Begun(refresh) => {
+                debug_assert!(self.refresh().is_none(), "two refreshes at once");
+                self.renewal = Renewal::Refreshing(refresh);
+            }
+            Event::LogoutBegun(refresh) => {
+                debug_assert!(self.refresh().is_none(), "a logout beside a refresh");
+                (self.active, self.unsaved) = (Active::Empty, None);
+                self.renewal = Renewal::Refreshing(refresh);
+                return Effect::Forgotten;
+            }
+            Event::Received(token) => self.unsaved = Some(token),
+            Event::Saved => self.unsaved = None,
+            Event::Adopted { token, value, wall } => return self.adopt(token, value, wall, now),
+            Event::Refused { serial } => return self.refuse(serial, now),
+            Event::Ended => {
+                debug_assert!(self.refresh().is_some(), "an end without a beginning");
+                self.renewal = Renewal::Idle;
+            }
+            Event::Failed(error) => {
+                let own = match error.kind() {
+                    ErrorKind::TokenRefused => REFUSED_REST,
+                    _ => rest_after(self.failures),
+                };
+                // Never earlier than the service asked for.
+                let asked = error.retry_after().filter(|asked| *asked <= FURTHEST);
+                self.rest(error, own.max(asked.unwrap_or_default()), now);
+            }
+            Event::BrokeOff => {
+                // At once the first time: another runtime may do better than one that ended.
+                let rest = self.failures.checked_sub(1).map_or(Duration::ZERO, rest_after);
+                self.rest(Error::new(ErrorKind::TokenUnavailable, BROKE_OFF), rest, now);
+            }
+        }
+        Effect::None
+    }
+
+    fn adopt(&mut self, token: Token, value: HeaderValue, wall: SystemTime, now: Instant) -> Effect {
+        let is_expired = token.life(wall, self.ahead) == Life::Expired;
+        let (token, value) = match self.usable(wall) {
+            // The new token came expired: its refresh token counts, and the access token in use stays.
+            Some((old, _)) if is_expired => (old.token.clone().or_refreshed_by(&token), old.value.clone()),
+            _ => (token, value),
+        };
+        if !is_expired {
+            self.failures = 0;
+        }
+        self.serial += 1;
+        self.unsaved = None;
+        let replaces_refused = matches!(self.active, Active::Refused(_));
+        let active = Arc::new(ActiveToken::new(token, self.serial, value, replaces_refused, now));
+        match std::mem::replace(&mut self.active, Active::Valid(active)) {
+            Active::Valid(old) | Active::Refused(old) => Effect::Replaced(old),
+            Active::Empty | Active::Given(_) => Effect::None,
+        }
+    }
+
+    fn refuse(&mut self, serial: u64, now: Instant) -> Effect {
+        let Some(token) = self.token().filter(|token| token.serial == serial).cloned() else {
+            // Another is there already, or on its way.
+            return Effect::Retry;
+        };
+        let is_young = now.saturating_duration_since(token.adopted) < IN_VAIN;
+        if token.replaces_refused && !token.is_accepted() && is_young {
+            // A token that replaced a refused one, and is refused too: the next would fare no better.
+            return Effect::GiveUp;
+        }
+        self.active = Active::Refused(token);
+        Effect::Retry
+    }
+
+    fn rest(&mut self, error: Error, rest: Duration, now: Instant) {
+        debug_assert!(self.refresh().is_some(), "a failure without a beginning");
+        self.failures = self.failures.saturating_add(1);
+        self.renewal = Renewal::Resting { until: now + rest, error };
+    }
+
+    /// The token that requests may carry, and how far it is: fresh or aging.
+    fn usable(&self, wall: SystemTime) -> Option<(&Arc<ActiveToken>, Life)> {
+        let Active::Valid(active) = &self.active else { return None };
+        let life = active.token.life(wall, self.ahead);
+        (life != Life::Expired).then_some((active, life))
+    }
+
+    /// Whether requests may carry any token.
+    pub(super) fn is_usable(&self, wall: SystemTime) -> bool {
+        self.usable(wall).is_some()
+    }
+
+    /// Whether requests may still carry the token with this serial.
+    pub(super) fn is_good(&self, serial: u64, wall: SystemTime) -> bool {
+        self.usable(wall).is_some_and(|(token, _)| token.serial == serial)
+    }
+
+    /// The token that was adopted last, refused or expired or not.
+    pub(super) fn token(&self) -> Option<&Arc<ActiveToken>> {
+        match &self.active {
+            Active::Valid(token) | Active::Refused(token) => Some(token),
+            Active::Empty | Active::Given(_) => None,
+        }
+    }
+
+    /// The latest token of all, which the next fetch begins with: saved or not, given or adopted.
+    pub(super) fn latest(&self) -> Option<&Token> {
+        self.unsaved.as_ref().or(match &self.active {
+            Active::Empty => None,
+            Active::Given(token) => Some(token),
+            Active::Valid(active) | Active::Refused(active) => Some(&active.token),
+        })
+    }
+
+    pub(super) const fn unsaved(&self) -> Option<&Token> {
+        self.unsaved.as_ref()
+    }
+
+    /// The token that the user began with, while none came after it.
+    pub(super) const fn given(&self) -> Option<&Token> {
+        match (&self.active, &self.unsaved) {
+            (Active::Given(token), None) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// Whether a stored token is later than the one in use. Replicas of a store may lag.
+    pub(super) fn is_before(&self, stored: &Token) -> bool {
+        self.token().is_none_or(|active| {
+            !active.token.has_secrets_of(stored) && stored.obtained_at() >= active.token.obtained_at()
+        })
+    }
+
+    /// The refresh, login or logout that is under way.
+    pub(super) const fn refresh(&self) -> Option<&Refresh> {
+        match &self.renewal {
+            Renewal::Refreshing(refresh) => Some(refresh),
+            Renewal::Idle | Renewal::Resting { .. } => None,
+        }
+    }
+}
+
+fn rest_after(failures: u32) -> Duration {
+    FIRST_REST.saturating_mul(1 << failures.min(6)).min(LONGEST_REST)
+}
+
+const BROKE_OFF: &str =
+    "the fetch broke off: its runtime ended, or there is none, or the code of its source or store panicked";
+/// After a refusal for good. Somebody may have logged in elsewhere.
+const REFUSED_REST: Duration = Duration::from_secs(60);
+/// Not less: the transport repeated the request already before the fetch failed.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! TokenTransport: the way out of requests for tokens and of their events.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::source::{Exchange, TokenEndpoint};
+use crate::clock::Clock;
+use crate::event::Marks;
+
+/// The way out of requests for tokens and of their events. Each client has its own; a credential that several
+/// clients share is refreshed over that of the client whose request needs the token.
+#[derive(Clone)]
+pub(crate) struct TokenTransport {
+    pub(crate) endpoint: TokenEndpoint,
+    pub(crate) marks: Marks,
+}
+
+impl TokenTransport {
+    pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Marks) -> Self {
+        Self { endpoint: TokenEndpoint { exchange, clock }, marks }
+    }
+
+    /// The client's wall clock, by which tokens expire.
+    pub(super) fn wall(&self) -> SystemTime {
+        self.endpoint.now()
+    }
+}
