@@ -1,4 +1,60 @@
 //! Throttle: the right to send one attempt now, under all limits at once.
+//!
+//! # Implementation
+//! A throttle is one lock around a [`Core`](core::Core) of four parts. Each part owns its data, and takes the parts below
+//! it as arguments; only the core sees all of them.
+//!
+//! ```text
+//! Throttle, Acquire, Permit, ThrottleLayer      handles: what users hold
+//!        │ Shared: lock, then effects
+//!        ▼
+//! Core ── Scheduler    who waits where, whose turn it is, who is woken      scheduler.rs
+//!      ── Accounts     which limiters a request meets                       accounts.rs, account.rs
+//!      ── InFlight     the permits that are out, and when each is over      in_flight.rs
+//!      ── Limiters     windows, pauses, advertised budgets; sets of them    limiters.rs, limiter.rs
+//! ```
+//!
+//! **The life of a permit.** A request is looked up: the limiters that count it are its *set* ([`accounts`]). If all of them
+//! admit it and nobody stands before it, it takes a slot of each, or of none ([`limiters`]), and a permit is *in flight*
+//! ([`in_flight`]). The permit reports the send, the answer and the end of the body; each limiter anchors its slot at the
+//! moment that it counts from, the answer by default, because the service has counted the request by then. A permit that
+//! reports nothing is over by arithmetic.
+//!
+//! **Waiting.** Otherwise the request joins the queue: [`scheduler`] says how a waiter is woken, and in which order.
+//!
+//! **Answers.** What an answer says of limits is a pure function, [`feedback::interpret`]; a refusal pauses one limiter
+//! ([`limiter::pause`]), and a stated budget becomes a limiter of the account ([`account::budgets`]).
+//!
+//! **After the lock.** Wakers, events and timers are [`effects`], carried out when the lock is gone: each of them may call
+//! back. Time is read once per call, inside the lock or just before it, and never runs back ([`time`]).
+//!
+//! **Cost.** The common request finds its set by a comparison ([`account::known`]), and passes each plain limiter with a
+//! count and a push. Nothing is allocated, no timer is touched, and no lane is looked at where nobody waits.
+//!
+//! **Bugs.** An [id](ids) without its entry panics: the exhaustive [model](self) (`model.rs`) and the property tests would
+//! meet it, and a waiter must not be lost over it silently. Nothing that a service sends can lead there.
+//!
+//! | question | file |
+//! | --- | --- |
+//! | How does a 429 pause? | `limiter/pause.rs`; which limiter it stops: `feedback.rs` |
+//! | How does a window count? | `limiter/window.rs` and its folder |
+//! | How is a waiter woken? | `scheduler.rs` |
+//! | Which limiters does a request meet? | `accounts.rs` |
+//! | When is a permit over? | `in_flight.rs` |
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | limiter | one window of one limit for one key, with its pause |
+//! | gate | a limiter without a window: it only pauses |
+//! | set | the limiters that one request meets |
+//! | slot | the place of one request in a window |
+//! | anchor | the moment from which a window counts a request |
+//! | lane | the waiters of one class that meet one set |
+//! | parked | a lane waits for one limiter, the one that admits it last |
+//! | ramp | after a pause: one request, then two, four and so on with each round trip |
+//! | advertised | what the service states of a budget in its answers |
+//! | learner | a limiter that searches for a limit that nobody states |
+//! | starving | a lane that finds one limiter open and another closed, again and again |
 
 mod account;
 mod accounts;

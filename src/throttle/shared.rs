@@ -73,3 +73,82 @@ impl Shared {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::{Arc, TryLockError};
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::time::Duration;
+
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::limit::Limit;
+    use crate::message::Class;
+    use crate::throttle::{Keys, Throttle};
+
+    /// Looks at the lock whenever it is woken, and when it is dropped.
+    struct Looks {
+        shared: Arc<Shared>,
+        seen: Arc<AtomicUsize>,
+    }
+
+    impl Looks {
+        fn look(&self) {
+            assert!(
+                !matches!(self.shared.core.try_lock(), Err(TryLockError::WouldBlock)),
+                "an effect is carried out under the lock"
+            );
+            self.seen.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            self.look();
+        }
+    }
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.look();
+        }
+    }
+
+    fn waker(throttle: &Throttle, seen: &Arc<AtomicUsize>) -> Waker {
+        Waker::from(Arc::new(Looks { shared: throttle.shared.clone(), seen: seen.clone() }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn effects_are_carried_out_after_the_lock() {
+        let throttle = Throttle::new();
+        throttle.limit(Limit::concurrent(1)).unwrap();
+        let (keys, seen) = (Keys::new(), Arc::new(AtomicUsize::new(0)));
+
+        // An event wakes the one who watches.
+        let mut events = throttle.events();
+        let watcher = waker(&throttle, &seen);
+        assert!(events.next().poll_unpin(&mut Context::from_waker(&watcher)).is_pending());
+        let first = throttle.acquire(Class::Call, &keys).await.unwrap();
+        let mut second = throttle.acquire(Class::Call, &keys);
+        assert!(second.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
+        assert_eq!(seen.load(Relaxed), 1, "the event that it waits");
+
+        // Another waker takes the place of the one before, whose last owner the throttle was.
+        assert!(second.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
+        assert_eq!(seen.load(Relaxed), 2, "the waker that was dropped");
+
+        // A slot wakes the waiter, and a pause refuses one with a deadline.
+        drop(first);
+        assert_eq!(seen.load(Relaxed), 4, "the wake, and the waker that it used up");
+        let Poll::Ready(permit) = second.poll_unpin(&mut Context::from_waker(Waker::noop())) else { panic!() };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut third = throttle.acquire(Class::Call, &keys).deadline(deadline);
+        assert!(third.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
+        throttle.pause(Duration::from_secs(60));
+        assert_eq!(seen.load(Relaxed), 6, "refused");
+        assert!(third.await.is_err());
+        drop(permit);
+    }
+}
