@@ -33,7 +33,7 @@ pub struct Acquire {
 }
 
 enum Stage {
-    Asking(Box<Wanted>),
+    Asking(Wanted),
     Waiting(Waiting),
     Over,
 }
@@ -61,7 +61,7 @@ impl Acquire {
         keys: Keys,
         is_foreign: bool,
     ) -> Self {
-        let stage = Stage::Asking(Box::new(Wanted { account, is_foreign, keys, _lease: lease }));
+        let stage = Stage::Asking(Wanted { account, is_foreign, keys, _lease: lease });
         Self { shared, stage, class, deadline: None, hold: None }
     }
 
