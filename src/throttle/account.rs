@@ -8,8 +8,12 @@ pub(super) mod rules;
 
 use std::sync::Weak;
 
-use super::ids::{AccountId, LimiterId};
+use super::feedback::{LimiterView, Target, View};
+use super::ids::{AccountId, LimiterId, SetId};
+use super::limiters::{Editing, Limiters};
+use super::request::Attribution;
 use super::time::Tick;
+use crate::hint::Budget;
 
 use budgets::Budgets;
 use gates::Gates;
@@ -69,5 +73,48 @@ impl Account {
         ids.extend(self.gates.ids());
         ids.push(self.gate);
         ids
+    }
+
+    /// Takes in the budgets that an answer states. `sent`: when its request was sent.
+    pub(super) fn record_budgets(
+        &mut self,
+        attribution: &Attribution,
+        set: SetId,
+        budgets: &[Budget],
+        sent: Tick,
+        editing: &mut Editing<'_>,
+    ) {
+        // Some services say a limit of 0 for none at all.
+        for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
+            let out = editing.limiters.of(self.gate).in_flight;
+            let declared = editing.limiters.declared_for(set, budget);
+            let found = declared.or_else(|| self.budgets.record(attribution, budget, out, editing));
+            if let Some(limiter) = found {
+                // Requests that were out before the budget was known are not counted by its limiter.
+                let others = if editing.limiters.set(set).contains(limiter) { 0 } else { out };
+                if editing.limiters.of_mut(limiter).advertise(budget, others, sent, editing.now) {
+                    editing.changed.push(limiter);
+                }
+            }
+        }
+    }
+
+    /// The limiters that a refused request met, and the refusals before it.
+    pub(super) fn view(&self, set: SetId, budgets: &[Budget], editing: &mut Editing<'_>) -> View {
+        let (mut limiters, now) = (Vec::new(), editing.now);
+        editing.limiters.each_with_id(set, |id, limiter| {
+            limiters.push(LimiterView::of_limiter(id, limiter, budgets, now));
+        });
+        View { limiters, refused: self.gates.refused.clone(), unavailable: self.gates.unavailable.clone() }
+    }
+
+    /// The limiter that a refusal stops.
+    pub(super) fn limiter_of(&mut self, target: Target, limiters: &mut Limiters) -> LimiterId {
+        match target {
+            Target::Limiter(id) => id,
+            // The account stops where there are too many gates.
+            Target::Gate(name) => self.gates.make(&name, limiters).unwrap_or(self.gate),
+            Target::Account => self.gate,
+        }
     }
 }

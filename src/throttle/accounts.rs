@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::account::rules::{Matched, Rules};
-use super::feedback::{Feedback, View};
+use super::feedback::Feedback;
 use super::ids::{AccountId, LimiterId, SetId};
 use super::limiter::Limiter;
 use super::limiter::window::Counter;
@@ -20,7 +20,6 @@ use super::request::{Attribution, RequestFacts, hash};
 use super::time::Tick;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::hint::{Budget, Hints};
 use crate::limit::{Anchor, Limit};
 use crate::message::{Class, write_route};
 
@@ -224,72 +223,15 @@ impl Accounts {
         }
     }
 
-    /// The gate of a route or of a host of an account, made where there is none; that of the account where there are too
-    /// many.
-    pub(super) fn gate_of(&mut self, id: AccountId, name: &Arc<str>, limiters: &mut Limiters) -> LimiterId {
-        self.answers += 1;
-        let Some(account) = self.accounts.get_mut(id) else { return self.gate_of_account(id) };
-        account.gates.make(name, limiters).unwrap_or(account.gate)
-    }
-
     /// The gate of an account.
     pub(super) fn gate_of_account(&self, id: AccountId) -> LimiterId {
         self.accounts.get(id).map_or_else(LimiterId::default, |account| account.gate)
     }
 
-    /// Takes in the budgets that an answer states. `sent`: when its request was sent.
-    pub(super) fn record_budgets(
-        &mut self,
-        attribution: &Attribution,
-        set: SetId,
-        budgets: &[Budget],
-        sent: Tick,
-        editing: &mut Editing<'_>,
-    ) {
-        let Some(account) = self.accounts.get_mut(attribution.account).filter(|_| self.feedback.reads_answers()) else {
-            return;
-        };
-        // Some services say a limit of 0 for none at all.
-        for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
-            self.answers += 1;
-            let out = editing.limiters.of(account.gate).in_flight;
-            let declared = editing.limiters.declared_for(set, budget);
-            let found = declared.or_else(|| account.budgets.record(attribution, budget, out, editing));
-            if let Some(limiter) = found {
-                // Requests that were out before the budget was known are not counted by its limiter.
-                let others = if editing.limiters.set(set).contains(limiter) { 0 } else { out };
-                if editing.limiters.of_mut(limiter).advertise(budget, others, sent, editing.now) {
-                    editing.changed.push(limiter);
-                }
-            }
-        }
-    }
-
-    /// A refused request's limiters, and the refusals before it.
-    pub(super) fn view(&self, attribution: &Attribution, set: SetId, hints: &Hints, editing: &mut Editing<'_>) -> View {
-        let mut limiters = Vec::new();
-        editing.limiters.each_with_id(set, |id, limiter| limiters.push(limiter.view(id, hints.budgets(), editing.now)));
-        let gates = self.accounts.get(attribution.account).map(|account| &account.gates);
-        let (refused, unavailable) =
-            gates.map_or((None, None), |gates| (gates.refused.clone(), gates.unavailable.clone()));
-        View { limiters, refused, unavailable }
-    }
-
-    /// Remembers a route that was refused, or unavailable, for the next refusal.
-    pub(super) fn remember(
-        &mut self,
-        id: AccountId,
-        refused: Option<Arc<str>>,
-        unavailable: Option<Arc<str>>,
-        now: Tick,
-    ) {
-        let Some(account) = self.accounts.get_mut(id) else { return };
-        if let Some(route) = refused {
-            account.gates.refused = Some((route, now));
-        }
-        if let Some(route) = unavailable {
-            account.gates.unavailable = Some((route, now));
-        }
+    /// The account that an answer is attributed to, which may make limiters of it.
+    pub(super) fn answering(&mut self, attribution: &Attribution) -> Option<&mut Account> {
+        self.answers += 1;
+        self.accounts.get_mut(attribution.account)
     }
 
     /// Whether no request of the account has gone as yet.

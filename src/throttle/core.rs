@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::accounts::Accounts;
 use super::effects::Effects;
 use super::explain::{Explained, LimiterLine};
-use super::feedback::{Action, Answer, Feedback, Stopped, Target, interpret};
+use super::feedback::{Action, Answer, Feedback, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
 use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
 use super::limiter::Reports;
@@ -236,34 +236,28 @@ impl Core {
         }
         self.limiters.hold(set);
         self.report(id, Report::Answered { whole }, now);
-        let mut pause = None;
         let stopped = self.edit(now, |accounts, editing| {
             for ignored in hints.ignored() {
                 editing.effects.report(|| Event::Ignored { what: ignored.as_str().into() });
             }
-            accounts.record_budgets(attribution, set, hints.budgets(), sent, editing);
+            let reads_answers = accounts.feedback().reads_answers();
+            let account = accounts.answering(attribution)?;
+            if reads_answers {
+                account.record_budgets(attribution, set, hints.budgets(), sent, editing);
+            }
             let learner = editing.limiters.teach(set, sent, answer.is_refusal(), editing.effects, now);
             editing.changed.extend(learner);
-            if answer.is_refusal() {
-                let view = accounts.view(attribution, set, hints, editing);
-                for action in interpret(&answer, &view, now) {
-                    match action {
-                        Action::RememberRefused(route) => {
-                            accounts.remember(attribution.account, Some(route), None, now)
-                        }
-                        Action::RememberUnavailable(route) => {
-                            accounts.remember(attribution.account, None, Some(route), now);
-                        }
-                        Action::Pause(order) => pause = Some(order),
-                    }
+            let view = answer.is_refusal().then(|| account.view(set, hints.budgets(), editing))?;
+            let mut order = None;
+            for action in interpret(&answer, &view, now) {
+                match action {
+                    Action::RememberRefused(route) => account.gates.refused = Some((route, now)),
+                    Action::RememberUnavailable(route) => account.gates.unavailable = Some((route, now)),
+                    Action::Pause(pause) => order = Some(pause),
                 }
             }
-            let order = pause?;
-            let id = match order.target {
-                Target::Limiter(id) => id,
-                Target::Gate(name) => accounts.gate_of(attribution.account, &name, editing.limiters),
-                Target::Account => accounts.gate_of_account(attribution.account),
-            };
+            let order = order?;
+            let id = account.limiter_of(order.target, editing.limiters);
             let limiter = editing.limiters.of_mut(id);
             let kept = limiter.holds_back();
             let until = limiter.refuse(order.during, now);
@@ -302,7 +296,8 @@ impl Core {
         let hosts = if account == AccountId::ALL { Vec::new() } else { self.accounts.with_hosts(account) };
         let accounts = std::iter::once(AccountId::ALL).chain(hosts).filter_map(|account| self.accounts.get(account));
         let ids = accounts.flat_map(|account| account.limiters()).take(MOST_SHOWN);
-        ids.filter_map(|id| self.limiters.of_mut(id).usage(self.scheduler.waiting(id), looks, now)).collect()
+        let (limiters, scheduler) = (&mut self.limiters, &self.scheduler);
+        ids.filter_map(|id| LimitUse::of_limiter(limiters.of_mut(id), scheduler.waiting(id), looks, now)).collect()
     }
 
     /// Does what is due: permits that are over, grants that nobody claims, deadlines, limiters that open.

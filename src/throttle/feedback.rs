@@ -10,10 +10,13 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::ids::LimiterId;
+use super::limiter::Limiter;
+use super::limiter::pause::During;
+use super::limiter::window::Counter;
 use super::request::host_of;
 use super::time::{Tick, nanos};
 use crate::event::Blame;
-use crate::hint::Hints;
+use crate::hint::{Budget, Hints};
 
 /// What a throttle makes of answers, beside the pause after a refusal, which is always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +90,22 @@ pub(super) struct LimiterView {
     pub(super) pause_without_hint: Option<Tick>,
 }
 
+impl LimiterView {
+    /// How a refusal sees a limiter, with the budgets of its answer.
+    pub(super) fn of_limiter(id: LimiterId, limiter: &mut Limiter, budgets: &[Budget], now: Tick) -> Self {
+        Self {
+            id,
+            name: limiter.name.clone(),
+            is_declared: limiter.holds_back(),
+            width: limiter.width,
+            is_spent: limiter.advertised().is_some_and(|rest| rest.is_spent() && !rest.is_over(now)),
+            is_above: budgets.iter().any(|budget| limiter.is_above(budget, now)),
+            searches: matches!(limiter.counter(), Counter::Learner(_)),
+            pause_without_hint: limiter.pause_without_hint,
+        }
+    }
+}
+
 /// An action that follows from a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
@@ -113,17 +132,6 @@ pub(super) enum Target {
     /// The gate of a route or of a host.
     Gate(Arc<str>),
     Account,
-}
-
-/// For how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum During {
-    /// As long as the service asks.
-    Asked(Tick),
-    /// Without a hint: as long as was set, or else by the refusals in a row.
-    Unasked(Option<Tick>),
-    /// Not at all: the refusal only counts, because a search for the limit slows down by itself.
-    Searching,
 }
 
 /// What an answer did to the throttle.

@@ -9,12 +9,8 @@ pub(super) mod pause;
 pub(super) mod window;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::feedback::{During, LimiterView};
-use super::ids::LimiterId;
-use super::time::{Opening, Tick, elapsed, nanos};
-use super::usage::LimitUse;
+use super::time::{Opening, Tick, nanos};
 use crate::clock::Clock;
 use crate::hint::Budget;
 use crate::limit::{Anchor, Limit, Window};
@@ -22,7 +18,7 @@ use crate::message::Class;
 
 use advertised::AdvertisedRest;
 use min_rtt::MinRtt;
-use pause::Pause;
+use pause::{During, Pause};
 use window::Counter;
 
 /// One window of one limit for one key.
@@ -365,16 +361,7 @@ impl Limiter {
 
     /// Counts a refusal, and returns until when to stop; `None` where it does not stop.
     pub(super) fn refuse(&mut self, during: During, now: Tick) -> Option<Tick> {
-        let by_count = self.pause.refuse(now);
-        match during {
-            During::Asked(asked) => {
-                let until = now.saturating_add(asked);
-                self.pause.ask(until);
-                Some(until)
-            }
-            During::Unasked(set) => Some(now.saturating_add(set.unwrap_or(by_count))),
-            During::Searching => None,
-        }
+        self.pause.refuse(during, now)
     }
 
     /// An answer was no refusal.
@@ -404,20 +391,6 @@ impl Limiter {
             self.refresh();
         }
         is_newer
-    }
-
-    /// How a refusal sees it, with the budgets of its answer.
-    pub(super) fn view(&mut self, id: LimiterId, budgets: &[Budget], now: Tick) -> LimiterView {
-        LimiterView {
-            id,
-            name: self.name.clone(),
-            is_declared: self.holds_back(),
-            width: self.width,
-            is_spent: self.advertised.as_ref().is_some_and(|rest| rest.is_spent() && !rest.is_over(now)),
-            is_above: budgets.iter().any(|budget| self.is_above(budget, now)),
-            searches: matches!(self.counter, Counter::Learner(_)),
-            pause_without_hint: self.pause_without_hint,
-        }
     }
 
     /// Goes on as after a pause: one, then two, four and so on.
@@ -455,40 +428,6 @@ impl Limiter {
     pub(super) fn is_idle(&mut self, now: Tick) -> bool {
         let is_told = self.advertised.as_ref().is_some_and(|rest| !rest.is_over(now));
         self.holders == 0 && self.in_flight == 0 && !self.pause.is_on(now) && !is_told && self.counter.is_idle(now)
-    }
-
-    /// How much of it is used, with so many `waiting`; `None` where it neither counts nor pauses. `looks`: the most at once
-    /// is counted anew from here on.
-    pub(super) fn usage(&mut self, waiting: u32, looks: bool, now: Tick) -> Option<LimitUse> {
-        let counted = self.counter.amounts(now).map(|(used, of)| (used, Some(of), of.saturating_sub(used)));
-        let stated = self.advertised.as_deref().filter(|rest| !rest.is_over(now)).map(|rest| {
-            let of = rest.stated_limit();
-            (of.map_or(0, |of| of.saturating_sub(rest.remaining())), of, rest.remaining())
-        });
-        let paused = self.pause.is_on(now).then(|| elapsed(now, self.pause.until()));
-        // Of two that count the same, the one with less left.
-        let is_stated = match (&counted, &stated) {
-            (Some((.., own)), Some((.., theirs))) => theirs < own,
-            (own, _) => own.is_none(),
-        };
-        let shown = if is_stated { stated } else { counted };
-        if shown.is_none() && paused.is_none() {
-            return None;
-        }
-        let used = shown.map_or(0, |(used, ..)| used);
-        let most = if looks { self.counter.most().filter(|_| !is_stated) } else { None };
-        Some(LimitUse {
-            label: self.label.clone(),
-            used,
-            most: most.map_or(used, |most| used.max(most.into())),
-            of: shown.and_then(|(_, of, _)| of),
-            left: shown.map(|(.., left)| left),
-            window: self.counter.length().map(Duration::from_nanos),
-            is_stated: is_stated && shown.is_some(),
-            waiting,
-            in_flight: self.in_flight,
-            paused,
-        })
     }
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limiter::Limiter;
+use super::time::{Tick, elapsed};
+
 /// How much of one limit is used now: [`Throttle::usage`](super::Throttle::usage). `Display` is "45 of 60 (75 %)".
 ///
 /// ```
@@ -21,17 +24,17 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitUse {
-    pub(super) label: Arc<str>,
-    pub(super) used: u64,
-    pub(super) of: Option<u64>,
-    pub(super) left: Option<u64>,
-    pub(super) window: Option<Duration>,
-    pub(super) is_stated: bool,
-    pub(super) waiting: u32,
-    pub(super) in_flight: u32,
-    pub(super) paused: Option<Duration>,
+    label: Arc<str>,
+    used: u64,
+    of: Option<u64>,
+    left: Option<u64>,
+    window: Option<Duration>,
+    is_stated: bool,
+    waiting: u32,
+    in_flight: u32,
+    paused: Option<Duration>,
     /// The most that was used since the last look of the client.
-    pub(super) most: u64,
+    most: u64,
 }
 
 impl LimitUse {
@@ -101,6 +104,42 @@ impl LimitUse {
     #[must_use]
     pub const fn paused(&self) -> Option<Duration> {
         self.paused
+    }
+}
+
+impl LimitUse {
+    /// How much of a limiter is used, with so many `waiting`; `None` where it neither counts nor pauses. `looks`: the most at
+    /// once is counted anew from here on.
+    pub(super) fn of_limiter(limiter: &mut Limiter, waiting: u32, looks: bool, now: Tick) -> Option<Self> {
+        let counted = limiter.counter_mut().amounts(now).map(|(used, of)| (used, Some(of), of.saturating_sub(used)));
+        let stated = limiter.advertised().filter(|rest| !rest.is_over(now)).map(|rest| {
+            let of = rest.stated_limit();
+            (of.map_or(0, |of| of.saturating_sub(rest.remaining())), of, rest.remaining())
+        });
+        let paused = limiter.is_paused(now).then(|| elapsed(now, limiter.paused_until()));
+        // Of two that count the same, the one with less left.
+        let is_stated = match (&counted, &stated) {
+            (Some((.., own)), Some((.., theirs))) => theirs < own,
+            (own, _) => own.is_none(),
+        };
+        let shown = if is_stated { stated } else { counted };
+        if shown.is_none() && paused.is_none() {
+            return None;
+        }
+        let used = shown.map_or(0, |(used, ..)| used);
+        let most = if looks { limiter.counter_mut().most().filter(|_| !is_stated) } else { None };
+        Some(Self {
+            label: limiter.label.clone(),
+            used,
+            most: most.map_or(used, |most| used.max(most.into())),
+            of: shown.and_then(|(_, of, _)| of),
+            left: shown.map(|(.., left)| left),
+            window: limiter.counter_mut().length().map(Duration::from_nanos),
+            is_stated: is_stated && shown.is_some(),
+            waiting,
+            in_flight: limiter.in_flight,
+            paused,
+        })
     }
 }
 

@@ -7,8 +7,10 @@ use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
 
 use super::*;
+use crate::hint::Hints;
 use crate::limit::Scope;
 use crate::throttle::effects::Effects;
+use crate::throttle::feedback::Target;
 
 #[derive(Default)]
 struct World {
@@ -237,14 +239,19 @@ proptest! {
                     headers.insert("ratelimit", HeaderValue::from_static(r#""one";r=5;t=30"#));
                     let hints = Hints::of(&headers, SystemTime::UNIX_EPOCH);
                     world.with(|accounts, editing| {
-                        accounts.record_budgets(&attribution, set, hints.budgets(), 0, editing);
+                        if let Some(account) = accounts.answering(&attribution) {
+                            account.record_budgets(&attribution, set, hints.budgets(), 0, editing);
+                        }
                     });
                     held.push(set);
                 }
                 Step::Refused(wanted) => {
                     let (set, attribution) = world.meet(account, &wanted);
                     if let Some(route) = &attribution.route {
-                        world.with(|accounts, editing| accounts.gate_of(attribution.account, route, editing.limiters));
+                        world.with(|accounts, editing| {
+                            let account = accounts.answering(&attribution).unwrap();
+                            account.limiter_of(Target::Gate(route.clone()), editing.limiters);
+                        });
                     }
                     held.push(set);
                 }

@@ -24,6 +24,17 @@ pub(in crate::throttle) struct Pause {
     refusals: u8,
 }
 
+/// How long a refusal stops a limiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::throttle) enum During {
+    /// As long as the service asks.
+    Asked(Tick),
+    /// Without a hint: as long as was set, or else by the refusals in a row.
+    Unasked(Option<Tick>),
+    /// Not at all: the refusal only counts, because a search for the limit slows down by itself.
+    Searching,
+}
+
 /// At most so many requests at once.
 #[derive(Clone, Copy, Debug)]
 struct Ramp {
@@ -72,11 +83,6 @@ impl Pause {
         }
     }
 
-    /// The pause until then is at the service's request.
-    pub(super) fn ask(&mut self, until: Tick) {
-        self.asked_until = self.asked_until.max(until);
-    }
-
     /// Ends the pause now, by its ramp.
     pub(super) const fn end(&mut self, now: Tick) {
         if self.is_on(now) {
@@ -119,13 +125,21 @@ impl Pause {
         }
     }
 
-    /// Counts a refusal, and returns how long to stop where the service does not say it. Refusals of one burst count
-    /// once.
-    pub(super) fn refuse(&mut self, now: Tick) -> Tick {
+    /// Counts a refusal, and returns until when to stop; `None` where it does not stop. Refusals of one burst count once.
+    pub(super) fn refuse(&mut self, during: During, now: Tick) -> Option<Tick> {
         if !self.is_on(now) {
             self.refusals = self.refusals.saturating_add(1);
         }
-        WITHOUT_HINT << self.refusals.saturating_sub(1).min(LONGEST_SHIFT)
+        let by_count = WITHOUT_HINT << self.refusals.saturating_sub(1).min(LONGEST_SHIFT);
+        match during {
+            During::Asked(asked) => {
+                let until = now.saturating_add(asked);
+                self.asked_until = self.asked_until.max(until);
+                Some(until)
+            }
+            During::Unasked(set) => Some(now.saturating_add(set.unwrap_or(by_count))),
+            During::Searching => None,
+        }
     }
 
     /// An answer was no refusal.
@@ -152,13 +166,17 @@ mod tests {
         let mut pause = Pause::default();
         let mut now = 0;
         for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
-            assert_eq!(pause.refuse(now), seconds * SECOND);
-            pause.start(now + seconds * SECOND, now);
-            assert_eq!(pause.refuse(now), seconds * SECOND, "of the same burst");
-            now = pause.until();
+            let until = now + seconds * SECOND;
+            assert_eq!(pause.refuse(During::Unasked(None), now), Some(until));
+            pause.start(until, now);
+            assert_eq!(pause.refuse(During::Unasked(None), now), Some(until), "of the same burst");
+            now = until;
         }
+        assert_eq!(pause.refuse(During::Unasked(Some(7)), now), Some(now + 7), "as long as was set");
+        assert_eq!((pause.refuse(During::Searching, now), pause.asked_until()), (None, 0));
+        assert_eq!((pause.refuse(During::Asked(9), now), pause.asked_until()), (Some(now + 9), now + 9));
         pause.calm();
-        assert_eq!(pause.refuse(now), SECOND);
+        assert_eq!(pause.refuse(During::Unasked(None), now), Some(now + SECOND));
     }
 
     #[test]
