@@ -1,38 +1,19 @@
-//! Hint: what an answer says of time and of rate budgets.
-
-mod budget;
-mod classic;
-mod date;
-mod ietf;
-mod ledger;
-mod number;
-#[cfg(test)]
-mod properties;
-mod reset;
-mod retry_after;
-mod rule;
-mod sitecore;
-mod span;
-mod structured;
-mod unit;
-mod vendor;
-mod wait;
-mod words;
+//! Hints: all that the headers and the body of an answer say of waiting and of rate budgets.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
+use super::budget::Budget;
+use super::date::Since;
+use super::ignored::ignored;
+use super::ledger::{Closed, Ledger};
+use super::names::{is_about_limits, may_speak};
+use super::retry_after::{self, Hint};
+use super::rule::HintRule;
+use super::{classic, ietf, vendor};
 use crate::message::Reply;
-use crate::redact::{Mask, scrub};
-use date::Since;
-use ledger::Ledger;
-
-pub use budget::Budget;
-pub(crate) use date::FURTHEST;
-pub(crate) use retry_after::{Hint, from_value};
-pub use rule::{HintFact, HintRule};
-pub use unit::Unit;
+use crate::redact::Mask;
 
 /// All that an answer says of waiting and of rate budgets, in whatever dialect.
 ///
@@ -73,11 +54,23 @@ impl Hints {
     /// Reads headers. It allocates nothing where none of them is about limits.
     #[must_use]
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+        Self::of_answer(headers, || now)
+    }
+
+    /// As [`of`](Hints::of), for a caller that has not looked at the clock: most answers say nothing of limits, and those
+    /// cost one look at the names.
+    pub(crate) fn of_answer(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Self {
+        if may_speak(headers) { Self::of_headers(headers, now()) } else { Self::default() }
+    }
+
+    /// Out of line: the code of all dialects has no place in the path of an answer that uses none.
+    #[inline(never)]
+    pub(super) fn of_headers(headers: &HeaderMap, now: SystemTime) -> Self {
         let mut ledger = Ledger::new(Since::new(headers, now));
         if read_headers(headers, &[], &mut ledger) {
             ask(headers, now, &[], &mut ledger);
         }
-        ledger.close()
+        Self::from(ledger.close())
     }
 
     /// Reads headers and, by the rules of a service, its own places in headers and body. Of several delays the longest
@@ -98,6 +91,10 @@ impl Hints {
     /// ```
     #[must_use]
     pub fn read(reply: &Reply, rules: &[HintRule], now: SystemTime) -> Self {
+        // A rule may name any header, so that no look at the names says that there is nothing.
+        if rules.is_empty() {
+            return Self::of(reply.headers(), now);
+        }
         let mut ledger = Ledger::new(Since::new(reply.headers(), now));
         let asking = read_headers(reply.headers(), rules, &mut ledger);
         let body = rules.iter().any(HintRule::is_of_the_body).then(|| reply.json()).flatten();
@@ -108,7 +105,7 @@ impl Hints {
         if asking {
             ask(reply.headers(), now, rules, &mut ledger);
         }
-        ledger.close()
+        Self::from(ledger.close())
     }
 
     /// How long the service asks to wait: at most 400 days, of several waits the longest. A longer wait is a wrong unit,
@@ -155,6 +152,12 @@ impl Hints {
     }
 }
 
+impl From<Closed> for Hints {
+    fn from(Closed { delay, budgets, ignored }: Closed) -> Self {
+        Self { delay, budgets, ignored }
+    }
+}
+
 /// One pass; the answer is whether any header asks to wait. What a rule is for is left to it.
 fn read_headers<'a>(headers: &'a HeaderMap, rules: &[HintRule], ledger: &mut Ledger<'a>) -> bool {
     let mut asking = false;
@@ -180,22 +183,24 @@ fn ask(headers: &HeaderMap, now: SystemTime, rules: &[HintRule], ledger: &mut Le
 }
 
 /// How long an answer asks to wait, by its headers and status. Those headers that `is_read` names are read elsewhere.
+///
+/// The transport has read the same headers for the throttle already, and they are parsed once more here on purpose: the
+/// reading of a reply is a pure function of the reply and the clock, which tests and tokens of tasks rely on. Hints that
+/// travelled with the reply would be a second input that could disagree with the first.
 pub(crate) fn from_answer(
     status: StatusCode,
     headers: &HeaderMap,
     now: SystemTime,
     is_read: impl Fn(&str) -> bool,
 ) -> Hint {
+    if !may_speak(headers) {
+        return Hint::default();
+    }
     let hint = retry_after::from_headers(headers, now, is_read);
     if hint.delay.is_some() || status.is_success() {
         return hint;
     }
     Hint { delay: Hints::of(headers, now).wait_after(status), ..hint }
-}
-
-/// All names of rate limits have it, and few others.
-fn is_about_limits(name: &str) -> bool {
-    name.as_bytes().windows(5).any(|part| part == b"limit")
 }
 
 fn read<'a>(name: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
@@ -206,46 +211,30 @@ fn read<'a>(name: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()>
     }
 }
 
-/// Reads all, also behind one that makes no sense.
-fn each<T>(items: impl IntoIterator<Item = T>, mut read: impl FnMut(T) -> Option<()>) -> Option<()> {
-    let mut sound = Some(());
-    for item in items {
-        sound = read(item).and(sound);
-    }
-    sound
-}
-
-/// What is said of a value that was not understood. Its beginning is enough to find it by.
-fn ignored(what: &str, value: &str) -> String {
-    let shown = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
-    // A service may put a link anywhere.
-    format!("ignored {}: `{}`", shown(what, 60), shown(&scrub(value), 40))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     type Pairs = [(&'static str, &'static str)];
 
     /// What is read of headers, at 14:12:45 UTC on 10 July 2024: `name remaining/limit in window reset reset`.
-    pub(super) fn budgets(pairs: &Pairs) -> Vec<String> {
+    pub(in crate::hint) fn budgets(pairs: &Pairs) -> Vec<String> {
         shown(&hints(pairs))
     }
 
-    pub(super) fn ignored(pairs: &Pairs) -> Vec<String> {
+    pub(in crate::hint) fn ignored(pairs: &Pairs) -> Vec<String> {
         hints(pairs).ignored
     }
 
-    pub(super) fn headers(pairs: &Pairs) -> HeaderMap {
+    pub(in crate::hint) fn headers(pairs: &Pairs) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
     }
 
-    pub(super) fn now() -> SystemTime {
+    pub(in crate::hint) fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_720_620_765)
     }
 
-    pub(super) fn shown(hints: &Hints) -> Vec<String> {
+    pub(in crate::hint) fn shown(hints: &Hints) -> Vec<String> {
         let number = |number: Option<u64>| number.map_or("?".into(), |number| number.to_string());
         let span = |span: Option<Duration>| span.map_or("?".into(), |span| format!("{span:?}"));
         let shown = |budget: &Budget| {
