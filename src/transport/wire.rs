@@ -1,15 +1,19 @@
 //! Wire: one request out and its answer back, told to the throttle and to those who count.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header};
-use tokio::time::Instant;
-use tracing::Instrument;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep_until};
+use tracing::Span;
 
-use super::{DRAIN, span};
+use super::span;
 use crate::clock::Clock;
 use crate::event::{Asked, Event, Mark, Marks};
 use crate::hint::{HintRule, Hints};
@@ -72,7 +76,7 @@ impl Wire {
     /// Sends `outgoing`, which is `request` with its credential. Those who count are told of the request alone.
     ///
     /// It is on its way when this returns; the future is its answer, and no larger than that needs.
-    pub(super) fn carry<'a>(
+    pub(super) fn exchange<'a>(
         &'a self,
         mut permit: Permit,
         request: &'a Request,
@@ -90,17 +94,17 @@ impl Wire {
         permit.charge(request.body().len() as u64);
         let begun = Instant::now();
         self.marks.tell_at(Mark::Sent { class: request.class(), queued: permit.waited() }, begun);
-        let answer = self.http.send(outgoing);
+        let mut answer = self.http.send(outgoing);
+        let due = begun + timeout;
         async move {
-            let mut sending = pin!(tokio::time::timeout_at(begun + timeout, answer).instrument(span));
-            let sent = sending.as_mut().await;
-            let (now, span, asked) = (Instant::now(), sending.span(), Asked::of(request));
+            let answered = in_time(&mut answer, due, &span).await;
+            let (now, asked) = (Instant::now(), Asked::of(request));
             let took = now - begun;
-            match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
+            match answered {
                 Ok(response) => {
                     let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
                     let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                        let hints = Hints::of(response.headers(), self.clock.now());
+                        let hints = Hints::of_answer(response.headers(), || self.clock.now());
                         (response, hints)
                     } else {
                         Box::pin(self.read(response, request.class())).await
@@ -110,8 +114,8 @@ impl Wire {
                         _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
                     };
                     let status = response.status();
-                    span::answered(span, status);
-                    tracing::debug!(parent: span, status = status.as_u16(), "answered");
+                    span::answered(&span, status);
+                    tracing::debug!(parent: &span, status = status.as_u16(), "answered");
                     self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
                     self.hear(&mut permit, status, &hints, asked);
                     let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
@@ -122,8 +126,8 @@ impl Wire {
                     if unsent {
                         permit.unsent();
                     }
-                    span::broke(span, &error);
-                    tracing::debug!(parent: span, %error, "no answer");
+                    span::broke(&span, &error);
+                    tracing::debug!(parent: &span, %error, "no answer");
                     self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
                     Err(error)
                 }
@@ -178,6 +182,29 @@ impl Wire {
     }
 }
 
+/// The answer, if it comes before `due`, looked for within the span. Its timer is armed only where the first look finds no
+/// answer.
+async fn in_time(
+    answer: &mut BoxFuture<'_, Result<Response, HttpError>>,
+    due: Instant,
+    span: &Span,
+) -> Result<Response, HttpError> {
+    let mut timer = pin!(None);
+    poll_fn(|cx| {
+        let _within = span.enter();
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        if timer.is_none() {
+            // Whatever the answer takes of the task's budget, its timer comes through.
+            timer.set(Some(unconstrained(sleep_until(due))));
+        }
+        let ended = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx));
+        ended.map(|()| Err(HttpError::timeout()))
+    })
+    .await
+}
+
 /// A response whose body is counted as it comes, and holds its permit until its end.
 fn counted(mut response: Response, permit: Permit) -> Response {
     let body = std::mem::take(response.body_mut());
@@ -195,3 +222,5 @@ fn counted(mut response: Response, permit: Permit) -> Response {
 const MOST_LOOKED_AT: usize = 64 * 1024;
 /// An attempt that timed out may still be counted this much later.
 const HOLD_GUARD: Duration = Duration::from_secs(1);
+/// A refusal's body is worth a connection, and no more of a wait.
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
