@@ -112,3 +112,16 @@ impl fmt::Debug for Call {
 pub(super) fn path(draft: &Draft) -> &str {
     draft.path.split_once('?').map_or(&draft.path, |(path, _)| path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each request pays for the size of its future: it is moved, and spread over the cache.
+    #[test]
+    fn the_future_of_a_call_stays_small() {
+        let client = Client::builder("https://api.example.com").build().unwrap();
+        let size = size_of_val(&client.request(Method::GET, "farms").send());
+        assert!(size <= 1024, "{size} bytes");
+    }
+}

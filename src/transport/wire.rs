@@ -224,3 +224,43 @@ const MOST_LOOKED_AT: usize = 64 * 1024;
 const HOLD_GUARD: Duration = Duration::from_secs(1);
 /// A refusal's body is worth a connection, and no more of a wait.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future;
+
+    use super::*;
+
+    fn answer() -> Result<Response, HttpError> {
+        Ok(Response::new(StatusCode::OK, "https://a.example".parse().unwrap()))
+    }
+
+    /// Outside of any runtime a timer would panic.
+    #[test]
+    fn an_answer_that_is_there_at_the_first_look_needs_no_timer() {
+        let mut sent: BoxFuture<'_, _> = Box::pin(future::ready(answer()));
+        let answered = in_time(&mut sent, Instant::now(), &Span::none()).now_or_never();
+        assert!(answered.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_an_attempt_counts_from_its_send_and_not_from_the_first_look() {
+        for (looked_after, answers_after, ends_after) in
+            [(0, 9, Ok(9)), (0, 11, Err(10)), (4, 11, Err(10)), (4, 9, Ok(9))]
+        {
+            let (begun, seconds) = (Instant::now(), Duration::from_secs);
+            let mut sent: BoxFuture<'_, _> = Box::pin(async move {
+                sleep_until(begun + seconds(answers_after)).await;
+                answer()
+            });
+            tokio::time::advance(seconds(looked_after)).await;
+            let answered = in_time(&mut sent, begun + seconds(10), &Span::none()).await;
+            let took = begun.elapsed().as_secs();
+            assert_eq!(
+                answered.map(|_| took).map_err(|error| (took, error.is_late())),
+                ends_after.map_err(|at| (at, true))
+            );
+        }
+    }
+}
