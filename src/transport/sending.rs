@@ -4,8 +4,6 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{self, Either};
 use http::{HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -40,8 +38,8 @@ pub(crate) struct Sending<'a> {
     deadline: Option<Instant>,
     /// The cookies of a task: what an answer sets goes with the next attempt.
     jar: Option<&'a mut Cookies>,
-    /// The right to the first attempt, where it was waited for already.
-    permit: Option<Box<Permit>>,
+    /// The right to the next attempt, until that has its answer. The first may have been waited for already.
+    permit: Option<Permit>,
     /// How often it was sent.
     sent: u32,
     /// Since when its host takes no connection.
@@ -87,7 +85,7 @@ impl<'a> Sending<'a> {
 
     /// With the right to the first attempt, where it was waited for already.
     pub(crate) fn permit(mut self, permit: Option<Permit>) -> Self {
-        self.permit = permit.map(Box::new);
+        self.permit = permit;
         self
     }
 
@@ -147,16 +145,17 @@ impl<'a> Sending<'a> {
                     ready.map_err(|error| self.without_token(error, sends))?
                 }
             };
-            let (permit, pass) = self.admitted().await?;
+            let pass = self.admitted().await?;
             // It may have aged in the queue, or have been refused to another.
             if !credential.is_good(&proof, &transport.road) {
                 match credential.now(&transport.road) {
                     Some(fresh) => proof = fresh,
+                    // The permit goes with the wait for a token.
                     None => continue,
                 }
             }
             sends += 1;
-            let response = self.exchange(permit, pass, standing, &proof).await?.after(sends);
+            let response = self.exchange(pass, standing, &proof).await?.after(sends);
             let again = match response.status().as_u16() {
                 401 if sends > 1 => {
                     credential.refuse_again(request);
@@ -185,15 +184,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Sends once, with a permit in hand and tokens that are good.
-    ///
-    /// The request is on its way when this returns; the future is its answer, and holds no more than that needs.
-    fn exchange<'s>(
-        &'s mut self,
-        permit: Permit,
-        pass: Pass<'a>,
-        standing: Standing,
-        proof: &Proof,
-    ) -> impl Future<Output = Result<Response, Broken>> + use<'s, 'a> {
+    async fn exchange(&mut self, pass: Pass<'a>, standing: Standing, proof: &Proof) -> Result<Response, Broken> {
         let (transport, request) = (self.transport, self.request);
         let mut outgoing = request.clone();
         if let Some(jar) = &self.jar {
@@ -202,10 +193,8 @@ impl<'a> Sending<'a> {
         let mut secrets = secrets_on(outgoing.headers());
         let timeout = match standing {
             Standing::Own => {
-                match transport.credential.stamp(&mut outgoing, proof) {
-                    Ok(made) => secrets.extend(made),
-                    Err(error) => return Either::Right(future::ready(Err(Broken::Refused(error)))),
-                }
+                let made = transport.credential.stamp(&mut outgoing, proof);
+                secrets.extend(made.map_err(Broken::Refused)?);
                 transport.timeout(request)
             }
             Standing::Foreign => {
@@ -213,41 +202,39 @@ impl<'a> Sending<'a> {
                 transport.attempt_timeout
             }
         };
-        let hidden = transport.wire.hidden.and(secrets);
         self.sent += 1;
-        let sent = &mut self.sent;
-        let answer = transport.wire.exchange(permit, request, outgoing, timeout, hidden);
-        Either::Left(answer.map(move |answer| {
-            match &answer {
-                Ok(_) => pass.connected(request.url()),
-                Err(error) if error.is_unsent() => {
-                    *sent -= 1;
-                    if error.is_absence() {
-                        pass.refused(request.url());
-                    } else {
-                        pass.connected(request.url());
-                    }
+        let hidden = transport.wire.hidden.and(secrets);
+        let answer = transport.wire.exchange(&mut self.permit, request, outgoing, timeout, hidden).await;
+        match &answer {
+            Ok(_) => pass.connected(request.url()),
+            Err(error) if error.is_unsent() => {
+                self.sent -= 1;
+                if error.is_absence() {
+                    pass.refused(request.url());
+                } else {
+                    pass.connected(request.url());
                 }
-                Err(_) => pass.broke(request.url()),
             }
-            answer.map_err(Broken::Lost)
-        }))
+            Err(_) => pass.broke(request.url()),
+        }
+        answer.map_err(Broken::Lost)
     }
 
-    /// The right to send, of the throttle and of the host.
-    async fn admitted(&mut self) -> Result<(Permit, Pass<'a>), Broken> {
+    /// Takes the right to send: of the throttle, which is kept here, and of the host.
+    async fn admitted(&mut self) -> Result<Pass<'a>, Broken> {
         let (transport, request) = (self.transport, self.request);
         loop {
-            let held = self.permit.take().map(|permit| *permit);
-            let permit = match held.or_else(|| transport.try_acquire(request)) {
-                Some(permit) => permit,
-                None => Box::pin(self.queued()).await?,
-            };
+            if self.permit.is_none() {
+                self.permit = transport.try_acquire(request);
+            }
+            if self.permit.is_none() {
+                self.permit = Some(Box::pin(self.queued()).await?);
+            }
             if let Some(pass) = transport.outages.try_pass(request.url(), || self.patience()) {
-                return Ok((permit, pass));
+                return Ok(pass);
             }
             // Nobody waits for a host with a permit in hand: others could use it.
-            drop(permit);
+            self.permit = None;
             let patience = self.patience();
             Box::pin(transport.outages.wait(request.url(), patience)).await;
         }

@@ -69,13 +69,14 @@ impl TokenRoad {
     /// The answer with what it asks to wait, or none.
     async fn attempt(&self, request: &Request) -> Result<Result<(Reply, Option<Duration>), HttpError>, Error> {
         let acquire = self.wire.acquire(request, self.attempt_timeout).deadline(Instant::now() + LONGEST_QUEUE);
-        let permit = acquire.await?;
+        let mut permit = Some(acquire.await?);
         let ends = Instant::now() + self.attempt_timeout;
         let hidden = self.wire.hidden.and(secrets_on(request.headers()));
-        let response = match self.wire.exchange(permit, request, request.clone(), self.attempt_timeout, hidden).await {
-            Ok(response) => response,
-            Err(error) => return Ok(Err(error)),
-        };
+        let response =
+            match self.wire.exchange(&mut permit, request, request.clone(), self.attempt_timeout, hidden).await {
+                Ok(response) => response,
+                Err(error) => return Ok(Err(error)),
+            };
         let hint = response.hint();
         // One that trickles is as good as none.
         Ok(match tokio::time::timeout_at(ends, response.reply()).await {

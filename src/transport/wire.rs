@@ -73,64 +73,71 @@ impl Wire {
         }
     }
 
-    /// Sends `outgoing`, which is `request` with its credential. Those who count are told of the request alone.
+    /// Sends `outgoing`, which is `request` with its credential, with the permit that stands there. Those who count are told
+    /// of the request alone.
     ///
-    /// It is on its way when this returns; the future is its answer, and no larger than that needs.
-    pub(super) fn exchange<'a>(
-        &'a self,
-        mut permit: Permit,
-        request: &'a Request,
+    /// The permit is lent, because what is handed to a future by value is held in it twice.
+    pub(super) async fn exchange(
+        &self,
+        permit: &mut Option<Permit>,
+        request: &Request,
         mut outgoing: Request,
         timeout: Duration,
         hidden: Hidden,
-    ) -> impl Future<Output = Result<Response, HttpError>> + use<'a> {
+    ) -> Result<Response, HttpError> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
         // Without this header any coding is acceptable (RFC 9110, 12.5.3), and here nothing decodes one.
         if cfg!(not(feature = "gzip")) {
             outgoing.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         }
         let span = span::of(request);
-        permit.sent();
-        permit.charge(request.body().len() as u64);
+        let queued = permit.as_mut().map_or(Duration::ZERO, |permit| {
+            permit.sent();
+            permit.charge(request.body().len() as u64);
+            permit.waited()
+        });
         let begun = Instant::now();
-        self.marks.tell_at(Mark::Sent { class: request.class(), queued: permit.waited() }, begun);
+        self.marks.tell_at(Mark::Sent { class: request.class(), queued }, begun);
         let mut answer = self.http.send(outgoing);
-        let due = begun + timeout;
-        async move {
-            let answered = in_time(&mut answer, due, &span).await;
-            let (now, asked) = (Instant::now(), Asked::of(request));
-            let took = now - begun;
-            match answered {
-                Ok(response) => {
-                    let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
-                    let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                        let hints = Hints::of_answer(response.headers(), || self.clock.now());
-                        (response, hints)
-                    } else {
-                        Box::pin(self.read(response, request.class())).await
-                    };
-                    let hints = match hints.ignored() {
-                        [] => hints,
-                        _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
-                    };
-                    let status = response.status();
-                    span::answered(&span, status);
-                    tracing::debug!(parent: &span, status = status.as_u16(), "answered");
-                    self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
-                    self.hear(&mut permit, status, &hints, asked);
-                    let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
-                    Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
+        let answered = in_time(&mut answer, begun + timeout, &span).await;
+        let (now, asked) = (Instant::now(), Asked::of(request));
+        let took = now - begun;
+        match answered {
+            Ok(response) => {
+                let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
+                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
+                    let hints = Hints::of_answer(response.headers(), || self.clock.now());
+                    (response, hints)
+                } else {
+                    Box::pin(self.read(response, request.class())).await
+                };
+                let hints = match hints.ignored() {
+                    [] => hints,
+                    _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
+                };
+                let status = response.status();
+                span::answered(&span, status);
+                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+                let route = permit.as_ref().and_then(Permit::route);
+                self.marks.tell_at(Mark::Answered { asked: asked.on(route), status, took }, now);
+                if let Some(permit) = permit {
+                    self.hear(permit, status, &hints, asked);
                 }
-                Err(error) => {
-                    let unsent = error.is_unsent();
-                    if unsent {
-                        permit.unsent();
-                    }
-                    span::broke(&span, &error);
-                    tracing::debug!(parent: &span, %error, "no answer");
-                    self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
-                    Err(error)
+                let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
+                Ok(match permit.take() {
+                    Some(permit) if permit.counts_bodies() => counted(response, permit),
+                    _ => response,
+                })
+            }
+            Err(error) => {
+                let (permit, unsent) = (permit.take(), error.is_unsent());
+                if unsent && let Some(permit) = permit {
+                    permit.unsent();
                 }
+                span::broke(&span, &error);
+                tracing::debug!(parent: &span, %error, "no answer");
+                self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
+                Err(error)
             }
         }
     }
