@@ -216,7 +216,7 @@ impl Client {
         let cache = self.0.transport.credential.token_caches().find(|cache| cache.is_of(&login)).cloned();
         let none = || Error::new(ErrorKind::Config, "the client's credential is not what this login was begun for");
         let cache = cache.ok_or_else(none)?;
-        detached(cache.log_in(code, login.verifier, self.0.transport.road.clone())).await
+        detached(cache.log_in(code, login.verifier, self.0.transport.token_transport.clone())).await
     }
 
     /// Logs out: ends the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and forgets them here
@@ -234,7 +234,7 @@ impl Client {
             let mut ended = Ok(());
             for cache in transport.credential.token_caches() {
                 // One that fails leaves none of the others logged in.
-                ended = ended.and(cache.clone().revoke(transport.road.clone()).await);
+                ended = ended.and(cache.clone().revoke(transport.token_transport.clone()).await);
             }
             ended
         })

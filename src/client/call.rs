@@ -9,22 +9,23 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Client;
-use super::draft::{Draft, hinted};
+use super::draft::Draft;
 use crate::error::Error;
 use crate::message::{Class, Response};
+use crate::transport::Sending;
 
 /// An ordinary request, while it is being put together: [`Client::request`].
 #[must_use = "nothing is sent until `send` is awaited"]
 pub struct Call {
     client: Client,
-    draft: Draft,
+    draft: Box<Draft>,
     deadline: Option<Duration>,
     class: Class,
 }
 
 impl Call {
     pub(super) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, draft: Draft::new(method, path), deadline: None, class: Class::Call }
+        Self { client, draft: Box::new(Draft::new(method, path)), deadline: None, class: Class::Call }
     }
 
     /// Adds to the query.
@@ -92,12 +93,10 @@ impl Call {
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, deadline, class } = self;
         let trust = &client.0.transport.trust;
-        let key = draft.key.take();
-        let astray = draft.astray(trust.base());
         let request = draft.finish(trust, class)?;
         let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
-        let answer = client.0.transport.call(&request, key.as_ref(), deadline).await;
-        answer.map_err(|error| hinted(error, astray))
+        let answer = Sending::of(&client.0.transport, &request).key(draft.key.as_ref()).until(deadline).call().await;
+        answer.map_err(|error| draft.explain(error, trust.base()))
     }
 }
 
@@ -112,4 +111,17 @@ impl fmt::Debug for Call {
 
 pub(super) fn path(draft: &Draft) -> &str {
     draft.path.split_once('?').map_or(&draft.path, |(path, _)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each request pays for the size of its future: it is moved, and spread over the cache.
+    #[test]
+    fn the_future_of_a_call_stays_small() {
+        let client = Client::builder("https://api.example.com").build().unwrap();
+        let size = size_of_val(&client.request(Method::GET, "farms").send());
+        assert!(size <= 1152, "{size} bytes");
+    }
 }

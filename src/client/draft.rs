@@ -75,20 +75,33 @@ impl Draft {
     }
 
     /// The request, with its URL joined to the base.
-    pub(super) fn finish(self, trust: &Trust, class: Class) -> Result<Request, Error> {
-        if let Some(error) = self.wrong {
+    ///
+    /// The path stays, for [`explain`](Draft::explain), and the name of the header with the idempotency key.
+    pub(super) fn finish(&mut self, trust: &Trust, class: Class) -> Result<Request, Error> {
+        if let Some(error) = self.wrong.take() {
             return Err(error);
         }
         let mut url = path::join(trust, &self.path)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
-        Ok(Request::new(self.method, url, class).with_headers(self.headers).with_body(self.body))
+        let headers = std::mem::take(&mut self.headers);
+        Ok(Request::new(self.method.clone(), url, class)
+            .with_headers(headers)
+            .with_body(std::mem::take(&mut self.body)))
+    }
+
+    /// An error, with a word of a path that has left the base, where the answer is one that a place gives which does not
+    /// exist, or is not the API's. A gateway says 403 for a path that it does not know.
+    pub(super) fn explain(&self, error: Error, base: &Url) -> Error {
+        let no_place =
+            matches!(error.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501));
+        if no_place || error.kind() == ErrorKind::NoStatusUrl { error.with_advice(self.astray(base)) } else { error }
     }
 
     /// What to say where the answer is one of a place that does not exist: the path has left the base's own, which one can
     /// only that begins with `/`.
-    pub(super) fn astray(&self, base: &Url) -> Option<String> {
+    fn astray(&self, base: &Url) -> Option<String> {
         let path = self.path.trim();
         let url = crate::protocol::join(base, path).ok()?;
         // The base's ends with `/`.
@@ -103,12 +116,4 @@ impl Draft {
     fn fail(&mut self, error: Error) {
         self.wrong.get_or_insert(error);
     }
-}
-
-/// With a word of a path that has left the base, where the answer is one that a place gives which does not exist, or is not
-/// the API's. A gateway says 403 for a path that it does not know.
-pub(super) fn hinted(error: Error, astray: Option<String>) -> Error {
-    let no_place =
-        matches!(error.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501));
-    if no_place || error.kind() == ErrorKind::NoStatusUrl { error.with_advice(astray) } else { error }
 }

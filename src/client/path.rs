@@ -59,6 +59,10 @@ pub(super) fn of_segments<S: AsRef<str>>(base: &Url, segments: impl IntoIterator
 
 /// Whether a segment of the path leads to the folder above, as URLs are read: `%2e` is a dot, and `\` a slash.
 fn goes_up(path: &str) -> bool {
+    // Nearly every path has neither.
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\']).any(|segment| {
         let segment = segment.trim().to_ascii_lowercase().replace("%2e", ".");

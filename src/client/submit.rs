@@ -13,11 +13,12 @@ use tracing::Instrument;
 
 use super::Client;
 use super::call::path;
-use super::draft::{Draft, hinted};
+use super::draft::Draft;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step, moved_submit};
 use crate::task::{Core, Task, Trace};
+use crate::transport::{Breaks, Sending};
 
 /// A request that starts a task, and the type of its result.
 ///
@@ -55,7 +56,7 @@ pub trait TaskRequest {
 #[must_use = "nothing is sent until `submit` is awaited"]
 pub struct NewTask {
     client: Client,
-    draft: Draft,
+    draft: Box<Draft>,
     kind: Option<String>,
     protocol: Option<Protocol>,
     with_cookies: bool,
@@ -65,7 +66,7 @@ pub struct NewTask {
 
 impl NewTask {
     pub(super) fn new(client: Client) -> Self {
-        let draft = Draft::new(Method::POST, String::new());
+        let draft = Box::new(Draft::new(Method::POST, String::new()));
         Self { client, draft, kind: None, protocol: None, with_cookies: false, plain: Vec::new(), deadline: None }
     }
 
@@ -205,7 +206,6 @@ impl NewTask {
         }
         let Self { mut draft, with_cookies, plain, .. } = self;
         let key = draft.key.take();
-        let astray = draft.astray(&core.base);
         let mut request = draft.finish(&core.transport.trust, Class::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
@@ -229,7 +229,7 @@ impl NewTask {
         }
 
         let keyed = key.as_ref().is_some_and(|key| request.headers().contains_key(key));
-        let mut breaks = transport.breaks(keyed, deadline);
+        let mut breaks = Breaks::of(transport, &request, keyed, deadline);
         let mut attempts = 0;
         loop {
             let (response, sent) = send(&core, &request, key.as_ref(), deadline, &mut cursor).await?;
@@ -242,7 +242,7 @@ impl NewTask {
                 |error: Error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
             // What the headers say stands without a body. Where they say nothing, the answer was lost.
             if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
-                if let Some(pause) = breaks.next(&request, hint) {
+                if let Some(pause) = breaks.next(hint) {
                     tokio::time::sleep(pause).await;
                     continue;
                 }
@@ -253,7 +253,7 @@ impl NewTask {
             }
             breaks.end();
             return Task::begin(core.clone(), read, headers, step, reply.status(), rest)
-                .map_err(|error| hinted(in_full(error), astray));
+                .map_err(|error| draft.explain(in_full(error), &core.base));
         }
     }
 
@@ -279,7 +279,8 @@ async fn send(
     cursor: &mut Cursor,
 ) -> Result<(Response, u32), Error> {
     let (transport, protocol) = (&core.transport, &core.protocol);
-    let mut response = transport.send_with(request, key, deadline, protocol.jar(cursor)).await?;
+    let mut response =
+        Sending::of(transport, request).key(key).until(deadline).jar(protocol.jar(cursor)).send().await?;
     let mut attempts = response.attempts();
     let mut moves = 0;
     while response.status().is_redirection()
@@ -288,7 +289,7 @@ async fn send(
         moves += 1;
         tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
         let moved = request.clone().with_url(url);
-        response = transport.send_with(&moved, key, deadline, protocol.jar(cursor)).await?;
+        response = Sending::of(transport, &moved).key(key).until(deadline).jar(protocol.jar(cursor)).send().await?;
         attempts += response.attempts();
     }
     Ok((response, attempts))

@@ -14,7 +14,7 @@ use crate::hint::FURTHEST;
 use crate::message::{Class, Http, HttpError, Origin, Request, Response};
 use crate::redact::SecretUrl;
 use crate::retry::{GiveUp, Schedule};
-use crate::transport::{Broken, Transport, span};
+use crate::transport::{Broken, Sending, Transport, span};
 
 /// What the downloads of a client share.
 pub(crate) struct Carrier {
@@ -103,7 +103,8 @@ impl Carrier {
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // A foreign answer may name what lies at the API: without the credential, and within its limits.
         if way == Way::Pipeline || self.way(link) == Way::Pipeline {
-            return transport.attempt(&request.bare(way == Way::Bare), None).await;
+            let request = request.bare(way == Way::Bare);
+            return Sending::of(transport, &request).attempt().await;
         }
         let pass = loop {
             match transport.outages.try_pass(link.url(), || patience) {

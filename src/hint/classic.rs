@@ -1,33 +1,10 @@
 //! Classic: the headers with `ratelimit-` or `rate-limit-` in their names, of whatever service.
 
 use super::date::Time;
+use super::field::{Fact, Field};
 use super::ledger::{self, Ledger};
-use super::{Unit, ietf, number, reset, sitecore, span, vendor};
-
-/// What a header tells of a budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fact {
-    Limit,
-    Remaining,
-    Used,
-    Reset,
-    /// In seconds from now, and so better than a moment.
-    ResetAfter,
-    Expires,
-    FirstCall,
-    WindowMillis,
-    /// `name;n,name;n`
-    Remainings,
-    Label,
-}
-
-/// The parts of a name: `x-ratelimit-remaining-minute` has the source `x-`, a fact, and the budget's name `minute`.
-#[derive(Debug, PartialEq, Eq)]
-struct Field<'a> {
-    source: &'a str,
-    name: Option<&'a str>,
-    fact: Fact,
-}
+use super::unit::Unit;
+use super::{ietf, number, reset, sitecore, span, vendor};
 
 /// Reads one header; none where its value is malformed.
 pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
@@ -89,40 +66,9 @@ fn limit<'a>(source: &'a str, name: Option<&'a str>, text: &'a str, ledger: &mut
     Some(())
 }
 
-impl<'a> Field<'a> {
-    fn of(header: &'a str) -> Option<Self> {
-        let (source, rest) = header.split_once("ratelimit-").or_else(|| header.split_once("rate-limit-"))?;
-        if let Some((fact, name)) = vendor::field(source, rest) {
-            return Some(Self { source, name, fact });
-        }
-        if let Some(fact) = fact(rest) {
-            return Some(Self { source, name: None, fact });
-        }
-        if matches!(rest, "resource" | "bucket") {
-            return Some(Self { source, name: None, fact: Fact::Label });
-        }
-        // Kong and OpenAI put the name behind, HubSpot and Anthropic before.
-        let (first, behind) = rest.split_once('-')?;
-        let (before, last) = rest.rsplit_once('-')?;
-        let named = |name, word| fact(word).map(|fact| Self { source, name: Some(name), fact });
-        named(behind, first).or_else(|| named(before, last))
-    }
-}
-
-fn fact(word: &str) -> Option<Fact> {
-    match word {
-        "limit" => Some(Fact::Limit),
-        "remaining" => Some(Fact::Remaining),
-        "used" => Some(Fact::Used),
-        "reset" | "next" => Some(Fact::Reset),
-        "reset-after" => Some(Fact::ResetAfter),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{budgets, ignored};
+    use super::super::hints::tests::{budgets, ignored};
 
     #[test]
     fn reads_every_dialect_of_the_classic_headers() {

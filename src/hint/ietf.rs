@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::date::Time;
-use super::each;
+use super::ignored::each;
 use super::ledger::{self, Ledger};
 use super::structured::{self, Item, Value};
 
@@ -89,7 +89,7 @@ const fn seconds_from_now(seconds: u64) -> Time {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{budgets, ignored};
+    use super::super::hints::tests::{budgets, ignored};
 
     #[test]
     fn matches_items_to_policies_by_name_in_either_order() {

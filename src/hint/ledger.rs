@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::budget::{Budget, is_other_than_requests};
 use super::date::{FURTHEST, Since, Time};
-use super::{Hints, ignored, span};
+use super::ignored::ignored;
+use super::span;
 
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
@@ -32,6 +33,14 @@ pub(super) struct Draft<'a> {
     pub(super) used: Option<u64>,
     pub(super) window: Option<Duration>,
     pub(super) reset: Option<Duration>,
+}
+
+/// What an answer said, put together.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) delay: Option<Duration>,
+    pub(super) budgets: Vec<Budget>,
+    pub(super) ignored: Vec<String>,
 }
 
 /// `100;w=60`: it belongs to the budget without a name that has this limit, or else makes one more.
@@ -84,7 +93,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    pub(super) fn close(mut self) -> Hints {
+    pub(super) fn close(mut self) -> Closed {
         for Policy { source, limit, window } in mem::take(&mut self.policies) {
             let Some(draft) = self.draft(source, None) else { break };
             if draft.window.is_none() && draft.limit.is_none_or(|known| known == limit) {
@@ -101,7 +110,7 @@ impl<'a> Ledger<'a> {
             }
             budgets.extend(draft.budget().filter(|budget| !budgets.contains(budget)));
         }
-        Hints { delay: self.delay, budgets, ignored: self.ignored }
+        Closed { delay: self.delay, budgets, ignored: self.ignored }
     }
 
     fn find_or_begin(&mut self, source: &'a str, name: Option<Cow<'a, str>>) -> Option<&mut Draft<'a>> {
@@ -167,7 +176,7 @@ const MOST_IGNORED: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{budgets, ignored};
+    use super::super::hints::tests::{budgets, ignored};
 
     #[test]
     fn ignores_numbers_that_contradict_each_other() {

@@ -6,11 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use httpdate::fmt_http_date;
 use proptest::prelude::*;
 
+use super::names::may_speak;
 use super::{HintFact, HintRule, Hints, Unit};
 use crate::message::Reply;
 use crate::pointer::Source;
 
-const NAMES: [&str; 50] = [
+/// Names of every dialect that is read.
+const NAMES: [&str; 51] = [
     "retry-after",
     "retry-after-ms",
     "x-ratelimit-retry-after",
@@ -59,6 +61,7 @@ const NAMES: [&str; 50] = [
     "x-hubspot-ratelimit-remaining",
     "x-ms-ratelimit-remaining-resource",
     "x-ms-ratelimit-remaining-subscription-reads",
+    "akamai-sync-costratelimit-remaining",
     "akamai-sync-ratelimit-next",
     "anthropic-ratelimit-tokens-reset",
 ];
@@ -144,6 +147,17 @@ fn read_one(pairs: &[(&'static str, String)], now: u64) -> Hints {
     hints
 }
 
+#[test]
+fn the_look_at_the_names_passes_over_no_dialect() {
+    for name in NAMES.iter().filter(|name| **name != "date") {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+        assert!(may_speak(&headers), "{name}");
+    }
+    let plain = ["date", "content-type", "server", "etag", "location", "x-request-id", "link"];
+    let plain = plain.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1")));
+    assert!(!may_speak(&HeaderMap::from_iter(plain)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if std::env::var_os("LONGHAUL_LONG").is_some() { 200_000 } else { 2000 },
@@ -161,6 +175,23 @@ proptest! {
         prop_assert_eq!(hints.delay(), super::from_answer(StatusCode::OK, &headers, at(now), |_| false).delay);
         let reply = Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, "");
         prop_assert_eq!(Hints::read(&reply, &[], at(now)), hints);
+    }
+
+    /// Of words that the dialects are made of, and of any others.
+    #[test]
+    fn no_name_that_is_read_is_passed_over(
+        words in prop::collection::vec("[a-z]{1,6}|x|ms|inin|hubspot|sforce|info|api|call|usage|retry|after|at|rate|limit|\
+                                        ratelimit|remaining|used|reset|next|expires|policy|max|count|daily|second", 1..6),
+        joint in "-?",
+        value in any_value(),
+        now in 0..8_000_000_000_u64,
+    ) {
+        let name = HeaderName::from_bytes(words.join(&joint).as_bytes()).unwrap();
+        let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+        let headers = HeaderMap::from_iter([(name, value)]);
+        let read = Hints::of_headers(&headers, at(now));
+        prop_assert!(may_speak(&headers) || read == Hints::default(), "{:?}: {:?}", headers, read);
+        prop_assert_eq!(Hints::of(&headers, at(now)), read);
     }
 
     #[test]

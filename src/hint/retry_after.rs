@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 use super::date::{FURTHEST, Since};
-use super::{Unit, ignored, sitecore, wait};
+use super::ignored::ignored;
+use super::unit::Unit;
+use super::{sitecore, wait};
 use crate::pointer;
 
 /// What an answer says of waiting: how long, and what in it was not understood.

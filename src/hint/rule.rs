@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ignored::ignored;
 use super::ledger::{self, Ledger};
-use super::{Unit, ignored, number, retry_after};
+use super::unit::Unit;
+use super::{number, retry_after};
 use crate::message::Reply;
 use crate::pointer::{self, Source};
 
@@ -135,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::Hints;
-    use super::super::tests::{headers, now, shown};
+    use super::super::hints::tests::{headers, now, shown};
     use super::*;
 
     type Pairs = [(&'static str, &'static str)];

@@ -1,28 +1,8 @@
 //! Vendor: what single services do in their own way.
 
-use super::classic::Fact;
+use super::ignored::each;
 use super::ledger::Ledger;
-use super::{each, number, span};
-
-/// A header that means something else than its words, or that has words of its own: its fact and the budget's name.
-pub(super) fn field<'a>(source: &str, rest: &'a str) -> Option<(Fact, Option<&'a str>)> {
-    match (source, rest) {
-        // Genesys
-        ("inin-", "count") => Some((Fact::Used, None)),
-        ("inin-", "allowed") => Some((Fact::Limit, None)),
-        ("inin-", "reset") => Some((Fact::ResetAfter, None)),
-        // Sitecore Send
-        ("x-", "expires") => Some((Fact::Expires, None)),
-        ("x-", "firstcall") => Some((Fact::FirstCall, None)),
-        // HubSpot
-        ("x-hubspot-", "max") => Some((Fact::Limit, None)),
-        ("x-hubspot-", "interval-milliseconds") => Some((Fact::WindowMillis, None)),
-        ("x-hubspot-", name) if span::named(name).is_some() => Some((Fact::Limit, Some(name))),
-        // Azure Resource Manager
-        ("x-ms-", "remaining-resource") => Some((Fact::Remainings, None)),
-        _ => None,
-    }
-}
+use super::number;
 
 /// Headers of used and limit: `32/40`, or `api-usage=18/5000; per-app-api-usage=17/250(appName=x)`.
 ///
@@ -60,7 +40,7 @@ fn pair<'a>(header: &'a str, name: Option<&'a str>, text: &str, ledger: &mut Led
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{budgets, ignored};
+    use super::super::hints::tests::{budgets, ignored};
 
     #[test]
     fn reads_what_single_services_have_of_their_own() {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::date::{self, Since, Time};
-use super::{Unit, span, words};
+use super::unit::Unit;
+use super::{span, words};
 
 /// The longest wait that a text asks for; none where it asks for none that can be read.
 ///

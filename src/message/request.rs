@@ -13,7 +13,11 @@ use crate::redact;
 ///
 /// `Debug` shows method, URL without query, and the names of the headers.
 #[derive(Clone)]
-pub struct Request {
+pub struct Request(Box<Parts>);
+
+/// In one place: it goes through many hands, and is some hundred bytes.
+#[derive(Clone)]
+struct Parts {
     method: Method,
     url: Url,
     headers: HeaderMap,
@@ -29,103 +33,113 @@ pub struct Request {
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, class: Class) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class, kind: None, task: 0, is_bare: false }
+        Self(Box::new(Parts {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            class,
+            kind: None,
+            task: 0,
+            is_bare: false,
+        }))
     }
 
     /// The method.
     #[must_use]
     pub const fn method(&self) -> &Method {
-        &self.method
+        &self.0.method
     }
 
     /// The URL, query included: it may be secret.
     #[must_use]
     pub const fn url(&self) -> &Url {
-        &self.url
+        &self.0.url
     }
 
     /// The headers, credentials included.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
-        &self.headers
+        &self.0.headers
     }
 
     /// The body.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
-        &self.body
+        &self.0.body
     }
 
     /// What the request is for.
     #[must_use]
     pub const fn class(&self) -> Class {
-        self.class
+        self.0.class
     }
 
     pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
+        self.0.headers = headers;
         self
     }
 
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
-        self.body = body;
+        self.0.body = body;
         self
     }
 
     pub(crate) fn with_url(mut self, url: Url) -> Self {
-        self.url = url;
+        self.0.url = url;
         self
     }
 
     pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
-        (self.method, self.url, self.headers, self.body)
+        let Parts { method, url, headers, body, .. } = *self.0;
+        (method, url, headers, body)
     }
 
     pub(crate) fn for_task(mut self, kind: Option<Arc<str>>, task: u64) -> Self {
-        (self.kind, self.task) = (kind, task);
+        (self.0.kind, self.0.task) = (kind, task);
         self
     }
 
     /// As a request of another class.
     pub(crate) const fn of_class(mut self, class: Class) -> Self {
-        self.class = class;
+        self.0.class = class;
         self
     }
 
     pub(crate) const fn bare(mut self, is_bare: bool) -> Self {
-        self.is_bare = is_bare;
+        self.0.is_bare = is_bare;
         self
     }
 
     pub(crate) const fn is_bare(&self) -> bool {
-        self.is_bare
+        self.0.is_bare
     }
 
     pub(crate) fn kind(&self) -> Option<&str> {
-        self.kind.as_deref()
+        self.0.kind.as_deref()
     }
 
     pub(crate) const fn task(&self) -> u64 {
-        self.task
+        self.0.task
     }
 
     pub(crate) const fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        &mut self.0.headers
     }
 
     pub(crate) const fn url_mut(&mut self) -> &mut Url {
-        &mut self.url
+        &mut self.0.url
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("method", &self.method)
-            .field("url", &redact::shown(&self.url))
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body_bytes", &self.body.len())
-            .field("class", &self.class)
+            .field("method", &self.0.method)
+            .field("url", &redact::shown(&self.0.url))
+            .field("headers", &self.0.headers.keys().collect::<Vec<_>>())
+            .field("body_bytes", &self.0.body.len())
+            .field("class", &self.0.class)
             .finish()
     }
 }

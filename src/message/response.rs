@@ -128,15 +128,19 @@ impl Response {
     /// off, gives no byte for the [idle timeout](crate::ClientBuilder::idle_timeout), or comes more slowly than the
     /// [least rate](crate::ClientBuilder::least_rate); [`ErrorKind::DeadlineExceeded`] at the deadline of the
     /// [call](crate::Call::deadline).
-    pub async fn bytes(self) -> Result<Bytes, Error> {
-        let (limit, attempts) = (self.0.limit, self.0.attempts);
-        let reply = self.reply().await?;
-        if reply.is_whole() {
-            return Ok(reply.into_body());
+    pub async fn bytes(mut self) -> Result<Bytes, Error> {
+        // The other parts stay where they are: a reply would move them all.
+        let Parts { body, flow, limit, .. } = &mut *self.0;
+        match std::mem::take(body).collect(*limit, flow).await {
+            (bytes, Ok(true)) if !self.0.cut => Ok(bytes),
+            (_, Ok(_)) => {
+                let limit = self.0.limit;
+                let message = format!("more than {limit} bytes; read it in chunks, or raise the client's body limit");
+                let error = Error::new(ErrorKind::TooLarge, message).with_url(&self.0.url).with_status(self.0.status);
+                Err(error.with_attempts(self.0.attempts))
+            }
+            (_, Err(error)) => Err(self.broken(error)),
         }
-        let message = format!("more than {limit} bytes; read it in chunks, or raise the client's body limit");
-        let error = Error::new(ErrorKind::TooLarge, message).with_url(&reply.url).with_status(reply.status);
-        Err(error.with_attempts(attempts))
     }
 
     /// The whole body as text; bytes that are no UTF-8 are replaced.

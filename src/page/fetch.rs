@@ -9,7 +9,7 @@ use url::Url;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Class, Reply, Request, Response};
 use crate::protocol::{NoPage, Page, PageRule, join};
-use crate::transport::Transport;
+use crate::transport::{Breaks, Sending, Transport};
 
 /// How pages are asked for.
 #[derive(Clone)]
@@ -45,8 +45,8 @@ impl PageSource {
         held: Option<Reply>,
         is_bare: bool,
     ) -> Result<Fetched, Error> {
-        let mut breaks = self.transport.breaks(false, None);
         let request = Request::new(self.method.clone(), url.clone(), self.class).with_headers(self.headers.clone());
+        let mut breaks = Breaks::of(&self.transport, &request, false, None);
         let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
             // Each attempt is made as the first was, whatever a redirect of that led to.
@@ -75,7 +75,7 @@ impl PageSource {
                 },
                 Answered::Broken(error) => (error, None),
             };
-            let Some(pause) = breaks.next(&request, hint) else { return Err(error.with_attempts(breaks.attempts())) };
+            let Some(pause) = breaks.next(hint) else { return Err(error.with_attempts(breaks.attempts())) };
             tokio::time::sleep(pause).await;
         }
     }
@@ -91,7 +91,7 @@ impl PageSource {
         for _ in 0..=MAX_HOPS {
             // Trust, and what may go along, are the transport's to judge at each hop.
             request = request.bare(*is_bare);
-            let response = self.transport.call(&request, None, None).await?;
+            let response = Sending::of(&self.transport, &request).call().await?;
             *is_bare |= !self.transport.trust.is_own(response.url());
             let Some(to) = redirect(&response)? else { return held(response).await };
             if to == *response.url() {

@@ -94,8 +94,8 @@ impl Endpoints {
         Self { most, places: HashMap::new(), entries: Vec::new(), last: 0 }
     }
 
-    /// Counts an answer, or that there was none; gives the name that it was counted by.
-    pub(super) fn count(&mut self, name: &str, status: Option<StatusCode>, took: Duration) -> Option<&Arc<str>> {
+    /// The place of an endpoint, which it keeps; of what is beyond the most that are told apart, that of the others.
+    pub(super) fn place(&mut self, name: &str) -> usize {
         // Most go where the one before went.
         if self.entries.get(self.last).is_none_or(|last| *last.name != *name) {
             self.last = match self.places.get(name) {
@@ -103,14 +103,25 @@ impl Endpoints {
                 None => self.add(name),
             };
         }
-        let entry = self.entries.get_mut(self.last)?;
+        self.last
+    }
+
+    /// The name that a place is counted by.
+    pub(super) fn name(&self, place: usize) -> Option<&Arc<str>> {
+        self.entries.get(place).map(|entry| &entry.name)
+    }
+
+    /// Counts an answer, or that there was none.
+    pub(super) fn count(&mut self, place: usize, status: Option<StatusCode>, took: Duration) {
+        let Some(entry) = self.entries.get_mut(place) else {
+            return debug_assert!(false, "a place that was not given");
+        };
         entry.tally.count(status);
         entry.day.0.count(status);
         if status.is_some() {
             entry.timing.record(took);
             entry.day.1.record(took);
         }
-        Some(&entry.name)
     }
 
     /// All, the most used first.
@@ -164,13 +175,18 @@ pub(super) const OTHER: &str = "other";
 mod tests {
     use super::*;
 
+    fn count(endpoints: &mut Endpoints, name: &str, status: Option<StatusCode>, took: Duration) {
+        let place = endpoints.place(name);
+        endpoints.count(place, status, took);
+    }
+
     #[test]
     fn what_is_beyond_the_most_is_counted_as_one() {
         let mut endpoints = Endpoints::new(2);
         for name in ["a", "b", "c", "d", "a", "other"] {
-            endpoints.count(name, Some(StatusCode::OK), Duration::from_millis(5));
+            count(&mut endpoints, name, Some(StatusCode::OK), Duration::from_millis(5));
         }
-        endpoints.count("d", None, Duration::from_secs(60));
+        count(&mut endpoints, "d", None, Duration::from_secs(60));
         let told: Vec<_> =
             endpoints.all().iter().map(|one| (one.name().to_owned(), one.requests(), one.broken())).collect();
         assert_eq!(told, [("other".into(), 4, 1), ("a".into(), 2, 0), ("b".into(), 1, 0)]);
@@ -180,10 +196,10 @@ mod tests {
     #[test]
     fn a_day_begins_at_nothing_and_the_whole_goes_on() {
         let mut endpoints = Endpoints::new(2);
-        endpoints.count("a", Some(StatusCode::OK), Duration::from_millis(5));
+        count(&mut endpoints, "a", Some(StatusCode::OK), Duration::from_millis(5));
         endpoints.begin_day();
         assert!(endpoints.of_the_day().is_empty());
-        endpoints.count("a", Some(StatusCode::OK), Duration::from_millis(5));
+        count(&mut endpoints, "a", Some(StatusCode::OK), Duration::from_millis(5));
         assert_eq!((endpoints.of_the_day()[0].requests(), endpoints.all()[0].requests()), (1, 2));
     }
 }

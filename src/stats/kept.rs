@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Refusals;
+use super::refusals::Refusals;
 use crate::event::Blame;
 
 /// Declared limits that the service refused for, though they were kept.

@@ -8,16 +8,18 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::alerts::Alerts;
+use super::counts::Counts;
 use super::endpoint::{Endpoints, OTHER};
 use super::judge::{Seen, judge};
 use super::latency::Timing;
 use super::long::LongTasks;
 use super::recent::{Minutes, Seconds};
+use super::refusals::Refusals;
+use super::snapshot::Stats;
 use super::summary::{Day, Summary};
 use super::tasks::TaskCounts;
 use super::token::Tokens;
 use super::watch::Watch;
-use super::{Counts, Refusals, Stats};
 use crate::event::{Alert, AlertKind, Asked, Blame, Event, Mark, RetryReason};
 use crate::message::{Class, write_route};
 use crate::throttle::LimitUse;
@@ -47,6 +49,33 @@ pub(super) struct Ledger {
     text: String,
 }
 
+/// Requests that were sent within one second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) second: u64,
+    pub(super) requests: u64,
+    pub(super) polls: u64,
+    pub(super) queued: Duration,
+}
+
+/// A request that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) place: Place,
+    pub(super) class: Class,
+    /// `None`: without an answer.
+    pub(super) status: Option<StatusCode>,
+    pub(super) took: Duration,
+    pub(super) second: u64,
+}
+
+/// Where a request is counted: its route and its host, which keep their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    route: u16,
+    host: u16,
+}
+
 /// 429s that keep coming.
 #[derive(Clone, Copy, Debug)]
 struct Throttled {
@@ -57,7 +86,7 @@ struct Throttled {
 }
 
 /// The names that a mark was counted by: as many as are told apart, and no more.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who publishes them reads them"))]
 pub(super) struct Names {
     pub(super) route: Option<Arc<str>>,
@@ -92,31 +121,25 @@ impl Ledger {
 
     /// Counts a mark. `slow_after`: what takes longer is slow.
     pub(super) fn fold(&mut self, mark: &Mark<'_>, slow_after: Duration, now: Instant) -> Names {
+        let second = self.second(now);
         let mut names = Names::default();
         match *mark {
             Mark::Sent { class, queued } => {
-                let second = self.second(now);
-                self.counts.requests += 1;
-                self.counts.polls += u64::from(class == Class::Poll);
-                self.counts.queued = self.counts.queued.saturating_add(queued);
-                self.seconds.count(second);
-                self.day.sent(second / 60);
+                self.sent(&Sent { second, requests: 1, polls: u64::from(class == Class::Poll), queued });
             }
             Mark::Answered { asked, status, took } => {
-                names = self.end(asked, Some(status), took, slow_after, now);
-                *self.statuses.entry(status.as_u16()).or_default() += 1;
-                self.timing.record(took);
-                self.day.timing.record(took);
-                self.heed(status, now);
-                // What a token endpoint refuses is a refresh that failed.
-                if asked.class != Class::Token {
-                    self.counts.answers += 1;
-                    self.counts.unauthorized += u64::from(status == StatusCode::UNAUTHORIZED);
+                let place = self.place(&asked);
+                self.ended(&Ended { place, class: asked.class, status: Some(status), took, second }, slow_after);
+                if status == StatusCode::TOO_MANY_REQUESTS {
+                    self.throttled_at(now);
                 }
+                names = self.names(place);
             }
             Mark::Broke { asked, unsent, took } => {
-                names = self.end(asked, None, took, slow_after, now);
+                let place = self.place(&asked);
+                self.ended(&Ended { place, class: asked.class, status: None, took, second }, slow_after);
                 self.counts.unsent += u64::from(unsent);
+                names = self.names(place);
             }
             Mark::Refused { limit, blame, is_new, kept } => {
                 self.counts.pauses += u64::from(is_new);
@@ -145,43 +168,63 @@ impl Ledger {
         names
     }
 
-    /// A request came to its end, with an answer or without.
-    fn end(
-        &mut self,
-        asked: Asked<'_>,
-        status: Option<StatusCode>,
-        took: Duration,
-        slow_after: Duration,
-        now: Instant,
-    ) -> Names {
-        let second = self.second(now);
+    /// Counts what was sent within one second.
+    pub(super) fn sent(&mut self, sent: &Sent) {
+        self.counts.requests += sent.requests;
+        self.counts.polls += sent.polls;
+        self.counts.queued = self.counts.queued.saturating_add(sent.queued);
+        self.seconds.count(sent.second, sent.requests);
+        self.day.sent(sent.second / 60, sent.requests);
+    }
+
+    /// Counts a request that came to its end, with an answer or without.
+    pub(super) fn ended(&mut self, ended: &Ended, slow_after: Duration) {
+        let Ended { place, class, status, took, second } = *ended;
         self.counts.tally.count(status);
         self.counts.slow += u64::from(took > slow_after);
         self.day.tally.count(status);
-        self.minutes.count(second, asked.class, status, took);
+        self.minutes.count(second, class, status, took);
+        self.routes.count(place.route.into(), status, took);
+        self.hosts.count(place.host.into(), status, took);
+        let Some(status) = status else { return };
+        *self.statuses.entry(status.as_u16()).or_default() += 1;
+        self.timing.record(took);
+        self.day.timing.record(took);
+        // What a token endpoint refuses is a refresh that failed.
+        if class != Class::Token {
+            self.counts.answers += 1;
+            self.counts.unauthorized += u64::from(status == StatusCode::UNAUTHORIZED);
+        }
+        if let Some(throttled) = self.throttled.as_mut().filter(|_| status != StatusCode::TOO_MANY_REQUESTS) {
+            throttled.others = true;
+        }
+    }
+
+    /// Where a request is counted.
+    pub(super) fn place(&mut self, asked: &Asked<'_>) -> Place {
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {
             self.text.clear();
             write_route(&mut self.text, Some(asked.method), host, asked.url.path());
             &self.text
         });
-        // Names are only of use to who publishes them.
+        // There are no more of either than some hundred.
+        let small = |place| u16::try_from(place).unwrap_or(u16::MAX);
+        Place { route: small(self.routes.place(route)), host: small(self.hosts.place(host)) }
+    }
+
+    /// The names of a place, which are only of use to who publishes them.
+    pub(super) fn names(&self, place: Place) -> Names {
         let named = |name: Option<&Arc<str>>| name.filter(|_| cfg!(feature = "metrics")).cloned();
         Names {
-            route: named(self.routes.count(route, status, took)),
-            host: named(self.hosts.count(host, status, took)),
+            route: named(self.routes.name(place.route.into())),
+            host: named(self.hosts.name(place.host.into())),
             about: None,
         }
     }
 
     /// Notices 429s that keep coming.
-    fn heed(&mut self, status: StatusCode, now: Instant) {
-        if status != StatusCode::TOO_MANY_REQUESTS {
-            if let Some(throttled) = &mut self.throttled {
-                throttled.others = true;
-            }
-            return;
-        }
+    fn throttled_at(&mut self, now: Instant) {
         let first = self.throttled.filter(|throttled| throttled.goes_on(now)).map_or(now, |throttled| throttled.first);
         self.throttled = Some(Throttled { first, last: now, others: false });
     }

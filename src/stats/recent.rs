@@ -14,11 +14,12 @@ use crate::message::Class;
 pub(super) struct Seconds(VecDeque<(u64, u64)>);
 
 impl Seconds {
-    pub(super) fn count(&mut self, second: u64) {
+    /// Counts so many in this second.
+    pub(super) fn count(&mut self, second: u64, requests: u64) {
         match self.0.back_mut() {
             // Clocks of several runtimes may differ.
-            Some((last, count)) if *last >= second => *count += 1,
-            _ => self.0.push_back((second, 1)),
+            Some((last, count)) if *last >= second => *count += requests,
+            _ => self.0.push_back((second, requests)),
         }
         self.settle(second);
     }
@@ -127,13 +128,13 @@ mod tests {
     #[test]
     fn a_minute_is_the_last_sixty_seconds() {
         let mut seconds = Seconds::default();
-        (0..600).for_each(|at| seconds.count(at));
+        (0..600).for_each(|at| seconds.count(at, 1));
         assert_eq!((seconds.sum(599), seconds.0.len()), (60, 60));
         assert_eq!(seconds.sum(629), 30);
         assert_eq!(seconds.sum(658), 1);
         assert_eq!((seconds.sum(659), seconds.0.len()), (0, 0));
-        seconds.count(700);
-        seconds.count(650);
+        seconds.count(700, 1);
+        seconds.count(650, 1);
         assert_eq!(seconds.sum(700), 2, "a clock that is behind");
     }
 

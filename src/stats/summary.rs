@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Refusals;
 use super::endpoint::{Endpoint, Endpoints};
 use super::kept::{Kept, Verdict};
 use super::latency::{Latency, Timing};
 use super::long::LongTasks;
+use super::refusals::Refusals;
 use super::tally::Tally;
 use crate::throttle::LimitUse;
 
@@ -200,12 +200,13 @@ impl Day {
         }
     }
 
-    pub(super) fn sent(&mut self, minute: u64) {
-        self.requests += 1;
+    /// Counts so many in this minute.
+    pub(super) fn sent(&mut self, minute: u64, requests: u64) {
+        self.requests += requests;
         if self.minute.0 != minute {
             self.minute = (minute, 0);
         }
-        self.minute.1 += 1;
+        self.minute.1 += requests;
         self.busiest = self.busiest.max(self.minute.1);
     }
 

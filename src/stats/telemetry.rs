@@ -5,13 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
+use http::StatusCode;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::alerts::Alerts;
-use super::ledger::Ledger;
+use super::aside::Aside;
+use super::ledger::{Ledger, Names};
+use super::published;
+use super::snapshot::Stats;
 use super::summary::Summary;
-use super::{Stats, published};
 use crate::event::{self, Asked, Event, Mark};
 use crate::redact::shown;
 use crate::throttle::{LimitUse, Throttle};
@@ -23,6 +26,8 @@ pub(crate) struct Telemetry {
     alerts: Alerts,
     slow_after: Duration,
     began: Instant,
+    /// Locked before the ledger.
+    aside: Mutex<Aside>,
     ledger: Mutex<Ledger>,
     /// The second of the last look, from 1 on.
     looked: AtomicU64,
@@ -37,6 +42,7 @@ impl Telemetry {
             alerts,
             slow_after,
             began,
+            aside: Mutex::default(),
             ledger: Mutex::new(Ledger::new(began)),
             looked: AtomicU64::new(0),
             events: broadcast::Sender::new(event::KEPT),
@@ -45,11 +51,30 @@ impl Telemetry {
 
     /// Takes a mark in.
     pub(crate) fn fold(&self, mark: Mark<'_>, now: Instant) {
-        let names = self.ledger().fold(&mark, self.slow_after, now);
+        let second = now.saturating_duration_since(self.began).as_secs();
+        let names = match mark {
+            Mark::Sent { class, queued } => {
+                let mut aside = self.aside();
+                aside.sent(class, queued, second);
+                self.fold_where_full(aside);
+                Names::default()
+            }
+            Mark::Answered { asked, status, took } if self.is_ordinary(status, took) => {
+                let mut aside = self.aside();
+                let names = aside.answered(&asked, status, took, second, |asked| {
+                    let mut ledger = self.ledger();
+                    let place = ledger.place(asked);
+                    (place, ledger.names(place))
+                });
+                self.fold_where_full(aside);
+                names
+            }
+            _ => self.count(&mark, now),
+        };
         published::mark(&mark, &names);
         self.tell(&mark);
         // Once a second, whoever comes first looks.
-        let second = now.saturating_duration_since(self.began).as_secs() + 1;
+        let second = second + 1;
         if self.looked.load(Relaxed) < second && self.looked.fetch_max(second, Relaxed) < second {
             self.look(now);
         }
@@ -59,14 +84,14 @@ impl Telemetry {
     pub(crate) fn stats(&self) -> Stats {
         let now = Instant::now();
         let usage = self.look(now);
-        self.ledger().stats(usage, now)
+        self.whole_ledger().stats(usage, now)
     }
 
     /// The day so far.
     pub(crate) fn summary(&self) -> Summary {
         let now = Instant::now();
         self.look(now);
-        self.ledger().summary(now)
+        self.whole_ledger().summary(now)
     }
 
     /// What the client and its throttle tell, as they tell it.
@@ -79,7 +104,7 @@ impl Telemetry {
         let usage = self.throttle.look();
         published::usage(&usage);
         let unmatched = self.throttle.unmatched();
-        let told = self.ledger().look(&self.alerts, &usage, unmatched, now);
+        let told = self.whole_ledger().look(&self.alerts, &usage, unmatched, now);
         for event in told {
             if let Event::Alert(alert) = &event {
                 published::alert(alert);
@@ -88,6 +113,37 @@ impl Telemetry {
             let _ = self.events.send(event);
         }
         usage
+    }
+
+    /// An answer that only adds up, and of which the time of the mark is not needed. One of 429 begins or goes on with a
+    /// stretch of refusals, and a slow one is an event.
+    fn is_ordinary(&self, status: StatusCode, took: Duration) -> bool {
+        took <= self.slow_after && status != StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Counts a mark at once, behind those that came before it: minutes, and stretches of refusals, are made of their order.
+    #[inline(never)]
+    fn count(&self, mark: &Mark<'_>, now: Instant) -> Names {
+        self.whole_ledger().fold(mark, self.slow_after, now)
+    }
+
+    fn fold_where_full(&self, mut aside: MutexGuard<'_, Aside>) {
+        if aside.is_full() {
+            aside.fold_into(&mut self.ledger(), self.slow_after);
+        }
+    }
+
+    /// The ledger, with all marks so far in it.
+    fn whole_ledger(&self) -> MutexGuard<'_, Ledger> {
+        let mut aside = self.aside();
+        let mut ledger = self.ledger();
+        aside.fold_into(&mut ledger, self.slow_after);
+        ledger
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        // As of the ledger.
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes an event of a mark, if somebody listens.

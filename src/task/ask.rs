@@ -17,7 +17,7 @@ use crate::message::{Reply, Response};
 use crate::protocol::{Asking, Cursor, Finding, Protocol, Purpose, Step, clean_urls};
 use crate::redact::SecretUrl;
 use crate::throttle::{Acquire, Permit};
-use crate::transport::{Broken, Transport, by};
+use crate::transport::{Broken, Sending, Transport, by};
 
 /// What the tasks of one kind share.
 pub(crate) struct Core {
@@ -67,38 +67,36 @@ impl Core {
     /// after it.
     pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> Answer {
         let Asking { request, purpose, mut jar } = asking;
-        let response =
-            match purpose {
-                Purpose::Result => self.transport.send_with(&request, None, deadline, jar.as_mut()).await.map_err(
-                    |error| match error.kind() {
-                        ErrorKind::DeadlineExceeded => error,
-                        _ => {
-                            let lost = "the task succeeded, and its result gave no answer";
-                            Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
-                        }
-                    },
-                )?,
-                Purpose::Start => self.transport.send_with(&request, None, deadline, jar.as_mut()).await?,
-                Purpose::Status => {
-                    match by(deadline, pin!(self.transport.attempt_with(permit, &request, deadline)))
-                        .await
-                        .map_err(|late| self.transport.late(late))?
-                    {
-                        Ok(response) => response,
-                        // The task runs on at the service, and the token may come with the next poll.
-                        Err(Broken::Refused(error)) if is_passing(error.kind()) => {
-                            return Ok(Heard::Silence(format!("the status could not be asked for: {error}")));
-                        }
-                        Err(Broken::Refused(error)) => return Err(error),
-                        Err(Broken::Lost(error)) => {
-                            return Ok(Heard::Silence(format!(
-                                "the status gave no answer: {}",
-                                crate::error::with_cause(&error)
-                            )));
-                        }
+        let sending = Sending::of(&self.transport, &request).until(deadline);
+        let response = match purpose {
+            Purpose::Result => sending.jar(jar.as_mut()).send().await.map_err(|error| match error.kind() {
+                ErrorKind::DeadlineExceeded => error,
+                _ => {
+                    let lost = "the task succeeded, and its result gave no answer";
+                    Error::new(ErrorKind::ResultUnavailable, lost).with_source(error)
+                }
+            })?,
+            Purpose::Start => sending.jar(jar.as_mut()).send().await?,
+            Purpose::Status => {
+                match by(deadline, pin!(sending.permit(permit).attempt()))
+                    .await
+                    .map_err(|late| self.transport.late(late))?
+                {
+                    Ok(response) => response,
+                    // The task runs on at the service, and the token may come with the next poll.
+                    Err(Broken::Refused(error)) if is_passing(error.kind()) => {
+                        return Ok(Heard::Silence(format!("the status could not be asked for: {error}")));
+                    }
+                    Err(Broken::Refused(error)) => return Err(error),
+                    Err(Broken::Lost(error)) => {
+                        return Ok(Heard::Silence(format!(
+                            "the status gave no answer: {}",
+                            crate::error::with_cause(&error)
+                        )));
                     }
                 }
-            };
+            }
+        };
         if purpose == Purpose::Start {
             // What it was answered with counts; a body that breaks off takes nothing back.
             return Ok(Heard::Reply(Box::new(response.reply_as_far_as_it_comes().await), None));

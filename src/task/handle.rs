@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{ResumeToken, Shared, Update};
 use crate::error::{Error, ErrorKind};
 use crate::redact::SecretUrl;
+use crate::transport::Sending;
 
 /// A task from elsewhere: to ask about it, put it away, cancel or nudge it, while somebody else awaits it.
 ///
@@ -72,7 +73,7 @@ impl TaskHandle {
             let why = format!("the protocol `{}` knows no cancel for this task", core.protocol.name());
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
-        let response = core.transport.call(&request, None, None).await?;
+        let response = Sending::of(&core.transport, &request).call().await?;
         if !response.status().is_success() {
             let why = format!("the cancel was answered with {}", response.status().as_u16());
             return Err(Error::new(ErrorKind::Rejected, why).with_url(response.url()).with_status(response.status()));

@@ -16,6 +16,7 @@ use crate::message::{Class, Response};
 use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
+use crate::transport::Sending;
 
 /// What a finished task gives: a value, links to download, or both.
 ///
@@ -207,7 +208,7 @@ impl<T> Outcome<T> {
             let why = format!("the protocol `{}` knows no cleanup for this task", self.core.protocol.name());
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
-        self.core.transport.call(&request, None, None).await.map(drop)
+        Sending::of(&self.core.transport, &request).call().await.map(drop)
     }
 
     fn held(&self) -> Download {

@@ -1,35 +1,25 @@
-//! Late: what a deadline says of what failed before it.
+//! Late: the end of a wait at its deadline.
 
-use super::{Trail, Transport};
-use crate::error::{Error, ErrorKind};
+use std::pin::Pin;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, root_cause};
 use crate::message::{HttpError, Request};
 
-impl Transport {
-    /// An error of the deadline, with why there was no token before it.
-    pub(crate) fn late(&self, late: Error) -> Error {
-        match self.credential.trouble(&self.road) {
-            Some(why) => {
-                let why = format!("{}; no token came from the token endpoint: {why}", late.message());
-                Error::new(ErrorKind::DeadlineExceeded, why)
-            }
-            None => late,
-        }
-    }
-
-    /// An error of the deadline, for a request without any answer before it.
-    pub(super) fn late_without_answer(&self, late: Error, request: &Request, trail: &Trail) -> Error {
-        let mut late = self.late(late);
-        if self.outages.is_down(request.url()) {
-            let why = format!("{}; its host takes no connection", late.message());
-            late = Error::new(ErrorKind::DeadlineExceeded, why);
-        }
-        late.with_url(request.url()).with_attempts(trail.sent())
+/// Ends with an error at the deadline. The future stays where it is: to move it would be to copy a kilobyte for each
+/// request.
+pub(crate) async fn by<T>(deadline: Option<Instant>, future: Pin<&mut impl Future<Output = T>>) -> Result<T, Error> {
+    let late = |_| Error::new(ErrorKind::DeadlineExceeded, "no answer before the deadline");
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.map_err(late),
+        None => Ok(future.await),
     }
 }
 
 /// The deadline came during an attempt; the one before it failed so.
 pub(super) fn late_after(error: HttpError, request: &Request, attempts: u32) -> Error {
-    let why = format!("no answer before the deadline; the attempt before: {}", crate::error::root_cause(&error));
+    let why = format!("no answer before the deadline; the attempt before: {}", root_cause(&error));
     let late = Error::new(ErrorKind::DeadlineExceeded, why).with_url(request.url());
     late.with_attempts(attempts).with_source(error)
 }

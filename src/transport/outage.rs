@@ -41,7 +41,8 @@ struct Outage {
 #[must_use = "a probe that is dropped lets another one go"]
 pub(crate) struct Pass<'a> {
     outages: &'a Outages,
-    probes: Option<Origin>,
+    /// Boxed: few requests are one.
+    probes: Option<Box<Origin>>,
 }
 
 impl Outages {
@@ -73,7 +74,7 @@ impl Outages {
             None if now < outage.until => None,
             None => {
                 outage.probe = Some(now);
-                Some(Pass { outages: self, probes: Some(origin) })
+                Some(Pass { outages: self, probes: Some(Box::new(origin)) })
             }
         }
     }
@@ -155,7 +156,7 @@ impl Pass<'_> {
     /// The origin took the connection.
     pub(crate) fn connected(mut self, url: &Url) {
         if self.outages.count.load(Relaxed) > 0 {
-            let origin = self.probes.take().unwrap_or_else(|| Origin::of(url));
+            let origin = self.probes.take().unwrap_or_else(|| Box::new(Origin::of(url)));
             self.outages.end(&mut self.outages.lock(), &origin);
         }
     }

@@ -40,6 +40,10 @@ pub(super) fn queue(request: &Request) -> Span {
 }
 
 pub(crate) fn answered(span: &Span, status: StatusCode) {
+    // A span that is off would look up the fields nevertheless.
+    if span.is_disabled() {
+        return;
+    }
     span.record("http.response.status_code", status.as_u16());
     if status.as_u16() >= 400 {
         span.record("error.type", status.as_str());

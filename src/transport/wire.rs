@@ -1,15 +1,19 @@
 //! Wire: one request out and its answer back, told to the throttle and to those who count.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header};
-use tokio::time::Instant;
-use tracing::Instrument;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep_until};
+use tracing::Span;
 
-use super::{DRAIN, span};
+use super::span;
 use crate::clock::Clock;
 use crate::event::{Asked, Event, Mark, Marks};
 use crate::hint::{HintRule, Hints};
@@ -69,64 +73,71 @@ impl Wire {
         }
     }
 
-    /// Sends `outgoing`, which is `request` with its credential. Those who count are told of the request alone.
+    /// Sends `outgoing`, which is `request` with its credential, with the permit that stands there. Those who count are told
+    /// of the request alone.
     ///
-    /// It is on its way when this returns; the future is its answer, and no larger than that needs.
-    pub(super) fn carry<'a>(
-        &'a self,
-        mut permit: Permit,
-        request: &'a Request,
+    /// The permit is lent, because what is handed to a future by value is held in it twice.
+    pub(super) async fn exchange(
+        &self,
+        permit: &mut Option<Permit>,
+        request: &Request,
         mut outgoing: Request,
         timeout: Duration,
         hidden: Hidden,
-    ) -> impl Future<Output = Result<Response, HttpError>> + use<'a> {
+    ) -> Result<Response, HttpError> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
         // Without this header any coding is acceptable (RFC 9110, 12.5.3), and here nothing decodes one.
         if cfg!(not(feature = "gzip")) {
             outgoing.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         }
         let span = span::of(request);
-        permit.sent();
-        permit.charge(request.body().len() as u64);
+        let queued = permit.as_mut().map_or(Duration::ZERO, |permit| {
+            permit.sent();
+            permit.charge(request.body().len() as u64);
+            permit.waited()
+        });
         let begun = Instant::now();
-        self.marks.tell_at(Mark::Sent { class: request.class(), queued: permit.waited() }, begun);
-        let answer = self.http.send(outgoing);
-        async move {
-            let mut sending = pin!(tokio::time::timeout_at(begun + timeout, answer).instrument(span));
-            let sent = sending.as_mut().await;
-            let (now, span, asked) = (Instant::now(), sending.span(), Asked::of(request));
-            let took = now - begun;
-            match sent.unwrap_or_else(|_| Err(HttpError::timeout())) {
-                Ok(response) => {
-                    let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
-                    let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                        let hints = Hints::of(response.headers(), self.clock.now());
-                        (response, hints)
-                    } else {
-                        Box::pin(self.read(response, request.class())).await
-                    };
-                    let hints = match hints.ignored() {
-                        [] => hints,
-                        _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
-                    };
-                    let status = response.status();
-                    span::answered(span, status);
-                    tracing::debug!(parent: span, status = status.as_u16(), "answered");
-                    self.marks.tell_at(Mark::Answered { asked: asked.on(permit.route()), status, took }, now);
-                    self.hear(&mut permit, (status, now), &hints, asked);
-                    let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
-                    Ok(if permit.counts_bodies() { counted(response, permit) } else { response })
+        self.marks.tell_at(Mark::Sent { class: request.class(), queued }, begun);
+        let mut answer = self.http.send(outgoing);
+        let answered = in_time(&mut answer, begun + timeout, &span).await;
+        let (now, asked) = (Instant::now(), Asked::of(request));
+        let took = now - begun;
+        match answered {
+            Ok(response) => {
+                let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
+                let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
+                    let hints = Hints::of_answer(response.headers(), || self.clock.now());
+                    (response, hints)
+                } else {
+                    Box::pin(self.read(response, request.class())).await
+                };
+                let hints = match hints.ignored() {
+                    [] => hints,
+                    _ => hints.masked(&hidden.mask().and(secrets_in(request.url()))),
+                };
+                let status = response.status();
+                span::answered(&span, status);
+                tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+                let route = permit.as_ref().and_then(Permit::route);
+                self.marks.tell_at(Mark::Answered { asked: asked.on(route), status, took }, now);
+                if let Some(permit) = permit {
+                    self.hear(permit, (status, now), &hints, asked);
                 }
-                Err(error) => {
-                    let unsent = error.is_unsent();
-                    if unsent {
-                        permit.unsent();
-                    }
-                    span::broke(span, &error);
-                    tracing::debug!(parent: span, %error, "no answer");
-                    self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
-                    Err(error)
+                let response = response.asked(request.url()).hinted(hints.wait_after(status)).hiding(hidden);
+                Ok(match permit.take() {
+                    Some(permit) if permit.counts_bodies() => counted(response, permit),
+                    _ => response,
+                })
+            }
+            Err(error) => {
+                let (permit, unsent) = (permit.take(), error.is_unsent());
+                if unsent && let Some(permit) = permit {
+                    permit.unsent();
                 }
+                span::broke(&span, &error);
+                tracing::debug!(parent: &span, %error, "no answer");
+                self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
+                Err(error)
             }
         }
     }
@@ -178,6 +189,29 @@ impl Wire {
     }
 }
 
+/// The answer, if it comes before `due`, looked for within the span. Its timer is armed only where the first look finds no
+/// answer.
+async fn in_time(
+    answer: &mut BoxFuture<'_, Result<Response, HttpError>>,
+    due: Instant,
+    span: &Span,
+) -> Result<Response, HttpError> {
+    let mut timer = pin!(None);
+    poll_fn(|cx| {
+        let _within = span.enter();
+        if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        if timer.is_none() {
+            // Whatever the answer takes of the task's budget, its timer comes through.
+            timer.set(Some(unconstrained(sleep_until(due))));
+        }
+        let ended = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx));
+        ended.map(|()| Err(HttpError::timeout()))
+    })
+    .await
+}
+
 /// A response whose body is counted as it comes, and holds its permit until its end.
 fn counted(mut response: Response, permit: Permit) -> Response {
     let body = std::mem::take(response.body_mut());
@@ -195,3 +229,45 @@ fn counted(mut response: Response, permit: Permit) -> Response {
 const MOST_LOOKED_AT: usize = 64 * 1024;
 /// An attempt that timed out may still be counted this much later.
 const HOLD_GUARD: Duration = Duration::from_secs(1);
+/// A refusal's body is worth a connection, and no more of a wait.
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future;
+
+    use super::*;
+
+    fn answer() -> Result<Response, HttpError> {
+        Ok(Response::new(StatusCode::OK, "https://a.example".parse().unwrap()))
+    }
+
+    /// Outside of any runtime a timer would panic.
+    #[test]
+    fn an_answer_that_is_there_at_the_first_look_needs_no_timer() {
+        let mut sent: BoxFuture<'_, _> = Box::pin(future::ready(answer()));
+        let answered = in_time(&mut sent, Instant::now(), &Span::none()).now_or_never();
+        assert!(answered.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_an_attempt_counts_from_its_send_and_not_from_the_first_look() {
+        for (looked_after, answers_after, ends_after) in
+            [(0, 9, Ok(9)), (0, 11, Err(10)), (4, 11, Err(10)), (4, 9, Ok(9))]
+        {
+            let (begun, seconds) = (Instant::now(), Duration::from_secs);
+            let mut sent: BoxFuture<'_, _> = Box::pin(async move {
+                sleep_until(begun + seconds(answers_after)).await;
+                answer()
+            });
+            tokio::time::advance(seconds(looked_after)).await;
+            let answered = in_time(&mut sent, begun + seconds(10), &Span::none()).await;
+            let took = begun.elapsed().as_secs();
+            assert_eq!(
+                answered.map(|_| took).map_err(|error| (took, error.is_late())),
+                ends_after.map_err(|at| (at, true))
+            );
+        }
+    }
+}

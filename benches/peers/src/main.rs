@@ -67,15 +67,19 @@ const BENCHES: [Bench; 7] = [
 fn main() -> Result<(), Failure> {
     let mut parser = Parser::from_env();
     let (mut name, mut json, mut length) = (None, None::<OsString>, Length::Short);
+    let (mut only, mut requests) = (None::<String>, None::<u32>);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("json") => json = Some(parser.value()?),
             Arg::Long("long") => length = Length::Long,
+            Arg::Long("only") => only = Some(parser.value()?.string()?),
+            Arg::Long("requests") => requests = Some(parser.value()?.parse()?),
             Arg::Value(value) if name.is_none() => name = Some(value.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    let name = name.ok_or("usage: NAME [--json FILE] [--long]; `list` lists the names")?;
+    let name = name
+        .ok_or("usage: NAME [--json FILE] [--long], or pipeline --only SUBJECT --requests N; `list` lists the names")?;
     // Not for people: `pipeline` starts its server so.
     if name == "serve" {
         return pipeline::serve();
@@ -85,6 +89,10 @@ fn main() -> Result<(), Failure> {
             println!("{:<14}{}", bench.name, bench.about);
         }
         return Ok(());
+    }
+    // For callgrind: so many requests of one subject, and nothing else.
+    if let (Some(only), Some(requests), "pipeline") = (&only, requests, &*name) {
+        return pipeline::send(only, requests);
     }
     let bench = BENCHES.iter().find(|bench| bench.name == name).ok_or("no such bench; `list` lists them")?;
     let mut report = Report::begin(bench.name, json.as_deref())?;

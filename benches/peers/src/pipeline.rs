@@ -52,17 +52,36 @@ pub(crate) fn run(report: &mut Report, length: Length) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Sends so many requests of one subject, 16 at once, for a profiler that counts instructions and cache misses: the
+/// difference between two runs is the cost of the requests that one of them sent more.
+pub(crate) fn send(only: &str, requests: u32) -> Result<(), Failure> {
+    const CALLERS: u32 = 16;
+    let service = Service::start()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let subject = subjects(&service.url)?.into_iter().find(|subject| subject.name == only).ok_or("no such subject")?;
+    (subject.send)(&runtime, CALLERS, requests / CALLERS)
+}
+
 struct Subject {
     name: &'static str,
     spin: Spin,
+    send: SendEach,
 }
 
 /// A round, with so many callers.
 type Spin = Box<dyn Fn(&Runtime, usize) -> Result<Seen, Failure>>;
 
+/// So many callers, each of which sends so many requests.
+type SendEach = Box<dyn Fn(&Runtime, u32, u32) -> Result<(), Failure>>;
+
 impl Subject {
     fn new(name: &'static str, ask: impl Ask) -> Self {
-        Self { name, spin: Box::new(move |runtime, callers| spin(&ask, runtime, callers)) }
+        let sender = ask.clone();
+        Self {
+            name,
+            spin: Box::new(move |runtime, callers| spin(&ask, runtime, callers)),
+            send: Box::new(move |runtime, callers, each| send_each(&sender, runtime, callers, each)),
+        }
     }
 
     fn spin(&self, runtime: &Runtime, callers: usize) -> Result<Seen, Failure> {
@@ -114,6 +133,26 @@ fn spin(ask: &impl Ask, runtime: &Runtime, callers: usize) -> Result<Seen, Failu
         Ok::<_, Failure>(sum)
     })?;
     Ok(Seen { requests, wall: begun.elapsed(), cpu: cpu::used()? - cpu })
+}
+
+fn send_each(ask: &impl Ask, runtime: &Runtime, callers: u32, each: u32) -> Result<(), Failure> {
+    let tasks: Vec<_> = (0..callers)
+        .map(|_| {
+            let ask = ask.clone();
+            runtime.spawn(async move {
+                for _ in 0..each {
+                    ask.ask().await?;
+                }
+                Ok::<_, Failure>(())
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await??;
+        }
+        Ok(())
+    })
 }
 
 /// So short that what else runs on the machine meets all subjects of a round alike.

@@ -20,7 +20,7 @@ use crate::retry::{Budget, EnvelopeRule};
 use crate::stats::Telemetry;
 use crate::task::Core;
 use crate::throttle::Throttle;
-use crate::transport::{Outages, Purpose, TokenRoad, Transport, Wire};
+use crate::transport::{Outages, Purpose, TokenWire, Transport, Wire};
 
 impl ClientBuilder {
     /// Builds the client.
@@ -91,7 +91,7 @@ impl ClientBuilder {
         };
         let transport = Arc::new(Transport {
             trust,
-            road: TokenTransport::new(Arc::new(TokenRoad::over(&wire, attempt_timeout)), self.clock, marks),
+            token_transport: TokenTransport::new(Arc::new(TokenWire::over(&wire, attempt_timeout)), self.clock, marks),
             wire,
             credential: self.credential,
             attempt_timeout,

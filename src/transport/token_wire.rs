@@ -1,30 +1,34 @@
-//! TokenRoad: how requests for tokens go out. No credential is on it, so that none can leak by it.
+//! TokenWire: how requests for tokens go out. No credential is on it, so that none can leak by it.
 
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::StatusCode;
 use tokio::time::Instant;
 use url::Url;
 
-use super::{DRAIN, Wire, lost};
+use super::attempts::{Attempts, Outcome, repeat};
+use super::broken::lost;
+use super::retries::{Absence, Retries};
+use super::wire::{DRAIN, Wire};
 use crate::credential::Exchange;
-use crate::error::{Error, ErrorKind};
-use crate::event::{Asked, Mark};
+use crate::error::{Error, ErrorKind, root_cause};
 use crate::message::{Class, HttpError, RESERVED_WHY, Reply, Request, is_reserved};
 use crate::redact::secrets_on;
-use crate::retry::{Case, Decision, Failure, RetryPolicy, decide};
+use crate::retry::{Budget, GiveUp, RetryPolicy};
 
 /// Sends requests for tokens: through the throttle as the most urgent class, with retries of its own.
-pub(crate) struct TokenRoad {
+pub(crate) struct TokenWire {
     wire: Wire,
     attempt_timeout: Duration,
     /// Why a request is being repeated.
     trouble: Mutex<Option<String>>,
 }
 
-impl TokenRoad {
+impl TokenWire {
     /// Over the client's own wire, without what it knows of the API's answers and of its credential.
     pub(crate) fn over(wire: &Wire, attempt_timeout: Duration) -> Self {
         let wire = Wire {
@@ -54,57 +58,25 @@ impl TokenRoad {
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
         let request = Request::new(parts.method, url, Class::Token).with_headers(parts.headers).with_body(body);
-        let policy = RetryPolicy::standard();
-        let mut pauses = policy.pauses().pauses(fastrand::u64(..));
-        let mut attempts = 0;
-        let _told = Told(self);
-        let outcome = loop {
-            attempts += 1;
-            let outcome = self.attempt(&request).await?;
-            let (failure, hint) = match &outcome {
-                Ok((reply, _)) if reply.status().as_u16() < 400 => break outcome,
-                Ok((reply, hint)) => (Failure::Status(reply.status()), *hint),
-                Err(error) if error.is_unsent() => (Failure::Unsent, None),
-                Err(_) => (Failure::Lost, None),
-            };
-            let decision = decide(&Case {
-                method: request.method(),
-                class: Class::Token,
-                keyed: false,
-                failure,
-                hint,
-                step: pauses.next(),
-                patience: None,
-                retries: policy.limit().saturating_sub(attempts - 1),
-                budget: u32::MAX,
-                // Callers wait for it.
-                give_up_over: Some(LONGEST_HINT),
-                time: None,
-            });
-            let Decision::Retry { after: pause, reason, .. } = decision else {
-                break outcome;
-            };
-            self.is_troubled_by(Some(match &outcome {
-                Ok((reply, _)) => format!("it answered with {}", reply.status().as_u16()),
-                Err(error) => crate::error::root_cause(error),
-            }));
-            tracing::info!(attempts, ?pause, %reason, "retrying for a token");
-            self.wire.marks.tell(Mark::Retrying { asked: Asked::of(&request), reason, attempts, pause });
-            tokio::time::sleep(pause).await;
-        };
-        outcome.map(|(reply, _)| reply).map_err(|error| lost(error, &request, attempts))
+        let (policy, budget) = (RetryPolicy::standard(), Budget::new(u32::MAX));
+        // Callers wait for it.
+        let retries = Retries::new(&request, &policy, &budget, &self.wire.marks).most_asked(LONGEST_HINT);
+        let mut sending = TokenSending { token_transport: self, request: &request, sent: 0 };
+        let first = sending.again().await;
+        repeat(&mut sending, retries, first).await.map(|(reply, _)| reply)
     }
 
     /// The answer with what it asks to wait, or none.
     async fn attempt(&self, request: &Request) -> Result<Result<(Reply, Option<Duration>), HttpError>, Error> {
         let acquire = self.wire.acquire(request, self.attempt_timeout).deadline(Instant::now() + LONGEST_QUEUE);
-        let permit = acquire.await?;
+        let mut permit = Some(acquire.await?);
         let ends = Instant::now() + self.attempt_timeout;
         let hidden = self.wire.hidden.and(secrets_on(request.headers()));
-        let response = match self.wire.carry(permit, request, request.clone(), self.attempt_timeout, hidden).await {
-            Ok(response) => response,
-            Err(error) => return Ok(Err(error)),
-        };
+        let response =
+            match self.wire.exchange(&mut permit, request, request.clone(), self.attempt_timeout, hidden).await {
+                Ok(response) => response,
+                Err(error) => return Ok(Err(error)),
+            };
         let hint = response.hint();
         // One that trickles is as good as none.
         Ok(match tokio::time::timeout_at(ends, response.reply()).await {
@@ -115,16 +87,58 @@ impl TokenRoad {
     }
 }
 
-/// What is told of a request ends with it, also where it is dropped.
-struct Told<'a>(&'a TokenRoad);
+/// One request for a token on its way.
+struct TokenSending<'a> {
+    token_transport: &'a TokenWire,
+    request: &'a Request,
+    sent: u32,
+}
 
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        self.0.is_troubled_by(None);
+impl Attempts for TokenSending<'_> {
+    /// With what it asks to wait.
+    type Answer = (Reply, Option<Duration>);
+
+    fn read((reply, hint): &Self::Answer) -> (StatusCode, Option<Duration>) {
+        (reply.status(), *hint)
+    }
+
+    fn sent(&self) -> u32 {
+        self.sent
+    }
+
+    /// A token endpoint that takes no connection costs retries as any other failure: callers wait for it.
+    fn absence(&mut self, _: &Result<Self::Answer, HttpError>) -> Option<Absence> {
+        None
+    }
+
+    async fn keep(&mut self, failed: Result<Self::Answer, HttpError>) {
+        self.token_transport.is_troubled_by(Some(match failed {
+            Ok((reply, _)) => format!("it answered with {}", reply.status().as_u16()),
+            Err(error) => root_cause(&error),
+        }));
+    }
+
+    async fn again(&mut self) -> Outcome<Self::Answer> {
+        self.sent += 1;
+        match self.token_transport.attempt(self.request).await {
+            Ok(outcome) => ControlFlow::Continue(outcome),
+            Err(error) => ControlFlow::Break(Err(error)),
+        }
+    }
+
+    fn give_up(&mut self, failed: Result<Self::Answer, HttpError>, _: GiveUp) -> Result<Self::Answer, Error> {
+        failed.map_err(|error| lost(error, self.request, self.sent))
     }
 }
 
-impl Exchange for TokenRoad {
+/// What is told of a request ends with it, also where it is dropped.
+impl Drop for TokenSending<'_> {
+    fn drop(&mut self) {
+        self.token_transport.is_troubled_by(None);
+    }
+}
+
+impl Exchange for TokenWire {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(self.send(request))
     }

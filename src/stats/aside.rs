@@ -1,0 +1,108 @@
+//! Aside: the marks of ordinary requests, put down in a few bytes until the ledger counts them, many at once.
+//!
+//! The ledger is some ten kilobytes of counters and histograms. A request that walked through them alone would find
+//! nothing of them in the cache; 128 that walk one behind the other find all.
+
+use std::mem;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::ledger::{Ended, Ledger, Names, Place, Sent};
+use crate::event::Asked;
+use crate::message::{Class, write_route};
+
+/// Marks that are not in the ledger yet, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    sent: Vec<Sent>,
+    ended: Vec<Ended>,
+    rows: Vec<Row>,
+    /// The row of the request before.
+    last: usize,
+    /// A route is written here, to be looked up.
+    text: String,
+}
+
+/// The place of a route at a host.
+#[derive(Debug)]
+struct Row {
+    route: Box<str>,
+    host: Box<str>,
+    place: Place,
+    names: Names,
+}
+
+impl Aside {
+    /// A request was sent.
+    pub(super) fn sent(&mut self, class: Class, queued: Duration, second: u64) {
+        if self.sent.last().is_none_or(|last| last.second != second) {
+            self.sent.push(Sent { second, requests: 0, polls: 0, queued: Duration::ZERO });
+        }
+        if let Some(last) = self.sent.last_mut() {
+            last.requests += 1;
+            last.polls += u64::from(class == Class::Poll);
+            last.queued = last.queued.saturating_add(queued);
+        }
+    }
+
+    /// It was answered. Gives the names that it will be counted by.
+    pub(super) fn answered(
+        &mut self,
+        asked: &Asked<'_>,
+        status: StatusCode,
+        took: Duration,
+        second: u64,
+        place: impl FnOnce(&Asked<'_>) -> (Place, Names),
+    ) -> Names {
+        let (place, names) = self.look_up(asked, place);
+        self.ended.push(Ended { place, class: asked.class, status: Some(status), took, second });
+        names
+    }
+
+    /// So much is here that it is to be counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.ended.len().max(self.sent.len()) >= MOST
+    }
+
+    /// Has the ledger count it all.
+    #[inline(never)]
+    pub(super) fn fold_into(&mut self, ledger: &mut Ledger, slow_after: Duration) {
+        self.sent.drain(..).for_each(|sent| ledger.sent(&sent));
+        self.ended.drain(..).for_each(|ended| ledger.ended(&ended, slow_after));
+    }
+
+    /// The place of a request; `place` finds it in the ledger where it is not known here.
+    fn look_up(&mut self, asked: &Asked<'_>, place: impl FnOnce(&Asked<'_>) -> (Place, Names)) -> (Place, Names) {
+        let mut text = mem::take(&mut self.text);
+        let host = asked.url.host_str().unwrap_or_default();
+        let route = asked.route.unwrap_or_else(|| {
+            text.clear();
+            write_route(&mut text, Some(asked.method), host, asked.url.path());
+            &text
+        });
+        let is_it = |row: &Row| *row.route == *route && *row.host == *host;
+        if !self.rows.get(self.last).is_some_and(is_it) {
+            self.last = self.rows.iter().position(is_it).unwrap_or(usize::MAX);
+        }
+        let found = match self.rows.get(self.last) {
+            Some(row) => (row.place, row.names.clone()),
+            None => {
+                let (place, names) = place(asked);
+                // Rows of places that are in use come back at once.
+                if self.rows.len() >= MOST_ROWS {
+                    self.rows.clear();
+                }
+                self.last = self.rows.len();
+                self.rows.push(Row { route: route.into(), host: host.into(), place, names: names.clone() });
+                (place, names)
+            }
+        };
+        self.text = text;
+        found
+    }
+}
+
+/// Answers that are counted at once.
+const MOST: usize = 128;
+const MOST_ROWS: usize = 64;

@@ -1,0 +1,33 @@
+//! Refusals: how often a service refused for load, by limit and blame.
+
+use std::sync::Arc;
+
+use crate::event::Blame;
+
+/// Refusals for load by one limit, and one party's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    pub(super) limit: Arc<str>,
+    pub(super) blame: Blame,
+    pub(super) count: u64,
+}
+
+impl Refusals {
+    /// The limit, the route or the account that paused.
+    #[must_use]
+    pub fn limit(&self) -> &str {
+        &self.limit
+    }
+
+    /// Who spent the budget.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        self.blame
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+}

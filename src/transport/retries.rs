@@ -1,0 +1,107 @@
+//! Retries: how often and when one request is sent again, by a policy and a budget.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::event::{Asked, Mark, Marks};
+use crate::message::Request;
+use crate::retry::{Budget, Case, Decision, Failure, GiveUp, Pauses, RetryPolicy, decide};
+
+/// The retries of one request.
+pub(super) struct Retries<'a> {
+    request: &'a Request,
+    /// The request carries an idempotency key.
+    keyed: bool,
+    policy: &'a RetryPolicy,
+    budget: &'a Budget,
+    marks: &'a Marks,
+    deadline: Option<Instant>,
+    /// A service that asks to wait for longer is not waited for.
+    most_asked: Option<Duration>,
+    pauses: Pauses,
+    /// Those that took a step of the schedule.
+    made: u32,
+}
+
+/// A retry that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) pause: Duration,
+    /// What it took from the budget.
+    pub(super) cost: u32,
+}
+
+/// A host that takes no connection is waited for by the clock, and not by the schedule of retries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Absence {
+    /// For how much longer.
+    pub(super) patience: Duration,
+    /// How long nobody asks it.
+    pub(super) pause: Duration,
+}
+
+impl<'a> Retries<'a> {
+    pub(super) fn new(request: &'a Request, policy: &'a RetryPolicy, budget: &'a Budget, marks: &'a Marks) -> Self {
+        let pauses = policy.pauses().pauses(fastrand::u64(..));
+        let most_asked = policy.most_asked();
+        Self { request, keyed: false, policy, budget, marks, deadline: None, most_asked, pauses, made: 0 }
+    }
+
+    pub(super) const fn keyed(mut self, keyed: bool) -> Self {
+        self.keyed = keyed;
+        self
+    }
+
+    pub(super) const fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    pub(super) const fn most_asked(mut self, most_asked: Duration) -> Self {
+        self.most_asked = Some(most_asked);
+        self
+    }
+
+    pub(super) const fn budget(&self) -> &'a Budget {
+        self.budget
+    }
+
+    /// Decides what follows a failure, the last of so many attempts. A retry is charged and told of.
+    pub(super) fn next(
+        &mut self,
+        attempts: u32,
+        failure: Failure,
+        hint: Option<Duration>,
+        absence: Option<Absence>,
+    ) -> Result<Retry, GiveUp> {
+        let request = self.request;
+        let decision = decide(&Case {
+            method: request.method(),
+            class: request.class(),
+            keyed: self.keyed,
+            failure,
+            hint,
+            step: match absence {
+                Some(absence) => Some(absence.pause),
+                None => self.pauses.next(),
+            },
+            patience: absence.map(|absence| absence.patience),
+            retries: self.policy.limit().saturating_sub(self.made),
+            budget: self.budget.left(),
+            give_up_over: self.most_asked,
+            time: self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())),
+        });
+        let (pause, reason, cost) = match decision {
+            Decision::GiveUp(why) => return Err(why),
+            Decision::Retry { after, reason, cost } => (after, reason, cost),
+        };
+        tracing::info!(class = ?request.class(), attempts, ?pause, %reason, "retrying");
+        self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause });
+        self.budget.take(cost);
+        if absence.is_none() {
+            self.made += 1;
+        }
+        Ok(Retry { pause, cost })
+    }
+}

@@ -1,0 +1,83 @@
+//! Transport: what all requests of a client share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::headers::held_for;
+use super::outage::Outages;
+use super::retries::Retries;
+use super::wire::Wire;
+use crate::credential::{Credential, TokenTransport};
+use crate::error::{Error, ErrorKind};
+use crate::message::{Request, Trust};
+use crate::retry::{Budget, RetryPolicy};
+use crate::throttle::{Acquire, Permit};
+
+/// Everything below a task: the right to send, the credential, the sending, the retries.
+pub(crate) struct Transport {
+    pub(crate) wire: Wire,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) credential: Credential,
+    /// How its tokens are fetched.
+    pub(crate) token_transport: TokenTransport,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) budget: Budget,
+    pub(crate) outages: Outages,
+    pub(crate) attempt_timeout: Duration,
+}
+
+impl Transport {
+    /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
+    pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
+        // What it will need is fetched while it stands there.
+        if self.credential.is_live() && !request.is_bare() && self.trust.is_own(request.url()) {
+            self.credential.prefetch(&self.token_transport);
+        }
+        self.acquire(request, deadline)
+    }
+
+    /// An error of the deadline, with why there was no token before it.
+    pub(crate) fn late(&self, late: Error) -> Error {
+        match self.credential.trouble(&self.token_transport) {
+            Some(why) => {
+                let why = format!("{}; no token came from the token endpoint: {why}", late.message());
+                Error::new(ErrorKind::DeadlineExceeded, why)
+            }
+            None => late,
+        }
+    }
+
+    pub(super) fn acquire(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
+        let acquire = self.wire.acquire(request, self.timeout(request));
+        match deadline {
+            Some(deadline) => acquire.deadline(deadline),
+            None => acquire,
+        }
+    }
+
+    /// The right to send a request, if there is one now and nobody stands before it.
+    pub(super) fn try_acquire(&self, request: &Request) -> Option<Permit> {
+        self.wire.try_acquire(request, self.timeout(request))
+    }
+
+    /// How long an attempt may take to its answer.
+    pub(super) fn timeout(&self, request: &Request) -> Duration {
+        self.attempt_timeout.max(held_for(request.headers()))
+    }
+
+    /// The retries of a request, by the client's policy and budget.
+    pub(super) fn retries<'a>(&'a self, request: &'a Request) -> Retries<'a> {
+        Retries::new(request, &self.retry, &self.budget, &self.wire.marks)
+    }
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transport")
+            .field("trust", &self.trust)
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
