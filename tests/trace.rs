@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use support::{Log, subscriber};
 
-#[path = "support/log.rs"]
+#[path = "it/support/log.rs"]
 mod support;
 
 #[tokio::test]

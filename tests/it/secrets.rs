@@ -1,0 +1,5 @@
+//! Secrets never show, whatever a service repeats.
+
+mod echoed;
+mod echoes;
+mod redaction;

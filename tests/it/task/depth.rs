@@ -1,0 +1,592 @@
+//! A task to its depth: cancel, heartbeat, cookies, conditions, moves, pages, explanations. Over a script.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use longhaul::testing::{Canned, Recorded, Script, reply, script};
+use longhaul::{Client, ErrorKind, Exchange, Next, Pace, PageRule, Protocol, ResumeToken, Source, State, Task, Update};
+use serde_json::{Value, json};
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn accepted() -> Canned {
+    reply(202).header("location", "/v1/tasks/7")
+}
+
+fn exchange(text: &str) -> Exchange {
+    text.parse().unwrap()
+}
+
+fn client(service: &Script) -> Client {
+    service.client().build().unwrap()
+}
+
+async fn submit(service: &Script, protocol: Protocol) -> Task<Value> {
+    client(service).task().protocol(protocol).post("exports?api-version=3&x=1").submit().await.unwrap()
+}
+
+fn asked(service: &Script) -> Vec<String> {
+    let line = |seen: &Recorded| {
+        let query = seen.url().query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{} {}{query}", seen.method(), seen.url().path())
+    };
+    service.requests().iter().map(line).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_goes_where_the_protocol_or_the_service_says() {
+    for (protocol, answer, request) in [
+        (Protocol::auto(), json!({}), "DELETE /v1/tasks/7"),
+        (
+            Protocol::auto().cancel(exchange("POST jobs/{id}/cancel")),
+            json!({"id": "a b"}),
+            "POST /v1/jobs/a%20b/cancel",
+        ),
+        (Protocol::auto(), json!({"urls": {"cancel": "/v1/stop/7"}}), "POST /v1/stop/7"),
+        (
+            Protocol::auto()
+                .cancel_url(Source::pointer("/stop"))
+                .cancel(exchange("PATCH {status} {\"state\": \"Aborted\"}")),
+            json!({"stop": "../stop/7"}),
+            "PATCH /stop/7",
+        ),
+        (
+            Protocol::auto().cancel_url(Source::pointer("/stop")).cancel(exchange("POST x {\"job\": \"{id}\"}")),
+            json!({"stop": "/stop", "id": "j7"}),
+            "POST /stop {\"job\": \"j7\"}",
+        ),
+    ] {
+        let service = script([accepted().json(answer), reply(202), reply(410)]);
+        submit(&service, protocol).await.handle().cancel().await.unwrap();
+        let body = String::from_utf8(service.requests()[1].body().to_vec()).unwrap();
+        let sent = format!("{} {body}", asked(&service)[1]);
+        assert!(sent.trim_end().starts_with(request), "{sent} for {request}");
+    }
+    let service = script([accepted()]);
+    let error = submit(&service, Protocol::auto().without_cancel()).await.handle().cancel().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let service = script([accepted(), reply(409).json(json!({"code": "TooLate"}))]);
+    let error = submit(&service, Protocol::auto()).await.handle().cancel().await.unwrap_err();
+    assert_eq!((error.kind(), error.fault().unwrap().code()), (ErrorKind::Rejected, Some("TooLate")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_task_is_canceled_only_where_that_was_asked_for() {
+    let service = script([accepted(), accepted(), reply(204)]);
+    drop(submit(&service, Protocol::auto()).await);
+    drop(submit(&service, Protocol::auto()).await.cancel_on_drop());
+    tokio::time::sleep(secs(1)).await;
+    let deletes = asked(&service).into_iter().filter(|line| line.starts_with("DELETE")).count();
+    assert_eq!((deletes, service.requests().len()), (1, 3));
+
+    let service = script([accepted(), reply(200).json(json!(1))]);
+    let mut task = submit(&service, Protocol::auto()).await.cancel_on_drop();
+    (&mut task).await.unwrap();
+    drop(task);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(service.requests().len(), 2, "one that has ended is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_ended_early_does_not_spare_the_cancel() {
+    let service = script([accepted().header("retry-after", "60"), reply(204)]);
+    let task = submit(&service, Protocol::auto()).await.cancel_on_drop().deadline(secs(5));
+    assert_eq!(task.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(asked(&service)[1..], ["DELETE /v1/tasks/7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_etag_is_of_the_url_that_gave_it() {
+    let service = script([
+        accepted(),
+        reply(202).header("etag", "\"1\"").header("location", "/v1/tasks/8"),
+        reply(202),
+        reply(200),
+    ]);
+    submit(&service, Protocol::auto().conditional()).await.await.unwrap();
+    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()), "{:?}", asked(&service));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_header_goes_along_and_not_into_the_token() {
+    let service = script([accepted(), reply(200)]);
+    let new = client(&service)
+        .task()
+        .post("x")
+        .plain_header("X-Tenant", "t7")
+        .header("X-Other", "o7")
+        .secret_header("X-Mine", "hunter2");
+    let task = new.submit::<Value>().await.unwrap();
+    let token = task.token().to_string();
+    assert!(token.contains("t7") && !token.contains("hunter2") && !token.contains("o7"), "{token}");
+    task.await.unwrap();
+    assert_eq!(service.requests()[1].header("x-mine"), Some("hunter2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blip_is_asked_after_soon_and_not_after_the_protocols_interval() {
+    let service = script([accepted(), reply(500), reply(202), reply(200)]);
+    submit(&service, Protocol::auto().default_interval(secs(300))).await.await.unwrap();
+    assert_eq!(service.gaps(), [secs(1), secs(1), secs(300)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_shows_life_between_polls() {
+    let service = script([accepted().header("retry-after", "10"), reply(200).json(json!(1))]);
+    let mut task = submit(&service, Protocol::auto()).await.heartbeat(secs(3));
+    let updates: Vec<Update> = task.updates().try_collect().await.unwrap();
+    let told: Vec<_> = updates.iter().map(|update| (update.state(), update.is_heartbeat())).collect();
+    let accepted = |beat| (State::Accepted, beat);
+    assert_eq!(told, [accepted(false), accepted(true), accepted(true), accepted(true), (State::Succeeded, false)]);
+    assert_eq!(service.gaps(), [secs(10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_status_costs_no_body() {
+    let service = script([
+        accepted(),
+        reply(202).header("etag", "\"1\"").json(json!({"status": "running", "percentComplete": 5})),
+        reply(304),
+        reply(200).json(json!(1)),
+    ]);
+    let mut task = submit(&service, Protocol::auto().conditional()).await;
+    let states: Vec<State> = task.updates().map_ok(|update| update.state()).try_collect().await.unwrap();
+    assert_eq!(states, [State::Accepted, State::Running, State::Running, State::Succeeded]);
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("if-none-match").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, None, Some("\"1\"".into()), Some("\"1\"".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_goes_back_for_its_task_alone_and_stands_in_its_token() {
+    let answers = || [accepted().header("set-cookie", "node=n7; Path=/v1; HttpOnly"), reply(202), reply(200)];
+    let service = script(answers());
+    let mut task = submit(&service, Protocol::auto().with_cookies()).await;
+    task.advance().await;
+    task.advance().await;
+    let token: ResumeToken = task.handle().token().to_string().parse().unwrap();
+    client(&service).resume_with::<Value>(token, Protocol::auto().with_cookies()).unwrap().await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, Some("node=n7".into()), Some("node=n7".into())]);
+
+    // Also one that a refusal sets, and for one task alone.
+    let service = script([reply(503).header("set-cookie", "try=1"), accepted(), reply(200)]);
+    let new = client(&service).task().with_cookies().post("exports");
+    new.submit::<Value>().await.unwrap().await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
+    assert_eq!(sent, [None, Some("try=1".into()), Some("try=1".into())]);
+
+    let service = script(answers());
+    submit(&service, Protocol::auto()).await.await.unwrap();
+    assert!(service.requests().iter().all(|seen| seen.header("cookie").is_none()), "only where it was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_repeat_the_query_that_the_api_wants() {
+    let service = script([accepted(), reply(202).header("location", "/v1/tasks/8?api-version=4"), reply(200)]);
+    submit(&service, Protocol::auto().repeat_query("api-version")).await.await.unwrap();
+    assert_eq!(
+        asked(&service),
+        ["POST /v1/exports?api-version=3&x=1", "GET /v1/tasks/7?api-version=3", "GET /v1/tasks/8?api-version=4",]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_can_be_a_post_with_a_body() {
+    let check = Protocol::auto()
+        .state(Source::pointer("/.tag"))
+        .id(Source::pointer("/async_job_id"))
+        .status_template("check")
+        .poll(exchange(r#"POST check {"async_job_id": "{id}"}"#));
+    let service = script([
+        reply(200).json(json!({".tag": "async_job_id", "async_job_id": "j\"7\""})),
+        reply(200).json(json!({".tag": "in_progress"})),
+        reply(200).json(json!({".tag": "complete", "n": 1})),
+    ]);
+    let outcome = submit(&service, check).await.await.unwrap();
+    assert_eq!(outcome.value().unwrap(), json!({".tag": "complete", "n": 1}));
+    assert_eq!(asked(&service)[1..], ["POST /v1/check", "POST /v1/check"]);
+    assert_eq!(service.requests()[1].body().as_ref(), br#"{"async_job_id": "j\"7\""}"#);
+    assert_eq!(service.requests()[1].header("content-type"), Some("application/json"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_fires_the_second_request() {
+    let recording = Protocol::auto()
+        .status_template("jobs/{id}")
+        .start("READY", exchange(r#"PUT jobs/{id} {"state": "PROCESSING"}"#));
+    let ready = || reply(200).json(json!({"state": "READY"}));
+    let service = script([
+        reply(200).json(json!({"id": "j", "state": "PENDING"})),
+        ready(),
+        reply(202).header("retry-after", "5"),
+        ready(),
+        reply(200).json(json!({"state": "FULFILLED"})),
+    ]);
+    let mut task = submit(&service, recording).await;
+    let states: Vec<State> = task.updates().map_ok(|update| update.state()).try_collect().await.unwrap();
+    assert_eq!(states, [State::Accepted, State::Running, State::Running, State::Succeeded]);
+    assert_eq!(asked(&service)[1..4], ["GET /v1/jobs/j", "PUT /v1/jobs/j", "GET /v1/jobs/j"]);
+    assert_eq!(service.requests()[2].body().as_ref(), br#"{"state": "PROCESSING"}"#);
+    assert_eq!(service.gaps()[2], secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_that_moved_is_sent_again_to_its_own_origin_only() {
+    for code in [307, 308] {
+        let service =
+            script([reply(code).header("location", "/v2/exports"), reply(202).header("location", "t"), reply(200)]);
+        let task = client(&service).task().post("exports").json(&json!({"a": 1})).submit::<Value>().await.unwrap();
+        task.await.unwrap();
+        assert_eq!(asked(&service), ["POST /v1/exports", "POST /v2/exports", "GET /v2/t"]);
+        assert_eq!(service.requests()[1].body().as_ref(), br#"{"a":1}"#);
+    }
+    for (code, location) in [(307, "https://evil.example/exports"), (302, "/v2/exports"), (301, "/v2/exports")] {
+        let service = script([reply(code).header("location", location)]);
+        let error = client(&service).task().post("exports").submit::<Value>().await.unwrap_err();
+        assert_eq!((error.kind(), service.requests().len()), (ErrorKind::Rejected, 1), "{code} {location}");
+        assert!(error.to_string().contains("redirected to"), "{error}");
+    }
+    let circle = script((0..20).map(|_| reply(307).header("location", "/v1/exports")));
+    client(&circle).task().post("exports").submit::<Value>().await.unwrap_err();
+    assert_eq!(circle.requests().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_moved_for_once_is_asked_there_once() {
+    let service = script([accepted(), reply(307).header("location", "/v1/elsewhere"), reply(202), reply(200)]);
+    let outcome = submit(&service, Protocol::auto()).await.await.unwrap();
+    assert_eq!(asked(&service)[1..], ["GET /v1/tasks/7", "GET /v1/elsewhere", "GET /v1/tasks/7"]);
+    assert_eq!(outcome.last_update().polls(), 2, "a redirect is part of its poll");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_answer_is_waited_for() {
+    let service = script([reply(200).json(json!(1)).after(secs(100))]);
+    let new = client(&service).task().post("exports").prefer_async(Some(secs(120)));
+    new.submit::<Value>().await.unwrap().await.unwrap();
+    assert_eq!(service.requests()[0].header("prefer"), Some("respond-async, wait=120"));
+
+    let service = script([accepted(), reply(200)]);
+    submit(&service, Protocol::auto().prefer("respond-async")).await.await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("prefer").is_some()).collect();
+    assert_eq!(sent, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_key_is_in_the_token_and_not_on_the_polls() {
+    let service = script([reply(503), accepted(), reply(200)]);
+    let new = client(&service).task().post("exports").idempotency_key_in("operation-id", "k7");
+    let task = new.submit::<Value>().await.unwrap();
+    let token: ResumeToken = task.handle().token().to_string().parse().unwrap();
+    assert_eq!(token.idempotency_key(), Some("k7"));
+    task.await.unwrap();
+    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("operation-id").is_some()).collect();
+    assert_eq!(sent, [true, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_come_one_after_the_other_and_only_when_they_are_wanted() {
+    let paged = |next: Next| {
+        Protocol::auto()
+            .status_template("jobs/{id}")
+            .pages(PageRule::new("jobs/{id}/rows?size=2", Source::pointer("/rows/*")).next(next))
+    };
+    let by_cursor = paged(Next::cursor(Source::pointer("/cursor"), "cursor"));
+    let begin = || [reply(202).json(json!({"id": "j"})), reply(200).json(json!({"state": "done"}))];
+    let service = script(begin().into_iter().chain([
+        reply(200).json(json!({"rows": [1, 2], "cursor": "a&b"})),
+        reply(503),
+        reply(200).json(json!({"rows": [3], "cursor": "null"})),
+    ]));
+    let outcome = submit(&service, by_cursor.clone()).await.await.unwrap();
+    let mut pages = outcome.pages::<u32>();
+    assert_eq!(pages.next().await.unwrap().unwrap(), 1);
+    assert_eq!(service.requests().len(), 3);
+    let rest: Vec<u32> = pages.try_collect().await.unwrap();
+    assert_eq!(rest, [2, 3]);
+    assert_eq!(
+        asked(&service)[2..],
+        [
+            "GET /v1/jobs/j/rows?size=2",
+            "GET /v1/jobs/j/rows?size=2&cursor=a%26b",
+            "GET /v1/jobs/j/rows?size=2&cursor=a%26b",
+        ]
+    );
+
+    let by_url = paged(Next::url(Source::pointer("/next")));
+    let service = script(begin().into_iter().chain([
+        reply(200).json(json!({"rows": [1], "next": "/v1/jobs/j/rows?page=2"})),
+        reply(200).json(json!({"rows": ["x"]})),
+    ]));
+    let outcome = submit(&service, by_url.clone()).await.await.unwrap();
+    let rows: Vec<_> = outcome.pages::<u32>().collect().await;
+    assert_eq!((rows.len(), rows[1].as_ref().unwrap_err().kind()), (2, ErrorKind::Decode));
+
+    for (answer, kind) in [
+        (reply(200).json(json!({"rows": [], "next": "/v1/jobs/j/rows?size=2"})), ErrorKind::ResultUnavailable),
+        (reply(200).body("<html>"), ErrorKind::ResultUnavailable),
+        (reply(404), ErrorKind::Rejected),
+    ] {
+        let service = script(begin().into_iter().chain([answer]));
+        let outcome = submit(&service, by_url.clone()).await.await.unwrap();
+        let rows: Vec<_> = outcome.pages::<u32>().collect().await;
+        assert_eq!((rows.len(), rows[0].as_ref().unwrap_err().kind()), (1, kind));
+    }
+    let service = script([reply(200).json(json!(1))]);
+    let outcome = submit(&service, Protocol::auto()).await.await.unwrap();
+    let error = outcome.pages::<u32>().next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResultShape);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cleanup_is_a_request_of_its_own() {
+    let google = Protocol::google_operations();
+    let service = script([
+        reply(200).json(json!({"name": "operations/7"})),
+        reply(200).json(json!({"done": true, "response": {"n": 1}})),
+        reply(200),
+    ]);
+    let outcome = submit(&service, google).await.await.unwrap();
+    outcome.cleanup().await.unwrap();
+    assert_eq!(asked(&service)[2], "DELETE /v1/operations/7");
+    let service = script([reply(200)]);
+    let error = submit(&service, Protocol::auto()).await.await.unwrap().cleanup().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_explains_itself() {
+    let service = script([
+        reply(202).header("operation-location", "/v1/ops/7?sig=S3CRET").header("retry-after", "9"),
+        reply(200).json(json!({"status": "bezig"})),
+        reply(410),
+    ]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    let text = task.explain();
+    for part in [
+        "protocol: auto",
+        "the status URL stands at header:operation-location",
+        "status URL: https://api.example.com/v1/ops/7?… (a monitor: its word tells)",
+        "next poll: 9s after the last (the service asked for 9s)",
+    ] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    task.advance().await;
+    task.advance().await;
+    let text = task.handle().explain();
+    assert!(text.contains("the word at /status is not known") && text.contains("Protocol::word"), "{text}");
+    assert!(text.contains("`bezig`") && text.contains("the service last asked for 9s"), "{text}");
+    let error = task.await.unwrap_err();
+    let text = error.explain().unwrap();
+    assert!(text.contains("410: the status is gone"), "{text}");
+    assert!(!text.contains("S3CRET"), "{text}");
+
+    let service = script([reply(202).body("ok")]);
+    let error = client(&service).task().post("exports").submit::<Value>().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoStatusUrl);
+    assert!(error.explain().unwrap().contains("202 without a status URL"), "{error:?}");
+    assert_eq!(error.fault().unwrap().body(), b"ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_drops_idle_tasks_is_asked_in_time() {
+    let service = script([accepted()].into_iter().chain((0..20).map(|_| reply(202))).chain([reply(200)]));
+    let protocol = Protocol::auto().default_interval(secs(300)).keep_alive(secs(60));
+    submit(&service, protocol).await.await.unwrap();
+    assert!(service.gaps()[1..].iter().all(|gap| *gap == secs(60)), "{:?}", service.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_visibility_grace_can_be_set() {
+    let service = script([accepted()].into_iter().chain((0..100).map(|_| reply(404))));
+    let client = service.client().pace(Pace::standard().without_jitter()).build().unwrap();
+    let protocol = Protocol::auto().visibility(secs(5));
+    let error = client.task().protocol(protocol).post("x").submit::<Value>().await.unwrap().await.unwrap_err();
+    assert_eq!((error.kind(), error.polls()), (ErrorKind::Gone, Some(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_after_a_refusal_is_not_the_pace_from_then_on() {
+    let service = script([accepted(), reply(429).header("retry-after", "60"), reply(202), reply(200)]);
+    submit(&service, Protocol::auto()).await.await.unwrap();
+    let gaps = service.gaps();
+    assert_eq!(gaps[..2], [secs(1), secs(60)]);
+    assert!(gaps[2] < secs(10), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_headers_go_with_a_download_of_the_apis_own_and_not_to_storage() {
+    for (location, expected) in [("/v1/files/7", [true, true]), ("https://store.example.net/7?sig=x", [true, false])] {
+        let answers = [accepted(), reply(303).header("location", location)];
+        let fetched = (location.starts_with('/')).then(|| reply(200).body(vec![7_u8; 2000]));
+        let service = script(answers.into_iter().chain(fetched).chain([reply(200).body(vec![7_u8; 2000])]));
+        let client = service.client().body_limit(1000).build().unwrap();
+        let new = client.task().post("exports").header("X-Tenant", "t7");
+        let outcome = new.submit::<Value>().await.unwrap().await.unwrap();
+        outcome.download().to_memory(10_000).await.unwrap();
+        let seen = service.requests();
+        let sent: Vec<_> = [0, seen.len() - 1].map(|at| seen[at].header("x-tenant").is_some()).into();
+        assert_eq!(sent, expected, "{location}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_of_a_task_that_was_finished_at_once_says_so() {
+    let service = script([reply(200).json(json!(1))]);
+    let task = submit(&service, Protocol::auto()).await;
+    let error = client(&service).resume::<Value>(task.token()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidToken);
+    assert!(error.to_string().contains("finished when it was submitted"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_created_is_never_deleted_by_a_cancel() {
+    let service = script([reply(201).json(json!({"status": "updating"})), reply(204)]);
+    let new = client(&service).task().method(http::Method::PATCH, "vm/1");
+    let task = new.submit::<Value>().await.unwrap();
+    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_was_redirected_was_not_heard() {
+    let service = script([accepted(), reply(302).header("location", "/login"), reply(404)]);
+    let task = submit(&service, Protocol::auto()).await;
+    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_ne!(task.await.unwrap_err().kind(), ErrorKind::TaskCanceled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_of_unknown_fate_is_not_sent_twice_and_one_that_never_left_is() {
+    let uploading = || reply(200).json(json!({"id": "j", "state": "UploadComplete"}));
+    let protocol =
+        || Protocol::auto().status_template("jobs/{id}").start("UploadComplete", exchange("POST jobs/{id}/start"));
+    for (answers, starts) in [
+        (vec![reply(0).lost()], 1),
+        (vec![reply(200).body("cut").cut()], 1),
+        (vec![reply(503), reply(200)], 2),
+        ((0..5).map(|_| reply(0).unsent()).chain([uploading(), reply(200)]).collect(), 6),
+    ] {
+        let service = script([uploading()].into_iter().chain(answers));
+        (0..5).for_each(|_| service.then(reply(200).json(json!({"state": "UploadComplete"}))));
+        service.then(reply(200).json(json!({"state": "JobComplete"})));
+        let client = client(&service);
+        let task = client.task().protocol(protocol()).post("jobs").submit::<Value>().await.unwrap();
+        if let Err(error) = task.await {
+            let again: ResumeToken = error.token().unwrap().to_string().parse().unwrap();
+            drop(client.resume_with::<Value>(again, protocol()).unwrap().await);
+        }
+        let posts = asked(&service).iter().filter(|line| line.ends_with("/start")).count();
+        assert_eq!(posts, starts, "{:?}", asked(&service));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditional_polls_end_too() {
+    let service = script([
+        reply(202).header("operation-location", "/v1/o"),
+        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "resourceLocation": "/v1/r"})),
+        reply(202),
+        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "result": 7})),
+    ]);
+    assert_eq!(submit(&service, Protocol::auto().conditional()).await.await.unwrap().value().unwrap(), json!(7));
+    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_set_later_binds_what_is_under_way() {
+    let service = script([accepted(), reply(200).silent()]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    task.advance().await;
+    assert!(tokio::time::timeout(secs(10), task.advance()).await.is_err());
+    let begun = tokio::time::Instant::now();
+    let error = task.deadline(secs(5)).await.unwrap_err();
+    assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(5)));
+
+    let service = script([accepted(), reply(200).json(json!(1))]);
+    submit(&service, Protocol::auto()).await.deadline(Duration::MAX).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_keeps_the_wait_of_a_redirect() {
+    let service = script([accepted(), reply(307).header("location", "/v1/e").header("retry-after", "60"), reply(200)]);
+    let mut task = submit(&service, Protocol::auto()).await;
+    task.advance().await;
+    assert!(tokio::time::timeout(secs(10), task.advance()).await.is_err());
+    let token = task.token();
+    drop(task);
+    client(&service).resume::<Value>(token).unwrap().await.unwrap();
+    assert!(service.gaps()[1] >= secs(60), "{:?}", service.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_lead_in_a_circle_end() {
+    let paged = Protocol::auto()
+        .status_template("jobs/{id}")
+        .pages(PageRule::new("rows/a", Source::pointer("/rows/*")).next(Next::url(Source::pointer("/next"))));
+    let page = |next: &str| reply(200).json(json!({"rows": [1], "next": next}));
+    let begin = [reply(202).json(json!({"id": "j"})), reply(200).json(json!({"state": "done"}))];
+    let service = script(begin.into_iter().chain([page("/v1/rows/b"), page("/v1/rows/a"), page("/v1/rows/b")]));
+    let rows: Vec<_> = submit(&service, paged).await.await.unwrap().pages::<u32>().collect().await;
+    assert_eq!((rows.len(), rows[2].as_ref().unwrap_err().kind()), (3, ErrorKind::ResultUnavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_in_urls_are_not_in_plain_tokens() {
+    let service =
+        script([reply(202)
+            .json(json!({"statusQueryGetUri": "/v1/s?code=SYSTEMKEY", "urls": {"cancel": "/v1/c?apikey=K3Y"}}))]);
+    let client = service.client().credential(longhaul::Credential::api_key_query("apikey", "K3Y")).build().unwrap();
+    let task = client.task().post("x").submit::<Value>().await.unwrap();
+    let text = format!("{} {:?}", task.token(), task);
+    assert!(!text.contains("SYSTEMKEY") && !text.contains("K3Y"), "{text}");
+    assert!(!task.handle().token_with_signed_urls().to_string().contains("K3Y"));
+}
+
+#[test]
+fn a_task_can_move_to_another_runtime() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let service = script([accepted().header("retry-after", "0.5"), reply(200).json(json!(1))]);
+    let first = runtime();
+    let task = first.block_on(submit(&service, Protocol::auto()));
+    // Every timer of it is set there: that of the wait, and that of the heartbeat.
+    let mut task = task.heartbeat(Duration::from_millis(200)).deadline(secs(60));
+    first.block_on(async {
+        task.advance().await;
+        assert!(tokio::time::timeout(Duration::from_millis(10), task.advance()).await.is_err());
+    });
+    drop(first);
+    runtime().block_on(async { tokio::time::timeout(secs(20), task).await }).expect("woken there").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_link_is_downloaded_and_not_the_status_that_names_it() {
+    let protocol = || Protocol::auto().result(Source::pointer("/file"), longhaul::ResultKind::Link);
+    let running = || reply(200).json(json!({"status": "running"}));
+    let status = json!({"status": "succeeded", "file": "https://store.example.net/7?sig=x"});
+    let service = script([accepted(), running(), reply(200).json(status), reply(200).body("a,b")]);
+    let task = submit(&service, protocol()).await;
+    let handle = task.handle();
+    let outcome = task.await.unwrap();
+    assert_eq!(outcome.download().to_memory(100).await.unwrap().as_ref(), b"a,b");
+    assert!(handle.explain().contains("last answer: the result stands at /file"), "{}", handle.explain());
+
+    let service = script([accepted(), running(), reply(200).json(json!({"status": "succeeded", "url": "/f"}))]);
+    let task = submit(&service, protocol()).await;
+    let handle = task.handle();
+    let outcome = task.await.unwrap();
+    assert!(outcome.last_update().warning().unwrap().contains("stands at /file"));
+    assert!(handle.explain().contains("warning: no result that can be used stands at /file"), "{}", handle.explain());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_holds_an_error_says_so() {
+    let service = script([reply(200).json(json!({"error": "rate limited"}))]);
+    let task = submit(&service, Protocol::auto()).await;
+    assert!(task.explain().contains("\nwarning: ") && task.explain().contains("rate limited"), "{}", task.explain());
+    let outcome = task.await.unwrap();
+    assert!(outcome.last_update().warning().unwrap().contains("rate limited"), "{outcome:?}");
+}
