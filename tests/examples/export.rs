@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -11,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use super::folder::Folder;
+use super::program;
 
 #[test]
 fn the_small_ones_show_what_they_promise() {
@@ -46,7 +48,7 @@ fn a_watched_run_ends_by_itself_and_tells_its_numbers() {
 
 #[test]
 fn twenty_exports_are_never_refused_and_every_file_is_right() {
-    let folder = Folder::new("twenty");
+    let folder = Folder::new();
     let arguments = ["--tasks", "20", "--limit", "15", "--size", "200000", "--json", "--out", folder.path()];
     let ended = Run::start("export", &arguments, &[("LONGHAUL_BODY", r#"{"duration_ms":500}"#)]).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
@@ -77,7 +79,7 @@ fn twenty_exports_are_never_refused_and_every_file_is_right() {
 
 #[test]
 fn a_table_and_totals_without_json() {
-    let folder = Folder::new("table");
+    let folder = Folder::new();
     let ended = Run::start("export", &["--tasks", "2", "--size", "1000", "--out", folder.path()], &[]).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let table = ended.stdout.join("\n");
@@ -91,22 +93,22 @@ fn a_table_and_totals_without_json() {
 
 #[test]
 fn a_killed_run_is_resumed_by_another_process() {
-    let folder = Folder::new("killed");
+    let folder = Folder::new();
     let service = Service::start();
     let body = [("LONGHAUL_BODY", r#"{"duration_ms":2500,"size":300000}"#)];
     let mut killed = service.export(&["--tasks", "4", "--out", folder.path()], &body);
     for _ in 0..4 {
         killed.until(|line| line.ends_with(": accepted"));
     }
-    assert_eq!(folder.tokens().lines().count(), 4, "every accepted task is saved before it is told of");
+    assert_eq!(tokens_in(&folder).lines().count(), 4, "every accepted task is saved before it is told of");
     // A poll has found one of them alive.
     killed.until(|line| line.contains(": accepted (accepted)"));
     killed.child.kill().unwrap();
     assert_ne!(killed.end().code, Some(0), "it was not killed in time");
     assert_eq!(folder.names(), ["tokens.jsonl"]);
-    check_owner_only(&folder.tokens_path());
+    check_owner_only(&folder.file("tokens.jsonl"));
 
-    let resumed = service.export(&["--resume", &folder.tokens_path(), "--json"], &[]).end();
+    let resumed = service.export(&["--resume", &folder.file("tokens.jsonl"), "--json"], &[]).end();
     assert_eq!(resumed.code, Some(0), "{resumed:#?}");
     assert_eq!(resumed.json().len(), 5, "{resumed:#?}");
     assert_eq!(folder.names().len(), 4, "the tokens are gone, the results are there: {:?}", folder.names());
@@ -114,13 +116,13 @@ fn a_killed_run_is_resumed_by_another_process() {
     let seen = service.end();
     assert_eq!(seen["counts"]["submits"].as_u64(), Some(4), "nothing was submitted again: {seen}");
     assert_eq!(seen["counts"]["misplaced_credentials"].as_u64(), Some(0), "{seen}");
-    assert_eq!(folder.hashes(), hashes(&seen));
+    assert_eq!(held(&folder), hashes(&seen));
 }
 
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_what_is_unfinished_and_tells_how_to_go_on() {
-    let folder = Folder::new("interrupted");
+    let folder = Folder::new();
     let service = Service::start();
     let body = [("LONGHAUL_BODY", r#"{"duration_ms":2500,"size":1000}"#)];
     let mut run = service.export(&["--tasks", "3", "--json", "--out", folder.path()], &body);
@@ -131,29 +133,32 @@ fn ctrl_c_saves_what_is_unfinished_and_tells_how_to_go_on() {
     let ended = run.end();
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     let told = ended.stderr.iter().find(|line| line.starts_with("go on with")).unwrap();
-    assert!(told.contains("--resume") && told.contains(&folder.tokens_path()) && told.contains("--url"), "{told}");
+    assert!(
+        told.contains("--resume") && told.contains(&folder.file("tokens.jsonl")) && told.contains("--url"),
+        "{told}"
+    );
     assert_eq!(ended.json().last().unwrap()["totals"]["saved"].as_u64(), Some(3));
 
-    check_owner_only(&folder.tokens_path());
-    assert_eq!(folder.tokens().lines().count(), 3);
-    service.check_holds_no_secret(&folder.tokens());
+    check_owner_only(&folder.file("tokens.jsonl"));
+    assert_eq!(tokens_in(&folder).lines().count(), 3);
+    service.check_holds_no_secret(&tokens_in(&folder));
     service.check_holds_no_secret(&ended.said());
 
     let again = service.export(&["--tasks", "3", "--out", folder.path()], &[]).end();
     assert_eq!(again.code, Some(1), "a folder with saved tasks is not used for others: {again:#?}");
-    assert_eq!(folder.tokens().lines().count(), 3);
+    assert_eq!(tokens_in(&folder).lines().count(), 3);
 
-    let resumed = service.export(&["--resume", &folder.tokens_path()], &[]).end();
+    let resumed = service.export(&["--resume", &folder.file("tokens.jsonl")], &[]).end();
     assert_eq!(resumed.code, Some(0), "{resumed:#?}");
     let seen = service.end();
     assert_eq!(seen["counts"]["submits"].as_u64(), Some(3), "{seen}");
-    assert_eq!(folder.hashes(), hashes(&seen));
+    assert_eq!(held(&folder), hashes(&seen));
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupted_download_is_gone_on_with_and_no_trace_holds_a_secret() {
-    let folder = Folder::new("secrets");
+    let folder = Folder::new();
     let service = Service::start();
     let (size, trace) = (r#"{"duration_ms":0,"size":8000000}"#, ("RUST_LOG", "trace"));
     let mut run = service.export(&["--tasks", "2", "--out", folder.path()], &[("LONGHAUL_BODY", size), trace]);
@@ -169,20 +174,20 @@ fn an_interrupted_download_is_gone_on_with_and_no_trace_holds_a_secret() {
     service.check_holds_no_secret(&ended.said());
     service.check_folder(&folder);
 
-    let resumed = service.export(&["--resume", &folder.tokens_path(), "--json"], &[trace]).end();
+    let resumed = service.export(&["--resume", &folder.file("tokens.jsonl"), "--json"], &[trace]).end();
     assert_eq!(resumed.code, Some(0), "{resumed:#?}");
     let resumed_at = |task: &Value| task["resumed_at"].as_u64();
     assert!(resumed.json().iter().filter_map(resumed_at).any(|at| at >= 1 << 20), "{resumed:#?}");
     service.check_holds_no_secret(&resumed.said());
     service.check_folder(&folder);
     let seen = service.end();
-    assert_eq!(folder.hashes(), hashes(&seen));
+    assert_eq!(held(&folder), hashes(&seen));
     assert_eq!(seen["counts"]["misplaced_credentials"].as_u64(), Some(0), "{seen}");
 }
 
 #[test]
 fn a_failed_task_is_told_of_in_the_words_of_the_service() {
-    let folder = Folder::new("failed");
+    let folder = Folder::new();
     let body = [("LONGHAUL_BODY", r#"{"fail":"disk full","duration_ms":0}"#)];
     let ended = Run::start("export", &["--tasks", "1", "--json", "--out", folder.path()], &body).end();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
@@ -222,14 +227,13 @@ fn wrong_options_are_told_of_and_end_with_2() {
 
 #[test]
 fn a_profile_is_a_name_or_a_file_of_json_or_toml() {
-    let folder = std::env::temp_dir().join(format!("longhaul-profiles-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new();
     let profile = longhaul::Profile::smag_task();
     let json = serde_json::to_string(&profile).unwrap();
     let toml = toml::to_string(&profile).unwrap();
     let file = |name: &str, text: &str| {
-        fs::write(folder.join(name), text).unwrap();
-        folder.join(name).to_str().unwrap().to_owned()
+        fs::write(folder.at(name), text).unwrap();
+        folder.file(name)
     };
     for name in [&file("own.json", &json), &file("own.toml", &toml), &file("OWN.TOML", &toml), "smag_task"] {
         let ended = Run::start("export", &["--profile", name, "--tasks", "1", "--size", "1000"], &[]).end();
@@ -240,7 +244,6 @@ fn a_profile_is_a_name_or_a_file_of_json_or_toml() {
         assert_eq!(ended.code, Some(2), "{name}: {ended:#?}");
         assert!(ended.stderr[0].contains(name), "{ended:#?}");
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 /// A simulated service in a process of its own, and what opens it.
@@ -287,7 +290,7 @@ impl Service {
 
     fn check_folder(&self, folder: &Folder) {
         for name in folder.names() {
-            let bytes = fs::read(folder.0.join(&name)).unwrap();
+            let bytes = fs::read(folder.at(&name)).unwrap();
             // A result is noise, in which four letters may stand by chance.
             let noise = name.contains(".parquet") && !name.ends_with(".json");
             let text = String::from_utf8_lossy(if noise { &[] } else { &bytes });
@@ -323,7 +326,7 @@ enum Side {
 
 impl Run {
     fn start(example: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(path_of(example));
+        let mut command = Command::new(program(example));
         for name in ["RUST_LOG", "LONGHAUL_BEARER", "LONGHAUL_API_KEY_HEADER", "LONGHAUL_BODY"] {
             command.env_remove(name);
         }
@@ -401,50 +404,18 @@ impl Ended {
     }
 }
 
-/// A folder for the results of one test, gone when it is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("examples-{test}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn tokens_path(&self) -> String {
-        format!("{}/tokens.jsonl", self.path())
-    }
-
-    fn tokens(&self) -> String {
-        fs::read_to_string(self.tokens_path()).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// What the files hold, by the ids of their tasks.
-    fn hashes(&self) -> BTreeMap<String, String> {
-        let hash = |name: String| {
-            let hash = Sha256::digest(fs::read(self.0.join(&name)).unwrap());
-            let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            (name.strip_suffix(".parquet").unwrap().to_owned(), hash)
-        };
-        self.names().into_iter().map(hash).collect()
-    }
+fn tokens_in(folder: &Folder) -> String {
+    fs::read_to_string(folder.at("tokens.jsonl")).unwrap()
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// What the files hold, by the ids of their tasks.
+fn held(folder: &Folder) -> BTreeMap<String, String> {
+    let hash = |name: String| {
+        let hash = Sha256::digest(fs::read(folder.at(&name)).unwrap());
+        let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        (name.strip_suffix(".parquet").unwrap().to_owned(), hash)
+    };
+    folder.names().into_iter().map(hash).collect()
 }
 
 /// What the service says that the files must hold.
@@ -462,15 +433,6 @@ fn check_owner_only(path: &str) {
     }
     #[cfg(not(unix))]
     let _ = path;
-}
-
-/// Cargo builds the examples for `cargo test`, and puts them beside the folder of this test.
-fn path_of(example: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
-    let path = folder.join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: run `cargo build --examples` before this test alone", path.display());
-    path
 }
 
 fn forward(from: impl Read + Send + 'static, side: Side, to: Sender<(Side, String)>) {

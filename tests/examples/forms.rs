@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
 
 use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::program;
 
 /// What a path is answered with: status, headers, body.
 type Answer = (&'static str, &'static str, String);
@@ -17,7 +19,6 @@ type Answer = (&'static str, &'static str, String);
 fn every_link_of_a_result_is_downloaded() {
     let status = json!({"status": "done", "files": ["/files/a.csv", "/files/b.parquet?x=1", "/files/c"]});
     let ran = export(
-        "links",
         &json!({"result": [{"at": "/files", "kind": "link"}]}),
         &[
             ("/jobs/7", ("200", "", status.to_string())),
@@ -44,7 +45,6 @@ fn every_link_of_a_result_is_downloaded() {
 fn a_link_that_fails_is_a_failure_and_the_others_stay() {
     let status = json!({"status": "done", "files": ["/files/a.csv", "/files/b.csv"]});
     let ran = export(
-        "failing",
         &json!({"result": [{"at": "/files", "kind": "link"}]}),
         &[("/jobs/7", ("200", "", status.to_string())), ("/files/a.csv", file("one"))],
     );
@@ -56,7 +56,6 @@ fn a_link_that_fails_is_a_failure_and_the_others_stay() {
 #[test]
 fn a_success_without_a_file_is_a_success() {
     let ran = export(
-        "nothing",
         &json!({"status_url": [{"at": "header:Location", "kind": "bare"}]}),
         &[("/jobs/7", ("204", "", String::new()))],
     );
@@ -68,7 +67,6 @@ fn a_success_without_a_file_is_a_success() {
 #[test]
 fn pages_become_one_file() {
     let ran = export(
-        "pages",
         &json!({"pages": {"url": "rows", "next": "header:Sforce-Locator?locator", "skip_repeated_header": true}}),
         &[
             ("/jobs/7", ("200", "", json!({"status": "done"}).to_string())),
@@ -93,15 +91,13 @@ struct Ran {
 }
 
 /// Runs `export` against a service whose one task is `/jobs/7`.
-fn export(name: &str, protocol: &Value, answers: &[(&'static str, Answer)]) -> Ran {
-    let folder = std::env::temp_dir().join(format!("longhaul-export-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    let profile = folder.join("profile.json");
+fn export(protocol: &Value, answers: &[(&'static str, Answer)]) -> Ran {
+    let folder = Folder::new();
+    let profile = folder.at("profile.json");
     fs::write(&profile, json!({"name": "forms", "protocol": protocol}).to_string()).unwrap();
-    let out = folder.join("out");
+    let out = folder.at("out");
     let arguments = ["--url", &serve(answers), "--path", "jobs", "--tasks", "1", "--json", "--profile"];
-    let output = Command::new(path_of("export"))
+    let output = Command::new(program("export"))
         .args(arguments)
         .arg(&profile)
         .arg("--out")
@@ -118,7 +114,6 @@ fn export(name: &str, protocol: &Value, answers: &[(&'static str, Answer)]) -> R
         (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
     });
     let files = files.filter(|(name, _)| !name.starts_with("tokens") && !name.ends_with(".part")).collect();
-    fs::remove_dir_all(&folder).unwrap();
     Ran { code: status.code(), rows, files, said }
 }
 
@@ -165,12 +160,4 @@ fn answer(stream: TcpStream, answers: &BTreeMap<&'static str, Answer>) -> Option
     let length = if status == "204" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let mut stream = reader.into_inner();
     write!(stream, "HTTP/1.1 {status} x\r\n{headers}{length}Connection: close\r\n\r\n{body}").ok()
-}
-
-fn path_of(example: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(|folder| folder.parent()).unwrap().join("examples");
-    let path = folder.join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: run `cargo build --examples` before this test alone", path.display());
-    path
 }

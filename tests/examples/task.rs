@@ -1,9 +1,8 @@
-//! `examples/task`, run as a user runs it. `cargo test` builds it; before `cargo test --test command`, build it with
-//! `cargo build --example task`.
+//! `examples/task`, run as a user runs it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{JoinHandle, spawn};
@@ -11,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use longhaul::testing::{Finish, Simulator, SimulatorBuilder};
 use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::program;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -93,38 +95,13 @@ impl Ran {
 
 /// The example, with a proxy in its environment that nobody listens at: it must not be used on loopback.
 fn task(arguments: &[&str]) -> Command {
-    let folder = std::env::current_exe().unwrap();
-    let program =
-        folder.ancestors().nth(2).unwrap().join("examples").join(format!("task{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "build it first: cargo build --example task");
-    let mut command = Command::new(program);
+    let mut command = Command::new(program("task"));
     command.args(arguments).env("HTTP_PROXY", "http://127.0.0.1:9").env("http_proxy", "http://127.0.0.1:9");
     command
 }
 
 fn run(arguments: &[&str]) -> Ran {
     Running::start(&mut task(arguments)).end()
-}
-
-/// A folder of this test's own, gone at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("longhaul-command-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
 }
 
 /// A simulated service, and what the command line must say to be let in.
@@ -180,7 +157,7 @@ fn quick() -> SimulatorBuilder {
 async fn downloads_however_the_service_tells_where_the_result_is() {
     for finish in [Finish::Resource, Finish::Signed, Finish::ResultOnly] {
         let bench = Bench::start(quick().finish(finish)).await;
-        let folder = Folder::new(&format!("{finish:?}"));
+        let folder = Folder::new();
         let file = folder.file("farms.parquet");
         let ran = bench.export(&["--json", r#"{"farms": [1]}"#, "--out", &file, "--explain"]);
         let end = ran.ends(0, "succeeded");
@@ -273,7 +250,7 @@ async fn a_deadline_ends_the_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn goes_on_after_a_kill_without_a_second_submit() {
     let bench = Bench::start(quick().task_duration(Duration::from_secs(2))).await;
-    let folder = Folder::new("kill");
+    let folder = Folder::new();
     let (token, file) = (folder.file("token.json"), folder.file("farms.parquet"));
     let mut first = Running::start(bench.task(&["--token-out", &token]).args(["POST", &bench.url]));
     assert!(first.line().unwrap().contains("accepted"));
@@ -304,7 +281,7 @@ fn check_token(path: &str, bench: &Bench) {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_it_with_a_token_to_go_on_with() {
     let bench = Bench::start(quick().task_duration(LIMIT * 10)).await;
-    let folder = Folder::new("interrupt");
+    let folder = Folder::new();
     let token = folder.file("token.json");
     let mut running = Running::start(bench.task(&["--token-out", &token]).args(["POST", &bench.url]));
     assert!(running.line().unwrap().contains("accepted"));
@@ -318,7 +295,7 @@ async fn ctrl_c_ends_it_with_a_token_to_go_on_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_a_profile_of_one_s_own() {
     let bench = Bench::start(quick()).await;
-    let folder = Folder::new("profile");
+    let folder = Folder::new();
     let (toml, json) = (folder.file("mine.toml"), folder.file("mine.json"));
     let text = r#"
         name = "mine"
@@ -352,7 +329,7 @@ async fn takes_the_final_state_from_where_it_is_told() {
 
 #[test]
 fn a_wrong_command_line_is_told_on_stderr() {
-    let folder = Folder::new("usage");
+    let folder = Folder::new();
     let (nothing, broken) = (folder.file("nothing.json"), folder.file("broken.toml"));
     fs::write(&broken, "protocol = 7").unwrap();
     let url = "http://127.0.0.1:9/x";
@@ -446,7 +423,7 @@ fn follows_the_pattern_of_the_architecture_center() {
 #[test]
 fn follows_a_careless_operation_location() {
     let Some(server) = Python::start(&["operation-location"]) else { return };
-    let folder = Folder::new("operation");
+    let folder = Folder::new();
     let (file, token) = (folder.file("rows.json"), folder.file("token.json"));
     let url = format!("{}rows", server.url);
     let ran = run(&["-H", "X-Tenant: t1", "--out", &file, "--token-out", &token, "POST", &url]);

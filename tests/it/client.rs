@@ -1,9 +1,11 @@
 //! A client: settings, requests, retries, schedules, waits, errors.
 
+mod addresses;
 mod backoff;
 mod chaos;
 mod errors;
 mod newcomer;
+mod no_runtime;
 mod retry;
 mod schedule;
 mod settings;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod file;
+mod killed;
 mod life;
 mod logins;
 mod refresh;

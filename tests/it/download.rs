@@ -17,8 +17,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -37,6 +35,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::support::{Folder, secs, shown};
+
 /// Ten bytes, and the link that they are behind.
 const TEN_BYTES: &[u8] = b"0123456789";
 const LINK: &str = "https://store.example.net/exports/7.parquet?se=2030-01-02T00%3A00%3A00Z&sig=S3CRET";
@@ -48,10 +48,6 @@ const GONE: ErrorKind = ErrorKind::ResultUnavailable;
 
 /// How many bytes a store hands out at once.
 const CHUNK: usize = 16 << 10;
-
-const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 fn whole(body: impl Into<Bytes>) -> Canned {
     reply(200).body(body)
@@ -110,17 +106,6 @@ fn assert_all_bare(service: &Script) {
     for name in ["authorization", "cookie", "referer", "proxy-authorization"] {
         assert!(asked(service, name).iter().all(|value| value == "-"), "{name} was sent");
     }
-}
-
-/// An error and all its sources, in both forms.
-fn chain(error: &Error) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(" {error} {error:?}"));
-        source = error.source();
-    }
-    text
 }
 
 async fn reaches(progress: &mut ProgressWatch, bytes: u64) {
@@ -184,44 +169,6 @@ impl Sink {
             Self::Stream => Ok(download.stream().try_collect::<Vec<_>>().await?.concat().into()),
             Self::Memory => download.to_memory(2_000_000).await,
         }
-    }
-}
-
-/// A folder of a test's own, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("download-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.at(name)).unwrap()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.at(name), content).unwrap();
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -9,14 +9,10 @@ mod paths;
 mod templates;
 mod tokens;
 
-use std::time::Duration;
-
-use longhaul::testing::{Canned, Script, reply};
+use longhaul::testing::Script;
 use longhaul::{Client, ClientBuilder, Credential};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::{accepted, secs};
 
 /// A client with a credential that no request elsewhere may carry.
 fn builder(service: &Script) -> ClientBuilder {
@@ -26,10 +22,6 @@ fn builder(service: &Script) -> ClientBuilder {
 
 fn client(service: &Script) -> Client {
     builder(service).build().unwrap()
-}
-
-fn accepted() -> Canned {
-    reply(202).header("location", "/v1/tasks/7")
 }
 
 /// The requests so far: method and URL, and whether each had the credential.

@@ -2,4 +2,5 @@
 
 mod echoed;
 mod echoes;
+mod forms;
 mod redaction;

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::support::MINUTE;
+
 const KEY: &str = "Ocp-Apim-Subscription-Key";
 
 /// A simulator and a bare client of it.

@@ -1,5 +1,6 @@
 //! What a client counts and tells of: numbers, events, alerts, tasks. Over a script, on a paused clock.
 
+mod advice;
 mod alerts;
 mod events;
 mod metrics;
@@ -13,13 +14,7 @@ use http::Method;
 use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{Client, ClientBuilder, RetryPolicy};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
+use crate::support::{millis, secs};
 
 /// A client that repeats nothing.
 fn plain(service: &Script) -> ClientBuilder {

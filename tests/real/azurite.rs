@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http::{Method, StatusCode};
 use longhaul::{Body, Client, ClientBuilder, ErrorKind, Http, HttpError, Outcome, Profile, Request, Response, Result};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::storage::{Azurite, SignedLife};
 
 #[tokio::test]
 async fn a_large_blob_comes_byte_for_byte() {
     let Some(blob) = Blob::put("large", 64 * MIB).await else { return };
-    let folder = Folder::new("large");
+    let folder = Folder::new();
     let receipt = client().build().unwrap().download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
     assert_eq!((receipt.bytes(), receipt.reopened(), receipt.renewed()), (64 * MIB as u64, 0, 0));
     assert_eq!(folder.names(), ["7"]);
@@ -30,7 +31,7 @@ async fn a_large_blob_comes_byte_for_byte() {
 #[tokio::test]
 async fn an_empty_blob_is_an_empty_file() {
     let Some(blob) = Blob::put("empty", 0).await else { return };
-    let folder = Folder::new("empty");
+    let folder = Folder::new();
     let receipt = client().build().unwrap().download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
     assert_eq!(receipt.bytes(), 0);
     assert_eq!(folder.names(), ["7"]);
@@ -41,7 +42,7 @@ async fn an_empty_blob_is_an_empty_file() {
 async fn a_missing_blob_is_no_result() {
     let Some(blob) = Blob::put("missing", 10).await else { return };
     blob.azurite.delete_blob(&blob.container, BLOB).await;
-    let folder = Folder::new("missing");
+    let folder = Folder::new();
     let error = client().build().unwrap().download(blob.link(HOUR)).to_file(folder.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResultUnavailable, "{error}");
     assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
@@ -66,7 +67,7 @@ async fn a_link_that_is_refused_is_denied_with_what_is_known() {
 async fn a_transfer_that_is_cut_again_and_again_is_sent_only_once() {
     let Some(blob) = Blob::put("cut", 20 * MIB).await else { return };
     let storage = Storage::cutting([3, 0, 7, 5].map(|mib| Cut { after: mib * MIB, then: Meanwhile::Nothing }));
-    let folder = Folder::new("cut");
+    let folder = Folder::new();
     let client = client().storage_http(storage.clone()).build().unwrap();
     let receipt = client.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
     assert_eq!((receipt.bytes(), receipt.reopened()), (20 * MIB as u64, 4));
@@ -95,7 +96,7 @@ async fn a_blob_that_is_replaced_mid_way_is_an_error_and_then_a_new_file() {
     let newer = random(2 * MIB);
     let then = Meanwhile::Replaced(blob.azurite.clone(), blob.container.clone(), newer.clone());
     let storage = Storage::cutting([Cut { after: MIB, then }]);
-    let folder = Folder::new("replaced");
+    let folder = Folder::new();
     let client = client().storage_http(storage.clone()).build().unwrap();
     let error = client.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResultChanged, "{error}");
@@ -111,7 +112,7 @@ async fn a_blob_that_is_replaced_mid_way_is_an_error_and_then_a_new_file() {
 #[tokio::test]
 async fn a_file_that_was_left_goes_on_with_a_fresh_link() {
     let Some(blob) = Blob::put("left", 4 * MIB).await else { return };
-    let folder = Folder::new("left");
+    let folder = Folder::new();
     let storage = Storage::cutting([Cut { after: 3 * MIB, then: Meanwhile::Expired }]);
     let cut = client().storage_http(storage.clone()).build().unwrap();
     let error = cut.download(blob.link(SHORT)).to_file(folder.target()).await.unwrap_err();
@@ -127,7 +128,7 @@ async fn a_file_that_was_left_goes_on_with_a_fresh_link() {
 #[tokio::test]
 async fn a_transfer_that_runs_into_the_expiry_is_renewed_through_its_task() {
     let Some(blob) = Blob::put("renewed", 4 * MIB).await else { return };
-    let folder = Folder::new("renewed");
+    let folder = Folder::new();
     // The first link is dead on arrival, the second dies under the transfer, the third lives.
     let api = Api::of(&blob, [SignedLife::Expired, SHORT, HOUR]);
     let storage = Storage::cutting([Cut { after: 3 * MIB, then: Meanwhile::Expired }]);
@@ -346,30 +347,21 @@ fn broken(error: reqwest::Error) -> HttpError {
 }
 
 /// A folder of a test's own, gone with it.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("azurite-{}-{name}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn target(&self) -> PathBuf {
-        self.0.join("7")
+        self.0.path().join("7")
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
+        let entries = fs::read_dir(self.0.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

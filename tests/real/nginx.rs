@@ -3,7 +3,6 @@
 //! `tests/run.sh` installs nginx and names it in the environment; without it these tests are skipped.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,27 +14,27 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use longhaul::{Client, Limit, RetryPolicy};
+use tempfile::TempDir;
 
 const REQUESTS: usize = 130;
 
 /// nginx in front of a service that remembers the order of what it was asked.
 struct Limiter {
     nginx: Child,
-    folder: PathBuf,
+    folder: TempDir,
     url: String,
     seen: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Limiter {
     /// `None` where there is no nginx.
-    async fn start(name: &str) -> Option<Self> {
+    async fn start() -> Option<Self> {
         let program = std::env::var_os("LONGHAUL_NGINX")?;
         let seen = Arc::default();
         let upstream = serve(Arc::clone(&seen)).await;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = std::env::temp_dir().join(format!("longhaul-nginx-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let shown = folder.display();
+        let folder = tempfile::tempdir().unwrap();
+        let shown = folder.path().display();
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {shown}/{kind};\n"))
             .concat();
@@ -56,7 +55,7 @@ impl Limiter {
                  }}
              }}"
         );
-        let file = folder.join("nginx.conf");
+        let file = folder.path().join("nginx.conf");
         std::fs::write(&file, settings).unwrap();
         let nginx = Command::new(program).arg("-c").arg(&file).stderr(Stdio::null()).spawn().unwrap();
         let limiter = Self { nginx, folder, url: format!("http://127.0.0.1:{port}"), seen };
@@ -66,7 +65,10 @@ impl Limiter {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("nginx did not come up: {}", std::fs::read_to_string(limiter.folder.join("errors")).unwrap_or_default());
+        panic!(
+            "nginx did not come up: {}",
+            std::fs::read_to_string(limiter.folder.path().join("errors")).unwrap_or_default()
+        );
     }
 
     fn client(&self, limit: Limit) -> Client {
@@ -79,7 +81,6 @@ impl Drop for Limiter {
         // The master ends its worker on this signal.
         let _ = Command::new("kill").arg("-TERM").arg(self.nginx.id().to_string()).status();
         let _ = self.nginx.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -110,7 +111,7 @@ async fn all_at_once(client: &Client) -> usize {
 
 #[tokio::test]
 async fn without_a_limit_it_refuses_what_its_queue_cannot_hold() {
-    let Some(limiter) = Limiter::start("bare").await else { return };
+    let Some(limiter) = Limiter::start().await else { return };
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let bare = (0..REQUESTS).map(|number| http.get(format!("{}/{number}", limiter.url)).send());
     let refused = join_all(bare)
@@ -125,7 +126,7 @@ async fn without_a_limit_it_refuses_what_its_queue_cannot_hold() {
 
 #[tokio::test]
 async fn a_declared_queue_is_used_and_nothing_is_refused() {
-    let Some(limiter) = Limiter::start("queue").await else { return };
+    let Some(limiter) = Limiter::start().await else { return };
     let client = limiter.client(Limit::per_second(15).and_server_queue(100));
     let begun = std::time::Instant::now();
     assert_eq!(all_at_once(&client).await, REQUESTS);
@@ -139,7 +140,7 @@ async fn a_declared_queue_is_used_and_nothing_is_refused() {
 
 #[tokio::test]
 async fn an_exact_window_never_needs_the_queue() {
-    let Some(limiter) = Limiter::start("window").await else { return };
+    let Some(limiter) = Limiter::start().await else { return };
     let client = limiter.client(Limit::per_second(15));
     assert_eq!(all_at_once(&client).await, REQUESTS);
     assert_eq!(client.stats().throttled(), 0);

@@ -8,9 +8,7 @@ use longhaul::testing::{reply, script};
 use longhaul::{ErrorKind, Pace, RetryPolicy, Schedule};
 use serde_json::Value;
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::secs;
 
 fn exponential() -> ExponentialBackoff {
     ExponentialBackoff { initial_interval: secs(2), randomization_factor: 0.0, ..ExponentialBackoff::default() }

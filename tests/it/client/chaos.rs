@@ -16,13 +16,7 @@ use longhaul::{
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
+use crate::support::{millis, secs};
 
 /// A service as a function.
 struct Service<F>(F);

@@ -1,6 +1,5 @@
 //! What errors say: where it went wrong, why, and nothing twice.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -10,6 +9,8 @@ use longhaul::{
     Client, Credential, CredentialStore, Error, ErrorKind, OAuth, RetryPolicy, Schedule, StoreError, Token,
 };
 use serde_json::{Value, json};
+
+use crate::support::chain;
 
 const ENDPOINT: &str = "https://login.example.com/tenant/token?code=F00D";
 
@@ -73,16 +74,6 @@ async fn a_code_is_said_once_and_its_message_is_not_lost() {
     let body = json!({"error": {"code": "C0DE", "message": "no"}});
     let error = refused(&client([reply(400).json(body)], Credential::none())).await;
     assert!(error.to_string().contains("C0DE: no"), "{error}");
-}
-
-fn chain(error: &Error) -> Vec<String> {
-    let mut lines = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        lines.push(cause.to_string());
-        source = cause.source();
-    }
-    lines
 }
 
 struct Full;

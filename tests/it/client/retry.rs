@@ -1,13 +1,11 @@
 //! Retries as a user meets them: what ends them, what they cost, what an envelope makes of an answer.
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
 use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{Client, ClientBuilder, EnvelopeRule, ErrorKind, Profile, RetryPolicy, Schedule, Source};
 use serde_json::json;
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::SECOND;
 
 fn every_second() -> RetryPolicy {
     RetryPolicy::standard().schedule(Schedule::exponential(SECOND, SECOND).without_jitter())

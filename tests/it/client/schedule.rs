@@ -6,9 +6,7 @@ use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{ErrorKind, Pace, Profile, RetryPolicy, Schedule, State};
 use serde_json::Value;
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::secs;
 
 fn broken(times: usize) -> Script {
     script(std::iter::repeat_n(reply(500), times))

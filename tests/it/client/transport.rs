@@ -3,17 +3,11 @@
 use std::time::Duration;
 
 use http::Method;
-use longhaul::testing::{Canned, Script, reply, script};
+use longhaul::testing::{Canned, reply, script};
 use longhaul::{Client, Credential, ErrorKind, RetryPolicy};
 use serde_json::{Value, json};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-fn client(service: &Script) -> Client {
-    service.client().build().unwrap()
-}
+use crate::support::{client, secs};
 
 /// Sends one request to a service with these answers; tells how it ended and how often it was asked.
 async fn ask(method: Method, answers: impl IntoIterator<Item = Canned>) -> (Result<u16, ErrorKind>, Vec<Duration>) {

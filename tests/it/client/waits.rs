@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode};
-use longhaul::testing::{Canned, Script, reply, script};
+use longhaul::testing::{Script, reply, script};
 use longhaul::{
     Class, Client, Clock, Error, ErrorKind, HintFact, HintRule, Keys, Pace, Profile, Protocol, ResumeToken,
     RetryPolicy, Source, Throttle, Unit,
@@ -11,15 +11,10 @@ use longhaul::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::support::{DAY, SECOND, accepted};
 
 /// Waits of more than a day, in seconds: 60 seconds more, a week, and the longest there is.
 const LONG: [u64; 3] = [86_460, 7 * 86_400, 400 * 86_400];
-
-fn accepted() -> Canned {
-    reply(202).header("location", "/v1/tasks/7")
-}
 
 async fn run(client: &Client) -> Result<Value, Error> {
     client.task().post("exports").submit::<Value>().await?.await?.value()

@@ -13,7 +13,8 @@ use longhaul::{
 };
 use serde_json::{Value, json};
 
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::support::MINUTE;
+
 const ENDPOINT: &str = "https://login.example.com/token";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Ten years of 366 days.

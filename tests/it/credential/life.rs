@@ -1,4 +1,4 @@
-//! The life of a token over hours, on a paused clock; and over the end of a process.
+//! The life of a token over hours, on a paused clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,7 +13,7 @@ use longhaul::{
 };
 use serde_json::json;
 
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::support::MINUTE;
 
 fn token(name: &str, life: u64) -> Canned {
     reply(200).json(json!({"access_token": name, "token_type": "Bearer", "expires_in": life}))
@@ -384,87 +384,5 @@ fn what_cannot_be_sent_is_a_build_error() {
         let error = Client::builder("https://api.example.com").credential(credential).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(why), "{why}: {error}");
-    }
-}
-
-#[cfg(feature = "token-file")]
-mod killed {
-    use std::process::Command;
-
-    use longhaul::FileStore;
-    use longhaul::testing::{self, Simulator};
-
-    use super::*;
-
-    /// Saves, and dies before anybody uses what was saved.
-    struct Deadly(FileStore);
-
-    impl CredentialStore for Deadly {
-        fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
-            self.0.load()
-        }
-
-        fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
-            Box::pin(async move {
-                self.0.save(token).await?;
-                std::process::abort()
-            })
-        }
-    }
-
-    fn store(path: &str) -> FileStore {
-        FileStore::encrypted(path, [9; 32])
-    }
-
-    #[tokio::test]
-    async fn a_process_that_dies_between_receipt_and_use_leaves_a_token_that_works() {
-        if let Ok(path) = std::env::var("LONGHAUL_DIES_WITH") {
-            let var = |name| std::env::var(name).unwrap();
-            let oauth = OAuth::refresh_only(var("LONGHAUL_TOKEN_URL"), var("LONGHAUL_CLIENT_ID"))
-                .client_secret(var("LONGHAUL_CLIENT_SECRET"))
-                .store(Deadly(store(&path)));
-            let client = Client::builder(var("LONGHAUL_API_URL")).credential(Credential::oauth(oauth)).no_proxy();
-            let _ = get(&client.build().unwrap()).await;
-            unreachable!("it has died");
-        }
-        let service = Simulator::builder().tokens(60 * MINUTE).refreshable().start().await.unwrap();
-        let folder = std::env::temp_dir().join(format!("longhaul-killed-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("token").to_str().unwrap().to_owned();
-        // A login, whose access token is over.
-        let key = || Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key());
-        let of =
-            |oauth: OAuth| testing::client(&service).credential(Credential::oauth(oauth).and(key())).build().unwrap();
-        let (url, id, secret) = (service.token_url(), service.client_id(), service.client_secret());
-        get(&of(OAuth::client_credentials(url.clone(), id, secret).store(store(&path)))).await.unwrap();
-        let login = store(&path).load().await.unwrap().unwrap();
-        let spent = login.expose_refresh().unwrap().to_owned();
-        store(&path).save(Some(login.expires_at(SystemTime::UNIX_EPOCH))).await.unwrap();
-
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args([
-                "--exact",
-                "credential::life::killed::a_process_that_dies_between_receipt_and_use_leaves_a_token_that_works",
-            ])
-            .env("LONGHAUL_DIES_WITH", &path)
-            .env("LONGHAUL_TOKEN_URL", url.as_str())
-            .env("LONGHAUL_CLIENT_ID", id)
-            .env("LONGHAUL_CLIENT_SECRET", secret)
-            .env("LONGHAUL_API_URL", service.url().as_str());
-        let mut child = command.spawn().unwrap();
-        let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
-        assert!(!status.success());
-
-        assert_eq!(service.counts().refreshes(), 1, "the refresh token was rotated");
-        let stored = store(&path).load().await.unwrap().unwrap();
-        assert_ne!(stored.expose_refresh(), Some(spent.as_str()));
-        let client = of(OAuth::refresh_only(url, id).client_secret(secret).store(store(&path)));
-        get(&client).await.unwrap();
-        // Its refresh token works too.
-        service.void_tokens();
-        get(&client).await.unwrap();
-        assert_eq!(service.counts().refreshes(), 2);
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

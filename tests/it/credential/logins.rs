@@ -23,9 +23,7 @@ use longhaul::{
 use serde_json::json;
 use url::Url;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{HOUR, MINUTE, SECOND};
 
 const ENDPOINT: &str = "https://login.example.com/token";
 const REVOKE: &str = "https://login.example.com/revoke";

@@ -10,8 +10,7 @@ use longhaul::{
 };
 use serde_json::{Value, json};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{HOUR, MINUTE};
 
 fn service() -> SimulatorBuilder {
     Simulator::builder().tokens(HOUR).hint_on_submit(true)

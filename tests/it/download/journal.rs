@@ -1,6 +1,7 @@
 //! A file that was left goes on where it was, as far as its journal vouches for it.
 
 use super::*;
+use crate::support::again;
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_file_goes_on_where_it_was() {
@@ -50,7 +51,6 @@ fn a_file_goes_on_after_its_runtime_is_gone() {
 
 #[tokio::test]
 async fn a_file_goes_on_where_a_killed_process_ended() {
-    const NAME: &str = "download::journal::a_file_goes_on_where_a_killed_process_ended";
     const LINK: &str = "LONGHAUL_TEST_LINK";
     const TARGET: &str = "LONGHAUL_TEST_TARGET";
     if let (Ok(link), Ok(target)) = (env::var(LINK), env::var(TARGET)) {
@@ -62,12 +62,10 @@ async fn a_file_goes_on_where_a_killed_process_ended() {
     let content = fastrand_bytes(48 << 20);
     let link = stalling_server(content.clone(), 40 << 20).await;
     let folder = Folder::new();
-    let mut process = Command::new(env::current_exe().unwrap())
-        .args(["--exact", NAME])
+    let itself = env::current_exe().unwrap();
+    let mut process = again(itself, module_path!(), "a_file_goes_on_where_a_killed_process_ended")
         .env(LINK, &link)
         .env(TARGET, folder.at("7"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     while !folder.at("7.part.json").exists() {

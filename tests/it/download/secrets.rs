@@ -40,7 +40,7 @@ async fn no_signature_is_in_anything_that_can_be_printed() {
     ] {
         let service = script(answers);
         let error = service.client().build().unwrap().download(LINK).to_file(folder.at("8")).await.unwrap_err();
-        print(chain(&error));
+        print(shown(&error));
         for name in ["8.part", "8.part.json"] {
             let _ = fs::remove_file(folder.at(name));
         }
@@ -49,10 +49,10 @@ async fn no_signature_is_in_anything_that_can_be_printed() {
     for link in ["https://a.example/?rscd='7'&sig=S3CRET", "ftp://a.example/?sig=S3CRET", "sig=S3CRET"] {
         let download = client.download(link);
         print(format!("{download:?}"));
-        print(chain(&download.to_memory(1).await.unwrap_err()));
+        print(shown(&download.to_memory(1).await.unwrap_err()));
     }
     let error = client.download(LINK).to_file(folder.at("no/such")).await.unwrap_err();
-    print(chain(&error));
+    print(shown(&error));
     assert!(printed.len() > 1_000);
     for secret in ["sig=", "S3CRET"] {
         assert!(!printed.contains(secret), "{printed}");

@@ -7,8 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use futures::future::BoxFuture;
@@ -16,55 +15,17 @@ use longhaul::testing::{Canned, reply, script};
 use longhaul::{Client, Error, ErrorKind, Http, HttpError, Receipt, Request, Response};
 
 use super::secs;
+use crate::support::{Folder, again};
 
 const LINK: &str = "https://store.example.net/7?sig=1";
 const PRECIOUS: &str = "precious";
 
-/// A folder of its own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("longhaul-hostile-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        fs::write(self.at(name), text).unwrap();
-        self.at(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.at(name)).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// A part of four bytes, and its journal, as a download leaves them that broke off.
-    async fn with_part() -> Self {
-        let folder = Self::new();
-        download(&folder.at("7"), [part("0-9/10", "0123").cut(), reply(404)]).await.unwrap_err();
-        assert_eq!(folder.names(), ["7.part", "7.part.json"]);
-        folder
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
+/// A folder with a part of four bytes, and its journal, as a download leaves them that broke off.
+async fn with_part() -> Folder {
+    let folder = Folder::new();
+    download(&folder.at("7"), [part("0-9/10", "0123").cut(), reply(404)]).await.unwrap_err();
+    assert_eq!(folder.names(), ["7.part", "7.part.json"]);
+    folder
 }
 
 fn part(range: &str, body: &str) -> Canned {
@@ -110,10 +71,10 @@ async fn nothing_beside_the_target_is_followed_filled_or_waited_for() {
             plant(how, &folder, name);
             // One that breaks off writes its part and its journal too.
             download(&folder.at("7"), [part("0-9/10", "0123").cut(), reply(404)]).await.unwrap_err();
-            assert_eq!(folder.read("precious"), PRECIOUS, "{how} {name}");
+            assert_eq!(folder.text("precious"), PRECIOUS, "{how} {name}");
             let receipt = download(&folder.at("7"), [part("4-9/10", "456789")]).await.unwrap();
-            assert_eq!((receipt.resumed_at(), folder.read("7").as_str()), (4, "0123456789"), "{how} {name}");
-            assert_eq!(folder.read("precious"), PRECIOUS, "{how} {name}");
+            assert_eq!((receipt.resumed_at(), folder.text("7").as_str()), (4, "0123456789"), "{how} {name}");
+            assert_eq!(folder.text("precious"), PRECIOUS, "{how} {name}");
             assert_eq!(folder.names(), ["7", "precious"], "{how} {name}");
             let (result, precious) = (fs::symlink_metadata(folder.at("7")), fs::metadata(folder.at("precious")));
             let (result, precious) = (result.unwrap(), precious.unwrap());
@@ -147,20 +108,20 @@ async fn a_part_or_a_journal_that_is_not_plainly_our_own_is_begun_anew() {
             make_fifo(&folder.at("7.part.json"));
         }),
         ("the journal is too long", |folder| {
-            let long = format!("{}{}", folder.read("7.part.json"), " ".repeat(20_000));
+            let long = format!("{}{}", folder.text("7.part.json"), " ".repeat(20_000));
             folder.write("7.part.json", &long);
         }),
     ];
     for (what, tamper) in tampers {
-        let folder = Folder::with_part().await;
+        let folder = with_part().await;
         tamper(&folder);
         let receipt = download(&folder.at("7"), [whole()]).await.unwrap();
-        assert_eq!((receipt.resumed_at(), folder.read("7").as_str()), (0, "0123456789"), "{what}");
+        assert_eq!((receipt.resumed_at(), folder.text("7").as_str()), (0, "0123456789"), "{what}");
         assert!(!folder.names().iter().any(|name| name.contains("part")), "{what}: {:?}", folder.names());
     }
-    let folder = Folder::with_part().await;
+    let folder = with_part().await;
     let receipt = download(&folder.at("7"), [part("4-9/10", "456789")]).await.unwrap();
-    assert_eq!((receipt.resumed_at(), folder.read("7").as_str()), (4, "0123456789"), "untouched");
+    assert_eq!((receipt.resumed_at(), folder.text("7").as_str()), (4, "0123456789"), "untouched");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +132,7 @@ async fn the_mode_is_that_of_any_new_file() {
     };
     let open_to_all = fs::Permissions::from_mode(0o777);
     // A part of ours whose rights were widened.
-    let folder = Folder::with_part().await;
+    let folder = with_part().await;
     fs::set_permissions(folder.at("7.part"), open_to_all.clone()).unwrap();
     let receipt = download(&folder.at("7"), [part("4-9/10", "456789")]).await.unwrap();
     assert_eq!(receipt.resumed_at(), 4);
@@ -244,7 +205,7 @@ async fn a_part_that_was_exchanged_meanwhile_does_not_become_the_target() {
         });
         let error = ended.await.unwrap_err();
         assert!(error.kind() == ErrorKind::Io && error.to_string().contains("another file"), "{planted}: {error}");
-        assert!(!folder.at("7").exists() && folder.read("precious") == PRECIOUS, "{planted}");
+        assert!(!folder.at("7").exists() && folder.text("precious") == PRECIOUS, "{planted}");
     }
 }
 
@@ -268,7 +229,7 @@ async fn a_linked_folder_and_a_linked_target_go_on_working() {
     symlink(folder.at("real"), folder.at("linked")).unwrap();
     download(&folder.at("linked/7"), [part("0-9/10", "0123").cut(), reply(404)]).await.unwrap_err();
     let receipt = download(&folder.at("linked/7"), [part("4-9/10", "456789")]).await.unwrap();
-    assert_eq!((receipt.resumed_at(), folder.read("real/7").as_str()), (4, "0123456789"));
+    assert_eq!((receipt.resumed_at(), folder.text("real/7").as_str()), (4, "0123456789"));
     // A link in the target's own place is replaced, and what it leads to stays.
     for to in ["precious", "missing"] {
         let folder = Folder::new();
@@ -276,13 +237,13 @@ async fn a_linked_folder_and_a_linked_target_go_on_working() {
         symlink(folder.at(to), folder.at("7")).unwrap();
         download(&folder.at("7"), [whole()]).await.unwrap();
         assert!(fs::symlink_metadata(folder.at("7")).unwrap().is_file(), "{to}");
-        assert_eq!((folder.read("precious").as_str(), folder.names()), (PRECIOUS, vec!["7".into(), "precious".into()]));
+        assert_eq!((folder.text("precious").as_str(), folder.names()), (PRECIOUS, vec!["7".into(), "precious".into()]));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_kill_left_of_a_journal_is_swept_after_an_hour_and_nothing_else() {
-    let folder = Folder::with_part().await;
+    let folder = with_part().await;
     let old = SystemTime::now() - secs(3_700);
     for (name, modified) in [
         ("7.part.0123456789abcdef.new", Some(old)),
@@ -307,12 +268,12 @@ const FOLDER: &str = "LONGHAUL_SHARED_FOLDER";
 #[test]
 fn one_user_of_a_shared_folder_cannot_steer_the_download_of_another() {
     let root = Folder::new();
-    let own = fs::metadata(&root.0).unwrap().uid();
+    let own = fs::metadata(root.path()).unwrap().uid();
     if own != 0 {
         eprintln!("not root: a second user cannot be made, and this test shows nothing");
         return;
     }
-    fs::set_permissions(&root.0, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     // The test itself, where other users may run it.
     let test = root.at("test");
     fs::copy(std::env::current_exe().unwrap(), &test).unwrap();
@@ -339,8 +300,8 @@ fn one_user_of_a_shared_folder_cannot_steer_the_download_of_another() {
         let planted =
             Command::new("sh").args(["-c", &plants]).current_dir(&shared).uid(ATTACKER).gid(ATTACKER).status();
         assert!(planted.unwrap().success());
-        let mut victim = Command::new(&test);
-        victim.args(["--exact", "hostile::files::the_victim_downloads", "--ignored", "--nocapture"]);
+        let mut victim = again(&test, module_path!(), "the_victim_downloads");
+        victim.args(["--ignored", "--nocapture"]).stdout(Stdio::piped());
         victim.env(FOLDER, &shared).current_dir(&shared).uid(VICTIM).gid(VICTIM);
         let output = victim.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -1,6 +1,5 @@
 //! Secrets that a service repeats: none shows in what is made of its answers.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,6 +7,8 @@ use http::Method;
 use longhaul::testing::{Canned, Script, reply, script};
 use longhaul::{Client, Credential, Error, Event, OAuth, Profile, RetryPolicy, SecretUrl, Token};
 use serde_json::{Value, json};
+
+use crate::support;
 
 const SECRETS: [&str; 9] = [
     "SUBKEYSECRET",
@@ -41,12 +42,7 @@ fn clean(text: &str, secrets: &[&str]) {
 
 /// All that can be read of an error, but for the raw body.
 fn shown(error: &Error) -> String {
-    let mut text = format!("{error} {error:?} {error:#?} {:?} {:?}", error.explain(), error.last_update());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(" {cause} {cause:?}");
-        source = cause.source();
-    }
+    let mut text = format!("{}{:?} {:?}", support::shown(error), error.explain(), error.last_update());
     if let Some(fault) = error.fault() {
         text += &format!(" {fault} {fault:?} {:?} {:?} {:?}", fault.code(), fault.message(), fault.correlation_id());
     }

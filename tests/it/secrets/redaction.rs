@@ -1,12 +1,13 @@
 //! Secrets never show: in Debug, Display, errors and their sources, updates, tokens.
 
-use std::error::Error as _;
 use std::fmt::Debug;
 
 use longhaul::testing::{Canned, reply, script};
 use longhaul::{Client, Credential, Error, Profile, SecretUrl};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::support::shown;
 
 const SECRETS: [&str; 6] = ["T0KEN", "K3Y", "Q3Y", "S1GNATURE", "sig=", "PA55"];
 
@@ -17,12 +18,7 @@ fn check(shown: &str) {
 }
 
 fn check_error(error: &Error) {
-    check(&format!("{error} {error:?} {error:#?}"));
-    let mut source = error.source();
-    while let Some(error) = source {
-        check(&format!("{error} {error:?}"));
-        source = error.source();
-    }
+    check(&shown(error));
     if let Some(token) = error.token() {
         check(&format!("{token} {token:?}"));
     }

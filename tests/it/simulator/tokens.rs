@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+use crate::support::HOUR;
+
 const KEY: &str = "Ocp-Apim-Subscription-Key";
 const BACK: &str = "http://127.0.0.1:7/back";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

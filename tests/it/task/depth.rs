@@ -1,114 +1,14 @@
-//! A task to its depth: cancel, heartbeat, cookies, conditions, moves, pages, explanations. Over a script.
+//! A task to its depth: starts, tokens, pages, explanations. Over a script.
 
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use longhaul::testing::{Canned, Recorded, Script, reply, script};
-use longhaul::{Client, ErrorKind, Exchange, Next, Pace, PageRule, Protocol, ResumeToken, Source, State, Task, Update};
+use longhaul::testing::{reply, script};
+use longhaul::{ErrorKind, Next, PageRule, Protocol, ResumeToken, Source, State};
 use serde_json::{Value, json};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-fn accepted() -> Canned {
-    reply(202).header("location", "/v1/tasks/7")
-}
-
-fn exchange(text: &str) -> Exchange {
-    text.parse().unwrap()
-}
-
-fn client(service: &Script) -> Client {
-    service.client().build().unwrap()
-}
-
-async fn submit(service: &Script, protocol: Protocol) -> Task<Value> {
-    client(service).task().protocol(protocol).post("exports?api-version=3&x=1").submit().await.unwrap()
-}
-
-fn asked(service: &Script) -> Vec<String> {
-    let line = |seen: &Recorded| {
-        let query = seen.url().query().map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{} {}{query}", seen.method(), seen.url().path())
-    };
-    service.requests().iter().map(line).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cancel_goes_where_the_protocol_or_the_service_says() {
-    for (protocol, answer, request) in [
-        (Protocol::auto(), json!({}), "DELETE /v1/tasks/7"),
-        (
-            Protocol::auto().cancel(exchange("POST jobs/{id}/cancel")),
-            json!({"id": "a b"}),
-            "POST /v1/jobs/a%20b/cancel",
-        ),
-        (Protocol::auto(), json!({"urls": {"cancel": "/v1/stop/7"}}), "POST /v1/stop/7"),
-        (
-            Protocol::auto()
-                .cancel_url(Source::pointer("/stop"))
-                .cancel(exchange("PATCH {status} {\"state\": \"Aborted\"}")),
-            json!({"stop": "../stop/7"}),
-            "PATCH /stop/7",
-        ),
-        (
-            Protocol::auto().cancel_url(Source::pointer("/stop")).cancel(exchange("POST x {\"job\": \"{id}\"}")),
-            json!({"stop": "/stop", "id": "j7"}),
-            "POST /stop {\"job\": \"j7\"}",
-        ),
-    ] {
-        let service = script([accepted().json(answer), reply(202), reply(410)]);
-        submit(&service, protocol).await.handle().cancel().await.unwrap();
-        let body = String::from_utf8(service.requests()[1].body().to_vec()).unwrap();
-        let sent = format!("{} {body}", asked(&service)[1]);
-        assert!(sent.trim_end().starts_with(request), "{sent} for {request}");
-    }
-    let service = script([accepted()]);
-    let error = submit(&service, Protocol::auto().without_cancel()).await.handle().cancel().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let service = script([accepted(), reply(409).json(json!({"code": "TooLate"}))]);
-    let error = submit(&service, Protocol::auto()).await.handle().cancel().await.unwrap_err();
-    assert_eq!((error.kind(), error.fault().unwrap().code()), (ErrorKind::Rejected, Some("TooLate")));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dropped_task_is_canceled_only_where_that_was_asked_for() {
-    let service = script([accepted(), accepted(), reply(204)]);
-    drop(submit(&service, Protocol::auto()).await);
-    drop(submit(&service, Protocol::auto()).await.cancel_on_drop());
-    tokio::time::sleep(secs(1)).await;
-    let deletes = asked(&service).into_iter().filter(|line| line.starts_with("DELETE")).count();
-    assert_eq!((deletes, service.requests().len()), (1, 3));
-
-    let service = script([accepted(), reply(200).json(json!(1))]);
-    let mut task = submit(&service, Protocol::auto()).await.cancel_on_drop();
-    (&mut task).await.unwrap();
-    drop(task);
-    tokio::time::sleep(secs(1)).await;
-    assert_eq!(service.requests().len(), 2, "one that has ended is not");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_that_ended_early_does_not_spare_the_cancel() {
-    let service = script([accepted().header("retry-after", "60"), reply(204)]);
-    let task = submit(&service, Protocol::auto()).await.cancel_on_drop().deadline(secs(5));
-    assert_eq!(task.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
-    tokio::time::sleep(secs(1)).await;
-    assert_eq!(asked(&service)[1..], ["DELETE /v1/tasks/7"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_etag_is_of_the_url_that_gave_it() {
-    let service = script([
-        accepted(),
-        reply(202).header("etag", "\"1\"").header("location", "/v1/tasks/8"),
-        reply(202),
-        reply(200),
-    ]);
-    submit(&service, Protocol::auto().conditional()).await.await.unwrap();
-    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()), "{:?}", asked(&service));
-}
+use super::{exchange, submit};
+use crate::support::{accepted, asked, client, secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_header_goes_along_and_not_into_the_token() {
@@ -124,92 +24,6 @@ async fn a_secret_header_goes_along_and_not_into_the_token() {
     assert!(token.contains("t7") && !token.contains("hunter2") && !token.contains("o7"), "{token}");
     task.await.unwrap();
     assert_eq!(service.requests()[1].header("x-mine"), Some("hunter2"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_blip_is_asked_after_soon_and_not_after_the_protocols_interval() {
-    let service = script([accepted(), reply(500), reply(202), reply(200)]);
-    submit(&service, Protocol::auto().default_interval(secs(300))).await.await.unwrap();
-    assert_eq!(service.gaps(), [secs(1), secs(1), secs(300)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_heartbeat_shows_life_between_polls() {
-    let service = script([accepted().header("retry-after", "10"), reply(200).json(json!(1))]);
-    let mut task = submit(&service, Protocol::auto()).await.heartbeat(secs(3));
-    let updates: Vec<Update> = task.updates().try_collect().await.unwrap();
-    let told: Vec<_> = updates.iter().map(|update| (update.state(), update.is_heartbeat())).collect();
-    let accepted = |beat| (State::Accepted, beat);
-    assert_eq!(told, [accepted(false), accepted(true), accepted(true), accepted(true), (State::Succeeded, false)]);
-    assert_eq!(service.gaps(), [secs(10)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unchanged_status_costs_no_body() {
-    let service = script([
-        accepted(),
-        reply(202).header("etag", "\"1\"").json(json!({"status": "running", "percentComplete": 5})),
-        reply(304),
-        reply(200).json(json!(1)),
-    ]);
-    let mut task = submit(&service, Protocol::auto().conditional()).await;
-    let states: Vec<State> = task.updates().map_ok(|update| update.state()).try_collect().await.unwrap();
-    assert_eq!(states, [State::Accepted, State::Running, State::Running, State::Succeeded]);
-    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("if-none-match").map(str::to_owned)).collect();
-    assert_eq!(sent, [None, None, Some("\"1\"".into()), Some("\"1\"".into())]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cookie_goes_back_for_its_task_alone_and_stands_in_its_token() {
-    let answers = || [accepted().header("set-cookie", "node=n7; Path=/v1; HttpOnly"), reply(202), reply(200)];
-    let service = script(answers());
-    let mut task = submit(&service, Protocol::auto().with_cookies()).await;
-    task.advance().await;
-    task.advance().await;
-    let token: ResumeToken = task.handle().token().to_string().parse().unwrap();
-    client(&service).resume_with::<Value>(token, Protocol::auto().with_cookies()).unwrap().await.unwrap();
-    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
-    assert_eq!(sent, [None, Some("node=n7".into()), Some("node=n7".into())]);
-
-    // Also one that a refusal sets, and for one task alone.
-    let service = script([reply(503).header("set-cookie", "try=1"), accepted(), reply(200)]);
-    let new = client(&service).task().with_cookies().post("exports");
-    new.submit::<Value>().await.unwrap().await.unwrap();
-    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
-    assert_eq!(sent, [None, Some("try=1".into()), Some("try=1".into())]);
-
-    let service = script(answers());
-    submit(&service, Protocol::auto()).await.await.unwrap();
-    assert!(service.requests().iter().all(|seen| seen.header("cookie").is_none()), "only where it was asked for");
-}
-
-#[tokio::test(start_paused = true)]
-async fn polls_repeat_the_query_that_the_api_wants() {
-    let service = script([accepted(), reply(202).header("location", "/v1/tasks/8?api-version=4"), reply(200)]);
-    submit(&service, Protocol::auto().repeat_query("api-version")).await.await.unwrap();
-    assert_eq!(
-        asked(&service),
-        ["POST /v1/exports?api-version=3&x=1", "GET /v1/tasks/7?api-version=3", "GET /v1/tasks/8?api-version=4",]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_poll_can_be_a_post_with_a_body() {
-    let check = Protocol::auto()
-        .state(Source::pointer("/.tag"))
-        .id(Source::pointer("/async_job_id"))
-        .status_template("check")
-        .poll(exchange(r#"POST check {"async_job_id": "{id}"}"#));
-    let service = script([
-        reply(200).json(json!({".tag": "async_job_id", "async_job_id": "j\"7\""})),
-        reply(200).json(json!({".tag": "in_progress"})),
-        reply(200).json(json!({".tag": "complete", "n": 1})),
-    ]);
-    let outcome = submit(&service, check).await.await.unwrap();
-    assert_eq!(outcome.value().unwrap(), json!({".tag": "complete", "n": 1}));
-    assert_eq!(asked(&service)[1..], ["POST /v1/check", "POST /v1/check"]);
-    assert_eq!(service.requests()[1].body().as_ref(), br#"{"async_job_id": "j\"7\""}"#);
-    assert_eq!(service.requests()[1].header("content-type"), Some("application/json"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,27 +66,6 @@ async fn a_submit_that_moved_is_sent_again_to_its_own_origin_only() {
     let circle = script((0..20).map(|_| reply(307).header("location", "/v1/exports")));
     client(&circle).task().post("exports").submit::<Value>().await.unwrap_err();
     assert_eq!(circle.requests().len(), 6);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_poll_that_moved_for_once_is_asked_there_once() {
-    let service = script([accepted(), reply(307).header("location", "/v1/elsewhere"), reply(202), reply(200)]);
-    let outcome = submit(&service, Protocol::auto()).await.await.unwrap();
-    assert_eq!(asked(&service)[1..], ["GET /v1/tasks/7", "GET /v1/elsewhere", "GET /v1/tasks/7"]);
-    assert_eq!(outcome.last_update().polls(), 2, "a redirect is part of its poll");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_held_answer_is_waited_for() {
-    let service = script([reply(200).json(json!(1)).after(secs(100))]);
-    let new = client(&service).task().post("exports").prefer_async(Some(secs(120)));
-    new.submit::<Value>().await.unwrap().await.unwrap();
-    assert_eq!(service.requests()[0].header("prefer"), Some("respond-async, wait=120"));
-
-    let service = script([accepted(), reply(200)]);
-    submit(&service, Protocol::auto().prefer("respond-async")).await.await.unwrap();
-    let sent: Vec<_> = service.requests().iter().map(|seen| seen.header("prefer").is_some()).collect();
-    assert_eq!(sent, [true, false]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,22 +135,6 @@ async fn pages_come_one_after_the_other_and_only_when_they_are_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cleanup_is_a_request_of_its_own() {
-    let google = Protocol::google_operations();
-    let service = script([
-        reply(200).json(json!({"name": "operations/7"})),
-        reply(200).json(json!({"done": true, "response": {"n": 1}})),
-        reply(200),
-    ]);
-    let outcome = submit(&service, google).await.await.unwrap();
-    outcome.cleanup().await.unwrap();
-    assert_eq!(asked(&service)[2], "DELETE /v1/operations/7");
-    let service = script([reply(200)]);
-    let error = submit(&service, Protocol::auto()).await.await.unwrap().cleanup().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_task_explains_itself() {
     let service = script([
         reply(202).header("operation-location", "/v1/ops/7?sig=S3CRET").header("retry-after", "9"),
@@ -392,32 +169,6 @@ async fn a_task_explains_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_drops_idle_tasks_is_asked_in_time() {
-    let service = script([accepted()].into_iter().chain((0..20).map(|_| reply(202))).chain([reply(200)]));
-    let protocol = Protocol::auto().default_interval(secs(300)).keep_alive(secs(60));
-    submit(&service, protocol).await.await.unwrap();
-    assert!(service.gaps()[1..].iter().all(|gap| *gap == secs(60)), "{:?}", service.gaps());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_visibility_grace_can_be_set() {
-    let service = script([accepted()].into_iter().chain((0..100).map(|_| reply(404))));
-    let client = service.client().pace(Pace::standard().without_jitter()).build().unwrap();
-    let protocol = Protocol::auto().visibility(secs(5));
-    let error = client.task().protocol(protocol).post("x").submit::<Value>().await.unwrap().await.unwrap_err();
-    assert_eq!((error.kind(), error.polls()), (ErrorKind::Gone, Some(5)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_after_a_refusal_is_not_the_pace_from_then_on() {
-    let service = script([accepted(), reply(429).header("retry-after", "60"), reply(202), reply(200)]);
-    submit(&service, Protocol::auto()).await.await.unwrap();
-    let gaps = service.gaps();
-    assert_eq!(gaps[..2], [secs(1), secs(60)]);
-    assert!(gaps[2] < secs(10), "{gaps:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_callers_headers_go_with_a_download_of_the_apis_own_and_not_to_storage() {
     for (location, expected) in [("/v1/files/7", [true, true]), ("https://store.example.net/7?sig=x", [true, false])] {
         let answers = [accepted(), reply(303).header("location", location)];
@@ -443,23 +194,6 @@ async fn the_token_of_a_task_that_was_finished_at_once_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_created_is_never_deleted_by_a_cancel() {
-    let service = script([reply(201).json(json!({"status": "updating"})), reply(204)]);
-    let new = client(&service).task().method(http::Method::PATCH, "vm/1");
-    let task = new.submit::<Value>().await.unwrap();
-    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Unsupported);
-    assert_eq!(service.requests().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cancel_that_was_redirected_was_not_heard() {
-    let service = script([accepted(), reply(302).header("location", "/login"), reply(404)]);
-    let task = submit(&service, Protocol::auto()).await;
-    assert_eq!(task.handle().cancel().await.unwrap_err().kind(), ErrorKind::Rejected);
-    assert_ne!(task.await.unwrap_err().kind(), ErrorKind::TaskCanceled);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_start_of_unknown_fate_is_not_sent_twice_and_one_that_never_left_is() {
     let uploading = || reply(200).json(json!({"id": "j", "state": "UploadComplete"}));
     let protocol =
@@ -482,18 +216,6 @@ async fn a_start_of_unknown_fate_is_not_sent_twice_and_one_that_never_left_is() 
         let posts = asked(&service).iter().filter(|line| line.ends_with("/start")).count();
         assert_eq!(posts, starts, "{:?}", asked(&service));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn conditional_polls_end_too() {
-    let service = script([
-        reply(202).header("operation-location", "/v1/o"),
-        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "resourceLocation": "/v1/r"})),
-        reply(202),
-        reply(200).header("etag", "\"1\"").json(json!({"status": "Succeeded", "result": 7})),
-    ]);
-    assert_eq!(submit(&service, Protocol::auto().conditional()).await.await.unwrap().value().unwrap(), json!(7));
-    assert!(service.requests().iter().all(|seen| seen.header("if-none-match").is_none()));
 }
 
 #[tokio::test(start_paused = true)]

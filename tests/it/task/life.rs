@@ -3,22 +3,12 @@
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use longhaul::testing::{Canned, Script, reply, script};
+use longhaul::testing::{Script, reply, script};
 use longhaul::{Client, ErrorKind, Protocol, ResumeToken, State, Task, Update};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-fn accepted() -> Canned {
-    reply(202).header("location", "/v1/tasks/7")
-}
-
-fn client(service: &Script) -> Client {
-    service.client().build().unwrap()
-}
+use crate::support::{accepted, client, paused, secs};
 
 async fn submit(service: &Script) -> Task<Value> {
     client(service).task().post("exports").json(&json!({"farms": [1]})).submit().await.unwrap()
@@ -384,10 +374,6 @@ async fn disturbed(ticks: &[(u64, u8)]) -> (Vec<Update>, Vec<Duration>, Value) {
     };
     let at = service.requests().iter().map(longhaul::testing::Recorded::at).collect();
     (told, at, outcome.unwrap().value().unwrap())
-}
-
-fn paused<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(future)
 }
 
 proptest! {

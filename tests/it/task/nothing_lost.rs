@@ -5,22 +5,11 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use http::Method;
-use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{Client, ErrorKind, Event, Protocol, ResultKind, Source, State, StatusKind, Task};
+use longhaul::testing::{Canned, reply, script};
+use longhaul::{ErrorKind, Event, Protocol, ResultKind, Source, State, StatusKind, Task};
 use serde_json::{Value, json};
 
-fn client(service: &Script) -> Client {
-    service.client().build().unwrap()
-}
-
-fn asked(service: &Script) -> Vec<String> {
-    let line = |seen: &longhaul::testing::Recorded| {
-        let url = seen.url();
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{} {}{query}", seen.method(), url.path())
-    };
-    service.requests().iter().map(line).collect()
-}
+use crate::support::{asked, client};
 
 fn done(rows: u32) -> Canned {
     reply(200).json(json!({"status": "Succeeded", "result": {"rows": rows}}))

@@ -2,10 +2,7 @@ use longhaul::Task;
 use serde_json::{Value, json};
 
 use super::*;
-
-fn accepted() -> Canned {
-    reply(202).header("location", "/v1/tasks/7")
-}
+use crate::support::accepted;
 
 async fn submit(client: &Client) -> Task<Value> {
     client.task().post("exports").submit().await.unwrap()

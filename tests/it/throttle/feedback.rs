@@ -14,7 +14,7 @@ use longhaul::{
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::{SECOND, headers};
 
 async fn get(client: &Client, path: &str) {
     let _ = client.request(Method::GET, path).send().await;
@@ -50,10 +50,6 @@ async fn what_is_left_of_a_budget_is_spread_and_a_reserve_is_kept() {
     assert_eq!(begun.elapsed(), 34 * SECOND);
 }
 
-fn told(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_an_answer_tells_counts_by_when_its_request_was_sent() {
     let throttle = Throttle::new();
@@ -63,8 +59,8 @@ async fn what_an_answer_tells_counts_by_when_its_request_was_sent() {
     sleep(SECOND).await;
     let mut late = take();
     late.sent();
-    late.heard(StatusCode::OK, &told(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
-    early.heard(StatusCode::OK, &told(&[("x-ratelimit-remaining", "50"), ("x-ratelimit-reset", "60")]));
+    late.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
+    early.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "50"), ("x-ratelimit-reset", "60")]));
     let explained = throttle.explain(Class::Poll, &Keys::new());
     assert_eq!((explained.limit(), explained.at_least()), (Some("learned budget"), 60 * SECOND));
 }
@@ -74,7 +70,7 @@ async fn at_a_reset_one_goes_first_and_its_answer_tells() {
     let throttle = Throttle::new();
     let mut first = throttle.try_acquire(Class::Poll, &Keys::new()).unwrap();
     first.sent();
-    first.heard(StatusCode::OK, &told(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
+    first.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
     let begun = Instant::now();
     let at = join_all((0..9).map(|_| async {
         let mut permit = throttle.acquire(Class::Poll, &Keys::new()).await.unwrap();

@@ -13,7 +13,7 @@ use longhaul::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::support::SECOND;
 
 fn answers(count: usize) -> Script {
     script((0..count).map(|_| reply(200)))

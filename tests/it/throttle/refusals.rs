@@ -3,54 +3,25 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use longhaul::testing::{reply, script};
 use longhaul::{
-    Blame, Class, Client, ErrorKind, Event, Keys, Limit, Permit, Profile, ResumeToken, RetryPolicy, Scope, Throttle,
+    Blame, Class, Client, ErrorKind, Event, Keys, Limit, Profile, ResumeToken, RetryPolicy, Scope, Throttle,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{HOUR, SECOND, headers, keys, left, passes, send};
+
 const REFUSED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
-fn at(host: &str, method: &Method, path: &str) -> Keys {
-    Keys::request(method, &format!("https://{host}.example.com{path}").parse().unwrap())
-}
-
 fn get(path: &str) -> Keys {
-    at("api", &Method::GET, path)
+    keys("api", &Method::GET, path)
 }
 
 fn post(path: &str) -> Keys {
-    at("api", &Method::POST, path)
-}
-
-fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
-        .collect()
-}
-
-fn left(remaining: u32, reset: u32) -> HeaderMap {
-    headers(&[
-        ("x-ratelimit-limit", "60"),
-        ("x-ratelimit-remaining", &remaining.to_string()),
-        ("x-ratelimit-reset", &reset.to_string()),
-    ])
-}
-
-fn send(throttle: &Throttle, keys: &Keys) -> Option<Permit> {
-    let mut permit = throttle.try_acquire(Class::Call, keys)?;
-    permit.sent();
-    Some(permit)
-}
-
-fn passes(throttle: &Throttle, keys: &Keys) -> bool {
-    send(throttle, keys).map(|mut permit| permit.answered()).is_some()
+    keys("api", &Method::POST, path)
 }
 
 fn hears(throttle: &Throttle, keys: &Keys, status: StatusCode, headers: &HeaderMap) {
@@ -90,7 +61,7 @@ async fn several_routes_that_are_unavailable_together_stop_their_host() {
         hears(&throttle, &get("/tasks/1"), UNAVAILABLE, &asks("30"));
         hears(&throttle, &get("/farms"), UNAVAILABLE, &asks("30"));
         assert!(!passes(&throttle, &get("/other")) && !passes(&throttle, &post("/exports")), "the host");
-        assert!(passes(&throttle, &at("files", &Method::GET, "/other")), "another host: {throttle:?}");
+        assert!(passes(&throttle, &keys("files", &Method::GET, "/other")), "another host: {throttle:?}");
         assert!(passes(&throttle, &Keys::new()));
     }
 }
@@ -99,8 +70,8 @@ async fn several_routes_that_are_unavailable_together_stop_their_host() {
 async fn routes_of_two_hosts_or_of_two_times_stop_themselves() {
     for throttle in throttles() {
         hears(&throttle, &get("/tasks/1"), UNAVAILABLE, &asks("30"));
-        hears(&throttle, &at("files", &Method::GET, "/farms"), UNAVAILABLE, &asks("30"));
-        assert!(passes(&throttle, &get("/other")) && passes(&throttle, &at("files", &Method::GET, "/other")));
+        hears(&throttle, &keys("files", &Method::GET, "/farms"), UNAVAILABLE, &asks("30"));
+        assert!(passes(&throttle, &get("/other")) && passes(&throttle, &keys("files", &Method::GET, "/other")));
         sleep(2 * SECOND).await;
         hears(&throttle, &get("/farms"), UNAVAILABLE, &asks("30"));
         assert!(passes(&throttle, &get("/other")), "two seconds lie between them");
@@ -243,22 +214,22 @@ async fn a_budget_holds_another_method_once_that_is_seen_to_share_it() {
     for (one, other) in [
         (post("/exports"), get("/exports/1")),
         (get("/exports/1"), post("/exports")),
-        (post("/exports"), at("api", &Method::DELETE, "/exports/1")),
+        (post("/exports"), keys("api", &Method::DELETE, "/exports/1")),
         (post("/exports"), get("/farms")),
     ] {
         let throttle = Throttle::new();
-        hears(&throttle, &one, StatusCode::OK, &left(0, 3600));
+        hears(&throttle, &one, StatusCode::OK, &left(60, 0, 3600));
         assert!(!passes(&throttle, &one));
         let mut probe = send(&throttle, &other).expect("never seen to share it");
         assert!(!passes(&throttle, &other), "one is asked first");
-        probe.heard(StatusCode::OK, &left(0, 3600));
+        probe.heard(StatusCode::OK, &left(60, 0, 3600));
         assert!(!passes(&throttle, &other), "it is one budget");
 
         let throttle = Throttle::new();
-        hears(&throttle, &one, StatusCode::OK, &left(0, 3600));
+        hears(&throttle, &one, StatusCode::OK, &left(60, 0, 3600));
         hears(&throttle, &other, StatusCode::OK, &HeaderMap::new());
         assert!(passes(&throttle, &other), "it is none of it");
-        hears(&throttle, &other, StatusCode::OK, &left(59, 3600));
+        hears(&throttle, &other, StatusCode::OK, &left(60, 59, 3600));
         assert!(passes(&throttle, &other) && !passes(&throttle, &one), "each has its own");
     }
 }
@@ -266,8 +237,8 @@ async fn a_budget_holds_another_method_once_that_is_seen_to_share_it() {
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_reads_holds_all_that_read() {
     let throttle = Throttle::new();
-    hears(&throttle, &get("/exports/1"), StatusCode::OK, &left(0, 3600));
-    assert!(!passes(&throttle, &get("/farms")) && !passes(&throttle, &at("api", &Method::HEAD, "/farms")));
+    hears(&throttle, &get("/exports/1"), StatusCode::OK, &left(60, 0, 3600));
+    assert!(!passes(&throttle, &get("/farms")) && !passes(&throttle, &keys("api", &Method::HEAD, "/farms")));
 }
 
 #[tokio::test(start_paused = true)]

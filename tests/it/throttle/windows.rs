@@ -17,6 +17,8 @@ use longhaul::{
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use crate::support::paused;
+
 /// A service that counts arrivals: each request takes a while to it, and its answer a while back.
 #[derive(Clone, Default)]
 struct Counting(Arc<Mutex<Seen>>);
@@ -100,10 +102,6 @@ fn builder(http: &Counting) -> longhaul::ClientBuilder {
 
 async fn get(client: &Client, path: impl Into<String>) -> Result<Response, longhaul::Error> {
     client.request(Method::GET, path).send().await
-}
-
-fn paused<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(future)
 }
 
 proptest! {
