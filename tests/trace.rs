@@ -18,7 +18,7 @@ use log::{Log, subscriber};
 mod log;
 
 #[tokio::test]
-async fn no_secret_is_logged_told_or_written_at_any_level() {
+async fn no_secret_shows_at_any_level() {
     // For all threads and tasks: a refresh has one of its own.
     let log = Log::default();
     tracing::subscriber::set_global_default(subscriber(&log)).unwrap();

@@ -157,7 +157,7 @@ fn ctrl_c_saves_what_is_unfinished_and_tells_how_to_go_on() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_download_is_gone_on_with_and_no_trace_holds_a_secret() {
+fn an_interrupted_download_goes_on_and_traces_hold_no_secret() {
     let folder = Folder::new();
     let service = Service::start();
     let (size, trace) = (r#"{"duration_ms":0,"size":8000000}"#, ("RUST_LOG", "trace"));

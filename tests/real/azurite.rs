@@ -91,7 +91,7 @@ async fn a_transfer_that_is_cut_behind_its_last_byte_has_all() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_replaced_mid_way_is_an_error_and_then_a_new_file() {
+async fn a_blob_replaced_mid_way_is_an_error_and_then_a_new_file() {
     let Some(blob) = Blob::put("replaced", 2 * MIB).await else { return };
     let newer = random(2 * MIB);
     let then = Meanwhile::Replaced(blob.azurite.clone(), blob.container.clone(), newer.clone());
@@ -126,7 +126,7 @@ async fn a_file_that_was_left_goes_on_with_a_fresh_link() {
 }
 
 #[tokio::test]
-async fn a_transfer_that_runs_into_the_expiry_is_renewed_through_its_task() {
+async fn a_transfer_that_meets_the_expiry_is_renewed() {
     let Some(blob) = Blob::put("renewed", 4 * MIB).await else { return };
     let folder = Folder::new();
     // The first link is dead on arrival, the second dies under the transfer, the third lives.

@@ -169,7 +169,7 @@ async fn a_login_lasts_over_rotations_and_clients_until_the_logout() {
 }
 
 #[tokio::test]
-async fn one_who_brings_a_spent_refresh_token_is_logged_out_and_told_so() {
+async fn a_spent_refresh_token_logs_out_and_says_so() {
     let Some(provider) = Provider::start() else { return };
     let store = MemoryStore::new();
     let oauth = provider.login("desktop", &store);

@@ -77,7 +77,7 @@ async fn the_wrong_scheme_for_a_port_is_named() {
 }
 
 #[tokio::test]
-async fn a_port_where_nothing_listens_is_named_to_callers_tasks_and_downloads() {
+async fn a_port_where_nothing_listens_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -106,7 +106,7 @@ async fn a_port_where_nothing_listens_is_named_to_callers_tasks_and_downloads() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_path_that_has_left_the_base_is_named_where_nothing_is_there() {
+async fn a_path_outside_the_base_is_named_where_nothing_is() {
     const LEFT: &str = "which leaves the base's `/v1`: write it without the `/`";
     for (path, status, named) in [
         ("/exports", 404, Some(LEFT)),

@@ -107,7 +107,7 @@ fn its_jitter_does_not_pass_our_longest() {
 }
 
 #[test]
-fn our_pauses_are_a_backoff_that_starts_again_from_the_same_seed() {
+fn our_pauses_are_a_backoff_that_starts_again() {
     for schedule in [
         Schedule::standard(),
         Schedule::decorrelated(secs(1), secs(60)),

@@ -109,7 +109,7 @@ async fn a_deadline_ends_the_wait_for_a_host_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_is_away_costs_no_budget_and_holds_no_place_of_a_limit() {
+async fn a_host_that_is_away_costs_no_budget_and_no_place() {
     let (service, _) = away("api.example.com", secs(20));
     let client = Client::builder("https://api.example.com")
         .http(service)
@@ -191,7 +191,7 @@ fn broken_answers() -> [(u16, ErrorKind); 6] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_whose_body_breaks_off_keeps_status_words_attempts_and_hint() {
+async fn a_broken_error_body_keeps_status_words_attempts_and_hint() {
     for (status, kind) in broken_answers() {
         for body in ["the quota of Farm 7 is", r#"{"code": "Quota", "message": "the quota of Farm 7 is"#] {
             let service = script((0..9).map(|_| reply(status).header("retry-after", "7").body(body).cut()));
@@ -206,7 +206,7 @@ async fn an_error_whose_body_breaks_off_keeps_status_words_attempts_and_hint() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_whose_body_stalls_keeps_what_came_of_it_until_the_deadline() {
+async fn a_stalled_error_body_keeps_what_came_until_the_deadline() {
     let service = Service(|request: Request| {
         let beginning = futures::stream::iter([Ok(bytes::Bytes::from_static(b"no more than 3"))]);
         let body = futures::StreamExt::chain(beginning, futures::stream::pending());
@@ -420,7 +420,7 @@ fn expiring(first: u32) -> impl Http {
 }
 
 #[tokio::test(start_paused = true)]
-async fn renewals_beside_2000_polling_tasks_are_done_within_ten_seconds() {
+async fn renewals_beside_2000_polling_tasks_are_quick() {
     let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::ResultKind::Link);
     let client = Client::builder("https://api.example.com/v1")
         .http(exports())
@@ -524,7 +524,7 @@ async fn nothing_leads_from_https_to_http_on_this_machine() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn plain_http_goes_on_on_this_machine_and_where_the_application_gave_it() {
+async fn plain_http_works_on_this_machine_and_where_it_was_given() {
     let to = |url: &str| reply(302).header("location", url);
     let service = script([to("http://[::1]:8/7"), reply(200).body("7")]);
     assert_eq!(service.client().build().unwrap().download("http://127.0.0.1:9/7").to_memory(9).await.unwrap(), "7");

@@ -78,7 +78,7 @@ async fn the_deadline_of_a_client_holds_for_each_task_that_has_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_for_pages_that_looks_in_the_wrong_place_says_where_the_rows_may_be() {
+async fn a_wrong_rule_for_pages_says_where_the_rows_may_be() {
     for (rows, page, said) in [
         ("/items/*", json!({"farms": [{"id": 1}]}), Some("if the rows are at `/farms/*`, say so with PageRule::rows")),
         ("/farms/*", json!([1, 2]), Some("if the rows are at `/*`")),

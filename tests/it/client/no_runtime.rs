@@ -28,7 +28,7 @@ fn no_runtime(error: &Error) {
 }
 
 #[test]
-fn without_a_runtime_each_request_is_an_error_and_nothing_is_sent() {
+fn each_request_is_an_error_and_nothing_is_sent() {
     let service = script([reply(200), reply(200), reply(200)]);
     let client = service.client().build().unwrap();
     no_runtime(&outside(client.request(Method::GET, "farms").send()).unwrap_err());
@@ -46,7 +46,7 @@ fn without_a_runtime_each_request_is_an_error_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_task_that_is_awaited_without_a_runtime_ends_with_a_token() {
+fn an_awaited_task_ends_with_a_token() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let accepted = || reply(202).header("location", "tasks/1").header("retry-after", "60");
     let service = script([accepted(), accepted(), reply(200).json(7), reply(200).json(8)]);
@@ -76,7 +76,7 @@ fn a_free_permit_needs_no_runtime() {
 
 #[test]
 #[should_panic(expected = "runtime")]
-fn a_permit_that_is_waited_for_without_a_runtime_panics() {
+fn a_permit_that_is_waited_for_panics() {
     let throttle = Throttle::new();
     throttle.limit(Limit::per_minute(1)).unwrap();
     throttle.try_acquire(Class::Call, &Keys::new()).unwrap().answered();

@@ -20,7 +20,7 @@ async fn get(client: &Client) -> longhaul::Result<longhaul::Response> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_answer_comes_back_where_the_deadline_ends_the_retries() {
+async fn a_deadline_gives_the_last_answer_back() {
     // The next attempt would begin past it; hangs over it; stands in the queue over it.
     let hour = longhaul::Limit::per(3600 * SECOND, 1);
     for (answers, retry_after, limit) in [

@@ -17,7 +17,7 @@ async fn ask(method: Method, answers: impl IntoIterator<Item = Canned>) -> (Resu
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_passing_failure_is_repeated_after_the_longer_of_hint_and_schedule() {
+async fn a_failure_is_repeated_after_the_longer_of_hint_and_schedule() {
     let answers = [
         reply(503).header("retry-after", "10"),
         reply(500).header("retry-after", "1"),
@@ -93,7 +93,7 @@ async fn a_deadline_ends_the_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_part_of_a_credential_goes_to_the_own_origin_and_none_elsewhere() {
+async fn a_credential_goes_whole_to_its_origin_and_nowhere_else() {
     let credential = Credential::bearer("T0KEN")
         .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", "K3Y"))
         .and(Credential::api_key_query("apikey", "Q3Y"));
@@ -197,7 +197,7 @@ fn what_is_set_up_wrongly_is_named_when_the_client_is_built() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_preferred_is_for_the_service_that_is_asked_for_it() {
+async fn a_preferred_wait_goes_to_the_service_that_is_asked() {
     let service = script([reply(200).silent()]);
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();
     let begun = tokio::time::Instant::now();

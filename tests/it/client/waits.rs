@@ -126,7 +126,7 @@ async fn an_error_carries_the_wait_that_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_is_refused_for_long_is_waited_for_or_an_error_carries_it() {
+async fn a_long_refusal_of_a_result_is_waited_for_or_carried() {
     let done = || reply(200).json(json!({"status": "Succeeded", "resourceLocation": "/v1/results/7"}));
     let begun = || reply(202).header("operation-location", "/v1/tasks/7");
     for status in [429, 503, 502] {

@@ -57,7 +57,7 @@ async fn kept(answer: Canned) -> Result<Kept, longhaul::Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_is_what_the_answer_says_and_none_where_it_says_nothing() {
+async fn a_life_is_what_the_answer_says() {
     for (stated, life) in [
         (json!(3600), Some(3600)),
         (json!("3600"), Some(3600)),
@@ -178,7 +178,7 @@ async fn an_answer_is_read_by_its_shape_and_content_type() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_oauth_is_one_in_a_form_too_and_whatever_the_status() {
+async fn an_oauth_error_is_one_in_any_form_and_status() {
     let in_json = |status, code: Value| reply(status).json(json!({"error": code, "error_description": "no"}));
     for (answer, code, needs_login) in [
         (in_json(400, json!("invalid_grant")), "invalid_grant", true),
@@ -272,7 +272,7 @@ impl Silent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_never_answers_has_failed_when_its_patience_ends() {
+async fn a_silent_source_fails_when_its_patience_ends() {
     for patience in [None, Some(30 * MINUTE), Some(Duration::ZERO)] {
         let client = script([]).client().credential(Credential::source(Silent(patience))).build().unwrap();
         let begun = tokio::time::Instant::now();
@@ -335,7 +335,7 @@ async fn a_secret_out_of_a_file_goes_without_its_line_end() {
 }
 
 #[test]
-fn a_secret_with_a_line_break_inside_is_refused_at_build_and_not_shown() {
+fn a_secret_with_a_line_break_is_refused_and_not_shown() {
     let oauth = |secret: &str| Credential::oauth(OAuth::client_credentials(ENDPOINT, "my-id", secret));
     for credential in [
         oauth("S3CRET\nS3CRET"),

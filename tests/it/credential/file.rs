@@ -80,7 +80,7 @@ async fn no_secret_is_in_the_bytes_of_an_encrypted_file() {
 }
 
 #[tokio::test]
-async fn any_changed_byte_and_any_cut_is_an_error_that_leaves_the_file() {
+async fn a_changed_or_cut_file_is_an_error_that_leaves_it() {
     let folder = Folder::new();
     let store = store_in(&folder);
     store.save(Some(Token::new("T0KEN").refreshed_by("R3FRESH"))).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_kill_at_any_moment_leaves_a_whole_token() {
 
 /// Not a test of its own: the process that is killed.
 #[tokio::test]
-async fn saves_in_a_loop_until_it_is_killed() {
+async fn saves_in_a_loop() {
     let Some(path) = std::env::var_os(PLACE) else { return };
     let store = FileStore::encrypted(path, KEY);
     let begun = Instant::now();
@@ -279,7 +279,7 @@ async fn saves_in_a_loop_until_it_is_killed() {
 /// This program again, for that one test, behind this line of a shell.
 #[cfg(unix)]
 fn child(folder: &Folder, line: &str) -> Command {
-    let itself = again(std::env::current_exe().unwrap(), module_path!(), "saves_in_a_loop_until_it_is_killed");
+    let itself = again(std::env::current_exe().unwrap(), module_path!(), "saves_in_a_loop");
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{line}exec \"$0\" \"$@\"")]).arg(itself.get_program()).args(itself.get_args());
     command.env(PLACE, path_in(folder)).stdout(Stdio::null()).stderr(Stdio::null());

@@ -30,7 +30,7 @@ fn store(path: &str) -> FileStore {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_between_receipt_and_use_leaves_a_token_that_works() {
+async fn a_death_between_receipt_and_use_leaves_a_working_token() {
     if let Ok(path) = std::env::var("LONGHAUL_DIES_WITH") {
         let var = |name| std::env::var(name).unwrap();
         let oauth = OAuth::refresh_only(var("LONGHAUL_TOKEN_URL"), var("LONGHAUL_CLIENT_ID"))
@@ -55,7 +55,7 @@ async fn a_process_that_dies_between_receipt_and_use_leaves_a_token_that_works()
     let mut command = again(
         std::env::current_exe().unwrap(),
         module_path!(),
-        "a_process_that_dies_between_receipt_and_use_leaves_a_token_that_works",
+        "a_death_between_receipt_and_use_leaves_a_working_token",
     );
     command
         .env("LONGHAUL_DIES_WITH", &path)

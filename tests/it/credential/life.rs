@@ -51,7 +51,7 @@ fn call(token: &str) -> (Class, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_fetched_when_first_needed_and_refreshed_ahead_while_the_old_one_goes_on() {
+async fn is_fetched_when_needed_and_refreshed_ahead() {
     let service = script([token("one", 3600), reply(200), reply(200), token("two", 3600), reply(200)]);
     let client = client(&service, oauth()).build().unwrap();
     assert!(service.requests().is_empty());
@@ -68,7 +68,7 @@ async fn is_fetched_when_first_needed_and_refreshed_ahead_while_the_old_one_goes
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_looked_at_again_after_the_queue_and_the_place_in_it_given_back() {
+async fn is_looked_at_again_after_the_queue() {
     let service = script([token("one", 300), reply(200), token("two", 3600), reply(200)]);
     let client = client(&service, oauth()).limit(Limit::per(20 * MINUTE, 1)).build().unwrap();
     get(&client).await.unwrap();
@@ -79,7 +79,7 @@ async fn is_looked_at_again_after_the_queue_and_the_place_in_it_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_fetched_without_holding_up_others_who_share_a_limit_of_one() {
+async fn is_fetched_without_holding_up_others() {
     let service = script([token("one", 300), reply(200), reply(401), token("two", 300), reply(200), reply(200)]);
     let client = client(&service, oauth()).limit(Limit::concurrent(1)).build().unwrap();
     get(&client).await.unwrap();
@@ -238,7 +238,7 @@ async fn tokens_that_come_expired_are_asked_for_more_and_more_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stored_token_that_is_still_good_serves_while_the_endpoint_is_down() {
+async fn a_good_stored_token_serves_while_the_endpoint_is_down() {
     let service = script([reply(200)].into_iter().chain((0..5).map(|_| reply(500))));
     let store = MemoryStore::new();
     let now = SystemTime::UNIX_EPOCH + 30_000_000 * MINUTE;
@@ -270,7 +270,7 @@ impl CredentialStore for Failing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_cannot_save_leaves_the_old_token_in_use_and_loses_nothing() {
+async fn a_store_that_cannot_save_loses_nothing() {
     let service = script([token("one", 600), reply(200), reply(200), token("two", 3600), reply(200), reply(200)]);
     let store = Failing::default();
     let client = client(&service, oauth().store(store.clone())).build().unwrap();
@@ -341,7 +341,7 @@ async fn a_post_with_a_key_is_repeated_where_its_answer_was_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_things_of_one_route_that_refuse_every_token_cost_one_fetch() {
+async fn a_route_that_refuses_a_thousand_tokens_costs_one_fetch() {
     // Other routes take the token all the while.
     let answers = [token("one", 3600), reply(401), token("two", 3600), reply(401), reply(200)].into_iter();
     let service = script(answers.chain((1..500).flat_map(|_| [reply(401), reply(200)])));

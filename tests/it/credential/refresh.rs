@@ -51,7 +51,7 @@ fn clean(service: &Simulator) {
 }
 
 #[tokio::test]
-async fn a_task_runs_to_its_end_with_tokens_that_are_fetched_and_leaks_none() {
+async fn a_task_runs_to_its_end_and_leaks_no_token() {
     let service = service().start().await.unwrap();
     let client = client(&service, program(&service));
     let task = client.task().post("exports").json(&json!({"size": 1000})).submit::<Value>().await.unwrap();
@@ -179,7 +179,7 @@ async fn a_login_that_is_void_says_so_and_a_new_one_mends_it() {
 }
 
 #[tokio::test]
-async fn the_next_process_goes_on_with_the_stored_token_and_two_do_not_void_each_other() {
+async fn two_processes_share_a_stored_token_and_do_not_void_it() {
     let service = service().start().await.unwrap();
     let store = MemoryStore::new();
     let oauth = user(&service).store(store.clone());
@@ -283,7 +283,7 @@ async fn smags_own_way_is_spoken_too() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_token_that_was_refused_for_good_is_not_retried() {
+async fn a_token_request_refused_for_good_is_not_retried() {
     let service = service().start().await.unwrap();
     let oauth = OAuth::client_credentials(service.token_url(), service.client_id(), "wrong");
     let key = Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key());

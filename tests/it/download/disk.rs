@@ -34,7 +34,7 @@ async fn a_second_download_waits_for_the_first_to_end_soon() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_an_io_error_that_names_it_before_anything_is_sent() {
+async fn a_place_that_cannot_be_written_is_named_before_anything_is_sent() {
     let folder = Folder::new();
     fs::create_dir(folder.at("folder")).unwrap();
     fs::create_dir(folder.at("held.part")).unwrap();
@@ -78,7 +78,7 @@ async fn a_whole_that_cannot_take_its_name_is_not_fetched_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_word_of_the_storage_outranks_that_the_rest_could_not_be_kept() {
+async fn the_word_of_the_storage_outranks_a_failed_write() {
     let folder = Folder::new();
     let service = script([part("0-9/10", "0123").cut(), reply(404)]);
     let download = service.client().build().unwrap().download(LINK);

@@ -50,7 +50,7 @@ fn a_file_goes_on_after_its_runtime_is_gone() {
 }
 
 #[tokio::test]
-async fn a_file_goes_on_where_a_killed_process_ended() {
+async fn a_file_goes_on_after_a_kill() {
     const LINK: &str = "LONGHAUL_TEST_LINK";
     const TARGET: &str = "LONGHAUL_TEST_TARGET";
     if let (Ok(link), Ok(target)) = (env::var(LINK), env::var(TARGET)) {
@@ -63,7 +63,7 @@ async fn a_file_goes_on_where_a_killed_process_ended() {
     let link = stalling_server(content.clone(), 40 << 20).await;
     let folder = Folder::new();
     let itself = env::current_exe().unwrap();
-    let mut process = again(itself, module_path!(), "a_file_goes_on_where_a_killed_process_ended")
+    let mut process = again(itself, module_path!(), "a_file_goes_on_after_a_kill")
         .env(LINK, &link)
         .env(TARGET, folder.at("7"))
         .spawn()
@@ -156,7 +156,7 @@ async fn a_part_of_an_older_result_begins_anew_and_ends_right() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_of_another_link_begins_anew_though_the_etags_are_alike() {
+async fn a_part_of_another_link_begins_anew_despite_equal_etags() {
     let folder = Folder::new();
     let service = interrupted(&folder).await;
     let other = LINK.replace("/7.parquet", "/8.parquet");

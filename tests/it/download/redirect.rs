@@ -89,7 +89,7 @@ async fn the_link_is_sent_byte_for_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_of_the_apis_own_goes_with_the_credential_also_when_resumed() {
+async fn a_link_of_the_apis_own_goes_with_the_credential() {
     let service =
         script([part("0-9/10", "0123").cut(), reply(503).header("retry-after", "7"), part("4-9/10", "456789")]);
     let client = service.client().credential(Credential::bearer("T0KEN")).build().unwrap();
@@ -111,7 +111,7 @@ async fn a_signed_link_goes_bare_also_on_the_apis_own_origin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redirect_away_from_the_api_leaves_the_credential_behind_for_good() {
+async fn a_redirect_away_from_the_api_leaves_the_credential_behind() {
     let to = |url: &str| reply(302).header("location", url);
     let service = script([
         to("/v1/files/7/newest"),

@@ -90,7 +90,7 @@ async fn a_status_that_gives_no_fresh_link_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_without_a_task_is_denied_with_what_is_known_of_its_expiry() {
+async fn a_link_without_a_task_is_denied_with_its_known_expiry() {
     // The script's clock reads 2030-01-01; the storage's own Date outranks it.
     for (query, date, words) in [
         ("se=2029-12-31T23%3A59%3A59Z&sig=S3CRET", None, "the link has expired"),

@@ -93,7 +93,7 @@ async fn a_416_that_makes_no_sense_is_asked_once_more_without_a_range() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_gives_no_byte_for_the_idle_timeout_is_opened_again() {
+async fn an_idle_body_is_opened_again() {
     let store = Store::new(TEN_BYTES).stalling_after([0, 4]);
     let begun = Instant::now();
     assert_eq!(store.client().download(LINK).to_memory(10).await.unwrap(), TEN_BYTES);
@@ -110,7 +110,7 @@ async fn an_answer_that_never_comes_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn eight_failures_without_progress_are_the_end_and_leave_the_part() {
+async fn eight_failures_without_progress_end_it_and_leave_the_part() {
     let service = script([part("0-9/10", "0123").cut()]);
     (0..8).for_each(|_| service.then(reply(500)));
     let folder = Folder::new();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn memory_has_a_limit_that_the_stated_length_is_held_against_at_once() {
+async fn memory_has_a_limit_that_a_stated_length_meets_at_once() {
     let client = |answer| script([answer]).client().build().unwrap();
     assert_eq!(client(whole(TEN_BYTES)).download(LINK).to_memory(10).await.unwrap(), TEN_BYTES);
     for answer in [whole(TEN_BYTES), part("0-9/10", TEN_BYTES)] {
@@ -39,7 +39,7 @@ async fn a_writer_that_refuses_ends_it_with_its_own_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_asks_for_nothing_before_it_is_polled_and_ends_after_an_error() {
+async fn a_stream_asks_when_polled_and_ends_after_an_error() {
     let service = script([part("0-9/10", "0123").cut(), reply(404), whole(TEN_BYTES)]);
     let mut chunks = service.client().build().unwrap().download(LINK).stream();
     tokio::time::sleep(secs(60)).await;
@@ -64,7 +64,7 @@ async fn a_stream_goes_on_after_a_wait_for_it_was_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_progress_counts_bytes_of_how_many_and_ends_with_the_download() {
+async fn the_progress_counts_bytes_and_ends_with_the_download() {
     for sink in [Sink::File, Sink::Writer, Sink::Stream, Sink::Memory] {
         let service = script([part("0-9/10", "0123").cut(), part("4-9/10", "456789")]);
         let folder = Folder::new();

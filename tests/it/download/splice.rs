@@ -43,7 +43,7 @@ async fn a_replaced_result_is_never_spliced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_was_replaced_before_its_first_byte_is_just_the_result() {
+async fn a_result_replaced_before_its_first_byte_is_the_result() {
     let service = script([part("0-9/10", "").cut(), bare_part("0-9/10", TEN_BYTES).header("etag", "\"v2\"")]);
     assert_eq!(memory(&service).await.unwrap(), TEN_BYTES);
     assert_eq!(asked(&service, "if-match"), ["-", "-"]);
@@ -70,7 +70,7 @@ async fn another_range_than_was_asked_for_is_refused() {
 }
 
 #[tokio::test]
-async fn a_storage_that_ignores_ranges_is_read_over_to_the_offset_where_it_proves_the_same() {
+async fn a_storage_without_ranges_is_read_over_where_it_proves_the_same() {
     let bench = Bench::start(Simulator::builder().ignore_ranges(true).cut_bodies(2, 300_000)).await;
     for sink in [Sink::File, Sink::Writer, Sink::Stream, Sink::Memory] {
         let folder = Folder::new();
@@ -96,7 +96,7 @@ async fn the_date_and_the_length_together_prove_the_same() {
 }
 
 #[tokio::test]
-async fn a_file_begins_anew_where_a_storage_can_neither_resume_nor_prove() {
+async fn a_file_begins_anew_where_nothing_proves_the_same() {
     let builder = Simulator::builder().ignore_ranges(true).no_validators(true).cut_bodies(2, 300_000);
     let bench = Bench::start(builder).await;
     let folder = Folder::new();
@@ -113,7 +113,7 @@ async fn a_file_begins_anew_where_a_storage_can_neither_resume_nor_prove() {
 }
 
 #[tokio::test]
-async fn a_sink_that_cannot_take_back_says_that_the_storage_can_neither_resume_nor_prove() {
+async fn a_sink_that_cannot_take_back_says_why_it_ends() {
     for sink in [Sink::Writer, Sink::Stream, Sink::Memory] {
         let builder = Simulator::builder().ignore_ranges(true).no_validators(true).cut_bodies(1, 300_000);
         let bench = Bench::start(builder).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_whole_file_lands_under_its_name_byte_for_byte_and_nothing_stays_beside_it() {
+async fn the_file_lands_byte_for_byte_and_nothing_stays_beside_it() {
     let bench = Bench::start(Simulator::builder().result_size(3_000_001)).await;
     let folder = Folder::new();
     let receipt = bench.outcome.download().to_file(folder.at("7.parquet")).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_length_that_nobody_states_is_read_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_range_of_a_whole_that_nobody_knows_the_length_of_is_not_taken_for_the_whole() {
+async fn a_range_of_unknown_length_is_not_taken_for_the_whole() {
     for end in [reply(416), reply(416).header("content-range", "bytes */10"), part("10-9/10", "")] {
         let service = script([part("0-5/*", "012345"), part("6-9/*", "6789"), end]);
         assert_eq!(memory(&service).await.unwrap(), TEN_BYTES);

@@ -84,7 +84,7 @@ async fn nothing_beside_the_target_is_followed_filled_or_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_or_a_journal_that_is_not_plainly_our_own_is_begun_anew() {
+async fn a_part_that_is_not_plainly_our_own_is_begun_anew() {
     type Tamper = fn(&Folder);
     let tampers: [(&str, Tamper); 7] = [
         ("the part has another name", |folder| fs::hard_link(folder.at("7.part"), folder.at("other")).unwrap()),
@@ -147,7 +147,7 @@ async fn the_mode_is_that_of_any_new_file() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_is_no_regular_file_is_refused_before_anything_is_sent() {
+async fn a_target_that_is_no_regular_file_is_refused_at_once() {
     let folder = Folder::new();
     make_fifo(&folder.at("fifo"));
     let _socket = UnixListener::bind(folder.at("socket")).unwrap();
@@ -193,7 +193,7 @@ async fn a_target_that_becomes_a_device_meanwhile_is_not_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_was_exchanged_meanwhile_does_not_become_the_target() {
+async fn an_exchanged_part_does_not_become_the_target() {
     for planted in ["file", "symlink", "hard link", "fifo"] {
         let folder = Folder::new();
         folder.write("precious", PRECIOUS);
@@ -242,7 +242,7 @@ async fn a_linked_folder_and_a_linked_target_go_on_working() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_kill_left_of_a_journal_is_swept_after_an_hour_and_nothing_else() {
+async fn what_a_kill_left_of_a_journal_is_swept_after_an_hour() {
     let folder = with_part().await;
     let old = SystemTime::now() - secs(3_700);
     for (name, modified) in [
@@ -266,7 +266,7 @@ const VICTIM: u32 = 60_002;
 const FOLDER: &str = "LONGHAUL_SHARED_FOLDER";
 
 #[test]
-fn one_user_of_a_shared_folder_cannot_steer_the_download_of_another() {
+fn one_user_cannot_steer_the_download_of_another() {
     let root = Folder::new();
     let own = fs::metadata(root.path()).unwrap().uid();
     if own != 0 {

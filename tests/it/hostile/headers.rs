@@ -50,7 +50,7 @@ async fn a_callers_header_of_the_connection_is_refused_by_name() {
 }
 
 #[test]
-fn a_credential_in_a_header_of_the_connection_is_refused_when_the_client_is_built() {
+fn a_credential_in_a_connection_header_is_refused_at_build() {
     let oauth = || OAuth::client_credentials("https://login.example.com/token", "me", "s3cret");
     for name in RESERVED {
         for credential in [
@@ -75,7 +75,7 @@ impl Sign for Signs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signature_that_sets_a_header_of_the_connection_sends_nothing() {
+async fn a_signature_that_sets_a_connection_header_sends_nothing() {
     for name in RESERVED {
         let service = script([reply(200)]);
         let client = service.client().credential(Credential::signed(Signs(name))).build().unwrap();
@@ -108,7 +108,7 @@ impl TokenSource for Asks {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_source_that_sets_a_header_of_the_connection_sends_nothing() {
+async fn a_source_that_sets_a_connection_header_sends_nothing() {
     for name in ["host", "Content-Length", "transfer-encoding", "proxy-authorization"] {
         let service = script([reply(200), reply(200)]);
         let client = service.client().credential(Credential::source(Asks(name))).build().unwrap();

@@ -148,7 +148,7 @@ async fn a_foreign_status_drives_no_request_with_the_credential() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancel_where_a_foreign_status_says_goes_bare_and_where_the_api_said_does_not() {
+async fn a_cancel_goes_bare_where_a_foreign_status_says() {
     let stop = "https://api.example.com/v1/users/me/delete";
     let foreign = reply(200).json(json!({"status": "running", "urls": {"cancel": stop}}));
     let named = json!({"urls": {"cancel": "/v1/stop/7"}});
@@ -261,7 +261,7 @@ async fn pages_that_a_foreign_status_leads_to_are_bare() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_at_the_api_that_a_foreign_status_names_keeps_to_the_limits_of_the_api() {
+async fn a_file_at_the_api_keeps_its_limits_behind_a_foreign_status() {
     let files: Vec<_> = (0..3).map(|file| format!("https://api.example.com/v1/files/{file}")).collect();
     let done = reply(200).json(json!({"status": "succeeded", "files": files}));
     let file = || reply(200).header("content-length", "2").body("ab");
@@ -315,7 +315,7 @@ async fn a_page_behind_a_storage_link_leads_on_with_the_credential() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_api_or_the_caller_named_keeps_the_credential_behind_a_foreign_status() {
+async fn own_names_keep_the_credential_behind_a_foreign_status() {
     let done = || reply(200).json(json!({"status": "succeeded"}));
     for (method, accepted, last) in [
         // Azure: the Location of the submit is the result once the operation is done, wherever its status was.

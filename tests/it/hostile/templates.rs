@@ -32,7 +32,7 @@ fn exchange(text: &str) -> Exchange {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hostile_name_picks_no_other_target_of_a_get_a_post_or_a_delete() {
+async fn a_hostile_name_picks_no_other_target() {
     let protocol = Protocol::auto()
         .id(Source::pointer("/name"))
         .status_template("{+id}")

@@ -103,7 +103,7 @@ async fn a_sealed_token_keeps_all_that_a_plain_one_leaves_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_protocol_in_plain_text_is_not_used_unless_the_caller_passes_it_again() {
+async fn a_protocol_in_plain_text_is_used_only_if_passed_again() {
     let protocol = || Protocol::auto().named("jobs").status_template("jobs/{id}");
     let done = reply(200).json(json!({"status": "succeeded", "result": 1}));
     let service = script([reply(202).json(json!({"id": "7"})), done]);

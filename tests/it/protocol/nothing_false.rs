@@ -166,7 +166,7 @@ fn what_is_declared_as_json_and_is_none_is_asked_for_again() {
 }
 
 #[test]
-fn a_document_in_its_declared_charset_is_read_and_handed_out_as_utf_8() {
+fn a_declared_charset_is_read_and_handed_out_as_utf_8() {
     let auto = Protocol::auto();
     for (media, body, expected) in [
         ("application/json; charset=iso-8859-1", &b"{\"name\":\"Caf\xe9\"}"[..], "succeeded {\"name\":\"Caf\u{e9}\"}"),
@@ -410,7 +410,7 @@ fn a_word_that_nobody_knows_is_reported_once_when_it_stays() {
 }
 
 #[test]
-fn a_monitor_that_ends_without_content_is_done_once_it_was_readable() {
+fn a_readable_monitor_that_ends_without_content_is_done() {
     let auto = Protocol::auto();
     let running = "200 | {\"status\": \"running\"}";
     for (method, answers, expected) in [
@@ -528,7 +528,7 @@ fn a_move_for_good_is_kept_once_a_status_stands_there() {
 }
 
 #[test]
-fn an_unknown_word_beside_what_only_a_status_has_is_pending_at_a_bare_url() {
+fn an_unknown_word_beside_a_status_field_is_pending() {
     let auto = Protocol::auto();
     for answer in [
         "200 | {\"id\": 9, \"status\": \"warming up\", \"progress\": 3}",

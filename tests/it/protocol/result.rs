@@ -32,7 +32,7 @@ fn reads_links_by_their_rel() {
 }
 
 #[test]
-fn a_fetched_document_that_names_a_signed_link_is_not_the_result() {
+fn a_document_that_names_a_signed_link_is_not_the_result() {
     check(
         &Protocol::auto(),
         &Method::POST,
@@ -222,7 +222,7 @@ fn a_place_that_was_named_goes_before_the_answer_itself() {
 }
 
 #[test]
-fn what_nobody_named_leaves_the_answer_itself_the_result_and_a_link_is_warned_of() {
+fn a_link_that_nobody_named_is_warned_of() {
     let auto = Protocol::auto();
     let link = "{\"status\": \"succeeded\", \"resultUrl\": \"https://s.example/b\", \"rows\": 7}";
     for (document, warned) in [

@@ -446,7 +446,7 @@ impl longhaul::Http for Repeating {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stored_refresh_token_that_its_endpoint_repeats_does_not_show() {
+async fn a_repeated_refresh_token_does_not_show() {
     use longhaul::{CredentialStore, MemoryStore};
 
     for (status, given) in [(400, false), (401, true), (500, false), (429, true)] {
@@ -469,7 +469,7 @@ async fn a_stored_refresh_token_that_its_endpoint_repeats_does_not_show() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_words_and_odd_characters_of_a_service_are_one_short_line() {
+async fn long_words_and_odd_characters_are_one_short_line() {
     const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzb21lYm9keSJ9.c2ln";
     let said = format!("a\u{202e}b\u{2028}c {JWT} Cookie: sid=S3SSION; b=2 {}", "x".repeat(10_000));
     let long = || json!({"code": said, "message": said, "requestId": said, "Status": said, "error": said});

@@ -169,7 +169,7 @@ async fn a_task_explains_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_headers_go_with_a_download_of_the_apis_own_and_not_to_storage() {
+async fn the_callers_headers_go_to_the_api_and_not_to_storage() {
     for (location, expected) in [("/v1/files/7", [true, true]), ("https://store.example.net/7?sig=x", [true, false])] {
         let answers = [accepted(), reply(303).header("location", location)];
         let fetched = (location.starts_with('/')).then(|| reply(200).body(vec![7_u8; 2000]));
@@ -194,7 +194,7 @@ async fn the_token_of_a_task_that_was_finished_at_once_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_of_unknown_fate_is_not_sent_twice_and_one_that_never_left_is() {
+async fn a_start_of_unknown_fate_is_not_sent_twice() {
     let uploading = || reply(200).json(json!({"id": "j", "state": "UploadComplete"}));
     let protocol =
         || Protocol::auto().status_template("jobs/{id}").start("UploadComplete", exchange("POST jobs/{id}/start"));

@@ -259,7 +259,7 @@ async fn a_result_too_large_to_hold_becomes_a_link() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_headers_go_with_every_request_of_the_task_to_its_origin() {
+async fn the_callers_headers_go_with_every_request_to_the_origin() {
     let service = script([accepted(), reply(202).header("location", "https://other.example/t"), reply(200)]);
     let client = service.client().credential(longhaul::Credential::bearer("T")).build().unwrap();
     let new = client.task().post("exports").header("X-Tenant", "7").json(&json!({}));
@@ -304,7 +304,7 @@ async fn a_token_is_refused_where_it_does_not_belong() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signed_status_url_is_in_a_token_only_when_asked_for_by_name() {
+async fn a_signed_status_url_is_in_a_token_only_by_name() {
     let service = script([reply(202).header("location", "/v1/tasks/7?sig=S3CRET"), reply(200).json(json!(1))]);
     let task = submit(&service).await;
     let (plain, signed) = (task.handle().token(), task.handle().token_with_signed_urls());

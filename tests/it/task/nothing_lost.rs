@@ -35,7 +35,7 @@ async fn headers_that_name_the_status_url_stand_without_a_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_breaks_off_without_a_place_to_ask_is_lost_and_repeated_only_where_that_is_safe() {
+async fn a_broken_answer_without_a_place_to_ask_is_repeated_where_safe() {
     let broken = || reply(202).json(json!({"id": "9"})).cut();
     let accepted = || reply(202).header("location", "/v1/jobs/9");
     // A POST may have acted.
@@ -85,7 +85,7 @@ async fn a_poll_whose_body_breaks_off_keeps_what_its_status_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_with_letters_beyond_ascii_is_encoded_and_an_unusable_one_passed_over() {
+async fn an_address_beyond_ascii_is_encoded_and_an_unusable_one_ignored() {
     for (location, path) in [
         ("/jobs/\u{17e}lu\u{165}", "/jobs/%C5%BElu%C5%A5"),
         ("/jobs/a b", "/jobs/a%20b"),
@@ -109,7 +109,7 @@ async fn an_address_with_letters_beyond_ascii_is_encoded_and_an_unusable_one_pas
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_template_without_an_id_and_a_place_that_was_named_count_at_any_success() {
+async fn named_places_count_at_any_success() {
     let current = Protocol::auto().status_template("report/current");
     for status in [200, 201, 202, 204] {
         let service = script([reply(status), reply(200).json(json!({"status": "running"})), done(7)]);
@@ -176,7 +176,7 @@ async fn a_result_that_is_handed_out_once_is_not_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handed_out_result_that_breaks_off_goes_on_where_the_service_can_prove_that_it_fits() {
+async fn a_broken_result_goes_on_where_it_provably_fits() {
     let large = reply(200).header("etag", "\"e\"").header("content-length", "16").body("0123456789").cut();
     let rest = reply(206).header("etag", "\"e\"").header("content-range", "bytes 10-15/16").body("abcde\n");
     let service = script([reply(202).header("location", "/v1/t"), reply(303).header("location", "/v1/r"), large, rest]);
@@ -252,7 +252,7 @@ async fn a_deadline_during_a_body_loses_no_acceptance() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_large_to_hold_shows_by_its_beginning_that_it_is_no_result() {
+async fn the_beginning_of_a_large_body_shows_that_it_is_no_result() {
     let page = || reply(200).body(format!("<!doctype html>{}", "x".repeat(500)));
     let failed = reply(200).json(json!({"status": "Failed", "code": "Q", "text": "x".repeat(500)}));
     let running = || reply(200).json(json!({"status": "Running"}));
@@ -309,7 +309,7 @@ async fn a_task_that_is_resumed_in_an_outage_has_patience_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_whose_token_would_hold_no_status_url_says_how_to_get_one_that_does() {
+async fn an_error_says_how_to_get_a_token_with_a_status_url() {
     for (url, has_token) in [
         ("/v1/tasks/7?ticket=a1b2c3d4e5", false),
         ("/v1/tasks/7?sig=S1GN", false),
@@ -346,7 +346,7 @@ async fn a_request_below_the_status_url_may_have_a_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_acceptance_is_kept_where_a_second_field_or_the_front_of_a_broken_body_names_the_status() {
+async fn a_second_field_or_a_broken_body_can_name_the_status() {
     let broken = |body: &str| reply(202).header("content-type", "application/json").body(body.to_owned());
     for (accepted, status) in [
         (reply(202).header("location", "urn:x:1").header("location", "/v1/t/1"), "/v1/t/1"),
@@ -373,7 +373,7 @@ async fn an_acceptance_is_kept_where_a_second_field_or_the_front_of_a_broken_bod
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_document_is_no_result_however_large_it_is_and_an_empty_state_is_none() {
+async fn a_large_running_document_is_no_result() {
     let log = "x".repeat(2 << 20);
     let done = || reply(200).json(json!({"status": "succeeded", "result": 7}));
     for (accepted, first) in [

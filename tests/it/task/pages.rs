@@ -249,7 +249,7 @@ fn told(rows: Vec<longhaul::Result<u32>>) -> (Vec<u32>, Option<ErrorKind>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_breaks_off_is_fetched_again_and_no_row_comes_twice() {
+async fn a_broken_page_is_fetched_again_and_no_row_comes_twice() {
     let first = || reply(200).json(json!({"rows": [1, 2], "next": "/v1/rows?p=2"}));
     let last = || reply(200).json(json!({"rows": [3]}));
     let half = |page: Canned| page.header("content-type", "application/json").body(r#"{"rows": [3, 4"#);
@@ -344,7 +344,7 @@ async fn what_is_no_page_is_no_end_of_the_rows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_is_followed_to_where_it_leads_and_the_credential_is_not() {
+async fn a_page_is_followed_without_the_credential() {
     let credential = longhaul::Credential::bearer("s3cret");
     let last = || reply(200).json(json!({"rows": [1]}));
     for code in [301, 302, 303, 307, 308] {

@@ -21,7 +21,7 @@ async fn an_etag_is_of_the_url_that_gave_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blip_is_asked_after_soon_and_not_after_the_protocols_interval() {
+async fn a_blip_is_asked_after_soon() {
     let service = script([accepted(), reply(500), reply(202), reply(200)]);
     submit(&service, Protocol::auto().default_interval(secs(300))).await.await.unwrap();
     assert_eq!(service.gaps(), [secs(1), secs(1), secs(300)]);
@@ -54,7 +54,7 @@ async fn an_unchanged_status_costs_no_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cookie_goes_back_for_its_task_alone_and_stands_in_its_token() {
+async fn a_cookie_belongs_to_its_task_and_its_token() {
     let answers = || [accepted().header("set-cookie", "node=n7; Path=/v1; HttpOnly"), reply(202), reply(200)];
     let service = script(answers());
     let mut task = submit(&service, Protocol::auto().with_cookies()).await;

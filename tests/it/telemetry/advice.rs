@@ -139,7 +139,7 @@ async fn limits_that_no_request_has_matched_are_in_the_summary() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_declared_limit_above_the_one_that_the_service_states_is_named_at_its_first_refusal() {
+async fn a_declared_limit_above_the_stated_one_is_named_once_refused() {
     const SAID: &str = "the declared limit `10 per 1s of the account` is higher than the service's, which states fewer";
     for (headers, ours) in [
         ([("ratelimit-policy", "\"a\";q=5;w=1"), ("ratelimit", "\"a\";r=0;t=1")], true),
@@ -165,7 +165,7 @@ async fn a_declared_limit_above_the_one_that_the_service_states_is_named_at_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_was_kept_and_refused_thrice_is_higher_or_spent_by_others_too() {
+async fn a_kept_limit_refused_thrice_is_too_high_or_shared() {
     let refused = || reply(429).header("retry-after", "1");
     let service = script([refused(), reply(200), refused(), reply(200), refused(), reply(200)]);
     let client = service.client().limit(Limit::per_minute(100).named("calls")).build().unwrap();

@@ -86,7 +86,7 @@ async fn refusals_that_keep_coming_for_five_minutes_are_critical() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_that_are_minutes_apart_keep_coming_where_nothing_else_is_answered() {
+async fn refusals_minutes_apart_go_on_where_nothing_else_is_answered() {
     for (others, told) in [(false, vec![AlertKind::ThrottledForLong]), (true, vec![])] {
         let service = empty();
         let client = plain(&service).alerts(Alerts::none().throttled_for(secs(300))).build().unwrap();
@@ -206,7 +206,7 @@ async fn latencies_and_errors_are_compared_with_the_hour_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn use_over_80_percent_is_a_warning_for_windows_of_a_minute_and_more() {
+async fn use_over_80_percent_is_a_warning_for_long_windows() {
     let service = empty();
     let client = plain(&service).limit(Limit::per(secs(59), 10)).limit(Limit::per_minute(10)).build().unwrap();
     let mut events = client.events();

@@ -26,7 +26,7 @@ async fn a_retry_is_told_with_its_reason_and_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_longer_than_the_threshold_is_slow_and_what_takes_as_long_is_not() {
+async fn what_takes_longer_than_the_threshold_is_slow() {
     let service = script([ok().after(secs(10)), ok().after(millis(10_001)), reply(0).silent()]);
     let client = plain(&service).build().unwrap();
     let mut events = client.events();
@@ -46,7 +46,7 @@ async fn what_takes_longer_than_the_threshold_is_slow_and_what_takes_as_long_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_nearly_used_up_is_told_once_and_again_after_two_minutes_of_rest() {
+async fn a_nearly_used_limit_is_told_once_and_again_after_two_minutes() {
     let service = empty();
     let client = plain(&service).limit(Limit::per_minute(10)).alerts(Alerts::none()).build().unwrap();
     let mut events = client.events();
@@ -90,7 +90,7 @@ async fn fewer_than_ten_that_are_left_of_a_stated_budget_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_has_the_throttle_s_events_too_and_ends_with_the_client() {
+async fn the_stream_has_the_throttles_events_and_ends_with_the_client() {
     let service = script([ok()]);
     let client = plain(&service).limit(Limit::per_second(1)).build().unwrap();
     let events = client.events();

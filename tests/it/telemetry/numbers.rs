@@ -4,7 +4,7 @@ use longhaul::{Blame, Latency, Limit, RetryReason, Scope, Throttle};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_told_apart_by_route_and_host_with_their_latencies() {
+async fn requests_are_told_apart_by_route_and_host() {
     let took = |ms: u64| ok().after(millis(ms));
     let service = script([took(100), took(200), took(300), took(50), reply(404).after(millis(10)), reply(0).lost()]);
     let client = plain(&service).build().unwrap();
@@ -40,7 +40,7 @@ async fn routes_beyond_256_are_counted_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn statuses_retries_refusals_and_pauses_are_counted_by_their_kind() {
+async fn statuses_retries_refusals_and_pauses_are_counted() {
     let service = script([
         reply(429).header("retry-after", "2"),
         reply(502),
@@ -154,7 +154,7 @@ async fn a_budget_that_the_service_states_is_a_limit_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_our_count_and_the_service_s_that_is_told_of_which_less_is_left() {
+async fn of_two_counts_the_one_with_less_left_is_told() {
     let told = |left: &str| {
         let answer = ok().header("x-ratelimit-limit", "100").header("x-ratelimit-reset", "30");
         answer.header("x-ratelimit-remaining", left)

@@ -95,7 +95,7 @@ async fn feedback_that_is_off_reads_no_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_the_service_states_is_kept_as_if_it_were_declared() {
+async fn a_stated_limit_is_kept_as_a_declared_one() {
     let policy = || reply(200).header("ratelimit-policy", "\"burst\";q=3;w=10");
     let service = script((0..9).map(|_| policy()));
     let client = service.client().build().unwrap();
@@ -110,7 +110,7 @@ async fn a_limit_that_the_service_states_is_kept_as_if_it_were_declared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_of_a_declared_limit_paces_that_limit_for_all_its_routes() {
+async fn a_declared_limits_budget_paces_all_its_routes() {
     let headers = || {
         reply(200)
             .header("ratelimit-limit", "10, 10;w=60")
@@ -194,7 +194,7 @@ async fn what_is_malformed_is_told_and_stalls_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_without_a_word_of_how_long_pause_for_longer_each_time() {
+async fn refusals_without_a_hint_pause_for_longer_each_time() {
     let service = script((0..5).map(|_| reply(429)).chain([reply(200)]));
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();
     for _ in 0..6 {

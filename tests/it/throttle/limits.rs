@@ -113,7 +113,7 @@ async fn a_calendar_day_begins_at_midnight_in_its_zone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_both_ways_are_counted_and_an_overdrawn_window_is_paid_off() {
+async fn bytes_both_ways_count_and_an_overdraft_is_paid_off() {
     let service = script((0..9).map(|_| reply(200).body(vec![0; 400])));
     let client = service.client().limit(Limit::bytes_per(10 * SECOND, 1000)).build().unwrap();
     for _ in 0..4 {
@@ -173,7 +173,7 @@ async fn a_limit_changes_while_it_is_kept_and_who_waits_is_timed_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_is_kept_is_changed_and_what_is_removed_holds_nobody() {
+async fn only_what_is_kept_is_changed() {
     let service = answers(40);
     let throttle = Throttle::new();
     let limit = Limit::per(10 * SECOND, 1).and_concurrent(9).soft().named("slow");
@@ -233,7 +233,7 @@ async fn what_contradicts_is_an_error_and_what_agrees_is_kept_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_share_a_throttle_and_no_budget_and_a_pause_stops_one() {
+async fn accounts_share_a_throttle_and_no_budget() {
     let service = script([reply(429).header("retry-after", "30")].into_iter().chain((0..9).map(|_| reply(200))));
     let throttle = Throttle::new();
     let client = |account: &str| {
@@ -268,7 +268,7 @@ async fn a_soft_limit_reports_and_holds_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_cannot_be_met_fails_at_once_and_names_the_limit() {
+async fn a_deadline_that_cannot_be_met_names_the_limit_at_once() {
     let service = script((0..9).map(|_| reply(200).after(SECOND / 10)));
     let client = service.client().limit(Limit::per(10 * SECOND, 2)).build().unwrap();
     let call = |deadline| client.request(Method::GET, "a").deadline(deadline).send();
@@ -343,7 +343,7 @@ async fn tasks_of_one_class_take_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_who_waits_for_one_limit_stands_behind_those_of_another() {
+async fn waiters_of_one_limit_do_not_stand_behind_another() {
     let service = answers(99);
     let client = service
         .client()
@@ -365,7 +365,7 @@ async fn nobody_who_waits_for_one_limit_stands_behind_those_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_needs_two_limits_that_are_never_free_together_is_let_through() {
+async fn two_limits_never_free_together_let_a_request_through() {
     // Half a second apart, and in the same moment.
     crossing(SECOND / 2).await;
     crossing(Duration::ZERO).await;
@@ -401,7 +401,7 @@ async fn crossing(apart: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_queues_is_given_its_rate_and_never_more_than_it_holds() {
+async fn a_queue_is_given_its_rate_and_never_more_than_it_holds() {
     let throttle = Throttle::new();
     throttle.limit(Limit::per_second(15).and_server_queue(100)).unwrap();
     let begun = Instant::now();
@@ -420,7 +420,7 @@ async fn a_service_that_queues_is_given_its_rate_and_never_more_than_it_holds() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_queues_and_answers_nothing_is_sent_no_more_than_it_holds() {
+async fn a_silent_queue_is_sent_no_more_than_it_holds() {
     let throttle = Throttle::new();
     throttle.limit(Limit::per_second(2).and_server_queue(5)).unwrap();
     let mut sent = Vec::new();
@@ -437,7 +437,7 @@ async fn a_service_that_queues_and_answers_nothing_is_sent_no_more_than_it_holds
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_given_up_costs_one_slot_from_its_send_or_from_now_on() {
+async fn a_request_that_is_given_up_costs_one_slot() {
     for (anchor, opens) in [(Anchor::Send, 1000), (Anchor::Response, 2000)] {
         let throttle = Throttle::new();
         throttle.limit(Limit::per_second(2).anchor(anchor)).unwrap();

@@ -139,7 +139,7 @@ async fn a_refused_route_with_a_limit_of_its_own_pauses_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_routes_with_limits_of_their_own_refused_together_stop_the_account() {
+async fn two_routes_refused_together_stop_the_account() {
     let throttle = Throttle::new();
     throttle.limit(Limit::per_second(50)).unwrap();
     for route in ["/reports/**", "/lists/**"] {
@@ -242,7 +242,7 @@ async fn a_budget_of_reads_holds_all_that_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_dropped_in_flight_holds_its_slot_until_it_is_over() {
+async fn a_request_dropped_in_flight_holds_its_slot_until_its_end() {
     // The service stands still for 20 seconds, and then counts at once what it has received.
     let service = script((0..40).map(|_| reply(200).silent()));
     let client = service.client().limit(Limit::per_second(4)).attempt_timeout(30 * SECOND).retry(RetryPolicy::none());
@@ -259,7 +259,7 @@ async fn a_request_that_is_dropped_in_flight_holds_its_slot_until_it_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_is_dropped_after_it_was_sent_lasts_as_long_as_was_said() {
+async fn a_permit_dropped_after_its_send_lasts_as_long_as_was_said() {
     for (hold, opens) in [(None, 2), (Some(30 * SECOND), 31), (Some(SECOND / 2), 2)] {
         let throttle = Throttle::new();
         throttle.limit(Limit::per_second(1)).unwrap();
@@ -309,7 +309,7 @@ async fn a_run_that_has_begun_is_slowed_by_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttle_begins_slowly_by_hand_and_a_refusal_costs_one_request() {
+async fn a_slow_start_by_hand_loses_one_request_to_a_refusal() {
     let throttle = Throttle::new();
     throttle.start_slowly();
     let first: Vec<_> = (0..60).filter_map(|_| send(&throttle, &get("/farms"))).collect();
@@ -321,7 +321,7 @@ async fn a_throttle_begins_slowly_by_hand_and_a_refusal_costs_one_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_names_the_route_that_is_unavailable_and_whose_fault_it_is() {
+async fn an_event_names_the_unavailable_route_and_whose_fault_it_is() {
     use futures::{FutureExt, StreamExt};
     for (limit, expected) in [(None, Blame::Ours), (Some(Limit::per_second(50)), Blame::Foreign)] {
         let throttle = Throttle::new();

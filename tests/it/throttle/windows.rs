@@ -297,7 +297,7 @@ async fn one_refusal_stops_everybody_and_the_end_is_a_ramp() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_without_a_declared_limit_stops_its_route_and_a_second_one_the_account() {
+async fn one_undeclared_refusal_stops_its_route_and_two_the_account() {
     let service = script([reply(429).header("retry-after", "30"), reply(200), reply(429).header("retry-after", "10")]);
     (0..9).for_each(|_| service.then(reply(200)));
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();

@@ -67,7 +67,7 @@ async fn many_refused_at_once_in_a_queue_of_one_cost_one_fetch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_whose_clocks_differ_share_a_credential_without_a_fetch_for_each_request() {
+async fn clients_whose_clocks_differ_share_a_credential() {
     let service = endpoint(|_| token("T", "R", 3600));
     let credential = Credential::oauth(program());
     let one = service.builder(credential.clone()).build().unwrap();
@@ -124,7 +124,7 @@ async fn a_download_outlives_an_endpoint_that_is_down_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_whose_token_was_refused_waits_for_an_endpoint_that_is_down() {
+async fn a_refused_token_waits_for_an_endpoint_that_is_down() {
     let service = service(|asked| match (asked.is_for_token(), asked.class, asked.token()) {
         (true, ..) => match asked.nth {
             0 => token("A0", "", 3600),

@@ -51,7 +51,7 @@ async fn a_code_goes_to_the_endpoint_that_its_login_was_begun_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_logout_that_the_service_does_not_confirm_is_an_error_and_forgets_all_the_same() {
+async fn an_unconfirmed_logout_is_an_error_and_forgets_all_the_same() {
     let service = service(|asked| match asked.url.path() {
         "/revoke" => reply(401).json(json!({"error": "invalid_client"})),
         _ => token("T", "R", 3600),
@@ -102,7 +102,7 @@ async fn a_request_during_a_logout_does_not_bring_the_token_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_logout_by_a_request_with_the_token_on_it_uses_one_that_is_good() {
+async fn a_logout_with_the_token_on_it_uses_a_good_one() {
     let service = rotating();
     let at = "https://login.example.com/tokens/me";
     for (left, used) in [(HOUR, "A0"), (Duration::ZERO, "A1")] {

@@ -31,7 +31,7 @@ async fn a_refused_refresh_wants_a_login() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_token_without_a_next_one_tells_of_the_answer_that_refused_it() {
+async fn a_refused_token_tells_of_the_answer_that_refused_it() {
     let service = service(|asked| match (asked.is_for_token(), asked.nth) {
         (true, 0) => token("A", "", 3600),
         (true, _) => denied("invalid_client"),

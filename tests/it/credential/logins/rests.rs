@@ -43,7 +43,7 @@ async fn what_a_source_asks_to_wait_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_asks_for_a_day_has_it_and_what_is_left_of_it_is_told() {
+async fn a_source_that_asks_for_a_day_has_it() {
     let service = service(|_| reply(200));
     let source = own(|nth, endpoint| match nth {
         0 => Err(TokenError::failed("busy").retry_after(24 * HOUR)),
@@ -59,7 +59,7 @@ async fn a_source_that_asks_for_a_day_has_it_and_what_is_left_of_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_asks_for_hours_has_them_and_each_error_says_so() {
+async fn an_endpoint_that_asks_for_hours_has_them() {
     let service = endpoint(|asked| match asked.nth {
         0 => reply(503).header("retry-after", "7200"),
         _ => token("T", "R", 3600),

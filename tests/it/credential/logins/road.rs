@@ -6,7 +6,7 @@ use longhaul::{EnvelopeRule, ErrorKind, Event, Profile, Source};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_rules_and_bounds_of_the_api_are_not_for_answers_with_tokens() {
+async fn the_rules_of_the_api_are_not_for_answers_with_tokens() {
     let service = endpoint(|_| reply(200).json(json!({"Code": 7, "access_token": "A", "note": "x".repeat(1000)})));
     let rule = EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless();
     let client = service.builder(Credential::oauth(program())).profile(Profile::auto().envelope(rule)).body_limit(100);

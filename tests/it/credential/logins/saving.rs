@@ -5,7 +5,7 @@ use longhaul::ErrorKind;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_could_not_be_saved_is_kept_and_the_spent_one_not_shown_again() {
+async fn an_unsaved_token_is_kept_and_the_spent_one_not_shown() {
     for (manner, kind) in [
         (Manner::IsFull, ErrorKind::Store),
         (Manner::Hangs, ErrorKind::Store),
@@ -35,7 +35,7 @@ async fn a_store_that_hangs_has_failed_within_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_given_token_is_not_shown_where_the_store_may_have_a_later_one() {
+async fn a_given_token_yields_to_a_later_one_in_the_store() {
     let service = rotating();
     let vault = Vault::default();
     let oauth = user().token(spent()).store(vault.clone());
@@ -84,7 +84,7 @@ async fn a_store_that_lags_brings_no_spent_token_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_fits_in_no_header_is_not_saved_for_the_next_process() {
+async fn a_token_that_fits_in_no_header_is_not_saved() {
     let service = service(|_| reply(200));
     let vault = Vault::default();
     let source = own(|nth, endpoint| Ok(endpoint.token(if nth == 0 { "eyJ\nJ" } else { "eyJ" }).expires_in(HOUR)));

@@ -69,7 +69,7 @@ async fn refusals_of_one_burst_count_once_and_a_longer_pause_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_route_that_is_refused_hours_later_stops_itself_alone() {
+async fn a_route_refused_hours_later_stops_itself_alone() {
     let throttle = Throttle::new();
     let refuse = |path: &str, seconds: &str| {
         let mut permit = send(&throttle, &get(path)).unwrap();
