@@ -7,6 +7,7 @@ mod presets;
 mod redirect;
 mod result;
 mod submit;
+mod words;
 
 use std::time::{Duration, SystemTime};
 
@@ -19,3 +20,14 @@ use proptest::prelude::*;
 use url::Url;
 
 use crate::support::conversation::{check, reply, said, walk};
+
+const BARE: &str = "202 | location: /t";
+const MONITOR: &str = "202 | operation-location: /o";
+
+/// A cursor that has read this answer to a submit.
+fn polling(protocol: &Protocol, submit: &str) -> Cursor {
+    let url: Url = "https://a.example/v1/exports".parse().unwrap();
+    let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+    let _ = protocol.read(&mut cursor, &reply(submit, url), SystemTime::UNIX_EPOCH);
+    cursor
+}

@@ -7,10 +7,9 @@ use http::{HeaderMap, Method, StatusCode};
 use longhaul::{Cursor, Protocol, Reply, Source, State, StatusKind, Step};
 use url::Url;
 
-use crate::support::conversation::{check, said, walk};
+use super::{BARE, MONITOR, polling};
+use crate::support::conversation::{check, reply, said, walk};
 
-const BARE: &str = "202 | location: /t";
-const MONITOR: &str = "202 | operation-location: /o";
 const HTML: &str = "<!doctype html><title>Sign in</title>";
 
 #[test]
@@ -126,13 +125,6 @@ fn bytes(media: &str, body: &'static [u8]) -> Reply {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", media.parse().unwrap());
     Reply::new(StatusCode::OK, "https://a.example/t".parse().unwrap(), headers, body)
-}
-
-fn polling(protocol: &Protocol, submit: &str) -> Cursor {
-    let url: Url = "https://a.example/v1/exports".parse().unwrap();
-    let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
-    let _ = protocol.read(&mut cursor, &crate::support::conversation::reply(submit, url), SystemTime::UNIX_EPOCH);
-    cursor
 }
 
 #[test]
@@ -319,7 +311,7 @@ fn what_was_created_is_looked_at_before_anything_is_said() {
     let auto = Protocol::auto();
     for code in [401, 403, 405, 406, 410, 501] {
         let mut cursor = polling(&auto, CREATED);
-        let refusal = crate::support::conversation::reply(&code.to_string(), "https://a.example/j/1".parse().unwrap());
+        let refusal = reply(&code.to_string(), "https://a.example/j/1".parse().unwrap());
         let mut kept = serde_json::from_str::<Cursor>(&serde_json::to_string(&cursor).unwrap()).unwrap();
         let step = auto.read(&mut cursor, &refusal, SystemTime::UNIX_EPOCH);
         assert_eq!(said(&step, &cursor), "succeeded {\"id\": 1}", "{code}");
@@ -330,83 +322,9 @@ fn what_was_created_is_looked_at_before_anything_is_said() {
     }
     let mut cursor = polling(&auto, CREATED);
     let late = SystemTime::UNIX_EPOCH + Duration::from_secs(31);
-    let gone = crate::support::conversation::reply("404", "https://a.example/j/1".parse().unwrap());
+    let gone = reply("404", "https://a.example/j/1".parse().unwrap());
     let step = auto.read(&mut cursor, &gone, late);
     assert_eq!(said(&step, &cursor), "succeeded {\"id\": 1}", "a 404 after the grace");
-}
-
-#[test]
-fn an_unknown_word_beside_a_place_to_ask_is_no_end() {
-    let auto = Protocol::auto();
-    let template = Protocol::auto().status_template("jobs/{id}");
-    for (protocol, submit, at) in [
-        (&auto, "201 | {\"status\": \"starting\", \"urls\": {\"get\": \"/p/1\"}}", "/p/1"),
-        (&auto, "200 | {\"state\": \"dispatched\", \"status_url\": \"/p/1\"}", "/p/1"),
-        (&auto, "200 | {\"state\": \"ready\", \"status_url\": \"/p/1\"}", "/p/1"),
-        (&auto, "201 | {\"state\": \"on hold\", \"_links\": {\"self\": {\"href\": \"/p/1\"}}}", "/p/1"),
-        (&auto, "200 | {\"status\": \"warming\", \"links\": [{\"rel\": \"status\", \"href\": \"/p/1\"}]}", "/p/1"),
-        (&auto, "201 | location: /p/1 | {\"status\": \"in review\"}", "/p/1"),
-        (&auto, "203 | location: /p/1 | {\"runtimeStatus\": \"Foretold\"}", "/p/1"),
-        (&template, "200 | {\"id\": 1, \"status\": \"validating\"}", "/v1/jobs/1"),
-        (&template, "201 | {\"id\": 1, \"status\": \"ready\"}", "/v1/jobs/1"),
-    ] {
-        assert_eq!(walk(protocol, &Method::POST, &[submit]), [format!("wait accepted {at}")], "{submit}");
-    }
-    for submit in [
-        "201 | location: /r/1 | {\"id\": 1, \"status\": \"Active\"}",
-        "201 | {\"status\": \"enabled\", \"_links\": {\"self\": {\"href\": \"/r/1\"}}}",
-        "200 | {\"status\": \"ok\", \"_links\": {\"self\": {\"href\": \"/r/1\"}}}",
-        "200 | {\"status\": \"shiny\", \"total\": 7}",
-    ] {
-        let told = walk(&auto, &Method::POST, &[submit]);
-        assert!(told[0].starts_with("succeeded"), "{submit}: {told:?}");
-    }
-}
-
-#[test]
-fn a_pending_word_with_nowhere_to_ask_is_no_success() {
-    let auto = Protocol::auto();
-    for submit in
-        ["200 | {\"status\": \"queued\"}", "201 | {\"state\": \"InProgress\", \"id\": 7}", "202 | {\"ok\": true}"]
-    {
-        let url: Url = "https://a.example/v1/exports".parse().unwrap();
-        let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
-        let step = auto.read(&mut cursor, &crate::support::conversation::reply(submit, url), SystemTime::UNIX_EPOCH);
-        assert_eq!(said(&step, &cursor), "stop NoStatusUrl", "{submit}");
-        let Step::Stop { why, .. } = step else { panic!() };
-        let member = submit.split('"').nth(1).unwrap();
-        for part in [&format!("`{member}`"), "Protocol::status_url", "Protocol::status_template"] {
-            assert!(why.contains(part), "{why}");
-        }
-    }
-    // Whoever only reads can ask the same URL again.
-    for (method, submit) in
-        [(Method::GET, "200 | {\"status\": \"queued\"}"), (Method::HEAD, "202"), (Method::GET, "202")]
-    {
-        let told = walk(&auto, &method, &[submit]);
-        assert_eq!(told, ["wait accepted /v1/exports"], "{method} {submit}");
-    }
-}
-
-#[test]
-fn a_word_that_nobody_knows_is_reported_once_when_it_stays() {
-    let auto = Protocol::auto().patience(Duration::from_secs(60));
-    let mut cursor = polling(&auto, MONITOR);
-    let url: Url = "https://a.example/o".parse().unwrap();
-    let mut warning = |word: &str, secs: u64| {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
-        let answer = crate::support::conversation::reply(&format!("200 | {{\"status\": \"{word}\"}}"), url.clone());
-        let Step::Wait(report) = auto.read(&mut cursor, &answer, now) else { panic!() };
-        report.warning().unwrap_or_default().contains("Protocol::word")
-    };
-    assert!(!warning("polishing", 0));
-    assert!(!warning("polishing", 60));
-    assert!(!warning("shining", 61), "another word");
-    assert!(!warning("shining", 121));
-    assert!(warning("shining", 122));
-    assert!(!warning("shining", 300), "it was reported");
-    assert!(!warning("running", 301));
-    assert!(!warning("shining", 302), "it is new again");
 }
 
 #[test]
@@ -439,7 +357,7 @@ fn the_services_own_words_stand_in_the_error_when_patience_ends() {
         let mut cursor = polling(&auto, submit);
         let mut at = |secs| {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
-            auto.read(&mut cursor, &crate::support::conversation::reply(answer, url.clone()), now)
+            auto.read(&mut cursor, &reply(answer, url.clone()), now)
         };
         let Step::Wait(report) = at(0) else { panic!("{answer}") };
         assert!(report.warning().unwrap().contains("disk full"), "{:?}", report.warning());
@@ -525,60 +443,6 @@ fn a_move_for_good_is_kept_once_a_status_stands_there() {
             walk(&auto, &Method::POST, &[MONITOR, &moved, "503", &moved, "200 | {\"status\": \"running\"}", "202"]);
         assert_eq!(told[3..], ["follow /o2", "wait running /o2", "wait running /o2"], "{code}");
     }
-}
-
-#[test]
-fn an_unknown_word_beside_a_status_field_is_pending() {
-    let auto = Protocol::auto();
-    for answer in [
-        "200 | {\"id\": 9, \"status\": \"warming up\", \"progress\": 3}",
-        "200 | retry-after: 1 | {\"id\": 9, \"state\": \"allocating\"}",
-        "200 | {\"runtimeStatus\": \"Foretold\", \"createdAt\": \"2030-01-01\"}",
-    ] {
-        assert!(walk(&auto, &Method::POST, &[BARE, answer])[1].starts_with("wait running /t"), "{answer}");
-    }
-    for answer in ["200 | {\"status\": \"ready\", \"progress\": 3}", "200 | {\"status\": \"approved\", \"total\": 7}"] {
-        assert!(walk(&auto, &Method::POST, &[BARE, answer])[1].starts_with("succeeded"), "{answer}");
-    }
-}
-
-#[test]
-fn the_http_status_once_more_is_no_state_and_done_is_one() {
-    check(
-        &Protocol::auto(),
-        &Method::POST,
-        &[
-            (
-                "an envelope with the code",
-                &["200 | {\"status\": 200, \"data\": [7], \"_links\": {\"self\": {\"href\": \"/x\"}}}"],
-                &["succeeded {\"status\": 200, \"data\": [7], \"_links\": {\"self\": {\"href\": \"/x\"}}}"],
-            ),
-            (
-                "an operation that failed at once",
-                &["200 | {\"name\": \"o/1\", \"done\": true, \"error\": {\"code\": 8}}"],
-                &["failed 8"],
-            ),
-            (
-                "an operation that is done at once",
-                &["200 | {\"done\": true, \"response\": {\"n\": 1}}"],
-                &["succeeded {\"n\": 1}"],
-            ),
-            (
-                "an operation at a monitor",
-                &[
-                    MONITOR,
-                    "200 | {\"name\": \"o/1\", \"done\": false}",
-                    "200 | {\"name\": \"o/1\", \"done\": true, \"response\": 7}",
-                ],
-                &["wait accepted /o", "wait running /o", "succeeded 7"],
-            ),
-            (
-                "a `done` of the value's own",
-                &["200 | {\"done\": false, \"title\": \"x\"}"],
-                &["succeeded {\"done\": false, \"title\": \"x\"}"],
-            ),
-        ],
-    );
 }
 
 #[test]
