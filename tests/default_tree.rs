@@ -1,4 +1,6 @@
 //! What a user builds: the crate `backoff`, which nobody maintains, is in no tree that did not ask for it.
+//!
+//! Alone: it runs cargo and needs nothing of the crate, so nothing is linked to it.
 
 #![cfg(test)]
 

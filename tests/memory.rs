@@ -1,4 +1,6 @@
 //! What a waiting task costs: heap bytes, counted by the allocator.
+//!
+//! Alone in its process: the allocator is the program's, and counts what all threads do.
 
 #![cfg(test)]
 

@@ -110,7 +110,7 @@ if [ -z "$obstacle" ]; then
 elif [ "${CI:-}" = true ]; then
     fail "$obstacle, and in CI no test is skipped"
 else
-    say "$obstacle: skipping the tests in tests/azurite.rs and tests/oidc.rs"
+    say "$obstacle: skipping the tests in tests/real/azurite.rs and tests/real/oidc.rs"
 fi
 
 find_nginx
@@ -120,7 +120,7 @@ if [ -n "$nginx" ]; then
 elif [ "${CI:-}" = true ]; then
     fail "nginx was not found and could not be installed, and in CI no test is skipped"
 else
-    say "nginx was not found, and is installed only by apt-get as root: skipping the tests in tests/nginx.rs"
+    say "nginx was not found, and is installed only by apt-get as root: skipping the tests in tests/real/nginx.rs"
 fi
 
 say "cargo test --locked $*"

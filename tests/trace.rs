@@ -1,7 +1,8 @@
 //! No secret at any level of what is logged, in no file and no text.
+//!
+//! Alone in its process: it listens to all threads, with the one subscriber that a process can have for them.
 
 #![cfg(test)]
-#![cfg(all(feature = "pkce", feature = "token-file"))]
 
 use std::time::Duration;
 
@@ -11,20 +12,19 @@ use longhaul::testing::{self, Simulator, TokenTrouble};
 use longhaul::{Credential, CredentialStore, FileStore, OAuth};
 use serde_json::{Value, json};
 
-use support::{Log, subscriber};
+use log::{Log, subscriber};
 
-#[path = "support/log.rs"]
-mod support;
+#[path = "it/support/log.rs"]
+mod log;
 
 #[tokio::test]
-async fn no_secret_is_logged_told_or_written_at_any_level() {
+async fn no_secret_shows_at_any_level() {
     // For all threads and tasks: a refresh has one of its own.
     let log = Log::default();
     tracing::subscriber::set_global_default(subscriber(&log)).unwrap();
-    let folder = std::env::temp_dir().join(format!("longhaul-trace-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let service = Simulator::builder().tokens(Duration::from_secs(3600)).hint_on_submit(true).start().await.unwrap();
-    let store = FileStore::encrypted(folder.join("token"), [7; 32]);
+    let store = FileStore::encrypted(folder.path().join("token"), [7; 32]);
     let oauth = OAuth::authorization_code(
         "https://l.example/authorize",
         service.token_url(),
@@ -67,10 +67,10 @@ async fn no_secret_is_logged_told_or_written_at_any_level() {
         }
         let task = client.task().post("exports").json(&json!({"size": 1000})).submit::<Value>().await.unwrap();
         let outcome = task.await.unwrap();
-        outcome.download().to_file(folder.join("result")).await.unwrap();
+        outcome.download().to_file(folder.path().join("result")).await.unwrap();
         let token = store.load().await.unwrap().unwrap();
         secrets.extend([token.expose().to_owned(), token.expose_refresh().unwrap().to_owned()]);
-        for entry in std::fs::read_dir(&folder).unwrap() {
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
             shown += &String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap());
         }
         service.void_logins();
@@ -82,7 +82,6 @@ async fn no_secret_is_logged_told_or_written_at_any_level() {
         }
     };
     telling.await;
-    std::fs::remove_dir_all(folder).unwrap();
     let text = log.text();
     assert!(
         text.contains("hyper") && text.contains("token refreshed") && text.contains("refresh{credential=\"oauth\"}"),

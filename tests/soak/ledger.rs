@@ -251,10 +251,10 @@ mod tests {
 
     #[test]
     fn the_verifier_sees_each_fault() {
-        let folder = std::env::temp_dir().join(format!("longhaul-soak-ledger-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let mut ledger = Ledger::default();
-        let says = |number: usize, end: &str| fs::write(at(&folder, number, "done"), end).unwrap();
+        let says = |number: usize, end: &str| fs::write(at(folder, number, "done"), end).unwrap();
         let mut begin = |number: usize, fails: bool| {
             let id = ledger.accept(None, Some(number));
             (ledger.tasks[id].fails, ledger.tasks[id].length, ledger.tasks[id].told) =
@@ -262,7 +262,7 @@ mod tests {
             id
         };
         let well = begin(0, false);
-        fs::write(at(&folder, 0, "bin"), content(well, 9)).unwrap();
+        fs::write(at(folder, 0, "bin"), content(well, 9)).unwrap();
         says(0, "ok\n1");
         begin(1, true);
         says(1, "failed\n60001"); // stuck
@@ -274,7 +274,7 @@ mod tests {
         says(4, "unknown\n1"); // lost: its answer was whole
         fs::write(folder.join("errors.log"), "submit\tNetwork\t4\tx\ndownload\tIo\t5\tx\n").unwrap();
         begin(5, false);
-        fs::write(at(&folder, 5, "bin"), b"other").unwrap();
+        fs::write(at(folder, 5, "bin"), b"other").unwrap();
         says(5, "ok\n1"); // corrupt
         begin(6, false); // lost: nothing is said of it
         begin(7, false);
@@ -286,8 +286,7 @@ mod tests {
         ledger.heard("GET /v1/tasks/7", "soak/1"); // another process, which was told nothing
         ledger.heard("GET /v1/tasks/8", "soak/0");
         ledger.heard("GET /v1/tasks/7", "soak/0"); // early
-        let row = ledger.verify(&folder, 9);
-        fs::remove_dir_all(&folder).unwrap();
+        let row = ledger.verify(folder, 9);
         let counts = [&row.falsely, &row.lost, &row.doubled, &row.corrupt, &row.early, &row.stuck].map(Vec::len);
         assert_eq!(counts, [3, 3, 1, 1, 1, 1], "{row:#?}");
         assert_eq!(row.errors.values().sum::<usize>(), 2);

@@ -1,5 +1,7 @@
 //! A soak under chaos: a service that knows the truth, a client in a process of its own that is killed and resumed, and a
 //! verifier. docs/soak.md says how to run it, and has the figures.
+//!
+//! Alone: it starts its own program again as the client, measures that process, and wants the machine for itself.
 
 #![cfg(test)]
 
@@ -70,7 +72,7 @@ fn client() {
 }
 
 #[test]
-fn nothing_is_lost_doubled_false_corrupt_early_or_stuck_under_chaos() {
+fn nothing_is_lost_or_false_under_chaos() {
     let size = Size::of_environment();
     let rows: Vec<Row> = [0, 10, 25].into_iter().map(|chaos| soak(chaos, &size)).collect();
     // Past the capture of the test harness: the table is what one runs it for.
@@ -101,9 +103,8 @@ async fn a_service_that_restarts_under_500_submits_fails_none() {
 /// One row: all jobs at this much chaos, with kills and restarts.
 fn soak(chaos: u32, size: &Size) -> Row {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = std::env::temp_dir().join(format!("longhaul-soak-{}-{chaos}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let service = runtime.block_on(Service::start(chaos));
     let restarting = service.clone();
     let restarts = size.restarts.clone();
@@ -118,7 +119,7 @@ fn soak(chaos: u32, size: &Size) -> Row {
     let (begun, mut kills, mut generation) = (Instant::now(), 0, 0);
     let mut watch = Watch::default();
     loop {
-        let mut running = start(&folder, &service.url(), size, generation);
+        let mut running = start(folder, &service.url(), size, generation);
         let ended = loop {
             watch.look(running.id());
             if let Some(status) = running.try_wait().unwrap() {
@@ -131,7 +132,7 @@ fn soak(chaos: u32, size: &Size) -> Row {
             if begun.elapsed() > size.longest {
                 running.kill().unwrap();
                 running.wait().unwrap();
-                panic!("not done after {:?}: {:#?}", size.longest, service.ledger().verify(&folder, size.jobs));
+                panic!("not done after {:?}: {:#?}", size.longest, service.ledger().verify(folder, size.jobs));
             }
             std::thread::sleep(Duration::from_millis(50));
         };
@@ -144,11 +145,10 @@ fn soak(chaos: u32, size: &Size) -> Row {
         watch.begin_anew();
     }
     let took = begun.elapsed();
-    let mut row = service.ledger().verify(&folder, size.jobs);
+    let mut row = service.ledger().verify(folder, size.jobs);
     (row.chaos, row.kills, row.restarts, row.took) = (chaos, kills, service.restarts(), took);
     (row.memory, row.descriptors) = (watch.memory(), watch.descriptors());
     runtime.shutdown_background();
-    std::fs::remove_dir_all(&folder).unwrap();
     row
 }
 

@@ -1,0 +1,13 @@
+//! A client: settings, requests, retries, schedules, waits, errors.
+
+mod addresses;
+mod backoff;
+mod chaos;
+mod errors;
+mod newcomer;
+mod no_runtime;
+mod retry;
+mod schedule;
+mod settings;
+mod transport;
+mod waits;

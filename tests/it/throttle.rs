@@ -1,0 +1,8 @@
+//! The throttle: limits, the queue, pauses, feedback.
+
+mod feedback;
+mod layer;
+mod limits;
+mod permits;
+mod refusals;
+mod windows;

@@ -1,0 +1,90 @@
+//! Those that wait: their wakers, their runtime, and what they leave behind when they are dropped.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+
+use futures::future::FutureExt;
+use longhaul::testing::{reply, script};
+use longhaul::{Class, Keys, Limit, Permit, Scope, Throttle};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{HOUR, MINUTE, SECOND, get, passes, send};
+
+/// A task of another executor: its waker is all that is left of it, and it held a permit.
+#[expect(dead_code, reason = "it is dropped with the last waker")]
+struct Holds(Mutex<Option<Permit>>);
+
+impl Wake for Holds {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_is_dropped_without_the_lock() {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let throttle = Throttle::new();
+            throttle.limit(Limit::concurrent(2)).unwrap();
+            let (held, _other) = (send(&throttle, &Keys::new()).unwrap(), send(&throttle, &Keys::new()).unwrap());
+            let mut waiting = Box::pin(throttle.acquire(Class::Call, &Keys::new()));
+            let task = Arc::new(Holds(Mutex::new(Some(held))));
+            let waker = Waker::from(task.clone());
+            assert!(waiting.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+            // That task is given up by its executor, and somebody else goes on with the wait.
+            drop((waker, task));
+            let _ = waiting.poll_unpin(&mut Context::from_waker(Waker::noop()));
+        });
+        let _ = sender.send(());
+    });
+    assert!(receiver.recv_timeout(5 * SECOND).is_ok(), "deadlock");
+}
+
+#[test]
+fn a_runtime_without_a_timer_panics_and_does_not_hang() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let throttle = Throttle::new();
+    throttle.limit(Limit::per(SECOND / 10, 1)).unwrap();
+    assert!(passes(&throttle, &Keys::new()));
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        runtime.block_on(async { throttle.acquire(Class::Call, &Keys::new()).await }).map(drop).ok();
+        let _ = sender.send(());
+    });
+    let ended = receiver.recv_timeout(5 * SECOND);
+    assert_ne!(ended, Err(RecvTimeoutError::Timeout), "it neither panics nor goes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_heart_beats_in_the_queue() {
+    let running = || reply(200).json(json!({"status": "running"}));
+    let service = script([reply(202).header("location", "/v1/tasks/1"), running(), running()]);
+    let client = service.client().build().unwrap();
+    let mut task = client.task().post("exports").submit::<Value>().await.unwrap().heartbeat(10 * SECOND);
+    let _first = task.advance().await;
+    client.throttle().pause(10 * MINUTE);
+    let begun = Instant::now();
+    for _ in 0..2 {
+        let _ = timeout(HOUR, task.advance()).await;
+    }
+    assert!(begun.elapsed() < MINUTE, "no sign of life for {:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_that_are_dropped_leave_the_slot_to_the_next() {
+    let throttle = Throttle::new();
+    throttle.limit(Limit::concurrent(1).scope(Scope::Credential)).unwrap();
+    let keys = get("/x").credential("c");
+    let holder = send(&throttle, &keys).unwrap();
+    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(throttle.acquire(Class::Call, &keys))).collect();
+    assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+    waiting.truncate(2);
+    drop(holder);
+    sleep(5 * SECOND).await;
+    drop(waiting);
+    assert!(passes(&throttle, &keys));
+}
