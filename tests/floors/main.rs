@@ -97,6 +97,16 @@ fn files_of_the_throttle_import_what_is_listed() {
 }
 
 #[test]
+fn files_of_the_hint_import_what_is_listed() {
+    list::check("hint", &table("hint", &House::without_tests().edges()));
+}
+
+#[test]
+fn files_of_the_transport_import_what_is_listed() {
+    list::check("transport", &table("transport", &House::without_tests().edges()));
+}
+
+#[test]
 fn files_form_no_circle() {
     list::check("circles", &found_circles(&House::without_tests().edges()));
 }
