@@ -79,21 +79,26 @@ impl Acquire {
         self
     }
 
-    /// One look at the throttle. A timer is started where the runtime has none; it panics where the request has to wait
-    /// and there is no runtime, before anything has changed.
+    /// The permit, if the request need not wait.
+    fn at_once(&mut self) -> Option<Permit> {
+        let Stage::Asking(wanted) = &self.stage else { return None };
+        let (request, class, hold) = (wanted.facts(), self.class, self.hold);
+        let granted = self.shared.with(|core, now| core.try_acquire(&request, class, hold, now))?;
+        self.stage = Stage::Over;
+        Some(Permit::new(self.shared.clone(), granted).lasting(hold.is_some()))
+    }
+
+    /// One look at the queue. A timer is started where the runtime has none; it panics where there is no runtime, before
+    /// anything has changed.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Error>> {
         let (class, hold) = (self.class, self.hold);
         let mut starts = None;
         let outcome = self.shared.with(|core, now| match &mut self.stage {
             Stage::Asking(wanted) => {
-                let request = wanted.facts();
-                if let Some(granted) = core.try_acquire(&request, class, hold, now) {
-                    return Some(Outcome::Granted(granted));
-                }
                 let (runtime, start) = core.timers.here(now);
                 starts = start;
                 let deadline = self.deadline.map_or(Tick::MAX, |deadline| core.time.tick(deadline));
-                let asking = Asking { request, class, deadline, hold, runtime: Some(runtime) };
+                let asking = Asking { request: wanted.facts(), class, deadline, hold, runtime: Some(runtime) };
                 Some(core.ask(&asking, cx.waker(), now))
             }
             Stage::Waiting(waiting) => core.claim(waiting, hold, now).or_else(|| {
@@ -138,7 +143,10 @@ impl Future for Acquire {
     type Output = Result<Permit, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.look(cx)
+        match self.at_once() {
+            Some(permit) => Poll::Ready(Ok(permit)),
+            None => self.look(cx),
+        }
     }
 }
 
