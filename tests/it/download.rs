@@ -11,7 +11,6 @@ mod splice;
 mod whole;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::env;
 use std::error::Error as _;
 use std::fs;
 use std::io;
@@ -31,8 +30,7 @@ use longhaul::{
     Request, Response,
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use crate::support::{Folder, secs, shown};

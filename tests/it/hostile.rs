@@ -2,7 +2,6 @@
 //! and its legitimate neighbour goes on working. `docs/security.md` lists them.
 
 mod bounds;
-mod files;
 mod headers;
 mod origins;
 mod paths;

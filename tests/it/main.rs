@@ -1,7 +1,7 @@
 //! All tests that need no process of their own, as one program: it is linked once.
 //!
-//! Beside it stand `examples` (cargo builds the examples only for whole runs), `real` (servers of others), `soak` and
-//! `memory` and `trace` (each says why it is alone), `default_tree`, and `floors`.
+//! Each of the others says why it is alone: `default_tree`, `examples`, `floors`, `memory`, `processes`, `real`, `soak`,
+//! and `trace`. Nothing here starts a process.
 
 #![cfg(test)]
 

@@ -1,7 +1,6 @@
 //! What the tests share.
 
 pub(crate) mod callsites;
-mod child;
 mod clock;
 pub(crate) mod conversation;
 mod errors;
@@ -10,7 +9,6 @@ pub(crate) mod log;
 mod permits;
 mod service;
 
-pub(crate) use child::again;
 pub(crate) use clock::{DAY, HOUR, MINUTE, SECOND, millis, paused, secs};
 pub(crate) use errors::{chain, shown};
 pub(crate) use folder::Folder;

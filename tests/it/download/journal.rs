@@ -1,7 +1,6 @@
 //! A file that was left goes on where it was, as far as its journal vouches for it.
 
 use super::*;
-use crate::support::again;
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_file_goes_on_where_it_was() {
@@ -47,40 +46,6 @@ fn a_file_goes_on_after_its_runtime_is_gone() {
         assert!(folder.read("7") == content, "other bytes");
         fs::remove_file(folder.at("7")).unwrap();
     }
-}
-
-#[tokio::test]
-async fn a_file_goes_on_after_a_kill() {
-    const LINK: &str = "LONGHAUL_TEST_LINK";
-    const TARGET: &str = "LONGHAUL_TEST_TARGET";
-    if let (Ok(link), Ok(target)) = (env::var(LINK), env::var(TARGET)) {
-        // This is the process that will be killed.
-        let client = Client::builder("http://127.0.0.1:1").no_proxy().build().unwrap();
-        let ended = client.download(link).to_file(target).await;
-        panic!("it cannot end: {ended:?}");
-    }
-    let content = fastrand_bytes(48 << 20);
-    let link = stalling_server(content.clone(), 40 << 20).await;
-    let folder = Folder::new();
-    let itself = env::current_exe().unwrap();
-    let mut process = again(itself, module_path!(), "a_file_goes_on_after_a_kill")
-        .env(LINK, &link)
-        .env(TARGET, folder.at("7"))
-        .spawn()
-        .unwrap();
-    while !folder.at("7.part.json").exists() {
-        assert!(process.try_wait().unwrap().is_none(), "it ended by itself");
-        tokio::task::yield_now().await;
-    }
-    process.kill().unwrap();
-    process.wait().unwrap();
-    assert_eq!(folder.names().first().map(String::as_str), Some("7.part"));
-
-    let client = Client::builder("http://127.0.0.1:1").no_proxy().build().unwrap();
-    let receipt = client.download(link).to_file(folder.at("7")).await.unwrap();
-    assert!(receipt.resumed_at() >= 32 << 20, "{receipt:?}");
-    assert!(folder.read("7") == content, "other bytes");
-    assert_eq!(folder.names(), ["7"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,38 +200,4 @@ async fn what_a_kill_left_of_a_journal_is_tidied_up() {
     let service = script([whole(TEN_BYTES)]);
     service.client().build().unwrap().download(LINK).to_file(folder.at("7")).await.unwrap();
     assert_eq!(folder.names(), ["7"]);
-}
-
-/// A storage over real sockets that stalls every body from the start after so many bytes. Gives the link.
-async fn stalling_server(content: Bytes, after: usize) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let link = format!("http://{}/7?sig=S3CRET", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let content = content.clone();
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.unwrap());
-                }
-                let head = String::from_utf8(head).unwrap().to_lowercase();
-                let first = head.split("range: bytes=").nth(1).unwrap().split('-').next().unwrap();
-                let (first, total): (usize, _) = (first.parse().unwrap(), content.len());
-                let answer = format!(
-                    "HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\nContent-Length: {}\r\n\
-                     Content-Range: bytes {first}-{}/{total}\r\n\r\n",
-                    total - first,
-                    total - 1
-                );
-                let end = if first == 0 { after } else { total };
-                let body = &content[first..end];
-                // A process that was killed hangs up.
-                if stream.write_all(answer.as_bytes()).await.is_ok() && stream.write_all(body).await.is_ok() {
-                    let _ = stream.read_u8().await;
-                }
-            });
-        }
-    });
-    link
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use longhaul::{CredentialStore, FileStore, Token};
 
-use crate::support::callsites::listen;
-use crate::support::log::Log;
-use crate::support::{Folder, again};
+use crate::callsites::listen;
+use crate::child::again;
+use crate::folder::Folder;
+use crate::log::Log;
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -310,9 +311,11 @@ async fn an_encrypted_file_is_for_its_path_alone() {
         let error = error(&FileStore::encrypted(folder.at(name), KEY)).await;
         assert!(error.contains("the key or the path is not the one"), "{error}");
     }
-    let elsewhere = Folder::new();
-    fs::rename(path_in(&folder), path_in(&elsewhere)).unwrap();
-    assert!(error(&store_in(&elsewhere)).await.contains("the key or the path is not the one"));
+    let elsewhere = folder.at("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let elsewhere = elsewhere.join("token");
+    fs::rename(path_in(&folder), &elsewhere).unwrap();
+    assert!(error(&FileStore::encrypted(&elsewhere, KEY)).await.contains("the key or the path is not the one"));
 }
 
 #[cfg(unix)]

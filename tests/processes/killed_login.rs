@@ -1,13 +1,14 @@
 //! A token over the end of a process.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use longhaul::testing::{self, Simulator};
 use longhaul::{Client, Credential, CredentialStore, FileStore, OAuth, StoreError, Token};
 
-use crate::support::{Folder, MINUTE, again};
+use crate::child::again;
+use crate::folder::Folder;
 
 /// Saves, and dies before anybody uses what was saved.
 struct Deadly(FileStore);
@@ -40,7 +41,7 @@ async fn a_death_between_receipt_and_use_leaves_a_working_token() {
         let _ = get(&client.build().unwrap()).await;
         unreachable!("it has died");
     }
-    let service = Simulator::builder().tokens(60 * MINUTE).refreshable().start().await.unwrap();
+    let service = Simulator::builder().tokens(Duration::from_secs(3600)).refreshable().start().await.unwrap();
     let folder = Folder::new();
     let path = folder.at("token").to_str().unwrap().to_owned();
     // A login, whose access token is over.

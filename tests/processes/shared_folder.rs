@@ -1,21 +1,19 @@
 //! Files that somebody put beside the target of a download, or in its place.
 
-#![cfg(unix)]
-
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use longhaul::testing::{Canned, reply, script};
 use longhaul::{Client, Error, ErrorKind, Http, HttpError, Receipt, Request, Response};
 
-use super::secs;
-use crate::support::{Folder, again};
+use crate::child::again;
+use crate::folder::Folder;
 
 const LINK: &str = "https://store.example.net/7?sig=1";
 const PRECIOUS: &str = "precious";
@@ -39,7 +37,7 @@ fn whole() -> Canned {
 /// Downloads into a file. It ends, whatever stands there.
 async fn download(target: &Path, answers: impl IntoIterator<Item = Canned>) -> Result<Receipt, Error> {
     let client = script(answers).client().build().unwrap();
-    let ends = tokio::time::timeout(secs(100_000), client.download(LINK).to_file(target));
+    let ends = tokio::time::timeout(Duration::from_secs(100_000), client.download(LINK).to_file(target));
     ends.await.expect("a download ends")
 }
 
@@ -244,7 +242,7 @@ async fn a_linked_folder_and_a_linked_target_go_on_working() {
 #[tokio::test(start_paused = true)]
 async fn what_a_kill_left_of_a_journal_is_swept_after_an_hour() {
     let folder = with_part().await;
-    let old = SystemTime::now() - secs(3_700);
+    let old = SystemTime::now() - Duration::from_secs(3_700);
     for (name, modified) in [
         ("7.part.0123456789abcdef.new", Some(old)),
         ("7.part.1123456789abcdef.new", None),

@@ -1,0 +1,18 @@
+//! Tests that start processes: this program once more, another user, tools that make FIFOs and devices.
+//!
+//! Alone, and one at a time (each holds a `Folder`): between its fork and its exec, a child holds the file locks of its
+//! parent, and a download beside it would find its file held by another.
+
+#![cfg(test)]
+
+#[path = "../it/support/callsites.rs"]
+mod callsites;
+mod child;
+mod folder;
+mod killed_download;
+mod killed_login;
+#[path = "../it/support/log.rs"]
+mod log;
+#[cfg(unix)]
+mod shared_folder;
+mod token_file;
