@@ -1,22 +1,24 @@
 //! A folder of a test's own, which is gone with it.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
-/// One test at a time has one.
+/// One test at a time has folders; each test has a thread.
 pub(crate) struct Folder {
     folder: TempDir,
-    _alone: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
+
+type Turn = Rc<MutexGuard<'static, ()>>;
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { folder: tempfile::tempdir().unwrap(), _alone: alone }
+        Self { folder: tempfile::tempdir().unwrap(), _turn: turn() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -43,4 +45,17 @@ impl Folder {
         names.sort();
         names
     }
+}
+
+/// Waits until no other test has a folder.
+fn turn() -> Turn {
+    static ONE: Mutex<()> = Mutex::new(());
+    thread_local!(static OURS: RefCell<Weak<MutexGuard<'static, ()>>> = const { RefCell::new(Weak::new()) });
+    OURS.with_borrow_mut(|ours| {
+        ours.upgrade().unwrap_or_else(|| {
+            let turn = Rc::new(ONE.lock().unwrap_or_else(PoisonError::into_inner));
+            *ours = Rc::downgrade(&turn);
+            turn
+        })
+    })
 }
