@@ -10,13 +10,14 @@ use http::StatusCode;
 use tokio::runtime::Id;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::accounts::Accounts;
 use super::effects::Effects;
 use super::explain::{Explained, LimiterLine};
 use super::feedback::{Action, Answer, Feedback, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
 use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
-use super::limiter::Reports;
+use super::limiter::{Limiter, Reports};
 use super::limiters::{Editing, Limiters};
 use super::request::{Attribution, RequestFacts};
 use super::scheduler::{self, Ask, Parts, Scheduler, TooLate};
@@ -142,7 +143,7 @@ impl Core {
         let answers = self.accounts.answers();
         let ask = Ask { set, class: *class, task: request.task, deadline: *deadline, runtime: *runtime };
         let (scheduler, mut parts) = self.parts(now);
-        match scheduler.ask(ask, waker, &mut parts) {
+        match scheduler.ask(&ask, waker, &mut parts) {
             scheduler::Answer::Granted(id, waited) => {
                 Outcome::Granted(self.hand_over(id, waited, attribution, *hold, now))
             }
@@ -228,7 +229,7 @@ impl Core {
         let (set, sent) = self.in_flight.set_and_send(id)?;
         let answer = Answer { status, hints, route: attribution.route.as_ref(), sent };
         if !answer.is_refusal() {
-            self.limiters.each(set, |limiter| limiter.calm());
+            self.limiters.each(set, Limiter::calm);
             if hints.says_nothing() && self.accounts.feedback() != Feedback::Learn {
                 self.report(id, Report::Answered { whole }, now);
                 return None;
@@ -295,7 +296,7 @@ impl Core {
         self.catch_up(now);
         let hosts = if account == AccountId::ALL { Vec::new() } else { self.accounts.with_hosts(account) };
         let accounts = std::iter::once(AccountId::ALL).chain(hosts).filter_map(|account| self.accounts.get(account));
-        let ids = accounts.flat_map(|account| account.limiters()).take(MOST_SHOWN);
+        let ids = accounts.flat_map(Account::limiters).take(MOST_SHOWN);
         let (limiters, scheduler) = (&mut self.limiters, &self.scheduler);
         ids.filter_map(|id| LimitUse::of_limiter(limiters.of_mut(id), scheduler.waiting(id), looks, now)).collect()
     }

@@ -109,8 +109,8 @@ impl Scheduler {
     }
 
     /// Joins the queue, unless the deadline certainly comes first.
-    pub(super) fn ask(&mut self, ask: Ask, waker: &Waker, parts: &mut Parts<'_>) -> Answer {
-        let Ask { set, class, task, deadline, runtime } = ask;
+    pub(super) fn ask(&mut self, ask: &Ask, waker: &Waker, parts: &mut Parts<'_>) -> Answer {
+        let Ask { set, class, task, deadline, runtime } = *ask;
         let now = parts.now;
         if deadline != Tick::MAX
             && let Some((limiter, opens)) = self.not_before(set, class, task, parts.limiters, now)
