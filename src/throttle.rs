@@ -185,7 +185,7 @@ impl Throttle {
 
     /// Takes a limit on. One that is there already is shared.
     ///
-    /// It counts for what is asked from now on.
+    /// It counts requests that ask from now on; a request asks when its [`Acquire`] is first polled.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it admits nothing, is longer than 400 days, is in no time

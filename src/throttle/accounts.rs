@@ -82,6 +82,7 @@ impl Accounts {
         if let Some(id) = self.accounts.find(&key) {
             return id;
         }
+        self.sweep_if_many(editing.limiters, editing.now);
         let label = match name {
             "" => "the account".to_owned(),
             name => format!("the account {}", name.escape_debug()),
@@ -395,15 +396,18 @@ impl Accounts {
         key.clear();
         // Into a text: it does not fail.
         let _ = write!(key, "host {home:?} {host}");
-        let mut label = format!("the host {}", host.escape_debug());
-        if self.accounts.find(&key).is_none() && self.accounts.with_hosts(home).len() > MOST_HOSTS {
+        let is_one_too_many = self.accounts.find(&key).is_none() && self.accounts.with_hosts(home).len() > MOST_HOSTS;
+        if is_one_too_many {
             key.clear();
             let _ = write!(key, "host {home:?}");
-            "further foreign hosts".clone_into(&mut label);
         }
         let id = match self.accounts.find(&key) {
             Some(id) => id,
             None => {
+                let label = match is_one_too_many {
+                    true => "further foreign hosts".to_owned(),
+                    false => format!("the host {}", host.escape_debug()),
+                };
                 let gate = self.gate(label, editing);
                 let held_until = self.accounts.get(home).map_or(0, |home| home.held_until);
                 if held_until > editing.now {

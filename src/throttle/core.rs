@@ -14,7 +14,7 @@ use super::account::Account;
 use super::accounts::Accounts;
 use super::effects::Effects;
 use super::explain::{Explained, LimiterLine};
-use super::feedback::{Action, Answer, Feedback, Stopped, interpret};
+use super::feedback::{Action, Answer, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
 use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
 use super::limiter::{Limiter, Reports};
@@ -230,7 +230,7 @@ impl Core {
         let answer = Answer { status, hints, route: attribution.route.as_ref(), sent };
         if !answer.is_refusal() {
             self.limiters.each(set, Limiter::calm);
-            if hints.says_nothing() && self.accounts.feedback() != Feedback::Learn {
+            if hints.says_nothing() && !self.limiters.learn(set) {
                 self.report(id, Report::Answered { whole }, now);
                 return None;
             }

@@ -139,7 +139,7 @@ proptest! {
                 Step::Borrow(who, most) => {
                     let slots: Vec<_> = lender.free.drain(..most.min(lender.free.len())).collect();
                     borrowers[who].lent += slots.len();
-                    borrowers[who].lend(now, |lent| lent.borrow(slots, now + 50_000));
+                    borrowers[who].lend(now, |lent| lent.borrow(slots, now + 50_000, now));
                 }
                 Step::GiveBack(who, most) => {
                     let slots = borrowers[who].lend(now, |lent| lent.give_back(most));
@@ -204,7 +204,7 @@ fn asks(borrower: &mut Borrower, woken: &Arc<Woken>, now: Tick) -> Waiting {
 fn a_loan_wakes_those_who_wait_for_it() {
     let (mut borrower, woken) = (Borrower::new(), Arc::<Woken>::default());
     let mut waiting = asks(&mut borrower, &woken, 0);
-    borrower.lend(10, |lent| lent.borrow([500], 50_000));
+    borrower.lend(10, |lent| lent.borrow([500], 50_000, 10));
     borrower.core.effects.take().carry_out(drop);
     assert!(!woken.0.load(Relaxed), "the slot is not free yet");
     assert_eq!(borrower.core.next_due(None), Some(500));

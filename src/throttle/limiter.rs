@@ -242,6 +242,16 @@ impl Limiter {
         }
     }
 
+    /// The slot that was taken at `taken`, and held for nobody, goes back.
+    pub(super) fn give_back(&mut self, taken: Tick, now: Tick) {
+        // After a pause, a probe too many is better than a place that is never free again.
+        self.leave(now);
+        self.counter.refund(taken);
+        if let Some(rest) = &mut self.advertised {
+            rest.refund();
+        }
+    }
+
     /// The request that was granted at `granted` never left. `is_sent`: [`sent`](Self::sent) was called.
     pub(super) fn refund(&mut self, granted: Tick, is_sent: bool) {
         self.leave(granted);
@@ -332,10 +342,13 @@ impl Limiter {
         self.reports
     }
 
-    /// Whether an answer can open it no sooner than it opens by time: the slot only goes from one that is in flight to one
-    /// that is held for a whole length.
-    pub(super) const fn opens_by_time_alone(&self) -> bool {
-        self.is_plain && matches!(self.counter, Counter::Sliding(_))
+    /// The length of its window, where an answer opens it no sooner than it opens by time: the slot only goes from one that
+    /// is in flight to one that is held for that length.
+    pub(super) const fn opens_by_time_alone(&self) -> Option<Tick> {
+        match &self.counter {
+            Counter::Sliding(sliding) if self.is_plain => Some(sliding.length()),
+            _ => None,
+        }
     }
 
     /// When to look at it again, if it should open at `due`: a wall clock can be set while somebody waits for its midnight.

@@ -20,11 +20,19 @@ use crate::message::Class;
 use set::LimiterSet;
 
 /// All limiters of a throttle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Limiters {
     limiters: Slots<LimiterId, Limiter>,
     sets: Slots<SetId, Entry>,
     numbers: HashMap<LimiterSet, SetId>,
+    /// Sets that nobody holds are forgotten when there are so many in all.
+    forget_at: usize,
+}
+
+impl Default for Limiters {
+    fn default() -> Self {
+        Self { limiters: Slots::default(), sets: Slots::default(), numbers: HashMap::new(), forget_at: FORGET_FROM }
+    }
 }
 
 /// The limiters, as one call lends them to a part that makes and changes some.
@@ -86,8 +94,9 @@ impl Limiters {
             self.hold(id);
             return id;
         }
-        if self.sets.len() >= MOST_UNHELD {
+        if self.sets.len() >= self.forget_at {
             self.forget_unheld_sets();
+            self.forget_at = (self.sets.len() * 2).max(FORGET_FROM);
         }
         let id = self.sets.insert(Entry { set: set.clone(), holders: 0 });
         self.numbers.insert(set, id);
@@ -189,15 +198,17 @@ impl Limiters {
         reports
     }
 
-    /// Takes a slot of each limiter of a set that is open and not yet `held`.
-    pub(super) fn take_open(&mut self, set: SetId, class: Class, held: &mut LimiterSet, now: Tick) {
+    /// Takes a slot of each limiter of a set that is open and not yet `held`; returns the limiters.
+    pub(super) fn take_open(&mut self, set: SetId, class: Class, held: &LimiterSet, now: Tick) -> Vec<LimiterId> {
+        let mut taken = Vec::new();
         for id in self.sets[set].set.ids() {
             let limiter = &mut self.limiters[*id];
             if !held.contains(*id) && limiter.opening(class, now) == Opening::Open {
                 limiter.take(now);
-                held.add(*id);
+                taken.push(*id);
             }
         }
+        taken
     }
 
     /// Does something with each limiter of a set.
@@ -240,6 +251,11 @@ impl Limiters {
         let is_named = |limiter: &Limiter| limiter.name.is_some() && limiter.name.as_deref() == budget.name();
         let named = find(&|limiter| limiter.declared && is_named(limiter));
         named.or_else(|| find(&|limiter| limiter.declared && limiter.counter().counts_as(budget)))
+    }
+
+    /// Whether a limiter of a set searches for an unknown limit.
+    pub(super) fn learn(&self, set: SetId) -> bool {
+        self.sets[set].set.ids().iter().any(|id| matches!(self.limiters[*id].counter(), Counter::Learner(_)))
     }
 
     /// Lets a limiter of a set that searches for an unknown limit know of an answer; returns it.
@@ -295,7 +311,7 @@ fn take_with_care(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
     }
 }
 
-/// Sets that nobody holds are kept for their next use, up to so many in all.
-const MOST_UNHELD: usize = 1024;
+/// Sets that nobody holds are kept for their next use, up to so many in all, or twice as many as are held.
+const FORGET_FROM: usize = 1024;
 /// A pause that is longer by a second is reported again.
 const WORTH_REPORTING: Tick = 1_000_000_000;

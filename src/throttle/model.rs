@@ -30,6 +30,8 @@ enum Step {
     Pass(Tick),
     /// A refusal pauses the account for half a window.
     Pause,
+    /// The pause is ended by hand.
+    Resume,
 }
 
 #[derive(Default)]
@@ -125,8 +127,10 @@ impl World {
             }
         }
         steps.extend([Step::Pass(CLAIM), Step::Pass(WINDOW)]);
-        if self.pauses == 0 {
-            steps.push(Step::Pause);
+        match self.pauses {
+            0 => steps.push(Step::Pause),
+            1 => steps.push(Step::Resume),
+            _ => {}
         }
         steps
     }
@@ -143,6 +147,10 @@ impl World {
                     editing.limiters.pause(gate, now + WINDOW / 2, editing.effects, now);
                     editing.changed.push(gate);
                 });
+            }
+            Step::Resume => {
+                self.pauses += 1;
+                self.core.edit(now, |accounts, editing| accounts.resume(AccountId::ALL, editing));
             }
             Step::Send(at) => {
                 let Phase::Granted(id) = self.callers[at].phase else { return };
@@ -247,6 +255,7 @@ impl World {
 
     /// Those that the service may still count, and those that are out, are never more than a window allows.
     fn check(&self) {
+        assert!(self.core.scheduler.looks_for_somebody(), "a limiter is looked at for nobody");
         for (allowed, counts, until) in &self.counted {
             let held = until.iter().filter(|until| **until > self.now).count();
             let out = |caller: &&Caller| matches!(caller.phase, Phase::Granted(..) | Phase::Sent(..)) && counts(caller);

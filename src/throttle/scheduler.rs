@@ -221,7 +221,10 @@ impl Scheduler {
         if self.active > 0 {
             let ids = parts.limiters.set(set).clone();
             for id in ids.ids() {
-                let is_due_anyway = self.blocked.due(*id).is_some() && parts.limiters.of(*id).opens_by_time_alone();
+                // An answer holds a slot for a length at most: a look that is due later was for something else.
+                let opens_by_time = parts.limiters.of(*id).opens_by_time_alone();
+                let latest = opens_by_time.map(|length| parts.now.saturating_add(length));
+                let is_due_anyway = self.blocked.due(*id).zip(latest).is_some_and(|(due, latest)| due <= latest);
                 if !is_due_anyway {
                     self.limiter_changed(*id, parts);
                 }
@@ -233,6 +236,9 @@ impl Scheduler {
     pub(super) fn limiter_changed(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
         if self.blocked.parked(id).is_some() {
             self.dispatch(id, parts);
+        } else {
+            // Nobody is left to be looked at; those who come later must not wait for this look.
+            self.blocked.set_due(id, None);
         }
     }
 
@@ -318,6 +324,12 @@ impl Scheduler {
 
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
+    }
+
+    /// Whether each limiter that is to be looked at blocks somebody.
+    #[cfg(test)]
+    pub(super) fn looks_for_somebody(&self) -> bool {
+        self.blocked.looks_for_somebody()
     }
 
     /// Whether nothing is left of any waiter.
@@ -419,6 +431,7 @@ impl Scheduler {
         let waiter = self.waiters.of(id);
         let (set, class, position) = (waiter.set, waiter.class, waiter.position);
         let (lane, is_first) = self.lanes.join(set, class, position, id);
+        let before = self.lanes.of(lane).at.filter(|_| is_first);
         self.waiters.of_mut(id).standing = Standing::Parked(lane);
         self.active += 1;
         let ids = parts.limiters.set(set).clone();
@@ -426,6 +439,8 @@ impl Scheduler {
         if !is_first {
             return;
         }
+        // Its own lane is no one who stands before it.
+        self.lanes.lift(lane, &mut self.blocked);
         let binding = parts.limiters.binding(set, class, &self.starvation.held_by(lane), parts.now);
         let (limiter, opening) = binding.unwrap_or_else(|| {
             // Nothing but others who stand there.
@@ -436,6 +451,7 @@ impl Scheduler {
         });
         self.lanes.park(lane, limiter, position, &mut self.blocked);
         self.note_opening(limiter, opening, parts);
+        before.filter(|before| *before != limiter).into_iter().for_each(|before| self.limiter_changed(before, parts));
         self.dispatch(limiter, parts);
     }
 

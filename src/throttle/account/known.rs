@@ -4,6 +4,7 @@
 //! known sets of an account are dropped with the next one. An account whose answers made limiters of their own (gates of
 //! routes, stated budgets) does not use known sets at all. In debug builds each hit is compared with the full lookup.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::Method;
@@ -22,6 +23,8 @@ pub(in crate::throttle) struct KnownSets {
     entries: Vec<Known>,
     /// The entry that is replaced next.
     next: usize,
+    /// Requests that were looked up of late: only one that comes again is worth a place.
+    seen: [u64; MOST_KNOWN],
     text: String,
 }
 
@@ -94,7 +97,8 @@ impl KnownSets {
         Some((known.set, known.attribution.clone()))
     }
 
-    /// Keeps the set of a request, which the entry holds from now on.
+    /// Keeps the set of a request that was looked up a short while ago already; the entry holds the set from now on. A
+    /// request that comes once, such as the only poll of one of a thousand tasks, is not worth the copies.
     pub(in crate::throttle) fn keep(
         &mut self,
         request: &RequestFacts<'_>,
@@ -103,6 +107,12 @@ impl KnownSets {
         attribution: &Arc<Attribution>,
         limiters: &mut Limiters,
     ) {
+        let mark = mark_of(request, class, self.by_route);
+        if !self.seen.contains(&mark) {
+            self.seen.rotate_right(1);
+            self.seen[0] = mark;
+            return;
+        }
         limiters.hold(set);
         let known = Known {
             is_token: class == Class::Token,
@@ -132,8 +142,18 @@ impl KnownSets {
     /// Drops all known sets, and with them their holds on limiters and on the account.
     pub(in crate::throttle) fn clear(&mut self, limiters: &mut Limiters) {
         self.entries.drain(..).for_each(|known| limiters.release(known.set));
-        (self.version, self.next) = (0, 0);
+        (self.version, self.next, self.seen) = (0, 0, [0; MOST_KNOWN]);
     }
+}
+
+/// Tells requests apart by what their sets depend on.
+fn mark_of(request: &RequestFacts<'_>, class: Class, by_route: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (class == Class::Token, request.credential, request.host, request.kind).hash(&mut hasher);
+    if by_route {
+        (request.method, request.path).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Most of these texts are empty in many requests.

@@ -241,7 +241,11 @@ impl Counter {
 
     /// Whether nothing of the window is in use: then it may be forgotten.
     pub(in crate::throttle) fn is_idle(&mut self, now: Tick) -> bool {
-        self.use_of(now) == 0.0
+        match self {
+            // Slots that lie here are the lender's.
+            Self::Lent(lent) => lent.is_idle(),
+            _ => self.use_of(now) == 0.0,
+        }
     }
 
     /// Goes by another wall clock from now on.

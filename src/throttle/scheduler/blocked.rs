@@ -115,6 +115,12 @@ impl Blocked {
         Some(limiter)
     }
 
+    #[cfg(test)]
+    pub(super) fn looks_for_somebody(&self) -> bool {
+        let parked = |entry: &Entry| entry.parked.as_ref().is_some_and(|parked| !parked.is_empty());
+        self.by_limiter.iter().all(|entry| entry.due.is_none() || parked(entry))
+    }
+
     fn entry(&mut self, limiter: LimiterId) -> &mut Entry {
         let at = limiter.slot() as usize;
         if at >= self.by_limiter.len() {

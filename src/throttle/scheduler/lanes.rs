@@ -20,6 +20,8 @@ pub(super) struct Lane {
     pub(super) head: Position,
     /// The limiter at which it is parked.
     pub(super) at: Option<LimiterId>,
+    /// Whether that limiter knows of it.
+    is_parked: bool,
     /// How often it found its limiter open and another closed since it last went.
     pub(super) bounces: u8,
 }
@@ -64,7 +66,7 @@ impl Lanes {
             Some(id) => id,
             None => *self.by_set.entry((set, class)).or_insert_with(|| {
                 let queue = WaitQueue::default();
-                self.lanes.insert(Lane { set, class, queue, head: position, at: None, bounces: 0 })
+                self.lanes.insert(Lane { set, class, queue, head: position, at: None, is_parked: false, bounces: 0 })
             }),
         };
         self.last = Some(id);
@@ -101,13 +103,13 @@ impl Lanes {
         match next {
             Some((position, _)) => {
                 let first = std::mem::replace(&mut lane.head, position);
-                if let Some(limiter) = lane.at {
+                if let Some(limiter) = lane.at.filter(|_| lane.is_parked) {
                     blocked.parked_mut(limiter).follow(rank(lane.class), first, position, id);
                 }
                 false
             }
             None => {
-                self.unpark(id, blocked);
+                self.lift(id, blocked);
                 let lane = self.lanes.remove(id);
                 self.by_set.remove(&(lane.set, lane.class));
                 true
@@ -117,18 +119,19 @@ impl Lanes {
 
     /// Parks a lane at a limiter, with its head at a position.
     pub(super) fn park(&mut self, id: LaneId, limiter: LimiterId, head: Position, blocked: &mut Blocked) {
-        self.unpark(id, blocked);
+        self.lift(id, blocked);
         let lane = &mut self.lanes[id];
         if lane.at.is_some_and(|at| at != limiter) {
             lane.bounces = lane.bounces.saturating_add(1);
         }
-        (lane.at, lane.head) = (Some(limiter), head);
+        (lane.at, lane.is_parked, lane.head) = (Some(limiter), true, head);
         blocked.parked_mut(limiter).park(rank(lane.class), head, id);
     }
 
-    fn unpark(&mut self, id: LaneId, blocked: &mut Blocked) {
-        let lane = &self.lanes[id];
-        if let Some(limiter) = lane.at {
+    /// Takes a lane from the limiter where it is parked; that stays the one that it came from.
+    pub(super) fn lift(&mut self, id: LaneId, blocked: &mut Blocked) {
+        let lane = &mut self.lanes[id];
+        if let Some(limiter) = lane.at.filter(|_| std::mem::take(&mut lane.is_parked)) {
             blocked.parked_mut(limiter).leave(rank(lane.class), lane.head);
         }
     }

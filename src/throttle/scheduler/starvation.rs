@@ -18,8 +18,9 @@ pub(super) struct Starvation(Option<Starving>);
 #[derive(Debug)]
 struct Starving {
     lane: LaneId,
-    /// The limiters of which it holds a slot.
+    /// The limiters of which it holds a slot, and when it took each.
     held: LimiterSet,
+    taken: Vec<Tick>,
     since: Tick,
     until: Tick,
 }
@@ -66,23 +67,25 @@ impl Starvation {
         if entry.bounces < STARVES || self.0.is_some() && !self.is(lane) {
             return false;
         }
-        let (mut held, since) = match self.0.take() {
-            Some(starving) => (starving.held, starving.since),
-            None => (LimiterSet::default(), now),
+        let (mut held, mut taken, since) = match self.0.take() {
+            Some(starving) => (starving.held, starving.taken, starving.since),
+            None => (LimiterSet::default(), Vec::new(), now),
         };
-        limiters.take_open(entry.set, entry.class, &mut held, now);
+        for id in limiters.take_open(entry.set, entry.class, &held, now) {
+            held.add(id);
+            taken.push(now);
+        }
         // A timer is late, and so may be those who stand before it.
         let until = opens.saturating_add(LATE).min(since.saturating_add(PATIENCE));
-        self.0 = Some(Starving { lane, held, since, until });
+        self.0 = Some(Starving { lane, held, taken, since, until });
         true
     }
 
     /// The lane that starves gives its slots up; returns their limiters.
     pub(super) fn let_go(&mut self, lanes: &mut Lanes, limiters: &mut Limiters, now: Tick) -> Vec<LimiterId> {
         let Some(starving) = self.0.take() else { return Vec::new() };
-        for id in starving.held.ids() {
-            // A probe too many after a pause is better than a place that is never free again.
-            limiters.of_mut(*id).refund(now, false);
+        for (id, taken) in starving.held.ids().iter().zip(starving.taken) {
+            limiters.of_mut(*id).give_back(taken, now);
         }
         if lanes.has(starving.lane) {
             lanes.of_mut(starving.lane).bounces = 0;

@@ -37,8 +37,12 @@ impl Lent {
         Self { count, length: nanos(length), slots, in_flight: 0, overdrawn: 0, ends_at: 0, void_at: 0 }
     }
 
-    /// Takes slots on, by when each is free. The loan of all slots here ends at `ends_at`.
-    pub(in crate::throttle) fn borrow(&mut self, slots: impl IntoIterator<Item = Tick>, ends_at: Tick) {
+    /// Takes slots on, by when each is free. The loan of all slots here ends at `ends_at`. Slots of a loan that has ended
+    /// do not come to life again: the lender may have lent them to others.
+    pub(in crate::throttle) fn borrow(&mut self, slots: impl IntoIterator<Item = Tick>, ends_at: Tick, now: Tick) {
+        if now >= self.ends_at && !self.is_idle() {
+            self.void(now);
+        }
         slots.into_iter().for_each(|free_at| self.put(free_at));
         self.ends_at = ends_at;
     }
@@ -52,11 +56,12 @@ impl Lent {
     /// The lender has taken all slots for lost: those here are gone, and those in flight do not come back.
     pub(in crate::throttle) fn void(&mut self, now: Tick) {
         self.slots.clear();
+        self.overdrawn = 0;
         // Requests that are granted at this very tick were granted before.
         (self.ends_at, self.void_at) = (now, now.saturating_add(1));
     }
 
-    /// How many slots are held: those that lie here, and those in flight that come back.
+    /// How many slots lie here.
     pub(in crate::throttle) fn held(&self) -> usize {
         self.slots.len()
     }
@@ -114,6 +119,11 @@ impl Lent {
         used / f64::from(self.count.max(1))
     }
 
+    /// Whether neither a slot lies here nor a request is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.slots.is_empty() && self.in_flight == 0
+    }
+
     pub(super) const fn count(&self) -> u32 {
         self.count
     }
@@ -125,11 +135,12 @@ impl Lent {
     /// Whether a request that is no longer in flight brings its slot back.
     fn comes_back(&mut self, granted: Tick) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if self.overdrawn > 0 {
-            self.overdrawn -= 1;
+        if granted < self.void_at {
             return false;
         }
-        granted >= self.void_at
+        let took_none = self.overdrawn > 0;
+        self.overdrawn = self.overdrawn.saturating_sub(1);
+        !took_none
     }
 
     fn put(&mut self, free_at: Tick) {
@@ -144,7 +155,7 @@ mod tests {
 
     fn lent(slots: &[Tick], ends_at: Tick) -> Lent {
         let mut lent = Lent::new(4, Duration::from_nanos(100));
-        lent.borrow(slots.iter().copied(), ends_at);
+        lent.borrow(slots.iter().copied(), ends_at, 0);
         lent
     }
 
@@ -169,8 +180,10 @@ mod tests {
         assert_eq!((lent.opening(49), lent.opening(50)), (Opening::Open, Opening::Closed));
         lent.take(49);
         assert_eq!(lent.opening(49), Opening::Closed, "the other is free after the end of the loan");
-        lent.borrow([], 200);
+        lent.borrow([], 200, 49);
         assert_eq!(lent.opening(50), Opening::At(70));
+        lent.borrow([300], 400, 200);
+        assert_eq!((lent.opening(201), lent.held()), (Opening::At(300), 1), "what an ended loan left is gone");
     }
 
     #[test]
@@ -183,7 +196,7 @@ mod tests {
         lent.anchor(5, 20);
         lent.refund(5);
         assert_eq!((lent.held(), lent.amounts(20)), (0, (0, 4)));
-        lent.borrow([20], 2000);
+        lent.borrow([20], 2000, 20);
         lent.take(20);
         lent.anchor(20, 30);
         assert_eq!(lent.held(), 1);

@@ -6,13 +6,14 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use futures::future::FutureExt;
+use http::StatusCode;
 use longhaul::testing::{reply, script};
 use longhaul::{Class, Keys, Limit, Permit, Scope, Throttle};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{HOUR, MINUTE, SECOND, get, passes, send};
+use super::{HOUR, MINUTE, SECOND, get, headers, passes, send};
 
 /// A task of another executor: its waker is all that is left of it, and it held a permit.
 #[expect(dead_code, reason = "it is dropped with the last waker")]
@@ -87,4 +88,36 @@ async fn waiters_that_are_dropped_leave_the_slot_to_the_next() {
     sleep(5 * SECOND).await;
     drop(waiting);
     assert!(passes(&throttle, &keys));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_was_due_for_one_who_left_delays_nobody() {
+    let throttle = Throttle::new();
+    throttle.limit(Limit::per_second(1)).unwrap();
+    throttle.limit(Limit::concurrent(1).scope(Scope::route("/r"))).unwrap();
+    let (other, both) = (get("/a"), get("/r"));
+
+    // The window pauses for an hour; one who waits for that leaves, and the pause is ended by hand.
+    let hour = headers(&[("retry-after", "3600")]);
+    send(&throttle, &other).unwrap().heard(StatusCode::TOO_MANY_REQUESTS, &hour);
+    let mut waits = Box::pin(throttle.acquire(Class::Call, &other));
+    assert!(waits.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(waits);
+    throttle.resume();
+    for _ in 0..70 {
+        sleep(2 * SECOND).await;
+        assert!(passes(&throttle, &other));
+    }
+
+    // One that waits for the place on its route finds the window all in flight, and that is answered.
+    sleep(2 * SECOND).await;
+    let mut first = send(&throttle, &both).unwrap();
+    first.answered();
+    sleep(2 * SECOND).await;
+    let mut second = Box::pin(throttle.acquire(Class::Call, &both));
+    assert!(second.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut third = send(&throttle, &other).unwrap();
+    drop(first);
+    third.answered();
+    timeout(5 * SECOND, second).await.expect("its window opens after a second").unwrap().answered();
 }
