@@ -77,6 +77,9 @@
 //! `pkce` for logins in a browser; `token-file` for tokens in an encrypted file; `bundled-time-zones` where the machine
 //! has none; `testing` for the services to test against. All are additive.
 
+// docs.rs builds with a nightly compiler and sets `docsrs`: each item then shows the feature that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod clock;
 mod credential;
