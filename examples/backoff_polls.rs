@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use futures::TryStreamExt;
+use longhaul::PollPolicy;
+use longhaul::retries::Schedule;
 use longhaul::testing::{self, Simulator};
-use longhaul::{Pace, Schedule};
 use serde_json::{Value, json};
 
 #[tokio::main]
@@ -23,7 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         randomization_factor: 0.0,
         ..ExponentialBackoff::default()
     };
-    let client = testing::client(&service).pace(Pace::standard().schedule(Schedule::backoff(backoff))).build()?;
+    let client =
+        testing::client(&service).poll_policy(PollPolicy::standard().schedule(Schedule::backoff(backoff))).build()?;
     let mut task = client.task().post("exports").json(&json!({})).submit::<Value>().await?;
 
     let mut pauses = Vec::new();

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use lexopt::prelude::{Long, Short, ValueExt};
+use longhaul::limits::LimitUsage;
+use longhaul::telemetry::Latency;
 use longhaul::testing::{self, Simulator};
-use longhaul::{Client, Credential, Event, Latency, Limit, LimitUse, OAuth, Stats};
+use longhaul::{Client, Credential, Event, Limit, OAuth, Stats};
 use serde_json::{Value, json};
 
 const HELP: &str = "\
@@ -228,10 +230,10 @@ impl Screen {
 }
 
 fn waiting(stats: &Stats) -> u32 {
-    stats.limits().iter().map(LimitUse::waiting).max().unwrap_or(0)
+    stats.limits().iter().map(LimitUsage::waiting).max().unwrap_or(0)
 }
 
-fn bar(limit: &LimitUse) -> String {
+fn bar(limit: &LimitUsage) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 20")]
     let full = (limit.share().clamp(0.0, 1.0) * 20.0).round() as usize;
     format!("[{}{}]", "#".repeat(full), ".".repeat(20 - full))

@@ -1,9 +1,9 @@
 //! Client: one account at one service.
 
 mod builder;
-mod call;
 mod draft;
 mod path;
+mod request_builder;
 mod resume;
 mod submit;
 
@@ -12,26 +12,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::download::{Carrier, Download};
 use crate::error::{Error, ErrorKind};
-use crate::event::Event;
-use crate::message::Class;
+use crate::event::{Event, Events};
+use crate::message::Priority;
 use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
-use crate::task::{Core, Pace, Task};
-use crate::throttle::{Keys, Throttle};
+use crate::task::{Core, PollPolicy, Task};
+use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
 pub use builder::ClientBuilder;
-pub use call::Call;
-pub use submit::{NewTask, TaskRequest};
+pub use request_builder::RequestBuilder;
+pub use submit::{TaskBuilder, TaskRequest};
 
 /// A client of one service, for one account.
 ///
@@ -60,9 +59,9 @@ struct Inner {
     base: Url,
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
-    pace: Pace,
+    pace: PollPolicy,
     /// How long tasks may take that say nothing of it.
-    task_deadline: Option<Duration>,
+    task_timeout: Option<Duration>,
     /// A resumed task says that there was a run before.
     slow_start: bool,
     telemetry: Arc<Telemetry>,
@@ -87,7 +86,7 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropped in flight, the service may have started the task, and nobody holds it. With an
-    /// [idempotency key](NewTask::idempotency_key) the same submit finds it again.
+    /// [idempotency key](TaskBuilder::idempotency_key) the same submit finds it again.
     ///
     /// # Panics
     /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error ([`ErrorKind::Config`]).
@@ -96,8 +95,8 @@ impl Client {
     }
 
     /// Begins a task without a type for its request.
-    pub fn task(&self) -> NewTask {
-        NewTask::new(self.clone())
+    pub fn task(&self) -> TaskBuilder {
+        TaskBuilder::new(self.clone())
     }
 
     /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
@@ -120,11 +119,36 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn request(&self, method: Method, path: impl Into<String>) -> Call {
-        Call::new(self.clone(), method, path.into())
+    pub fn request(&self, method: Method, path: impl Into<String>) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, path.into())
     }
 
-    /// The URL of these segments below the base, for [`request`](Client::request) and [`NewTask::post`]. Each stays one
+    /// Begins a GET: as [`request`](Client::request).
+    pub fn get(&self, path: impl Into<String>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// Begins a POST: as [`request`](Client::request).
+    pub fn post(&self, path: impl Into<String>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// Begins a PUT: as [`request`](Client::request).
+    pub fn put(&self, path: impl Into<String>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// Begins a PATCH: as [`request`](Client::request).
+    pub fn patch(&self, path: impl Into<String>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
+    /// Begins a DELETE: as [`request`](Client::request).
+    pub fn delete(&self, path: impl Into<String>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// The URL of these segments below the base, for [`request`](Client::request) and [`TaskBuilder::post`]. Each stays one
     /// segment, whatever it holds: the way to put an id or a name of somebody else into a path.
     ///
     /// ```
@@ -150,7 +174,7 @@ impl Client {
     /// use futures::TryStreamExt;
     /// use http::Method;
     /// use longhaul::testing::{reply, script};
-    /// use longhaul::{Next, PageRule, Source};
+    /// use longhaul::protocols::{Next, PageRule, Source};
     /// use serde_json::json;
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -179,7 +203,7 @@ impl Client {
 
     fn walk(&self, method: Method, path: &str, rule: PageRule) -> Walk {
         let transport = self.0.transport.clone();
-        let source = PageSource { transport, method, headers: HeaderMap::new(), class: Class::Call };
+        let source = PageSource { transport, method, headers: HeaderMap::new(), class: Priority::Call };
         match path::join(&self.0.transport.trust, path) {
             Ok(first) => Walk::new(source, rule, first, None),
             Err(why) => Walk::impossible(why),
@@ -243,7 +267,7 @@ impl Client {
 
     /// Waits for refreshes that are under way. A token that is about to expire is refreshed in the background of the
     /// requests that still use it; a program that ends meanwhile would lose what comes, and with it the login where the
-    /// service rotates refresh tokens. Call it last in `main`.
+    /// service rotates refresh tokens. RequestBuilder it last in `main`.
     ///
     /// # Cancel safety
     /// Cancel-safe.
@@ -253,7 +277,7 @@ impl Client {
         }
     }
 
-    /// What went through this client and its clones so far. It also looks whether an [alert](crate::Alerts) is due.
+    /// What went through this client and its clones so far. It also looks whether an [alert](crate::telemetry::Alerts) is due.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.telemetry.stats()
@@ -298,9 +322,9 @@ impl Client {
     /// many it lost. Events are made only while somebody watches.
     ///
     /// It ends with the last clone of the client, its tasks and its throttle.
-    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+    pub fn events(&self) -> Events {
         let hidden = self.0.transport.wire.hidden.clone();
-        self.0.telemetry.events().map(move |event| match event {
+        self.0.telemetry.events().change(move |event| match event {
             // The one that holds words of an answer. The throttle may have heard it of somebody else.
             Event::Ignored { what } => Event::Ignored { what: hidden.mask().hide(&what).into() },
             event => event,
@@ -318,9 +342,9 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Request`] and [`ErrorKind::Untrusted`] where a request to the path would be refused.
-    pub fn keys(&self, method: &Method, path: &str) -> Result<Keys, Error> {
+    pub fn request_key(&self, method: &Method, path: &str) -> Result<RequestKey, Error> {
         let url = path::join(&self.0.transport.trust, path)?;
-        Ok(Keys::request(method, &url).credential(&*self.0.transport.wire.credential_id))
+        Ok(RequestKey::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 
     /// The URL that paths are relative to.

@@ -15,7 +15,9 @@ mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::Stream;
@@ -220,19 +222,19 @@ impl Download {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static {
+    pub fn stream(self) -> DownloadStream {
         enum At {
             Start(Result<Source, Error>, Gauge),
             Open(Pieces),
         }
         let start = At::Start(self.source, self.gauge);
-        Box::pin(futures::stream::try_unfold(start, async |at| {
+        DownloadStream(Box::pin(futures::stream::try_unfold(start, async |at| {
             let mut pieces = match at {
                 At::Start(source, gauge) => Pieces::open(source?, gauge),
                 At::Open(pieces) => pieces,
             };
             Ok(pieces.next().await?.map(|chunk| (chunk, At::Open(pieces))))
-        }))
+        })))
     }
 
     /// Into memory, up to `limit` bytes.
@@ -254,6 +256,24 @@ impl Download {
             held.extend_from_slice(&chunk);
         }
         Ok(held.freeze())
+    }
+}
+
+/// The bytes of a download, in order: [`Download::stream`]. It ends after an error.
+#[must_use = "streams do nothing unless polled"]
+pub struct DownloadStream(Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>);
+
+impl Stream for DownloadStream {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for DownloadStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadStream").finish_non_exhaustive()
     }
 }
 

@@ -150,6 +150,26 @@ impl Error {
         self.attached::<NeedsLogin>().is_some()
     }
 
+    /// Whether time ran out: a timeout or a deadline of the caller's ([`ErrorKind::DeadlineExceeded`]).
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::DeadlineExceeded
+    }
+
+    /// Whether the failure may pass by itself, so that the same again may succeed later: no connection or no answer, a
+    /// refusal for load, a token endpoint that failed, an answer of 5xx. Retries within the policy were made already, and a
+    /// request that is no task's may have been acted on.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Network | ErrorKind::Throttled | ErrorKind::TokenUnavailable => true,
+            ErrorKind::Rejected | ErrorKind::ResultUnavailable | ErrorKind::StatusUnreadable => self
+                .status()
+                .is_none_or(|status| status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)),
+            _ => false,
+        }
+    }
+
     /// Carries a thing of a higher floor; its typed getter stands on that floor.
     pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
         self.amend(|inner| inner.attached.push(Arc::new(thing)))
@@ -164,6 +184,23 @@ impl Error {
         // Where somebody holds a clone of it, that one stays as it is.
         change(Arc::make_mut(&mut self.0));
         self
+    }
+}
+
+/// For code that speaks of bytes and files: the kind is the nearest of `std::io`'s, and the error is its source.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::DeadlineExceeded => Io::TimedOut,
+            ErrorKind::Config | ErrorKind::Request => Io::InvalidInput,
+            ErrorKind::Unauthorized | ErrorKind::AccessDenied | ErrorKind::Untrusted => Io::PermissionDenied,
+            ErrorKind::Decode | ErrorKind::ResultShape => Io::InvalidData,
+            ErrorKind::TooLarge => Io::FileTooLarge,
+            ErrorKind::Gone => Io::NotFound,
+            _ => Io::Other,
+        };
+        Self::new(kind, error)
     }
 }
 

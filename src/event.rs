@@ -4,16 +4,18 @@ mod alert;
 mod line;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::stream::{self, Stream};
+use futures::stream::{self, Stream, StreamExt};
 use http::{Method, StatusCode};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::message::{Class, Request};
+use crate::message::{Priority, Request};
 
 pub use alert::{Alert, AlertKind, Severity};
 
@@ -29,7 +31,7 @@ pub enum Event {
     /// A request stands in the queue.
     Waiting {
         /// What it is for.
-        class: Class,
+        class: Priority,
         /// The limit that admits it last.
         limit: Arc<str>,
         /// How many stand before it there.
@@ -40,25 +42,25 @@ pub enum Event {
     /// A request that stood in the queue may go.
     Granted {
         /// What it is for.
-        class: Class,
+        class: Priority,
         /// How long it stood in the queue.
         waited: Duration,
     },
     /// A turn was not taken within 20 ms, because its future is alive and not polled, and went to the next.
     PassedOver {
         /// What it is for.
-        class: Class,
+        class: Priority,
     },
     /// A request cannot go before its deadline, and failed.
     TooLate {
         /// What it is for.
-        class: Class,
+        class: Priority,
         /// The limit that admits it last.
         limit: Arc<str>,
     },
     /// The service refused a request for load: 429 or 503.
     Refused {
-        /// What it answered, or what an [envelope](crate::EnvelopeRule) reads the answer as.
+        /// What it answered, or what an [envelope](crate::retries::EnvelopeRule) reads the answer as.
         status: StatusCode,
         /// Method and URL, without the query.
         request: Arc<str>,
@@ -67,7 +69,7 @@ pub enum Event {
         /// The limit, or the route, that now pauses.
         limit: Arc<str>,
         /// Who spent the budget.
-        blame: Blame,
+        cause: RefusalCause,
     },
     /// All under a limit are stopped.
     Paused {
@@ -166,25 +168,56 @@ pub enum Event {
 /// Who spent the budget when a service refuses for load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Blame {
-    /// We did: no limit is known that would have held us back, or the declared one is higher than the one that the service
-    /// states with the refusal.
-    Ours,
-    /// Somebody else did: all that is known of the limits was kept. Another process or application spends the same
-    /// budget, or the service allows less than was declared.
-    Foreign,
+pub enum RefusalCause {
+    /// No limit was known that would have held the request back: none is declared or stated, or the declared one is higher
+    /// than the one that the service states with the refusal.
+    NoKnownLimit,
+    /// All known limits were kept. Another process or application spends the same budget, or the service allows less than
+    /// was declared.
+    WithinKnownLimits,
 }
 
 /// So many events are kept for a watcher that is slow.
 pub(crate) const KEPT: usize = 1024;
 
-/// What a channel of events tells from now on, what was missed included.
-pub(crate) fn watch(events: broadcast::Receiver<Event>) -> impl Stream<Item = Event> + Send + Unpin + 'static {
-    Box::pin(stream::unfold(events, async |mut events| match events.recv().await {
-        Ok(event) => Some((event, events)),
-        Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
-        Err(broadcast::error::RecvError::Closed) => None,
-    }))
+/// The events of a client or a throttle, as they happen: [`Client::events`](crate::Client::events) and
+/// [`Throttle::events`](crate::Throttle::events). It ends with the last clone of what it watches.
+#[must_use = "streams do nothing unless polled"]
+pub struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);
+
+impl Events {
+    /// The events of a channel from now on; a watcher that is slow is told how many it missed.
+    pub(crate) fn from_channel(events: broadcast::Receiver<Event>) -> Self {
+        Self(Box::pin(stream::unfold(events, async |mut events| match events.recv().await {
+            Ok(event) => Some((event, events)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some((Event::Missed { count }, events)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        })))
+    }
+
+    /// The same events, each changed on its way.
+    pub(crate) fn change(self, change: impl FnMut(Event) -> Event + Send + 'static) -> Self {
+        Self(Box::pin(self.map(change)))
+    }
+
+    /// The events of two sources, as they come.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(Box::pin(stream::select(self, other)))
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
 }
 
 /// Why a request is repeated.
@@ -228,7 +261,7 @@ impl fmt::Display for RetryReason {
 pub(crate) enum Mark<'a> {
     /// A request goes out, after it stood in the queue.
     Sent {
-        class: Class,
+        class: Priority,
         queued: Duration,
     },
     /// The headers of its answer are here.
@@ -246,7 +279,7 @@ pub(crate) enum Mark<'a> {
     /// It was refused for load; `is_new`: all under the limit were going, and are stopped.
     Refused {
         limit: &'a str,
-        blame: Blame,
+        cause: RefusalCause,
         is_new: bool,
         /// The limit is a declared one, which was kept.
         kept: bool,
@@ -298,7 +331,7 @@ pub(crate) enum Mark<'a> {
 /// A request, for those who count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    pub(crate) class: Class,
+    pub(crate) class: Priority,
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
     /// Where somebody made it out already.
@@ -307,7 +340,7 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) const fn of(request: &'a Request) -> Self {
-        Self { class: request.class(), method: request.method(), url: request.url(), route: None }
+        Self { class: request.priority(), method: request.method(), url: request.url(), route: None }
     }
 
     pub(crate) const fn on(mut self, route: Option<&'a str>) -> Self {

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use futures::TryStreamExt;
-//! use longhaul::{Client, Credential, Limit, NewTask, Profile, TaskRequest};
+//! use longhaul::{Client, Credential, Limit, Profile, TaskBuilder, TaskRequest};
 //! # use longhaul::testing::Simulator;
 //!
 //! #[derive(serde::Serialize)]
@@ -22,7 +22,7 @@
 //! impl TaskRequest for FarmExport {
 //!     type Output = Exported;
 //!
-//!     fn request(&self, to: NewTask) -> NewTask {
+//!     fn request(&self, to: TaskBuilder) -> TaskBuilder {
 //!         to.post("exports").json(self)
 //!     }
 //! }
@@ -57,16 +57,17 @@
 //! | to | see |
 //! | --- | --- |
 //! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`] |
-//! | fetch, refresh and keep tokens | [`OAuth`], [`TokenSource`], [`CredentialStore`], [`Sign`], [`Client::settle`] |
-//! | keep and see limits | [`Limit`], [`Scope`], [`Throttle`], [`Permit`], [`Event`], [`Feedback`] |
+//! | fetch, refresh and keep tokens | [`OAuth`], [`TokenSource`](credentials::TokenSource), [`CredentialStore`](credentials::CredentialStore), [`Sign`](credentials::Sign), [`Client::settle`] |
+//! | keep and see limits | [`Limit`], [`Scope`](limits::Scope), [`Throttle`], [`Permit`](limits::Permit), [`Event`], [`Feedback`](limits::Feedback) |
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
-//! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`Pace`] |
+//! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`PollPolicy`] |
 //! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
-//! | get the result | [`Outcome`], [`Pages`], [`PageBytes`], [`Download`], [`SecretUrl`] |
-//! | know what a service says of its limits | [`Hints`], [`Budget`], [`HintRule`] |
-//! | know what happens and how well | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`] |
-//! | act on a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`] |
+//! | get the result | [`Outcome`], [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes), [`Download`], [`SecretUrl`] |
+//! | know what a service says of its limits | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
+//! | know what happens and how well | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
+//! | act on a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`](retries::Schedule) |
 //! | speak to another kind of service | [`Protocol`] |
+//! | find a type that is not at the root | [`limits`], [`protocols`], [`credentials`], [`retries`], [`telemetry`], [`tasks`], [`downloads`], [`http`] |
 //! | test your own code | `testing` (feature `testing`) |
 //!
 //! The [guide] shows each on one page.
@@ -106,61 +107,88 @@ pub mod testing;
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
+#[doc = include_str!("../docs/security.md")]
+pub mod security {}
+
+#[doc = include_str!("../docs/throttle.md")]
+pub mod limits {
+    pub use crate::clock::Clock;
+    pub use crate::hint::{Budget, HintFact, HintRule, Hints, Unit};
+    pub use crate::limit::{Anchor, Scope, Window};
+    pub use crate::message::Priority;
+    pub use crate::throttle::{Acquire, Feedback, Learned, LimitUsage, Permit, QueueEstimate, RequestKey};
+    #[cfg(feature = "tower")]
+    pub use crate::throttle::{Counted, ThrottleLayer, Throttled};
+}
+
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocols {
+    pub use crate::pointer::{Source, SourceError};
+    pub use crate::protocol::{
+        Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, ProgressUnit, Reduce, Report,
+        ResultKind, StatusKind, Step,
+    };
+}
+
+#[doc = include_str!("../docs/credentials.md")]
+pub mod credentials {
+    #[cfg(feature = "pkce")]
+    pub use crate::credential::Login;
+    pub use crate::credential::{
+        CredentialStore, MemoryStore, Sign, StoreError, Token, TokenAnswer, TokenEndpoint, TokenError, TokenSource,
+    };
+    #[cfg(feature = "token-file")]
+    pub use crate::credential::{FileKey, FileStore};
+}
+
+#[doc = include_str!("../docs/retries.md")]
+pub mod retries {
+    pub use crate::retry::{Delays, EnvelopeRule, FailedAttempt, Schedule};
+}
+
+#[doc = include_str!("../docs/telemetry.md")]
+pub mod telemetry {
+    pub use crate::event::{Alert, AlertKind, Events, RefusalCause, RetryReason, Severity};
+    pub use crate::stats::{Alerts, Endpoint, Latency, Refusals, Summary, TaskCounts, TokenUse};
+}
+
+/// The streams of a task: its updates, and the pages of its result.
+pub mod tasks {
+    pub use crate::page::{PageBytes, Pages};
+    pub use crate::task::{TaskUpdates, Updates};
+}
+
+/// The parts of a [`Download`]: its stream of bytes, its progress, and its receipt.
+pub mod downloads {
+    pub use crate::download::{DownloadStream, Progress, ProgressWatch, Receipt};
+    pub use crate::redact::UrlError;
+}
+
+/// Requests and responses: ordinary calls of the API, the seam to other HTTP clients, and the types of other crates that
+/// stand in signatures.
+pub mod http {
+    pub use ::bytes::Bytes;
+    pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+    pub use ::url::Url;
+
+    pub use crate::client::RequestBuilder;
+    pub use crate::message::{Body, Http, HttpError, Reply, Request, Response};
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
-#[cfg(doctest)]
-#[doc = include_str!("../docs/protocol.md")]
-mod protocol_md {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/throttle.md")]
-mod throttle_md {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/retries.md")]
-mod retries_md {}
-
-#[cfg(all(doctest, feature = "pkce", feature = "token-file"))]
-#[doc = include_str!("../docs/credentials.md")]
-mod credentials_md {}
-
-#[cfg(all(doctest, feature = "token-file"))]
-#[doc = include_str!("../docs/security.md")]
-mod security_md {}
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/telemetry.md")]
-mod telemetry_md {}
-
-pub use client::{Call, Client, ClientBuilder, NewTask, TaskRequest};
-pub use clock::Clock;
-#[cfg(feature = "pkce")]
-pub use credential::Login;
-pub use credential::{
-    Credential, CredentialStore, MemoryStore, OAuth, Sign, StoreError, Token, TokenAnswer, TokenEndpoint, TokenError,
-    TokenSource,
-};
-#[cfg(feature = "token-file")]
-pub use credential::{FileKey, FileStore};
-pub use download::{Download, Progress, ProgressWatch, Receipt};
+pub use client::{Client, ClientBuilder, TaskBuilder, TaskRequest};
+pub use credential::{Credential, OAuth};
+pub use download::Download;
 pub use error::{Error, ErrorKind, Fault, Result};
-pub use event::{Alert, AlertKind, Blame, Event, RetryReason, Severity};
-pub use hint::{Budget, HintFact, HintRule, Hints, Unit};
-pub use limit::{Anchor, Limit, Scope, Window};
-pub use message::{Body, Class, Http, HttpError, Reply, Request, Response};
-pub use page::{PageBytes, Pages};
-pub use pointer::{Source, SourceError};
+pub use event::Event;
+pub use limit::Limit;
 pub use profile::Profile;
-pub use protocol::{
-    Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, ProgressUnit, Protocol, Reduce, Report,
-    ResultKind, State, StatusKind, Step,
-};
-pub use redact::{SecretUrl, UrlError};
-pub use retry::{EnvelopeRule, Pauses, RetryPolicy, Schedule};
-pub use stats::{Alerts, Endpoint, Latency, Refusals, Stats, Summary, TaskCounts, TokenUse};
-pub use task::{Outcome, Pace, ResumeToken, Task, TaskHandle, TaskUpdates, Update, Updates};
-pub use throttle::{Acquire, Explained, Feedback, Keys, Learned, LimitUse, Permit, Throttle};
-#[cfg(feature = "tower")]
-pub use throttle::{Counted, ThrottleLayer, Throttled};
+pub use protocol::{Protocol, State};
+pub use redact::SecretUrl;
+pub use retry::RetryPolicy;
+pub use stats::Stats;
+pub use task::{Outcome, PollPolicy, ResumeToken, Task, TaskHandle, Update};
+pub use throttle::Throttle;

@@ -25,7 +25,8 @@ pub(crate) use window::zone_of;
 /// goes out when *all* windows of *all* limits that match it admit it; a refusal by one charges none.
 ///
 /// ```
-/// use longhaul::{Limit, Scope};
+/// use longhaul::Limit;
+/// use longhaul::limits::Scope;
 ///
 /// // 4 a second and 10,000 a calendar day for an API key, whatever tokens are used under it.
 /// let limit = Limit::per_second(4).and_per_day(10_000, "America/New_York");
@@ -61,19 +62,19 @@ impl Limit {
     /// `count` requests in any second.
     #[must_use]
     pub fn per_second(count: u32) -> Self {
-        Self::per(Duration::from_secs(1), count)
+        Self::per(count, Duration::from_secs(1))
     }
 
     /// `count` requests in any minute.
     #[must_use]
     pub fn per_minute(count: u32) -> Self {
-        Self::per(Duration::from_secs(60), count)
+        Self::per(count, Duration::from_secs(60))
     }
 
     /// `count` requests in any stretch of `window`.
     #[must_use]
-    pub fn per(window: Duration, count: u32) -> Self {
-        Self::default().and_per(window, count)
+    pub fn per(count: u32, window: Duration) -> Self {
+        Self::default().and_per(count, window)
     }
 
     /// `count` requests in a calendar day, which begins at midnight in this IANA time zone. A request that may have
@@ -87,8 +88,8 @@ impl Limit {
     /// an answer is shows only when it comes, so a window can be overdrawn; then it admits nothing until it no
     /// longer is.
     #[must_use]
-    pub fn bytes_per(window: Duration, bytes: u64) -> Self {
-        Self::default().and_bytes_per(window, bytes)
+    pub fn bytes_per(bytes: u64, window: Duration) -> Self {
+        Self::default().and_bytes_per(bytes, window)
     }
 
     /// `count` requests at once: from the send to the end of the answer's body.
@@ -99,7 +100,7 @@ impl Limit {
 
     /// And at most `count` requests in any stretch of `window`.
     #[must_use]
-    pub fn and_per(self, window: Duration, count: u32) -> Self {
+    pub fn and_per(self, count: u32, window: Duration) -> Self {
         self.and(Window::Sliding { count, length: window })
     }
 
@@ -111,7 +112,7 @@ impl Limit {
 
     /// And at most so many bytes: [`bytes_per`](Limit::bytes_per).
     #[must_use]
-    pub fn and_bytes_per(self, window: Duration, bytes: u64) -> Self {
+    pub fn and_bytes_per(self, bytes: u64, window: Duration) -> Self {
         self.and(Window::Bytes { bytes, length: window })
     }
 
@@ -307,13 +308,13 @@ mod tests {
         for (limit, shown) in [
             (Limit::per_second(4), "4 per 1s of the account"),
             (Limit::per_minute(10).scope(Scope::Host), "10 per 60s of the host"),
-            (Limit::bytes_per(second, 1 << 20).and_concurrent(8), "1048576 bytes per 1s and 8 at once of the account"),
+            (Limit::bytes_per(1 << 20, second).and_concurrent(8), "1048576 bytes per 1s and 8 at once of the account"),
             (
                 Limit::per_second(15).and_server_queue(100).named("rate"),
                 "rate: 15 per 1s with 100 queued of the account",
             ),
             (
-                Limit::per(second / 2, 3).anchor(Anchor::SendPlus(second)).soft().scope(Scope::Kind("export".into())),
+                Limit::per(3, second / 2).anchor(Anchor::SendPlus(second)).soft().scope(Scope::Kind("export".into())),
                 "3 per 500ms of tasks of the kind export, from the send plus 1s, soft",
             ),
             (
@@ -336,13 +337,13 @@ mod tests {
         for (limit, named) in [
             (Limit::default(), "no window"),
             (Limit::per_second(0), "admits nothing"),
-            (Limit::per(Duration::ZERO, 1), "no time"),
-            (Limit::per(day * 401, 1), "400 days"),
-            (Limit::per(Duration::MAX, 1), "400 days"),
-            (Limit::per_second(1).and_per(Duration::ZERO, 1), "no time"),
+            (Limit::per(1, Duration::ZERO), "no time"),
+            (Limit::per(1, day * 401), "400 days"),
+            (Limit::per(1, Duration::MAX), "400 days"),
+            (Limit::per_second(1).and_per(1, Duration::ZERO), "no time"),
             (Limit::per_day(1, "Mars/Olympus"), "Mars/Olympus"),
             (Limit::per_day(0, "UTC"), "admits nothing"),
-            (Limit::bytes_per(day, 0), "admits nothing"),
+            (Limit::bytes_per(0, day), "admits nothing"),
             (Limit::concurrent(0), "admits nothing"),
             (Limit::concurrent(1).and_server_queue(9), "server queue"),
             (Limit::per_second(1).anchor(Anchor::SendPlus(Duration::MAX)), "guard"),

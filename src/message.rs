@@ -17,7 +17,7 @@ mod weight;
 pub use body::Body;
 pub use http::{Http, HttpError};
 pub use reply::Reply;
-pub use request::{Class, Request};
+pub use request::{Priority, Request};
 pub use response::Response;
 
 pub(crate) use media::looks_like_html;

@@ -28,14 +28,14 @@ use crate::message::{Reply, without_bom};
 /// because services differ from their own documents.
 ///
 /// ```
-/// use longhaul::Source;
+/// use longhaul::protocols::Source;
 ///
 /// let result: Source = "/deliveredFiles/*".parse()?;
 /// assert_eq!(result, Source::pointer("/deliveredFiles/*"));
 /// assert_eq!(Source::header("Location").to_string(), "header:location");
 /// assert_eq!(Source::rel("results").to_string(), "rel:results");
 /// assert_eq!(Source::body().to_string(), "body");
-/// # Ok::<(), longhaul::SourceError>(())
+/// # Ok::<(), longhaul::protocols::SourceError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -71,7 +71,8 @@ impl Source {
     /// without the space around it, of at most 100 characters. A longer text is no word, and counts as missing.
     ///
     /// ```
-    /// use longhaul::{Protocol, Source, State};
+    /// use longhaul::{Protocol, State};
+    /// use longhaul::protocols::Source;
     ///
     /// // A status that is the word alone, as in IVOA UWS.
     /// let uws = Protocol::auto().state(Source::body()).word("HELD", State::Accepted);

@@ -15,7 +15,8 @@ use crate::throttle::Feedback;
 /// It is data, as JSON or TOML; every part can also be set on the client alone.
 ///
 /// ```
-/// use longhaul::{Limit, Profile, Protocol, Source};
+/// use longhaul::{Limit, Profile, Protocol};
+/// use longhaul::protocols::Source;
 ///
 /// let profile = Profile::auto()
 ///     .named("video")
@@ -154,7 +155,7 @@ impl Profile {
     }
 
     /// Adds a place where the service's answers say how long to wait, or what is left of a budget, beside the
-    /// [headers that are known](crate::Hints). One in the body is read of answers that refuse for load (429 and 503).
+    /// [headers that are known](crate::limits::Hints). One in the body is read of answers that refuse for load (429 and 503).
     #[must_use]
     pub fn hint(mut self, rule: HintRule) -> Self {
         self.hints.push(rule);

@@ -129,7 +129,8 @@ use template::Template;
 /// already: a place that is said last is looked at first, and replaces what was said of the same place.
 ///
 /// ```
-/// use longhaul::{Protocol, ResultKind, Source, State};
+/// use longhaul::{Protocol, State};
+/// use longhaul::protocols::{ResultKind, Source};
 ///
 /// let protocol = Protocol::auto()
 ///     .named("video_render")
@@ -199,7 +200,9 @@ impl Protocol {
     /// ```
     /// use std::time::SystemTime;
     /// use http::{HeaderMap, Method, StatusCode};
-    /// use longhaul::{Cursor, Protocol, Reply, State, Step};
+    /// use longhaul::{Protocol, State};
+    /// use longhaul::http::Reply;
+    /// use longhaul::protocols::{Cursor, Step};
     ///
     /// let url: url::Url = "https://api.example.com/v1/exports".parse().unwrap();
     /// let headers = HeaderMap::from_iter([
@@ -425,7 +428,8 @@ impl Protocol {
     /// downloaded. [`ResultKind::Value`] is no kind of a URL: [`check`](Self::check) reports it.
     ///
     /// ```
-    /// use longhaul::{Protocol, ResultKind};
+    /// use longhaul::Protocol;
+    /// use longhaul::protocols::ResultKind;
     ///
     /// let protocol = Protocol::auto()
     ///     .status_template("jobs/{id}")

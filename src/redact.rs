@@ -32,7 +32,7 @@ pub(crate) use words::{brief, scrub, scrub_lines};
 /// assert_eq!(link.to_string(), "https://store.example.net/exports/7.parquet?…");
 /// assert!(link.expose().ends_with("sig=abc%2F"));
 /// assert!(link.is_signed());
-/// # Ok::<(), longhaul::UrlError>(())
+/// # Ok::<(), longhaul::downloads::UrlError>(())
 /// ```
 ///
 /// The text is kept byte for byte, because a signature is over bytes. A text that the URL standard would rewrite in
@@ -74,7 +74,7 @@ impl SecretUrl {
     /// # use longhaul::SecretUrl;
     /// let link = SecretUrl::parse("https://store.example.net/exports/7.parquet?sig=abc")?;
     /// assert_eq!(link.split_sas(), ("https://store.example.net/exports/7.parquet", "sig=abc"));
-    /// # Ok::<(), longhaul::UrlError>(())
+    /// # Ok::<(), longhaul::downloads::UrlError>(())
     /// ```
     #[must_use]
     pub fn split_sas(&self) -> (&str, &str) {

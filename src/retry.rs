@@ -5,8 +5,9 @@ mod backoff;
 mod budget;
 mod check;
 mod decide;
+mod delays;
 mod envelope;
-mod pauses;
+mod predicate;
 mod schedule;
 mod written;
 
@@ -14,12 +15,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use delays::Delays;
 pub use envelope::EnvelopeRule;
-pub use pauses::Pauses;
+pub use predicate::FailedAttempt;
 pub use schedule::Schedule;
 
 pub(crate) use budget::Budget;
 pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
+
+use predicate::Predicate;
 
 /// How often a request is repeated, and after what pauses.
 ///
@@ -40,6 +44,8 @@ pub struct RetryPolicy {
     give_up_over: Option<Duration>,
     #[serde(with = "crate::clock::seconds")]
     wait_for_host: Duration,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "Predicate::serialize")]
+    retry_if: Option<Predicate>,
 }
 
 impl RetryPolicy {
@@ -57,7 +63,8 @@ impl RetryPolicy {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use longhaul::{RetryPolicy, Schedule};
+    /// use longhaul::RetryPolicy;
+    /// use longhaul::retries::Schedule;
     ///
     /// let ladder = Schedule::ladder().longest(Duration::from_secs(30));
     /// assert_eq!(RetryPolicy::realtime(), RetryPolicy::none().retries(4).schedule(ladder));
@@ -73,7 +80,8 @@ impl RetryPolicy {
     /// The retries end at the deadline too.
     ///
     /// ```
-    /// use longhaul::{RetryPolicy, Schedule};
+    /// use longhaul::RetryPolicy;
+    /// use longhaul::retries::Schedule;
     ///
     /// assert_eq!(RetryPolicy::batch(), RetryPolicy::none().retries(20).schedule(Schedule::ladder()));
     /// ```
@@ -89,7 +97,7 @@ impl RetryPolicy {
     }
 
     const fn of(retries: u32, schedule: Schedule) -> Self {
-        Self { retries, schedule, budget: BUDGET, give_up_over: None, wait_for_host: WAIT_FOR_HOST }
+        Self { retries, schedule, budget: BUDGET, give_up_over: None, wait_for_host: WAIT_FOR_HOST, retry_if: None }
     }
 
     /// Sets how many times a request is repeated at most.
@@ -143,6 +151,34 @@ impl RetryPolicy {
     pub const fn wait_for_host(mut self, longest: Duration) -> Self {
         self.wait_for_host = longest;
         self
+    }
+
+    /// Decides by a function which failures may pass, in place of the table of statuses: an attempt for which it returns
+    /// true is repeated, any other is the last.
+    ///
+    /// Whether a repeat is safe stays with the method: a POST that the service may have acted on is repeated only with an
+    /// idempotency key, whatever the function returns. Refusals for load (429 and 503) were not acted on. A 401 stays with
+    /// the credential, which is refreshed once. To serialize a policy with a function is an error.
+    ///
+    /// ```
+    /// use longhaul::RetryPolicy;
+    ///
+    /// // This service answers 404 until its replicas agree, and 500 for ever.
+    /// let policy = RetryPolicy::standard().retry_if(|failed| match failed.status() {
+    ///     Some(status) => status == 404 || status == 429 || status == 503,
+    ///     None => true,
+    /// });
+    /// assert!(serde_json::to_string(&policy).is_err());
+    /// ```
+    #[must_use]
+    pub fn retry_if(mut self, decides: impl Fn(FailedAttempt<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.retry_if = Some(Predicate::new(decides));
+        self
+    }
+
+    /// The decision of the caller's own function, where there is one.
+    pub(crate) fn own_decision(&self, failed: FailedAttempt<'_>) -> Option<bool> {
+        self.retry_if.as_ref().map(|predicate| predicate.decide(failed))
     }
 
     pub(crate) fn patience(&self) -> Duration {

@@ -8,7 +8,7 @@ mod handle;
 mod masked;
 mod obey;
 mod outcome;
-mod pace;
+mod poll_policy;
 mod renewal;
 #[cfg(feature = "token-file")]
 mod sealed;
@@ -37,7 +37,7 @@ use crate::throttle::Acquire;
 
 pub use handle::TaskHandle;
 pub use outcome::Outcome;
-pub use pace::Pace;
+pub use poll_policy::PollPolicy;
 pub use token::ResumeToken;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};

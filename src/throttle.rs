@@ -65,7 +65,6 @@ mod explain;
 mod feedback;
 mod ids;
 mod in_flight;
-mod keys;
 #[cfg(feature = "tower")]
 mod layer;
 mod learned;
@@ -77,6 +76,7 @@ mod limiters;
 mod model;
 mod permit;
 mod request;
+mod request_key;
 mod scheduler;
 mod shared;
 mod time;
@@ -89,24 +89,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures::stream::Stream;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::{self, Event};
+use crate::event::Events;
 use crate::limit::Limit;
-use crate::message::Class;
+use crate::message::Priority;
 
 pub use acquire::Acquire;
-pub use explain::Explained;
+pub use explain::QueueEstimate;
 pub use feedback::Feedback;
-pub use keys::Keys;
 #[cfg(feature = "tower")]
 pub use layer::{Counted, ThrottleLayer, Throttled};
 pub use learned::Learned;
 pub use permit::Permit;
-pub use usage::LimitUse;
+pub use request_key::RequestKey;
+pub use usage::LimitUsage;
 
 pub(crate) use feedback::Stopped;
 pub(crate) use request::RequestFacts;
@@ -143,9 +142,9 @@ use time::nanos;
 /// What it keeps: in any sliding window, the service never sees more arrivals than the limit. A slot is taken when a
 /// request goes out and runs from the moment its *answer* came, because a service counts arrivals, and those lie
 /// between the two. The price is throughput: window / (window + mean round trip) of the limit; see
-/// [`Anchor`](crate::Anchor) for less.
+/// [`Anchor`](crate::limits::Anchor) for less.
 ///
-/// Who waits goes by class ([`Class`]), inside a class by turns of the tasks, and for one task first come, first
+/// Who waits goes by class ([`Priority`]), inside a class by turns of the tasks, and for one task first come, first
 /// served. It lives in this process: another one, or this one started anew, knows nothing of what was sent, and shares
 /// no budget with it. A refusal is then met as any other, with a pause.
 #[derive(Clone)]
@@ -190,7 +189,7 @@ impl Throttle {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it admits nothing, is longer than 400 days, is in no time
     /// zone, or contradicts one that is kept for the same requests.
-    pub fn limit(&self, limit: Limit) -> Result<(), Error> {
+    pub fn add_limit(&self, limit: Limit) -> Result<(), Error> {
         self.install(&[limit])
     }
 
@@ -203,8 +202,8 @@ impl Throttle {
     /// use longhaul::{Limit, Throttle};
     ///
     /// let throttle = Throttle::new();
-    /// throttle.limit(Limit::per_second(4))?;
-    /// throttle.change(Limit::per_second(10))?; // by day the service allows more
+    /// throttle.add_limit(Limit::per_second(4))?;
+    /// throttle.change_limit(Limit::per_second(10))?; // by day the service allows more
     /// assert_eq!(throttle.limits(), [Limit::per_second(10)]);
     /// # Ok::<(), longhaul::Error>(())
     /// ```
@@ -212,7 +211,7 @@ impl Throttle {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept, or no such limit is.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
-    pub fn change(&self, limit: Limit) -> Result<(), Error> {
+    pub fn change_limit(&self, limit: Limit) -> Result<(), Error> {
         let change = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
             accounts.change(self.account, &self.base, &limit, editing)
         };
@@ -222,7 +221,7 @@ impl Throttle {
     /// Keeps the windows of a limit no longer: of the same scope, over the same time, whatever their counts. Tells
     /// whether there were any.
     #[must_use = "whether there was such a limit"]
-    pub fn remove(&self, limit: &Limit) -> bool {
+    pub fn remove_limit(&self, limit: &Limit) -> bool {
         let remove = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
             accounts.remove(self.account, &self.base, limit, editing)
         };
@@ -237,26 +236,27 @@ impl Throttle {
     }
 
     /// Sets what is made of answers. [`Feedback::Budgets`] by default.
-    pub fn feedback(&self, feedback: Feedback) {
+    pub fn set_feedback(&self, feedback: Feedback) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_feedback(feedback, editing)));
     }
 
     /// Sets the wall clock, by which calendar days go.
-    pub fn clock(&self, clock: Clock) {
+    pub fn set_clock(&self, clock: Clock) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_clock(clock, editing.limiters)));
     }
 
     /// Waits for the right to send one request.
     ///
     /// ```
-    /// use longhaul::{Class, Keys, Limit, Throttle};
+    /// use longhaul::{Limit, Throttle};
+    /// use longhaul::limits::{Priority, RequestKey};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> longhaul::Result<()> {
     /// let throttle = Throttle::new();
-    /// throttle.limit(Limit::per_second(4))?;
+    /// throttle.add_limit(Limit::per_second(4))?;
     ///
-    /// let mut permit = throttle.acquire(Class::Call, &Keys::new()).await?;
+    /// let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).await?;
     /// permit.sent(); // dropped before this, it is refunded
     /// // ... send, and when the headers of the answer are here:
     /// permit.answered();
@@ -274,13 +274,13 @@ impl Throttle {
     ///
     /// # Panics
     /// Where it has to wait outside of a tokio runtime with time enabled. A request that need not wait needs no runtime.
-    pub fn acquire(&self, class: Class, keys: &Keys) -> Acquire {
+    pub fn acquire(&self, class: Priority, keys: &RequestKey) -> Acquire {
         Acquire::new(self.shared.clone(), class, (self.account, self.lease.clone()), keys.clone(), false)
     }
 
     /// The right to send one request, if there is one now and nobody stands before it.
     #[must_use]
-    pub fn try_acquire(&self, class: Class, keys: &Keys) -> Option<Permit> {
+    pub fn try_acquire(&self, class: Priority, keys: &RequestKey) -> Option<Permit> {
         let granted = self.shared.with(|core, now| core.try_acquire(&keys.facts(self.account), class, None, now))?;
         Some(Permit::new(self.shared.clone(), granted))
     }
@@ -328,7 +328,7 @@ impl Throttle {
 
     /// What a request would meet now: the limit that admits it last, how many stand before it, and for how long.
     #[must_use]
-    pub fn explain(&self, class: Class, keys: &Keys) -> Explained {
+    pub fn explain(&self, class: Priority, keys: &RequestKey) -> QueueEstimate {
         self.shared.with(|core, now| core.explain(&keys.facts(self.account), class, now))
     }
 
@@ -337,12 +337,12 @@ impl Throttle {
     /// each route or account that pauses. A limit that is still searched for is not told of. Of limits per key (route,
     /// host, credential) those keys that are in use; 1,024 lines at most.
     #[must_use]
-    pub fn usage(&self) -> Vec<LimitUse> {
+    pub fn usage(&self) -> Vec<LimitUsage> {
         self.shared.with(|core, now| core.usage(self.account, false, now))
     }
 
     /// As [`usage`](Self::usage), with the most that were at once since the last look.
-    pub(crate) fn look(&self) -> Vec<LimitUse> {
+    pub(crate) fn look(&self) -> Vec<LimitUsage> {
         self.shared.with(|core, now| core.usage(self.account, true, now))
     }
 
@@ -353,12 +353,12 @@ impl Throttle {
     }
 
     /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;
-    /// [`Event::Missed`] says how many it lost.
+    /// [`Event::Missed`](crate::Event::Missed) says how many it lost.
     ///
     /// It ends with the throttle's last clone.
-    pub fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
+    pub fn events(&self) -> Events {
         self.shared.is_watched.store(true, Relaxed);
-        event::watch(self.shared.events.subscribe())
+        Events::from_channel(self.shared.events.subscribe())
     }
 
     /// The limits that were found out so far, to be [given back](Throttle::recall) at the next start.
@@ -371,7 +371,7 @@ impl Throttle {
     /// Takes on what was found out before, as a start; it goes on learning from there. Turns
     /// [`Feedback::Learn`] on.
     pub fn recall(&self, learned: &Learned) {
-        self.feedback(Feedback::Learn);
+        self.set_feedback(Feedback::Learn);
         self.shared.with(|core, now| core.edit(now, |accounts, editing| learned.give(accounts, editing)));
     }
 
@@ -382,14 +382,19 @@ impl Throttle {
         })
     }
 
-    pub(crate) fn try_acquire_for(&self, class: Class, request: &RequestFacts<'_>, hold: Duration) -> Option<Permit> {
+    pub(crate) fn try_acquire_for(
+        &self,
+        class: Priority,
+        request: &RequestFacts<'_>,
+        hold: Duration,
+    ) -> Option<Permit> {
         let granted = self.shared.with(|core, now| core.try_acquire(request, class, Some(nanos(hold)), now))?;
         Some(Permit::new(self.shared.clone(), granted).lasting(true))
     }
 
-    pub(crate) fn acquire_for(&self, class: Class, request: &RequestFacts<'_>) -> Acquire {
+    pub(crate) fn acquire_for(&self, class: Priority, request: &RequestFacts<'_>) -> Acquire {
         let account = (request.account, self.lease.clone());
-        Acquire::new(self.shared.clone(), class, account, Keys::of(request), request.is_foreign)
+        Acquire::new(self.shared.clone(), class, account, RequestKey::of(request), request.is_foreign)
     }
 
     pub(crate) const fn account_id(&self) -> AccountId {

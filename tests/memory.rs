@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use longhaul::{Class, Client, Cursor, Http, HttpError, Limit, Request, Response, Scope, State, Task};
+use longhaul::http::{Http, HttpError, Request, Response};
+use longhaul::limits::{Priority, Scope};
+use longhaul::protocols::Cursor;
+use longhaul::{Client, Limit, State, Task};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -65,9 +68,9 @@ fn ten_thousand_waiting_tasks_are_small() {
         assert!(heap - data <= ALLOWED, "{heap} bytes, {data} of them the token's data");
 
         // All polls are due, and none may go.
-        client.throttle().limit(Limit::per(Duration::from_secs(1_000_000), 1).scope(Scope::route("tasks/*"))).unwrap();
-        let keys = client.keys(&Method::GET, "tasks/1").unwrap();
-        let mut permit = client.throttle().acquire(Class::Poll, &keys).await.unwrap();
+        client.throttle().add_limit(Limit::per(1, Duration::from_secs(1_000_000)).scope(Scope::route("tasks/*"))).unwrap();
+        let keys = client.request_key(&Method::GET, "tasks/1").unwrap();
+        let mut permit = client.throttle().acquire(Priority::Poll, &keys).await.unwrap();
         permit.answered();
         tokio::time::advance(Duration::from_secs(100)).await;
         for task in &mut tasks {
@@ -75,7 +78,7 @@ fn ten_thousand_waiting_tasks_are_small() {
         }
         let queued = (HEAP.current_usage() - before) / TASKS + size_of::<Task<u32>>();
         println!("a task in the throttle's queue: {queued} bytes");
-        assert_eq!(client.throttle().explain(Class::Poll, &keys).ahead() as usize, TASKS);
+        assert_eq!(client.throttle().explain(Priority::Poll, &keys).ahead() as usize, TASKS);
         assert!(queued <= heap + TICKET, "{queued} bytes in the queue, {heap} without");
     });
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use http::{Method, StatusCode};
+use longhaul::credentials::{CredentialStore, FileStore};
 use longhaul::testing::{self, Simulator, TokenTrouble};
-use longhaul::{Credential, CredentialStore, FileStore, OAuth};
+use longhaul::{Credential, OAuth};
 use serde_json::{Value, json};
 
 use log::{Log, subscriber};

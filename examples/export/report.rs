@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
-use longhaul::{Receipt, Stats};
+use longhaul::Stats;
+use longhaul::downloads::Receipt;
 use serde_json::{Value, json};
 
 use crate::service::Service;

@@ -5,7 +5,8 @@ use std::env;
 use std::io::{self, IsTerminal};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use longhaul::{Progress, Update};
+use longhaul::Update;
+use longhaul::downloads::Progress;
 
 use crate::report::Row;
 

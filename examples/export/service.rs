@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use longhaul::downloads::Receipt;
 use longhaul::testing::{self, Content, Simulator};
-use longhaul::{Client, Limit, Receipt, Task};
+use longhaul::{Client, Limit, Task};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use longhaul::{Client, Credential, Download, Outcome, Pace, Task, TaskHandle};
+use longhaul::{Client, Credential, Download, Outcome, PollPolicy, Task, TaskHandle};
 use serde_json::value::RawValue;
 
 use lines::{DownloadLine, End, TokenLine, Trouble, UpdateLine, print};
@@ -117,7 +117,7 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
         Start::Resume { token, .. } => {
             let task = client.resume((**token).clone())?;
             return Ok(match options.deadline {
-                Some(deadline) => task.deadline(deadline),
+                Some(deadline) => task.timeout(deadline),
                 None => task,
             });
         }
@@ -134,7 +134,7 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
         new = new.kind(kind);
     }
     if let Some(deadline) = options.deadline {
-        new = new.deadline(deadline);
+        new = new.timeout(deadline);
     }
     new.submit().await
 }
@@ -144,10 +144,10 @@ fn client(options: &Options) -> longhaul::Result<Client> {
     let carried = options.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
     let credential =
         carried.fold(Credential::none(), |all, (name, value)| all.and(Credential::api_key_header(name, value)));
-    let pace = options.min_interval.map_or(Pace::standard(), |floor| Pace::standard().floor(floor));
+    let pace = options.min_interval.map_or(PollPolicy::standard(), |floor| PollPolicy::standard().floor(floor));
     let base = options.base();
     let is_loopback = matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    let builder = Client::builder(&base).profile(options.profile.clone()).credential(credential).pace(pace);
+    let builder = Client::builder(&base).profile(options.profile.clone()).credential(credential).poll_policy(pace);
     if is_loopback { builder.no_proxy() } else { builder }.build()
 }
 

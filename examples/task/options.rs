@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use lexopt::{Arg, Parser, ValueExt};
-use longhaul::{FinalStateVia, Profile, ResumeToken};
+use longhaul::protocols::FinalStateVia;
+use longhaul::{Profile, ResumeToken};
 use serde_json::{Value, json};
 use url::Url;
 

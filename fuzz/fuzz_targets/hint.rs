@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use libfuzzer_sys::fuzz_target;
-use longhaul::{HintFact, HintRule, Hints, Reply, Source, Unit};
+use longhaul::http::Reply;
+use longhaul::limits::{HintFact, HintRule, Hints, Unit};
+use longhaul::protocols::Source;
 
 const NAMES: [&str; 40] = [
     "retry-after",

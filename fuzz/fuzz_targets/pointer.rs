@@ -7,7 +7,9 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
-use longhaul::{Cursor, Exchange, Next, PageRule, Protocol, Reply, ResultKind, SecretUrl, Source, StatusKind};
+use longhaul::{Protocol, SecretUrl};
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Exchange, Next, PageRule, ResultKind, Source, StatusKind};
 
 fuzz_target!(|data: (&str, &str, &str)| {
     let (pointer, template, body) = data;

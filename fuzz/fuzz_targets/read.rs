@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
-use longhaul::{Cursor, Protocol, Reply, Step};
+use longhaul::Protocol;
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Step};
 
 const NAMES: [&str; 12] = [
     "location",

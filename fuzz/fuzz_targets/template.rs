@@ -7,7 +7,9 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
-use longhaul::{Cursor, Protocol, Reply, Source, Step};
+use longhaul::Protocol;
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Source, Step};
 
 const TEMPLATES: [(&str, &str); 6] = [
     ("{+id}", "https://a.example/v1/"),

@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use longhaul::{Client, Http, HttpError, Request, Response, ResumeToken};
+use longhaul::{Client, ResumeToken};
+use longhaul::http::{Http, HttpError, Request, Response};
 
 /// Nothing is sent: the client only reads.
 struct Nowhere;

@@ -12,7 +12,7 @@ use crate::message::Http;
 use crate::profile::Profile;
 use crate::retry::RetryPolicy;
 use crate::stats::Alerts;
-use crate::task::Pace;
+use crate::task::PollPolicy;
 use crate::throttle::{Feedback, Throttle};
 use crate::transport::{Connector, Proxying};
 
@@ -29,8 +29,8 @@ pub struct ClientBuilder {
     slow_start: bool,
     credential: Credential,
     retry: Option<RetryPolicy>,
-    pace: Pace,
-    task_deadline: Option<Duration>,
+    pace: PollPolicy,
+    task_timeout: Option<Duration>,
     clock: Clock,
     allowed: Vec<String>,
     connector: Connector,
@@ -57,8 +57,8 @@ impl ClientBuilder {
             slow_start: true,
             credential: Credential::none(),
             retry: None,
-            pace: Pace::standard(),
-            task_deadline: None,
+            pace: PollPolicy::standard(),
+            task_timeout: None,
             clock: Clock::system(),
             allowed: Vec::new(),
             connector: Connector {
@@ -136,24 +136,24 @@ impl ClientBuilder {
     }
 
     /// Sets when tasks poll, within what the service asks.
-    pub fn pace(mut self, pace: Pace) -> Self {
-        self.pace = pace;
+    pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
+        self.pace = policy;
         self
     }
 
     /// Sets how long every task may take that says nothing of it: from its submit, which counts in, or from its
     /// [resume](crate::Client::resume). Past it the wait ends with
     /// [`DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) and a token; the task itself goes on at the service.
-    /// [`NewTask::deadline`](crate::NewTask::deadline) and [`Task::deadline`](crate::Task::deadline) take its place. None by
-    /// default, because only you know how long your tasks take: [`Alerts::running_for`](crate::Alerts::running_for) reports
+    /// [`TaskBuilder::timeout`](crate::TaskBuilder::timeout) and [`Task::timeout`](crate::Task::timeout) take its place. None by
+    /// default, because only you know how long your tasks take: [`Alerts::running_for`](crate::telemetry::Alerts::running_for) reports
     /// those that take long, and ends none.
-    pub const fn task_deadline(mut self, within: Duration) -> Self {
-        self.task_deadline = Some(within);
+    pub const fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.task_timeout = Some(timeout);
         self
     }
 
     /// Sets the wall clock, also of the client's own throttle. A shared one has
-    /// [its own](crate::Throttle::clock).
+    /// [its own](crate::Throttle::set_clock).
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -195,7 +195,7 @@ impl ClientBuilder {
     /// no such bound.
     ///
     /// A status, a call's answer and an error end there as if they had broken off; a download opens the connection anew,
-    /// and goes on at its offset. A body that the application reads [in chunks](crate::Response::chunk) may be as slow as
+    /// and goes on at its offset. A body that the application reads [in chunks](crate::http::Response::chunk) may be as slow as
     /// it likes.
     pub fn least_rate(mut self, bytes_per_second: u32) -> Self {
         self.least_rate = bytes_per_second;

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::path;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, RESERVED_WHY, Request, Trust, is_reserved};
+use crate::message::{Priority, RESERVED_WHY, Request, Trust, is_reserved};
 use crate::redact::sounds_secret;
 
 /// The parts of a request. What is wrong with one is kept, and told when it is sent.
@@ -36,38 +36,50 @@ impl Draft {
 
     pub(super) fn bytes(&mut self, body: Bytes, content_type: &str) {
         self.body = body;
-        self.header(header::CONTENT_TYPE.as_str(), content_type);
+        self.header(header::CONTENT_TYPE, content_type);
     }
 
-    pub(super) fn header(&mut self, name: &str, value: &str) {
-        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            (Ok(name), _) if is_reserved(&name) => {
+    /// Sets a header; returns its name, if that is one.
+    pub(super) fn header<N, V>(&mut self, name: N, value: V) -> Option<HeaderName>
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        let shown = name.as_ref().escape_debug().to_string();
+        let Ok(name) = name.try_into() else {
+            let why = format!("`{shown}` is no name of a header: names have letters, digits and `-`");
+            self.fail(Error::new(ErrorKind::Request, why));
+            return None;
+        };
+        match value.try_into() {
+            _ if is_reserved(&name) => {
                 self.fail(Error::new(ErrorKind::Request, format!("the header `{name}` {RESERVED_WHY}")));
             }
-            (Ok(name), Ok(mut value)) => {
-                value.set_sensitive(sounds_secret(name.as_str()));
-                self.headers.insert(name, value);
+            Ok(mut value) => {
+                value.set_sensitive(value.is_sensitive() || sounds_secret(name.as_str()));
+                self.headers.insert(name.clone(), value);
             }
-            (Ok(name), Err(_)) => {
+            Err(_) => {
                 let why = format!("the value of the header `{name}` holds what no header may: a control character");
                 self.fail(Error::new(ErrorKind::Request, why));
             }
-            (Err(_), _) => {
-                self.fail(Error::new(ErrorKind::Request, format!("`{}` is no name of a header", name.escape_debug())));
-            }
         }
+        Some(name)
     }
 
-    pub(super) fn secret_header(&mut self, name: &str, value: &str) {
-        self.header(name, value);
-        if let Some(value) = self.headers.get_mut(name) {
+    pub(super) fn secret_header<N, V>(&mut self, name: N, value: V)
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        let name = self.header(name, value);
+        if let Some(value) = name.and_then(|name| self.headers.get_mut(name)) {
             value.set_sensitive(true);
         }
     }
 
     pub(super) fn idempotency_key(&mut self, header: &'static str, key: &str) {
-        self.header(header, key);
-        self.key = header.parse().ok();
+        self.key = self.header(header, key);
     }
 
     pub(super) fn query<K: Into<String>, V: Into<String>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
@@ -77,7 +89,7 @@ impl Draft {
     /// The request, with its URL joined to the base.
     ///
     /// The path stays, for [`explain`](Draft::explain), and the name of the header with the idempotency key.
-    pub(super) fn finish(&mut self, trust: &Trust, class: Class) -> Result<Request, Error> {
+    pub(super) fn finish(&mut self, trust: &Trust, class: Priority) -> Result<Request, Error> {
         if let Some(error) = self.wrong.take() {
             return Err(error);
         }

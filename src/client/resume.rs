@@ -1,8 +1,7 @@
 //! Resuming: tasks that were put away as tokens.
 
-use tokio::time::Instant;
-
 use super::Client;
+use super::request_builder::earlier;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::Protocol;
 use crate::task::{ResumeToken, Task, Trace};
@@ -25,7 +24,7 @@ impl Client {
         self.take_up(token, None)
     }
 
-    /// As [`resume`](Client::resume), for a task that was submitted with [a protocol of its own](crate::NewTask::protocol):
+    /// As [`resume`](Client::resume), for a task that was submitted with [a protocol of its own](crate::TaskBuilder::protocol):
     /// it is read by this one.
     ///
     /// ```
@@ -78,7 +77,7 @@ impl Client {
         }
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         let trace = Trace::of(core.kind.as_deref());
-        let deadline = self.0.task_deadline.and_then(|within| Instant::now().checked_add(within));
+        let deadline = earlier(self.0.task_timeout, None);
         Ok(Task::resumed(core, cursor, parts.headers, parts.pause).default_deadline(deadline).traced(trace))
     }
 }

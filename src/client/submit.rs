@@ -1,4 +1,4 @@
-//! NewTask: a task while it is being put together; TaskRequest: a request that knows its answer's type.
+//! TaskBuilder: a task while it is being put together; TaskRequest: a request that knows its answer's type.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::Client;
-use super::call::path;
 use super::draft::Draft;
+use super::request_builder::{earlier, path};
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Reply, Request, Response};
+use crate::message::{Priority, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step, moved_submit};
 use crate::task::{Core, Task, Trace};
 use crate::transport::{Breaks, Sending};
@@ -23,7 +23,7 @@ use crate::transport::{Breaks, Sending};
 /// A request that starts a task, and the type of its result.
 ///
 /// ```
-/// use longhaul::{NewTask, TaskRequest};
+/// use longhaul::{TaskBuilder, TaskRequest};
 ///
 /// #[derive(serde::Serialize)]
 /// struct FarmExport {
@@ -39,7 +39,7 @@ use crate::transport::{Breaks, Sending};
 /// impl TaskRequest for FarmExport {
 ///     type Output = Exported;
 ///
-///     fn request(&self, to: NewTask) -> NewTask {
+///     fn request(&self, to: TaskBuilder) -> TaskBuilder {
 ///         to.post("exports").json(self)
 ///     }
 /// }
@@ -49,25 +49,35 @@ pub trait TaskRequest {
     type Output;
 
     /// Puts the request together.
-    fn request(&self, to: NewTask) -> NewTask;
+    fn request(&self, to: TaskBuilder) -> TaskBuilder;
 }
 
 /// A task while it is being put together: [`Client::task`].
 #[must_use = "nothing is sent until `submit` is awaited"]
-pub struct NewTask {
+pub struct TaskBuilder {
     client: Client,
     draft: Box<Draft>,
     kind: Option<String>,
     protocol: Option<Protocol>,
     with_cookies: bool,
     plain: Vec<HeaderName>,
-    deadline: Option<Duration>,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
 }
 
-impl NewTask {
+impl TaskBuilder {
     pub(super) fn new(client: Client) -> Self {
         let draft = Box::new(Draft::new(Method::POST, String::new()));
-        Self { client, draft, kind: None, protocol: None, with_cookies: false, plain: Vec::new(), deadline: None }
+        Self {
+            client,
+            draft,
+            kind: None,
+            protocol: None,
+            with_cookies: false,
+            plain: Vec::new(),
+            timeout: None,
+            deadline: None,
+        }
     }
 
     /// Chooses one of the profile's kinds of task.
@@ -108,24 +118,35 @@ impl NewTask {
 
     /// Sets a header for the submit and every later request of the task to the same origin. One that belongs to the
     /// connection (`Host`, `Content-Length` and their kin) is an error.
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.draft.header(name.as_ref(), value.as_ref());
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        self.draft.header(name, value);
         self
     }
 
-    /// As [`header`](NewTask::header), for a value that anybody may read: it is written into plain
+    /// As [`header`](TaskBuilder::header), for a value that anybody may read: it is written into plain
     /// [tokens](crate::ResumeToken), so that a resumed task sends it too. Of headers that nobody names so, plain tokens
     /// hold those that are known to be no secret, such as `Accept`, `Prefer` and `X-Request-Id`.
-    pub fn plain_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.draft.header(name.as_ref(), value.as_ref());
-        self.plain.extend(HeaderName::try_from(name.as_ref()).ok());
+    pub fn plain_header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        self.plain.extend(self.draft.header(name, value));
         self
     }
 
-    /// As [`header`](NewTask::header), for a value that is a secret: it is written into no token, sealed or not, so that
+    /// As [`header`](TaskBuilder::header), for a value that is a secret: it is written into no token, sealed or not, so that
     /// a resumed task goes without it.
-    pub fn secret_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.draft.secret_header(name.as_ref(), value.as_ref());
+    pub fn secret_header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        self.draft.secret_header(name, value);
         self
     }
 
@@ -147,7 +168,7 @@ impl NewTask {
         self.idempotency_key_in("idempotency-key", key)
     }
 
-    /// As [`idempotency_key`](NewTask::idempotency_key), in another header, such as `Operation-Id`.
+    /// As [`idempotency_key`](TaskBuilder::idempotency_key), in another header, such as `Operation-Id`.
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
         self.draft.idempotency_key(header, key.as_ref());
         self
@@ -170,9 +191,15 @@ impl NewTask {
     }
 
     /// Sets how long the submit and the wait for the end may take together, in place of the client's
-    /// [`task_deadline`](crate::ClientBuilder::task_deadline). There is no such limit by default.
-    pub fn deadline(mut self, within: Duration) -> Self {
-        self.deadline = Some(within);
+    /// [`task_timeout`](crate::ClientBuilder::task_timeout). There is no such limit by default.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets until when the task has to end: of this and [`timeout`](TaskBuilder::timeout) the earlier one counts.
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 
@@ -187,13 +214,14 @@ impl NewTask {
     /// # Panics
     /// As [`Client::submit`].
     pub async fn submit<T>(self) -> Result<Task<T>, Error> {
-        let (own, default) = (self.deadline, self.client.0.task_deadline);
-        let deadline = own.or(default).and_then(|within| Instant::now().checked_add(within));
+        let is_own = self.timeout.is_some() || self.deadline.is_some();
+        let deadline =
+            if is_own { earlier(self.timeout, self.deadline) } else { earlier(self.client.0.task_timeout, None) };
         let trace = Trace::of(self.kind.as_deref());
         let task = Box::pin(self.start(deadline)).instrument(trace.span()).await?.traced(trace);
         Ok(match deadline {
-            Some(deadline) if own.is_some() => task.deadline(deadline.saturating_duration_since(Instant::now())),
-            deadline => task.default_deadline(deadline),
+            Some(deadline) if is_own => task.deadline(deadline),
+            deadline => task.default_deadline(deadline.filter(|_| !is_own)),
         })
     }
 
@@ -206,7 +234,7 @@ impl NewTask {
         }
         let Self { mut draft, with_cookies, plain, .. } = self;
         let key = draft.key.take();
-        let mut request = draft.finish(&core.transport.trust, Class::Submit)?.for_task(core.kind.clone(), 0);
+        let mut request = draft.finish(&core.transport.trust, Priority::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
             request.headers_mut().entry("prefer").or_insert(prefer);
         }
@@ -315,9 +343,9 @@ async fn hold(
 /// The body of an answer whose headers name the status URL is for people, mostly: it may come this late.
 const LATE_BODY: Duration = Duration::from_secs(5);
 
-impl fmt::Debug for NewTask {
+impl fmt::Debug for TaskBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewTask")
+        f.debug_struct("TaskBuilder")
             .field("method", &self.draft.method)
             .field("path", &path(&self.draft))
             .field("kind", &self.kind)

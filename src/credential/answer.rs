@@ -18,7 +18,7 @@ use crate::redact::scrub;
 /// `application/x-www-form-urlencoded` is read as an object of its fields; any other is JSON, whatever its Content-Type.
 ///
 /// ```
-/// use longhaul::TokenAnswer;
+/// use longhaul::credentials::TokenAnswer;
 ///
 /// let smag = TokenAnswer::smag();
 /// assert_eq!(serde_json::to_value(&smag)?["access"], "/Token");

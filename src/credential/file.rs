@@ -23,7 +23,7 @@ use super::token::Token;
 /// Make a key once with `openssl rand -base64 32`, and keep it apart from the file. Clones share their order.
 ///
 /// ```
-/// use longhaul::{CredentialStore, FileKey, FileStore, Token};
+/// use longhaul::credentials::{CredentialStore, FileKey, FileStore, Token};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

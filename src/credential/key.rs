@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// in the secret store of your platform. A key is never shown, and wiped from memory when it is dropped.
 ///
 /// ```
-/// use longhaul::FileKey;
+/// use longhaul::credentials::FileKey;
 ///
 /// // As `openssl rand -base64 32` makes one.
 /// let key = FileKey::from_base64("5kDl7dTMLDcZ1mWmCLZeXUlyD7Ov4V4sMpKVz0v1pF0=")?;

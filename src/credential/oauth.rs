@@ -71,7 +71,8 @@ impl OAuth {
     /// [`refresh_at`](OAuth::refresh_at) where it is refreshed; without that, it is asked anew.
     ///
     /// ```
-    /// use longhaul::{OAuth, TokenAnswer};
+    /// use longhaul::OAuth;
+    /// use longhaul::credentials::TokenAnswer;
     ///
     /// let body = serde_json::json!({"ApplicationId": "a", "UserName": "u", "Password": "p"});
     /// let oauth = OAuth::json("https://api.example.com/authentication", &body)

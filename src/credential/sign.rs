@@ -12,7 +12,9 @@ use crate::message::Request;
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
-/// use longhaul::{Client, Credential, Request, Sign};
+/// use longhaul::{Client, Credential};
+/// use longhaul::credentials::Sign;
+/// use longhaul::http::Request;
 ///
 /// struct Timestamped;
 ///

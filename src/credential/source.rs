@@ -25,7 +25,8 @@ use crate::redact::{Mask, SecretUrl};
 /// use std::time::Duration;
 ///
 /// use futures::future::BoxFuture;
-/// use longhaul::{Client, Credential, Token, TokenEndpoint, TokenError, TokenSource};
+/// use longhaul::{Client, Credential};
+/// use longhaul::credentials::{Token, TokenEndpoint, TokenError, TokenSource};
 ///
 /// #[derive(Debug)]
 /// struct MachineIdentity;

@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::credential::Credential;
-    use crate::message::Class;
+    use crate::message::Priority;
 
     #[test]
     fn stamps_every_part_and_shows_none() {
@@ -96,7 +96,7 @@ mod tests {
             .and(Credential::api_key_header("X-Key", "K3Y"))
             .and(Credential::api_key_query("apikey", "Q&Y"));
         let url = Url::parse("https://a.example/x?a=1&APIKEY=old").unwrap();
-        let mut request = Request::new(Method::GET, url, Class::Call);
+        let mut request = Request::new(Method::GET, url, Priority::Call);
         credential.stamp(&mut request, &AttachedTokens::default()).unwrap();
         assert_eq!(request.headers()["authorization"], "Bearer T0KEN");
         assert_eq!(request.headers()["x-key"], "K3Y");

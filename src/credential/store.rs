@@ -49,10 +49,10 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 /// Keeps a token in memory: for tests, and for clients that come and go within one process. Clones share it.
 ///
 /// ```
-/// use longhaul::{CredentialStore, MemoryStore, Token};
+/// use longhaul::credentials::{CredentialStore, MemoryStore, Token};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), longhaul::StoreError> {
+/// # async fn main() -> Result<(), longhaul::credentials::StoreError> {
 /// let store = MemoryStore::new();
 /// store.save(Some(Token::new("eyJhbGciOi"))).await?;
 /// assert_eq!(store.load().await?.map(|token| token.expose().len()), Some(10));

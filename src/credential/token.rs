@@ -18,7 +18,7 @@ use crate::redact::Secret;
 ///
 /// ```
 /// use std::time::Duration;
-/// use longhaul::Token;
+/// use longhaul::credentials::Token;
 ///
 /// let token = Token::new("eyJhbGciOi").refreshed_by("8xLOxBtZp8").expires_in(Duration::from_secs(3600));
 /// assert_eq!(token.expose(), "eyJhbGciOi");
@@ -98,7 +98,7 @@ impl Token {
     /// encrypted.
     ///
     /// ```
-    /// # use longhaul::Token;
+    /// # use longhaul::credentials::Token;
     /// let token = Token::new("eyJhbGciOi").refreshed_by("8xLOxBtZp8");
     /// assert_eq!(Token::from_json(&token.expose_json())?.expose_refresh(), Some("8xLOxBtZp8"));
     /// # Ok::<(), longhaul::Error>(())

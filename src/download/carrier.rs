@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
-use crate::message::{Class, Http, HttpError, Origin, Request, Response};
+use crate::message::{Http, HttpError, Origin, Priority, Request, Response};
 use crate::redact::SecretUrl;
 use crate::retry::{GiveUp, Schedule};
 use crate::transport::{Broken, Sending, Transport, span};
@@ -99,7 +99,7 @@ impl Carrier {
         patience: Instant,
     ) -> Result<Response, Broken> {
         let transport = &self.transport;
-        let mut request = Request::new(Method::GET, link.url().clone(), Class::Download).with_headers(headers);
+        let mut request = Request::new(Method::GET, link.url().clone(), Priority::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // A foreign answer may name what lies at the API: without the credential, and within its limits.
         if way == Way::Pipeline || self.way(link) == Way::Pipeline {

@@ -256,7 +256,7 @@ impl Reader {
     /// `None` where the schedule has ended.
     fn next_pause(&self) -> Option<Duration> {
         let step = usize::try_from(self.failures).unwrap_or(usize::MAX);
-        self.carrier.schedule.pauses(fastrand::u64(..)).nth(step)
+        self.carrier.schedule.delays(fastrand::u64(..)).nth(step)
     }
 
     /// Asks for the bytes from the offset on.

@@ -24,7 +24,7 @@ pub enum ErrorKind {
     ///
     /// # Troubleshooting
     /// The source says which. A submit whose answer was lost may have started a task: give submits an idempotency
-    /// key ([`NewTask::idempotency_key`](crate::NewTask::idempotency_key)) where the service knows one, and they are
+    /// key ([`TaskBuilder::idempotency_key`](crate::TaskBuilder::idempotency_key)) where the service knows one, and they are
     /// repeated safely.
     Network,
     /// The service refused for load (429 or 503) until retries or time ran out.
@@ -88,7 +88,7 @@ pub enum ErrorKind {
     /// Look for the result by other means before you submit again.
     Gone,
     /// The deadline of the task has come, or the service asked to wait past it, or the schedule of the
-    /// [`Pace`](crate::Pace) has ended.
+    /// [`PollPolicy`](crate::PollPolicy) has ended.
     ///
     /// # Troubleshooting
     /// A task goes on at the service: resume from the token ([`Error::token`](crate::Error::token)) with a later

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Blame, Event};
+use super::{Event, RefusalCause};
 
 impl fmt::Display for Event {
     /// One line without secrets. Of the daily summary it is the first.
@@ -14,12 +14,12 @@ impl fmt::Display for Event {
             Self::Granted { class, waited } => write!(f, "granted after {waited:.1?}: {class:?}"),
             Self::PassedOver { class } => write!(f, "a turn was not taken: {class:?}"),
             Self::TooLate { class, limit } => write!(f, "too late for its deadline, by `{limit}`: {class:?}"),
-            Self::Refused { status, request, credential, limit, blame } => {
+            Self::Refused { status, request, credential, limit, cause } => {
                 write!(f, "refused with {}: {request}", status.as_u16())?;
                 if let Some(credential) = credential {
                     write!(f, " with {credential}")?;
                 }
-                let who = if *blame == Blame::Ours { "us" } else { "others" };
+                let who = if *cause == RefusalCause::NoKnownLimit { "us" } else { "others" };
                 write!(f, ", by `{limit}`, spent by {who}")
             }
             Self::Paused { limit, during } => write!(f, "paused for {during:.1?}: `{limit}`"),

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// What a service says of one of its limits: how much it grants, how much of that is left, and until when.
 ///
 /// Each part is there only where the service stated it, and exactly as it did. Numbers that contradict each other, and
-/// moments in the past, are in [`Hints::ignored`](crate::Hints::ignored) instead.
+/// moments in the past, are in [`Hints::ignored`](crate::limits::Hints::ignored) instead.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use longhaul::Hints;
+/// use longhaul::limits::Hints;
 ///
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("ratelimit-policy", r#""burst";q=100;w=60, "volume";q=5000;qu="content-bytes""#.parse()?);

@@ -19,7 +19,7 @@ use crate::redact::Mask;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use longhaul::Hints;
+/// use longhaul::limits::Hints;
 ///
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("retry-after", "2".parse()?);
@@ -78,7 +78,9 @@ impl Hints {
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
-    /// use longhaul::{HintFact, HintRule, Hints, Reply, Source};
+    /// use longhaul::http::Reply;
+    /// use longhaul::limits::{HintFact, HintRule, Hints};
+    /// use longhaul::protocols::Source;
     ///
     /// let body = r#"{ "error": { "reason": { ".tag": "too_many_requests" }, "retry_after": 15 } }"#;
     /// let url = "https://api.example/2/files".parse()?;

@@ -16,14 +16,15 @@ use crate::pointer::{self, Source};
 /// It is data, as a profile is:
 ///
 /// ```
-/// use longhaul::{HintFact, HintRule, Source, Unit};
+/// use longhaul::limits::{HintFact, HintRule, Unit};
+/// use longhaul::protocols::Source;
 ///
 /// let rule: HintRule = serde_json::from_str(r#"{ "at": "/message", "fact": "delay", "unit": "text" }"#)?;
 /// assert_eq!(rule, HintRule::new(Source::pointer("/message"), HintFact::Delay).unit(Unit::Text));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// What a rule finds wins over what [`Hints::of`](crate::Hints::of) finds in headers, and an earlier rule over a later
+/// What a rule finds wins over what [`Hints::of`](crate::limits::Hints::of) finds in headers, and an earlier rule over a later
 /// one; of delays the longest counts, wherever it stands. A header that a rule names is read by that rule alone, which
 /// settles the unit of a `Reset`, or of a `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

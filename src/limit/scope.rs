@@ -40,7 +40,7 @@ impl Scope {
     /// `{name}` is as `*`, and each value has a budget of its own: `lists/{list}/subscribers`.
     ///
     /// ```
-    /// use longhaul::Scope;
+    /// use longhaul::limits::Scope;
     ///
     /// assert_eq!(Scope::route("DELETE lists/{list}").to_string(), "the route DELETE lists/{list}");
     /// ```

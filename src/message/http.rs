@@ -15,7 +15,8 @@ use super::{Request, Response};
 ///
 /// ```
 /// use futures::future::BoxFuture;
-/// use longhaul::{Client, Http, HttpError, Request, Response};
+/// use longhaul::Client;
+/// use longhaul::http::{Http, HttpError, Request, Response};
 ///
 /// #[derive(Debug)]
 /// struct AlwaysTeapot;

@@ -22,7 +22,7 @@ struct Parts {
     url: Url,
     headers: HeaderMap,
     body: Bytes,
-    class: Class,
+    class: Priority,
     /// The kind of task that it is for.
     kind: Option<Arc<str>>,
     /// The task that it is for; 0 for none.
@@ -32,7 +32,7 @@ struct Parts {
 }
 
 impl Request {
-    pub(crate) fn new(method: Method, url: Url, class: Class) -> Self {
+    pub(crate) fn new(method: Method, url: Url, class: Priority) -> Self {
         Self(Box::new(Parts {
             method,
             url,
@@ -71,7 +71,7 @@ impl Request {
 
     /// What the request is for.
     #[must_use]
-    pub const fn class(&self) -> Class {
+    pub const fn priority(&self) -> Priority {
         self.0.class
     }
 
@@ -101,7 +101,7 @@ impl Request {
     }
 
     /// As a request of another class.
-    pub(crate) const fn of_class(mut self, class: Class) -> Self {
+    pub(crate) const fn of_class(mut self, class: Priority) -> Self {
         self.0.class = class;
         self
     }
@@ -147,7 +147,7 @@ impl fmt::Debug for Request {
 /// What a request is for, the most urgent first: the order in which requests leave the throttle's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Class {
+pub enum Priority {
     /// Fetches or refreshes a token: without it nothing else goes.
     Token,
     /// Asks the service to give up a task.

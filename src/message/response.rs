@@ -75,7 +75,7 @@ impl Response {
         self
     }
 
-    /// The status; where an [`EnvelopeRule`](crate::EnvelopeRule) matched, what that reads it as.
+    /// The status; where an [`EnvelopeRule`](crate::retries::EnvelopeRule) matched, what that reads it as.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.0.status
@@ -104,7 +104,7 @@ impl Response {
     /// # Errors
     /// [`ErrorKind::Network`] when the body breaks off, or no byte of it comes for the client's
     /// [idle timeout](crate::ClientBuilder::idle_timeout); [`ErrorKind::DeadlineExceeded`] at the deadline of the
-    /// [call](crate::Call::deadline). Read in chunks, a body may be as slow as it likes.
+    /// [call](crate::http::RequestBuilder::deadline). Read in chunks, a body may be as slow as it likes.
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
@@ -127,7 +127,7 @@ impl Response {
     /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default); [`ErrorKind::Network`] when it breaks
     /// off, gives no byte for the [idle timeout](crate::ClientBuilder::idle_timeout), or comes more slowly than the
     /// [least rate](crate::ClientBuilder::least_rate); [`ErrorKind::DeadlineExceeded`] at the deadline of the
-    /// [call](crate::Call::deadline).
+    /// [call](crate::http::RequestBuilder::deadline).
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
         // The other parts stay where they are: a reply would move them all.
         let Parts { body, flow, limit, .. } = &mut *self.0;

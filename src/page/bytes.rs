@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind};
 /// [`Client::page_bytes`](crate::Client::page_bytes).
 ///
 /// Pages are as the service wrote them, without empty ones; with
-/// [`PageRule::skip_repeated_header`](crate::PageRule::skip_repeated_header) a first line that is the header again is left
-/// out. Requests, redirects and repeats are those of [`Pages`](crate::Pages).
+/// [`PageRule::skip_repeated_header`](crate::protocols::PageRule::skip_repeated_header) a first line that is the header again is left
+/// out. Requests, redirects and repeats are those of [`Pages`](crate::tasks::Pages).
 ///
 /// # Cancel safety
 /// Dropping a `next()` loses nothing.

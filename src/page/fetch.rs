@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, header};
 use url::Url;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Reply, Request, Response};
+use crate::message::{Priority, Reply, Request, Response};
 use crate::protocol::{NoPage, Page, PageRule, join};
 use crate::transport::{Breaks, Sending, Transport};
 
@@ -17,7 +17,7 @@ pub(crate) struct PageSource {
     pub(crate) transport: Arc<Transport>,
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
-    pub(crate) class: Class,
+    pub(crate) class: Priority,
 }
 
 pub(super) struct Fetched {

@@ -16,12 +16,12 @@ use super::template::{Filling, Template};
 /// Written as on the first line of HTTP, also in serialized form. The URL is relative to the client's base.
 ///
 /// ```
-/// use longhaul::Exchange;
+/// use longhaul::protocols::Exchange;
 ///
 /// let check: Exchange = r#"POST jobs/check {"async_job_id": "{id}"}"#.parse()?;
 /// assert_eq!(check.to_string(), r#"POST jobs/check {"async_job_id": "{id}"}"#);
 /// assert!("jobs/{id}".parse::<Exchange>().is_err());
-/// # Ok::<(), longhaul::ExchangeError>(())
+/// # Ok::<(), longhaul::protocols::ExchangeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -16,7 +16,7 @@ use crate::redact::Hidden;
 /// How a result comes in pages: where the first is, where the rows stand, and how one page leads to the next.
 ///
 /// ```
-/// use longhaul::{Next, PageRule, Source};
+/// use longhaul::protocols::{Next, PageRule, Source};
 ///
 /// // Rows of JSON, at a URL made of the task's id, with a cursor in the body.
 /// let rule = PageRule::new("jobs/{id}/results", Source::pointer("/conversations/*"))

@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::rules::{Rules, StatusKind};
-use crate::message::{Class, Request};
+use crate::message::{Priority, Request};
 
 /// The request that is next for a task, and how it may be sent.
 pub(crate) struct Asking {
@@ -65,9 +65,9 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
         repeat(cursor, &mut url);
     }
     let class = match purpose {
-        Purpose::Result => Class::Result,
-        Purpose::Start => Class::Submit,
-        Purpose::Status => Class::Poll,
+        Purpose::Result => Priority::Result,
+        Purpose::Start => Priority::Submit,
+        Purpose::Status => Priority::Poll,
     };
     let mut request = dressed(Request::new(method, url, class), headers, body).bare(is_bare);
     if let Some(extra) = &cursor.extra {
@@ -100,7 +100,7 @@ pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opti
             (how.method().clone(), url, body)
         }
     };
-    let mut request = dressed(Request::new(method, url, Class::Cancel), headers, body).bare(is_bare);
+    let mut request = dressed(Request::new(method, url, Priority::Cancel), headers, body).bare(is_bare);
     if let Some(extra) = &cursor.extra {
         extra.cookies.give(&mut request);
     }
@@ -112,7 +112,7 @@ pub(super) fn cleanup(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opt
     let cleanup = rules.cleanup.as_ref()?;
     let (url, body) = filled(cleanup, cursor)?;
     let is_bare = cursor.is_status_bare() && cleanup.uses_status();
-    Some(dressed(Request::new(cleanup.method().clone(), url, Class::Call), headers, body).bare(is_bare))
+    Some(dressed(Request::new(cleanup.method().clone(), url, Priority::Call), headers, body).bare(is_bare))
 }
 
 fn filled(exchange: &Exchange, cursor: &Cursor) -> Option<(Url, Option<String>)> {

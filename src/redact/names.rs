@@ -102,7 +102,7 @@ const ENDS: [&str; 9] = [
 /// Tokens that are a place in a list, and no right.
 const PLACES: [&str; 11] =
     ["continuation", "continue", "cursor", "delta", "next", "page", "paging", "pagination", "resume", "skip", "sync"];
-/// Keys that name a thing, and open none.
+/// RequestKey that name a thing, and open none.
 const IDENTIFIERS: [&str; 12] = [
     "cache",
     "foreign",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backoff::backoff::Backoff;
 
-use super::{Pauses, Schedule};
+use super::{Delays, Schedule};
 
 /// With the feature `backoff`.
 impl Schedule {
@@ -19,14 +19,14 @@ impl Schedule {
     /// ```
     /// use std::time::Duration;
     /// use backoff::ExponentialBackoff;
-    /// use longhaul::Schedule;
+    /// use longhaul::retries::Schedule;
     ///
     /// let theirs = ExponentialBackoff {
     ///     initial_interval: Duration::from_secs(2),
     ///     randomization_factor: 0.0,
     ///     ..ExponentialBackoff::default()
     /// };
-    /// let pauses: Vec<Duration> = Schedule::backoff(theirs).pauses(0).take(3).collect();
+    /// let pauses: Vec<Duration> = Schedule::backoff(theirs).delays(0).take(3).collect();
     /// assert_eq!(pauses, [2.0, 3.0, 4.5].map(Duration::from_secs_f64));
     /// ```
     #[must_use]
@@ -44,16 +44,16 @@ impl Schedule {
 ///
 /// ```
 /// use std::time::Duration;
-/// use longhaul::Schedule;
+/// use longhaul::retries::Schedule;
 ///
 /// let mut tries = 0;
-/// let answer = backoff::retry(Schedule::constant(Duration::from_millis(1)).pauses(7), || {
+/// let answer = backoff::retry(Schedule::constant(Duration::from_millis(1)).delays(7), || {
 ///     tries += 1;
 ///     if tries < 3 { Err(backoff::Error::transient("not yet")) } else { Ok(tries) }
 /// });
 /// assert_eq!(answer.unwrap(), 3);
 /// ```
-impl Backoff for Pauses {
+impl Backoff for Delays {
     fn reset(&mut self) {
         self.restart();
     }

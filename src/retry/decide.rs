@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::event::RetryReason;
-use crate::message::Class;
+use crate::message::Priority;
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +57,12 @@ pub(crate) const STATUSES: [(u16, u16, Meaning, &str); 11] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) method: &'a Method,
-    pub(crate) class: Class,
+    pub(crate) class: Priority,
     /// It carries an idempotency key.
     pub(crate) keyed: bool,
     pub(crate) failure: Failure,
+    /// The decision of the caller's own function whether it may pass, where there is one.
+    pub(crate) own: Option<bool>,
     /// What the service asked to wait.
     pub(crate) hint: Option<Duration>,
     /// The schedule's step; `None` where it has ended.
@@ -106,14 +108,18 @@ pub(crate) enum GiveUp {
 
 pub(crate) fn decide(case: &Case<'_>) -> Decision {
     // PUT, DELETE and the safe methods (RFC 9110, 9.2.2). A request for a token is a POST that nothing is made worse by.
-    let repeatable = case.method.is_idempotent() || case.keyed || case.class == Class::Token;
+    let repeatable = case.method.is_idempotent() || case.keyed || case.class == Priority::Token;
+    let is_unauthorized = |status| meaning(status) == Meaning::Unauthorized;
     let (reason, needs_repeatable, cost) = match case.failure {
+        Failure::Status(status) if is_unauthorized(status) => return Decision::GiveUp(GiveUp::Permanent),
+        _ if case.own == Some(false) => return Decision::GiveUp(GiveUp::Permanent),
         Failure::Unsent => (RetryReason::Unsent, false, 0),
         Failure::Lost => (RetryReason::Lost, true, COST_OF_SILENCE),
         Failure::LostWithOthers => (RetryReason::Lost, true, 0),
         Failure::Status(status) => match meaning(status) {
             Meaning::Throttled => (RetryReason::Throttled, false, 0),
             Meaning::Transient => (RetryReason::Transient, true, COST),
+            Meaning::Permanent if case.own == Some(true) => (RetryReason::Transient, true, COST),
             Meaning::Unauthorized | Meaning::Permanent => return Decision::GiveUp(GiveUp::Permanent),
         },
     };
@@ -168,9 +174,10 @@ mod tests {
     fn case(method: &Method, failure: Failure) -> Case<'_> {
         Case {
             method,
-            class: Class::Call,
+            class: Priority::Call,
             keyed: false,
             failure,
+            own: None,
             hint: None,
             step: Some(Duration::from_secs(1)),
             patience: None,
@@ -221,10 +228,34 @@ mod tests {
                 assert_eq!(retries(case(&method, failure)), post, "{method} {failure:?}");
                 let keyed = Case { keyed: true, ..case(&method, failure) };
                 assert_eq!(retries(keyed), idempotent, "{method} with a key {failure:?}");
-                let token = Case { class: Class::Token, ..case(&method, failure) };
+                let token = Case { class: Priority::Token, ..case(&method, failure) };
                 assert_eq!(retries(token), idempotent, "{method} for a token {failure:?}");
-                let submit = Case { class: Class::Submit, ..case(&method, failure) };
+                let submit = Case { class: Priority::Submit, ..case(&method, failure) };
                 assert_eq!(retries(submit), post, "{method} of a submit {failure:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_function_of_the_caller_decides_what_may_pass_and_never_what_is_safe() {
+        for (failure, own, idempotent, post) in [
+            (status(404), true, true, false),
+            (status(500), false, false, false),
+            (status(429), false, false, false),
+            (status(429), true, true, true),
+            (status(401), true, false, false),
+            (Failure::Lost, true, true, false),
+            (Failure::Lost, false, false, false),
+            (Failure::Unsent, false, false, false),
+            (Failure::Unsent, true, true, true),
+        ] {
+            for (method, expected) in [(Method::GET, idempotent), (Method::POST, post)] {
+                let decision = decide(&Case { own: Some(own), ..case(&method, failure) });
+                let retries = matches!(decision, Decision::Retry { .. });
+                assert_eq!(retries, expected, "{method} {failure:?} {own}");
+                if !own {
+                    assert_eq!(decision, Decision::GiveUp(GiveUp::Permanent));
+                }
             }
         }
     }

@@ -13,7 +13,9 @@ use crate::pointer::Source;
 /// the retries, the credential, the protocol, and in errors.
 ///
 /// ```
-/// use longhaul::{EnvelopeRule, Profile, Source};
+/// use longhaul::Profile;
+/// use longhaul::protocols::Source;
+/// use longhaul::retries::EnvelopeRule;
 ///
 /// // Sitecore Send: 200 with {"Code":429,"Error":"RATE_LIMITING"}; all but 0 is an error. The word is written in two
 /// // ways (`RATE-LIMITING` too), the code in one.

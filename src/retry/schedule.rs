@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Pauses;
+use super::Delays;
 use crate::clock::FAR;
 
 /// A sequence of pauses, as a value: between the attempts of a request, or between the polls of a task
-/// ([`Pace::schedule`](crate::Pace::schedule)).
+/// ([`PollPolicy::schedule`](crate::PollPolicy::schedule)).
 ///
 /// ```
 /// use std::time::Duration;
-/// use longhaul::Schedule;
+/// use longhaul::retries::Schedule;
 ///
 /// let schedule = Schedule::exponential(Duration::from_secs(1), Duration::from_secs(30));
-/// let pauses: Vec<Duration> = schedule.pauses(7).take(8).collect();
+/// let pauses: Vec<Duration> = schedule.delays(7).take(8).collect();
 /// assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(30)));
-/// assert_eq!(pauses, schedule.pauses(7).take(8).collect::<Vec<_>>()); // the same seed, the same pauses
+/// assert_eq!(pauses, schedule.delays(7).take(8).collect::<Vec<_>>()); // the same seed, the same pauses
 ///
-/// let exact: Vec<u64> = schedule.without_jitter().pauses(0).take(6).map(|pause| pause.as_secs()).collect();
+/// let exact: Vec<u64> = schedule.without_jitter().delays(0).take(6).map(|pause| pause.as_secs()).collect();
 /// assert_eq!(exact, [1, 2, 4, 8, 16, 30]);
 /// ```
 ///
@@ -45,7 +45,7 @@ use crate::clock::FAR;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use longhaul::Schedule;
+/// # use longhaul::retries::Schedule;
 /// let schedule: Schedule = serde_json::from_str(r#"{"steps": [3, 9, 27], "jitter": "full", "longest": 20}"#)?;
 /// let steps = Schedule::steps([3, 9, 27].map(Duration::from_secs));
 /// assert_eq!(schedule, steps.full_jitter().longest(Duration::from_secs(20)));
@@ -126,8 +126,8 @@ impl Schedule {
     /// for. Genesys asks its clients for these steps.
     ///
     /// ```
-    /// # use longhaul::Schedule;
-    /// let ladder: Vec<u64> = Schedule::ladder().pauses(0).take(6).map(|pause| pause.as_secs()).collect();
+    /// # use longhaul::retries::Schedule;
+    /// let ladder: Vec<u64> = Schedule::ladder().delays(0).take(6).map(|pause| pause.as_secs()).collect();
     /// assert_eq!(ladder, [3, 9, 27, 300, 600, 600]);
     /// ```
     #[must_use]
@@ -149,16 +149,16 @@ impl Schedule {
         Self { kind, jitter: Jitter::Equal, longest: FAR }.longest(longest)
     }
 
-    /// Pauses of your own: `make` is called with a seed for each request, and for each task that is paced. Where its
+    /// Delays of your own: `make` is called with a seed for each request, and for each task that is paced. Where its
     /// iterator ends, nothing is tried again.
     ///
     /// It is code: to serialize it is an error, and only its own clones equal it.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use longhaul::Schedule;
+    /// # use longhaul::retries::Schedule;
     /// let twice = Schedule::custom(|_seed| [1, 5].into_iter().map(Duration::from_secs));
-    /// assert_eq!(twice.pauses(0).count(), 2);
+    /// assert_eq!(twice.delays(0).count(), 2);
     /// assert!(serde_json::to_string(&twice).is_err());
     /// ```
     #[must_use]
@@ -211,8 +211,8 @@ impl Schedule {
     }
 
     /// The pauses, drawn with this seed.
-    pub fn pauses(&self, seed: u64) -> Pauses {
-        Pauses::new(self.clone(), seed)
+    pub fn delays(&self, seed: u64) -> Delays {
+        Delays::new(self.clone(), seed)
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use longhaul::{Alerts, Client};
+/// use longhaul::Client;
+/// use longhaul::telemetry::Alerts;
 ///
 /// let alerts = Alerts::standard().error_rate(0.25).throttled_for(Duration::from_secs(10 * 60));
 /// let client = Client::builder("https://api.example.com").alerts(alerts).build()?;
@@ -184,7 +185,7 @@ impl Alerts {
     /// Warning: a task has been running for this long since its submit, also in an earlier process. Told once for each task,
     /// by its id or its status URL, and only while somebody waits for it: it is looked at whenever its status was asked for.
     /// 24 hours: exports that services document take minutes to hours, and the work of a night is done by then. It ends no
-    /// wait: [`ClientBuilder::task_deadline`](crate::ClientBuilder::task_deadline) does.
+    /// wait: [`ClientBuilder::task_timeout`](crate::ClientBuilder::task_timeout) does.
     #[must_use]
     pub const fn running_for(mut self, during: Duration) -> Self {
         self.running_for = Some(during);
@@ -200,7 +201,7 @@ impl Alerts {
         self
     }
 
-    /// Information: the [summary](crate::Summary) of each stretch of this length. 24 hours, from the build of the client
+    /// Information: the [summary](crate::telemetry::Summary) of each stretch of this length. 24 hours, from the build of the client
     /// on.
     #[must_use]
     pub const fn summary_every(mut self, length: Duration) -> Self {

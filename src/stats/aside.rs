@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use super::ledger::{Ended, Ledger, Names, Place, Sent};
 use crate::event::Asked;
-use crate::message::{Class, write_route};
+use crate::message::{Priority, write_route};
 
 /// Marks that are not in the ledger yet, in the order in which they came.
 #[derive(Debug, Default)]
@@ -35,13 +35,13 @@ struct Row {
 
 impl Aside {
     /// A request was sent.
-    pub(super) fn sent(&mut self, class: Class, queued: Duration, second: u64) {
+    pub(super) fn sent(&mut self, class: Priority, queued: Duration, second: u64) {
         if self.sent.last().is_none_or(|last| last.second != second) {
             self.sent.push(Sent { second, requests: 0, polls: 0, queued: Duration::ZERO });
         }
         if let Some(last) = self.sent.last_mut() {
             last.requests += 1;
-            last.polls += u64::from(class == Class::Poll);
+            last.polls += u64::from(class == Priority::Poll);
             last.queued = last.queued.saturating_add(queued);
         }
     }

@@ -10,8 +10,8 @@ use super::kept::{Kept, Verdict};
 use super::long::LongTasks;
 use super::recent::Stretch;
 use super::token::Tokens;
-use crate::event::{AlertKind, Blame};
-use crate::throttle::LimitUse;
+use crate::event::{AlertKind, RefusalCause};
+use crate::throttle::LimitUsage;
 
 /// What is judged.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Seen<'a> {
     pub(super) before: &'a Stretch,
     /// For how long 429s have kept coming.
     pub(super) throttled_for: Option<Duration>,
-    pub(super) usage: &'a [LimitUse],
+    pub(super) usage: &'a [LimitUsage],
     pub(super) tokens: &'a Tokens,
     pub(super) long: &'a LongTasks,
     pub(super) kept: &'a Kept,
@@ -57,7 +57,7 @@ pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Findi
     if let Some(least) = alerts.declared_too_high {
         for (refusals, last) in seen.kept.all() {
             let is_recent = now.saturating_duration_since(last) < RECENT;
-            if is_recent && (refusals.blame() == Blame::Ours || refusals.count() >= least.into()) {
+            if is_recent && (refusals.cause() == RefusalCause::NoKnownLimit || refusals.count() >= least.into()) {
                 let (kind, text) = (AlertKind::DeclaredTooHigh, Verdict(refusals).to_string());
                 found.push(Finding { kind, about: Some(refusals.limit().into()), text });
             }
@@ -67,14 +67,14 @@ pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Findi
 }
 
 /// Whether this part of a limit is used, or fewer than so many are left of what the service states.
-pub(super) fn is_near(limit: &LimitUse, share: Option<f64>, left: Option<u32>) -> bool {
+pub(super) fn is_near(limit: &LimitUsage, share: Option<f64>, left: Option<u32>) -> bool {
     let is_used = share.is_some_and(|share| limit.of() >= Some(FEWEST) && limit.share() >= share);
     let few = left.map(u64::from).filter(|least| limit.of().is_none_or(|of| of > *least));
     is_used || limit.is_stated() && few.is_some_and(|least| limit.left().is_some_and(|left| left < least))
 }
 
 /// A window of seconds is used up whenever there is something to do.
-fn is_worth(limit: &LimitUse) -> bool {
+fn is_worth(limit: &LimitUsage) -> bool {
     limit.window().map_or(limit.is_stated(), |window| window >= Duration::from_secs(60))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::refusals::Refusals;
-use crate::event::Blame;
+use crate::event::RefusalCause;
 
 /// Declared limits that the service refused for, though they were kept.
 #[derive(Debug, Default)]
@@ -14,17 +14,17 @@ pub(super) struct Kept(Vec<(Refusals, Instant)>);
 
 impl Kept {
     /// Everybody under this limit was stopped. As many are told apart as refusals are: the name is one of theirs.
-    pub(super) fn refused(&mut self, limit: &Arc<str>, blame: Blame, now: Instant) {
+    pub(super) fn refused(&mut self, limit: &Arc<str>, cause: RefusalCause, now: Instant) {
         match self.0.iter_mut().find(|(known, _)| known.limit == *limit) {
             Some((known, last)) => {
                 known.count += 1;
                 *last = now;
                 // Once the service has stated it, it is known.
-                if blame == Blame::Ours {
-                    known.blame = blame;
+                if cause == RefusalCause::NoKnownLimit {
+                    known.cause = cause;
                 }
             }
-            None => self.0.push((Refusals { limit: limit.clone(), blame, count: 1 }, now)),
+            None => self.0.push((Refusals { limit: limit.clone(), cause, count: 1 }, now)),
         }
     }
 
@@ -39,14 +39,14 @@ pub(super) struct Verdict<'a>(pub(super) &'a Refusals);
 
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Refusals { limit, blame, count } = self.0;
+        let Refusals { limit, cause, count } = self.0;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
-        match blame {
-            Blame::Ours => write!(
+        match cause {
+            RefusalCause::NoKnownLimit => write!(
                 f,
                 "the declared limit `{limit}` is higher than the service's, which states fewer: refused {times}"
             ),
-            Blame::Foreign => write!(
+            RefusalCause::WithinKnownLimits => write!(
                 f,
                 "the declared limit `{limit}` is higher than the service's, or others spend it too: refused {times} \
                  though it was kept"

@@ -20,9 +20,9 @@ use super::summary::{Day, Summary};
 use super::tasks::TaskCounts;
 use super::token::Tokens;
 use super::watch::Watch;
-use crate::event::{Alert, AlertKind, Asked, Blame, Event, Mark, RetryReason};
-use crate::message::{Class, write_route};
-use crate::throttle::LimitUse;
+use crate::event::{Alert, AlertKind, Asked, Event, Mark, RefusalCause, RetryReason};
+use crate::message::{Priority, write_route};
+use crate::throttle::LimitUsage;
 
 /// All that is counted.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(super) struct Sent {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
     pub(super) place: Place,
-    pub(super) class: Class,
+    pub(super) class: Priority,
     /// `None`: without an answer.
     pub(super) status: Option<StatusCode>,
     pub(super) took: Duration,
@@ -125,7 +125,7 @@ impl Ledger {
         let mut names = Names::default();
         match *mark {
             Mark::Sent { class, queued } => {
-                self.sent(&Sent { second, requests: 1, polls: u64::from(class == Class::Poll), queued });
+                self.sent(&Sent { second, requests: 1, polls: u64::from(class == Priority::Poll), queued });
             }
             Mark::Answered { asked, status, took } => {
                 let place = self.place(&asked);
@@ -141,11 +141,11 @@ impl Ledger {
                 self.counts.unsent += u64::from(unsent);
                 names = self.names(place);
             }
-            Mark::Refused { limit, blame, is_new, kept } => {
+            Mark::Refused { limit, cause, is_new, kept } => {
                 self.counts.pauses += u64::from(is_new);
-                let limit = self.refuse(limit, blame);
+                let limit = self.refuse(limit, cause);
                 if kept && is_new {
-                    self.day.kept.refused(&limit, blame, now);
+                    self.day.kept.refused(&limit, cause, now);
                 }
                 names.about = Some(limit);
             }
@@ -191,7 +191,7 @@ impl Ledger {
         self.timing.record(took);
         self.day.timing.record(took);
         // What a token endpoint refuses is a refresh that failed.
-        if class != Class::Token {
+        if class != Priority::Token {
             self.counts.answers += 1;
             self.counts.unauthorized += u64::from(status == StatusCode::UNAUTHORIZED);
         }
@@ -229,9 +229,9 @@ impl Ledger {
         self.throttled = Some(Throttled { first, last: now, others: false });
     }
 
-    fn refuse(&mut self, limit: &str, blame: Blame) -> Arc<str> {
+    fn refuse(&mut self, limit: &str, cause: RefusalCause) -> Arc<str> {
         let find = |refusals: &[Refusals], limit: &str| {
-            refusals.iter().position(|known| *known.limit == *limit && known.blame == blame)
+            refusals.iter().position(|known| *known.limit == *limit && known.cause == cause)
         };
         let name = if self.refusals.len() >= MOST_REFUSALS { OTHER } else { limit };
         let known = find(&self.refusals, limit).or_else(|| find(&self.refusals, name));
@@ -240,7 +240,7 @@ impl Ledger {
             return known.limit.clone();
         }
         let limit: Arc<str> = name.into();
-        self.refusals.push(Refusals { limit: limit.clone(), blame, count: 1 });
+        self.refusals.push(Refusals { limit: limit.clone(), cause, count: 1 });
         limit
     }
 
@@ -248,7 +248,7 @@ impl Ledger {
     pub(super) fn look(
         &mut self,
         alerts: &Alerts,
-        usage: &[LimitUse],
+        usage: &[LimitUsage],
         unmatched: Vec<Arc<str>>,
         now: Instant,
     ) -> Vec<Event> {
@@ -287,7 +287,7 @@ impl Ledger {
         self.day.summary(&self.routes, unmatched, &self.long, now)
     }
 
-    pub(super) fn stats(&mut self, limits: Vec<LimitUse>, now: Instant) -> Stats {
+    pub(super) fn stats(&mut self, limits: Vec<LimitUsage>, now: Instant) -> Stats {
         let second = self.second(now);
         Stats {
             counts: self.counts,

@@ -9,8 +9,8 @@ use url::Url;
 
 use super::ledger::Ledger;
 use super::{Alerts, Telemetry};
-use crate::event::{Asked, Blame, Mark, RetryReason};
-use crate::message::Class;
+use crate::event::{Asked, Mark, RefusalCause, RetryReason};
+use crate::message::Priority;
 use crate::throttle::Throttle;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What one client does in a step: a mark of a request, or another.
 #[derive(Clone, Copy, Debug)]
 enum Did {
-    Sent(Class, u64),
+    Sent(Priority, u64),
     Answered(usize, u16, u64),
     Broke(usize, bool),
     Refused(bool),
@@ -28,7 +28,7 @@ enum Did {
 }
 
 fn any_step() -> impl Strategy<Value = Did> {
-    let class = prop_oneof![Just(Class::Call), Just(Class::Poll), Just(Class::Token)];
+    let class = prop_oneof![Just(Priority::Call), Just(Priority::Poll), Just(Priority::Token)];
     prop_oneof![
         8 => (class, 0..9_u64).prop_map(|(class, queued)| Did::Sent(class, queued)),
         8 => (0..9_usize, prop_oneof![Just(200), Just(401), Just(429), Just(503)], prop_oneof![0..9_u64, 55_000..65_000_u64])
@@ -48,7 +48,7 @@ async fn count_both(steps: Vec<Did>) {
     let mut ledger = Ledger::new(began);
     let urls: Vec<Url> =
         (0..9).map(|route| format!("https://h{}.example/r{}", route % 3, "x".repeat(route)).parse().unwrap()).collect();
-    let asked = |route: usize| Asked { class: Class::Call, method: &Method::GET, url: &urls[route], route: None };
+    let asked = |route: usize| Asked { class: Priority::Call, method: &Method::GET, url: &urls[route], route: None };
     let millis = Duration::from_millis;
     let mut looked = 0;
     for step in steps.into_iter().chain([Did::Looked]) {
@@ -61,7 +61,7 @@ async fn count_both(steps: Vec<Did>) {
                 took: millis(took),
             },
             Did::Broke(route, unsent) => Mark::Broke { asked: asked(route), unsent, took: millis(7) },
-            Did::Refused(is_new) => Mark::Refused { limit: "l", blame: Blame::Ours, is_new, kept: true },
+            Did::Refused(is_new) => Mark::Refused { limit: "l", cause: RefusalCause::NoKnownLimit, is_new, kept: true },
             Did::Retried => {
                 let (asked, reason) = (asked(0), RetryReason::Transient);
                 Mark::Retrying { asked, reason, attempts: 1, pause: Duration::ZERO }

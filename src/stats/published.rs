@@ -12,11 +12,11 @@ mod facade {
 
     use metrics::{SharedString, counter, gauge, histogram};
 
-    use crate::event::{Alert, Blame, Mark};
-    use crate::message::Class;
+    use crate::event::{Alert, Mark, RefusalCause};
+    use crate::message::Priority;
     use crate::stats::ledger::Names;
     use crate::stats::tasks::is_alive;
-    use crate::throttle::LimitUse;
+    use crate::throttle::LimitUsage;
 
     pub(in crate::stats) fn mark(mark: &Mark<'_>, names: &Names) {
         let (route, host) = (name(names.route.as_ref()), name(names.host.as_ref()));
@@ -37,12 +37,12 @@ mod facade {
                 let reason = if unsent { "unsent" } else { "lost" };
                 counter!("longhaul.broken", "route" => route, "host" => host, "reason" => reason).increment(1);
             }
-            Mark::Refused { blame, is_new, .. } => {
-                let blame = match blame {
-                    Blame::Ours => "ours",
-                    Blame::Foreign => "foreign",
+            Mark::Refused { cause, is_new, .. } => {
+                let cause = match cause {
+                    RefusalCause::NoKnownLimit => "no_known_limit",
+                    RefusalCause::WithinKnownLimits => "within_known_limits",
                 };
-                counter!("longhaul.refused", "limit" => about.clone(), "blame" => blame).increment(1);
+                counter!("longhaul.refused", "limit" => about.clone(), "cause" => cause).increment(1);
                 if is_new {
                     counter!("longhaul.pauses", "limit" => about).increment(1);
                 }
@@ -70,7 +70,7 @@ mod facade {
         }
     }
 
-    pub(in crate::stats) fn usage(usage: &[LimitUse]) {
+    pub(in crate::stats) fn usage(usage: &[LimitUsage]) {
         for limit in usage.iter().filter(|limit| limit.of().is_some()) {
             gauge!("longhaul.limit_use", "limit" => limit.label().to_owned()).set(limit.share());
             gauge!("longhaul.waiting", "limit" => limit.label().to_owned()).set(f64::from(limit.waiting()));
@@ -96,16 +96,16 @@ mod facade {
         }
     }
 
-    const fn name_of(class: Class) -> &'static str {
+    const fn name_of(class: Priority) -> &'static str {
         match class {
-            Class::Token => "token",
-            Class::Cancel => "cancel",
-            Class::Submit => "submit",
-            Class::Call => "call",
-            Class::Poll => "poll",
-            Class::Result => "result",
-            Class::Download => "download",
-            Class::Batch => "batch",
+            Priority::Token => "token",
+            Priority::Cancel => "cancel",
+            Priority::Submit => "submit",
+            Priority::Call => "call",
+            Priority::Poll => "poll",
+            Priority::Result => "result",
+            Priority::Download => "download",
+            Priority::Batch => "batch",
         }
     }
 }
@@ -114,11 +114,11 @@ mod facade {
 mod nobody {
     use crate::event::{Alert, Mark};
     use crate::stats::ledger::Names;
-    use crate::throttle::LimitUse;
+    use crate::throttle::LimitUsage;
 
     pub(in crate::stats) const fn mark(_: &Mark<'_>, _: &Names) {}
 
-    pub(in crate::stats) const fn usage(_: &[LimitUse]) {}
+    pub(in crate::stats) const fn usage(_: &[LimitUsage]) {}
 
     pub(in crate::stats) const fn alert(_: &Alert) {}
 }

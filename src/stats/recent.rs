@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::latency::Timing;
 use super::tally::Tally;
-use crate::message::Class;
+use crate::message::Priority;
 
 /// Requests by the second, of the last minute.
 #[derive(Debug, Default)]
@@ -53,11 +53,11 @@ impl Stretch {
         Self { tally: Tally::default(), timing: Timing::rough(), unauthorized: 0, refused: 0, unavailable: 0 }
     }
 
-    fn count(&mut self, class: Class, status: Option<StatusCode>, took: Duration) {
+    fn count(&mut self, class: Priority, status: Option<StatusCode>, took: Duration) {
         self.tally.count(status);
         match status.map(|status| status.as_u16()) {
             // What a token endpoint refuses is a refresh that failed.
-            Some(401) if class != Class::Token => self.unauthorized += 1,
+            Some(401) if class != Priority::Token => self.unauthorized += 1,
             Some(429) => self.refused += 1,
             Some(503) => self.unavailable += 1,
             _ => {}
@@ -81,7 +81,7 @@ impl Stretch {
 pub(super) struct Minutes(VecDeque<(u64, Stretch)>);
 
 impl Minutes {
-    pub(super) fn count(&mut self, second: u64, class: Class, status: Option<StatusCode>, took: Duration) {
+    pub(super) fn count(&mut self, second: u64, class: Priority, status: Option<StatusCode>, took: Duration) {
         let minute = second / MINUTE;
         if self.0.back().is_none_or(|(last, _)| *last < minute) {
             self.0.push_back((minute, Stretch::new()));
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn five_minutes_are_now_and_the_hour_before_is_kept() {
         let mut minutes = Minutes::default();
-        (0..200 * MINUTE).step_by(10).for_each(|at| minutes.count(at, Class::Call, OK, Duration::from_millis(1)));
+        (0..200 * MINUTE).step_by(10).for_each(|at| minutes.count(at, Priority::Call, OK, Duration::from_millis(1)));
         let last = 200 * MINUTE - 1;
         assert_eq!((minutes.now(last).tally.all(), minutes.before(last).tally.all()), (30, 360));
         assert_eq!(minutes.0.len(), 65);

@@ -1,14 +1,14 @@
-//! Refusals: how often a service refused for load, by limit and blame.
+//! Refusals: how often a service refused for load, by limit and cause.
 
 use std::sync::Arc;
 
-use crate::event::Blame;
+use crate::event::RefusalCause;
 
 /// Refusals for load by one limit, and one party's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
     pub(super) limit: Arc<str>,
-    pub(super) blame: Blame,
+    pub(super) cause: RefusalCause,
     pub(super) count: u64,
 }
 
@@ -21,8 +21,8 @@ impl Refusals {
 
     /// Who spent the budget.
     #[must_use]
-    pub const fn blame(&self) -> Blame {
-        self.blame
+    pub const fn cause(&self) -> RefusalCause {
+        self.cause
     }
 
     /// How many there were.

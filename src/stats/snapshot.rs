@@ -11,7 +11,7 @@ use super::tally::share;
 use super::tasks::TaskCounts;
 use super::token::TokenUse;
 use crate::event::{Alert, RetryReason};
-use crate::throttle::LimitUse;
+use crate::throttle::LimitUsage;
 
 /// What went through a client and its clones so far: a snapshot. Counts begin at the build of the client.
 ///
@@ -31,7 +31,7 @@ use crate::throttle::LimitUse;
 pub struct Stats {
     pub(super) counts: Counts,
     pub(super) requests_per_minute: u64,
-    pub(super) limits: Vec<LimitUse>,
+    pub(super) limits: Vec<LimitUsage>,
     pub(super) latency: Latency,
     pub(super) recent_latency: Latency,
     pub(super) routes: Vec<Endpoint>,
@@ -125,7 +125,7 @@ impl Stats {
 
     /// How much of each limit is used: [`Throttle::usage`](crate::Throttle::usage).
     #[must_use]
-    pub fn limits(&self) -> &[LimitUse] {
+    pub fn limits(&self) -> &[LimitUsage] {
         &self.limits
     }
 

@@ -12,13 +12,13 @@ use super::latency::{Latency, Timing};
 use super::long::LongTasks;
 use super::refusals::Refusals;
 use super::tally::Tally;
-use crate::throttle::LimitUse;
+use crate::throttle::LimitUsage;
 
 /// What went through a client in a day so far: [`Client::summary`](crate::Client::summary). `Display` is some lines of
 /// text: use, performance, refreshes, endpoints.
 ///
 /// A day is 24 hours, the first of them from the build of the client on
-/// ([`Alerts::summary_every`](crate::Alerts::summary_every)); at its end the summary is told as an alert, and all counts
+/// ([`Alerts::summary_every`](crate::telemetry::Alerts::summary_every)); at its end the summary is told as an alert, and all counts
 /// of it begin at nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -99,15 +99,15 @@ impl Summary {
         self.unmatched.iter().map(|limit| &**limit)
     }
 
-    /// How often everybody was stopped by a refusal though a declared limit was kept. [`Blame::Ours`](crate::Blame::Ours):
+    /// How often everybody was stopped by a refusal though a declared limit was kept. [`RefusalCause::NoKnownLimit`](crate::telemetry::RefusalCause::NoKnownLimit):
     /// the service stated that it allows fewer, so that the declared limit is higher than the service's.
-    /// [`Blame::Foreign`](crate::Blame::Foreign): it is, or others spend it too.
+    /// [`RefusalCause::WithinKnownLimits`](crate::telemetry::RefusalCause::WithinKnownLimits): it is, or others spend it too.
     #[must_use]
     pub fn refusals(&self) -> &[Refusals] {
         &self.refusals
     }
 
-    /// The tasks that have been running for long ([`Alerts::running_for`](crate::Alerts::running_for)) and have not ended,
+    /// The tasks that have been running for long ([`Alerts::running_for`](crate::telemetry::Alerts::running_for)) and have not ended,
     /// by id or status URL, with the time since their submit.
     pub fn long_tasks(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.long.iter().map(|(name, age)| (&**name, *age))
@@ -210,7 +210,7 @@ impl Day {
         self.busiest = self.busiest.max(self.minute.1);
     }
 
-    pub(super) fn used(&mut self, usage: &[LimitUse]) {
+    pub(super) fn used(&mut self, usage: &[LimitUsage]) {
         for limit in usage.iter().filter(|limit| limit.of().is_some()) {
             let of = limit.of().unwrap_or(1).max(1);
             let percent = limit.most().saturating_mul(100) / of;

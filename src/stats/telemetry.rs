@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::stream::{self, Stream};
 use http::StatusCode;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -15,9 +14,9 @@ use super::ledger::{Ledger, Names};
 use super::published;
 use super::snapshot::Stats;
 use super::summary::Summary;
-use crate::event::{self, Asked, Event, Mark};
+use crate::event::{self, Asked, Event, Events, Mark};
 use crate::redact::shown;
-use crate::throttle::{LimitUse, Throttle};
+use crate::throttle::{LimitUsage, Throttle};
 
 /// Counts what a client does, and tells of what is worth it.
 #[derive(Debug)]
@@ -95,12 +94,12 @@ impl Telemetry {
     }
 
     /// What the client and its throttle tell, as they tell it.
-    pub(crate) fn events(&self) -> impl Stream<Item = Event> + Send + Unpin + 'static {
-        stream::select(event::watch(self.events.subscribe()), self.throttle.events())
+    pub(crate) fn events(&self) -> Events {
+        Events::from_channel(self.events.subscribe()).and(self.throttle.events())
     }
 
     /// Looks whether something is worth telling. The throttle's lock is taken and gone before the own one.
-    fn look(&self, now: Instant) -> Vec<LimitUse> {
+    fn look(&self, now: Instant) -> Vec<LimitUsage> {
         let usage = self.throttle.look();
         published::usage(&usage);
         let unmatched = self.throttle.unmatched();
@@ -203,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Alert, AlertKind};
-    use crate::message::Class;
+    use crate::message::Priority;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -221,7 +220,7 @@ mod tests {
     }
 
     fn sent(telemetry: &Telemetry) {
-        telemetry.fold(Mark::Sent { class: Class::Call, queued: Duration::ZERO }, Instant::now());
+        telemetry.fold(Mark::Sent { class: Priority::Call, queued: Duration::ZERO }, Instant::now());
     }
 
     fn kinds(telemetry: &Telemetry) -> Vec<AlertKind> {

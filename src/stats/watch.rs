@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::judge::{Finding, is_near};
 use crate::event::{Alert, Event};
-use crate::throttle::LimitUse;
+use crate::throttle::LimitUsage;
 
 /// Alerts that have begun and not ended, and limits that are nearly used up.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Watch {
     }
 
     /// Takes in how much of the limits is used, and gives those that begin to be nearly used up.
-    pub(super) fn near(&mut self, usage: &[LimitUse], now: Instant) -> Vec<Event> {
+    pub(super) fn near(&mut self, usage: &[LimitUsage], now: Instant) -> Vec<Event> {
         let mut new = Vec::new();
         for limit in usage {
             match self.near.get_mut(limit.label()) {

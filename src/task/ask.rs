@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::masked::masked;
-use super::{Pace, Shared};
+use super::{PollPolicy, Shared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::hint::from_answer;
@@ -28,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) kind: Option<Arc<str>>,
     /// The protocol was given with the task, and no profile knows it.
     pub(crate) given: bool,
-    pub(crate) pace: Pace,
+    pub(crate) pace: PollPolicy,
     /// From what age on a task is reported as long.
     pub(crate) long_after: Option<Duration>,
     /// The client's base, as tokens name it.

@@ -12,10 +12,19 @@ impl<T> Task<T> {
     /// Sets how long to wait for the end, from now on. Past it the wait ends with
     /// [`ErrorKind::DeadlineExceeded`]; so it does as soon as the service asks to wait past it. The task itself goes on.
     ///
-    /// The client's [`task_deadline`](crate::ClientBuilder::task_deadline) by default, which this takes the place of; there
+    /// The client's [`task_timeout`](crate::ClientBuilder::task_timeout) by default, which this takes the place of; there
     /// is none where neither is set. One that lies beyond all times, such as [`Duration::MAX`], is none.
-    pub fn deadline(mut self, within: Duration) -> Self {
-        self.deadline = Instant::now().checked_add(within);
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.end_at(Instant::now().checked_add(timeout))
+    }
+
+    /// Sets until when to wait for the end, as [`timeout`](Task::timeout) does by a length.
+    pub fn deadline(self, deadline: Instant) -> Self {
+        self.end_at(Some(deadline))
+    }
+
+    fn end_at(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
         self.is_default = false;
         self.keep_deadline();
         self

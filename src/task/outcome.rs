@@ -12,7 +12,7 @@ use super::renewal::Renewal;
 use super::{Core, Shared, Update};
 use crate::download::{Download, Renew};
 use crate::error::{Error, ErrorKind};
-use crate::message::{Class, Response};
+use crate::message::{Priority, Response};
 use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
@@ -116,7 +116,8 @@ impl<T> Outcome<T> {
     /// ```
     /// use futures::TryStreamExt;
     /// use longhaul::testing::{reply, script};
-    /// use longhaul::{Next, PageRule, Protocol, Source};
+    /// use longhaul::Protocol;
+    /// use longhaul::protocols::{Next, PageRule, Source};
     /// use serde_json::json;
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -145,11 +146,12 @@ impl<T> Outcome<T> {
     }
 
     /// The pages as bytes, one after the other, or as one file: for CSV, NDJSON and the like
-    /// ([`PageRule::bytes`](crate::PageRule::bytes)).
+    /// ([`PageRule::bytes`](crate::protocols::PageRule::bytes)).
     ///
     /// ```
     /// use longhaul::testing::{reply, script};
-    /// use longhaul::{Next, PageRule, Protocol, Source};
+    /// use longhaul::Protocol;
+    /// use longhaul::protocols::{Next, PageRule, Source};
     /// use serde_json::json;
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -193,7 +195,7 @@ impl<T> Outcome<T> {
             transport: self.core.transport.clone(),
             method: Method::GET,
             headers: self.headers.clone(),
-            class: Class::Result,
+            class: Priority::Result,
         };
         Walk::new(source, rule.clone(), first.clone(), self.finding.page.as_deref().cloned()).bare(self.finding.is_bare)
     }

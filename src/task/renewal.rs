@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Core;
 use crate::download::{Renew, Renewed};
 use crate::error::{Error, ErrorKind};
-use crate::message::Class;
+use crate::message::Priority;
 use crate::protocol::{Asking, Cursor, Step};
 
 /// What it takes to ask again.
@@ -47,7 +47,7 @@ impl Renewal {
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
             // For the result, whatever it asks: it must not stand behind the polls of all tasks.
-            let request = asking.request.for_task(core.kind.clone(), party).of_class(Class::Result);
+            let request = asking.request.for_task(core.kind.clone(), party).of_class(Priority::Result);
             let asking = Asking { request, ..asking };
             let heard = core.ask(asking, None, None).await?;
             match core.read(&mut cursor, &heard) {

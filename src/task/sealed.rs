@@ -14,7 +14,7 @@ impl ResumeToken {
     /// URL-safe base64.
     ///
     /// Beside what the plain text holds, it keeps every header of the task that was not set as a
-    /// [secret](crate::NewTask::secret_header), a protocol of the task's own, and status URLs of other origins: all of
+    /// [secret](crate::TaskBuilder::secret_header), a protocol of the task's own, and status URLs of other origins: all of
     /// them are used again by [`Client::resume`](crate::Client::resume), because nobody can have edited them.
     ///
     /// ```
@@ -23,7 +23,8 @@ impl ResumeToken {
     /// # async fn main() -> longhaul::Result<()> {
     /// # let service = script([reply(202).header("location", "tasks/7"), reply(200).json(serde_json::json!(7))]);
     /// # let client = service.client().build()?;
-    /// use longhaul::{FileKey, ResumeToken};
+    /// use longhaul::ResumeToken;
+    /// use longhaul::credentials::FileKey;
     ///
     /// // As `openssl rand -base64 32` makes one; keep it apart from the tokens.
     /// let key = FileKey::from_base64("5kDl7dTMLDcZ1mWmCLZeXUlyD7Ov4V4sMpKVz0v1pF0=")?;

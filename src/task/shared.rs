@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use super::pace::Plan;
+use super::poll_policy::Plan;
 use super::{Core, Update};
 use crate::clock::{unix_millis, wall_later};
 use crate::event::Marks;
 use crate::protocol::{Cursor, Report};
 use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
-use crate::retry::Pauses;
+use crate::retry::Delays;
 
 /// What a task and its handles share.
 pub(super) struct Shared {
@@ -34,7 +34,7 @@ pub(super) struct Live {
     pub(super) nudged: bool,
     pub(super) waker: Option<Waker>,
     /// The pauses of the pace's schedule, from when they are first needed.
-    pub(super) pauses: Option<Box<Pauses>>,
+    pub(super) pauses: Option<Box<Delays>>,
     /// The service said how the task ended: there is nothing to cancel any more.
     pub(super) ended: bool,
 }
@@ -64,7 +64,7 @@ impl Shared {
         let Core { pace, protocol, .. } = &*self.core;
         let sticky = live.cursor.sticky_hint();
         let mut plan = if let Some(schedule) = pace.own_schedule(report.hint.or(sticky)) {
-            let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.pauses(fastrand::u64(..))));
+            let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.delays(fastrand::u64(..))));
             pace.plan_by(pauses.next()?)
         } else {
             // The default is for a service that does not say; before the first poll it could not have said.

@@ -18,7 +18,7 @@ use crate::redact::looks_secret;
 /// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
 ///
 /// It is JSON by `Display` and `FromStr`, and serde data. The plain text holds the status URL, the task's id, and the
-/// headers that the caller [named as plain](crate::NewTask::plain_header) or that are known to be; it never holds a
+/// headers that the caller [named as plain](crate::TaskBuilder::plain_header) or that are known to be; it never holds a
 /// credential, and no signed URL unless it was made by
 /// [`TaskHandle::token_with_signed_urls`](super::TaskHandle::token_with_signed_urls).
 ///
@@ -27,7 +27,7 @@ use crate::redact::looks_secret;
 /// writes, or seal them (`ResumeToken::seal`, with the feature `token-file`), which makes any edit an error. Of a
 /// token that was read from plain text, as far as an edit could reach:
 ///
-/// - no protocol is taken: a task with [a protocol of its own](crate::NewTask::protocol) is resumed by
+/// - no protocol is taken: a task with [a protocol of its own](crate::TaskBuilder::protocol) is resumed by
 ///   [`Client::resume_with`](crate::Client::resume_with);
 /// - every URL must be of the client's own origin or an [allowed](crate::ClientBuilder::allow_origin) one;
 /// - headers that frame the message or route the connection are dropped.

@@ -13,9 +13,9 @@ use url::Url;
 
 use crate::client::{Client, ClientBuilder};
 use crate::clock::Clock;
-use crate::message::{Body, Class, Http, HttpError, Request, Response};
+use crate::message::{Body, Http, HttpError, Priority, Request, Response};
 use crate::retry::{RetryPolicy, Schedule};
-use crate::task::Pace;
+use crate::task::PollPolicy;
 
 /// A service in memory that gives these answers, in this order.
 ///
@@ -211,7 +211,7 @@ pub struct Recorded {
     url: Url,
     headers: HeaderMap,
     body: Bytes,
-    class: Class,
+    class: Priority,
     at: Duration,
 }
 
@@ -242,7 +242,7 @@ impl Recorded {
 
     /// What it was for.
     #[must_use]
-    pub const fn class(&self) -> Class {
+    pub const fn priority(&self) -> Priority {
         self.class
     }
 
@@ -272,7 +272,7 @@ impl Script {
         Client::builder(format!("https://api.example.com{BASE_PATH}"))
             .http(self.clone())
             .storage_http(self.clone())
-            .pace(Pace::standard().without_jitter())
+            .poll_policy(PollPolicy::standard().without_jitter())
             .retry(RetryPolicy::standard().schedule(Schedule::standard().without_jitter()))
             .clock(Clock::starting_at(start))
     }
@@ -316,7 +316,7 @@ impl Http for Script {
             url: request.url().clone(),
             headers: request.headers().clone(),
             body: request.body().clone(),
-            class: request.class(),
+            class: request.priority(),
             at: now - begun,
         });
         let Canned { status, headers, body, after, end, .. } = state.next(request.url().path());

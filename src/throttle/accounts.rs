@@ -21,7 +21,7 @@ use super::time::Tick;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{Anchor, Limit};
-use crate::message::{Class, write_route};
+use crate::message::{Priority, write_route};
 
 use directory::Directory;
 
@@ -106,7 +106,7 @@ impl Accounts {
     pub(super) fn limiters_for(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         editing: &mut Editing<'_>,
     ) -> (SetId, Arc<Attribution>) {
         if let Some((set, attribution)) = self.known(request, class) {
@@ -125,7 +125,7 @@ impl Accounts {
     }
 
     #[inline]
-    fn known(&mut self, request: &RequestFacts<'_>, class: Class) -> Option<(SetId, Arc<Attribution>)> {
+    fn known(&mut self, request: &RequestFacts<'_>, class: Priority) -> Option<(SetId, Arc<Attribution>)> {
         let version = self.version;
         let account = self.accounts.get_mut(request.account).filter(|_| !request.is_foreign)?;
         // Limiters that answers made are looked up each time.
@@ -140,7 +140,7 @@ impl Accounts {
     fn find(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         editing: &mut Editing<'_>,
     ) -> (SetId, Arc<Attribution>) {
         // Before any is looked up.
@@ -162,7 +162,7 @@ impl Accounts {
     fn look_up(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         editing: &mut Editing<'_>,
     ) -> (LimiterSet, Attribution) {
         let id = if request.is_foreign { self.foreign(request, editing) } else { request.account };

@@ -11,22 +11,22 @@ use tokio::time::Instant;
 
 use super::core::{Asking, Outcome, Waiting};
 use super::ids::AccountId;
-use super::keys::Keys;
 use super::permit::Permit;
 use super::request::RequestFacts;
+use super::request_key::RequestKey;
 use super::scheduler::TooLate;
 use super::shared::Shared;
 use super::time::{Tick, nanos};
 use super::timer_task;
 use crate::error::{Error, ErrorKind};
-use crate::message::Class;
+use crate::message::Priority;
 
 /// The future of [`Throttle::acquire`](super::Throttle::acquire).
 #[must_use = "nobody stands in the queue until this is awaited"]
 pub struct Acquire {
     shared: Arc<Shared>,
     stage: Stage,
-    class: Class,
+    class: Priority,
     deadline: Option<Instant>,
     /// How long its request may take, where that was said.
     hold: Option<Tick>,
@@ -42,7 +42,7 @@ enum Stage {
 struct Wanted {
     account: AccountId,
     is_foreign: bool,
-    keys: Keys,
+    keys: RequestKey,
     /// Keeps the account until it is polled.
     _lease: Option<Arc<()>>,
 }
@@ -56,13 +56,19 @@ impl Wanted {
 impl Acquire {
     pub(super) fn new(
         shared: Arc<Shared>,
-        class: Class,
+        class: Priority,
         (account, lease): (AccountId, Option<Arc<()>>),
-        keys: Keys,
+        keys: RequestKey,
         is_foreign: bool,
     ) -> Self {
         let stage = Stage::Asking(Wanted { account, is_foreign, keys, _lease: lease });
         Self { shared, stage, class, deadline: None, hold: None }
+    }
+
+    /// Fails as soon as it is certain that the permit does not come within this time from now on.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Instant::now().checked_add(timeout);
+        self
     }
 
     /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::accounts::Accounts;
 use super::effects::Effects;
-use super::explain::{Explained, LimiterLine};
+use super::explain::{LimiterLine, QueueEstimate};
 use super::feedback::{Action, Answer, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
 use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
@@ -23,10 +23,10 @@ use super::request::{Attribution, RequestFacts};
 use super::scheduler::{self, Ask, Parts, Scheduler, TooLate};
 use super::time::{Tick, Timeline};
 use super::timers::Timers;
-use super::usage::LimitUse;
+use super::usage::LimitUsage;
 use crate::event::Event;
 use crate::hint::Hints;
-use crate::message::Class;
+use crate::message::Priority;
 
 /// The parts of a throttle.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Core {
 /// A request that has to wait.
 pub(super) struct Asking<'a> {
     pub(super) request: RequestFacts<'a>,
-    pub(super) class: Class,
+    pub(super) class: Priority,
     /// `Tick::MAX` for none.
     pub(super) deadline: Tick,
     /// How long the request may take, where that was said.
@@ -114,7 +114,7 @@ impl Core {
     pub(super) fn try_acquire(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         hold: Option<Tick>,
         now: Tick,
     ) -> Option<Granted> {
@@ -264,14 +264,14 @@ impl Core {
             let until = limiter.refuse(order.during, now);
             let is_new = until.is_some_and(|until| editing.limiters.pause(id, until, editing.effects, now));
             editing.changed.push(id);
-            Some(Stopped { limit: editing.limiters.of(id).label.clone(), blame: order.cause, is_new, kept })
+            Some(Stopped { limit: editing.limiters.of(id).label.clone(), cause: order.cause, is_new, kept })
         });
         self.limiters.release(set);
         stopped
     }
 
     /// What a request would meet now.
-    pub(super) fn explain(&mut self, request: &RequestFacts<'_>, class: Class, now: Tick) -> Explained {
+    pub(super) fn explain(&mut self, request: &RequestFacts<'_>, class: Priority, now: Tick) -> QueueEstimate {
         self.catch_up(now);
         let set = self.edit(now, |accounts, editing| accounts.limiters_for(request, class, editing).0);
         let goes = self.limiters.admit(set, class, now) && !self.scheduler.anybody_before(set, class, &self.limiters);
@@ -282,23 +282,23 @@ impl Core {
         let last = self.scheduler.not_before(set, class, request.task, &mut self.limiters, now).filter(|_| !goes);
         self.limiters.release(set);
         match last {
-            None => Explained::at_once(lines),
+            None => QueueEstimate::at_once(lines),
             Some((id, opens)) => {
                 let ahead = self.scheduler.ahead(id, class);
-                Explained::bound(self.limiters.of(id), ahead, opens, lines, now)
+                QueueEstimate::bound(self.limiters.of(id), ahead, opens, lines, now)
             }
         }
     }
 
     /// The limits that count requests of an account: declared ones in their order, what the service states, what was
     /// learned, and what pauses. `looks`: the most at once is counted anew from here on.
-    pub(super) fn usage(&mut self, account: AccountId, looks: bool, now: Tick) -> Vec<LimitUse> {
+    pub(super) fn usage(&mut self, account: AccountId, looks: bool, now: Tick) -> Vec<LimitUsage> {
         self.catch_up(now);
         let hosts = if account == AccountId::ALL { Vec::new() } else { self.accounts.with_hosts(account) };
         let accounts = std::iter::once(AccountId::ALL).chain(hosts).filter_map(|account| self.accounts.get(account));
         let ids = accounts.flat_map(Account::limiters).take(MOST_SHOWN);
         let (limiters, scheduler) = (&mut self.limiters, &self.scheduler);
-        ids.filter_map(|id| LimitUse::of_limiter(limiters.of_mut(id), scheduler.waiting(id), looks, now)).collect()
+        ids.filter_map(|id| LimitUsage::of_limiter(limiters.of_mut(id), scheduler.waiting(id), looks, now)).collect()
     }
 
     /// Does what is due: permits that are over, grants that nobody claims, deadlines, limiters that open.

@@ -1,4 +1,4 @@
-//! Explained: what a request meets, for people.
+//! QueueEstimate: what a request meets, for people.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use super::time::{Tick, elapsed};
 /// What a request meets now: [`Throttle::explain`](super::Throttle::explain). `Display` is some lines of text.
 ///
 /// ```
-/// use longhaul::{Class, Keys, Limit, Throttle};
+/// use longhaul::{Limit, Throttle};
+/// use longhaul::limits::{Priority, RequestKey};
 ///
 /// let throttle = Throttle::new();
-/// throttle.limit(Limit::per_second(1))?;
-/// let mut permit = throttle.try_acquire(Class::Call, &Keys::new()).unwrap();
+/// throttle.add_limit(Limit::per_second(1))?;
+/// let mut permit = throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap();
 /// permit.answered();
-/// let explained = throttle.explain(Class::Call, &Keys::new());
+/// let explained = throttle.explain(Priority::Call, &RequestKey::new());
 /// assert_eq!(explained.limit(), Some("1 per 1s of all accounts"));
 /// assert!(explained.at_least().as_millis() > 900);
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Explained {
+pub struct QueueEstimate {
     limit: Option<Arc<str>>,
     paused: bool,
     ahead: u32,
@@ -31,7 +32,7 @@ pub struct Explained {
     lines: Vec<String>,
 }
 
-impl Explained {
+impl QueueEstimate {
     /// The limit that binds: of all that it meets, the one that admits it last. After a refusal that no declared limit
     /// explains, the route or the account that pauses. `None` where it may go at once.
     #[must_use]
@@ -59,7 +60,7 @@ impl Explained {
     }
 }
 
-impl fmt::Display for Explained {
+impl fmt::Display for QueueEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.limit {
             None => f.write_str("it may go at once")?,
@@ -72,7 +73,7 @@ impl fmt::Display for Explained {
     }
 }
 
-impl Explained {
+impl QueueEstimate {
     /// It may go now.
     pub(super) const fn at_once(lines: Vec<String>) -> Self {
         Self { limit: None, paused: false, ahead: 0, at_least: Duration::ZERO, lines }

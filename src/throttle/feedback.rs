@@ -15,7 +15,7 @@ use super::limiter::pause::During;
 use super::limiter::window::Counter;
 use super::request::host_of;
 use super::time::{Tick, nanos};
-use crate::event::Blame;
+use crate::event::RefusalCause;
 use crate::hint::{Budget, Hints};
 
 /// What a throttle makes of answers, beside the pause after a refusal, which is always kept.
@@ -121,7 +121,7 @@ pub(super) enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pause {
     pub(super) target: Target,
-    pub(super) cause: Blame,
+    pub(super) cause: RefusalCause,
     pub(super) during: During,
 }
 
@@ -139,7 +139,7 @@ pub(super) enum Target {
 pub(crate) struct Stopped {
     /// The limit, or the route, that now pauses.
     pub(crate) limit: Arc<str>,
-    pub(crate) blame: Blame,
+    pub(crate) cause: RefusalCause,
     /// It was going before.
     pub(crate) is_new: bool,
     /// It is a declared limit, which was kept.
@@ -160,20 +160,24 @@ pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Acti
 }
 
 /// The limiter that refuses, whose fault that is, and what to remember for the next refusal.
-fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, Blame, Option<Action>) {
+fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCause, Option<Action>) {
     if let Some(limiter) = named(answer, view).or_else(|| view.limiters.iter().find(|limiter| limiter.is_spent)) {
-        let cause = if limiter.is_declared && limiter.is_above { Blame::Ours } else { Blame::Foreign };
+        let cause = if limiter.is_declared && limiter.is_above {
+            RefusalCause::NoKnownLimit
+        } else {
+            RefusalCause::WithinKnownLimits
+        };
         return (Target::Limiter(limiter.id), cause, None);
     }
     let declared = || view.limiters.iter().filter(|limiter| limiter.is_declared);
     let widest = declared().min_by_key(|limiter| limiter.width);
     let own = declared().filter(|limiter| limiter.width >= OWN).max_by_key(|limiter| limiter.width);
     let of_limiter = |limiter: &LimiterView| {
-        let cause = if limiter.is_above { Blame::Ours } else { Blame::Foreign };
+        let cause = if limiter.is_above { RefusalCause::NoKnownLimit } else { RefusalCause::WithinKnownLimits };
         (Target::Limiter(limiter.id), cause)
     };
     // Where no limit was known, no limit was kept.
-    let undeclared = if widest.is_some() { Blame::Foreign } else { Blame::Ours };
+    let undeclared = if widest.is_some() { RefusalCause::WithinKnownLimits } else { RefusalCause::NoKnownLimit };
     let Some(route) = answer.route else {
         let (target, cause) = widest.map_or((Target::Account, undeclared), of_limiter);
         return (target, cause, None);
@@ -283,9 +287,9 @@ mod tests {
                 Some(ROUTE),
                 view(&[limiter(0, 0), named.clone()]),
                 id(3),
-                Blame::Foreign,
+                RefusalCause::WithinKnownLimits,
             ),
-            ("spent", 429, &[], Some(ROUTE), view(&[limiter(0, 0), spent]), id(4), Blame::Foreign),
+            ("spent", 429, &[], Some(ROUTE), view(&[limiter(0, 0), spent]), id(4), RefusalCause::WithinKnownLimits),
             (
                 "the widest declared",
                 429,
@@ -293,10 +297,18 @@ mod tests {
                 Some(ROUTE),
                 view(&[limiter(1, 2), limiter(0, 0)]),
                 id(0),
-                Blame::Foreign,
+                RefusalCause::WithinKnownLimits,
             ),
-            ("wider than stated", 429, &[], Some(ROUTE), view(&[above]), id(5), Blame::Ours),
-            ("its own", 429, &[], Some(ROUTE), view(&[limiter(0, 0), limiter(1, 4)]), id(1), Blame::Foreign),
+            ("wider than stated", 429, &[], Some(ROUTE), view(&[above]), id(5), RefusalCause::NoKnownLimit),
+            (
+                "its own",
+                429,
+                &[],
+                Some(ROUTE),
+                view(&[limiter(0, 0), limiter(1, 4)]),
+                id(1),
+                RefusalCause::WithinKnownLimits,
+            ),
             (
                 "the widest after another",
                 429,
@@ -304,7 +316,7 @@ mod tests {
                 Some(ROUTE),
                 after(&[limiter(0, 0), limiter(1, 4)], OTHER),
                 id(0),
-                Blame::Foreign,
+                RefusalCause::WithinKnownLimits,
             ),
             (
                 "its own again",
@@ -313,16 +325,64 @@ mod tests {
                 Some(ROUTE),
                 after(&[limiter(0, 0), limiter(1, 4)], ROUTE),
                 id(1),
-                Blame::Foreign,
+                RefusalCause::WithinKnownLimits,
             ),
-            ("undeclared", 429, &[], Some(ROUTE), view(&[gate()]), gate_of(ROUTE), Blame::Ours),
-            ("undeclared after another", 429, &[], Some(ROUTE), after(&[gate()], OTHER), Target::Account, Blame::Ours),
-            ("unknown route", 429, &[], None, view(&[gate()]), Target::Account, Blame::Ours),
-            ("unknown route, declared", 429, &[], None, view(&[gate(), limiter(0, 0)]), id(0), Blame::Foreign),
-            ("unavailable", 503, &[], Some(ROUTE), view(&[limiter(0, 0)]), gate_of(ROUTE), Blame::Foreign),
-            ("unavailable host", 503, &[], Some(ROUTE), after(&[gate()], OTHER), gate_of("a.example"), Blame::Ours),
-            ("another host", 503, &[], Some(ROUTE), after(&[gate()], "GET b.example/x"), gate_of(ROUTE), Blame::Ours),
-            ("unavailable, unknown route", 503, &[], None, view(&[gate()]), Target::Account, Blame::Ours),
+            ("undeclared", 429, &[], Some(ROUTE), view(&[gate()]), gate_of(ROUTE), RefusalCause::NoKnownLimit),
+            (
+                "undeclared after another",
+                429,
+                &[],
+                Some(ROUTE),
+                after(&[gate()], OTHER),
+                Target::Account,
+                RefusalCause::NoKnownLimit,
+            ),
+            ("unknown route", 429, &[], None, view(&[gate()]), Target::Account, RefusalCause::NoKnownLimit),
+            (
+                "unknown route, declared",
+                429,
+                &[],
+                None,
+                view(&[gate(), limiter(0, 0)]),
+                id(0),
+                RefusalCause::WithinKnownLimits,
+            ),
+            (
+                "unavailable",
+                503,
+                &[],
+                Some(ROUTE),
+                view(&[limiter(0, 0)]),
+                gate_of(ROUTE),
+                RefusalCause::WithinKnownLimits,
+            ),
+            (
+                "unavailable host",
+                503,
+                &[],
+                Some(ROUTE),
+                after(&[gate()], OTHER),
+                gate_of("a.example"),
+                RefusalCause::NoKnownLimit,
+            ),
+            (
+                "another host",
+                503,
+                &[],
+                Some(ROUTE),
+                after(&[gate()], "GET b.example/x"),
+                gate_of(ROUTE),
+                RefusalCause::NoKnownLimit,
+            ),
+            (
+                "unavailable, unknown route",
+                503,
+                &[],
+                None,
+                view(&[gate()]),
+                Target::Account,
+                RefusalCause::NoKnownLimit,
+            ),
         ] {
             let pause = pause(status, headers, route, &view);
             assert_eq!((pause.target, pause.cause), (target, cause), "{what}");

@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Keys, Permit, Throttle};
-use crate::message::Class;
+use super::{Permit, RequestKey, Throttle};
+use crate::message::Priority;
 
 /// Puts a [`Throttle`] around any tower service of HTTP requests, such as one of hyper or tonic, so that it goes under
 /// the same limits and the same pause as the clients that share it (feature `tower`).
@@ -22,7 +22,8 @@ use crate::message::Class;
 /// of the response.
 ///
 /// ```
-/// use longhaul::{Class, Limit, Throttle, ThrottleLayer};
+/// use longhaul::{Limit, Throttle};
+/// use longhaul::limits::{Priority, ThrottleLayer};
 /// use tower_layer::Layer;
 /// use tower_service::Service;
 ///
@@ -42,7 +43,7 @@ use crate::message::Class;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let throttle = Throttle::new();
-/// throttle.limit(Limit::per_second(15))?;
+/// throttle.add_limit(Limit::per_second(15))?;
 /// let mut service = ThrottleLayer::new(&throttle).layer(Inner);
 /// let response = service.call(http::Request::get("https://api.example.com/farms").body(String::new())?).await?;
 /// assert_eq!(response.status(), 200);
@@ -52,7 +53,7 @@ use crate::message::Class;
 #[derive(Clone, Debug)]
 pub struct ThrottleLayer {
     throttle: Throttle,
-    class: Class,
+    class: Priority,
     credential: String,
     hold: Option<Duration>,
 }
@@ -61,17 +62,17 @@ impl ThrottleLayer {
     /// Requests go through this throttle, as calls.
     #[must_use]
     pub fn new(throttle: &Throttle) -> Self {
-        Self { throttle: throttle.clone(), class: Class::Call, credential: String::new(), hold: None }
+        Self { throttle: throttle.clone(), class: Priority::Call, credential: String::new(), hold: None }
     }
 
     /// Sets how urgent they are.
     #[must_use]
-    pub const fn class(mut self, class: Class) -> Self {
+    pub const fn priority(mut self, class: Priority) -> Self {
         self.class = class;
         self
     }
 
-    /// Sets how long a request may take to its answer: [`Acquire::hold`](crate::Acquire::hold).
+    /// Sets how long a request may take to its answer: [`Acquire::hold`](crate::limits::Acquire::hold).
     #[must_use]
     pub const fn hold(mut self, longest: Duration) -> Self {
         self.hold = Some(longest);
@@ -117,7 +118,7 @@ where
 
     fn call(&mut self, request: http::Request<A>) -> Self::Future {
         let ThrottleLayer { throttle, class, credential, hold } = &self.layer;
-        let keys = Keys::uri(request.method(), request.uri()).credential(credential.as_str());
+        let keys = RequestKey::uri(request.method(), request.uri()).credential(credential.as_str());
         let (acquire, mut inner) = (throttle.acquire(*class, &keys), self.inner.clone());
         let acquire = match hold {
             Some(hold) => acquire.hold(*hold),

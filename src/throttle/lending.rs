@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use super::core::{Asking, Core, Outcome, Waiting};
 use super::ids::{AccountId, InFlightId, LimiterId};
 use super::in_flight::Report;
-use super::keys::Keys;
 use super::limiter::window::Counter;
 use super::limiter::window::lent::Lent;
 use super::request::RequestFacts;
+use super::request_key::RequestKey;
 use super::time::Tick;
 use crate::limit::Limit;
-use crate::message::Class;
+use crate::message::Priority;
 
 const COUNT: u32 = 4;
 const WINDOW: Tick = 1000;
@@ -44,7 +44,7 @@ impl Borrower {
     fn new() -> Self {
         let mut core = Core::new(Instant::now());
         let limiter = core.edit(0, |accounts, editing| {
-            let limit = Limit::per(Duration::from_nanos(WINDOW), COUNT);
+            let limit = Limit::per(COUNT, Duration::from_nanos(WINDOW));
             accounts.install(AccountId::ALL, "/", &[limit], editing.limiters).unwrap();
             let limiter = accounts.get(AccountId::ALL).unwrap().rules.ids()[0];
             let lent = Lent::new(COUNT, Duration::from_nanos(WINDOW));
@@ -71,7 +71,7 @@ impl Borrower {
     }
 }
 
-fn request(keys: &Keys) -> RequestFacts<'_> {
+fn request(keys: &RequestKey) -> RequestFacts<'_> {
     keys.facts(AccountId::ALL)
 }
 
@@ -105,7 +105,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn several_throttles_never_pass_a_window_that_they_share(steps in steps()) {
-        let keys = Keys::new();
+        let keys = RequestKey::new();
         let mut lender = Lender { free: vec![0; COUNT as usize] };
         let mut borrowers = [Borrower::new(), Borrower::new()];
         // When each request that the service has counted leaves the window.
@@ -114,7 +114,7 @@ proptest! {
             match step {
                 Step::Pass(time) => now += time,
                 Step::Ask(who) => {
-                    let granted = borrowers[who].core.try_acquire(&request(&keys), Class::Call, Some(HOLD), now);
+                    let granted = borrowers[who].core.try_acquire(&request(&keys), Priority::Call, Some(HOLD), now);
                     borrowers[who].out.extend(granted.map(|granted| (granted.id, now)));
                 }
                 Step::Answer(who) => {
@@ -189,10 +189,10 @@ impl Wake for Woken {
 }
 
 fn asks(borrower: &mut Borrower, woken: &Arc<Woken>, now: Tick) -> Waiting {
-    let (keys, waker) = (Keys::new(), Waker::from(woken.clone()));
+    let (keys, waker) = (RequestKey::new(), Waker::from(woken.clone()));
     let request = request(&keys);
-    let asking = Asking { request, class: Class::Call, deadline: Tick::MAX, hold: None, runtime: None };
-    assert!(borrower.core.try_acquire(&request, Class::Call, None, now).is_none());
+    let asking = Asking { request, class: Priority::Call, deadline: Tick::MAX, hold: None, runtime: None };
+    assert!(borrower.core.try_acquire(&request, Priority::Call, None, now).is_none());
     match borrower.core.ask(&asking, &waker, now) {
         Outcome::Waiting(waiting) => waiting,
         Outcome::Granted(granted) => panic!("{granted:?}"),

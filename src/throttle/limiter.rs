@@ -14,7 +14,7 @@ use super::time::{Opening, Tick, nanos};
 use crate::clock::Clock;
 use crate::hint::Budget;
 use crate::limit::{Anchor, Limit, Window};
-use crate::message::Class;
+use crate::message::Priority;
 
 use advertised::AdvertisedRest;
 use min_rtt::MinRtt;
@@ -119,7 +119,7 @@ impl Limiter {
 
     /// Whether one more request of a class may go now.
     #[inline]
-    pub(super) fn admits(&mut self, class: Class, now: Tick) -> bool {
+    pub(super) fn admits(&mut self, class: Priority, now: Tick) -> bool {
         match &mut self.counter {
             Counter::Sliding(sliding) if self.is_plain => sliding.has_room(now),
             Counter::Unlimited if self.is_plain => true,
@@ -199,7 +199,7 @@ impl Limiter {
     }
 
     /// Whether one more request of a class may go, and when if not.
-    pub(super) fn opening(&mut self, class: Class, now: Tick) -> Opening {
+    pub(super) fn opening(&mut self, class: Priority, now: Tick) -> Opening {
         if self.pause.is_on(now) {
             return Opening::At(self.pause.until());
         }
@@ -221,7 +221,7 @@ impl Limiter {
 
     /// The time before which a request of this class, behind `ahead` others that meet the same limiters, certainly does
     /// not go.
-    pub(super) fn not_before(&mut self, class: Class, ahead: u32, now: Tick) -> Tick {
+    pub(super) fn not_before(&mut self, class: Priority, ahead: u32, now: Tick) -> Tick {
         let credit = self.credit();
         let window = if self.soft { now } else { self.counter.not_before(ahead, now).saturating_sub(credit).max(now) };
         let rest = match self.advertised.as_mut().map(|rest| rest.opening(class, now)) {

@@ -15,7 +15,7 @@ use super::limiter::{Limiter, Reports};
 use super::time::{Opening, Tick, elapsed};
 use crate::event::Event;
 use crate::hint::Budget;
-use crate::message::Class;
+use crate::message::Priority;
 
 use set::LimiterSet;
 
@@ -134,7 +134,7 @@ impl Limiters {
 
     /// Whether all limiters of a set admit one more of a class now.
     #[inline]
-    pub(super) fn admit(&mut self, set: SetId, class: Class, now: Tick) -> bool {
+    pub(super) fn admit(&mut self, set: SetId, class: Priority, now: Tick) -> bool {
         let limiters = &mut self.limiters;
         self.sets[set].set.ids().iter().all(|id| limiters[*id].admits(class, now))
     }
@@ -151,7 +151,7 @@ impl Limiters {
     pub(super) fn binding(
         &mut self,
         set: SetId,
-        class: Class,
+        class: Priority,
         held: &LimiterSet,
         now: Tick,
     ) -> Option<(LimiterId, Opening)> {
@@ -172,7 +172,13 @@ impl Limiters {
 
     /// The limiter of a set that admits a request of a class last, behind `ahead` others, and the time before which it
     /// certainly does not.
-    pub(super) fn not_before(&mut self, set: SetId, class: Class, ahead: u32, now: Tick) -> Option<(LimiterId, Tick)> {
+    pub(super) fn not_before(
+        &mut self,
+        set: SetId,
+        class: Priority,
+        ahead: u32,
+        now: Tick,
+    ) -> Option<(LimiterId, Tick)> {
         let mut last: Option<(LimiterId, (Tick, Opening))> = None;
         for id in self.sets[set].set.ids() {
             let limiter = &mut self.limiters[*id];
@@ -199,7 +205,7 @@ impl Limiters {
     }
 
     /// Takes a slot of each limiter of a set that is open and not yet `held`; returns the limiters.
-    pub(super) fn take_open(&mut self, set: SetId, class: Class, held: &LimiterSet, now: Tick) -> Vec<LimiterId> {
+    pub(super) fn take_open(&mut self, set: SetId, class: Priority, held: &LimiterSet, now: Tick) -> Vec<LimiterId> {
         let mut taken = Vec::new();
         for id in self.sets[set].set.ids() {
             let limiter = &mut self.limiters[*id];

@@ -15,7 +15,7 @@ use super::in_flight::Report;
 use super::request::RequestFacts;
 use super::time::Tick;
 use crate::limit::{Limit, Scope};
-use crate::message::Class;
+use crate::message::Priority;
 
 /// What can happen to caller `0`, `1` or `2`, or to all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ struct Caller {
     /// When its permit is over, by arithmetic.
     over: Tick,
     woken: Arc<Woken>,
-    class: Class,
+    class: Priority,
     path: &'static str,
 }
 
@@ -85,7 +85,7 @@ impl World {
         let mut core = Core::new(Instant::now());
         let mut counted: Vec<Counted> = Vec::new();
         for (count, route) in limits {
-            let limit = Limit::per(Duration::from_nanos(WINDOW), *count);
+            let limit = Limit::per(*count, Duration::from_nanos(WINDOW));
             let limit = match route {
                 Some(route) => limit.scope(Scope::route(*route)),
                 None => limit,
@@ -99,13 +99,8 @@ impl World {
                 Vec::new(),
             ));
         }
-        let callers = [(Class::Poll, "/a"), (Class::Poll, "/r"), (Class::Submit, "/r")].map(|(class, path)| Caller {
-            phase: Phase::New,
-            over: Tick::MAX,
-            woken: Arc::default(),
-            class,
-            path,
-        });
+        let callers = [(Priority::Poll, "/a"), (Priority::Poll, "/r"), (Priority::Submit, "/r")]
+            .map(|(class, path)| Caller { phase: Phase::New, over: Tick::MAX, woken: Arc::default(), class, path });
         Self { core, callers: callers.into(), now: 0, window: WINDOW, counted, pauses: 0 }
     }
 

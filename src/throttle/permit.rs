@@ -80,9 +80,9 @@ impl Permit {
     pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = self.shared.lock().accounts.clock().now();
         let stopped = self.hear(status, &Hints::of(headers, now), Instant::now());
-        if let Some(Stopped { limit, blame, .. }) = stopped {
+        if let Some(Stopped { limit, cause, .. }) = stopped {
             let request = self.attribution.route.clone().unwrap_or_else(|| "a request".into());
-            self.tell(|| Event::Refused { status, request, credential: None, limit, blame });
+            self.tell(|| Event::Refused { status, request, credential: None, limit, cause });
         }
     }
 

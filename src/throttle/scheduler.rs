@@ -38,7 +38,7 @@ use super::limiters::Limiters;
 use super::time::{Opening, Tick, elapsed};
 use super::timers::Timers;
 use crate::event::Event;
-use crate::message::Class;
+use crate::message::Priority;
 
 use blocked::Blocked;
 use fair_queue::FairQueue;
@@ -74,7 +74,7 @@ pub(super) struct Parts<'a> {
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) set: SetId,
-    pub(super) class: Class,
+    pub(super) class: Priority,
     pub(super) task: u64,
     pub(super) deadline: Tick,
     pub(super) runtime: Option<Id>,
@@ -104,7 +104,7 @@ pub(super) struct TooLate {
 impl Scheduler {
     /// Whether somebody of this class, or of a more urgent one, stands before a request that meets a set.
     #[inline]
-    pub(super) fn anybody_before(&self, set: SetId, class: Class, limiters: &Limiters) -> bool {
+    pub(super) fn anybody_before(&self, set: SetId, class: Priority, limiters: &Limiters) -> bool {
         self.active > 0 && limiters.set(set).ids().iter().any(|id| self.blocked.has_parked_before(*id, class))
     }
 
@@ -303,7 +303,7 @@ impl Scheduler {
     pub(super) fn not_before(
         &self,
         set: SetId,
-        class: Class,
+        class: Priority,
         task: u64,
         limiters: &mut Limiters,
         now: Tick,
@@ -318,7 +318,7 @@ impl Scheduler {
     }
 
     /// How many waiters of this class and of more urgent ones meet a limiter.
-    pub(super) fn ahead(&self, limiter: LimiterId, class: Class) -> u32 {
+    pub(super) fn ahead(&self, limiter: LimiterId, class: Priority) -> u32 {
         self.blocked.ahead(limiter, class)
     }
 

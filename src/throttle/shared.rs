@@ -85,8 +85,8 @@ mod tests {
 
     use super::*;
     use crate::limit::Limit;
-    use crate::message::Class;
-    use crate::throttle::{Keys, Throttle};
+    use crate::message::Priority;
+    use crate::throttle::{RequestKey, Throttle};
 
     /// Looks at the lock whenever it is woken, and when it is dropped.
     struct Looks {
@@ -123,15 +123,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn effects_are_carried_out_after_the_lock() {
         let throttle = Throttle::new();
-        throttle.limit(Limit::concurrent(1)).unwrap();
-        let (keys, seen) = (Keys::new(), Arc::new(AtomicUsize::new(0)));
+        throttle.add_limit(Limit::concurrent(1)).unwrap();
+        let (keys, seen) = (RequestKey::new(), Arc::new(AtomicUsize::new(0)));
 
         // An event wakes the one who watches.
         let mut events = throttle.events();
         let watcher = waker(&throttle, &seen);
         assert!(events.next().poll_unpin(&mut Context::from_waker(&watcher)).is_pending());
-        let first = throttle.acquire(Class::Call, &keys).await.unwrap();
-        let mut second = throttle.acquire(Class::Call, &keys);
+        let first = throttle.acquire(Priority::Call, &keys).await.unwrap();
+        let mut second = throttle.acquire(Priority::Call, &keys);
         assert!(second.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
         assert_eq!(seen.load(Relaxed), 1, "the event that it waits");
 
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(seen.load(Relaxed), 4, "the wake, and the waker that it used up");
         let Poll::Ready(permit) = second.poll_unpin(&mut Context::from_waker(Waker::noop())) else { panic!() };
         let deadline = Instant::now() + Duration::from_secs(5);
-        let mut third = throttle.acquire(Class::Call, &keys).deadline(deadline);
+        let mut third = throttle.acquire(Priority::Call, &keys).deadline(deadline);
         assert!(third.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
         throttle.pause(Duration::from_secs(60));
         assert_eq!(seen.load(Relaxed), 6, "refused");

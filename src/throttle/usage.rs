@@ -1,4 +1,4 @@
-//! LimitUse: how much of a limit is used.
+//! LimitUsage: how much of a limit is used.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use super::time::{Tick, elapsed};
 /// How much of one limit is used now: [`Throttle::usage`](super::Throttle::usage). `Display` is "45 of 60 (75 %)".
 ///
 /// ```
-/// use longhaul::{Class, Keys, Limit, Throttle};
+/// use longhaul::{Limit, Throttle};
+/// use longhaul::limits::{Priority, RequestKey};
 ///
 /// let throttle = Throttle::new();
-/// throttle.limit(Limit::per_minute(60))?;
+/// throttle.add_limit(Limit::per_minute(60))?;
 /// for _ in 0..45 {
-///     throttle.try_acquire(Class::Call, &Keys::new()).unwrap().answered();
+///     throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap().answered();
 /// }
 /// let usage = throttle.usage();
 /// assert_eq!(usage[0].label(), "60 per 60s of all accounts");
@@ -23,7 +24,7 @@ use super::time::{Tick, elapsed};
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitUse {
+pub struct LimitUsage {
     label: Arc<str>,
     used: u64,
     of: Option<u64>,
@@ -37,7 +38,7 @@ pub struct LimitUse {
     most: u64,
 }
 
-impl LimitUse {
+impl LimitUsage {
     /// The most that was used since the client looked last, where that is counted; else what is used now.
     pub(crate) const fn most(&self) -> u64 {
         self.most
@@ -107,7 +108,7 @@ impl LimitUse {
     }
 }
 
-impl LimitUse {
+impl LimitUsage {
     /// How much of a limiter is used, with so many `waiting`; `None` where it neither counts nor pauses. `looks`: the most at
     /// once is counted anew from here on.
     pub(super) fn of_limiter(limiter: &mut Limiter, waiting: u32, looks: bool, now: Tick) -> Option<Self> {
@@ -143,7 +144,7 @@ impl LimitUse {
     }
 }
 
-impl fmt::Display for LimitUse {
+impl fmt::Display for LimitUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.of, self.left) {
             (Some(of), _) => write!(f, "{} of {of} ({:.0} %)", self.used, self.share() * 100.0)?,

@@ -7,7 +7,7 @@ use futures::stream::TryStreamExt;
 
 use super::advice::advice;
 use crate::error::{Advised, Error, ErrorKind};
-use crate::message::{Body, Class, Http, HttpError, Request, Response};
+use crate::message::{Body, Http, HttpError, Priority, Request, Response};
 
 /// How both clients connect.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ struct Reqwest {
 
 impl Http for Reqwest {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
-        let client = if request.class() == Class::Download { &self.as_stored } else { &self.client };
+        let client = if request.priority() == Priority::Download { &self.as_stored } else { &self.client };
         let (method, url, headers, body) = request.into_parts();
         let mut outgoing = ::reqwest::Request::new(method, url.clone());
         *outgoing.headers_mut() = headers;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::event::{Asked, Mark, Marks};
 use crate::message::Request;
-use crate::retry::{Budget, Case, Decision, Failure, GiveUp, Pauses, RetryPolicy, decide};
+use crate::retry::{Budget, Case, Decision, Delays, FailedAttempt, Failure, GiveUp, RetryPolicy, decide};
 
 /// The retries of one request.
 pub(super) struct Retries<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Retries<'a> {
     deadline: Option<Instant>,
     /// A service that asks to wait for longer is not waited for.
     most_asked: Option<Duration>,
-    pauses: Pauses,
+    pauses: Delays,
     /// Those that took a step of the schedule.
     made: u32,
 }
@@ -43,7 +43,7 @@ pub(super) struct Absence {
 
 impl<'a> Retries<'a> {
     pub(super) fn new(request: &'a Request, policy: &'a RetryPolicy, budget: &'a Budget, marks: &'a Marks) -> Self {
-        let pauses = policy.pauses().pauses(fastrand::u64(..));
+        let pauses = policy.pauses().delays(fastrand::u64(..));
         let most_asked = policy.most_asked();
         Self { request, keyed: false, policy, budget, marks, deadline: None, most_asked, pauses, made: 0 }
     }
@@ -76,11 +76,18 @@ impl<'a> Retries<'a> {
         absence: Option<Absence>,
     ) -> Result<Retry, GiveUp> {
         let request = self.request;
+        let status = match failure {
+            Failure::Status(status) => Some(status),
+            Failure::Unsent | Failure::Lost | Failure::LostWithOthers => None,
+        };
+        let (method, priority) = (request.method(), request.priority());
+        let own = self.policy.own_decision(FailedAttempt { method, priority, status, attempts });
         let decision = decide(&Case {
-            method: request.method(),
-            class: request.class(),
+            method,
+            class: priority,
             keyed: self.keyed,
             failure,
+            own,
             hint,
             step: match absence {
                 Some(absence) => Some(absence.pause),
@@ -96,7 +103,7 @@ impl<'a> Retries<'a> {
             Decision::GiveUp(why) => return Err(why),
             Decision::Retry { after, reason, cost } => (after, reason, cost),
         };
-        tracing::info!(class = ?request.class(), attempts, ?pause, %reason, "retrying");
+        tracing::info!(class = ?request.priority(), attempts, ?pause, %reason, "retrying");
         self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause });
         self.budget.take(cost);
         if absence.is_none() {

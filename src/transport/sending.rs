@@ -176,7 +176,7 @@ impl<'a> Sending<'a> {
                 }
                 return Ok(response);
             }
-            tracing::info!(class = ?request.class(), "the token was refused: another is fetched");
+            tracing::info!(class = ?request.priority(), "the token was refused: another is fetched");
             let (reason, pause) = (RetryReason::Unauthorized, Duration::ZERO);
             transport.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
             drop(Box::pin(response.held(DRAIN)).await);

@@ -4,7 +4,7 @@ use http::StatusCode;
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::message::{Class, HttpError, Request};
+use crate::message::{HttpError, Priority, Request};
 use crate::redact;
 
 /// The span of one attempt. Its fields cost nothing where nobody listens.
@@ -23,20 +23,20 @@ pub(crate) fn of(request: &Request) -> Span {
             )
         };
     }
-    match request.class() {
-        Class::Submit => attempt!("submit"),
-        Class::Poll => attempt!("poll"),
-        Class::Result => attempt!("result"),
-        Class::Download => attempt!("download"),
-        Class::Cancel => attempt!("cancel"),
-        Class::Token => attempt!("token"),
-        Class::Call | Class::Batch => attempt!("call"),
+    match request.priority() {
+        Priority::Submit => attempt!("submit"),
+        Priority::Poll => attempt!("poll"),
+        Priority::Result => attempt!("result"),
+        Priority::Download => attempt!("download"),
+        Priority::Cancel => attempt!("cancel"),
+        Priority::Token => attempt!("token"),
+        Priority::Call | Priority::Batch => attempt!("call"),
     }
 }
 
 /// The span of a request that stands in the throttle's queue.
 pub(super) fn queue(request: &Request) -> Span {
-    tracing::debug_span!("queue", class = ?request.class())
+    tracing::debug_span!("queue", class = ?request.priority())
 }
 
 pub(crate) fn answered(span: &Span, status: StatusCode) {

@@ -16,7 +16,7 @@ use super::retries::{Absence, Retries};
 use super::wire::{DRAIN, Wire};
 use crate::credential::Exchange;
 use crate::error::{Error, ErrorKind, root_cause};
-use crate::message::{Class, HttpError, RESERVED_WHY, Reply, Request, is_reserved};
+use crate::message::{HttpError, Priority, RESERVED_WHY, Reply, Request, is_reserved};
 use crate::redact::secrets_on;
 use crate::retry::{Budget, GiveUp, RetryPolicy};
 
@@ -57,7 +57,7 @@ impl TokenWire {
         }
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
-        let request = Request::new(parts.method, url, Class::Token).with_headers(parts.headers).with_body(body);
+        let request = Request::new(parts.method, url, Priority::Token).with_headers(parts.headers).with_body(body);
         let (policy, budget) = (RetryPolicy::standard(), Budget::new(u32::MAX));
         // Callers wait for it.
         let retries = Retries::new(&request, &policy, &budget, &self.wire.marks).most_asked(LONGEST_HINT);

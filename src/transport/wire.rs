@@ -17,7 +17,7 @@ use super::span;
 use crate::clock::Clock;
 use crate::event::{Asked, Event, Mark, Marks};
 use crate::hint::{HintRule, Hints};
-use crate::message::{Body, Class, Http, HttpError, Reply, Request, Response, Trust};
+use crate::message::{Body, Http, HttpError, Priority, Reply, Request, Response, Trust};
 use crate::redact::{Hidden, secrets_in};
 use crate::retry::EnvelopeRule;
 use crate::throttle::{Acquire, Permit, RequestFacts, Stopped, Throttle};
@@ -52,12 +52,12 @@ pub(crate) struct Wire {
 impl Wire {
     /// Waits for the right to send a request, which is over `timeout` after its send.
     pub(super) fn acquire(&self, request: &Request, timeout: Duration) -> Acquire {
-        self.throttle.acquire_for(request.class(), &self.facts(request)).hold(timeout + HOLD_GUARD)
+        self.throttle.acquire_for(request.priority(), &self.facts(request)).hold(timeout + HOLD_GUARD)
     }
 
     /// The right to send a request, if there is one now and nobody stands before it.
     pub(super) fn try_acquire(&self, request: &Request, timeout: Duration) -> Option<Permit> {
-        self.throttle.try_acquire_for(request.class(), &self.facts(request), timeout + HOLD_GUARD)
+        self.throttle.try_acquire_for(request.priority(), &self.facts(request), timeout + HOLD_GUARD)
     }
 
     fn facts<'a>(&'a self, request: &'a Request) -> RequestFacts<'a> {
@@ -97,7 +97,7 @@ impl Wire {
             permit.waited()
         });
         let begun = Instant::now();
-        self.marks.tell_at(Mark::Sent { class: request.class(), queued }, begun);
+        self.marks.tell_at(Mark::Sent { class: request.priority(), queued }, begun);
         let mut answer = self.http.send(outgoing);
         let answered = in_time(&mut answer, begun + timeout, &span).await;
         let (now, asked) = (Instant::now(), Asked::of(request));
@@ -109,7 +109,7 @@ impl Wire {
                     let hints = Hints::of_answer(response.headers(), || self.clock.now());
                     (response, hints)
                 } else {
-                    Box::pin(self.read(response, request.class())).await
+                    Box::pin(self.read(response, request.priority())).await
                 };
                 let hints = match hints.ignored() {
                     [] => hints,
@@ -144,12 +144,12 @@ impl Wire {
 
     /// What an answer means, and what it says of time and budgets, by the rules of the service. Its body is looked at only
     /// where one names a place in it.
-    async fn read(&self, mut response: Response, class: Class) -> (Response, Hints) {
+    async fn read(&self, mut response: Response, class: Priority) -> (Response, Hints) {
         let now = self.clock.now();
         let status = response.status();
         let refuses = |status| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         // The bytes of a file are no envelope.
-        let opens = class != Class::Download || status.as_u16() >= 400;
+        let opens = class != Priority::Download || status.as_u16() >= 400;
         let envelopes = || self.envelopes.iter().filter(|rule| opens && rule.may_match(status));
         let hints_at = || self.hint_rules.iter().any(HintRule::is_of_the_body);
         let looks = envelopes().any(EnvelopeRule::is_of_the_body) || (refuses(status) && hints_at());
@@ -178,13 +178,13 @@ impl Wire {
             request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),
             credential: self.credential_label.clone(),
             limit: stopped.limit.clone(),
-            blame: stopped.blame,
+            cause: stopped.cause,
         });
-        let Stopped { limit, blame, is_new, kept } = &stopped;
-        self.marks.tell(Mark::Refused { limit, blame: *blame, is_new: *is_new, kept: *kept });
+        let Stopped { limit, cause, is_new, kept } = &stopped;
+        self.marks.tell(Mark::Refused { limit, cause: *cause, is_new: *is_new, kept: *kept });
         if *is_new {
             let pause = hints.wait_after(status);
-            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?blame, "refused for load: all under it pause");
+            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?cause, "refused for load: all under it pause");
         }
     }
 }

@@ -24,11 +24,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, StatusCode};
+use longhaul::downloads::{ProgressWatch, Receipt};
+use longhaul::http::{Body, Http, HttpError, Request, Response};
 use longhaul::testing::{self, Canned, Finish, Script, Seen, Side, Simulator, SimulatorBuilder, reply, script};
-use longhaul::{
-    Body, Client, Credential, Download, Error, ErrorKind, Http, HttpError, Outcome, Profile, ProgressWatch, Receipt,
-    Request, Response,
-};
+use longhaul::{Client, Credential, Download, Error, ErrorKind, Outcome, Profile};
 use serde_json::{Value, json};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;

@@ -12,10 +12,9 @@ mod words;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, StatusCode};
-use longhaul::{
-    Cursor, FinalStateVia, Next, PageRule, Profile, Protocol, Reduce, Reply, ResultKind, Source, State, StatusKind,
-    Step,
-};
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, FinalStateVia, Next, PageRule, Reduce, ResultKind, Source, StatusKind, Step};
+use longhaul::{Profile, Protocol, State};
 use proptest::prelude::*;
 use url::Url;
 

@@ -9,8 +9,9 @@ mod polls;
 mod progress;
 mod results;
 
+use longhaul::protocols::Exchange;
 use longhaul::testing::Script;
-use longhaul::{Exchange, Protocol, Task};
+use longhaul::{Protocol, Task};
 use serde_json::Value;
 
 use crate::support::client;

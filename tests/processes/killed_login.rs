@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
+use longhaul::credentials::{CredentialStore, FileStore, StoreError, Token};
 use longhaul::testing::{self, Simulator};
-use longhaul::{Client, Credential, CredentialStore, FileStore, OAuth, StoreError, Token};
+use longhaul::{Client, Credential, OAuth};
 
 use crate::child::again;
 use crate::folder::Folder;

@@ -9,8 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
+use longhaul::downloads::Receipt;
+use longhaul::http::{Http, HttpError, Request, Response};
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{Client, Error, ErrorKind, Http, HttpError, Receipt, Request, Response};
+use longhaul::{Client, Error, ErrorKind};
 
 use crate::child::again;
 use crate::folder::Folder;

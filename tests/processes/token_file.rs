@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use longhaul::{CredentialStore, FileStore, Token};
+use longhaul::credentials::{CredentialStore, FileStore, Token};
 
 use crate::callsites::listen;
 use crate::child::again;

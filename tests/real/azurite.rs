@@ -12,7 +12,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http::{Method, StatusCode};
-use longhaul::{Body, Client, ClientBuilder, ErrorKind, Http, HttpError, Outcome, Profile, Request, Response, Result};
+use longhaul::http::{Body, Http, HttpError, Request, Response};
+use longhaul::{Client, ClientBuilder, ErrorKind, Outcome, Profile, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

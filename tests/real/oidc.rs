@@ -8,7 +8,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use futures::future::join_all;
 use http::Method;
-use longhaul::{Client, Credential, CredentialStore, ErrorKind, MemoryStore, OAuth, Token};
+use longhaul::credentials::{CredentialStore, MemoryStore, Token};
+use longhaul::{Client, Credential, ErrorKind, OAuth};
 use reqwest::header;
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ impl Provider {
     /// A client of the API.
     fn client(&self, oauth: OAuth) -> Client {
         let client = Client::builder(self.at("/api")).credential(Credential::oauth(oauth)).no_proxy();
-        client.limit(longhaul::Limit::per_second(100).scope(longhaul::Scope::TokenEndpoint)).build().unwrap()
+        client.limit(longhaul::Limit::per_second(100).scope(longhaul::limits::Scope::TokenEndpoint)).build().unwrap()
     }
 
     fn machine(&self, id: &str, secret: &str) -> OAuth {

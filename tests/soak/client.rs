@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use longhaul::{
-    Client, Error, ErrorKind, Limit, Profile, Protocol, ResultKind, ResumeToken, RetryPolicy, Schedule, Source, Task,
-};
+use longhaul::protocols::{ResultKind, Source};
+use longhaul::retries::Schedule;
+use longhaul::{Client, Error, ErrorKind, Limit, Profile, Protocol, ResumeToken, RetryPolicy, Task};
 
 pub(crate) const FOLDER: &str = "LONGHAUL_SOAK_FOLDER";
 pub(crate) const URL: &str = "LONGHAUL_SOAK_URL";

@@ -28,7 +28,7 @@ pub(crate) fn run(report: &mut Report, length: Length) -> Result<(), Failure> {
         #[cfg(feature = "longhaul")]
         {
             use crate::subjects::Longhaul;
-            use longhaul::Anchor;
+            use longhaul::limits::Anchor;
             field.add("longhaul", Bound::RoundTrip, |budget| Longhaul::new(budget, Anchor::Response))?;
             let credit = Anchor::ResponseLessRoundTrip;
             field.add("longhaul, Anchor::ResponseLessRoundTrip", Bound::Credit, |budget| {

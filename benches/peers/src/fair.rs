@@ -24,7 +24,7 @@ pub(crate) fn run(report: &mut Report, length: Length) -> Result<(), Failure> {
         #[cfg(feature = "longhaul")]
         {
             use crate::subjects::Longhaul;
-            use longhaul::Anchor;
+            use longhaul::limits::Anchor;
             let budget = Budget::per(RATE.count, RATE.length);
             field.add("longhaul", || Longhaul::new(&budget, Anchor::Response))?;
             field.add("longhaul, Anchor::Send", || Longhaul::new(&budget, Anchor::Send))?;

@@ -103,7 +103,7 @@ fn subjects(runtime: &Runtime, callers: usize, budget: &Budget) -> Result<Vec<Su
 mod own {
     use std::sync::Arc;
 
-    use longhaul::Anchor;
+    use longhaul::limits::Anchor;
 
     use super::take::{Acquire, AtOnce};
     use super::{Failure, Spin, spin};

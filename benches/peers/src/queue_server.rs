@@ -39,7 +39,7 @@ fn field(rounds: u64, network: Network) -> Result<Field, Failure> {
         use crate::subjects::Longhaul;
         field.add("longhaul, and_server_queue(100)", || Longhaul::with_server_queue(RATE, QUEUE))?;
         let budget = crate::budget::Budget::per(RATE.count, RATE.length);
-        field.add("longhaul, queue not declared", || Longhaul::new(&budget, longhaul::Anchor::Response))?;
+        field.add("longhaul, queue not declared", || Longhaul::new(&budget, longhaul::limits::Anchor::Response))?;
     }
     field.add("governor", || Ok(Governor::new(RATE)))?;
     field.add("leaky-bucket, fair", || Ok(LeakyBucket::new(RATE)))?;

@@ -63,7 +63,7 @@ fn large() -> Vec<Subject> {
         #[cfg(feature = "longhaul")]
         subject("longhaul", |load| {
             let budget = crate::budget::Budget::per(load.window.count, load.window.length);
-            crate::subjects::Longhaul::new(&budget, longhaul::Anchor::Response)
+            crate::subjects::Longhaul::new(&budget, longhaul::limits::Anchor::Response)
         }),
         subject("leaky-bucket, fair", |load| Ok(LeakyBucket::new(load.window))),
         subject("async-rate-limiter", |load| Ok(TokenBucket::new(load.window))),

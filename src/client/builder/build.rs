@@ -36,11 +36,11 @@ impl ClientBuilder {
             .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
         let throttle = self.throttle.unwrap_or_else(|| {
             let throttle = Throttle::new();
-            throttle.clock(self.clock);
+            throttle.set_clock(self.clock);
             throttle
         });
         if let Some(feedback) = self.feedback.or(self.profile.heeds()) {
-            throttle.feedback(feedback);
+            throttle.set_feedback(feedback);
         }
         let throttle = throttle.account(&base, &self.account);
         let limits: Vec<Limit> = self.profile.limits().iter().chain(&self.limits).cloned().collect();
@@ -118,7 +118,7 @@ impl ClientBuilder {
             default: core(None, self.profile.default_protocol()),
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,
-            task_deadline: self.task_deadline,
+            task_timeout: self.task_timeout,
             slow_start: self.slow_start,
             transport,
             carrier,
@@ -134,8 +134,8 @@ impl ClientBuilder {
         self.alerts.check().map_err(|why| wrong(&format!("the alerts: {why}")))?;
         let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
         retry.check().map_err(|why| wrong(&format!("the retries: {why}")))?;
-        if self.task_deadline.is_some_and(|within| within.is_zero()) {
-            return Err(wrong("task_deadline(0ns): no task ends in no time; leave it out for none"));
+        if self.task_timeout.is_some_and(|within| within.is_zero()) {
+            return Err(wrong("task_timeout(0ns): no task ends in no time; leave it out for none"));
         }
         self.pace.check().map_err(|why| wrong(&format!("the pace: {why}")))?;
         let protocols = std::iter::once(self.profile.default_protocol()).chain(self.profile.kinds().values());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::message::{Class, write_route};
+use crate::message::{Priority, write_route};
 use crate::throttle::ids::SetId;
 use crate::throttle::limiters::Limiters;
 use crate::throttle::request::{Attribution, RequestFacts};
@@ -43,8 +43,8 @@ struct Known {
 
 impl Known {
     #[inline]
-    fn is_like(&self, request: &RequestFacts<'_>, class: Class) -> bool {
-        self.is_token == (class == Class::Token)
+    fn is_like(&self, request: &RequestFacts<'_>, class: Priority) -> bool {
+        self.is_token == (class == Priority::Token)
             && is_same(&self.credential, request.credential)
             && is_same(&self.host, request.host)
             && match (&self.kind, request.kind) {
@@ -66,7 +66,7 @@ impl KnownSets {
     pub(in crate::throttle) fn find(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         version: u64,
     ) -> Option<(SetId, Arc<Attribution>)> {
         if self.version != version {
@@ -80,7 +80,7 @@ impl KnownSets {
     pub(in crate::throttle) fn find_route(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         version: u64,
     ) -> Option<(SetId, Arc<Attribution>)> {
         if self.version != version || self.by_route || request.method.is_none() {
@@ -102,7 +102,7 @@ impl KnownSets {
     pub(in crate::throttle) fn keep(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         set: SetId,
         attribution: &Arc<Attribution>,
         limiters: &mut Limiters,
@@ -115,7 +115,7 @@ impl KnownSets {
         }
         limiters.hold(set);
         let known = Known {
-            is_token: class == Class::Token,
+            is_token: class == Priority::Token,
             method: request.method.cloned(),
             credential: request.credential.to_owned(),
             host: request.host.to_owned(),
@@ -147,9 +147,9 @@ impl KnownSets {
 }
 
 /// Tells requests apart by what their sets depend on.
-fn mark_of(request: &RequestFacts<'_>, class: Class, by_route: bool) -> u64 {
+fn mark_of(request: &RequestFacts<'_>, class: Priority, by_route: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (class == Class::Token, request.credential, request.host, request.kind).hash(&mut hasher);
+    (class == Priority::Token, request.credential, request.host, request.kind).hash(&mut hasher);
     if by_route {
         (request.method, request.path).hash(&mut hasher);
     }

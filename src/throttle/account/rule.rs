@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limit::{Limit, Route, Scope, Window};
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::ids::LimiterId;
 use crate::throttle::limiter::Limiter;
 use crate::throttle::limiter::window::Counter;
@@ -98,8 +98,8 @@ impl Rule {
     }
 
     /// The key of the limiter that counts this request; `None` where none does.
-    pub(super) fn matches<'a>(&self, request: &RequestFacts<'a>, class: Class) -> Option<Cow<'a, str>> {
-        let is_token = class == Class::Token;
+    pub(super) fn matches<'a>(&self, request: &RequestFacts<'a>, class: Priority) -> Option<Cow<'a, str>> {
+        let is_token = class == Priority::Token;
         match (&self.scope, &self.route) {
             (Scope::TokenEndpoint, _) => is_token.then(|| "".into()),
             (Scope::Host, _) => (!request.host.is_empty()).then(|| request.host.into()),

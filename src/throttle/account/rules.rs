@@ -6,7 +6,7 @@ use super::rule::{Counted, Rule, RuleLimiters};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limit::{Limit, Window};
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::ids::LimiterId;
 use crate::throttle::limiters::Limiters;
 use crate::throttle::limiters::set::LimiterSet;
@@ -37,7 +37,7 @@ impl Rules {
     pub(in crate::throttle) fn collect(
         &mut self,
         request: &RequestFacts<'_>,
-        class: Class,
+        class: Priority,
         clock: Clock,
         limiters: &mut Limiters,
         matched: &mut Matched,
@@ -93,7 +93,7 @@ impl Rules {
                     Some(rule) => {
                         return wrong(format!(
                             "the limit `{limit}` contradicts `{}`, which is kept already for the same requests: give \
-                             all clients of an account the same limits, or change one with `Throttle::change`; a \
+                             all clients of an account the same limits, or change one with `Throttle::change_limit`; a \
                              profile's own are left out with `Profile::without_limits`",
                             rule.limit
                         ));

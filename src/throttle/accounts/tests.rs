@@ -121,7 +121,7 @@ enum Step {
 struct Wanted {
     is_account: bool,
     is_foreign: bool,
-    class: Class,
+    class: Priority,
     credential: &'static str,
     host: &'static str,
     method: Option<Method>,
@@ -132,7 +132,7 @@ struct Wanted {
 const POOL: usize = 6;
 
 fn wanted() -> impl Strategy<Value = Wanted> {
-    let class = prop_oneof![8 => Just(Class::Poll), 2 => Just(Class::Submit), 1 => Just(Class::Token)];
+    let class = prop_oneof![8 => Just(Priority::Poll), 2 => Just(Priority::Submit), 1 => Just(Priority::Token)];
     let credential = prop::sample::select(vec!["", "one", "two"]);
     let host = prop::sample::select(vec!["a.example", "b.example"]);
     let method = prop::sample::select(vec![None, Some(Method::GET), Some(Method::POST)]);

@@ -1,6 +1,6 @@
 //! Advertised: the rest of a budget, as the service states it in its answers.
 
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::time::{Opening, Tick};
 
 /// What is left until a time, as the service told it, less what went out since.
@@ -91,7 +91,7 @@ impl AdvertisedRest {
         self
     }
 
-    pub(in crate::throttle) fn opening(&self, class: Class, now: Tick) -> Opening {
+    pub(in crate::throttle) fn opening(&self, class: Priority, now: Tick) -> Opening {
         if self.is_over(now) {
             return Opening::Open;
         }
@@ -148,9 +148,9 @@ impl AdvertisedRest {
         self.remaining < self.limit / 2
     }
 
-    fn reserve(&self, class: Class) -> u64 {
+    fn reserve(&self, class: Priority) -> u64 {
         match class {
-            Class::Token | Class::Cancel | Class::Submit => 0,
+            Priority::Token | Priority::Cancel | Priority::Submit => 0,
             _ => self.limit / RESERVED,
         }
     }
@@ -167,27 +167,27 @@ mod tests {
     #[test]
     fn keeps_a_reserve_and_spreads_the_second_half() {
         let mut rest = AdvertisedRest::new(Some(20), 15, 3, 1000, 0);
-        assert_eq!(rest.opening(Class::Poll, 0), Opening::Open);
+        assert_eq!(rest.opening(Priority::Poll, 0), Opening::Open);
         for _ in 0..3 {
             rest.take(0);
         }
         // 9 left, of which 2 are kept: the last was one of 8 over 1000.
-        assert_eq!(rest.opening(Class::Poll, 0), Opening::At(125));
-        assert_eq!(rest.opening(Class::Cancel, 0), Opening::Open);
-        assert_eq!(rest.opening(Class::Poll, 125), Opening::Open);
+        assert_eq!(rest.opening(Priority::Poll, 0), Opening::At(125));
+        assert_eq!(rest.opening(Priority::Cancel, 0), Opening::Open);
+        assert_eq!(rest.opening(Priority::Poll, 125), Opening::Open);
         for _ in 0..7 {
             rest.take(0);
         }
-        assert_eq!(rest.opening(Class::Poll, 999), Opening::At(1000));
-        assert_eq!(rest.opening(Class::Submit, 999), Opening::Open);
+        assert_eq!(rest.opening(Priority::Poll, 999), Opening::At(1000));
+        assert_eq!(rest.opening(Priority::Submit, 999), Opening::Open);
         rest.take(0);
         rest.take(0);
-        assert_eq!(rest.opening(Class::Token, 999), Opening::At(1000));
+        assert_eq!(rest.opening(Priority::Token, 999), Opening::At(1000));
         assert!(rest.is_spent());
-        assert_eq!(rest.opening(Class::Batch, 1000), Opening::Open);
+        assert_eq!(rest.opening(Priority::Batch, 1000), Opening::Open);
         let mut renewed = rest.renewed().unwrap();
         assert_eq!((renewed.remaining(), renewed.resets_at()), (20, 2000));
-        assert_eq!(renewed.opening(Class::Batch, 1000), Opening::Open);
+        assert_eq!(renewed.opening(Priority::Batch, 1000), Opening::Open);
         renewed.take(1000);
         assert!(renewed.renewed().is_none(), "once");
     }

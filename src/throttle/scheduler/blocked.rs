@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::parked::Parked;
 use super::rank::{CLASSES, rank};
 use super::wait_queue::Position;
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::ids::{Id, LaneId, LimiterId};
 use crate::throttle::time::Tick;
 
@@ -39,12 +39,12 @@ impl Blocked {
     }
 
     /// Whether one of this class, or of a more urgent one, is parked at a limiter.
-    pub(super) fn has_parked_before(&self, limiter: LimiterId, class: Class) -> bool {
+    pub(super) fn has_parked_before(&self, limiter: LimiterId, class: Priority) -> bool {
         self.parked(limiter).is_some_and(|parked| parked.has_before(rank(class)))
     }
 
     /// The first position of a class at a limiter.
-    pub(super) fn first(&self, limiter: LimiterId, class: Class) -> Option<Position> {
+    pub(super) fn first(&self, limiter: LimiterId, class: Priority) -> Option<Position> {
         self.parked(limiter)?.first(rank(class))
     }
 
@@ -54,7 +54,7 @@ impl Blocked {
     }
 
     /// A waiter of a class meets these limiters from now on.
-    pub(super) fn count_in(&mut self, limiters: &[LimiterId], class: Class) {
+    pub(super) fn count_in(&mut self, limiters: &[LimiterId], class: Priority) {
         for limiter in limiters {
             if let Some(waiting) = self.entry(*limiter).waiting.get_mut(rank(class)) {
                 *waiting += 1;
@@ -63,7 +63,7 @@ impl Blocked {
     }
 
     /// A waiter of a class meets these limiters no longer.
-    pub(super) fn count_out(&mut self, limiters: &[LimiterId], class: Class) {
+    pub(super) fn count_out(&mut self, limiters: &[LimiterId], class: Priority) {
         for limiter in limiters {
             if let Some(waiting) = self.entry(*limiter).waiting.get_mut(rank(class)) {
                 debug_assert!(*waiting > 0, "nobody waits at {limiter:?}");
@@ -78,7 +78,7 @@ impl Blocked {
     }
 
     /// How many waiters of this class and of more urgent ones meet a limiter.
-    pub(super) fn ahead(&self, limiter: LimiterId, class: Class) -> u32 {
+    pub(super) fn ahead(&self, limiter: LimiterId, class: Priority) -> u32 {
         let entry = self.by_limiter.get(limiter.slot() as usize);
         entry.map_or(0, |entry| entry.waiting.iter().take(rank(class) + 1).sum())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::rank::{CLASSES, rank};
 use super::wait_queue::Position;
-use crate::message::Class;
+use crate::message::Priority;
 
 /// Whose turn it is among tasks: fair queueing, by the number of requests. Requests without a task are one such party.
 #[derive(Debug, Default)]
@@ -16,13 +16,13 @@ pub(super) struct FairQueue {
     /// The last turn given to requests without a task, and how many of them wait.
     plain: [(u64, u32); CLASSES],
     /// The last turn given to each task, and how many of it wait.
-    tasks: HashMap<(Class, u64), (u64, u32)>,
+    tasks: HashMap<(Priority, u64), (u64, u32)>,
     tickets: u64,
 }
 
 impl FairQueue {
     /// The place that one who comes now has.
-    pub(super) fn next(&self, class: Class, task: u64) -> Position {
+    pub(super) fn next(&self, class: Priority, task: u64) -> Position {
         let at = rank(class);
         let now = self.now.get(at).copied().unwrap_or_default();
         let (last, waiting) = match task {
@@ -33,7 +33,7 @@ impl FairQueue {
         Position { turn, ticket: self.tickets + 1 }
     }
 
-    pub(super) fn give(&mut self, class: Class, task: u64) -> Position {
+    pub(super) fn give(&mut self, class: Priority, task: u64) -> Position {
         let (place, at) = (self.next(class, task), rank(class));
         self.tickets += 1;
         let party = match task {
@@ -48,7 +48,7 @@ impl FairQueue {
     }
 
     /// One of a class went.
-    pub(super) fn went(&mut self, class: Class) {
+    pub(super) fn went(&mut self, class: Priority) {
         let parties = self.parties.get(rank(class)).copied().unwrap_or_default();
         if let Some(now) = self.now.get_mut(rank(class)) {
             *now += TURN / parties.max(1);
@@ -56,7 +56,7 @@ impl FairQueue {
     }
 
     /// One of the task waits no longer.
-    pub(super) fn left(&mut self, class: Class, task: u64) {
+    pub(super) fn left(&mut self, class: Priority, task: u64) {
         let party = match task {
             0 => self.plain.get_mut(rank(class)),
             _ => self.tasks.get_mut(&(class, task)),

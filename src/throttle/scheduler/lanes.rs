@@ -7,14 +7,14 @@ use super::blocked::Blocked;
 use super::rank::rank;
 use super::wait_queue::{Position, WaitQueue};
 use super::waiters::Waiters;
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::ids::{LaneId, LimiterId, SetId, Slots, WaiterId};
 
 /// The waiters of one class that meet the same set.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) set: SetId,
-    pub(super) class: Class,
+    pub(super) class: Priority,
     queue: WaitQueue,
     /// The position of its first, as the limiter knows it.
     pub(super) head: Position,
@@ -30,7 +30,7 @@ pub(super) struct Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: Slots<LaneId, Lane>,
-    by_set: HashMap<(SetId, Class), LaneId>,
+    by_set: HashMap<(SetId, Priority), LaneId>,
     /// The lane that was joined last: most waiters join the same.
     last: Option<LaneId>,
 }
@@ -55,12 +55,12 @@ impl Lanes {
     }
 
     /// How many waiters at least stand before a position in the lane of a set.
-    pub(super) fn before(&self, set: SetId, class: Class, position: Position) -> u32 {
+    pub(super) fn before(&self, set: SetId, class: Priority, position: Position) -> u32 {
         self.by_set.get(&(set, class)).map_or(0, |lane| self.lanes[*lane].queue.before(position))
     }
 
     /// Adds a waiter to the lane of its set; returns the lane, and whether the waiter is its first.
-    pub(super) fn join(&mut self, set: SetId, class: Class, position: Position, waiter: WaiterId) -> (LaneId, bool) {
+    pub(super) fn join(&mut self, set: SetId, class: Priority, position: Position, waiter: WaiterId) -> (LaneId, bool) {
         let is_it = |id: &LaneId| self.lanes.has(*id) && self.lanes[*id].set == set && self.lanes[*id].class == class;
         let id = match self.last.filter(is_it) {
             Some(id) => id,

@@ -1,18 +1,18 @@
 //! Rank: how urgent a class is.
 
-use crate::message::Class;
+use crate::message::Priority;
 
 /// How urgent a class is: 0 is the most.
-pub(in crate::throttle) const fn rank(class: Class) -> usize {
+pub(in crate::throttle) const fn rank(class: Priority) -> usize {
     match class {
-        Class::Token => 0,
-        Class::Cancel => 1,
-        Class::Submit => 2,
-        Class::Call => 3,
-        Class::Poll => 4,
-        Class::Result => 5,
-        Class::Download => 6,
-        Class::Batch => 7,
+        Priority::Token => 0,
+        Priority::Cancel => 1,
+        Priority::Submit => 2,
+        Priority::Call => 3,
+        Priority::Poll => 4,
+        Priority::Result => 5,
+        Priority::Download => 6,
+        Priority::Batch => 7,
     }
 }
 

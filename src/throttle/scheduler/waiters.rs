@@ -6,7 +6,7 @@ use std::task::Waker;
 use tokio::runtime::Id;
 
 use super::wait_queue::Position;
-use crate::message::Class;
+use crate::message::Priority;
 use crate::throttle::ids::{InFlightId, LaneId, LimiterId, SetId, Slots, WaiterId};
 use crate::throttle::time::Tick;
 
@@ -15,7 +15,7 @@ use crate::throttle::time::Tick;
 pub(super) struct Waiter {
     /// The set that it meets, and holds.
     pub(super) set: SetId,
-    pub(super) class: Class,
+    pub(super) class: Priority,
     pub(super) task: u64,
     pub(super) position: Position,
     /// Taken when it is granted.

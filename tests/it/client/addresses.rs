@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use http::Method;
+use longhaul::limits::Scope;
 use longhaul::testing::{reply, script};
-use longhaul::{Client, Error, ErrorKind, Limit, RetryPolicy, Scope};
+use longhaul::{Client, Error, ErrorKind, Limit, RetryPolicy};
 use serde_json::Value;
 
 use crate::support::Folder;
@@ -69,7 +70,7 @@ async fn the_wrong_scheme_for_a_port_is_named() {
     assert!(!error.to_string().contains("https://"), "a plain 400 says nothing of it: {error}");
 
     // A host that takes connections is not waited for as one that is away.
-    let policy = RetryPolicy::standard().schedule(longhaul::Schedule::constant(Duration::from_millis(1)));
+    let policy = RetryPolicy::standard().schedule(longhaul::retries::Schedule::constant(Duration::from_millis(1)));
     let base = format!("https://127.0.0.1:{}", port(BAD));
     let client = Client::builder(base).retry(policy).no_proxy().build().unwrap();
     let error = client.request(Method::GET, "farms").send().await.unwrap_err().to_string();
@@ -146,7 +147,7 @@ async fn an_empty_path_is_refused_before_anything_is_sent() {
     for path in ["", " ", "\t"] {
         let call = client.request(Method::GET, path).send().await.unwrap_err();
         let submit = client.task().post(path).submit::<Value>().await.unwrap_err();
-        let keys = client.keys(&Method::GET, path).unwrap_err();
+        let keys = client.request_key(&Method::GET, path).unwrap_err();
         for error in [call, submit, keys] {
             assert_eq!(error.kind(), ErrorKind::Request);
             assert!(error.to_string().contains("for the base"), "{error}");

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::{Backoff, Stop, Zero};
+use longhaul::retries::Schedule;
 use longhaul::testing::{reply, script};
-use longhaul::{ErrorKind, Pace, RetryPolicy, Schedule};
+use longhaul::{ErrorKind, PollPolicy, RetryPolicy};
 use serde_json::Value;
 
 use crate::support::secs;
@@ -75,8 +76,8 @@ async fn it_drives_the_polls_of_a_task_and_the_service_still_wins() {
     let accepted = reply(202).header("location", "/v1/tasks/7");
     let hint = reply(202).header("retry-after", "60");
     let service = script([accepted, reply(202), reply(202), reply(202), hint, reply(200)]);
-    let pace = Pace::standard().without_jitter().schedule(Schedule::backoff(exponential()));
-    let client = service.client().pace(pace).build().unwrap();
+    let pace = PollPolicy::standard().without_jitter().schedule(Schedule::backoff(exponential()));
+    let client = service.client().poll_policy(pace).build().unwrap();
     client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
     assert_eq!(service.gaps(), [by_itself(4), vec![secs(60)]].concat());
 }
@@ -85,7 +86,8 @@ async fn it_drives_the_polls_of_a_task_and_the_service_still_wins() {
 async fn its_end_ends_the_wait_with_a_token() {
     let accepted = || reply(202).header("location", "/v1/tasks/7");
     let service = script([accepted(), reply(202), reply(202), reply(202)]);
-    let client = service.client().pace(Pace::standard().schedule(Schedule::backoff(Twice(9)))).build().unwrap();
+    let client =
+        service.client().poll_policy(PollPolicy::standard().schedule(Schedule::backoff(Twice(9)))).build().unwrap();
     let error = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.to_string().contains("the pace's schedule has ended") && error.token().is_some(), "{error}");
@@ -102,8 +104,8 @@ fn its_jitter_does_not_pass_our_longest() {
         ..ExponentialBackoff::default()
     };
     let schedule = Schedule::backoff(theirs);
-    assert!(schedule.pauses(0).take(500).any(|pause| pause > secs(10)), "by itself it passes its own maximum");
-    assert!(schedule.longest(secs(10)).pauses(0).take(500).all(|pause| pause <= secs(10)));
+    assert!(schedule.delays(0).take(500).any(|pause| pause > secs(10)), "by itself it passes its own maximum");
+    assert!(schedule.longest(secs(10)).delays(0).take(500).all(|pause| pause <= secs(10)));
 }
 
 #[test]
@@ -114,12 +116,12 @@ fn our_pauses_are_a_backoff_that_starts_again() {
         Schedule::custom(|seed| (0..3).map(move |step| secs(seed + step))),
         Schedule::backoff(exponential()),
     ] {
-        let mut pauses = schedule.pauses(7);
+        let mut pauses = schedule.delays(7);
         let first: Vec<_> = (0..6).map(|_| pauses.next_backoff()).collect();
         pauses.reset();
         let again: Vec<_> = (0..6).map(|_| pauses.next_backoff()).collect();
         assert_eq!(first, again, "{schedule:?}");
-        assert_eq!(first, schedule.pauses(7).map(Some).chain([None; 6]).take(6).collect::<Vec<_>>());
+        assert_eq!(first, schedule.delays(7).map(Some).chain([None; 6]).take(6).collect::<Vec<_>>());
     }
 }
 
@@ -128,7 +130,7 @@ fn our_pauses_drive_its_retry() {
     let steps = Schedule::steps([2, 30].map(Duration::from_millis));
     let (begun, mut tries) = (Instant::now(), 0);
     let answer = backoff::retry_notify(
-        steps.pauses(0),
+        steps.delays(0),
         || {
             tries += 1;
             if tries < 4 { Err(backoff::Error::transient("not yet")) } else { Ok(tries) }
@@ -137,7 +139,7 @@ fn our_pauses_drive_its_retry() {
     );
     assert_eq!(answer.unwrap(), 4);
     assert!(begun.elapsed() >= Duration::from_millis(2 + 30 + 30));
-    let ended = Schedule::steps([]).pauses(0);
+    let ended = Schedule::steps([]).delays(0);
     let gave_up = backoff::retry(ended, || Err::<(), _>(backoff::Error::transient("no")));
     assert!(matches!(gave_up, Err(backoff::Error::Transient { err: "no", .. })));
 }
@@ -145,8 +147,8 @@ fn our_pauses_drive_its_retry() {
 #[test]
 fn its_smallest_ones_serve_too_and_none_is_written_down() {
     let zero = Schedule::backoff(Of(|| Box::new(Zero {})));
-    assert_eq!(zero.pauses(0).nth(100), Some(Duration::ZERO));
-    assert_eq!(Schedule::backoff(Of(|| Box::new(Stop {}))).pauses(0).next(), None);
+    assert_eq!(zero.delays(0).nth(100), Some(Duration::ZERO));
+    assert_eq!(Schedule::backoff(Of(|| Box::new(Stop {}))).delays(0).next(), None);
     assert!(serde_json::to_string(&zero).unwrap_err().to_string().contains("is code"));
 }
 

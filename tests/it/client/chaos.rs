@@ -8,11 +8,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, TryStreamExt};
 use http::{Method, StatusCode};
+use longhaul::http::{Body, Http, HttpError, Request, Response};
+use longhaul::protocols::{Next, PageRule, Source};
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{
-    Body, Client, ErrorKind, Http, HttpError, Limit, Next, PageRule, Profile, Protocol, Request, Response, RetryPolicy,
-    Source,
-};
+use longhaul::{Client, ErrorKind, Limit, Profile, Protocol, RetryPolicy};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -97,7 +96,7 @@ async fn a_deadline_ends_the_wait_for_a_host_and_says_so() {
     let (service, _) = away("api.example.com", secs(1_000_000));
     let client = client(service);
     let begun = Instant::now();
-    let calls = (0..5).map(|_| client.request(Method::GET, "farms").deadline(secs(3)).send());
+    let calls = (0..5).map(|_| client.request(Method::GET, "farms").timeout(secs(3)).send());
     for ended in join_all(calls).await {
         let error = ended.unwrap_err();
         // The one that asked for the host has an error of its own.
@@ -167,7 +166,7 @@ async fn connections_that_a_restart_breaks_together_are_paid_for_once() {
         let client = Client::builder("https://api.example.com")
             .http(service)
             .attempt_timeout(secs(10_000))
-            .retry(RetryPolicy::standard().schedule(longhaul::Schedule::constant(secs(5000))))
+            .retry(RetryPolicy::standard().schedule(longhaul::retries::Schedule::constant(secs(5000))))
             .build()
             .unwrap();
         let submits =
@@ -212,7 +211,7 @@ async fn a_stalled_error_body_keeps_what_came_until_the_deadline() {
         let body = futures::StreamExt::chain(beginning, futures::stream::pending());
         async move { Ok(answer(&request, 409).body_from(Body::stream(body))) }.boxed()
     });
-    let error = client(service).request(Method::POST, "farms").deadline(secs(5)).send().await.unwrap_err();
+    let error = client(service).request(Method::POST, "farms").timeout(secs(5)).send().await.unwrap_err();
     assert_eq!((error.kind(), error.status(), error.attempts()), (ErrorKind::Rejected, Some(StatusCode::CONFLICT), 1));
     assert!(error.to_string().contains("no more than 3"), "{error}");
 }
@@ -233,7 +232,7 @@ async fn every_error_of_an_answer_says_how_often_it_was_asked_for() {
     let with = |last: Canned| script(failing().into_iter().chain([last]));
     let get = |service: &Script| {
         let client = service.client().body_limit(10).build().unwrap();
-        async move { client.request(Method::GET, "farms").deadline(secs(60)).send().await.unwrap() }
+        async move { client.request(Method::GET, "farms").timeout(secs(60)).send().await.unwrap() }
     };
     assert_eq!(get(&with(reply(200).body("cut").cut())).await.bytes().await.unwrap_err().attempts(), 3);
     assert_eq!(get(&with(reply(200).body("12345678901"))).await.text().await.unwrap_err().attempts(), 3);
@@ -244,12 +243,12 @@ async fn every_error_of_an_answer_says_how_often_it_was_asked_for() {
 
     let silent = script(failing().into_iter().chain([reply(0).silent()]));
     let client = silent.client().build().unwrap();
-    let error = client.request(Method::DELETE, "farms").deadline(secs(20)).send().await.unwrap_err();
+    let error = client.request(Method::DELETE, "farms").timeout(secs(20)).send().await.unwrap_err();
     // It carries the answer that there was.
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Rejected, 1), "{error}");
     let silent = script([reply(0).silent()]);
     let client = silent.client().build().unwrap();
-    let error = client.request(Method::GET, "farms").deadline(secs(20)).send().await.unwrap_err();
+    let error = client.request(Method::GET, "farms").timeout(secs(20)).send().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 1), "{error}");
     assert!(error.url().is_some());
 }
@@ -271,11 +270,11 @@ async fn the_deadline_of_a_call_covers_its_body() {
     for every in [millis(10), secs(1), secs(29)] {
         let client = client(dripping(every));
         let begun = Instant::now();
-        let call = client.request(Method::GET, "farms").deadline(secs(40));
+        let call = client.request(Method::GET, "farms").timeout(secs(40));
         let error = call.send().await.unwrap().bytes().await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(40)), "{error}");
         let begun = Instant::now();
-        let mut response = client.request(Method::GET, "farms").deadline(secs(40)).send().await.unwrap();
+        let mut response = client.request(Method::GET, "farms").timeout(secs(40)).send().await.unwrap();
         let error = loop {
             match response.chunk().await {
                 Ok(chunk) => assert!(chunk.is_some()),
@@ -323,7 +322,7 @@ async fn outcome(service: &Script, answers: impl IntoIterator<Item = Canned>) ->
     service.then(reply(202).header("operation-location", "/v1/tasks/1"));
     service.then(finished());
     answers.into_iter().for_each(|answer| service.then(answer));
-    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::protocols::ResultKind::Link);
     let client = service.client().build().unwrap();
     client.task().protocol(protocol).post("exports").submit::<Value>().await.unwrap().await.unwrap()
 }
@@ -421,12 +420,12 @@ fn expiring(first: u32) -> impl Http {
 
 #[tokio::test(start_paused = true)]
 async fn renewals_beside_2000_polling_tasks_are_quick() {
-    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::protocols::ResultKind::Link);
     let client = Client::builder("https://api.example.com/v1")
         .http(exports())
         .storage_http(expiring(20))
         .limit(Limit::per_second(100))
-        .pace(longhaul::Pace::standard().floor(secs(1)).ceiling(secs(1)))
+        .poll_policy(longhaul::PollPolicy::standard().floor(secs(1)).ceiling(secs(1)))
         .build()
         .unwrap();
     let mut outcomes = Vec::new();
@@ -447,12 +446,12 @@ async fn renewals_beside_2000_polling_tasks_are_quick() {
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_keeps_the_limits_of_its_kind() {
-    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/result/url"), longhaul::protocols::ResultKind::Link);
     let client = Client::builder("https://api.example.com/v1")
         .http(exports())
         .storage_http(expiring(5))
         .profile(Profile::auto().kind("export", protocol))
-        .limit(Limit::per(secs(10), 1).scope(longhaul::Scope::Kind("export".into())))
+        .limit(Limit::per(1, secs(10)).scope(longhaul::limits::Scope::Kind("export".into())))
         .build()
         .unwrap();
     let task = client.task().kind("export").post("finished").submit::<Value>().await.unwrap();
@@ -469,7 +468,7 @@ async fn a_renewal_keeps_the_limits_of_its_kind() {
 async fn nothing_leads_from_https_to_http_on_this_machine() {
     let redis = "http://127.0.0.1:6379/";
     let to = |url: &str| reply(302).header("location", url);
-    let links = || Protocol::auto().result(Source::pointer("/result/url"), longhaul::ResultKind::Link);
+    let links = || Protocol::auto().result(Source::pointer("/result/url"), longhaul::protocols::ResultKind::Link);
 
     // A storage's redirect, at once and at the second hop; of a given link, a task's, and a renewed one.
     for hops in [vec![to(redis)], vec![to("https://b.example.net/7"), to(redis)], vec![to("http://localhost/x")]] {

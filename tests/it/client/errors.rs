@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
+use longhaul::credentials::{CredentialStore, StoreError, Token};
+use longhaul::retries::Schedule;
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{
-    Client, Credential, CredentialStore, Error, ErrorKind, OAuth, RetryPolicy, Schedule, StoreError, Token,
-};
+use longhaul::{Client, Credential, Error, ErrorKind, OAuth, RetryPolicy};
 use serde_json::{Value, json};
 
 use crate::support::chain;
@@ -110,12 +110,12 @@ async fn a_deadline_names_what_failed_last() {
     // The token endpoint is down.
     let dead = script((0..9).map(|_| reply(0).unsent()));
     let client = dead.client().credential(Credential::oauth(oauth())).build().unwrap();
-    let error = client.request(Method::GET, "farms").deadline(Duration::from_secs(2)).send().await.unwrap_err();
+    let error = client.request(Method::GET, "farms").timeout(Duration::from_secs(2)).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.to_string().contains("token endpoint: no connection to the host"), "{error}");
     let dead = script((0..9).map(|_| reply(502)));
     let client = dead.client().credential(Credential::oauth(oauth())).build().unwrap();
-    let task = client.task().post("exports").deadline(Duration::from_secs(2)).submit::<Value>().await;
+    let task = client.task().post("exports").timeout(Duration::from_secs(2)).submit::<Value>().await;
     let error = task.map(drop).unwrap_err();
     assert!(error.to_string().contains("token endpoint: it answered with 502"), "{error}");
 
@@ -124,14 +124,14 @@ async fn a_deadline_names_what_failed_last() {
     let client = silent.client().credential(Credential::oauth(oauth())).build().unwrap();
     client.request(Method::GET, "farms").send().await.unwrap_err();
     tokio::time::sleep(Duration::from_secs(120)).await;
-    let error = client.request(Method::GET, "farms").deadline(Duration::from_secs(2)).send().await.unwrap_err();
+    let error = client.request(Method::GET, "farms").timeout(Duration::from_secs(2)).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(!error.to_string().contains("token endpoint:"), "{error}");
 
     // The host breaks off, and then says nothing.
     let policy = RetryPolicy::standard().schedule(Schedule::constant(Duration::from_secs(1)));
     let client = script([reply(0).unsent(), reply(0).silent()]).client().retry(policy).build().unwrap();
-    let error = client.request(Method::GET, "farms").deadline(Duration::from_secs(5)).send().await.unwrap_err();
+    let error = client.request(Method::GET, "farms").timeout(Duration::from_secs(5)).send().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::DeadlineExceeded, 1), "{error}");
     assert!(error.to_string().contains("no connection to the host") && error.url().is_some(), "{error}");
 }
@@ -149,7 +149,7 @@ async fn the_deadline_of_a_task_names_the_trouble_before_it() {
         let accepted = reply(202).header("location", "tasks/1");
         let service = script([accepted].into_iter().chain((0..99).map(|_| answer.clone())));
         let client = service.client().build().unwrap();
-        let task = client.task().post("exports").deadline(Duration::from_secs(90)).submit::<Value>().await.unwrap();
+        let task = client.task().post("exports").timeout(Duration::from_secs(90)).submit::<Value>().await.unwrap();
         let error = task.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         assert!(error.to_string().contains("the last answer: "), "{error}");
@@ -160,7 +160,7 @@ async fn the_deadline_of_a_task_names_the_trouble_before_it() {
     let pending = (0..99).map(|_| reply(200).json(json!({"status": "running"})));
     let service = script([reply(202).header("location", "tasks/1")].into_iter().chain(pending));
     let client = service.client().build().unwrap();
-    let task = client.task().post("exports").deadline(Duration::from_secs(90)).submit::<Value>().await.unwrap();
+    let task = client.task().post("exports").timeout(Duration::from_secs(90)).submit::<Value>().await.unwrap();
     let error = task.await.unwrap_err();
     assert!(!error.to_string().contains("the last answer"), "{error}");
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use http::Method;
+use longhaul::protocols::{PageRule, Source};
 use longhaul::testing::{reply, script};
-use longhaul::{Client, Credential, ErrorKind, OAuth, PageRule, Source};
+use longhaul::{Client, Credential, ErrorKind, OAuth};
 use serde_json::{Value, json};
 
 use crate::support::secs;
@@ -40,7 +41,7 @@ async fn the_deadline_of_a_client_holds_for_each_task_that_has_none() {
     let running = || reply(200).header("retry-after", "60").json(json!({"status": "running"}));
     let accepted = || reply(202).header("location", "tasks/1").header("retry-after", "60");
     let answers = || [accepted()].into_iter().chain((0..9).map(|_| running())).chain([reply(200).json(7)]);
-    let client = |service: &longhaul::testing::Script| service.client().task_deadline(secs(150)).build().unwrap();
+    let client = |service: &longhaul::testing::Script| service.client().task_timeout(secs(150)).build().unwrap();
     let waited = async |task: longhaul::Task<u32>| {
         let begun = tokio::time::Instant::now();
         (task.await.map(|outcome| outcome.value().unwrap()).map_err(|error| error.kind()), begun.elapsed())
@@ -53,11 +54,11 @@ async fn the_deadline_of_a_client_holds_for_each_task_that_has_none() {
     // One of its own wins, whether it is longer, shorter, or none; also where the client's could not be kept at all.
     for (own, end) in [(secs(1000), Ok(7)), (secs(61), Err(ErrorKind::DeadlineExceeded)), (Duration::MAX, Ok(7))] {
         let service = script(answers());
-        let new = client(&service).task().post("exports").deadline(own);
+        let new = client(&service).task().post("exports").timeout(own);
         assert_eq!(waited(new.submit().await.unwrap()).await.0, end, "{own:?}");
         let service = script(answers());
-        let short = service.client().task_deadline(secs(30)).build().unwrap();
-        let task = short.task().post("exports").submit().await.unwrap().deadline(own);
+        let short = service.client().task_timeout(secs(30)).build().unwrap();
+        let task = short.task().post("exports").submit().await.unwrap().timeout(own);
         assert_eq!(waited(task).await.0, end, "{own:?}");
     }
 
@@ -70,11 +71,11 @@ async fn the_deadline_of_a_client_holds_for_each_task_that_has_none() {
     tokio::time::advance(secs(1000)).await;
     assert_eq!(waited(client.resume(token.clone()).unwrap()).await.0, Err(ErrorKind::DeadlineExceeded));
     let service = script((0..9).map(|_| running()).chain([reply(200).json(7)]));
-    let client = service.client().task_deadline(secs(150)).build().unwrap();
-    assert_eq!(waited(client.resume(token).unwrap().deadline(secs(1000))).await.0, Ok(7));
+    let client = service.client().task_timeout(secs(150)).build().unwrap();
+    assert_eq!(waited(client.resume(token).unwrap().timeout(secs(1000))).await.0, Ok(7));
 
-    let error = Client::builder("https://api.example.com").task_deadline(Duration::ZERO).build().unwrap_err();
-    assert!(error.to_string().contains("task_deadline(0ns)"), "{error}");
+    let error = Client::builder("https://api.example.com").task_timeout(Duration::ZERO).build().unwrap_err();
+    assert!(error.to_string().contains("task_timeout(0ns)"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

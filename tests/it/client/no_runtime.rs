@@ -2,8 +2,9 @@
 
 use futures::TryStreamExt;
 use http::Method;
+use longhaul::limits::{Priority, RequestKey};
 use longhaul::testing::{reply, script};
-use longhaul::{Class, Error, ErrorKind, Keys, Limit, Throttle};
+use longhaul::{Error, ErrorKind, Limit, Throttle};
 use serde_json::Value;
 
 use crate::support::secs;
@@ -32,9 +33,9 @@ fn each_request_is_an_error_and_nothing_is_sent() {
     let service = script([reply(200), reply(200), reply(200)]);
     let client = service.client().build().unwrap();
     no_runtime(&outside(client.request(Method::GET, "farms").send()).unwrap_err());
-    no_runtime(&outside(client.request(Method::GET, "farms").deadline(secs(5)).send()).unwrap_err());
+    no_runtime(&outside(client.request(Method::GET, "farms").timeout(secs(5)).send()).unwrap_err());
     no_runtime(&outside(client.task().post("exports").submit::<Value>()).unwrap_err());
-    no_runtime(&outside(client.task().post("exports").deadline(secs(5)).submit::<Value>()).unwrap_err());
+    no_runtime(&outside(client.task().post("exports").timeout(secs(5)).submit::<Value>()).unwrap_err());
     for link in ["https://store.example.net/7?sig=S", "https://api.example.com/v1/files/7"] {
         no_runtime(&outside(client.download(link).to_memory(10)).unwrap_err());
         no_runtime(&outside(client.download(link).to_file("/no/such/folder/7")).unwrap_err());
@@ -70,15 +71,15 @@ fn an_awaited_task_ends_with_a_token() {
 #[test]
 fn a_free_permit_needs_no_runtime() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_minute(1)).unwrap();
-    outside(throttle.acquire(Class::Call, &Keys::new())).unwrap().answered();
+    throttle.add_limit(Limit::per_minute(1)).unwrap();
+    outside(throttle.acquire(Priority::Call, &RequestKey::new())).unwrap().answered();
 }
 
 #[test]
 #[should_panic(expected = "runtime")]
 fn a_permit_that_is_waited_for_panics() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_minute(1)).unwrap();
-    throttle.try_acquire(Class::Call, &Keys::new()).unwrap().answered();
-    let _ = outside(throttle.acquire(Class::Call, &Keys::new()));
+    throttle.add_limit(Limit::per_minute(1)).unwrap();
+    throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap().answered();
+    let _ = outside(throttle.acquire(Priority::Call, &RequestKey::new()));
 }

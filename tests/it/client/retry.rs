@@ -1,8 +1,10 @@
 //! Retries as a user meets them: what ends them, what they cost, what an envelope makes of an answer.
 
 use http::{Method, StatusCode};
+use longhaul::protocols::Source;
+use longhaul::retries::{EnvelopeRule, Schedule};
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{Client, ClientBuilder, EnvelopeRule, ErrorKind, Profile, RetryPolicy, Schedule, Source};
+use longhaul::{Client, ClientBuilder, ErrorKind, Profile, RetryPolicy};
 use serde_json::json;
 
 use crate::support::SECOND;
@@ -15,14 +17,14 @@ fn client(service: &Script) -> ClientBuilder {
     service.client().retry(every_second())
 }
 
-async fn get(client: &Client) -> longhaul::Result<longhaul::Response> {
+async fn get(client: &Client) -> longhaul::Result<longhaul::http::Response> {
     client.request(Method::GET, "farms").send().await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_gives_the_last_answer_back() {
     // The next attempt would begin past it; hangs over it; stands in the queue over it.
-    let hour = longhaul::Limit::per(3600 * SECOND, 1);
+    let hour = longhaul::Limit::per(1, 3600 * SECOND);
     for (answers, retry_after, limit) in [
         (vec![reply(503).json(json!({"code": "Q"}))], "60", None),
         (vec![reply(503).json(json!({"code": "Q"})), reply(200).silent()], "5", None),
@@ -32,7 +34,7 @@ async fn a_deadline_gives_the_last_answer_back() {
             answers.into_iter().map(|answer| answer.header("retry-after", retry_after)).collect();
         let service = script(answers);
         let client = limit.into_iter().fold(client(&service), ClientBuilder::limit).build().unwrap();
-        let call = client.request(Method::GET, "farms").deadline(10 * SECOND);
+        let call = client.request(Method::GET, "farms").timeout(10 * SECOND);
         let begun = tokio::time::Instant::now();
         let error = call.send().await.unwrap_err();
         assert!(begun.elapsed() <= 10 * SECOND);
@@ -169,7 +171,7 @@ async fn an_error_says_whether_a_post_of_unknown_fate_was_repeated() {
     ] {
         let service = script((0..sends).map(|_| reply(0).lost()));
         let call = client(&service).build().unwrap().request(Method::POST, "farms");
-        let call = key.into_iter().fold(call, longhaul::Call::idempotency_key);
+        let call = key.into_iter().fold(call, longhaul::http::RequestBuilder::idempotency_key);
         let error = call.send().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts(), service.left()), (ErrorKind::Network, sends, 0));
         assert!(error.to_string().contains(words), "{error}");

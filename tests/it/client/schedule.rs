@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use longhaul::retries::Schedule;
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{ErrorKind, Pace, Profile, RetryPolicy, Schedule, State};
+use longhaul::{ErrorKind, PollPolicy, Profile, RetryPolicy, State};
 use serde_json::Value;
 
 use crate::support::secs;
@@ -22,7 +23,8 @@ fn polls(answers: impl IntoIterator<Item = Canned>) -> Script {
 }
 
 async fn submit(service: &Script, schedule: Schedule) -> longhaul::Task<Value> {
-    let client = service.client().pace(Pace::standard().without_jitter().schedule(schedule)).build().unwrap();
+    let client =
+        service.client().poll_policy(PollPolicy::standard().without_jitter().schedule(schedule)).build().unwrap();
     client.task().post("exports").submit().await.unwrap()
 }
 
@@ -85,8 +87,8 @@ async fn a_zero_hint_leaves_the_choice_to_the_schedule() {
 async fn floor_and_ceiling_hold_for_a_schedule() {
     let service = polls([reply(202), reply(200)]);
     let steps = Schedule::steps([Duration::ZERO, secs(1_000)]);
-    let pace = Pace::standard().floor(secs(1)).ceiling(secs(90)).schedule(steps);
-    let client = service.client().pace(pace).build().unwrap();
+    let pace = PollPolicy::standard().floor(secs(1)).ceiling(secs(90)).schedule(steps);
+    let client = service.client().poll_policy(pace).build().unwrap();
     client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
     assert_eq!(service.gaps(), [secs(1), secs(90)]);
 }
@@ -96,8 +98,8 @@ async fn a_schedule_goes_before_the_protocols_default() {
     let started = || reply(200).json(serde_json::json!({"Status": "started"}));
     let service =
         script([reply(201).json(serde_json::json!({"TaskUid": "7", "Location": "tasks/7"})), started(), started()]);
-    let pace = Pace::standard().schedule(Schedule::constant(secs(5)));
-    let client = service.client().profile(Profile::smag_task()).pace(pace).build().unwrap();
+    let pace = PollPolicy::standard().schedule(Schedule::constant(secs(5)));
+    let client = service.client().profile(Profile::smag_task()).poll_policy(pace).build().unwrap();
     let mut task = client.task().post("exports").submit::<Value>().await.unwrap();
     while service.left() > 0 {
         task.advance().await.unwrap().unwrap();
@@ -110,7 +112,7 @@ async fn a_schedule_goes_before_the_protocols_default() {
 async fn each_task_has_pauses_of_its_own() {
     let accepted = || reply(202).header("location", "/v1/tasks/7");
     let service = script([accepted(), reply(202), reply(200), accepted(), reply(202), reply(200)]);
-    let client = service.client().pace(Pace::standard().schedule(Schedule::ladder())).build().unwrap();
+    let client = service.client().poll_policy(PollPolicy::standard().schedule(Schedule::ladder())).build().unwrap();
     for _ in 0..2 {
         client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
     }
@@ -142,7 +144,7 @@ async fn the_wait_ends_with_a_token_where_the_schedule_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_wait_before_the_schedule() {
     let service = polls(std::iter::repeat_n(reply(202), 9));
-    let task = submit(&service, Schedule::ladder()).await.deadline(secs(20));
+    let task = submit(&service, Schedule::ladder()).await.timeout(secs(20));
     let error = task.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(!error.to_string().contains("schedule"), "{error}");

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use longhaul::{
-    Alerts, Client, ClientBuilder, Credential, EnvelopeRule, ErrorKind, Pace, Profile, RetryPolicy, Schedule, Source,
-};
+use longhaul::protocols::Source;
+use longhaul::retries::{EnvelopeRule, Schedule};
+use longhaul::telemetry::Alerts;
+use longhaul::{Client, ClientBuilder, Credential, ErrorKind, PollPolicy, Profile, RetryPolicy};
 
 fn builder() -> ClientBuilder {
     Client::builder("https://api.example.com")
@@ -70,7 +71,7 @@ fn schedules_that_grow_by_what_is_no_number_or_never_pause() {
     for (builder, words) in [
         (builder().retry(policy().schedule(nan.clone())), ["factor", "NaN"]),
         (builder().profile(Profile::auto().retry(policy().schedule(nan.clone()))), ["factor", "retries"]),
-        (builder().pace(Pace::standard().schedule(nan)), ["factor", "pace"]),
+        (builder().poll_policy(PollPolicy::standard().schedule(nan)), ["factor", "pace"]),
     ] {
         refused(builder, &words);
     }

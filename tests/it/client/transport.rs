@@ -85,10 +85,10 @@ async fn a_lost_submit_says_that_the_service_may_have_acted() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_retries() {
     let service = script([reply(503).header("retry-after", "60"), reply(200)]);
-    let error = client(&service).request(Method::GET, "farms").deadline(secs(30)).send().await.unwrap_err();
+    let error = client(&service).request(Method::GET, "farms").timeout(secs(30)).send().await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(secs(60))));
     let service = script([reply(200).silent()]);
-    let error = client(&service).request(Method::GET, "farms").deadline(secs(30)).send().await.unwrap_err();
+    let error = client(&service).request(Method::GET, "farms").timeout(secs(30)).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
 }
 

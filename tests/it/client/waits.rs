@@ -3,11 +3,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::limits::{Clock, HintFact, HintRule, Priority, RequestKey, Unit};
+use longhaul::protocols::Source;
 use longhaul::testing::{Script, reply, script};
-use longhaul::{
-    Class, Client, Clock, Error, ErrorKind, HintFact, HintRule, Keys, Pace, Profile, Protocol, ResumeToken,
-    RetryPolicy, Source, Throttle, Unit,
-};
+use longhaul::{Client, Error, ErrorKind, PollPolicy, Profile, Protocol, ResumeToken, RetryPolicy, Throttle};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -94,7 +93,7 @@ async fn an_error_carries_the_wait_that_ends_it() {
     let asked = Some(Duration::from_secs(90_000));
     for status in [429, 503, 502] {
         let service = script([asks(status)]);
-        let call = service.client().build().unwrap().request(Method::GET, "farms").deadline(4 * SECOND);
+        let call = service.client().build().unwrap().request(Method::GET, "farms").timeout(4 * SECOND);
         let error = call.send().await.unwrap_err();
         assert_eq!((error.retry_after(), service.requests().len()), (asked, 1), "{error}");
 
@@ -118,7 +117,7 @@ async fn an_error_carries_the_wait_that_ends_it() {
         let client = service.client().build().unwrap();
         let task = client.task().post("exports").submit::<Value>().await.unwrap();
         let begun = Instant::now();
-        let error = task.deadline(60 * SECOND).await.unwrap_err();
+        let error = task.timeout(60 * SECOND).await.unwrap_err();
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::DeadlineExceeded, asked), "{error}");
         assert!(begun.elapsed() <= 3 * SECOND, "at once: {:?}", begun.elapsed());
         assert_eq!(service.requests().len(), count);
@@ -137,7 +136,7 @@ async fn a_long_refusal_of_a_result_is_waited_for_or_carried() {
 
         let service = script([begun(), done(), asks()]);
         let task = service.client().build().unwrap().task().post("exports").submit::<Value>().await.unwrap();
-        let error = task.deadline(60 * SECOND).await.unwrap_err();
+        let error = task.timeout(60 * SECOND).await.unwrap_err();
         assert_eq!((error.retry_after(), service.requests().len()), (Some(Duration::from_secs(90_000)), 3), "{error}");
         assert!(error.token().is_some(), "{error}");
     }
@@ -148,7 +147,7 @@ async fn who_waits_behind_a_long_pause_learns_of_it_at_once() {
     let service = script([reply(429).header("retry-after", "864000"), reply(200)]);
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();
     get(&client, "farms").await.unwrap_err();
-    let call = client.request(Method::GET, "farms").deadline(60 * SECOND);
+    let call = client.request(Method::GET, "farms").timeout(60 * SECOND);
     let error = call.send().await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::DeadlineExceeded, Some(10 * DAY)), "{error}");
     assert_eq!(service.requests().len(), 1);
@@ -223,7 +222,7 @@ async fn a_budget_that_is_spent_for_days_is_kept() {
         let service = script([spent.header(name, &value), reply(200)]);
         let client = service.client().build().unwrap();
         get(&client, "farms").await.unwrap();
-        let call = client.request(Method::GET, "farms").deadline(60 * SECOND);
+        let call = client.request(Method::GET, "farms").timeout(60 * SECOND);
         let error = call.send().await.unwrap_err();
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::DeadlineExceeded, Some(10 * DAY)), "{error}");
         get(&client, "farms").await.unwrap();
@@ -305,7 +304,7 @@ async fn a_resumed_wait_past_the_deadline_ends_at_once() {
     let client = service.client().clock(Clock::starting_at(start)).build().unwrap();
     let token = client.task().post("exports").submit::<Value>().await.unwrap().token();
     let begun = Instant::now();
-    let error = client.resume::<Value>(token).unwrap().deadline(60 * SECOND).await.unwrap_err();
+    let error = client.resume::<Value>(token).unwrap().timeout(60 * SECOND).await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::DeadlineExceeded, Some(10 * DAY)), "{error}");
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
@@ -343,22 +342,22 @@ async fn what_makes_no_sense_asks_for_nothing_and_breaks_nothing() {
 async fn settings_without_end_saturate() {
     let endless = Duration::MAX;
     for pace in [
-        Pace::standard().floor(endless),
-        Pace::standard().ceiling(endless),
-        Pace::standard().floor(endless).ceiling(endless).without_jitter(),
+        PollPolicy::standard().floor(endless),
+        PollPolicy::standard().ceiling(endless),
+        PollPolicy::standard().floor(endless).ceiling(endless).without_jitter(),
     ] {
         let service = script([accepted().header("retry-after", "60"), reply(202), reply(200).json(7)]);
-        let client = service.client().pace(pace.clone()).build().unwrap();
+        let client = service.client().poll_policy(pace.clone()).build().unwrap();
         let task = client.task().post("exports").submit::<Value>().await.unwrap();
-        let ended = tokio::time::timeout(DAY, task.deadline(endless).heartbeat(endless)).await;
-        let is_held = pace != Pace::standard().ceiling(endless);
+        let ended = tokio::time::timeout(DAY, task.timeout(endless).heartbeat(endless)).await;
+        let is_held = pace != PollPolicy::standard().ceiling(endless);
         assert_eq!(ended.is_err(), is_held, "{pace:?}: {ended:?}");
     }
     let throttle = Throttle::new();
     throttle.pause(endless);
-    let acquire = throttle.acquire(Class::Call, &Keys::new()).hold(endless).deadline(Instant::now() + DAY);
+    let acquire = throttle.acquire(Priority::Call, &RequestKey::new()).hold(endless).deadline(Instant::now() + DAY);
     assert_eq!(acquire.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
     throttle.resume();
-    let mut permit = throttle.try_acquire(Class::Call, &Keys::new()).unwrap();
+    let mut permit = throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap();
     permit.heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
 }

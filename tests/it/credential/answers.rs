@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use http::Method;
+use longhaul::credentials::{CredentialStore, MemoryStore, Token, TokenEndpoint, TokenError, TokenSource};
+use longhaul::limits::{Clock, Priority};
+use longhaul::protocols::Source;
+use longhaul::retries::EnvelopeRule;
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{
-    Class, Client, Clock, Credential, CredentialStore, EnvelopeRule, ErrorKind, MemoryStore, OAuth, Profile, Source,
-    Token, TokenEndpoint, TokenError, TokenSource,
-};
+use longhaul::{Client, Credential, ErrorKind, OAuth, Profile};
 use serde_json::{Value, json};
 
 use crate::support::MINUTE;
@@ -245,7 +246,7 @@ async fn a_token_is_refreshed_as_far_ahead_as_is_set() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         farms(&client).await.unwrap();
         client.settle().await;
-        let fetches = service.requests().iter().filter(|seen| seen.class() == Class::Token).count();
+        let fetches = service.requests().iter().filter(|seen| seen.priority() == Priority::Token).count();
         assert_eq!(fetches, 2, "{ahead:?}");
     }
 }

@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
+use longhaul::credentials::{CredentialStore, MemoryStore, StoreError, Token, TokenAnswer};
+use longhaul::limits::{Clock, Priority};
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{
-    Class, Client, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, Pace, RetryPolicy,
-    StoreError, Token, TokenAnswer,
-};
+use longhaul::{Client, Credential, ErrorKind, Limit, OAuth, PollPolicy, RetryPolicy};
 use serde_json::json;
 
 use crate::support::MINUTE;
@@ -35,19 +34,19 @@ async fn get(client: &Client) -> longhaul::Result<StatusCode> {
 }
 
 /// What each request was for, and the token on it.
-fn seen(service: &Script) -> Vec<(Class, String)> {
+fn seen(service: &Script) -> Vec<(Priority, String)> {
     let shown = |value: Option<&str>| value.unwrap_or_default().trim_start_matches("Bearer ").to_owned();
-    service.requests().iter().map(|seen| (seen.class(), shown(seen.header("authorization")))).collect()
+    service.requests().iter().map(|seen| (seen.priority(), shown(seen.header("authorization")))).collect()
 }
 
 const BASIC: &str = "Basic aWQ6c2VjcmV0";
 
-fn fetch() -> (Class, String) {
-    (Class::Token, BASIC.to_owned())
+fn fetch() -> (Priority, String) {
+    (Priority::Token, BASIC.to_owned())
 }
 
-fn call(token: &str) -> (Class, String) {
-    (Class::Call, token.to_owned())
+fn call(token: &str) -> (Priority, String) {
+    (Priority::Call, token.to_owned())
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +69,7 @@ async fn is_fetched_when_needed_and_refreshed_ahead() {
 #[tokio::test(start_paused = true)]
 async fn is_looked_at_again_after_the_queue() {
     let service = script([token("one", 300), reply(200), token("two", 3600), reply(200)]);
-    let client = client(&service, oauth()).limit(Limit::per(20 * MINUTE, 1)).build().unwrap();
+    let client = client(&service, oauth()).limit(Limit::per(1, 20 * MINUTE)).build().unwrap();
     get(&client).await.unwrap();
     // It stands in the queue for 20 minutes, and the token lives for five.
     get(&client).await.unwrap();
@@ -112,7 +111,7 @@ async fn a_jwt_counts_by_the_services_clock() {
     get(&client).await.unwrap();
     tokio::time::sleep(10 * MINUTE).await;
     get(&client).await.unwrap();
-    assert_eq!(seen(&service)[2].0, Class::Token, "{:?}", seen(&service));
+    assert_eq!(seen(&service)[2].0, Priority::Token, "{:?}", seen(&service));
 }
 
 fn base64_url(bytes: &[u8]) -> String {
@@ -192,7 +191,7 @@ async fn a_refresh_that_gives_no_refresh_token_keeps_the_one_before() {
     for _ in 0..3 {
         get(&client).await.unwrap();
     }
-    let forms = service.requests().into_iter().filter(|seen| seen.class() == Class::Token);
+    let forms = service.requests().into_iter().filter(|seen| seen.priority() == Priority::Token);
     let forms: Vec<_> = forms.map(|seen| String::from_utf8_lossy(seen.body()).into_owned()).collect();
     assert_eq!(forms, ["grant_type=refresh_token&refresh_token=R&client_id=id"; 2]);
 }
@@ -209,8 +208,10 @@ async fn nobody_waits_for_a_token_with_a_permit_in_hand() {
     ]);
     let throttle = longhaul::Throttle::new();
     let limit = Limit::concurrent(1);
-    let client =
-        client(&service, oauth()).throttle(&throttle).limit(limit.clone()).pace(Pace::standard().without_jitter());
+    let client = client(&service, oauth())
+        .throttle(&throttle)
+        .limit(limit.clone())
+        .poll_policy(PollPolicy::standard().without_jitter());
     let client = client.build().unwrap();
     let other = service.client().throttle(&throttle).limit(limit).build().unwrap();
     let task = client.task().post("exports").submit::<u32>().await.unwrap();
@@ -220,7 +221,7 @@ async fn nobody_waits_for_a_token_with_a_permit_in_hand() {
     });
     assert_eq!(outcome.unwrap().value().unwrap(), 7);
     let classes: Vec<_> = seen(&service).into_iter().map(|(class, _)| class).collect();
-    assert_eq!(classes, [Class::Token, Class::Submit, Class::Token, Class::Call, Class::Poll]);
+    assert_eq!(classes, [Priority::Token, Priority::Submit, Priority::Token, Priority::Call, Priority::Poll]);
 }
 
 #[tokio::test(start_paused = true)]

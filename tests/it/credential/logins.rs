@@ -15,11 +15,11 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::credentials::{CredentialStore, StoreError, Token, TokenEndpoint, TokenError, TokenSource};
+use longhaul::http::{Http, HttpError, Request, Response};
+use longhaul::limits::{Clock, Priority, Scope};
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{
-    Class, Client, ClientBuilder, Clock, Credential, CredentialStore, Http, HttpError, Limit, OAuth, Request, Response,
-    Scope, StoreError, Token, TokenEndpoint, TokenError, TokenSource,
-};
+use longhaul::{Client, ClientBuilder, Credential, Limit, OAuth};
 use serde_json::json;
 use url::Url;
 
@@ -47,13 +47,13 @@ struct Asked {
     url: Url,
     headers: HeaderMap,
     body: String,
-    class: Class,
+    class: Priority,
     nth: usize,
 }
 
 impl Asked {
     fn is_for_token(&self) -> bool {
-        self.class == Class::Token && self.url.path() == "/token"
+        self.class == Priority::Token && self.url.path() == "/token"
     }
 
     /// Of the API, or of a revocation.
@@ -134,7 +134,7 @@ impl Http for Service {
             url: request.url().clone(),
             headers: request.headers().clone(),
             body: String::from_utf8_lossy(request.body()).into_owned(),
-            class: request.class(),
+            class: request.priority(),
             nth: self.at(request.url().path()).len(),
         };
         self.asked.lock().unwrap().push(asked.clone());

@@ -4,11 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use http::{Method, StatusCode};
+use longhaul::credentials::{CredentialStore, MemoryStore, TokenAnswer};
+use longhaul::limits::{Clock, Scope};
 use longhaul::testing::{self, Side, Simulator, SimulatorBuilder, TokenTrouble};
-use longhaul::{
-    Client, ClientBuilder, Clock, Credential, CredentialStore, ErrorKind, Limit, MemoryStore, OAuth, RetryPolicy,
-    Scope, TokenAnswer,
-};
+use longhaul::{Client, ClientBuilder, Credential, ErrorKind, Limit, OAuth, RetryPolicy};
 use serde_json::{Value, json};
 
 use crate::support::{HOUR, MINUTE, SECOND};
@@ -246,7 +245,7 @@ async fn an_endpoint_that_hangs_keeps_nobody_past_the_deadline() {
     let service = service().start().await.unwrap();
     let client = client(&service, program(&service));
     service.token_trouble(1, TokenTrouble::Hang);
-    let call = client.request(Method::GET, "farms").deadline(Duration::from_millis(200));
+    let call = client.request(Method::GET, "farms").timeout(Duration::from_millis(200));
     let error = call.send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert_eq!(service.counts().requests(), 0);

@@ -1,8 +1,10 @@
 //! How much a service, a file or a setting can make the client hold, and for how long.
 
 use futures::TryStreamExt;
+use longhaul::limits::Learned;
+use longhaul::protocols::{Next, PageRule, Source};
 use longhaul::testing::{reply, script};
-use longhaul::{Client, ErrorKind, Learned, Next, PageRule, Protocol, Source, Throttle};
+use longhaul::{Client, ErrorKind, Protocol, Throttle};
 use serde_json::{Value, json};
 
 use super::{accepted, client};
@@ -61,7 +63,7 @@ async fn a_url_beyond_its_bound_is_no_url() {
         reply(202).header("operation-location", "/v1/t"),
         reply(200).json(json!({"status": "succeeded", "file": link})),
     ]);
-    let protocol = Protocol::auto().result(Source::pointer("/file"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/file"), longhaul::protocols::ResultKind::Link);
     let task = client(&service).task().protocol(protocol).post("x").submit::<Value>().await.unwrap();
     let error = task.await.unwrap_err();
     assert!(error.kind() == ErrorKind::ResultUnavailable && error.to_string().contains("bytes long"), "{error:.200}");
@@ -120,19 +122,19 @@ fn a_reader_without_a_client_does_not_read_them_either() {
         [(format!("{{\"status\":\"succeeded\",\"x\":{heavy}}}"), false), (r#"{"status":"succeeded"}"#.into(), true)]
     {
         let now = std::time::SystemTime::UNIX_EPOCH;
-        let mut cursor = longhaul::Cursor::new(http::Method::POST, &url, now);
+        let mut cursor = longhaul::protocols::Cursor::new(http::Method::POST, &url, now);
         let answer = |status: u16, header: Option<&str>, body: String| {
             let headers = header.map(|value| ("operation-location".parse().unwrap(), value.parse().unwrap()));
             let status = http::StatusCode::from_u16(status).unwrap();
-            longhaul::Reply::new(status, url.clone(), headers.into_iter().collect(), body)
+            longhaul::http::Reply::new(status, url.clone(), headers.into_iter().collect(), body)
         };
         let protocol = Protocol::auto();
         let _ = protocol.read(&mut cursor, &answer(202, Some("/v1/t"), String::new()), now);
         match protocol.read(&mut cursor, &answer(200, None, body), now) {
-            longhaul::Step::Wait(report) => {
+            longhaul::protocols::Step::Wait(report) => {
                 assert!(!done && report.warning().is_some_and(|why| why.contains("small objects")), "{report:?}");
             }
-            longhaul::Step::Done(..) => assert!(done),
+            longhaul::protocols::Step::Done(..) => assert!(done),
             other => panic!("{other:?}"),
         }
     }
@@ -171,7 +173,7 @@ fn accounts_that_nobody_has_any_more_are_given_up() {
     let throttle = Throttle::new();
     let base = "https://api.example.com/".parse().unwrap();
     let kept = throttle.account(&base, "kept");
-    kept.limit(longhaul::Limit::per_second(1)).unwrap();
+    kept.add_limit(longhaul::Limit::per_second(1)).unwrap();
     let counters = || {
         let shown = format!("{throttle:?}");
         let counters = shown.split("counters: ").nth(1).and_then(|rest| rest.split(',').next().map(str::to_owned));
@@ -179,8 +181,8 @@ fn accounts_that_nobody_has_any_more_are_given_up() {
     };
     for at in 0..5_000 {
         let account = throttle.account(&base, &at.to_string());
-        account.limit(longhaul::Limit::per_second(1)).unwrap();
-        drop(account.try_acquire(longhaul::Class::Call, &longhaul::Keys::new()));
+        account.add_limit(longhaul::Limit::per_second(1)).unwrap();
+        drop(account.try_acquire(longhaul::limits::Priority::Call, &longhaul::limits::RequestKey::new()));
     }
     assert!(counters() < 2_000, "{}", counters());
     assert_eq!(kept.limits().len(), 1, "an account that somebody has keeps its limits");

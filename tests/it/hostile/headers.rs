@@ -2,10 +2,10 @@
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use longhaul::credentials::{Sign, Token, TokenEndpoint, TokenError, TokenSource};
+use longhaul::http::Request;
 use longhaul::testing::{reply, script};
-use longhaul::{
-    Client, Credential, Error, ErrorKind, OAuth, Request, Sign, Token, TokenEndpoint, TokenError, TokenSource,
-};
+use longhaul::{Client, Credential, Error, ErrorKind, OAuth};
 use serde_json::Value;
 
 use super::{accepted, client};
@@ -128,7 +128,7 @@ async fn a_callers_own_headers_go_as_they_are() {
     let service = script([accepted(), reply(200)]);
     let headers =
         [("Accept", "text/csv"), ("Content-Language", "de"), ("X-Host", "a"), ("Test", "b"), ("Trailers", "c")];
-    let new = headers.iter().fold(client(&service).task().post("x"), |new, (name, value)| new.header(name, value));
+    let new = headers.iter().fold(client(&service).task().post("x"), |new, (name, value)| new.header(*name, *value));
     new.submit::<Value>().await.unwrap().await.unwrap();
     for seen in service.requests() {
         for (name, value) in headers {

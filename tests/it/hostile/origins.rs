@@ -2,8 +2,10 @@
 
 use futures::TryStreamExt;
 use http::Method;
+use longhaul::limits::Scope;
+use longhaul::protocols::{Next, PageRule, Source};
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{Limit, Next, PageRule, Protocol, Scope, Source};
+use longhaul::{Limit, Protocol};
 use serde_json::{Value, json};
 
 use super::{asked, builder, client, secs};
@@ -54,7 +56,7 @@ async fn a_foreign_success_ends_no_pause_of_the_api() {
     client.request(Method::GET, "farms").send().await.unwrap_err();
     task.advance().await.unwrap().unwrap();
     assert_eq!(asked(&service).last().unwrap().0, format!("GET {FOREIGN}"));
-    let late = client.request(Method::GET, "farms").deadline(secs(60)).send().await.unwrap_err();
+    let late = client.request(Method::GET, "farms").timeout(secs(60)).send().await.unwrap_err();
     assert_eq!(late.kind(), longhaul::ErrorKind::DeadlineExceeded, "{late}");
 }
 
@@ -68,7 +70,7 @@ async fn a_refusal_by_the_apis_own_or_an_allowed_origin_still_counts() {
         let mut task = client.task().post("exports").submit::<Value>().await.unwrap();
         task.advance().await.unwrap().unwrap();
         task.advance().await.unwrap().unwrap();
-        let late = client.request(Method::GET, "farms").deadline(secs(60)).send().await.unwrap_err();
+        let late = client.request(Method::GET, "farms").timeout(secs(60)).send().await.unwrap_err();
         assert_eq!(late.kind(), longhaul::ErrorKind::DeadlineExceeded, "{location}: {late}");
     }
 }
@@ -177,7 +179,7 @@ async fn a_cancel_goes_bare_where_a_foreign_status_says() {
 #[tokio::test(start_paused = true)]
 async fn a_link_that_a_foreign_status_names_is_downloaded_bare() {
     let link = "https://api.example.com/v1/files/7";
-    let protocol = Protocol::auto().result(Source::pointer("/file"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/file"), longhaul::protocols::ResultKind::Link);
     for (location, carries) in [("/v1/tasks/7", true), (FOREIGN, false)] {
         let service = script([
             reply(202).header("operation-location", location),
@@ -267,7 +269,7 @@ async fn a_file_at_the_api_keeps_its_limits_behind_a_foreign_status() {
     let file = || reply(200).header("content-length", "2").body("ab");
     let service = script([elsewhere(), done, file(), file(), file()]);
     let client = builder(&service).limit(Limit::per_minute(1).scope(Scope::route("GET files/*"))).build().unwrap();
-    let protocol = Protocol::auto().result(Source::pointer("/files/*"), longhaul::ResultKind::Link);
+    let protocol = Protocol::auto().result(Source::pointer("/files/*"), longhaul::protocols::ResultKind::Link);
     let task = client.task().protocol(protocol).post("exports").submit::<Value>().await.unwrap();
     let outcome = task.await.unwrap();
     for download in outcome.downloads() {

@@ -29,7 +29,7 @@ async fn a_path_that_leaves_its_origin_or_its_folder_sends_nothing() {
         let call = client.request(Method::POST, path).json(&body).send().await.unwrap_err();
         let post = client.task().post(path).json(&body).submit::<Value>().await.unwrap_err();
         let put = client.task().put(path).json(&body).submit::<Value>().await.unwrap_err();
-        let keys = client.keys(&Method::GET, path).unwrap_err();
+        let keys = client.request_key(&Method::GET, path).unwrap_err();
         assert_eq!([call.kind(), post.kind(), put.kind(), keys.kind()], [kind; 4], "{path}: {call}");
     }
     assert!(service.requests().is_empty(), "nothing was sent");

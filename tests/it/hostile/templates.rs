@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::Protocol;
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Exchange, Next, PageRule, Source};
 use longhaul::testing::{reply, script};
-use longhaul::{Cursor, Exchange, Next, PageRule, Protocol, Reply, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

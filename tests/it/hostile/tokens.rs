@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use longhaul::credentials::FileKey;
 use longhaul::testing::{reply, script};
-use longhaul::{Client, ErrorKind, FileKey, Protocol, ResumeToken, Task};
+use longhaul::{Client, ErrorKind, Protocol, ResumeToken, Task};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ fn key() -> FileKey {
 /// A task whose token has all that a token can have.
 async fn rich(client: &Client, protocol: Option<Protocol>) -> Task<Value> {
     let new = client.task().post("exports?api-version=3").plain_header("X-Tenant", "t7").header("Accept", "text/csv");
-    let new = protocol.into_iter().fold(new, longhaul::NewTask::protocol);
+    let new = protocol.into_iter().fold(new, longhaul::TaskBuilder::protocol);
     new.idempotency_key("k7").submit().await.unwrap()
 }
 
@@ -80,7 +81,8 @@ async fn a_sealed_token_keeps_all_that_a_plain_one_leaves_out() {
         reply(200).json(json!({"word": "FINE"})),
     ]);
     let client = client(&service);
-    let protocol = Protocol::auto().state(longhaul::Source::pointer("/word")).word("fine", longhaul::State::Succeeded);
+    let protocol =
+        Protocol::auto().state(longhaul::protocols::Source::pointer("/word")).word("fine", longhaul::State::Succeeded);
     let new =
         client.task().protocol(protocol).post("exports").header("X-Other", "o7").secret_header("X-Mine", "hunter2");
     let task = new.submit::<Value>().await.unwrap();
@@ -232,7 +234,7 @@ async fn a_plain_token_holds_no_header_that_nobody_named_as_plain() {
         ("prefer", "Bearer S3CRET-9"),
     ];
     let service = script([accepted(), reply(200)]);
-    let new = secrets.iter().fold(client(&service).task().post("x"), |new, (name, value)| new.header(name, value));
+    let new = secrets.iter().fold(client(&service).task().post("x"), |new, (name, value)| new.header(*name, *value));
     let new = new.plain_header("x-tenant", "t7").header("x-request-id", "r7").header("accept", "text/csv");
     let task = new.submit::<Value>().await.unwrap();
     let text = task.token().to_string();

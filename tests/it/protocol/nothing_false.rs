@@ -4,7 +4,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, StatusCode};
-use longhaul::{Cursor, Protocol, Reply, Source, State, StatusKind, Step};
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Source, StatusKind, Step};
+use longhaul::{Protocol, State};
 use url::Url;
 
 use super::{BARE, MONITOR, polling};

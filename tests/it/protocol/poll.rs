@@ -351,7 +351,7 @@ fn reads_by_status_tag_bool_and_parts() {
 
 #[test]
 fn reads_progress_in_every_form() {
-    use longhaul::ProgressUnit;
+    use longhaul::protocols::ProgressUnit;
     let ratio = Protocol::auto().progress_of(Source::pointer("/status/done"), Source::pointer("/status/total"));
     let fraction = Protocol::auto().progress(Source::pointer("/share"), ProgressUnit::Fraction);
     for (protocol, body, percent) in [

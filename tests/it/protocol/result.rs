@@ -267,7 +267,8 @@ fn a_named_place_that_is_not_there_is_warned_of() {
 
 #[test]
 fn what_is_said_last_goes_first_and_takes_the_same_place() {
-    use longhaul::{ProgressUnit, Unit};
+    use longhaul::limits::Unit;
+    use longhaul::protocols::ProgressUnit;
     let at = Source::pointer;
     let header = || Source::header("location");
     let monitor = "{\"at\":\"header:location\",\"kind\":\"monitor\"}";

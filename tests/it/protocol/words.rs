@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use http::Method;
-use longhaul::{Cursor, Protocol, Step};
+use longhaul::Protocol;
+use longhaul::protocols::{Cursor, Step};
 use url::Url;
 
 use super::{BARE, MONITOR, polling};

@@ -10,11 +10,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures::{FutureExt, Stream, StreamExt};
 use http::{HeaderMap, HeaderValue, Method};
+use longhaul::credentials::{Sign, StoreError, Token};
+use longhaul::http::Request;
+use longhaul::limits::Scope;
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{
-    Client, Credential, Error, Event, Limit, OAuth, Profile, Request, RetryPolicy, Scope, SecretUrl, Sign, StoreError,
-    Throttle, Token,
-};
+use longhaul::{Client, Credential, Error, Event, Limit, OAuth, Profile, RetryPolicy, SecretUrl, Throttle};
 use percent_encoding::utf8_percent_encode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -429,11 +429,11 @@ struct Repeating {
     code: String,
 }
 
-impl longhaul::Http for Repeating {
+impl longhaul::http::Http for Repeating {
     fn send(
         &self,
         request: Request,
-    ) -> futures::future::BoxFuture<'static, Result<longhaul::Response, longhaul::HttpError>> {
+    ) -> futures::future::BoxFuture<'static, Result<longhaul::http::Response, longhaul::http::HttpError>> {
         let fields: std::collections::HashMap<String, String> =
             url::form_urlencoded::parse(request.body()).into_owned().collect();
         if let Some(verifier) = fields.get("code_verifier") {
@@ -441,13 +441,13 @@ impl longhaul::Http for Repeating {
         }
         let said = self.form.write(&self.said.lock().unwrap());
         let answer = self.place.answer(self.status, &format!("no: {said} it is"));
-        longhaul::Http::send(&script([answer]), request)
+        longhaul::http::Http::send(&script([answer]), request)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_repeated_refresh_token_does_not_show() {
-    use longhaul::{CredentialStore, MemoryStore};
+    use longhaul::credentials::{CredentialStore, MemoryStore};
 
     for (status, given) in [(400, false), (401, true), (500, false), (429, true)] {
         let store = MemoryStore::new();
@@ -496,7 +496,8 @@ async fn long_words_and_odd_characters_are_one_short_line() {
 
 #[tokio::test(start_paused = true)]
 async fn a_row_of_another_shape_shows_none_of_what_it_repeats() {
-    use longhaul::{PageRule, Protocol, Source};
+    use longhaul::Protocol;
+    use longhaul::protocols::{PageRule, Source};
 
     for credential in [Credential::bearer("S3CRET/KEY"), Credential::signed(Signature("S3CRET/KEY".to_owned()))] {
         let service = script([

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use http::Method;
+use longhaul::credentials::Token;
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{Client, Credential, Error, Event, OAuth, Profile, RetryPolicy, SecretUrl, Token};
+use longhaul::{Client, Credential, Error, Event, OAuth, Profile, RetryPolicy, SecretUrl};
 use serde_json::{Value, json};
 
 use crate::support;

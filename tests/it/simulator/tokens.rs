@@ -235,7 +235,11 @@ async fn logs_a_user_in_as_smag_does_with_a_jwt_that_tells_its_expiry() {
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     let life = claims["exp"].as_f64().unwrap() - claims["iat"].as_f64().unwrap();
     assert!((life - 3_600.0).abs() < 1.0, "{claims}");
-    let left = longhaul::Token::new(token).expiry().unwrap().duration_since(std::time::SystemTime::now()).unwrap();
+    let left = longhaul::credentials::Token::new(token)
+        .expiry()
+        .unwrap()
+        .duration_since(std::time::SystemTime::now())
+        .unwrap();
     assert!(left <= HOUR + Duration::from_secs(1) && left > HOUR - Duration::from_secs(60), "{left:?}");
 
     assert_eq!(bench.call(token).await, 200);

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use longhaul::{Cursor, Protocol, Reply, Step};
+use longhaul::Protocol;
+use longhaul::http::Reply;
+use longhaul::protocols::{Cursor, Step};
 use url::Url;
 
 /// One answer, written as `STATUS | name: value | name: value | body`.

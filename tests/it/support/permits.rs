@@ -1,24 +1,25 @@
 //! Permits taken by hand.
 
 use http::{HeaderMap, Method};
-use longhaul::{Class, Keys, Permit, Throttle};
+use longhaul::Throttle;
+use longhaul::limits::{Permit, Priority, RequestKey};
 
 use super::headers;
 
 /// The keys of a request to this path at `host`.example.com.
-pub(crate) fn keys(host: &str, method: &Method, path: &str) -> Keys {
-    Keys::request(method, &format!("https://{host}.example.com{path}").parse().unwrap())
+pub(crate) fn keys(host: &str, method: &Method, path: &str) -> RequestKey {
+    RequestKey::request(method, &format!("https://{host}.example.com{path}").parse().unwrap())
 }
 
 /// A request that goes at once, and is on its way.
-pub(crate) fn send(throttle: &Throttle, keys: &Keys) -> Option<Permit> {
-    let mut permit = throttle.try_acquire(Class::Call, keys)?;
+pub(crate) fn send(throttle: &Throttle, keys: &RequestKey) -> Option<Permit> {
+    let mut permit = throttle.try_acquire(Priority::Call, keys)?;
     permit.sent();
     Some(permit)
 }
 
 /// Whether a request goes at once; it is answered at once.
-pub(crate) fn passes(throttle: &Throttle, keys: &Keys) -> bool {
+pub(crate) fn passes(throttle: &Throttle, keys: &RequestKey) -> bool {
     send(throttle, keys).map(|mut permit| permit.answered()).is_some()
 }
 

@@ -1,7 +1,8 @@
 //! Cancels: where they go, and when none is sent.
 
+use longhaul::protocols::Source;
 use longhaul::testing::{reply, script};
-use longhaul::{ErrorKind, Protocol, Source};
+use longhaul::{ErrorKind, Protocol};
 use serde_json::{Value, json};
 
 use super::{exchange, submit};
@@ -64,7 +65,7 @@ async fn a_dropped_task_is_canceled_only_where_that_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_ended_early_does_not_spare_the_cancel() {
     let service = script([accepted().header("retry-after", "60"), reply(204)]);
-    let task = submit(&service, Protocol::auto()).await.cancel_on_drop().deadline(secs(5));
+    let task = submit(&service, Protocol::auto()).await.cancel_on_drop().timeout(secs(5));
     assert_eq!(task.await.unwrap_err().kind(), ErrorKind::DeadlineExceeded);
     tokio::time::sleep(secs(1)).await;
     assert_eq!(asked(&service)[1..], ["DELETE /v1/tasks/7"]);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use longhaul::protocols::{Next, PageRule, Source};
 use longhaul::testing::{reply, script};
-use longhaul::{ErrorKind, Next, PageRule, Protocol, ResumeToken, Source, State};
+use longhaul::{ErrorKind, Protocol, ResumeToken, State};
 use serde_json::{Value, json};
 
 use super::{exchange, submit};
@@ -225,11 +226,11 @@ async fn a_deadline_that_is_set_later_binds_what_is_under_way() {
     task.advance().await;
     assert!(tokio::time::timeout(secs(10), task.advance()).await.is_err());
     let begun = tokio::time::Instant::now();
-    let error = task.deadline(secs(5)).await.unwrap_err();
+    let error = task.timeout(secs(5)).await.unwrap_err();
     assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(5)));
 
     let service = script([accepted(), reply(200).json(json!(1))]);
-    submit(&service, Protocol::auto()).await.deadline(Duration::MAX).await.unwrap();
+    submit(&service, Protocol::auto()).await.timeout(Duration::MAX).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,7 +276,7 @@ fn a_task_can_move_to_another_runtime() {
     let first = runtime();
     let task = first.block_on(submit(&service, Protocol::auto()));
     // Every timer of it is set there: that of the wait, and that of the heartbeat.
-    let mut task = task.heartbeat(Duration::from_millis(200)).deadline(secs(60));
+    let mut task = task.heartbeat(Duration::from_millis(200)).timeout(secs(60));
     first.block_on(async {
         task.advance().await;
         assert!(tokio::time::timeout(Duration::from_millis(10), task.advance()).await.is_err());
@@ -286,7 +287,7 @@ fn a_task_can_move_to_another_runtime() {
 
 #[tokio::test(start_paused = true)]
 async fn a_named_link_is_downloaded_and_not_the_status_that_names_it() {
-    let protocol = || Protocol::auto().result(Source::pointer("/file"), longhaul::ResultKind::Link);
+    let protocol = || Protocol::auto().result(Source::pointer("/file"), longhaul::protocols::ResultKind::Link);
     let running = || reply(200).json(json!({"status": "running"}));
     let status = json!({"status": "succeeded", "file": "https://store.example.net/7?sig=x"});
     let service = script([accepted(), running(), reply(200).json(status), reply(200).body("a,b")]);

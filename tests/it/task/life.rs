@@ -144,7 +144,7 @@ async fn trouble_ends_the_wait_after_ten_minutes_with_a_token() {
 #[tokio::test(start_paused = true)]
 async fn a_hint_past_the_deadline_ends_the_wait_at_once() {
     let service = script([accepted().header("retry-after", "5"), reply(202).header("retry-after", "60")]);
-    let mut task = submit(&service).await.deadline(secs(30));
+    let mut task = submit(&service).await.timeout(secs(30));
     let begun = tokio::time::Instant::now();
     let error = loop {
         match task.advance().await.unwrap() {
@@ -166,7 +166,7 @@ async fn a_hint_past_the_deadline_ends_the_wait_at_once() {
 async fn our_own_pause_is_cut_for_a_last_look_before_the_deadline() {
     let service = script([accepted()].into_iter().chain((0..1000).map(|_| reply(202))));
     let begun = tokio::time::Instant::now();
-    let error = submit(&service).await.deadline(secs(500)).await.unwrap_err();
+    let error = submit(&service).await.timeout(secs(500)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     let last = Duration::from_millis(499_750);
     assert_eq!((begun.elapsed(), service.requests().last().unwrap().at()), (last, last));
@@ -177,11 +177,11 @@ async fn our_own_pause_is_cut_for_a_last_look_before_the_deadline() {
 async fn a_deadline_binds_a_poll_that_hangs_and_a_submit() {
     let service = script([accepted(), reply(200).silent()]);
     let begun = tokio::time::Instant::now();
-    let error = submit(&service).await.deadline(secs(10)).await.unwrap_err();
+    let error = submit(&service).await.timeout(secs(10)).await.unwrap_err();
     assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(10)));
 
     let service = script([reply(503).header("retry-after", "60")]);
-    let task = client(&service).task().post("exports").deadline(secs(10)).submit::<Value>().await;
+    let task = client(&service).task().post("exports").timeout(secs(10)).submit::<Value>().await;
     assert_eq!(task.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(service.requests().len(), 1, "a retry would come after the deadline");
 }

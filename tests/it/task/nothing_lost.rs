@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use http::Method;
+use longhaul::protocols::{ResultKind, Source, StatusKind};
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{ErrorKind, Event, Protocol, ResultKind, Source, State, StatusKind, Task};
+use longhaul::{ErrorKind, Event, Protocol, State, Task};
 use serde_json::{Value, json};
 
 use crate::support::{asked, client};
@@ -245,7 +246,7 @@ async fn a_deadline_during_a_body_loses_no_acceptance() {
     let accepted = reply(202).header("operation-location", "/v1/o").json(json!({"id": 1})).cut();
     let service = script([accepted.after(Duration::from_secs(2)), reply(202).header("retry-after", "60")]);
     let task: Task<Value> =
-        client(&service).task().post("exports").deadline(Duration::from_secs(5)).submit().await.unwrap();
+        client(&service).task().post("exports").timeout(Duration::from_secs(5)).submit().await.unwrap();
     let error = task.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.token().unwrap().can_resume());

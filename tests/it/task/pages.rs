@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use http::Method;
+use longhaul::protocols::{Next, PageRule, ResultKind, Source};
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{ErrorKind, Next, Outcome, PageRule, Protocol, ResultKind, RetryPolicy, Source};
+use longhaul::{ErrorKind, Outcome, Protocol, RetryPolicy};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 

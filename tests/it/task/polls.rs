@@ -1,8 +1,9 @@
 //! Polls: conditions, cookies, bodies, moves, and when the next is due.
 
 use futures::TryStreamExt;
+use longhaul::protocols::Source;
 use longhaul::testing::{reply, script};
-use longhaul::{ErrorKind, Pace, Protocol, ResumeToken, Source, State, Update};
+use longhaul::{ErrorKind, PollPolicy, Protocol, ResumeToken, State, Update};
 use serde_json::{Value, json};
 
 use super::{exchange, submit};
@@ -138,7 +139,7 @@ async fn a_service_that_drops_idle_tasks_is_asked_in_time() {
 #[tokio::test(start_paused = true)]
 async fn the_visibility_grace_can_be_set() {
     let service = script([accepted()].into_iter().chain((0..100).map(|_| reply(404))));
-    let client = service.client().pace(Pace::standard().without_jitter()).build().unwrap();
+    let client = service.client().poll_policy(PollPolicy::standard().without_jitter()).build().unwrap();
     let protocol = Protocol::auto().visibility(secs(5));
     let error = client.task().protocol(protocol).post("x").submit::<Value>().await.unwrap().await.unwrap_err();
     assert_eq!((error.kind(), error.polls()), (ErrorKind::Gone, Some(5)));

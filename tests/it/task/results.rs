@@ -1,7 +1,8 @@
 //! Results: by template, of any size, by a link.
 
+use longhaul::protocols::{PageRule, ResultKind, Source, StatusKind};
 use longhaul::testing::{Canned, Script, reply, script};
-use longhaul::{ErrorKind, Outcome, PageRule, Protocol, ResultKind, Source, State, StatusKind};
+use longhaul::{ErrorKind, Outcome, Protocol, State};
 use serde_json::{Value, json};
 
 use crate::support::client;

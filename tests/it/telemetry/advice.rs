@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::Method;
+use longhaul::limits::{Clock, Priority, Scope};
+use longhaul::telemetry::{Alert, AlertKind, Alerts, RefusalCause, Severity};
 use longhaul::testing::{reply, script};
-use longhaul::{Alert, AlertKind, Alerts, Blame, Class, Client, Clock, Limit, Scope, Severity};
+use longhaul::{Client, Limit};
 use serde_json::{Value, json};
 
 use crate::support::secs;
@@ -120,16 +122,16 @@ async fn limits_that_no_request_has_matched_are_in_the_summary() {
     let others = ["4 per 60s of the route /farms", "5 per 60s of the route files/*.csv"];
     assert_eq!(unmatched(), [route, keyed, others[0], others[1], soft]);
     // To ask what a request would meet is none.
-    let _ = client.throttle().explain(Class::Call, &client.keys(&Method::GET, "lists/7").unwrap());
+    let _ = client.throttle().explain(Priority::Call, &client.request_key(&Method::GET, "lists/7").unwrap());
     assert_eq!(unmatched().len(), 5);
     client.request(Method::GET, "lists/7").send().await.unwrap();
     client.request(Method::POST, "farms").send().await.unwrap();
     assert_eq!(unmatched(), [route, others[0], others[1]]);
     // A key that is forgotten was matched all the same.
-    let keys = |key: u32| client.keys(&Method::GET, &format!("lists/x{key}")).unwrap();
+    let keys = |key: u32| client.request_key(&Method::GET, &format!("lists/x{key}")).unwrap();
     tokio::time::advance(secs(600)).await;
     for key in 0..600 {
-        let _ = client.throttle().explain(Class::Call, &keys(key));
+        let _ = client.throttle().explain(Priority::Call, &keys(key));
     }
     assert_eq!(unmatched(), [route, others[0], others[1]]);
     let text = client.summary().to_string();
@@ -154,9 +156,9 @@ async fn a_declared_limit_above_the_stated_one_is_named_once_refused() {
         let client = service.client().limit(Limit::per_second(10)).build().unwrap();
         client.request(Method::GET, "farms").send().await.unwrap();
         let stats = client.stats();
-        let blames: Vec<_> = stats.refusals().iter().map(|one| (one.limit(), one.blame())).collect();
-        let blame = if ours { Blame::Ours } else { Blame::Foreign };
-        assert_eq!(blames, [("10 per 1s of the account", blame)], "{headers:?}");
+        let blames: Vec<_> = stats.refusals().iter().map(|one| (one.limit(), one.cause())).collect();
+        let cause = if ours { RefusalCause::NoKnownLimit } else { RefusalCause::WithinKnownLimits };
+        assert_eq!(blames, [("10 per 1s of the account", cause)], "{headers:?}");
         assert_eq!(stats.alerts().iter().any(|alert| alert.text().starts_with(SAID)), ours, "{headers:?}");
         let text = client.summary().to_string();
         assert_eq!(text.contains(SAID), ours, "{headers:?} {text}");

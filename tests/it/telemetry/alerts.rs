@@ -1,5 +1,6 @@
 use futures::{FutureExt, Stream, StreamExt};
-use longhaul::{Alert, AlertKind, Alerts, Credential, Event, Limit, OAuth, Severity};
+use longhaul::telemetry::{Alert, AlertKind, Alerts, Severity};
+use longhaul::{Credential, Event, Limit, OAuth};
 
 use super::*;
 
@@ -208,7 +209,7 @@ async fn latencies_and_errors_are_compared_with_the_hour_before() {
 #[tokio::test(start_paused = true)]
 async fn use_over_80_percent_is_a_warning_for_long_windows() {
     let service = empty();
-    let client = plain(&service).limit(Limit::per(secs(59), 10)).limit(Limit::per_minute(10)).build().unwrap();
+    let client = plain(&service).limit(Limit::per(10, secs(59))).limit(Limit::per_minute(10)).build().unwrap();
     let mut events = client.events();
     each_second(&client, &service, 9, &ok()).await;
     let told = texts(&mut events);

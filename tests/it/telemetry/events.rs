@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
-use longhaul::{Alerts, Blame, Class, Credential, Event, Keys, Limit, OAuth, RetryReason};
+use longhaul::limits::{Priority, RequestKey};
+use longhaul::telemetry::{Alerts, RefusalCause, RetryReason};
+use longhaul::{Credential, Event, Limit, OAuth};
 
 use super::*;
 
@@ -94,7 +96,7 @@ async fn the_stream_has_the_throttles_events_and_ends_with_the_client() {
     let service = script([ok()]);
     let client = plain(&service).limit(Limit::per_second(1)).build().unwrap();
     let events = client.events();
-    client.throttle().acquire(Class::Call, &Keys::new()).await.unwrap().answered();
+    client.throttle().acquire(Priority::Call, &RequestKey::new()).await.unwrap().answered();
     ask(&client, "farms").await;
     drop(client);
     let events: Vec<_> = events.collect().await;
@@ -143,11 +145,11 @@ async fn events_and_tokens_are_one_line_each() {
         request: request.clone(),
         credential: Some(credential.clone()),
         limit: limit.clone(),
-        blame: Blame::Foreign,
+        cause: RefusalCause::WithinKnownLimits,
     };
     for (event, line) in [
         (
-            Event::Waiting { class: Class::Poll, limit: limit.clone(), ahead: 3, at_least: millis(1500) },
+            Event::Waiting { class: Priority::Poll, limit: limit.clone(), ahead: 3, at_least: millis(1500) },
             "waiting for `60 per 60s of the account`: Poll, 3 before it, 1.5s at least",
         ),
         (

@@ -122,7 +122,7 @@ fn what_happens_is_told_as_it_happens_with_its_labels() {
         (format!("longhaul.answers{{{polls},{host},status_class=4xx,status=429}}"), 1.0),
         (format!("longhaul.answers{{{polls},{host},status_class=2xx,status=200}}"), 1.0),
         (format!("longhaul.broken{{route=GET api.example.com/v1/farms,{host},reason=lost}}"), 1.0),
-        (format!("longhaul.refused{{limit={limit},blame=foreign}}"), 1.0),
+        (format!("longhaul.refused{{limit={limit},cause=within_known_limits}}"), 1.0),
         (format!("longhaul.pauses{{limit={limit}}}"), 1.0),
         ("longhaul.retries{reason=lost}".to_owned(), 1.0),
         ("longhaul.tasks_ended{state=succeeded}".to_owned(), 1.0),

@@ -1,5 +1,7 @@
+use longhaul::limits::Scope;
+use longhaul::telemetry::{Latency, RefusalCause, RetryReason};
 use longhaul::testing::{self, Simulator, reply, script};
-use longhaul::{Blame, Latency, Limit, RetryReason, Scope, Throttle};
+use longhaul::{Limit, Throttle};
 
 use super::*;
 
@@ -69,8 +71,8 @@ async fn statuses_retries_refusals_and_pauses_are_counted() {
         assert_eq!(stats.retries_for(reason), count, "{reason}");
     }
     assert_eq!((stats.retries(), stats.broken(), stats.unsent(), stats.pauses()), (5, 2, 1, 2));
-    let refusals: Vec<_> = stats.refusals().iter().map(|one| (one.limit(), one.blame(), one.count())).collect();
-    assert_eq!(refusals, [("the route GET api.example.com/v1/farms", Blame::Ours, 2)]);
+    let refusals: Vec<_> = stats.refusals().iter().map(|one| (one.limit(), one.cause(), one.count())).collect();
+    assert_eq!(refusals, [("the route GET api.example.com/v1/farms", RefusalCause::NoKnownLimit, 2)]);
     assert_eq!(stats.authentication_rate(), Some(5.0 / 6.0));
 }
 
@@ -104,14 +106,14 @@ async fn the_use_of_every_kind_of_limit_is_told() {
         Limit::per_second(4),
         Limit::per_second(15).and_server_queue(100).scope(Scope::Host),
         Limit::per_day(10, "UTC"),
-        Limit::bytes_per(secs(60), 1000),
+        Limit::bytes_per(1000, secs(60)),
         Limit::concurrent(2),
         Limit::per_minute(1).scope(Scope::TokenEndpoint).soft(),
     ] {
-        throttle.limit(limit).unwrap();
+        throttle.add_limit(limit).unwrap();
     }
-    let keys = longhaul::Keys::request(&Method::GET, &"https://a.example/farms".parse().unwrap());
-    let mut permit = throttle.try_acquire(longhaul::Class::Call, &keys).unwrap();
+    let keys = longhaul::limits::RequestKey::request(&Method::GET, &"https://a.example/farms".parse().unwrap());
+    let mut permit = throttle.try_acquire(longhaul::limits::Priority::Call, &keys).unwrap();
     permit.sent();
     permit.charge(250);
     let shown: Vec<_> = throttle.usage().iter().map(|limit| format!("{}: {limit}", limit.label())).collect();
@@ -130,7 +132,7 @@ async fn the_use_of_every_kind_of_limit_is_told() {
     throttle.pause(secs(3));
     let paused = throttle.usage();
     assert_eq!(paused.last().map(ToString::to_string).as_deref(), Some("1 in flight, paused for 3.0s"));
-    assert_eq!(paused.last().and_then(longhaul::LimitUse::paused), Some(secs(3)));
+    assert_eq!(paused.last().and_then(longhaul::limits::LimitUsage::paused), Some(secs(3)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +182,7 @@ async fn the_numbers_are_those_of_the_service() {
     let ended = futures::future::join_all((0..8).map(|_| run())).await;
     let (stats, counts) = (client.stats(), service.counts());
     assert_eq!((stats.requests(), stats.throttled()), (counts.requests(), counts.throttled()));
-    assert_eq!(stats.routes().iter().map(longhaul::Endpoint::requests).sum::<u64>(), stats.requests());
+    assert_eq!(stats.routes().iter().map(longhaul::telemetry::Endpoint::requests).sum::<u64>(), stats.requests());
     assert_eq!(stats.tasks().of("succeeded"), ended.iter().filter(|ended| ended.is_ok()).count() as u64);
     assert_eq!(stats.tasks().alive_in_all(), 0);
     let polls = stats.routes().iter().find(|route| route.name().ends_with("/tasks/*")).unwrap();

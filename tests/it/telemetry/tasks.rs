@@ -58,7 +58,7 @@ async fn a_failed_a_stopped_and_a_dropped_task_are_told_apart() {
     assert_eq!(ended(&client), [("failed", 1), ("stopped", 1)], "the status is gone, and nobody knows how it ended");
 
     service.then(accepted().header("retry-after", "60"));
-    submit(&client).await.deadline(secs(30)).await.unwrap_err();
+    submit(&client).await.timeout(secs(30)).await.unwrap_err();
     assert_eq!((alive(&client), ended(&client)), (vec![], vec![("failed", 1), ("stopped", 2)]));
 
     service.then(accepted());

@@ -6,11 +6,10 @@ use std::time::Duration;
 use futures::future::{FutureExt, join_all};
 use futures::stream::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::limits::{Feedback, HintFact, HintRule, Learned, Permit, Priority, RequestKey, Unit};
+use longhaul::protocols::Source;
 use longhaul::testing::{Canned, reply, script};
-use longhaul::{
-    Class, Client, Event, Feedback, HintFact, HintRule, Keys, Learned, Limit, Permit, Profile, RetryPolicy, Source,
-    Throttle, Unit,
-};
+use longhaul::{Client, Event, Limit, Profile, RetryPolicy, Throttle};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -39,11 +38,11 @@ async fn what_is_left_of_a_budget_is_spread_and_a_reserve_is_kept() {
     assert_eq!(gaps[0], 0, "the first is not known yet");
     assert!(gaps[1..].iter().all(|gap| (1700..2100).contains(gap)), "{gaps:?}");
     // The tenth that is left is for submits, cancels and tokens.
-    let keys = client.keys(&Method::GET, "tasks/5").unwrap();
-    let explained = client.throttle().explain(Class::Poll, &keys);
+    let keys = client.request_key(&Method::GET, "tasks/5").unwrap();
+    let explained = client.throttle().explain(Priority::Poll, &keys);
     assert_eq!((explained.limit(), explained.at_least()), (Some("learned budget: 100"), 34 * SECOND));
-    assert_eq!(client.throttle().explain(Class::Submit, &keys).limit(), None);
-    let other = client.throttle().explain(Class::Poll, &client.keys(&Method::GET, "other").unwrap());
+    assert_eq!(client.throttle().explain(Priority::Submit, &keys).limit(), None);
+    let other = client.throttle().explain(Priority::Poll, &client.request_key(&Method::GET, "other").unwrap());
     assert_eq!(other.limit(), Some("learned budget: 100"), "it is taken to be one for all routes");
     let begun = Instant::now();
     get(&client, "tasks/5").await;
@@ -53,7 +52,7 @@ async fn what_is_left_of_a_budget_is_spread_and_a_reserve_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn what_an_answer_tells_counts_by_when_its_request_was_sent() {
     let throttle = Throttle::new();
-    let take = || throttle.try_acquire(Class::Poll, &Keys::new()).unwrap();
+    let take = || throttle.try_acquire(Priority::Poll, &RequestKey::new()).unwrap();
     let mut early = take();
     early.sent();
     sleep(SECOND).await;
@@ -61,19 +60,19 @@ async fn what_an_answer_tells_counts_by_when_its_request_was_sent() {
     late.sent();
     late.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
     early.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "50"), ("x-ratelimit-reset", "60")]));
-    let explained = throttle.explain(Class::Poll, &Keys::new());
+    let explained = throttle.explain(Priority::Poll, &RequestKey::new());
     assert_eq!((explained.limit(), explained.at_least()), (Some("learned budget"), 60 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn at_a_reset_one_goes_first_and_its_answer_tells() {
     let throttle = Throttle::new();
-    let mut first = throttle.try_acquire(Class::Poll, &Keys::new()).unwrap();
+    let mut first = throttle.try_acquire(Priority::Poll, &RequestKey::new()).unwrap();
     first.sent();
     first.heard(StatusCode::OK, &headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]));
     let begun = Instant::now();
     let at = join_all((0..9).map(|_| async {
-        let mut permit = throttle.acquire(Class::Poll, &Keys::new()).await.unwrap();
+        let mut permit = throttle.acquire(Priority::Poll, &RequestKey::new()).await.unwrap();
         permit.sent();
         let at = begun.elapsed().as_secs();
         sleep(SECOND).await;
@@ -135,7 +134,7 @@ async fn a_refusal_that_names_a_limit_pauses_that_one() {
         .client()
         .retry(RetryPolicy::none())
         .limit(Limit::per_second(50))
-        .limit(Limit::per(60 * SECOND, 5).named("daily").scope(longhaul::Scope::route("exports/**")))
+        .limit(Limit::per(5, 60 * SECOND).named("daily").scope(longhaul::limits::Scope::route("exports/**")))
         .build()
         .unwrap();
     get(&client, "exports").await;
@@ -217,7 +216,7 @@ async fn greedy(throttle: &Throttle, workers: usize, during: Duration, limits: &
     let begun = Instant::now();
     let work = || async {
         while begun.elapsed() < during {
-            let mut permit: Permit = throttle.acquire(Class::Call, &Keys::new()).await.unwrap();
+            let mut permit: Permit = throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap();
             permit.sent();
             sleep(SECOND / 50).await;
             let admitted = {
@@ -248,7 +247,7 @@ async fn greedy(throttle: &Throttle, workers: usize, during: Duration, limits: &
 #[tokio::test(start_paused = true)]
 async fn an_unknown_limit_is_found_and_given_back_at_the_next_start() {
     let throttle = Throttle::new();
-    throttle.feedback(Feedback::Learn);
+    throttle.set_feedback(Feedback::Learn);
     let (good, bad) = greedy(&throttle, 50, 600 * SECOND, &[(Duration::ZERO, 15)]).await;
     println!("15 a second for 600 s: {good} of 9000 admitted, {bad} refused");
     assert!(good > 8910, "{good} of 9000");
@@ -265,7 +264,7 @@ async fn an_unknown_limit_is_found_and_given_back_at_the_next_start() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_moves_is_followed() {
     let throttle = Throttle::new();
-    throttle.feedback(Feedback::Learn);
+    throttle.set_feedback(Feedback::Learn);
     let limits = [(Duration::ZERO, 15), (200 * SECOND, 5), (400 * SECOND, 15)];
     let (good, bad) = greedy(&throttle, 50, 600 * SECOND, &limits).await;
     println!("15, 5 and 15 a second for 200 s each: {good} of 7000 admitted, {bad} refused");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, join_all};
 use http_body_util::{BodyExt, Full};
-use longhaul::{Class, Keys, Limit, Throttle, ThrottleLayer};
+use longhaul::limits::{Priority, RequestKey, ThrottleLayer};
+use longhaul::{Limit, Throttle};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -49,8 +50,8 @@ fn inner(refuses: bool) -> Inner {
 #[tokio::test(start_paused = true)]
 async fn keeps_a_limit_and_hears_a_refusal() {
     let (throttle, inner, begun) = (Throttle::new(), inner(true), Instant::now());
-    throttle.limit(Limit::per_second(2)).unwrap();
-    let service = ThrottleLayer::new(&throttle).class(Class::Batch).layer(inner.clone());
+    throttle.add_limit(Limit::per_second(2)).unwrap();
+    let service = ThrottleLayer::new(&throttle).priority(Priority::Batch).layer(inner.clone());
     assert_eq!(service.clone().call(request()).await.unwrap().status(), 429);
     join_all((0..5).map(|_| service.clone().call(request()))).await;
     let at: Vec<_> = inner.seen.lock().unwrap().iter().map(|at| (*at - begun).as_secs()).collect();
@@ -60,29 +61,29 @@ async fn keeps_a_limit_and_hears_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn is_ready_at_once_and_gives_its_place_up_when_it_is_dropped() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1)).unwrap();
+    throttle.add_limit(Limit::per_second(1)).unwrap();
     let mut service = ThrottleLayer::new(&throttle).layer(inner(false));
     service.call(request()).await.unwrap();
     assert!(futures::future::poll_fn(|cx| service.poll_ready(cx)).now_or_never().is_some());
     let waiting = service.call(request());
     assert!(tokio::time::timeout(Duration::from_millis(10), waiting).await.is_err());
-    assert_eq!(throttle.explain(Class::Call, &Keys::new()).ahead(), 0);
+    assert_eq!(throttle.explain(Priority::Call, &RequestKey::new()).ahead(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn holds_its_permit_to_the_end_of_the_body_where_that_counts() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::concurrent(1).and_bytes_per(Duration::from_secs(60), 100)).unwrap();
+    throttle.add_limit(Limit::concurrent(1).and_bytes_per(100, Duration::from_secs(60))).unwrap();
     let mut service = ThrottleLayer::new(&throttle).layer(inner(false));
     for _ in 0..6 {
         let response = service.call(request()).await.unwrap();
-        assert!(throttle.try_acquire(Class::Call, &Keys::new()).is_none(), "its body is not read yet");
+        assert!(throttle.try_acquire(Priority::Call, &RequestKey::new()).is_none(), "its body is not read yet");
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 10);
     }
-    let one = throttle.try_acquire(Class::Call, &Keys::new());
+    let one = throttle.try_acquire(Priority::Call, &RequestKey::new());
     assert!(one.is_some(), "90 bytes of 100, and none on its way");
     drop(one);
     drop(service.call(request()).await.unwrap());
-    let explained = throttle.explain(Class::Call, &Keys::new()).to_string();
+    let explained = throttle.explain(Priority::Call, &RequestKey::new()).to_string();
     assert!(explained.contains("100 bytes per 60s of all accounts: 95 % used"), "{explained}");
 }

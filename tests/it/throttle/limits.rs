@@ -6,11 +6,10 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use futures::stream::{self, StreamExt};
 use http::{Method, StatusCode};
+use longhaul::http::{Body, Http, HttpError, Request, Response};
+use longhaul::limits::{Anchor, Clock, Priority, RequestKey, Scope};
 use longhaul::testing::{Script, reply, script};
-use longhaul::{
-    Anchor, Body, Class, Client, ClientBuilder, Clock, ErrorKind, Event, Http, HttpError, Keys, Limit, Profile,
-    Request, Response, RetryPolicy, Scope, Throttle,
-};
+use longhaul::{Client, ClientBuilder, ErrorKind, Event, Limit, Profile, RetryPolicy, Throttle};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::SECOND;
@@ -38,7 +37,7 @@ async fn a_route_counts_by_method_pattern_and_named_segment() {
     let builder = service
         .client()
         .limit(Limit::per_second(1).scope(Scope::route("GET lists/{list}/members/*")))
-        .limit(Limit::per(2 * SECOND, 1).scope(Scope::route("/v1/stats/**")));
+        .limit(Limit::per(1, 2 * SECOND).scope(Scope::route("/v1/stats/**")));
     let requests = [
         "GET lists/a/members/1",
         "GET lists/b/members/1",
@@ -63,33 +62,37 @@ async fn hosts_credentials_kinds_and_tokens_have_budgets_of_their_own() {
     assert_eq!(at, [0, 0, 1]);
 
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1).scope(Scope::Credential)).unwrap();
-    throttle.limit(Limit::per_second(1).scope(Scope::Kind("export".into()))).unwrap();
-    throttle.limit(Limit::per_second(1).scope(Scope::TokenEndpoint)).unwrap();
-    let goes = |class, keys: Keys| {
+    throttle.add_limit(Limit::per_second(1).scope(Scope::Credential)).unwrap();
+    throttle.add_limit(Limit::per_second(1).scope(Scope::Kind("export".into()))).unwrap();
+    throttle.add_limit(Limit::per_second(1).scope(Scope::TokenEndpoint)).unwrap();
+    let goes = |class, keys: RequestKey| {
         let permit = throttle.try_acquire(class, &keys);
         let goes = permit.is_some();
         permit.into_iter().for_each(|mut permit| permit.answered());
         goes
     };
     for (credential, goes_now) in [("a", true), ("b", true), ("a", false)] {
-        assert_eq!(goes(Class::Call, Keys::new().credential(credential)), goes_now, "{credential}");
+        assert_eq!(goes(Priority::Call, RequestKey::new().credential(credential)), goes_now, "{credential}");
     }
     for (credential, kind, goes_now) in [("c", "export", true), ("d", "export", false), ("d", "report", true)] {
-        assert_eq!(goes(Class::Call, Keys::new().credential(credential).kind(kind)), goes_now, "{credential} {kind}");
+        assert_eq!(
+            goes(Priority::Call, RequestKey::new().credential(credential).kind(kind)),
+            goes_now,
+            "{credential} {kind}"
+        );
     }
-    assert!(goes(Class::Token, Keys::new()) && !goes(Class::Token, Keys::new()));
+    assert!(goes(Priority::Token, RequestKey::new()) && !goes(Priority::Token, RequestKey::new()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_keys_that_nobody_uses_are_forgotten() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1).scope(Scope::Credential)).unwrap();
+    throttle.add_limit(Limit::per_second(1).scope(Scope::Credential)).unwrap();
     for round in 0..10 {
         for key in 0..500 {
-            let keys = Keys::new().credential(format!("{round}/{key}"));
-            throttle.try_acquire(Class::Call, &keys).unwrap().answered();
-            assert!(throttle.try_acquire(Class::Call, &keys).is_none(), "one in use is kept");
+            let keys = RequestKey::new().credential(format!("{round}/{key}"));
+            throttle.try_acquire(Priority::Call, &keys).unwrap().answered();
+            assert!(throttle.try_acquire(Priority::Call, &keys).is_none(), "one in use is kept");
         }
         sleep(2 * SECOND).await;
     }
@@ -106,7 +109,7 @@ async fn a_calendar_day_begins_at_midnight_in_its_zone() {
     let builder = service
         .client()
         .clock(Clock::starting_at(evening))
-        .limit(Limit::per_day(2, "Europe/Berlin").and_per(SECOND, 9));
+        .limit(Limit::per_day(2, "Europe/Berlin").and_per(9, SECOND));
     let at = seen(builder, &service, &["GET a", "GET a", "GET a", "GET a", "GET a"]).await;
     let midnight = 2 * 60 * 60 + 2;
     assert_eq!(at, [0, 0, midnight, midnight, midnight + 24 * 60 * 60]);
@@ -115,7 +118,7 @@ async fn a_calendar_day_begins_at_midnight_in_its_zone() {
 #[tokio::test(start_paused = true)]
 async fn bytes_both_ways_count_and_an_overdraft_is_paid_off() {
     let service = script((0..9).map(|_| reply(200).body(vec![0; 400])));
-    let client = service.client().limit(Limit::bytes_per(10 * SECOND, 1000)).build().unwrap();
+    let client = service.client().limit(Limit::bytes_per(1000, 10 * SECOND)).build().unwrap();
     for _ in 0..4 {
         let sent = client.request(Method::POST, "a").body(vec![0; 100], "text/plain").send().await.unwrap();
         assert_eq!(sent.bytes().await.unwrap().len(), 400);
@@ -158,36 +161,36 @@ async fn requests_at_once_are_counted_to_the_end_of_the_body() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_changes_while_it_is_kept_and_who_waits_is_timed_anew() {
     let service = answers(40);
-    let client = service.client().limit(Limit::per(10 * SECOND, 1)).build().unwrap();
+    let client = service.client().limit(Limit::per(1, 10 * SECOND)).build().unwrap();
     let begun = Instant::now();
     let calls = join_all((0..12).map(|_| client.request(Method::GET, "a").send()));
     let change = async {
         sleep(SECOND).await;
-        client.throttle().change(Limit::per(10 * SECOND, 6)).unwrap();
+        client.throttle().change_limit(Limit::per(6, 10 * SECOND)).unwrap();
     };
     futures::future::join(calls, change).await;
     let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
     assert_eq!(at, [0, 1, 1, 1, 1, 1, 10, 11, 11, 11, 11, 11]);
     assert_eq!(begun.elapsed(), 11 * SECOND);
-    client.throttle().change(Limit::per(10 * SECOND, 0)).unwrap_err();
+    client.throttle().change_limit(Limit::per(0, 10 * SECOND)).unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_what_is_kept_is_changed() {
     let service = answers(40);
     let throttle = Throttle::new();
-    let limit = Limit::per(10 * SECOND, 1).and_concurrent(9).soft().named("slow");
+    let limit = Limit::per(1, 10 * SECOND).and_concurrent(9).soft().named("slow");
     let client = service.client().throttle(&throttle).limit(limit).limit(Limit::per_minute(2)).build().unwrap();
     for (handle, other) in [
         (&throttle, Limit::per_minute(3)),
-        (client.throttle(), Limit::per(11 * SECOND, 3)),
-        (client.throttle(), Limit::per_minute(3).and_per(11 * SECOND, 3)),
+        (client.throttle(), Limit::per(3, 11 * SECOND)),
+        (client.throttle(), Limit::per_minute(3).and_per(3, 11 * SECOND)),
         (client.throttle(), Limit::per_minute(3).scope(Scope::Host)),
     ] {
-        let error = handle.change(other).unwrap_err();
+        let error = handle.change_limit(other).unwrap_err();
         assert!(error.to_string().contains("changes none that is kept here"), "{error}");
     }
-    client.throttle().change(Limit::per(10 * SECOND, 4)).unwrap();
+    client.throttle().change_limit(Limit::per(4, 10 * SECOND)).unwrap();
     let kept: Vec<_> = client.throttle().limits().iter().map(ToString::to_string).collect();
     assert_eq!(
         kept,
@@ -197,7 +200,10 @@ async fn only_what_is_kept_is_changed() {
     let calls = join_all((0..6).map(|_| client.request(Method::GET, "a").send()));
     let remove = async {
         sleep(SECOND).await;
-        assert!(client.throttle().remove(&Limit::per_minute(1)) && !client.throttle().remove(&Limit::per_minute(2)));
+        assert!(
+            client.throttle().remove_limit(&Limit::per_minute(1))
+                && !client.throttle().remove_limit(&Limit::per_minute(2))
+        );
     };
     futures::future::join(calls, remove).await;
     let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
@@ -211,12 +217,12 @@ async fn what_contradicts_is_an_error_and_what_agrees_is_kept_once() {
         Client::builder(base).throttle(&throttle).account(account).limit(limit).build()
     };
     client("https://a.example/x", "", Limit::per_second(4)).unwrap();
-    client("https://a.example/y", "", Limit::per_second(4).and_per(60 * SECOND, 100)).unwrap();
+    client("https://a.example/y", "", Limit::per_second(4).and_per(100, 60 * SECOND)).unwrap();
     let error = client("https://a.example/z", "", Limit::per_second(5)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("`5 per 1s of the account` contradicts `4 per 1s of the account`"), "{error}");
     client("https://a.example/z", "", Limit::per_second(4).anchor(Anchor::Send)).unwrap_err();
-    let twice = client("https://d.example", "", Limit::per_second(4).and_per(SECOND, 5)).unwrap_err();
+    let twice = client("https://d.example", "", Limit::per_second(4).and_per(5, SECOND)).unwrap_err();
     assert!(twice.to_string().contains("two windows as long as `5 per 1s`"), "{twice}");
     let soft = client("https://a.example/z", "", Limit::per_second(4).soft()).unwrap_err();
     assert!(soft.to_string().contains("`4 per 1s of the account, soft` contradicts `4 per 1s"), "{soft}");
@@ -247,7 +253,7 @@ async fn accounts_share_a_throttle_and_no_budget() {
     let at: Vec<_> = service.requests().iter().map(|seen| seen.at().as_secs()).collect();
     assert_eq!(at, [0, 0, 30]);
     // A limit of the throttle's own counts for all.
-    throttle.limit(Limit::per(100 * SECOND, 2)).unwrap();
+    throttle.add_limit(Limit::per(2, 100 * SECOND)).unwrap();
     for client in [&one, &other, &one] {
         client.request(Method::GET, "c").send().await.unwrap();
     }
@@ -257,7 +263,7 @@ async fn accounts_share_a_throttle_and_no_budget() {
 #[tokio::test(start_paused = true)]
 async fn a_soft_limit_reports_and_holds_nothing_back() {
     let service = answers(9);
-    let client = service.client().limit(Limit::per(60 * SECOND, 2).soft().named("fair use")).build().unwrap();
+    let client = service.client().limit(Limit::per(2, 60 * SECOND).soft().named("fair use")).build().unwrap();
     let mut events = client.throttle().events();
     for _ in 0..5 {
         client.request(Method::GET, "a").send().await.unwrap();
@@ -270,8 +276,8 @@ async fn a_soft_limit_reports_and_holds_nothing_back() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_that_cannot_be_met_names_the_limit_at_once() {
     let service = script((0..9).map(|_| reply(200).after(SECOND / 10)));
-    let client = service.client().limit(Limit::per(10 * SECOND, 2)).build().unwrap();
-    let call = |deadline| client.request(Method::GET, "a").deadline(deadline).send();
+    let client = service.client().limit(Limit::per(2, 10 * SECOND)).build().unwrap();
+    let call = |deadline| client.request(Method::GET, "a").timeout(deadline).send();
     let begun = Instant::now();
     let (first, second, third, fourth) =
         tokio::join!(call(5 * SECOND), call(5 * SECOND), call(5 * SECOND), call(20 * SECOND));
@@ -300,20 +306,23 @@ async fn a_deadline_that_cannot_be_met_names_the_limit_at_once() {
 #[tokio::test(start_paused = true)]
 async fn urgent_classes_go_first_and_none_starves() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1)).unwrap();
+    throttle.add_limit(Limit::per_second(1)).unwrap();
     let order = std::sync::Mutex::new(Vec::new());
     let go = |class, name: &'static str| {
         let (throttle, order) = (throttle.clone(), &order);
         async move {
-            throttle.acquire(class, &Keys::new()).await.unwrap().answered();
+            throttle.acquire(class, &RequestKey::new()).await.unwrap().answered();
             order.lock().unwrap().push(name);
         }
     };
-    throttle.try_acquire(Class::Call, &Keys::new()).unwrap().answered();
-    let (polls, cancel, submit) =
-        (join_all((0..40).map(|_| go(Class::Poll, "poll"))), go(Class::Cancel, "cancel"), go(Class::Submit, "submit"));
-    let download = go(Class::Download, "download");
-    let batch = go(Class::Batch, "batch");
+    throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap().answered();
+    let (polls, cancel, submit) = (
+        join_all((0..40).map(|_| go(Priority::Poll, "poll"))),
+        go(Priority::Cancel, "cancel"),
+        go(Priority::Submit, "submit"),
+    );
+    let download = go(Priority::Download, "download");
+    let batch = go(Priority::Batch, "batch");
     tokio::join!(batch, download, polls, submit, cancel);
     let order = order.into_inner().unwrap();
     assert_eq!(order[..3], ["cancel", "submit", "poll"]);
@@ -324,16 +333,16 @@ async fn urgent_classes_go_first_and_none_starves() {
 #[tokio::test(start_paused = true)]
 async fn tasks_of_one_class_take_turns() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1)).unwrap();
+    throttle.add_limit(Limit::per_second(1)).unwrap();
     let order = std::sync::Mutex::new(String::new());
     let go = |task: u64, name: char| {
         let (throttle, order) = (throttle.clone(), &order);
         async move {
-            throttle.acquire(Class::Poll, &Keys::new().task(task)).await.unwrap().answered();
+            throttle.acquire(Priority::Poll, &RequestKey::new().task(task)).await.unwrap().answered();
             order.lock().unwrap().push(name);
         }
     };
-    throttle.try_acquire(Class::Poll, &Keys::new()).unwrap().answered();
+    throttle.try_acquire(Priority::Poll, &RequestKey::new()).unwrap().answered();
     tokio::join!(
         join_all((0..6).map(|_| go(1, 'a'))),
         join_all((0..2).map(|_| go(2, 'b'))),
@@ -347,7 +356,7 @@ async fn waiters_of_one_limit_do_not_stand_behind_another() {
     let service = answers(99);
     let client = service
         .client()
-        .limit(Limit::per(60 * SECOND, 1).scope(Scope::route("GET slow")))
+        .limit(Limit::per(1, 60 * SECOND).scope(Scope::route("GET slow")))
         .limit(Limit::per_second(2))
         .build()
         .unwrap();
@@ -373,11 +382,11 @@ async fn two_limits_never_free_together_let_a_request_through() {
 
 async fn crossing(apart: Duration) {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1).scope(Scope::route("/a/**"))).unwrap();
-    throttle.limit(Limit::per_second(1).scope(Scope::Host)).unwrap();
+    throttle.add_limit(Limit::per_second(1).scope(Scope::route("/a/**"))).unwrap();
+    throttle.add_limit(Limit::per_second(1).scope(Scope::Host)).unwrap();
     let go = async |path: &str, host: &str| {
-        let keys = Keys::request(&Method::GET, &format!("https://{host}{path}").parse().unwrap());
-        throttle.acquire(Class::Call, &keys).await.unwrap().answered();
+        let keys = RequestKey::request(&Method::GET, &format!("https://{host}{path}").parse().unwrap());
+        throttle.acquire(Priority::Call, &keys).await.unwrap().answered();
     };
     // One of them is always taken when the other is free.
     let flood = async |begins: Duration, path: &str, host: &str| {
@@ -403,10 +412,10 @@ async fn crossing(apart: Duration) {
 #[tokio::test(start_paused = true)]
 async fn a_queue_is_given_its_rate_and_never_more_than_it_holds() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(15).and_server_queue(100)).unwrap();
+    throttle.add_limit(Limit::per_second(15).and_server_queue(100)).unwrap();
     let begun = Instant::now();
     let at = join_all((0..130).map(|_| async {
-        let mut permit = throttle.acquire(Class::Call, &Keys::new()).await.unwrap();
+        let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap();
         permit.sent();
         let at = begun.elapsed();
         sleep(SECOND / 20).await;
@@ -422,9 +431,9 @@ async fn a_queue_is_given_its_rate_and_never_more_than_it_holds() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_queue_is_sent_no_more_than_it_holds() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(2).and_server_queue(5)).unwrap();
+    throttle.add_limit(Limit::per_second(2).and_server_queue(5)).unwrap();
     let mut sent = Vec::new();
-    while let Ok(permit) = timeout(20 * SECOND, throttle.acquire(Class::Call, &Keys::new())).await {
+    while let Ok(permit) = timeout(20 * SECOND, throttle.acquire(Priority::Call, &RequestKey::new())).await {
         let mut permit = permit.unwrap();
         permit.sent();
         sent.push(permit);
@@ -432,7 +441,7 @@ async fn a_silent_queue_is_sent_no_more_than_it_holds() {
     }
     assert_eq!(sent.len(), 7);
     sent.pop().unwrap().answered();
-    let next = timeout(SECOND, throttle.acquire(Class::Call, &Keys::new())).await.expect("one left its queue");
+    let next = timeout(SECOND, throttle.acquire(Priority::Call, &RequestKey::new())).await.expect("one left its queue");
     assert!(next.is_ok());
 }
 
@@ -440,15 +449,15 @@ async fn a_silent_queue_is_sent_no_more_than_it_holds() {
 async fn a_request_that_is_given_up_costs_one_slot() {
     for (anchor, opens) in [(Anchor::Send, 1000), (Anchor::Response, 2000)] {
         let throttle = Throttle::new();
-        throttle.limit(Limit::per_second(2).anchor(anchor)).unwrap();
+        throttle.add_limit(Limit::per_second(2).anchor(anchor)).unwrap();
         let begun = Instant::now();
-        let mut given_up = throttle.try_acquire(Class::Call, &Keys::new()).unwrap();
+        let mut given_up = throttle.try_acquire(Priority::Call, &RequestKey::new()).unwrap();
         given_up.sent();
         drop(given_up);
-        let mut second = throttle.try_acquire(Class::Call, &Keys::new()).expect("it costs one of two");
+        let mut second = throttle.try_acquire(Priority::Call, &RequestKey::new()).expect("it costs one of two");
         second.sent();
-        assert!(throttle.try_acquire(Class::Call, &Keys::new()).is_none());
-        throttle.acquire(Class::Call, &Keys::new()).await.unwrap().answered();
+        assert!(throttle.try_acquire(Priority::Call, &RequestKey::new()).is_none());
+        throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap().answered();
         assert_eq!(begun.elapsed().as_millis(), opens, "{anchor:?}: a second for what may still be on its way");
     }
 }
@@ -456,14 +465,14 @@ async fn a_request_that_is_given_up_costs_one_slot() {
 #[tokio::test(start_paused = true)]
 async fn a_waiting_request_is_explained() {
     let service = answers(9);
-    let client = service.client().limit(Limit::per(10 * SECOND, 1).named("slow")).build().unwrap();
-    let keys = client.keys(&Method::GET, "a").unwrap();
-    assert_eq!(client.throttle().explain(Class::Call, &keys).to_string().lines().next(), Some("it may go at once"));
+    let client = service.client().limit(Limit::per(1, 10 * SECOND).named("slow")).build().unwrap();
+    let keys = client.request_key(&Method::GET, "a").unwrap();
+    assert_eq!(client.throttle().explain(Priority::Call, &keys).to_string().lines().next(), Some("it may go at once"));
     client.request(Method::GET, "a").send().await.unwrap();
     let waiting = client.request(Method::GET, "a").send();
     tokio::pin!(waiting);
     assert!(timeout(SECOND, waiting.as_mut()).await.is_err());
-    let explained = client.throttle().explain(Class::Call, &keys);
+    let explained = client.throttle().explain(Priority::Call, &keys);
     assert_eq!((explained.limit(), explained.ahead()), (Some("slow: 1 per 10s of the account"), 1));
     assert_eq!(explained.at_least(), 19 * SECOND);
     let text = explained.to_string();

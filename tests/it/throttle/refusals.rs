@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::limits::{Priority, RequestKey, Scope};
+use longhaul::telemetry::RefusalCause;
 use longhaul::testing::{reply, script};
-use longhaul::{
-    Blame, Class, Client, ErrorKind, Event, Keys, Limit, Profile, ResumeToken, RetryPolicy, Scope, Throttle,
-};
+use longhaul::{Client, ErrorKind, Event, Limit, Profile, ResumeToken, RetryPolicy, Throttle};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,15 +16,15 @@ use crate::support::{HOUR, SECOND, headers, keys, left, passes, send};
 const REFUSED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
-fn get(path: &str) -> Keys {
+fn get(path: &str) -> RequestKey {
     keys("api", &Method::GET, path)
 }
 
-fn post(path: &str) -> Keys {
+fn post(path: &str) -> RequestKey {
     keys("api", &Method::POST, path)
 }
 
-fn hears(throttle: &Throttle, keys: &Keys, status: StatusCode, headers: &HeaderMap) {
+fn hears(throttle: &Throttle, keys: &RequestKey, status: StatusCode, headers: &HeaderMap) {
     send(throttle, keys).expect("it goes at once").heard(status, headers);
 }
 
@@ -38,7 +38,7 @@ fn throttles() -> Vec<Throttle> {
         .into_iter()
         .map(|limit| {
             let throttle = Throttle::new();
-            limit.map(|limit| throttle.limit(limit)).transpose().unwrap();
+            limit.map(|limit| throttle.add_limit(limit)).transpose().unwrap();
             throttle
         })
         .collect()
@@ -62,7 +62,7 @@ async fn several_routes_that_are_unavailable_together_stop_their_host() {
         hears(&throttle, &get("/farms"), UNAVAILABLE, &asks("30"));
         assert!(!passes(&throttle, &get("/other")) && !passes(&throttle, &post("/exports")), "the host");
         assert!(passes(&throttle, &keys("files", &Method::GET, "/other")), "another host: {throttle:?}");
-        assert!(passes(&throttle, &Keys::new()));
+        assert!(passes(&throttle, &RequestKey::new()));
     }
 }
 
@@ -81,17 +81,17 @@ async fn routes_of_two_hosts_or_of_two_times_stop_themselves() {
 #[tokio::test(start_paused = true)]
 async fn a_503_that_names_the_accounts_limit_stops_the_account() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(50).named("account")).unwrap();
+    throttle.add_limit(Limit::per_second(50).named("account")).unwrap();
     let mut names = asks("30");
     names.extend(headers(&[("ratelimit", "\"account\";r=0;t=30")]));
     hears(&throttle, &get("/tasks/1"), UNAVAILABLE, &names);
-    assert!(!passes(&throttle, &get("/farms")) && !passes(&throttle, &Keys::new()));
+    assert!(!passes(&throttle, &get("/farms")) && !passes(&throttle, &RequestKey::new()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_429_still_stops_the_account_whose_limit_counts_it() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(50)).unwrap();
+    throttle.add_limit(Limit::per_second(50)).unwrap();
     hears(&throttle, &get("/tasks/1"), REFUSED, &asks("30"));
     assert!(!passes(&throttle, &get("/farms")));
 }
@@ -100,7 +100,7 @@ async fn a_429_still_stops_the_account_whose_limit_counts_it() {
 async fn tasks_go_on_beside_one_that_is_unavailable() {
     // One route answers 503 to each fourth request, for five minutes.
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(10)).unwrap();
+    throttle.add_limit(Limit::per_second(10)).unwrap();
     let (mut sent, mut refused) = (0, 0);
     let begun = Instant::now();
     while begun.elapsed() < 300 * SECOND {
@@ -126,12 +126,12 @@ async fn a_refused_route_with_a_limit_of_its_own_pauses_that() {
         Limit::per_second(20).scope(Scope::Kind("report".into())),
     ] {
         let throttle = Throttle::new();
-        throttle.limit(Limit::per_second(50)).unwrap();
-        throttle.limit(own.clone()).unwrap();
+        throttle.add_limit(Limit::per_second(50)).unwrap();
+        throttle.add_limit(own.clone()).unwrap();
         let report = || get("/reports/daily").kind("report");
         hears(&throttle, &report(), REFUSED, &asks("30"));
         assert!(!passes(&throttle, &report()), "{own}");
-        assert!(passes(&throttle, &get("/farms")), "{own}: {}", throttle.explain(Class::Call, &get("/farms")));
+        assert!(passes(&throttle, &get("/farms")), "{own}: {}", throttle.explain(Priority::Call, &get("/farms")));
         // Another route that is refused together with it is a sign of what counts both.
         hears(&throttle, &get("/farms"), REFUSED, &asks("30"));
         assert!(!passes(&throttle, &get("/other")), "{own}");
@@ -141,9 +141,9 @@ async fn a_refused_route_with_a_limit_of_its_own_pauses_that() {
 #[tokio::test(start_paused = true)]
 async fn two_routes_refused_together_stop_the_account() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(50)).unwrap();
+    throttle.add_limit(Limit::per_second(50)).unwrap();
     for route in ["/reports/**", "/lists/**"] {
-        throttle.limit(Limit::per_second(20).scope(Scope::route(route))).unwrap();
+        throttle.add_limit(Limit::per_second(20).scope(Scope::route(route))).unwrap();
     }
     hears(&throttle, &get("/reports/daily"), REFUSED, &asks("30"));
     assert!(passes(&throttle, &get("/farms")));
@@ -159,15 +159,15 @@ async fn a_pause_without_a_hint_is_the_limits_own() {
         (REFUSED, Limit::per_second(50).scope(Scope::route("/tasks/**")).pause_without_hint(90 * SECOND)),
     ] {
         let throttle = Throttle::new();
-        throttle.limit(limit).unwrap();
+        throttle.add_limit(limit).unwrap();
         for _ in 0..3 {
             hears(&throttle, &get("/tasks/1"), status, &HeaderMap::new());
-            let wait = throttle.explain(Class::Call, &get("/tasks/1")).at_least();
+            let wait = throttle.explain(Priority::Call, &get("/tasks/1")).at_least();
             assert_eq!(wait, 90 * SECOND, "{status}: not doubled");
             sleep(90 * SECOND).await;
         }
         hears(&throttle, &get("/tasks/1"), status, &asks("2"));
-        let wait = throttle.explain(Class::Call, &get("/tasks/1")).at_least();
+        let wait = throttle.explain(Priority::Call, &get("/tasks/1")).at_least();
         assert_eq!(wait, 2 * SECOND, "{status}: what the service asks is kept");
     }
 }
@@ -187,8 +187,8 @@ fn a_pause_without_a_hint_is_data_and_checked() {
         assert!(error.to_string().contains("pause without a hint"), "{error}");
     }
     let throttle = Throttle::new();
-    throttle.limit(limit).unwrap();
-    assert!(throttle.limit(Limit::per_second(4)).is_err(), "it contradicts the other");
+    throttle.add_limit(limit).unwrap();
+    assert!(throttle.add_limit(Limit::per_second(4)).is_err(), "it contradicts the other");
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,7 +205,7 @@ async fn a_budget_that_a_submit_has_spent_does_not_hold_its_polls() {
     assert_eq!(task.await.unwrap().value().unwrap(), json!(7));
     assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
     // Another submit is of the budget.
-    let next = client.task().post("exports").deadline(60 * SECOND).submit::<Value>().await;
+    let next = client.task().post("exports").timeout(60 * SECOND).submit::<Value>().await;
     assert_eq!(next.unwrap_err().retry_after().map(|wait| wait.as_secs().div_ceil(100)), Some(36));
 }
 
@@ -262,8 +262,8 @@ async fn a_request_dropped_in_flight_holds_its_slot_until_its_end() {
 async fn a_permit_dropped_after_its_send_lasts_as_long_as_was_said() {
     for (hold, opens) in [(None, 2), (Some(30 * SECOND), 31), (Some(SECOND / 2), 2)] {
         let throttle = Throttle::new();
-        throttle.limit(Limit::per_second(1)).unwrap();
-        let acquire = throttle.acquire(Class::Call, &Keys::new());
+        throttle.add_limit(Limit::per_second(1)).unwrap();
+        let acquire = throttle.acquire(Priority::Call, &RequestKey::new());
         let mut permit = match hold {
             Some(hold) => acquire.hold(hold).await.unwrap(),
             None => acquire.await.unwrap(),
@@ -271,7 +271,7 @@ async fn a_permit_dropped_after_its_send_lasts_as_long_as_was_said() {
         permit.sent();
         drop(permit);
         let begun = Instant::now();
-        throttle.acquire(Class::Call, &Keys::new()).await.unwrap().answered();
+        throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap().answered();
         assert_eq!(begun.elapsed(), opens * SECOND, "{hold:?}");
     }
 }
@@ -323,14 +323,16 @@ async fn a_slow_start_by_hand_loses_one_request_to_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn an_event_names_the_unavailable_route_and_whose_fault_it_is() {
     use futures::{FutureExt, StreamExt};
-    for (limit, expected) in [(None, Blame::Ours), (Some(Limit::per_second(50)), Blame::Foreign)] {
+    for (limit, expected) in
+        [(None, RefusalCause::NoKnownLimit), (Some(Limit::per_second(50)), RefusalCause::WithinKnownLimits)]
+    {
         let throttle = Throttle::new();
-        limit.map(|limit| throttle.limit(limit)).transpose().unwrap();
+        limit.map(|limit| throttle.add_limit(limit)).transpose().unwrap();
         let mut events = throttle.events();
         hears(&throttle, &get("/tasks/1"), UNAVAILABLE, &asks("30"));
         let told: Vec<Event> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
         let refused = told.iter().find_map(|event| match event {
-            Event::Refused { limit, blame, .. } => Some((limit.to_string(), *blame)),
+            Event::Refused { limit, cause, .. } => Some((limit.to_string(), *cause)),
             _ => None,
         });
         assert_eq!(refused, Some(("the route GET api.example.com/tasks/*".into(), expected)), "{told:?}");

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use futures::stream::StreamExt;
 use http::{Method, StatusCode};
+use longhaul::http::{Http, HttpError, Request, Response};
+use longhaul::limits::{Anchor, Priority, Scope};
+use longhaul::telemetry::RefusalCause;
 use longhaul::testing::{reply, script};
-use longhaul::{
-    Anchor, Blame, Class, Client, ErrorKind, Event, Http, HttpError, Limit, Request, Response, RetryPolicy, Scope,
-    Throttle,
-};
+use longhaul::{Client, ErrorKind, Event, Limit, RetryPolicy, Throttle};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -131,15 +131,15 @@ proptest! {
         }
         let (long, odd) = (Duration::from_millis(2700), Duration::from_millis(700));
         paused(async {
-            let route = Limit::per(odd, third).scope(Scope::route("r"));
-            let client = service.builder(Limit::per_second(count).and_per(long, second)).limit(route).build().unwrap();
+            let route = Limit::per(third, odd).scope(Scope::route("r"));
+            let client = service.builder(Limit::per_second(count).and_per(second, long)).limit(route).build().unwrap();
             join_all(callers.iter().map(|(begin, give_up, on_route, class)| {
                 let client = client.clone();
                 async move {
                     tokio::time::sleep(Duration::from_millis(*begin)).await;
-                    let class = [Class::Call, Class::Cancel, Class::Batch][usize::from(*class)];
+                    let class = [Priority::Call, Priority::Cancel, Priority::Batch][usize::from(*class)];
                     let path = if *on_route { "r" } else { "x" };
-                    let call = client.request(Method::GET, path).class(class).send();
+                    let call = client.request(Method::GET, path).priority(class).send();
                     match give_up {
                         Some(after) => drop(tokio::time::timeout(Duration::from_millis(*after), call).await),
                         None => drop(call.await),
@@ -250,7 +250,7 @@ fn a_runtime_that_ends_takes_nobody_with_it() {
     let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let build = || {
         let window = Duration::from_millis(200);
-        builder(&service).throttle(&throttle).limit(Limit::per(window, 1)).build().unwrap()
+        builder(&service).throttle(&throttle).limit(Limit::per(1, window)).build().unwrap()
     };
     let (one, other) = (build(), build());
     first.block_on(async {
@@ -302,8 +302,8 @@ async fn one_undeclared_refusal_stops_its_route_and_two_the_account() {
     (0..9).for_each(|_| service.then(reply(200)));
     let client = service.client().retry(RetryPolicy::none()).build().unwrap();
     let paused = |path: &str| {
-        let keys = client.keys(&Method::GET, path).unwrap();
-        client.throttle().explain(Class::Call, &keys).limit().map(str::to_owned)
+        let keys = client.request_key(&Method::GET, path).unwrap();
+        client.throttle().explain(Priority::Call, &keys).limit().map(str::to_owned)
     };
     get(&client, "tasks/1").await.unwrap_err();
     assert_eq!(paused("tasks/2").as_deref(), Some("the route GET api.example.com/v1/tasks/*"));
@@ -338,7 +338,7 @@ async fn a_refusal_stops_all_under_the_declared_limit_and_nobody_else() {
         matches!(&told[0], Event::Paused { limit: paused, during } if &**paused == limit && during.as_secs() == 30)
     );
     assert!(
-        matches!(&told[1], Event::Refused { status, request, limit: refused, blame: Blame::Foreign, .. }
+        matches!(&told[1], Event::Refused { status, request, limit: refused, cause: RefusalCause::WithinKnownLimits, .. }
             if *status == 429 && &**request == "GET https://api.example.com/v1/stats/opens" && &**refused == limit),
         "{told:?}"
     );
@@ -360,9 +360,9 @@ async fn several_clients_share_one_throttle_and_its_pause() {
 fn a_limit_that_admits_nothing_is_refused() {
     for limit in [
         Limit::per_second(0),
-        Limit::per(Duration::ZERO, 1),
-        Limit::per(Duration::MAX, 1),
-        Limit::per_second(1).and_per(Duration::ZERO, 1),
+        Limit::per(1, Duration::ZERO),
+        Limit::per(1, Duration::MAX),
+        Limit::per_second(1).and_per(1, Duration::ZERO),
     ] {
         let error = Client::builder("https://api.example.com").limit(limit).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -378,7 +378,7 @@ async fn later<F: Future>(millis: u64, caller: F) -> F::Output {
 #[test]
 fn a_runtime_that_lives_and_is_not_run_stalls_nobody() {
     let service = Counting::default();
-    let client = builder(&service).limit(Limit::per(Duration::from_millis(300), 1)).build().unwrap();
+    let client = builder(&service).limit(Limit::per(1, Duration::from_millis(300))).build().unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (idle, other) = (runtime(), runtime());
     // It stands first in the queue for good: only a timer that runs passes it over.

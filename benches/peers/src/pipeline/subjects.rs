@@ -97,7 +97,8 @@ impl Ask for Layered {
 mod own {
     use futures::future::BoxFuture;
     use http::Method;
-    use longhaul::{Client, Credential, Limit, Token, TokenEndpoint, TokenError, TokenSource};
+    use longhaul::{Client, Credential, Limit};
+    use longhaul::credentials::{Token, TokenEndpoint, TokenError, TokenSource};
 
     use super::{Arc, Ask, Bytes, Failure, PLENTY, TOKEN};
 

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use longhaul::{Body, EnvelopeRule, ErrorKind, Profile, Source};
+use longhaul::http::Body;
+use longhaul::protocols::Source;
+use longhaul::retries::EnvelopeRule;
+use longhaul::{ErrorKind, Profile};
 
 use super::*;
 

@@ -44,7 +44,7 @@ async fn a_token_that_comes_expired_leaves_the_good_one_in_use() {
 #[tokio::test(start_paused = true)]
 async fn lives_that_are_shorter_than_the_queue_still_get_everybody_on() {
     let service = endpoint(|_| token("T", "R", 1));
-    let limit = Limit::per(3 * SECOND, 1);
+    let limit = Limit::per(1, 3 * SECOND);
     let client = service.builder(Credential::oauth(program())).limit(limit).build().unwrap();
     let begun = tokio::time::Instant::now();
     let answers = join_all((0..30).map(|_| farms(&client))).await;
@@ -131,7 +131,7 @@ async fn a_refused_token_waits_for_an_endpoint_that_is_down() {
             1..=8 => reply(503).json(json!({"error": "Service Unavailable"})),
             _ => token("A1", "", 3600),
         },
-        (_, Class::Submit, _) => reply(202).header("location", "tasks/1"),
+        (_, Priority::Submit, _) => reply(202).header("location", "tasks/1"),
         (.., "A1") => reply(200).json(json!(7)),
         _ => reply(401),
     });

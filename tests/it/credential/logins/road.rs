@@ -1,7 +1,9 @@
 //! The road of requests for tokens: what is known of the API and of its credential plays no part there.
 
 use futures::StreamExt;
-use longhaul::{EnvelopeRule, ErrorKind, Event, Profile, Source};
+use longhaul::protocols::Source;
+use longhaul::retries::EnvelopeRule;
+use longhaul::{ErrorKind, Event, Profile};
 
 use super::*;
 

@@ -2,13 +2,14 @@
 
 use futures::future::join_all;
 use http::{HeaderMap, StatusCode};
-use longhaul::{Class, Feedback, Keys, Limit, Scope, Throttle};
+use longhaul::limits::{Feedback, Priority, RequestKey, Scope};
+use longhaul::{Limit, Throttle};
 use tokio::time::{Instant, sleep};
 
 use super::{MINUTE, SECOND, get, goes, headers, hears, how_many_pass, left, passes, send};
 
 /// How many of so many go at once, each answered so.
-fn how_many_hear(most: usize, throttle: &Throttle, keys: &Keys, headers: &HeaderMap) -> usize {
+fn how_many_hear(most: usize, throttle: &Throttle, keys: &RequestKey, headers: &HeaderMap) -> usize {
     (0..most).filter(|_| send(throttle, keys).map(|mut permit| permit.heard(StatusCode::OK, headers)).is_some()).count()
 }
 
@@ -16,7 +17,7 @@ fn how_many_hear(most: usize, throttle: &Throttle, keys: &Keys, headers: &Header
 async fn a_stated_limit_of_zero_stalls_nobody() {
     let throttle = Throttle::new();
     hears(&throttle, &get("/x"), &left(0, 0, 86400));
-    assert!(passes(&throttle, &get("/x")), "it says 200, and: {}", throttle.explain(Class::Call, &get("/x")));
+    assert!(passes(&throttle, &get("/x")), "it says 200, and: {}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +25,7 @@ async fn a_stated_window_of_400_days_stalls_nobody() {
     let throttle = Throttle::new();
     hears(&throttle, &get("/x"), &headers(&[("ratelimit-policy", "\"a\";q=1;w=34560000")]));
     assert!(passes(&throttle, &get("/x")));
-    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Class::Call, &get("/x")));
+    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +35,7 @@ async fn a_stated_limit_that_rises_is_believed() {
     hears(&throttle, &get("/x"), &policy("10"));
     hears(&throttle, &get("/x"), &policy("100"));
     let passed = how_many_hear(60, &throttle, &get("/x"), &policy("100"));
-    assert!(passed >= 50, "{passed} of 100: {}", throttle.explain(Class::Call, &get("/x")));
+    assert!(passed >= 50, "{passed} of 100: {}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,9 +43,9 @@ async fn a_budget_that_is_told_twice_is_taken_once() {
     let throttle = Throttle::new();
     let policy = headers(&[("ratelimit-policy", "\"a\";q=10;w=60")]);
     hears(&throttle, &get("/x"), &policy);
-    hears(&throttle, &Keys::new(), &policy);
+    hears(&throttle, &RequestKey::new(), &policy);
     let passed = how_many_pass(20, &throttle, &get("/x"));
-    assert!(passed >= 8, "{passed} of 10: {}", throttle.explain(Class::Call, &get("/x")));
+    assert!(passed >= 8, "{passed} of 10: {}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +90,7 @@ async fn what_is_left_counts_more_than_what_we_counted() {
             how_many_hear(1, &throttle, &get("/x"), &answer(99 - fresh, 3600)),
             1,
             "{fresh} of 100 that the service has anew: {}",
-            throttle.explain(Class::Call, &get("/x"))
+            throttle.explain(Priority::Call, &get("/x"))
         );
     }
 }
@@ -102,7 +103,7 @@ async fn no_more_go_at_a_reset_than_the_service_states() {
     // All ask before the first of them is sent.
     let all: Vec<_> = (0..200)
         .map(|_| {
-            let waiting = throttle.acquire(Class::Call, &get("/x"));
+            let waiting = throttle.acquire(Priority::Call, &get("/x"));
             tokio::spawn(async move {
                 let mut permit = waiting.await.unwrap();
                 permit.sent();
@@ -130,7 +131,7 @@ async fn a_budget_counts_who_was_on_the_way_when_it_was_told() {
 #[tokio::test(start_paused = true)]
 async fn a_budget_reaches_those_in_the_queue() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(5)).unwrap();
+    throttle.add_limit(Limit::per_second(5)).unwrap();
     let mut first = send(&throttle, &get("/x")).unwrap();
     for _ in 0..50 {
         let throttle = throttle.clone();
@@ -146,7 +147,7 @@ async fn a_budget_reaches_those_in_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn a_key_whose_budget_is_told_is_not_forgotten() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(10).scope(Scope::Credential).named("a")).unwrap();
+    throttle.add_limit(Limit::per_second(10).scope(Scope::Credential).named("a")).unwrap();
     let keys = get("/x").credential("k");
     hears(&throttle, &keys, &headers(&[("ratelimit", "\"a\";r=0;t=3600")]));
     assert!(!passes(&throttle, &keys));
@@ -167,40 +168,40 @@ async fn resume_ends_the_pause_of_a_stated_budget() {
     sleep(2 * MINUTE).await;
     assert!(!passes(&throttle, &get("/x")));
     throttle.resume();
-    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Class::Call, &get("/x")));
+    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn off_forgets_what_was_told() {
     let throttle = Throttle::new();
     hears(&throttle, &get("/x"), &left(60, 0, 80000));
-    throttle.feedback(Feedback::Off);
-    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Class::Call, &get("/x")));
+    throttle.set_feedback(Feedback::Off);
+    assert!(passes(&throttle, &get("/x")), "{}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn off_lets_those_go_who_wait_for_a_declared_limits_quota() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per(MINUTE, 100)).unwrap();
+    throttle.add_limit(Limit::per(100, MINUTE)).unwrap();
     let answer = headers(&[("ratelimit-policy", "\"a\";q=100;w=60"), ("ratelimit", "\"a\";r=0;t=3600")]);
     hears(&throttle, &get("/x"), &answer);
-    assert!(!passes(&throttle, &get("/x")), "{}", throttle.explain(Class::Call, &get("/x")));
-    let waiting = throttle.acquire(Class::Call, &get("/x"));
+    assert!(!passes(&throttle, &get("/x")), "{}", throttle.explain(Priority::Call, &get("/x")));
+    let waiting = throttle.acquire(Priority::Call, &get("/x"));
     let waiting = tokio::spawn(async move { waiting.await.unwrap().answered() });
     sleep(SECOND).await;
-    throttle.feedback(Feedback::Off);
+    throttle.set_feedback(Feedback::Off);
     sleep(MINUTE).await;
-    assert!(waiting.is_finished(), "waits on: {}", throttle.explain(Class::Call, &get("/x")));
+    assert!(waiting.is_finished(), "waits on: {}", throttle.explain(Priority::Call, &get("/x")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_searched_for_does_not_grow_while_nobody_asks() {
     let throttle = Throttle::new();
-    throttle.feedback(Feedback::Learn);
+    throttle.set_feedback(Feedback::Learn);
     for _ in 0..3 {
         goes(&throttle, &get("/x")).await;
     }
-    let mut refused = throttle.acquire(Class::Call, &get("/x")).await.unwrap();
+    let mut refused = throttle.acquire(Priority::Call, &get("/x")).await.unwrap();
     refused.sent();
     refused.heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
     sleep(2 * MINUTE).await;
@@ -212,8 +213,8 @@ async fn what_is_searched_for_does_not_grow_while_nobody_asks() {
 async fn turning_learning_on_and_off_leaks_nothing() {
     let throttle = Throttle::new();
     for _ in 0..100 {
-        throttle.feedback(Feedback::Learn);
-        throttle.feedback(Feedback::Budgets);
+        throttle.set_feedback(Feedback::Learn);
+        throttle.set_feedback(Feedback::Budgets);
     }
     let text = format!("{throttle:?}");
     assert!(text.contains("counters: 1,") || text.contains("counters: 2,"), "{text}");

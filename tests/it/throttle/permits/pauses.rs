@@ -1,10 +1,11 @@
-//! Pauses: whom they reach, and when they end.
+//! Delays: whom they reach, and when they end.
 
 use futures::future::{FutureExt, join_all};
 use futures::stream::StreamExt;
 use http::{HeaderMap, Method, StatusCode};
+use longhaul::limits::{Feedback, Priority, RequestKey};
 use longhaul::testing::{Script, reply, script};
-use longhaul::{Class, Client, Event, Feedback, Keys, Limit, RetryPolicy, Throttle};
+use longhaul::{Client, Event, Limit, RetryPolicy, Throttle};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{HOUR, MINUTE, SECOND, get, goes, headers, passes, send};
@@ -40,24 +41,24 @@ async fn a_pause_of_a_route_reaches_those_behind_the_account() {
 #[tokio::test(start_paused = true)]
 async fn one_that_hangs_does_not_keep_a_pause_from_ending() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(10)).unwrap();
-    let _hangs = send(&throttle, &Keys::new()).unwrap();
-    let mut refused = send(&throttle, &Keys::new()).unwrap();
+    throttle.add_limit(Limit::per_second(10)).unwrap();
+    let _hangs = send(&throttle, &RequestKey::new()).unwrap();
+    let mut refused = send(&throttle, &RequestKey::new()).unwrap();
     refused.heard(StatusCode::SERVICE_UNAVAILABLE, &headers(&[("retry-after", "1")]));
     let begun = Instant::now();
-    goes(&throttle, &Keys::new()).await;
+    goes(&throttle, &RequestKey::new()).await;
     assert!(begun.elapsed() < 5 * SECOND, "{:?} for a pause of 1 s", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusals_of_one_burst_count_once_and_a_longer_pause_is_told() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(10)).unwrap();
+    throttle.add_limit(Limit::per_second(10)).unwrap();
     let mut events = throttle.events();
-    let mut burst: Vec<_> = (0..3).map(|_| send(&throttle, &Keys::new()).unwrap()).collect();
+    let mut burst: Vec<_> = (0..3).map(|_| send(&throttle, &RequestKey::new()).unwrap()).collect();
     burst[0].heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
     burst[1].heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
-    let wait = throttle.explain(Class::Call, &Keys::new()).at_least();
+    let wait = throttle.explain(Priority::Call, &RequestKey::new()).at_least();
     assert!(wait <= SECOND, "two of one burst: {wait:?}");
     burst[2].heard(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "7200")]));
     let told: Vec<Event> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
@@ -79,7 +80,7 @@ async fn a_route_refused_hours_later_stops_itself_alone() {
     sleep(5 * HOUR).await;
     refuse("/b", "3600");
     assert!(!passes(&throttle, &get("/a")) && !passes(&throttle, &get("/b")));
-    assert!(passes(&throttle, &get("/c")), "{}", throttle.explain(Class::Call, &get("/c")));
+    assert!(passes(&throttle, &get("/c")), "{}", throttle.explain(Priority::Call, &get("/c")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,9 +90,9 @@ async fn a_pause_by_hand_counts_as_no_refusal() {
         throttle.pause(SECOND / 100);
         sleep(SECOND).await;
     }
-    let mut refused = send(&throttle, &Keys::new()).unwrap();
+    let mut refused = send(&throttle, &RequestKey::new()).unwrap();
     refused.heard(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
-    let wait = throttle.explain(Class::Call, &Keys::new()).at_least();
+    let wait = throttle.explain(Priority::Call, &RequestKey::new()).at_least();
     assert!(wait <= SECOND, "it is the first: {wait:?}");
 }
 
@@ -100,7 +101,7 @@ async fn a_pause_of_all_holds_accounts_that_come_later() {
     let throttle = Throttle::new();
     throttle.pause(MINUTE);
     let account = throttle.account(&"https://api.example.com/".parse().unwrap(), "x");
-    assert!(!passes(&account, &Keys::new()), "all are stopped");
+    assert!(!passes(&account, &RequestKey::new()), "all are stopped");
     sleep(MINUTE).await;
-    goes(&account, &Keys::new()).await;
+    goes(&account, &RequestKey::new()).await;
 }

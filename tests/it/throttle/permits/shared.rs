@@ -1,7 +1,8 @@
 //! Whose a stated budget is: one of all routes, until their answers contradict; and of one credential alone.
 
 use http::StatusCode;
-use longhaul::{Class, Throttle};
+use longhaul::Throttle;
+use longhaul::limits::Priority;
 use tokio::time::{Instant, sleep};
 
 use super::{HOUR, MINUTE, SECOND, get, goes, hears, left, passes, send};
@@ -12,7 +13,7 @@ async fn credentials_have_budgets_of_their_own() {
     let (one, two) = (get("/a").credential("one"), get("/a").credential("two"));
     hears(&throttle, &one, &left(60, 59, 3600));
     hears(&throttle, &two, &left(60, 0, 3600));
-    assert!(passes(&throttle, &one), "its own budget has 59 left: {}", throttle.explain(Class::Call, &one));
+    assert!(passes(&throttle, &one), "its own budget has 59 left: {}", throttle.explain(Priority::Call, &one));
 }
 
 #[tokio::test(start_paused = true)]
@@ -20,7 +21,7 @@ async fn routes_that_contradict_have_budgets_of_their_own() {
     let throttle = Throttle::new();
     hears(&throttle, &get("/a"), &left(60, 59, 3600));
     hears(&throttle, &get("/b"), &left(60, 0, 3600));
-    let text = throttle.explain(Class::Call, &get("/a"));
+    let text = throttle.explain(Priority::Call, &get("/a"));
     assert!(passes(&throttle, &get("/a")), "its own budget has 59 left: {text}");
 }
 
@@ -29,7 +30,7 @@ async fn those_parked_at_a_shared_budget_go_when_it_is_contradicted() {
     let throttle = Throttle::new();
     let mut early = send(&throttle, &get("/b")).unwrap();
     hears(&throttle, &get("/a"), &left(100, 0, 3600));
-    let parked = throttle.acquire(Class::Call, &get("/b"));
+    let parked = throttle.acquire(Priority::Call, &get("/b"));
     let parked = tokio::spawn(async move { parked.await.unwrap().answered() });
     sleep(SECOND).await;
     assert!(!parked.is_finished(), "nothing is known to be left");
@@ -68,12 +69,12 @@ async fn a_shared_budget_stays_shared_after_a_burst_over_two_routes() {
     let begun = Instant::now();
     let seconds_left = || u32::try_from((HOUR - begun.elapsed()).as_secs()).unwrap();
     for remaining in [50, 41, 32, 23, 14, 11, 0] {
-        let mut permit = throttle.acquire(Class::Call, &one).await.unwrap();
+        let mut permit = throttle.acquire(Priority::Call, &one).await.unwrap();
         permit.sent();
         permit.heard(StatusCode::OK, &left(100, remaining, seconds_left()));
     }
     assert!(begun.elapsed() < HOUR - MINUTE, "the reset is to come: {:?}", begun.elapsed());
-    assert!(!passes(&throttle, &two), "the shared budget is spent: {}", throttle.explain(Class::Call, &two));
+    assert!(!passes(&throttle, &two), "the shared budget is spent: {}", throttle.explain(Priority::Call, &two));
     goes(&throttle, &two).await;
     assert!(begun.elapsed() >= HOUR - SECOND, "it waits for the reset: {:?}", begun.elapsed());
 }

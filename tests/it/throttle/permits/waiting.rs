@@ -7,8 +7,9 @@ use std::thread;
 
 use futures::future::FutureExt;
 use http::StatusCode;
+use longhaul::limits::{Permit, Priority, RequestKey, Scope};
 use longhaul::testing::{reply, script};
-use longhaul::{Class, Keys, Limit, Permit, Scope, Throttle};
+use longhaul::{Limit, Throttle};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, timeout};
@@ -30,9 +31,10 @@ fn a_waker_is_dropped_without_the_lock() {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let throttle = Throttle::new();
-            throttle.limit(Limit::concurrent(2)).unwrap();
-            let (held, _other) = (send(&throttle, &Keys::new()).unwrap(), send(&throttle, &Keys::new()).unwrap());
-            let mut waiting = Box::pin(throttle.acquire(Class::Call, &Keys::new()));
+            throttle.add_limit(Limit::concurrent(2)).unwrap();
+            let (held, _other) =
+                (send(&throttle, &RequestKey::new()).unwrap(), send(&throttle, &RequestKey::new()).unwrap());
+            let mut waiting = Box::pin(throttle.acquire(Priority::Call, &RequestKey::new()));
             let task = Arc::new(Holds(Mutex::new(Some(held))));
             let waker = Waker::from(task.clone());
             assert!(waiting.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
@@ -49,11 +51,11 @@ fn a_waker_is_dropped_without_the_lock() {
 fn a_runtime_without_a_timer_panics_and_does_not_hang() {
     let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let throttle = Throttle::new();
-    throttle.limit(Limit::per(SECOND / 10, 1)).unwrap();
-    assert!(passes(&throttle, &Keys::new()));
+    throttle.add_limit(Limit::per(1, SECOND / 10)).unwrap();
+    assert!(passes(&throttle, &RequestKey::new()));
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        runtime.block_on(async { throttle.acquire(Class::Call, &Keys::new()).await }).map(drop).ok();
+        runtime.block_on(async { throttle.acquire(Priority::Call, &RequestKey::new()).await }).map(drop).ok();
         let _ = sender.send(());
     });
     let ended = receiver.recv_timeout(5 * SECOND);
@@ -78,10 +80,10 @@ async fn the_heart_beats_in_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn waiters_that_are_dropped_leave_the_slot_to_the_next() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::concurrent(1).scope(Scope::Credential)).unwrap();
+    throttle.add_limit(Limit::concurrent(1).scope(Scope::Credential)).unwrap();
     let keys = get("/x").credential("c");
     let holder = send(&throttle, &keys).unwrap();
-    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(throttle.acquire(Class::Call, &keys))).collect();
+    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(throttle.acquire(Priority::Call, &keys))).collect();
     assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
     waiting.truncate(2);
     drop(holder);
@@ -93,14 +95,14 @@ async fn waiters_that_are_dropped_leave_the_slot_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_was_due_for_one_who_left_delays_nobody() {
     let throttle = Throttle::new();
-    throttle.limit(Limit::per_second(1)).unwrap();
-    throttle.limit(Limit::concurrent(1).scope(Scope::route("/r"))).unwrap();
+    throttle.add_limit(Limit::per_second(1)).unwrap();
+    throttle.add_limit(Limit::concurrent(1).scope(Scope::route("/r"))).unwrap();
     let (other, both) = (get("/a"), get("/r"));
 
     // The window pauses for an hour; one who waits for that leaves, and the pause is ended by hand.
     let hour = headers(&[("retry-after", "3600")]);
     send(&throttle, &other).unwrap().heard(StatusCode::TOO_MANY_REQUESTS, &hour);
-    let mut waits = Box::pin(throttle.acquire(Class::Call, &other));
+    let mut waits = Box::pin(throttle.acquire(Priority::Call, &other));
     assert!(waits.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(waits);
     throttle.resume();
@@ -114,7 +116,7 @@ async fn a_look_that_was_due_for_one_who_left_delays_nobody() {
     let mut first = send(&throttle, &both).unwrap();
     first.answered();
     sleep(2 * SECOND).await;
-    let mut second = Box::pin(throttle.acquire(Class::Call, &both));
+    let mut second = Box::pin(throttle.acquire(Priority::Call, &both));
     assert!(second.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
     let mut third = send(&throttle, &other).unwrap();
     drop(first);

@@ -1,4 +1,4 @@
-//! Pace: when to poll next.
+//! PollPolicy: when to poll next.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::retry::Schedule;
 /// minutes is seen within seconds of its end, one of hours costs some hundred polls.
 ///
 /// Jitter spreads the polls of many tasks: upward only, by up to 10 %, on what the service asked; by 20 % both ways on
-/// our own choice. A [schedule](Pace::schedule) brings its own.
+/// our own choice. A [schedule](PollPolicy::schedule) brings its own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pace {
+pub struct PollPolicy {
     floor: Duration,
     ceiling: Duration,
     jitter: bool,
     schedule: Option<Schedule>,
 }
 
-impl Pace {
+impl PollPolicy {
     /// Never twice within 250 ms, and at least every 10 minutes where the service does not ask for longer.
     #[must_use]
     pub const fn standard() -> Self {
@@ -59,14 +59,15 @@ impl Pace {
     /// ```
     /// use std::time::Duration;
     /// use longhaul::testing::{reply, script};
-    /// use longhaul::{Pace, Schedule};
+    /// use longhaul::PollPolicy;
+    /// use longhaul::retries::Schedule;
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> longhaul::Result<()> {
     /// let started = reply(202).header("location", "tasks/1");
     /// let service = script([started, reply(202), reply(202), reply(200).json(7)]);
-    /// let pace = Pace::standard().schedule(Schedule::steps([2, 10].map(Duration::from_secs)));
-    /// let client = service.client().pace(pace).build()?;
+    /// let pace = PollPolicy::standard().schedule(Schedule::steps([2, 10].map(Duration::from_secs)));
+    /// let client = service.client().poll_policy(pace).build()?;
     /// client.task().post("exports").submit::<u32>().await?.await?;
     /// assert_eq!(service.gaps(), [2, 10, 10].map(Duration::from_secs));
     /// # Ok(())
@@ -122,7 +123,7 @@ impl Pace {
     }
 }
 
-impl Default for Pace {
+impl Default for PollPolicy {
     fn default() -> Self {
         Self::standard()
     }
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn keeps_what_the_service_asks_and_chooses_well_where_it_does_not() {
-        let pace = Pace::standard().without_jitter();
+        let pace = PollPolicy::standard().without_jitter();
         let none = None;
         for (hint, sticky, default, age, delay) in [
             (Some(secs(60)), none, none, 0, secs(60)),
@@ -182,11 +183,11 @@ mod tests {
 
     #[test]
     fn a_schedule_decides_only_where_the_service_does_not_say_and_within_the_bounds() {
-        let pace = Pace::standard().schedule(Schedule::ladder());
+        let pace = PollPolicy::standard().schedule(Schedule::ladder());
         for (asked, decides) in [(None, true), (Some(Duration::ZERO), true), (Some(secs(1)), false)] {
             assert_eq!(pace.own_schedule(asked).is_some(), decides, "{asked:?}");
         }
-        assert_eq!(Pace::standard().own_schedule(None), None);
+        assert_eq!(PollPolicy::standard().own_schedule(None), None);
         for (step, delay) in [
             (Duration::ZERO, Duration::from_millis(250)),
             (secs(3), secs(3)),
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn no_pause_is_longer_than_a_clock_can_hold() {
-        let pace = Pace::standard();
+        let pace = PollPolicy::standard();
         for (pace, hint, default) in [
             (pace.clone().floor(Duration::MAX), None, None),
             (pace.clone().floor(Duration::MAX), Some(secs(60)), None),
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn jitter_is_never_earlier_than_asked_and_stays_in_bounds() {
-        let pace = Pace::standard();
+        let pace = PollPolicy::standard();
         for step in 0..=100 {
             let chance = f64::from(step) / 100.0;
             let asked = pace.plan(Some(secs(60)), None, None, secs(0), chance);

@@ -1,4 +1,4 @@
-//! Pauses: a schedule as it runs.
+//! Delays: a schedule as it runs.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use super::Schedule;
 use super::schedule::{Given, Jitter, Kind};
 
-/// The pauses of a [`Schedule`], one after the other: [`Schedule::pauses`].
+/// The pauses of a [`Schedule`], one after the other: [`Schedule::delays`].
 ///
 /// Where it ends, nothing is tried again; only a [custom](Schedule::custom) schedule, and one of no steps, ends.
 ///
 /// ```
 /// use std::time::Duration;
-/// use longhaul::Schedule;
+/// use longhaul::retries::Schedule;
 ///
-/// let mut pauses = Schedule::constant(Duration::from_secs(5)).pauses(1);
+/// let mut pauses = Schedule::constant(Duration::from_secs(5)).delays(1);
 /// assert_eq!(pauses.next(), Some(Duration::from_secs(5)));
 /// ```
 #[must_use = "pauses are told, and nobody waits for them"]
-pub struct Pauses {
+pub struct Delays {
     schedule: Schedule,
     seed: u64,
     chance: fastrand::Rng,
@@ -31,7 +31,7 @@ pub struct Pauses {
     given: Option<Given>,
 }
 
-impl Pauses {
+impl Delays {
     pub(super) fn new(schedule: Schedule, seed: u64) -> Self {
         let given = match &schedule.kind {
             Kind::Custom(custom) => Some(custom.make(seed)),
@@ -55,7 +55,7 @@ impl Pauses {
     }
 }
 
-impl Iterator for Pauses {
+impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -88,11 +88,11 @@ impl Iterator for Pauses {
     }
 }
 
-impl FusedIterator for Pauses {}
+impl FusedIterator for Delays {}
 
-impl fmt::Debug for Pauses {
+impl fmt::Debug for Delays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pauses")
+        f.debug_struct("Delays")
             .field("schedule", &self.schedule)
             .field("seed", &self.seed)
             .field("attempt", &self.attempt)
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn exact(schedule: &Schedule, count: usize) -> Vec<f64> {
-        schedule.pauses(0).take(count).map(|pause| pause.as_secs_f64()).collect()
+        schedule.delays(0).take(count).map(|pause| pause.as_secs_f64()).collect()
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         ] {
             let mut spread = (1.0_f64, 0.0_f64);
             for seed in 0..200 {
-                for (pause, step) in schedule.pauses(seed).zip([1.0, 2.0, 4.0, 5.0, 5.0, 5.0]) {
+                for (pause, step) in schedule.delays(seed).zip([1.0, 2.0, 4.0, 5.0, 5.0, 5.0]) {
                     let part = pause.as_secs_f64() / step;
                     assert!(part >= lowest && part <= 1.0, "{pause:?} for a step of {step}: {schedule:?}");
                     spread = (spread.0.min(part), spread.1.max(part));
@@ -185,7 +185,7 @@ mod tests {
             Schedule::decorrelated(secs(1), secs(60)),
             Schedule::custom(|seed| (0..).map(move |step| secs(seed + step))),
         ] {
-            let drawn = |seed| schedule.pauses(seed).take(9).collect::<Vec<_>>();
+            let drawn = |seed| schedule.delays(seed).take(9).collect::<Vec<_>>();
             assert_eq!(drawn(3), drawn(3), "{schedule:?}");
             assert_ne!(drawn(3), drawn(4), "{schedule:?}");
         }
@@ -225,14 +225,14 @@ mod tests {
         for (attempt, mean, deviation) in
             [(0, 0.8711, 0.313), (1, 1.1581, 0.523), (2, 2.0779, 0.923), (3, 4.1276, 1.841), (4, 8.2464, 3.673)]
         {
-            let drawn = (0..u64::from(SEEDS)).filter_map(|seed| schedule.pauses(seed).nth(attempt));
+            let drawn = (0..u64::from(SEEDS)).filter_map(|seed| schedule.delays(seed).nth(attempt));
             let found = drawn.map(|pause| pause.as_secs_f64()).sum::<f64>() / f64::from(SEEDS);
             let bound = 5.0 * deviation / f64::from(SEEDS).sqrt();
             assert!((found - mean).abs() < bound, "attempt {attempt}: {found}, not {mean} ± {bound}");
         }
         let longest = secs(2);
         let bounded = schedule.longest(longest);
-        assert!((0..200).flat_map(|seed| bounded.pauses(seed).take(12)).all(|pause| pause <= longest));
+        assert!((0..200).flat_map(|seed| bounded.delays(seed).take(12)).all(|pause| pause <= longest));
     }
 
     #[test]
@@ -244,10 +244,10 @@ mod tests {
                 (told != 3).then(|| secs(told))
             })
         });
-        let mut pauses = schedule.clone().longest(Duration::from_millis(1500)).pauses(0);
+        let mut pauses = schedule.clone().longest(Duration::from_millis(1500)).delays(0);
         assert_eq!(pauses.by_ref().collect::<Vec<_>>(), [secs(1), Duration::from_millis(1500)]);
         assert_eq!(pauses.next(), None);
-        assert_eq!(Schedule::steps([]).pauses(0).next(), None);
+        assert_eq!(Schedule::steps([]).delays(0).next(), None);
         assert_eq!(schedule, schedule.clone());
         assert_ne!(Schedule::custom(|_| std::iter::empty()), Schedule::custom(|_| std::iter::empty()));
         assert!(format!("{schedule:?} {pauses:?}").contains("Custom"));
@@ -268,7 +268,7 @@ mod tests {
                         Schedule::steps([first]).longest(longest),
                         Schedule::custom(move |_| std::iter::repeat(first)),
                     ] {
-                        let mut pauses = schedule.pauses(1);
+                        let mut pauses = schedule.delays(1);
                         for attempt in [0, 1, 2, 1023, 1024, 10_000, u32::MAX - 1] {
                             pauses.attempt = attempt;
                             let far = pauses.by_ref().take(3).fold(Duration::ZERO, Duration::max);
@@ -286,8 +286,8 @@ mod tests {
                 decorrelated(moment, f64::NAN, secs(1));
             }
         }
-        let late = Schedule::decorrelated(secs(1), secs(600)).pauses(1).nth(10_000);
+        let late = Schedule::decorrelated(secs(1), secs(600)).delays(1).nth(10_000);
         assert_eq!(late, Some(secs(600)));
-        assert_eq!(Schedule::standard().without_jitter().pauses(1).nth(10_000), Some(secs(30)));
+        assert_eq!(Schedule::standard().without_jitter().delays(1).nth(10_000), Some(secs(30)));
     }
 }

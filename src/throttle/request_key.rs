@@ -1,4 +1,4 @@
-//! Keys: what a request is, for the limits that count it.
+//! RequestKey: what a request is, for the limits that count it.
 
 use std::sync::Arc;
 
@@ -12,20 +12,21 @@ use super::request::RequestFacts;
 ///
 /// ```
 /// use http::Method;
-/// use longhaul::{Class, Keys, Limit, Scope, Throttle};
+/// use longhaul::{Limit, Throttle};
+/// use longhaul::limits::{Priority, RequestKey, Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let throttle = Throttle::new();
-/// throttle.limit(Limit::per_second(2).scope(Scope::route("GET /stats/**")))?;
-/// let keys = Keys::request(&Method::GET, &"https://api.example.com/stats/7".parse()?);
-/// let permit = throttle.acquire(Class::Call, &keys).await?;
+/// throttle.add_limit(Limit::per_second(2).scope(Scope::route("GET /stats/**")))?;
+/// let keys = RequestKey::request(&Method::GET, &"https://api.example.com/stats/7".parse()?);
+/// let permit = throttle.acquire(Priority::Call, &keys).await?;
 /// # drop(permit);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Keys {
+pub struct RequestKey {
     known: Option<Arc<Known>>,
     task: u64,
 }
@@ -39,8 +40,8 @@ struct Known {
     kind: Option<String>,
 }
 
-impl Keys {
-    /// A request of which nothing is known: it meets the limits of [`Scope::Account`](crate::Scope::Account) alone.
+impl RequestKey {
+    /// A request of which nothing is known: it meets the limits of [`Scope::Account`](crate::limits::Scope::Account) alone.
     #[must_use]
     pub const fn new() -> Self {
         Self { known: None, task: 0 }
@@ -55,7 +56,7 @@ impl Keys {
         })
     }
 
-    /// As [`request`](Keys::request), for a URI as the `http` crate has it.
+    /// As [`request`](RequestKey::request), for a URI as the `http` crate has it.
     #[must_use]
     pub fn uri(method: &Method, uri: &Uri) -> Self {
         Self::new().know(|known| {

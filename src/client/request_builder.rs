@@ -1,31 +1,38 @@
-//! Call: an ordinary request through the same pipeline as the tasks.
+//! RequestBuilder: an ordinary request through the same pipeline as the tasks.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Client;
 use super::draft::Draft;
 use crate::error::Error;
-use crate::message::{Class, Response};
+use crate::message::{Priority, Response};
 use crate::transport::Sending;
 
 /// An ordinary request, while it is being put together: [`Client::request`].
 #[must_use = "nothing is sent until `send` is awaited"]
-pub struct Call {
+pub struct RequestBuilder {
     client: Client,
     draft: Box<Draft>,
-    deadline: Option<Duration>,
-    class: Class,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+    priority: Priority,
 }
 
-impl Call {
+impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, path: String) -> Self {
-        Self { client, draft: Box::new(Draft::new(method, path)), deadline: None, class: Class::Call }
+        Self {
+            client,
+            draft: Box::new(Draft::new(method, path)),
+            timeout: None,
+            deadline: None,
+            priority: Priority::Call,
+        }
     }
 
     /// Adds to the query.
@@ -35,8 +42,12 @@ impl Call {
     }
 
     /// Sets a header.
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.draft.header(name.as_ref(), value.as_ref());
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        self.draft.header(name, value);
         self
     }
 
@@ -58,22 +69,30 @@ impl Call {
         self.idempotency_key_in("idempotency-key", key)
     }
 
-    /// As [`idempotency_key`](Call::idempotency_key), in another header, such as `X-Request-Id`.
+    /// As [`idempotency_key`](RequestBuilder::idempotency_key), in another header, such as `X-Request-Id`.
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
         self.draft.idempotency_key(header, key.as_ref());
         self
     }
 
-    /// Sets how long it may take, queue and retries included. There is no such limit by default.
-    pub fn deadline(mut self, within: Duration) -> Self {
-        self.deadline = Some(within);
+    /// Sets how long the request may take from [`send`](RequestBuilder::send) on, queue and retries included. There is no
+    /// such limit by default.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Sets how urgent it is against other requests that wait: [`Class::Call`] by default, [`Class::Batch`] for what can
+    /// Sets until when the request has to be answered, queue and retries included: of this and
+    /// [`timeout`](RequestBuilder::timeout) the earlier one counts.
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how urgent it is against other requests that wait: [`Priority::Call`] by default, [`Priority::Batch`] for what can
     /// wait for all others.
-    pub const fn class(mut self, class: Class) -> Self {
-        self.class = class;
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 
@@ -91,22 +110,28 @@ impl Call {
     /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error
     /// ([`ErrorKind::Config`](crate::ErrorKind::Config)).
     pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, mut draft, deadline, class } = self;
+        let Self { client, mut draft, timeout, deadline, priority } = self;
         let trust = &client.0.transport.trust;
-        let request = draft.finish(trust, class)?;
-        let deadline = deadline.and_then(|within| Instant::now().checked_add(within));
+        let request = draft.finish(trust, priority)?;
+        let deadline = earlier(timeout, deadline);
         let answer = Sending::of(&client.0.transport, &request).key(draft.key.as_ref()).until(deadline).call().await;
         answer.map_err(|error| draft.explain(error, trust.base()))
     }
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
+        f.debug_struct("RequestBuilder")
             .field("method", &self.draft.method)
             .field("path", &path(&self.draft))
             .finish_non_exhaustive()
     }
+}
+
+/// The earlier of a timeout from now on and a deadline. A timeout beyond all times, such as [`Duration::MAX`], is none.
+pub(super) fn earlier(timeout: Option<Duration>, deadline: Option<Instant>) -> Option<Instant> {
+    let ends = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    ends.into_iter().chain(deadline).min()
 }
 
 pub(super) fn path(draft: &Draft) -> &str {

@@ -1,0 +1,75 @@
+//! Predicate: your own decision which failures may pass.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde::{Serializer, ser};
+
+use crate::message::Priority;
+
+/// An attempt that failed: [`RetryPolicy::retry_if`](crate::RetryPolicy::retry_if).
+#[derive(Clone, Copy, Debug)]
+pub struct FailedAttempt<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) priority: Priority,
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) attempts: u32,
+}
+
+impl<'a> FailedAttempt<'a> {
+    /// The method of the request.
+    #[must_use]
+    pub const fn method(&self) -> &'a Method {
+        self.method
+    }
+
+    /// The kind of request: a submit, a call, a token, and so on.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The status of the answer; `None` where no answer came.
+    #[must_use]
+    pub const fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+
+    /// How often the request was sent so far, from 1 on.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
+/// A function that decides.
+#[derive(Clone)]
+pub(super) struct Predicate(Arc<dyn Fn(FailedAttempt<'_>) -> bool + Send + Sync>);
+
+impl Predicate {
+    pub(super) fn new(decides: impl Fn(FailedAttempt<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(decides))
+    }
+
+    pub(super) fn decide(&self, failed: FailedAttempt<'_>) -> bool {
+        (self.0)(failed)
+    }
+
+    /// A function is no data.
+    pub(super) fn serialize<S: Serializer>(_: &Option<Self>, _: S) -> Result<S::Ok, S::Error> {
+        Err(ser::Error::custom("a retry policy with `retry_if` holds a function, which is no data: leave that out"))
+    }
+}
+
+impl PartialEq for Predicate {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.0), Arc::as_ptr(&other.0))
+    }
+}
+
+impl fmt::Debug for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Predicate")
+    }
+}
