@@ -9,8 +9,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that can be moved to another moment, and to another runtime.
 ///
-/// tokio's own timer belongs to the runtime in which it was created. Polled in another runtime, it stalls, or panics when
-/// the first runtime ends.
+/// tokio's own timer belongs to the runtime in which it was created. Polled in another runtime, it stalls, or panics
+/// when the first runtime ends.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<(Id, Pin<Box<Sleep>>)>);
 
