@@ -79,7 +79,7 @@ pub enum Event {
         /// The length of the pause.
         during: Duration,
     },
-    /// A limit that nobody declared was found, or the service states one.
+    /// An undeclared limit was found, or is stated by the service.
     Learned {
         /// The limit.
         limit: Arc<str>,

@@ -76,7 +76,7 @@ impl RetryPolicy {
         Self::of(4, Schedule::ladder().longest(Duration::from_secs(30)))
     }
 
-    /// Creates a policy for work that nobody waits for: 20 retries along the [ladder](Schedule::ladder), whose last
+    /// Creates a policy for unattended work: 20 retries along the [ladder](Schedule::ladder), whose last
     /// step of 10 minutes repeats; two hours and three quarters in all.
     ///
     /// The retries also end at the deadline.

@@ -42,8 +42,8 @@
 //! | How does a 429 pause? | `limiter/pause.rs`; which limiter it stops: `feedback.rs` |
 //! | How does a window count? | `limiter/window.rs` and its folder |
 //! | How is a waiter woken? | `scheduler.rs` |
-//! | Which limiters does a request meet? | `accounts.rs` |
-//! | When is a permit over? | `in_flight.rs` |
+//! | Which limiters count a request? | `accounts.rs` |
+//! | When does a permit expire? | `in_flight.rs` |
 //!
 //! | word | meaning |
 //! | --- | --- |
@@ -56,7 +56,7 @@
 //! | parked | a lane is parked at the limiter that admits it last, and waits for that limiter |
 //! | ramp | the restart after a pause: one request, then two, four and so on with each round trip |
 //! | advertised | the part of a budget that the service states in its responses |
-//! | learner | a limiter that searches for a limit that nobody states |
+//! | learner | a limiter that searches for an unstated limit |
 //! | starving | a lane is starving if it repeatedly finds one limiter open and another closed |
 
 mod account;
@@ -119,10 +119,11 @@ use limiters::Editing;
 use shared::Shared;
 use time::nanos;
 
-/// The shared state of limits: which requests went out when, who waits, and who pauses.
+/// The shared state of limits: the requests that were sent, the requests that wait, and the pauses.
 ///
-/// A [`Client`](crate::Client) makes its own, and its clones share it. Give one throttle to several clients, and those
-/// for the same service and [`account`](crate::ClientBuilder::account) keep each limit once, together:
+/// A [`Client`](crate::Client) creates its own throttle, and clones of the client share it. If several clients use one
+/// throttle, the clients of the same service and [`account`](crate::ClientBuilder::account) keep each limit once,
+/// together:
 ///
 /// ```
 /// use longhaul::{Client, Limit, Throttle};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Parses a document that is valid JSON, but does not parse because of a number beyond all floats, such as `1e400`.
-/// Such a number becomes the text of its digits.
+/// The number becomes the text of its digits.
 pub(super) fn with_wide_numbers(document: &[u8]) -> Option<Value> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     read(document, MAX_DEPTH)

@@ -122,8 +122,8 @@ impl Schedule {
         Self { kind: Kind::Steps(steps), jitter: Jitter::None, longest: FAR }
     }
 
-    /// Creates pauses of 3, 9 and 27 seconds, then 5 and 10 minutes; the 10 minutes repeat. The ladder suits work that
-    /// no person waits for. Genesys asks its clients for these steps.
+    /// Creates pauses of 3, 9 and 27 seconds, then 5 and 10 minutes; the 10 minutes repeat. The ladder suits unattended
+    /// work. Genesys asks its clients for these steps.
     ///
     /// ```
     /// # use longhaul::retries::Schedule;

@@ -219,7 +219,7 @@ impl Alerts {
         self
     }
 
-    /// Sets the least latency for alerts on latency: half a second by default. Three times 5 ms concerns nobody.
+    /// Sets the least latency for alerts on latency: half a second by default. Three times 5 ms is of no concern.
     #[must_use]
     pub const fn least_latency(mut self, latency: Duration) -> Self {
         self.least_latency = latency;

@@ -167,5 +167,5 @@ impl Finding {
 const RECENT: Duration = Duration::from_secs(5 * 60);
 /// A smaller limit is either used up or not.
 const FEWEST: u64 = 5;
-/// A smaller share concerns nobody, whatever it was before.
+/// A smaller share is of no concern, whatever it was before.
 const LEAST_ERRORS: f64 = 0.02;

@@ -27,7 +27,7 @@ pub enum Feedback {
     Off,
     /// Uses the budgets that the service states (`RateLimit`, `X-RateLimit-…` and their kin). Once less than half of a
     /// budget is left, the rest is spread over the time to its reset, with a tenth reserved for tokens, cancels and
-    /// submits. A limit that nobody declared is kept as the service states it.
+    /// submits. An undeclared limit is kept as the service states it.
     #[default]
     Budgets,
     /// As `Budgets`, and searches for a limit if neither you nor the service states one. The search starts at 2

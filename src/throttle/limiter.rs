@@ -101,7 +101,8 @@ impl Limiter {
     }
 
     /// Records whether the fast path is open: a sliding window that anchors at the response, or no window at all; no
-    /// pause, no ramp and no advertised rest; and the limit is not soft. Each change of one of those ends here.
+    /// pause, no ramp and no advertised rest; and the limit is not soft. Each change of one of these conditions ends
+    /// here.
     fn refresh(&mut self) {
         let is_simple = matches!(self.counter, Counter::Unlimited | Counter::Sliding(_)) && !self.soft;
         let anchors_simply = self.anchor == Anchor::Response && self.min_rtt.is_none();

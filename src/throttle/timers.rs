@@ -79,7 +79,7 @@ impl Timers {
         self.0.retain(|timer| timer.id != id);
     }
 
-    /// Returns whether a timer sleeps past this time. Such a timer must be notified, and is then considered awake.
+    /// Returns whether a timer sleeps past this time. That timer must be notified, and is then considered awake.
     pub(super) fn oversleeps(&mut self, due: Option<Tick>) -> bool {
         let mut oversleeps = false;
         for timer in &mut self.0 {

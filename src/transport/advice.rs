@@ -1,4 +1,4 @@
-//! Advice: what to change if no connection is made, or the response is not HTTP.
+//! Advice: the change to suggest if no connection is made, or the response is not HTTP.
 //!
 //! Only the error texts reveal the cause: the TLS libraries' errors are private to reqwest, and each platform has its
 //! own. If no text is known, the cause is shown as it is.

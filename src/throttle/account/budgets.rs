@@ -1,4 +1,4 @@
-//! Budgets: the limits that a service states in its responses, and that nobody declared.
+//! Budgets: the limits that a service states in its responses, and that are not declared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ impl Budgets {
         })
     }
 
-    /// Returns the limiter of a budget that nobody declared, created if there is none; `None` if there are too many.
+    /// Returns the limiter of an undeclared budget, created if there is none; `None` if there are too many.
     /// `others` requests of the account are in flight.
     pub(in crate::throttle) fn record(
         &mut self,

@@ -1,4 +1,4 @@
-//! Learner: searches for a limit that nobody states.
+//! Learner: searches for an unstated limit.
 
 mod found;
 mod pace;
