@@ -117,9 +117,9 @@ impl RetryPolicy {
     }
 
     /// Sets the retry budget: 500 by default, shared by all requests of a client. A retry takes 5 from the budget, or
-    /// 10 after a timeout. A retry that succeeds gives its cost back, and any other success gives back 1. A retry after
-    /// a refusal for load takes nothing. A retry that costs more than is left is not made, so that a service that is
-    /// down does not receive five times its load.
+    /// 10 after an attempt without a response. A retry that succeeds gives its cost back, and any other success gives
+    /// back 1. A retry after a refusal for load takes nothing. A retry that costs more than is left is not made, so
+    /// that a service that is down does not receive five times its load.
     #[must_use]
     pub const fn budget(mut self, tokens: u32) -> Self {
         self.budget = tokens;
