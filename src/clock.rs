@@ -1,4 +1,4 @@
-//! What time it is, on the wall: dates in headers, the life of signed URLs. Waits use tokio's clock.
+//! The wall clock, for dates in headers and the life of signed URLs. Waits use tokio's clock.
 
 mod alarm;
 mod runtime;
@@ -12,25 +12,25 @@ pub(crate) use runtime::{NO_RUNTIME, has_runtime};
 
 /// The wall clock of a client.
 ///
-/// [`Clock::system`] is the default. [`Clock::starting_at`] moves with tokio's clock instead, so that a test with a
-/// paused clock has dates that agree with its waits.
+/// [`Clock::system`] is the default. [`Clock::starting_at`] moves with tokio's clock instead: in a test with a paused
+/// clock, dates then agree with waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock(Option<(SystemTime, Instant)>);
 
 impl Clock {
-    /// The system's wall clock.
+    /// Returns the system's wall clock.
     #[must_use]
     pub const fn system() -> Self {
         Self(None)
     }
 
-    /// A wall clock that reads `start` now and then moves with tokio's clock.
+    /// Returns a wall clock that reads `start` now and then moves with tokio's clock.
     #[must_use]
     pub fn starting_at(start: SystemTime) -> Self {
         Self(Some((start, Instant::now())))
     }
 
-    /// The wall time.
+    /// Returns the wall time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         match self.0 {
@@ -40,26 +40,26 @@ impl Clock {
     }
 }
 
-/// The moment after this wait. One that no clock can hold is as far off as makes no difference: 30 years.
+/// Returns the moment after this wait. A moment that no clock can hold is replaced by one 30 years away.
 pub(crate) fn later(from: Instant, wait: Duration) -> Instant {
     from.checked_add(wait).or_else(|| from.checked_add(FAR)).unwrap_or(from)
 }
 
-/// As [`later`], by the wall clock.
+/// As [`later`], on the wall clock.
 pub(crate) fn wall_later(from: SystemTime, wait: Duration) -> SystemTime {
     from.checked_add(wait).or_else(|| from.checked_add(FAR)).unwrap_or(from)
 }
 
-/// No wait is longer.
+/// The longest wait.
 pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// Milliseconds since 1970, for what is written down.
+/// Returns milliseconds since 1970, for serialized data.
 pub(crate) fn unix_millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Durations as a number of seconds, as people write them.
+/// Serializes durations as a number of seconds, as people write them.
 pub(crate) mod seconds {
     use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub(crate) mod seconds {
 
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         if duration.subsec_nanos() == 0 {
-            // TOML knows no larger number.
+            // TOML has no larger number.
             to.serialize_u64(duration.as_secs().min(i64::MAX.unsigned_abs()))
         } else {
             to.serialize_f64(duration.as_secs_f64())
@@ -78,7 +78,7 @@ pub(crate) mod seconds {
         from_seconds(f64::deserialize(from)?).map_err(D::Error::custom)
     }
 
-    /// What is too long for a duration is as long as one can be.
+    /// Clamps to the longest possible duration.
     fn from_seconds(seconds: f64) -> Result<Duration, String> {
         if seconds.is_nan() || seconds < 0.0 {
             return Err(format!("{seconds} is no number of seconds"));

@@ -1,4 +1,4 @@
-//! Event: what happens in the throttle and the transport, for those who watch and count.
+//! Event: occurrences in the throttle and the transport, for observers and metrics.
 
 mod alert;
 mod line;
@@ -19,48 +19,49 @@ use crate::message::{Priority, Request};
 
 pub use alert::{Alert, AlertKind, Severity};
 
-/// One thing that happened in a [`Throttle`](crate::Throttle) ([`Throttle::events`](crate::Throttle::events)) or in a
-/// client ([`Client::events`](crate::Client::events)).
+/// An occurrence in a [`Throttle`](crate::Throttle) ([`Throttle::events`](crate::Throttle::events)) or in a client
+/// ([`Client::events`](crate::Client::events)).
 ///
-/// `limit` is a limit as [`Limit`](crate::Limit) shows itself, with the name of its account if that has one; or the route
-/// or the account that pauses, where no declared limit explains a refusal. No event holds a secret. `Display` is one line, such
-/// as "paused for 3.0s: `60 per 60s of the account`".
+/// `limit` is a limit as [`Limit`](crate::Limit) displays it, with the name of its account if the account has one. If
+/// no declared limit explains a refusal, `limit` is the route or the account that pauses. No event holds a secret.
+/// `Display` is one line, such as "paused for 3.0s: `60 per 60s of the account`".
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A request stands in the queue.
+    /// A request waits in the queue.
     Waiting {
-        /// What it is for.
+        /// The class of the request.
         class: Priority,
-        /// The limit that admits it last.
+        /// The limit that admits the request last.
         limit: Arc<str>,
-        /// How many stand before it there.
+        /// The number of requests ahead at that limit.
         ahead: u32,
-        /// How long it waits at least.
+        /// The least waiting time.
         at_least: Duration,
     },
-    /// A request that stood in the queue may go.
+    /// A request that waited in the queue may be sent.
     Granted {
-        /// What it is for.
+        /// The class of the request.
         class: Priority,
-        /// How long it stood in the queue.
+        /// How long the request waited in the queue.
         waited: Duration,
     },
-    /// A turn was not taken within 20 ms, because its future is alive and not polled, and went to the next.
+    /// A turn was not taken within 20 ms, because its future is alive and not polled, and passed to the next request.
     PassedOver {
-        /// What it is for.
+        /// The class of the request.
         class: Priority,
     },
-    /// A request cannot go before its deadline, and failed.
+    /// A request cannot be sent before its deadline, and failed.
     TooLate {
-        /// What it is for.
+        /// The class of the request.
         class: Priority,
-        /// The limit that admits it last.
+        /// The limit that admits the request last.
         limit: Arc<str>,
     },
     /// The service refused a request for load: 429 or 503.
     Refused {
-        /// What it answered, or what an [envelope](crate::retries::EnvelopeRule) reads the answer as.
+        /// The status of the response, or the status that an [envelope](crate::retries::EnvelopeRule) reads the
+        /// response as.
         status: StatusCode,
         /// Method and URL, without the query.
         request: Arc<str>,
@@ -68,125 +69,126 @@ pub enum Event {
         credential: Option<Arc<str>>,
         /// The limit, or the route, that now pauses.
         limit: Arc<str>,
-        /// Who spent the budget.
+        /// The cause of the refusal.
         cause: RefusalCause,
     },
-    /// All under a limit are stopped.
+    /// All requests under a limit are stopped.
     Paused {
         /// The limit or the route.
         limit: Arc<str>,
-        /// For how long.
+        /// The length of the pause.
         during: Duration,
     },
-    /// A limit that nobody declared was found, or is stated by the service.
+    /// An undeclared limit was found, or is stated by the service.
     Learned {
         /// The limit.
         limit: Arc<str>,
     },
-    /// A learned limit no longer holds: it is looked for again.
+    /// A learned limit no longer holds, and is searched for again.
     Unlearned {
         /// The limit.
         limit: Arc<str>,
     },
-    /// A soft limit is passed.
+    /// A soft limit is exceeded.
     Exceeded {
         /// The limit.
         limit: Arc<str>,
     },
-    /// Something of an answer was not understood, and not used.
+    /// Part of a response was not understood, and was ignored.
     Ignored {
-        /// What it was, shortened.
+        /// The ignored part, shortened.
         what: Arc<str>,
     },
-    /// The wall clock was set back: a calendar day goes on with what it has counted.
+    /// The wall clock was set back: a calendar day continues with its count.
     ClockSetBack,
-    /// A request is repeated, after a pause outside of any limit's slot. A poll that fails is none: its task tells of it by
-    /// a [warning](crate::Update::warning), and polls again.
+    /// A request is repeated, after a pause that holds no slot of any limit. A failed poll does not count as one: its
+    /// task reports it by a [warning](crate::Update::warning), and polls again.
     Retrying {
         /// Method and URL, without the query.
         request: Arc<str>,
-        /// What failed.
+        /// Why the attempt failed.
         reason: RetryReason,
-        /// How many attempts there were.
+        /// The number of attempts so far.
         attempts: u32,
-        /// How long it pauses before.
+        /// The pause before the next attempt.
         pause: Duration,
     },
     /// A token was fetched or refreshed, and is used from now on.
     Refreshed {
         /// The label of the credential.
         credential: Arc<str>,
-        /// How long it is good for, if that is known.
+        /// How long the token is valid, if that is known.
         valid_for: Option<Duration>,
     },
     /// A token could not be fetched or refreshed.
     RefreshFailed {
         /// The label of the credential.
         credential: Arc<str>,
-        /// Why, without secrets.
+        /// The reason, without secrets.
         why: Arc<str>,
-        /// Somebody has to log in again. A client's secret that is wrong is not told by it, but in `why`.
+        /// Whether a new login is needed. A wrong client secret does not set this flag; `why` states it.
         needs_login: bool,
     },
-    /// The answer to a request took long, or there was none for long:
+    /// The response to a request took long, or did not arrive for long:
     /// [`slow_after`](crate::ClientBuilder::slow_after).
     Slow {
         /// Method and URL, without the query.
         request: Arc<str>,
-        /// How long it took to the headers of the answer.
+        /// The time until the headers of the response.
         took: Duration,
     },
-    /// Little is left of a limit: 80 % are used (of 5 or more), or fewer than 10 are left of a budget that the service states. It is
-    /// told when that begins, and again after it was over for two minutes (less than 60 % used).
+    /// Little is left of a limit: 80 % are used (of 5 or more), or fewer than 10 are left of a budget that the service
+    /// states. The event is emitted when this state begins, and again after the state has ended for two minutes (less
+    /// than 60 % used).
     NearLimit {
         /// The limit.
         limit: Arc<str>,
-        /// How much is used: requests, or bytes for a limit of bytes.
+        /// The used amount: requests, or bytes for a limit of bytes.
         used: u64,
-        /// How much it allows; `None` where the service states only what is left.
+        /// The allowed amount; `None` if the service states only the remainder.
         of: Option<u64>,
-        /// How much is left.
+        /// The amount that is left.
         left: u64,
     },
-    /// The state of a task has a word that neither the protocol nor this crate knows, and it stays the same for as long as
-    /// the protocol is [patient](crate::Protocol::patience). The wait goes on.
+    /// The state of a task is a word that neither the protocol nor this crate knows, and has not changed for as long as
+    /// the protocol is [patient](crate::Protocol::patience). The wait continues.
     UnknownWord {
         /// The task's id at the service, if it has one.
         task: Option<Arc<str>>,
-        /// The word. [`Protocol::word`](crate::Protocol::word) gives it a meaning.
+        /// The unknown word. [`Protocol::word`](crate::Protocol::word) gives it a meaning.
         word: Arc<str>,
     },
-    /// Something that people should look at.
+    /// A condition that needs a person's attention.
     Alert(Alert),
-    /// The watcher was slow: so many events were dropped, the oldest first.
+    /// The watcher was slow: the oldest events were dropped.
     Missed {
-        /// How many.
+        /// The number of dropped events.
         count: u64,
     },
 }
 
-/// Who spent the budget when a service refuses for load.
+/// The cause of a refusal for load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalCause {
-    /// No limit was known that would have held the request back: none is declared or stated, or the declared one is higher
-    /// than the one that the service states with the refusal.
+    /// No known limit would have held the request back: none is declared or stated, or the declared limit is higher
+    /// than the limit that the service states with the refusal.
     NoKnownLimit,
-    /// All known limits were kept. Another process or application spends the same budget, or the service allows less than
+    /// All known limits were kept. Another process or application uses the same budget, or the service allows less than
     /// was declared.
     WithinKnownLimits,
 }
 
-/// So many events are kept for a watcher that is slow.
+/// The number of events that are kept for a slow watcher.
 pub(crate) const KEPT: usize = 1024;
 
-/// The events of a client or a throttle, as they happen: [`Client::events`](crate::Client::events) and
-/// [`Throttle::events`](crate::Throttle::events). It ends with the last clone of what it watches.
+/// A stream of the events of a client or a throttle, as they happen: [`Client::events`](crate::Client::events) and
+/// [`Throttle::events`](crate::Throttle::events). The stream ends with the last clone of the client or throttle.
 #[must_use = "streams do nothing unless polled"]
 pub struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);
 
 impl Events {
-    /// The events of a channel from now on; a watcher that is slow is told how many it missed.
+    /// Returns the events of a channel from now on. A slow watcher receives the number of events that it missed.
     pub(crate) fn from_channel(events: broadcast::Receiver<Event>) -> Self {
         Self(Box::pin(stream::unfold(events, async |mut events| match events.recv().await {
             Ok(event) => Some((event, events)),
@@ -195,12 +197,12 @@ impl Events {
         })))
     }
 
-    /// The same events, each changed on its way.
+    /// Maps each event.
     pub(crate) fn change(self, change: impl FnMut(Event) -> Event + Send + 'static) -> Self {
         Self(Box::pin(self.map(change)))
     }
 
-    /// The events of two sources, as they come.
+    /// Merges the events of two sources, as they happen.
     pub(crate) fn and(self, other: Self) -> Self {
         Self(Box::pin(stream::select(self, other)))
     }
@@ -220,24 +222,24 @@ impl fmt::Debug for Events {
     }
 }
 
-/// Why a request is repeated.
+/// The reason why a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RetryReason {
-    /// Refused for load: 429, 503, or what an envelope says is one.
+    /// The service refused for load: 429, 503, or a response that an envelope reads as one of them.
     Throttled,
-    /// An answer that may pass: 408, 425, 5xx but 501 and 505.
+    /// A failure that may pass: 408, 425, 5xx except 501 and 505.
     Transient,
     /// No connection was made.
     Unsent,
-    /// The connection broke, or no answer came in time.
+    /// The connection broke, or no response arrived in time.
     Lost,
-    /// The token was refused, and another was fetched.
+    /// The service refused the token, and another was fetched.
     Unauthorized,
 }
 
 impl RetryReason {
-    /// Its name, as metrics and logs have it: `throttled`, `transient`, `unsent`, `lost`, `unauthorized`.
+    /// Returns the name, as used in metrics and logs: `throttled`, `transient`, `unsent`, `lost`, `unauthorized`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -256,32 +258,32 @@ impl fmt::Display for RetryReason {
     }
 }
 
-/// One thing that is counted.
+/// An observation that is counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mark<'a> {
-    /// A request goes out, after it stood in the queue.
+    /// A request is sent, after it waited in the queue.
     Sent {
         class: Priority,
         queued: Duration,
     },
-    /// The headers of its answer are here.
+    /// The headers of the response have arrived.
     Answered {
         asked: Asked<'a>,
         status: StatusCode,
         took: Duration,
     },
-    /// There is no answer.
+    /// No response arrived.
     Broke {
         asked: Asked<'a>,
         unsent: bool,
         took: Duration,
     },
-    /// It was refused for load; `is_new`: all under the limit were going, and are stopped.
+    /// The request was refused for load. `is_new`: the limit was open, and is now stopped.
     Refused {
         limit: &'a str,
         cause: RefusalCause,
         is_new: bool,
-        /// The limit is a declared one, which was kept.
+        /// Whether the limit is a declared limit, which was kept.
         kept: bool,
     },
     Retrying {
@@ -303,38 +305,38 @@ pub(crate) enum Mark<'a> {
     /// A token was forgotten.
     LoggedOut {
         credential: &'a str,
-        /// Only a login gives another.
+        /// Whether only a new login yields another token.
         needs_login: bool,
     },
-    /// A word that nobody knows stays the same.
+    /// An unknown word has not changed.
     UnknownWord {
         task: Option<&'a str>,
         word: &'a str,
     },
-    /// A task came into a state, out of another; `None`: it was begun, or is dropped before its end.
+    /// A task entered a state from another; `None`: the task was started, or is dropped before its end.
     Task {
         was: Option<&'static str>,
         is: Option<&'static str>,
     },
-    /// A task runs for long. The number tells it from all others that live.
+    /// A task has been running for long. The number distinguishes it from all other live tasks.
     Long {
         number: u64,
         name: &'a str,
         age: Duration,
     },
-    /// It does not run any more, or nobody waits for it.
+    /// The task no longer runs, or no caller waits for it.
     NoLonger {
         number: u64,
     },
 }
 
-/// A request, for those who count.
+/// A request, as metrics see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) class: Priority,
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
-    /// Where somebody made it out already.
+    /// The route, if it was already computed.
     pub(crate) route: Option<&'a str>,
 }
 
@@ -349,7 +351,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Where marks go. Cheap to clone.
+/// The receiver of observations. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Marks(Arc<dyn Fn(Mark<'_>, Instant) + Send + Sync>);
 
@@ -362,7 +364,7 @@ impl Marks {
         self.tell_at(mark, Instant::now());
     }
 
-    /// For who has looked at the clock already.
+    /// As `tell`, for a caller that has already read the clock.
     pub(crate) fn tell_at(&self, mark: Mark<'_>, now: Instant) {
         (self.0)(mark, now);
     }

@@ -1,4 +1,4 @@
-//! Hint: what an answer says of time and of rate budgets.
+//! Hint: the waits and rate budgets that a response states.
 
 mod budget;
 mod classic;

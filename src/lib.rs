@@ -1,7 +1,7 @@
-//! Client for services that answer a slow request with "accepted, ask me later".
+//! A client for services that answer a slow request with "accepted, ask me later".
 //!
-//! It submits long-running tasks over HTTP, polls them as the service asks, gives their state as a stream and their
-//! end as a future, and downloads the results from signed URLs, all through one throttled transport.
+//! The client submits long-running tasks over HTTP and polls them as the service asks. A task's state is a stream and
+//! its end is a future. Results are downloaded from signed URLs, and all requests go through one throttled transport.
 //!
 //! ```
 //! use futures::TryStreamExt;
@@ -56,27 +56,34 @@
 //!
 //! | to | see |
 //! | --- | --- |
-//! | set a client up | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`] |
-//! | fetch, refresh and keep tokens | [`OAuth`], [`TokenSource`](credentials::TokenSource), [`CredentialStore`](credentials::CredentialStore), [`Sign`](credentials::Sign), [`Client::settle`] |
-//! | keep and see limits | [`Limit`], [`Scope`](limits::Scope), [`Throttle`], [`Permit`](limits::Permit), [`Event`], [`Feedback`](limits::Feedback) |
+//! | set up a client | [`Client::builder`], [`Profile`], [`Credential`], [`Limit`] |
+//! | fetch, refresh and store tokens | [`OAuth`], [`TokenSource`](credentials::TokenSource), [`CredentialStore`](credentials::CredentialStore), [`Sign`](credentials::Sign), [`Client::settle`] |
+//! | keep within limits and inspect them | [`Limit`], [`Scope`](limits::Scope), [`Throttle`], [`Permit`](limits::Permit), [`Event`], [`Feedback`](limits::Feedback) |
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
-//! | wait for it | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`PollPolicy`] |
-//! | go on in another process | [`TaskHandle::token`], [`Client::resume`] |
+//! | wait for a task | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`PollPolicy`] |
+//! | resume a task in another process | [`TaskHandle::token`], [`Client::resume`] |
 //! | get the result | [`Outcome`], [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes), [`Download`], [`SecretUrl`] |
-//! | know what a service says of its limits | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
-//! | know what happens and how well | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
-//! | act on a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`](retries::Schedule) |
-//! | speak to another kind of service | [`Protocol`] |
+//! | read the limits that a service states | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
+//! | observe and measure | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
+//! | handle a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`](retries::Schedule) |
+//! | support another kind of service | [`Protocol`] |
 //! | find a type that is not at the root | [`limits`], [`protocols`], [`credentials`], [`retries`], [`telemetry`], [`tasks`], [`downloads`], [`http`] |
 //! | test your own code | `testing` (feature `testing`) |
 //!
-//! The [guide] shows each on one page.
+//! The [guide] shows each of these on one page.
 //!
 //! # Features
-//! `rustls` (default) or `native-tls` for TLS; `gzip` for bodies of the API; `tower` for the throttle around other
-//! services; `backoff` for the sequences of that crate; `metrics` for what is counted, through the facade of that name;
-//! `pkce` for logins in a browser; `token-file` for tokens in an encrypted file; `bundled-time-zones` where the machine
-//! has none; `testing` for the services to test against. All are additive.
+//! - `rustls` (default) or `native-tls`: the TLS backend.
+//! - `gzip`: compressed bodies of the API.
+//! - `tower`: the throttle around other services.
+//! - `backoff`: the sequences of the `backoff` crate.
+//! - `metrics`: the client's counts, through the `metrics` facade.
+//! - `pkce`: logins in a browser.
+//! - `token-file`: tokens in an encrypted file.
+//! - `bundled-time-zones`: a time zone database, for machines that have none.
+//! - `testing`: services to test against.
+//!
+//! All features are additive.
 
 // docs.rs builds with a nightly compiler and sets `docsrs`: each item then shows the feature that it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -164,8 +171,8 @@ pub mod downloads {
     pub use crate::redact::UrlError;
 }
 
-/// Requests and responses: ordinary calls of the API, the seam to other HTTP clients, and the types of other crates that
-/// stand in signatures.
+/// Requests and responses: ordinary calls of the API, the interface to other HTTP clients, and the types of other
+/// crates that appear in signatures.
 pub mod http {
     pub use ::bytes::Bytes;
     pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};

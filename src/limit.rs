@@ -1,4 +1,4 @@
-//! Limit: a promise about how often a service is asked, as a user says it.
+//! Limit: a promise about how often a service is asked, as a user states it.
 
 mod anchor;
 mod route;
@@ -19,10 +19,11 @@ pub use window::Window;
 pub(crate) use route::Route;
 pub(crate) use window::zone_of;
 
-/// A promise to keep: so many requests in a window, for one or several windows at once, and for whom they count.
+/// A promise to keep: a number of requests in a window, for one or several windows at once, and the requests that
+/// count.
 ///
 /// A window slides: no stretch of its length ever holds more than its count, as the service counts arrivals. A request
-/// goes out when *all* windows of *all* limits that match it admit it; a refusal by one charges none.
+/// is sent once *all* windows of *all* limits that match it admit it; if one of them refuses, none is charged.
 ///
 /// ```
 /// use longhaul::Limit;
@@ -39,7 +40,7 @@ pub(crate) use window::zone_of;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// What is wrong with one (zero, longer than 400 days, an unknown time zone) is an error when it is installed.
+/// An invalid limit (a count of zero, more than 400 days, an unknown time zone) is an error when it is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limit {
@@ -59,108 +60,109 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// `count` requests in any second.
+    /// Allows `count` requests in any second.
     #[must_use]
     pub fn per_second(count: u32) -> Self {
         Self::per(count, Duration::from_secs(1))
     }
 
-    /// `count` requests in any minute.
+    /// Allows `count` requests in any minute.
     #[must_use]
     pub fn per_minute(count: u32) -> Self {
         Self::per(count, Duration::from_secs(60))
     }
 
-    /// `count` requests in any stretch of `window`.
+    /// Allows `count` requests in any stretch of `window`.
     #[must_use]
     pub fn per(count: u32, window: Duration) -> Self {
         Self::default().and_per(count, window)
     }
 
-    /// `count` requests in a calendar day, which begins at midnight in this IANA time zone. A request that may have
-    /// arrived on either side of midnight counts for both days.
+    /// Allows `count` requests in a calendar day, which begins at midnight in this IANA time zone. A request that may
+    /// have arrived on either side of midnight counts for both days.
     #[must_use]
     pub fn per_day(count: u32, zone: impl Into<String>) -> Self {
         Self::default().and_per_day(count, zone)
     }
 
-    /// `bytes` in any stretch of `window`: the bodies of requests, and those of answers as they are received. How long
-    /// an answer is shows only when it comes, so a window can be overdrawn; then it admits nothing until it no
-    /// longer is.
+    /// Allows `bytes` in any stretch of `window`: the bodies of requests, and those of responses as they are received.
+    /// The length of a response is only known when it arrives, so a window can be overdrawn; it then admits nothing
+    /// until it is no longer overdrawn.
     #[must_use]
     pub fn bytes_per(bytes: u64, window: Duration) -> Self {
         Self::default().and_bytes_per(bytes, window)
     }
 
-    /// `count` requests at once: from the send to the end of the answer's body.
+    /// Allows `count` concurrent requests: from the send to the end of the response body.
     #[must_use]
     pub fn concurrent(count: u32) -> Self {
         Self::default().and_concurrent(count)
     }
 
-    /// And at most `count` requests in any stretch of `window`.
+    /// Adds a window: at most `count` requests in any stretch of `window`.
     #[must_use]
     pub fn and_per(self, count: u32, window: Duration) -> Self {
         self.and(Window::Sliding { count, length: window })
     }
 
-    /// And at most `count` in a calendar day: [`per_day`](Limit::per_day).
+    /// Adds a window: at most `count` requests in a calendar day, as in [`per_day`](Limit::per_day).
     #[must_use]
     pub fn and_per_day(self, count: u32, zone: impl Into<String>) -> Self {
         self.and(Window::Daily { count, zone: zone.into() })
     }
 
-    /// And at most so many bytes: [`bytes_per`](Limit::bytes_per).
+    /// Adds a window: at most this many bytes, as in [`bytes_per`](Limit::bytes_per).
     #[must_use]
     pub fn and_bytes_per(self, bytes: u64, window: Duration) -> Self {
         self.and(Window::Bytes { bytes, length: window })
     }
 
-    /// And at most `count` at once: [`concurrent`](Limit::concurrent).
+    /// Adds a window: at most `count` concurrent requests, as in [`concurrent`](Limit::concurrent).
     #[must_use]
     pub fn and_concurrent(self, count: u32) -> Self {
         self.and(Window::Concurrent { count })
     }
 
-    /// The service queues this many requests above the limit, and answers them late, before it refuses any.
+    /// Declares that the service queues this many requests above the limit and answers them late, before it refuses
+    /// any.
     ///
-    /// Requests then go out as such a service takes them: a first burst of the count, then evenly at the rate, counted
-    /// from the send, because its queue takes up what the network bunches together. Never more are on their way than
-    /// the service can hold.
+    /// Requests are then sent as such a service accepts them: a first burst of the count, then evenly at the rate. They
+    /// are counted from the send, because the service's queue absorbs requests that the network bunches together. At no
+    /// time are more requests in flight than the service can hold.
     #[must_use]
     pub const fn and_server_queue(mut self, length: u32) -> Self {
         self.server_queue = Some(length);
         self
     }
 
-    /// Sets whose requests count. [`Scope::Account`] by default.
+    /// Sets the requests that count. [`Scope::Account`] by default.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Names it, as events and errors show it, and as the service does where its answers name a limit (`"burst"` of
-    /// `RateLimit-Policy`): a refusal by that name pauses this limit.
+    /// Sets the name of the limit. Events and errors show the name. A service may name the limit in its responses
+    /// (`"burst"` of `RateLimit-Policy`): a refusal by that name pauses this limit.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets the moment that a request's slot runs from. [`Anchor::Response`] by default.
+    /// Sets the moment from which a request's slot runs. [`Anchor::Response`] by default.
     #[must_use]
     pub const fn anchor(mut self, anchor: Anchor) -> Self {
         self.anchor = anchor;
         self
     }
 
-    /// Sets for how long the requests that it counts pause after a refusal (429 or 503) that does not say how long, for
-    /// a service whose document does. A wait that the service asks for is kept, also a shorter one.
+    /// Sets how long the requests under this limit pause after a refusal (429 or 503) without a stated wait. Use this
+    /// method if the service documents the wait instead. A wait that the service states is kept, even if it is shorter.
     ///
-    /// By default such a pause is 1 second, doubled at each further refusal up to 64: short enough for limits of a second,
-    /// and soon long enough for others. This one is not doubled. In data it is `pause_without_hint`, in seconds; zero,
-    /// and more than 400 days, are errors when the limit is installed.
+    /// By default such a pause is 1 second, doubled at each further refusal up to 64: short enough for limits of a
+    /// second, and soon long enough for others. A pause that is set here is not doubled. In data the member is
+    /// `pause_without_hint`, in seconds. Zero and more than 400 days are errors when the limit is installed.
     ///
     /// ```
     /// use std::time::Duration;
@@ -178,20 +180,21 @@ impl Limit {
         self
     }
 
-    /// Only reports when it is passed, and never holds a request back: for a cap that the service does not enforce.
+    /// Makes the limit soft: it only reports when it is exceeded, and never holds a request back. Use a soft limit for
+    /// a cap that the service does not enforce.
     #[must_use]
     pub const fn soft(mut self) -> Self {
         self.soft = true;
         self
     }
 
-    /// Its windows.
+    /// Returns the windows of the limit.
     #[must_use]
     pub fn windows(&self) -> &[Window] {
         &self.windows
     }
 
-    /// Its name, if it has one.
+    /// Returns the name of the limit, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
@@ -217,7 +220,7 @@ impl Limit {
         self.soft
     }
 
-    /// A window that counts over the same time as another of it.
+    /// Returns a window of the same length as an earlier window of the limit.
     pub(crate) fn repeated(&self) -> Option<&Window> {
         let windows = self.windows.iter().enumerate();
         windows
@@ -226,19 +229,19 @@ impl Limit {
             .map(|(_, w)| w)
     }
 
-    /// With this window in the place of the one that is as long.
+    /// Replaces the window of the same length by this window.
     pub(crate) fn set(&mut self, window: &Window) {
         for own in self.windows.iter_mut().filter(|own| own.is_like(window)) {
             own.clone_from(window);
         }
     }
 
-    /// With this window alone.
+    /// Returns the limit with only this window.
     pub(crate) fn only(&self, window: &Window) -> Self {
         Self { windows: vec![window.clone()], ..self.clone() }
     }
 
-    /// Whether it can be kept.
+    /// Checks that the limit can be kept.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |why: String| Err(Error::new(ErrorKind::Config, format!("the limit `{self}`: {why}")));
         if self.windows.is_empty() {

@@ -1,4 +1,4 @@
-//! Messages: what goes down to the service and what comes up, and the seam in between.
+//! Messages: requests to the service, its responses, and the interface to an HTTP client between them.
 
 mod beginning;
 mod body;

@@ -1,4 +1,4 @@
-//! Retry: which attempt may be repeated, and after how long.
+//! Retry: which attempts may be repeated, and after which pause.
 
 #[cfg(feature = "backoff")]
 mod backoff;
@@ -25,20 +25,22 @@ pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
 
 use predicate::Predicate;
 
-/// How often a request is repeated, and after what pauses.
+/// How often a request is repeated, and after which pauses.
 ///
-/// It drives submits, results and other calls. A poll is one attempt: the task owns its wait. Repeated are only
-/// failures that may pass (408, 425, 429, 5xx but 501 and 505, a broken connection), and a POST or PATCH only when it
-/// was provably not sent, was refused with 429 or 503, or carries an idempotency key. A host that takes no connection is
-/// [waited for](Self::wait_for_host). A pause is the longer one of
-/// the service's Retry-After and the schedule's step. It ends where its retries, its schedule, the deadline or the retry
-/// budget end, and the last answer is what the error carries.
+/// The policy applies to submits, results and other calls. A poll is one attempt: the task schedules its polls.
+///
+/// Only failures that may pass are retried: 408, 425, 429, 5xx except 501 and 505, and a broken connection. A POST or
+/// PATCH is retried only if it was provably not sent, was refused with 429 or 503, or carries an idempotency key. The
+/// client [waits for](Self::wait_for_host) a host that accepts no connection.
+///
+/// Each pause is the longer of the service's Retry-After and the schedule's step. Retries end when the retries, the
+/// schedule, the deadline or the retry budget are exhausted; the error then carries the last response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     retries: u32,
     schedule: Schedule,
-    /// The largest number stands for none.
+    /// The largest number stands for no budget.
     budget: u32,
     #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
     give_up_over: Option<Duration>,
@@ -49,17 +51,17 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// 4 retries, after 1, 2, 4 and 8 seconds with jitter: enough for a restart of a service, short enough for a
-    /// person who waits.
+    /// Creates the default policy: 4 retries, after 1, 2, 4 and 8 seconds with jitter. That is enough for a restart of
+    /// a service, and short enough for a person who waits.
     #[must_use]
     pub const fn standard() -> Self {
         Self::of(4, Schedule::standard())
     }
 
-    /// For somebody who sits and waits: 4 retries along the [ladder](Schedule::ladder), with no pause above 30 seconds,
-    /// so 3, 9, 27 and 30 seconds.
+    /// Creates a policy for a person who waits: 4 retries along the [ladder](Schedule::ladder), with no pause above 30
+    /// seconds, so 3, 9, 27 and 30 seconds.
     ///
-    /// Where the service asks to wait for longer, that is kept. The retries end at the deadline too.
+    /// If the service asks for a longer wait, that wait is kept. The retries also end at the deadline.
     ///
     /// ```
     /// use std::time::Duration;
@@ -74,10 +76,10 @@ impl RetryPolicy {
         Self::of(4, Schedule::ladder().longest(Duration::from_secs(30)))
     }
 
-    /// For work that nobody waits for: 20 retries, along the [ladder](Schedule::ladder) and then by its last step of 10
-    /// minutes; two hours and three quarters in all.
+    /// Creates a policy for unattended work: 20 retries along the [ladder](Schedule::ladder), whose last
+    /// step of 10 minutes repeats; two hours and three quarters in all.
     ///
-    /// The retries end at the deadline too.
+    /// The retries also end at the deadline.
     ///
     /// ```
     /// use longhaul::RetryPolicy;
@@ -90,7 +92,7 @@ impl RetryPolicy {
         Self::of(20, Schedule::ladder())
     }
 
-    /// One attempt, and no more.
+    /// Creates a policy of one attempt, without retries.
     #[must_use]
     pub const fn none() -> Self {
         Self::of(0, Schedule::standard())
@@ -100,38 +102,38 @@ impl RetryPolicy {
         Self { retries, schedule, budget: BUDGET, give_up_over: None, wait_for_host: WAIT_FOR_HOST, retry_if: None }
     }
 
-    /// Sets how many times a request is repeated at most.
+    /// Sets the maximum number of retries of a request.
     #[must_use]
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Sets the pauses. Where they end, so do the retries.
+    /// Sets the pauses. The retries end when the schedule ends.
     #[must_use]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// Sets the retry budget: 500 by default, for all requests of a client together. A retry takes 5 of it, or 10 after a
-    /// silence; one that succeeds gives them back, and any other success gives back 1. A retry after a refusal for load
-    /// takes nothing. One that takes more than is left is not made: a service that is down does not get five times its
-    /// load.
+    /// Sets the retry budget: 500 by default, shared by all requests of a client. A retry takes 5 from the budget, or
+    /// 10 after an attempt without a response. A retry that succeeds gives its cost back, and any other success gives
+    /// back 1. A retry after a refusal for load takes nothing. A retry that costs more than is left is not made, so
+    /// that a service that is down does not receive five times its load.
     #[must_use]
     pub const fn budget(mut self, tokens: u32) -> Self {
         self.budget = tokens;
         self
     }
 
-    /// Retries without a budget.
+    /// Removes the retry budget.
     #[must_use]
     pub const fn without_budget(mut self) -> Self {
         self.budget = u32::MAX;
         self
     }
 
-    /// Gives up where the service asks to wait for longer than this, with an error that says for how long
+    /// Gives up if the service asks for a longer wait than this. The error states the wait
     /// ([`Error::retry_after`](crate::Error::retry_after)). By default any wait is kept, up to a deadline. Genesys' own
     /// client gives up over 180 seconds.
     #[must_use]
@@ -140,25 +142,25 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets for how long a request waits for a host that takes no connection, counted from the first time that the
-    /// request met it so: 30 seconds by default, which outlasts a restart of a service. Zero ends it with the first
-    /// attempt, and so does a policy of no retries.
+    /// Sets how long a request waits for a host that accepts no connection, counted from the first time that the
+    /// request finds the host in this state: 30 seconds by default, which outlasts a restart of a service. With zero,
+    /// or a policy without retries, the request fails at the first attempt.
     ///
-    /// While a host takes no connection, one request at a time asks for it, after 100 milliseconds at first and every 5
-    /// seconds in the end; the others wait, and go when it is back. Nothing was sent, so this takes neither from the
-    /// retries nor from the budget. A deadline ends it too.
+    /// While a host accepts no connection, one request at a time tries to connect, after 100 milliseconds at first and
+    /// every 5 seconds in the end; the other requests wait, and are sent when the host is back. Nothing was sent, so
+    /// the wait takes neither from the retries nor from the budget. A deadline also ends the wait.
     #[must_use]
     pub const fn wait_for_host(mut self, longest: Duration) -> Self {
         self.wait_for_host = longest;
         self
     }
 
-    /// Decides by a function which failures may pass, in place of the table of statuses: an attempt for which it returns
-    /// true is repeated, any other is the last.
+    /// Sets a function that decides which failures may pass, in place of the table of statuses. An attempt is retried
+    /// if the function returns true; any other attempt is the last.
     ///
-    /// Whether a repeat is safe stays with the method: a POST that the service may have acted on is repeated only with an
-    /// idempotency key, whatever the function returns. Refusals for load (429 and 503) were not acted on. A 401 stays with
-    /// the credential, which is refreshed once. To serialize a policy with a function is an error.
+    /// Whether a repeat is safe still depends on the method: a POST that the service may have acted on is repeated only
+    /// with an idempotency key, whatever the function returns. Refusals for load (429 and 503) were not acted on. A 401
+    /// is left to the credential, which is refreshed once. Serializing a policy with a function is an error.
     ///
     /// ```
     /// use longhaul::RetryPolicy;
@@ -176,7 +178,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The decision of the caller's own function, where there is one.
+    /// Returns the decision of the caller's function, if one is set.
     pub(crate) fn own_decision(&self, failed: FailedAttempt<'_>) -> Option<bool> {
         self.retry_if.as_ref().map(|predicate| predicate.decide(failed))
     }
@@ -208,9 +210,9 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A service that restarts is back by then, and a person still there.
+/// A service that restarts is back within this time, and a person still waits.
 const WAIT_FOR_HOST: Duration = Duration::from_secs(30);
-/// So that no sum of times runs over.
+/// Bounds every sum of times.
 const LONGEST_WAIT_FOR_HOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// As the AWS SDKs have it.
+/// The value of the AWS SDKs.
 const BUDGET: u32 = 500;

@@ -1,8 +1,8 @@
-//! Stats: what went through a client, counted.
+//! Stats: the counted requests and events of a client.
 //!
-//! Every mark of a client comes to [`Telemetry`]. The two marks of an ordinary request are put [aside](aside) and folded
-//! into the [ledger](ledger) many at once; all others are counted at once. Lock order: aside, then ledger; the throttle's
-//! lock is held with neither.
+//! Every observation of a client goes to [`Telemetry`]. The two observations of an ordinary request are put
+//! [aside](aside) and folded into the [ledger](ledger) in batches; all others are counted at once. Lock order: aside,
+//! then ledger; the throttle's lock is held with neither.
 
 mod alerts;
 mod aside;

@@ -1,8 +1,8 @@
 //! Throttle: the right to send one attempt now, under all limits at once.
 //!
 //! # Implementation
-//! A throttle is one lock around a [`Core`](core::Core) of four parts. Each part owns its data, and takes the parts below
-//! it as arguments; only the core sees all of them.
+//! A throttle is one lock around a [`Core`](core::Core) of four parts. Each part owns its data and takes the parts
+//! below it as arguments; only the core sees all of them.
 //!
 //! ```text
 //! Throttle, Acquire, Permit, ThrottleLayer      handles: what users hold
@@ -14,47 +14,50 @@
 //!      ── Limiters     windows, pauses, advertised budgets; sets of them    limiters.rs, limiter.rs
 //! ```
 //!
-//! **The life of a permit.** A request is looked up: the limiters that count it are its *set* ([`accounts`]). If all of them
-//! admit it and nobody stands before it, it takes a slot of each, or of none ([`limiters`]), and a permit is *in flight*
-//! ([`in_flight`]). The permit reports the send, the answer and the end of the body; each limiter anchors its slot at the
-//! moment that it counts from, the answer by default, because the service has counted the request by then. A permit that
-//! reports nothing is over by arithmetic.
+//! **The life of a permit.** The throttle looks up the limiters that count a request: its *set* ([`accounts`]). If
+//! every limiter admits the request and no other request is ahead, the request takes a slot of each limiter, or of none
+//! ([`limiters`]), and its permit is *in flight* ([`in_flight`]). The permit reports the send, the response and the end
+//! of the body. Each limiter anchors its slot at the moment from which it counts: by default the response, because the
+//! service has counted the request by then. A permit that reports nothing expires at a computed time.
 //!
-//! **Waiting.** Otherwise the request joins the queue: [`scheduler`] says how a waiter is woken, and in which order.
+//! **Waiting.** Otherwise the request joins the queue: [`scheduler`] describes how a waiter is woken, and in which
+//! order.
 //!
-//! **Answers.** What an answer says of limits is a pure function, [`feedback::interpret`]; a refusal pauses one limiter
-//! ([`limiter::pause`]), and a stated budget becomes a limiter of the account ([`account::budgets`]).
+//! **Responses.** A pure function, [`feedback::interpret`], reads the limits that a response states. A refusal pauses
+//! one limiter ([`limiter::pause`]), and a stated budget becomes a limiter of the account ([`account::budgets`]).
 //!
-//! **After the lock.** Wakers, events and timers are [`effects`], carried out when the lock is gone: each of them may call
-//! back. Time is read once per call, inside the lock or just before it, and never runs back ([`time`]).
+//! **After the lock.** Wakers, events and timers are [`effects`]. They are carried out after the lock is released,
+//! because each of them may call back. Each call reads the time once, inside the lock or just before it, and time never
+//! runs backwards ([`time`]).
 //!
-//! **Cost.** The common request finds its set by a comparison ([`account::known`]), and passes each plain limiter with a
-//! count and a push. Nothing is allocated, no timer is touched, and no lane is looked at where nobody waits.
+//! **Cost.** The common request finds its set by a comparison ([`account::known`]), and passes each plain limiter with
+//! a count and a push. If no request waits, nothing is allocated, no timer is touched and no lane is examined.
 //!
-//! **Bugs.** An [id](ids) without its entry panics: the exhaustive [model](self) (`model.rs`) and the property tests would
-//! meet it, and a waiter must not be lost over it silently. Nothing that a service sends can lead there.
+//! **Bugs.** An [id](ids) without an entry panics: the exhaustive [model](self) (`model.rs`) and the property tests
+//! would find the bug, and a waiter must not be lost silently because of it. Nothing that a service sends can cause
+//! this panic.
 //!
 //! | question | file |
 //! | --- | --- |
 //! | How does a 429 pause? | `limiter/pause.rs`; which limiter it stops: `feedback.rs` |
 //! | How does a window count? | `limiter/window.rs` and its folder |
 //! | How is a waiter woken? | `scheduler.rs` |
-//! | Which limiters does a request meet? | `accounts.rs` |
-//! | When is a permit over? | `in_flight.rs` |
+//! | Which limiters count a request? | `accounts.rs` |
+//! | When does a permit expire? | `in_flight.rs` |
 //!
 //! | word | meaning |
 //! | --- | --- |
 //! | limiter | one window of one limit for one key, with its pause |
 //! | gate | a limiter without a window: it only pauses |
-//! | set | the limiters that one request meets |
+//! | set | the limiters that count one request |
 //! | slot | the place of one request in a window |
 //! | anchor | the moment from which a window counts a request |
-//! | lane | the waiters of one class that meet one set |
-//! | parked | a lane waits for one limiter, the one that admits it last |
-//! | ramp | after a pause: one request, then two, four and so on with each round trip |
-//! | advertised | what the service states of a budget in its answers |
-//! | learner | a limiter that searches for a limit that nobody states |
-//! | starving | a lane that finds one limiter open and another closed, again and again |
+//! | lane | the waiters of one class that share a set |
+//! | parked | a lane is parked at the limiter that admits it last, and waits for that limiter |
+//! | ramp | the restart after a pause: one request, then two, four and so on with each round trip |
+//! | advertised | the part of a budget that the service states in its responses |
+//! | learner | a limiter that searches for an unstated limit |
+//! | starving | a lane is starving if it repeatedly finds one limiter open and another closed |
 
 mod account;
 mod accounts;
@@ -116,10 +119,11 @@ use limiters::Editing;
 use shared::Shared;
 use time::nanos;
 
-/// The shared state of limits: which requests went out when, who waits, and who pauses.
+/// The shared state of limits: the requests that were sent, the requests that wait, and the pauses.
 ///
-/// A [`Client`](crate::Client) makes its own, and its clones share it. Give one throttle to several clients, and those
-/// for the same service and [`account`](crate::ClientBuilder::account) keep each limit once, together:
+/// A [`Client`](crate::Client) creates its own throttle, and clones of the client share it. If several clients use one
+/// throttle, the clients of the same service and [`account`](crate::ClientBuilder::account) keep each limit once,
+/// together:
 ///
 /// ```
 /// use longhaul::{Client, Limit, Throttle};
@@ -136,40 +140,42 @@ use time::nanos;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 ///
-/// Your own requests can go under the same limits: [`acquire`](Throttle::acquire) a [`Permit`] from
+/// Your own requests can share the same limits: [`acquire`](Throttle::acquire) a [`Permit`] from
 /// [`Client::throttle`](crate::Client::throttle), or from a throttle without any client.
 ///
-/// What it keeps: in any sliding window, the service never sees more arrivals than the limit. A slot is taken when a
-/// request goes out and runs from the moment its *answer* came, because a service counts arrivals, and those lie
-/// between the two. The price is throughput: window / (window + mean round trip) of the limit; see
-/// [`Anchor`](crate::limits::Anchor) for less.
+/// The throttle guarantees that in any sliding window, the service never sees more arrivals than the limit. A request
+/// takes a slot when it is sent, and the slot runs from the moment its *response* arrived: a service counts arrivals,
+/// and each arrival lies between the two. The cost is throughput: window / (window + mean round trip) of the limit; see
+/// [`Anchor`](crate::limits::Anchor) for cheaper choices.
 ///
-/// Who waits goes by class ([`Priority`]), inside a class by turns of the tasks, and for one task first come, first
-/// served. It lives in this process: another one, or this one started anew, knows nothing of what was sent, and shares
-/// no budget with it. A refusal is then met as any other, with a pause.
+/// Waiting requests are ordered by class ([`Priority`]). Within a class the tasks take turns, and the requests of one
+/// task are served first come, first served. The state lives in this process: another process, or a restart of this
+/// one, does not know which requests were sent, and shares no budget with it. A refusal is then handled as any other,
+/// with a pause.
 #[derive(Clone)]
 pub struct Throttle {
     shared: Arc<Shared>,
     /// The account that this handle counts for.
     account: AccountId,
-    /// Keeps it: an account that nobody has a handle of is given up once nothing of it is counted.
+    /// Keeps the account alive: an account without a handle is discarded once nothing of it is counted.
     lease: Option<Arc<()>>,
-    /// The path that relative routes stand below.
+    /// The path that relative routes are resolved against.
     base: Arc<str>,
 }
 
 impl Throttle {
-    /// A throttle without limits.
+    /// Creates a throttle without limits.
     #[must_use]
     pub fn new() -> Self {
         Self { shared: Arc::new(Shared::new()), account: AccountId::ALL, lease: None, base: "/".into() }
     }
 
-    /// The same throttle, for the requests of one account of the service at this URL. What a client has by
-    /// [`Client::throttle`](crate::Client::throttle).
+    /// Returns a handle of the same throttle for the requests of one account of the service at this URL.
+    /// [`Client::throttle`](crate::Client::throttle) returns such a handle.
     ///
-    /// Limits that are set on it count for the account alone; those set on [`Throttle::new`]'s, for all. They are kept for
-    /// as long as there is a handle of the account, and until nothing is counted by them any more.
+    /// Limits that are set on this handle count for the account alone; limits set on the handle of [`Throttle::new`]
+    /// count for all accounts. The limits of an account are kept for as long as there is a handle of the account, and
+    /// until they no longer count anything.
     #[must_use]
     pub fn account(&self, base: &Url, name: &str) -> Self {
         let origin = base.origin().ascii_serialization();
@@ -182,21 +188,22 @@ impl Throttle {
         Self { shared: self.shared.clone(), account, lease, base: base.path().into() }
     }
 
-    /// Takes a limit on. One that is there already is shared.
+    /// Adds a limit. A limit that already exists is shared.
     ///
-    /// It counts requests that ask from now on; a request asks when its [`Acquire`] is first polled.
+    /// The limit counts requests that ask from now on; a request asks when its [`Acquire`] is first polled.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it admits nothing, is longer than 400 days, is in no time
-    /// zone, or contradicts one that is kept for the same requests.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the limit admits nothing, is longer than 400 days, names an
+    /// unknown time zone, or contradicts a limit that is kept for the same requests.
     pub fn add_limit(&self, limit: Limit) -> Result<(), Error> {
         self.install(&[limit])
     }
 
-    /// Gives the windows of a limit other counts while it is kept: of the same scope, over the same time. What they have
-    /// counted stays, so do name, anchor and the rest, and all who wait are looked at again.
+    /// Changes the counts of a limit's windows while the limit is in force. The limit is matched by its scope and its
+    /// lengths of time. Requests that were already counted stay counted, the name, anchor and other settings are kept,
+    /// and all waiting requests are checked again.
     ///
-    /// A client's limits are changed by its own handle, [`Client::throttle`](crate::Client::throttle).
+    /// To change the limits of a client, use the client's own handle, [`Client::throttle`](crate::Client::throttle).
     ///
     /// ```
     /// use longhaul::{Limit, Throttle};
@@ -209,7 +216,7 @@ impl Throttle {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), where it cannot be kept, or no such limit is.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the limit cannot be kept, or no such limit exists.
     #[expect(clippy::needless_pass_by_value, reason = "it is taken on")]
     pub fn change_limit(&self, limit: Limit) -> Result<(), Error> {
         let change = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
@@ -218,8 +225,8 @@ impl Throttle {
         self.shared.with(|core, now| core.edit(now, change))
     }
 
-    /// Keeps the windows of a limit no longer: of the same scope, over the same time, whatever their counts. Tells
-    /// whether there were any.
+    /// Removes the windows of a limit. The limit is matched by its scope and its lengths of time, whatever its counts.
+    /// Returns whether there were any such windows.
     #[must_use = "whether there was such a limit"]
     pub fn remove_limit(&self, limit: &Limit) -> bool {
         let remove = |accounts: &mut Accounts, editing: &mut Editing<'_>| {
@@ -228,19 +235,19 @@ impl Throttle {
         self.shared.with(|core, now| core.edit(now, remove))
     }
 
-    /// The limits that are kept for this account, or by [`Throttle::new`]'s handle for all accounts; a limit of several
-    /// windows as several.
+    /// Returns the limits of this account; the handle of [`Throttle::new`] returns those that count for all accounts. A
+    /// limit of several windows appears as several limits.
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
         self.shared.lock().accounts.get(self.account).map_or_else(Vec::new, |account| account.rules.limits())
     }
 
-    /// Sets what is made of answers. [`Feedback::Budgets`] by default.
+    /// Sets how the throttle uses the limits that responses state. [`Feedback::Budgets`] by default.
     pub fn set_feedback(&self, feedback: Feedback) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_feedback(feedback, editing)));
     }
 
-    /// Sets the wall clock, by which calendar days go.
+    /// Sets the wall clock that determines calendar days.
     pub fn set_clock(&self, clock: Clock) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.set_clock(clock, editing.limiters)));
     }
@@ -265,28 +272,29 @@ impl Throttle {
     /// ```
     ///
     /// # Errors
-    /// Only with a [deadline](Acquire::deadline): [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) as
-    /// soon as it cannot be met, naming the limit and the time.
+    /// Only with a [deadline](Acquire::deadline): [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded)
+    /// as soon as the deadline cannot be met. The error names the limit and the time.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves the queue and takes nothing with it. One that is alive but not polled holds up nobody: its
-    /// turn passes on after 20 ms, and it has its place again when it is polled.
+    /// If the future is dropped, the request leaves the queue and takes nothing with it. A future that is alive but not
+    /// polled blocks no other request: its turn passes on after 20 ms, and it regains its place when it is polled.
     ///
     /// # Panics
-    /// Where it has to wait outside of a tokio runtime with time enabled. A request that need not wait needs no runtime.
+    /// Panics if the request has to wait outside of a tokio runtime with time enabled. A request that need not wait
+    /// needs no runtime.
     pub fn acquire(&self, class: Priority, keys: &RequestKey) -> Acquire {
         Acquire::new(self.shared.clone(), class, (self.account, self.lease.clone()), keys.clone(), false)
     }
 
-    /// The right to send one request, if there is one now and nobody stands before it.
+    /// Returns a permit to send one request, if one is available now and no other request is ahead.
     #[must_use]
     pub fn try_acquire(&self, class: Priority, keys: &RequestKey) -> Option<Permit> {
         let granted = self.shared.with(|core, now| core.try_acquire(&keys.facts(self.account), class, None, now))?;
         Some(Permit::new(self.shared.clone(), granted))
     }
 
-    /// Stops all requests of this account, or of all for [`Throttle::new`]'s, for so long. It ends as after a refusal:
-    /// one probe, then two, four and so on.
+    /// Stops all requests of this account for a duration, or those of all accounts on the handle of [`Throttle::new`].
+    /// The pause ends as after a refusal: one probe, then two, four and so on.
     pub fn pause(&self, during: Duration) {
         self.shared.with(|core, now| {
             let until = now.saturating_add(nanos(during));
@@ -299,23 +307,25 @@ impl Throttle {
         });
     }
 
-    /// Ends the pauses of this account and its limits, or of all for [`Throttle::new`]'s, as they end by themselves: one
-    /// probe, then two, four and so on. For a service that asked to stay away for too long.
+    /// Ends the pauses of this account and its limits, or those of all accounts on the handle of [`Throttle::new`]. The
+    /// pauses end as they do by themselves: one probe, then two, four and so on. Use this method if a service asked for
+    /// too long a wait.
     pub fn resume(&self) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.resume(self.account, editing)));
     }
 
-    /// Begins as after a refusal: one request of this account, or of each for [`Throttle::new`]'s, then two, four and so
-    /// on with each round trip.
+    /// Starts as after a refusal: one request of this account, or of each account on the handle of [`Throttle::new`],
+    /// then two, four and so on with each round trip.
     ///
-    /// For a program that starts anew: the service still counts what the run before has sent, of which this throttle
-    /// knows nothing, and a burst of new requests would be refused. [`Client::resume`](crate::Client::resume) does it
-    /// where nothing was sent before; [`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start) turns that off.
+    /// Use this method when a program restarts: the service still counts the requests of the previous run, which this
+    /// throttle does not know, and would refuse a burst of new requests. [`Client::resume`](crate::Client::resume)
+    /// starts slowly if nothing was sent before; [`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start) turns
+    /// that off.
     pub fn start_slowly(&self) {
         self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.start_slowly(self.account, editing)));
     }
 
-    /// As [`start_slowly`](Self::start_slowly), where nothing of the account was sent before.
+    /// As [`start_slowly`](Self::start_slowly), if no request of the account was sent before.
     pub(crate) fn start_slowly_once(&self) {
         self.shared.with(|core, now| {
             core.edit(now, |accounts, editing| {
@@ -326,56 +336,58 @@ impl Throttle {
         });
     }
 
-    /// What a request would meet now: the limit that admits it last, how many stand before it, and for how long.
+    /// Returns the wait that a request would have now: the limit that admits it last, the number of requests ahead of
+    /// it, and the least waiting time.
     #[must_use]
     pub fn explain(&self, class: Priority, keys: &RequestKey) -> QueueEstimate {
         self.shared.with(|core, now| core.explain(&keys.facts(self.account), class, now))
     }
 
-    /// How much of each limit is used now, as far as it counts requests of this account: the declared ones in their
-    /// order (also those of [`Throttle::new`]'s handle), the budgets that the service states, what was learned, and
-    /// each route or account that pauses. A limit that is still searched for is not told of. Of limits per key (route,
-    /// host, credential) those keys that are in use; 1,024 lines at most.
+    /// Returns how much of each limit is used now, as far as the limit counts requests of this account. The list holds
+    /// the declared limits in their order (also those of the handle of [`Throttle::new`]), the budgets that the service
+    /// states, the learned limits, and each route or account that pauses. A limit that is still being searched for is
+    /// left out. Limits per key (route, host, credential) are listed for the keys that are in use. The list has at most
+    /// 1,024 lines.
     #[must_use]
     pub fn usage(&self) -> Vec<LimitUsage> {
         self.shared.with(|core, now| core.usage(self.account, false, now))
     }
 
-    /// As [`usage`](Self::usage), with the most that were at once since the last look.
+    /// As [`usage`](Self::usage), with the highest concurrency since the previous call.
     pub(crate) fn look(&self) -> Vec<LimitUsage> {
         self.shared.with(|core, now| core.usage(self.account, true, now))
     }
 
-    /// The declared limits that no request was counted by so far: a scope that fits none, as a rule.
+    /// Returns the declared limits that have not counted any request so far: usually their scope matches no request.
     pub(crate) fn unmatched(&self) -> Vec<Arc<str>> {
         let core = self.shared.lock();
         core.accounts.unmatched(self.account, &core.limiters)
     }
 
-    /// What happens, as it happens. The last 1,024 events are kept for a watcher that is slow;
-    /// [`Event::Missed`](crate::Event::Missed) says how many it lost.
+    /// Returns the events of the throttle, as they happen. The last 1,024 events are kept for a slow watcher;
+    /// [`Event::Missed`](crate::Event::Missed) reports how many events the watcher lost.
     ///
-    /// It ends with the throttle's last clone.
+    /// The stream ends with the throttle's last clone.
     pub fn events(&self) -> Events {
         self.shared.is_watched.store(true, Relaxed);
         Events::from_channel(self.shared.events.subscribe())
     }
 
-    /// The limits that were found out so far, to be [given back](Throttle::recall) at the next start.
+    /// Returns the limits that were learned so far, to be [restored](Throttle::recall) at the next start.
     #[must_use]
     pub fn learned(&self) -> Learned {
         let core = self.shared.lock();
         Learned::found(&core.accounts, &core.limiters)
     }
 
-    /// Takes on what was found out before, as a start; it goes on learning from there. Turns
+    /// Restores limits that were learned before, as a starting point; learning continues from there. Turns
     /// [`Feedback::Learn`] on.
     pub fn recall(&self, learned: &Learned) {
         self.set_feedback(Feedback::Learn);
         self.shared.with(|core, now| core.edit(now, |accounts, editing| learned.give(accounts, editing)));
     }
 
-    /// Takes limits on, all or none.
+    /// Installs limits, all or none.
     pub(crate) fn install(&self, limits: &[Limit]) -> Result<(), Error> {
         self.shared.with(|core, now| {
             core.edit(now, |accounts, editing| accounts.install(self.account, &self.base, limits, editing.limiters))

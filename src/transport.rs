@@ -2,37 +2,38 @@
 //!
 //! # Implementation
 //!
-//! A request is a [`Sending`], which three functions carry, each around the next: `send` repeats attempts, `attempt` has
-//! the right and the credential for one, `exchange` puts it on the wire. The way in order:
+//! A request is a [`Sending`] with three nested functions: `send` repeats attempts, `attempt` obtains the permit and
+//! the credential for one attempt, and `exchange` puts the attempt on the wire. The steps in order:
 //!
-//! 1. **Trust.** The URL decides what may go along. To a foreign origin goes nothing of the caller's and no credential.
-//! 2. **Credential.** Tokens that are fetched are made sure of *before* the permit is asked for: a request that waited for
-//!    a token with a permit in hand would hold up others, and perhaps the request for that very token.
+//! 1. **Trust.** The URL decides what the request may carry. A foreign origin receives no credential, and nothing that
+//!    the caller set.
+//! 2. **Credential.** Tokens are fetched *before* the permit is acquired: a request that waited for a token while it
+//!    held a permit would block others, perhaps the request for that very token.
 //! 3. **Permit.** The throttle grants the right to send now, or the request waits in its queue.
-//! 4. **Pass.** A host that takes no connection is asked by one request at a time ([`Outages`]); the others give their
-//!    permit back and wait.
+//! 4. **Pass.** A host that accepts no connection is probed by one request at a time ([`Outages`]); the other requests
+//!    return their permits and wait.
 //! 5. **Credential again.** A token may have aged in the queue, or have been refused to another request.
-//! 6. **Exchange.** A copy of the request is stamped and goes out by the [`Wire`]. The throttle and the statistics hear of
-//!    the send before it, and of the answer with its hints before the caller has it.
-//! 7. **A refused token** (401) is replaced, and the request exchanged once more, below the retries.
-//! 8. **Retries.** `retry::decide` is a pure table; `attempts` is the one loop that obeys it, for the API and for token
-//!    endpoints alike. `Retries` charges the budget and tells of each retry, also of those after a body that broke off
-//!    ([`Breaks`]), whose loop is the caller's.
+//! 6. **Exchange.** A copy of the request receives its credential and is sent through the [`Wire`]. The throttle and
+//!    the statistics record the send before it happens, and the response with its hints before the caller receives it.
+//! 7. **A refused token** (401) is replaced, and the request is exchanged once more, below the retries.
+//! 8. **Retries.** `retry::decide` is a pure table; `attempts` is the single loop that follows it, for the API and for
+//!    token endpoints alike. `Retries` charges the budget and reports each retry, including those after a body that
+//!    broke off ([`Breaks`]), whose loop is the caller's.
 //!
-//! What each part owns: [`Transport`] what all requests of a client share, and nothing of one request; [`Sending`] all that
-//! is of one request, from its permit to its last answer; [`Wire`] the one place where a request leaves, so that
-//! nothing goes out uncounted; [`TokenWire`] the way of requests for tokens, which shares the wire and carries no credential;
-//! [`Outages`] the hosts that are down.
+//! Each part owns its state: [`Transport`] the state that all requests of a client share, and none of a single request;
+//! [`Sending`] the state of one request, from its permit to its last response; [`Wire`] the single exit of requests, so
+//! that every request is counted; [`TokenWire`] the path of requests for tokens, which shares the wire and carries no
+//! credential; [`Outages`] the hosts that are down.
 //!
-//! Futures stay small because their size is paid by every request: what few need (the retry loop, a wait in the queue, a
-//! wait for a token or a host, the error of a rejection) is boxed where it begins, and a sending is lent and not moved. The
-//! timer of an attempt counts from the send, and is armed only where the first look finds no answer.
+//! Futures are kept small, because every request pays for their size. Rare parts (the retry loop, a wait in the queue,
+//! a wait for a token or a host, the error of a rejection) are boxed where they begin, and a sending is borrowed rather
+//! than moved. The timer of an attempt counts from the send, and is armed only if the first poll finds no response.
 //!
-//! Lock order: the transport holds a lock (the outages', the budget's, that of a token's trouble) for one look or change,
-//! and enters no other part with it. The throttle's lock and the credential's are taken and gone before the statistics hear
-//! of anything; within the statistics, aside comes before the ledger. None is held across an `.await`, so that a
-//! request that is dropped anywhere leaves nothing locked: its permit refunds or charges itself, its pass lets the next
-//! probe go.
+//! Lock order: the transport holds a lock (of the outages, of the budget, of a token's trouble) for one read or change,
+//! and enters no other part with it. The locks of the throttle and of the credential are released before the statistics
+//! record anything; within the statistics, aside comes before the ledger. No lock is held across an `.await`, so a
+//! request that is dropped at any point leaves nothing locked: its permit refunds or charges itself, and its pass lets
+//! the next probe start.
 
 mod advice;
 mod attempts;

@@ -1,4 +1,4 @@
-//! Alarm: waits for a moment, also where it is polled in another runtime than before.
+//! Alarm: waits for a moment, even if it is polled in another runtime than before.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,15 +7,15 @@ use std::task::{Context, Poll};
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that can be moved: to another moment, and to another runtime.
+/// A timer that can be moved to another moment, and to another runtime.
 ///
-/// tokio's own belongs to the runtime that it was made in; polled in another, it stands still or panics when the first
-/// one ends.
+/// tokio's own timer belongs to the runtime in which it was created. Polled in another runtime, it stalls, or panics
+/// when the first runtime ends.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<(Id, Pin<Box<Sleep>>)>);
 
 impl Alarm {
-    /// Is ready from `at` on; otherwise the task is woken then.
+    /// Returns ready from `at` on; before that, the task is woken at `at`.
     pub(crate) fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if at <= Instant::now() {
             return Poll::Ready(());

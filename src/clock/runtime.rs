@@ -2,11 +2,12 @@
 
 use tokio::runtime::Handle;
 
-/// Whether this code runs inside of a tokio runtime. Whether that one has time and IO enabled, only a panic of tokio tells.
+/// Returns whether this code runs inside of a tokio runtime. Whether time and IO are enabled there, only a panic of
+/// tokio shows.
 pub(crate) fn has_runtime() -> bool {
     Handle::try_current().is_ok()
 }
 
-/// The words of an error where there is none.
+/// The text of the error outside of a runtime.
 pub(crate) const NO_RUNTIME: &str =
     "there is no tokio runtime here: await it inside of one, such as below `#[tokio::main]`, with time and IO enabled";

@@ -1,12 +1,12 @@
-//! Alert: something that people should look at.
+//! Alert: a condition that needs a person's attention.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Something that people should look at: [`Event::Alert`](super::Event::Alert).
+/// A condition that needs a person's attention: [`Event::Alert`](super::Event::Alert).
 ///
-/// It is told once when it begins. `Display` is one line, such as `critical: 7 of 50 answers failed (14 %) in the last
-/// five minutes`; for the daily summary several. It holds no secret.
+/// An alert is emitted once, when the condition begins. `Display` is one line, such as `critical: 7 of 50 answers
+/// failed (14 %) in the last five minutes`; the daily summary has several lines. An alert holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     kind: AlertKind,
@@ -19,25 +19,25 @@ impl Alert {
         Self { kind, about, text: text.into() }
     }
 
-    /// What happens.
+    /// Returns the kind of the alert.
     #[must_use]
     pub const fn kind(&self) -> AlertKind {
         self.kind
     }
 
-    /// How urgent it is.
+    /// Returns how urgent the alert is.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         self.kind.severity()
     }
 
-    /// The limit, the credential or the task that it is about, where it is about one.
+    /// Returns the limit, the credential or the task that the alert concerns, if there is one.
     #[must_use]
     pub fn about(&self) -> Option<&str> {
         self.about.as_deref()
     }
 
-    /// What is to be said of it, without the severity.
+    /// Returns the text of the alert, without the severity.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -54,21 +54,21 @@ impl fmt::Display for Alert {
     }
 }
 
-/// What an alert tells of.
+/// The condition that an alert reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AlertKind {
-    /// Critical: the service answers with 429 for minutes.
+    /// Critical: the service has answered with 429 for minutes.
     ThrottledForLong,
-    /// Critical: many answers are 401.
+    /// Critical: many responses are 401.
     Unauthorized,
-    /// Critical: an answer was 503.
+    /// Critical: a response was 503.
     Unavailable,
     /// Critical: too many requests fail.
     ErrorRate,
-    /// Critical: the slowest answers take far longer than in the hour before.
+    /// Critical: the slowest responses take far longer than in the hour before.
     LatencySpike,
-    /// Warning: an answer was 429.
+    /// Warning: a response was 429.
     Throttled,
     /// Warning: little is left of a limit.
     NearLimit,
@@ -76,20 +76,20 @@ pub enum AlertKind {
     RefreshFailed,
     /// Warning: more requests fail than in the hour before.
     ErrorsRising,
-    /// Warning: answers take longer than in the hour before.
+    /// Warning: responses take longer than in the hour before.
     LatencyRising,
     /// Warning: a task has been running for long.
     RunningForLong,
-    /// Warning: the service refuses for load though a declared limit is kept, which is higher than its own.
+    /// Warning: the service refuses for load although a declared limit is kept, which is higher than the service's own.
     DeclaredTooHigh,
-    /// Warning: a token that is used is near its end, and was not refreshed.
+    /// Warning: a token in use is near its end, and was not refreshed.
     TokenNotRefreshed,
     /// Information: the summary of the last 24 hours.
     Daily,
 }
 
 impl AlertKind {
-    /// How urgent it is.
+    /// Returns how urgent alerts of this kind are.
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
@@ -108,7 +108,7 @@ impl AlertKind {
         }
     }
 
-    /// Its name, as metrics and logs have it, such as `throttled_for_long`.
+    /// Returns the name, as used in metrics and logs, such as `throttled_for_long`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -136,20 +136,20 @@ impl fmt::Display for AlertKind {
     }
 }
 
-/// How urgent an alert is. The more urgent is the greater.
+/// How urgent an alert is. More urgent severities compare greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
     /// For the record.
     Information,
-    /// To be looked at today.
+    /// Needs attention today.
     Warning,
-    /// To be looked at now.
+    /// Needs attention now.
     Critical,
 }
 
 impl Severity {
-    /// Its name, as metrics and logs have it: `information`, `warning`, `critical`.
+    /// Returns the name, as used in metrics and logs: `information`, `warning`, `critical`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

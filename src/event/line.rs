@@ -1,11 +1,11 @@
-//! Line: an event in one line.
+//! Line: an event on one line.
 
 use std::fmt;
 
 use super::{Event, RefusalCause};
 
 impl fmt::Display for Event {
-    /// One line without secrets. Of the daily summary it is the first.
+    /// Writes one line without secrets. Of the daily summary, the line is the first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting { class, limit, ahead, at_least } => {

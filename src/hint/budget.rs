@@ -1,10 +1,10 @@
-//! Budget: how much a service still grants.
+//! Budget: one limit of a service, as the service states it.
 
 use std::time::Duration;
 
-/// What a service says of one of its limits: how much it grants, how much of that is left, and until when.
+/// One limit of a service, as the service states it: how much it grants, how much of that is left, and until when.
 ///
-/// Each part is there only where the service stated it, and exactly as it did. Numbers that contradict each other, and
+/// Each part is present only if the service stated it, exactly as it did. Numbers that contradict each other, and
 /// moments in the past, are in [`Hints::ignored`](crate::limits::Hints::ignored) instead.
 ///
 /// ```
@@ -33,51 +33,54 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The policy or the resource, in the service's own word: `burst`, `minute`, `tokens`, `subscription-reads`.
+    /// Returns the name of the policy or the resource, as the service writes it: `burst`, `minute`, `tokens`,
+    /// `subscription-reads`.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// How much is granted in one window. Some services say 0 for what is not granted at all, others for no limit.
+    /// Returns how much one window grants. Some services state 0 for a resource that they do not grant, others for no
+    /// limit.
     #[must_use]
     pub const fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// How much is left: never more than the limit. Of a service that tells what was used, the rest of the limit.
+    /// Returns how much is left, never more than the limit. For a service that states the used amount, this is the rest
+    /// of the limit.
     #[must_use]
     pub const fn remaining(&self) -> Option<u64> {
         self.remaining
     }
 
-    /// How long the window is: never zero, at most 400 days.
+    /// Returns the length of the window: never zero, at most 400 days.
     #[must_use]
     pub const fn window(&self) -> Option<Duration> {
         self.window
     }
 
-    /// How long until the budget is full again, or grants the next request: at most 400 days.
+    /// Returns how long it takes until the budget is full again, or grants the next request: at most 400 days.
     ///
-    /// A moment counts from the answer's own Date, so that a skewed clock on either side does no harm.
+    /// A moment counts from the response's own Date, so that a skewed clock on either side does no harm.
     #[must_use]
     pub const fn reset(&self) -> Option<Duration> {
         self.reset
     }
 
-    /// Whether it is requests that are counted, and not tokens, bytes or points.
+    /// Returns whether the budget counts requests, rather than tokens, bytes or points.
     #[must_use]
     pub const fn counts_requests(&self) -> bool {
         self.counts_requests
     }
 }
 
-/// Whether the words of a name tell of anything but requests.
+/// Returns whether the words of a name refer to a unit other than requests.
 pub(super) fn is_other_than_requests(name: &str) -> bool {
     name.split(['-', '_', ' ']).any(|word| OTHERS.contains(&word))
 }
 
-/// `graphql` is GitHub's resource that counts points.
+/// `graphql` is the resource of GitHub that counts points.
 const OTHERS: [&str; 12] = [
     "bandwidth",
     "bytes",

@@ -1,4 +1,4 @@
-//! Classic: the headers with `ratelimit-` or `rate-limit-` in their names, of whatever service.
+//! Classic: the headers with `ratelimit-` or `rate-limit-` in their names, of any service.
 
 use super::date::Time;
 use super::field::{Fact, Field};
@@ -6,7 +6,7 @@ use super::ledger::{self, Ledger};
 use super::unit::Unit;
 use super::{ietf, number, reset, sitecore, span, vendor};
 
-/// Reads one header; none where its value is malformed.
+/// Reads one header; none if its value is malformed.
 pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
     let Some(Field { source, name, fact }) = Field::of(header) else { return Some(()) };
     match fact {
@@ -23,7 +23,7 @@ pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) 
             draft.used = draft.used.or(Some(used));
         }
         Fact::Reset => {
-            // `RateLimit-Reset` has its unit from the IETF; the others have theirs from whoever made them up.
+            // The IETF defines the unit of `RateLimit-Reset`; other services define their own.
             let time = if source.is_empty() { reset::in_seconds(text) } else { reset::read(text) };
             let reset = ledger.reset(time?)?;
             let draft = ledger.draft(source, name)?;
@@ -40,7 +40,7 @@ pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) 
             draft.reset = draft.reset.or(Some(reset));
             draft.window = draft.window.or(sitecore::window(since).and_then(ledger::window));
         }
-        // It is read together with the end.
+        // This header is read together with the end of the window.
         Fact::FirstCall => drop(Unit::MonthDayYear.read(text)?),
         Fact::WindowMillis => {
             let length = ledger::window(number::decimal(text, 1)?)?;
@@ -53,7 +53,7 @@ pub(super) fn read<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) 
     Some(())
 }
 
-/// `100`, `50/second`, or with policies behind it.
+/// `100`, `50/second`, or a limit followed by policies.
 fn limit<'a>(source: &'a str, name: Option<&'a str>, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
     let (count, window) = match (number::count(text), text.split_once('/')) {
         (Some(count), _) => (count, None),
@@ -220,7 +220,7 @@ mod tests {
             ("x-ratelimit-used", "some"),
             ("x-ratelimit-reset", "-5"),
             ("x-ratelimit-reset", "soon"),
-            // In the past, and in more than 400 days.
+            // In the past, and more than 400 days away.
             ("x-ratelimit-reset", "1720620764"),
             ("x-ratelimit-reset", "2024-07-10T14:12:44Z"),
             ("x-ratelimit-reset", "1755353566"),

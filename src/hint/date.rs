@@ -1,4 +1,4 @@
-//! Date: the moments that services write, and how far off they are.
+//! Date: the moments that services write, and how far away they are.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,8 +24,8 @@ impl Time {
     }
 }
 
-/// What the moments in an answer count from: its own Date, so that a skewed clock on either side does no harm; without
-/// one, our clock.
+/// The reference time of moments in a response: its own Date, so that a skewed clock on either side does no harm;
+/// without a Date, our clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Since<'a> {
     headers: &'a HeaderMap,
@@ -41,7 +41,7 @@ impl<'a> Since<'a> {
         self.headers
     }
 
-    /// How long until then; none for the past.
+    /// Returns the time until then; none for the past.
     pub(super) fn until(self, time: Time) -> Option<Duration> {
         match time {
             Time::In(span) => Some(span),
@@ -49,12 +49,12 @@ impl<'a> Since<'a> {
         }
     }
 
-    /// How long to wait for it: not at all for the past, and none for what no task can wait for.
+    /// Returns how long to wait for it: zero for the past, and none for a moment that no task can wait for.
     pub(super) fn wait(self, time: Time) -> Option<Duration> {
         Some(self.until(time).unwrap_or(Duration::ZERO)).filter(|wait| *wait <= FURTHEST)
     }
 
-    /// Whether a moment can be meant: it lies in the reach of a wait, before or behind.
+    /// Returns whether a moment is plausible: it lies within the longest wait, before or after the reference time.
     pub(super) fn is_near(self, time: Time) -> bool {
         let Time::At(moment) = time else { return false };
         let ahead = moment.duration_since(self.moment());
@@ -67,19 +67,19 @@ impl<'a> Since<'a> {
     }
 }
 
-/// The three forms of RFC 9110, 5.6.7.
+/// Parses the three forms of RFC 9110, 5.6.7.
 pub(super) fn http(text: &str) -> Option<Time> {
     httpdate::parse_http_date(text).ok().map(Time::At)
 }
 
-/// Whether a text is the name of a day, as it begins a date.
+/// Returns whether a text is the name of a day, with which a date begins.
 pub(super) fn is_weekday(text: &str) -> bool {
     let day = text.get(..3).unwrap_or_default();
     let short = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().any(|known| known.eq_ignore_ascii_case(day));
     short && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// With a zone or an offset; without one it is UTC, as nearly all services mean it.
+/// Parses RFC 3339, with a zone or an offset; without one the moment is UTC, as nearly all services mean it.
 pub(super) fn rfc3339(text: &str) -> Option<Time> {
     if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
         return at(timestamp);
@@ -89,7 +89,7 @@ pub(super) fn rfc3339(text: &str) -> Option<Time> {
     at(TimeZone::UTC.to_timestamp(civil).ok()?)
 }
 
-/// `MM/dd/yyyy HH:mm:ss`, UTC.
+/// Parses `MM/dd/yyyy HH:mm:ss`, in UTC.
 pub(super) fn month_day_year(text: &str) -> Option<Time> {
     let civil = DateTime::strptime("%m/%d/%Y %H:%M:%S", text).ok()?;
     at(TimeZone::UTC.to_timestamp(civil).ok()?)
@@ -99,7 +99,7 @@ pub(super) fn epoch(since: Duration) -> Option<Time> {
     SystemTime::UNIX_EPOCH.checked_add(since).map(Time::At)
 }
 
-/// A number of seconds since 1970 until the year 5138, and else of milliseconds; none for one that is no moment of ours.
+/// Parses a number: seconds since 1970 until the year 5138, otherwise milliseconds; none for an implausible moment.
 pub(super) fn epoch_by_size(text: &str) -> Option<Time> {
     let number = number::decimal(text, 1000)?;
     match number.as_secs() {
@@ -109,10 +109,10 @@ pub(super) fn epoch_by_size(text: &str) -> Option<Time> {
     }
 }
 
-/// 400 days: longer than the longest wait that a service means. What lies beyond has another unit, or is a mistake.
+/// 400 days: longer than the longest wait that a service means. A longer value has another unit, or is a mistake.
 pub(crate) const FURTHEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// A moment before 1970 is none.
+/// Returns none for a moment before 1970.
 fn at(timestamp: jiff::Timestamp) -> Option<Time> {
     epoch(timestamp.duration_since(jiff::Timestamp::UNIX_EPOCH).try_into().ok()?)
 }

@@ -1,8 +1,9 @@
-//! Field: which fact of which budget a header holds, by its name.
+//! Field: the fact and the budget that a header holds, by its name.
 
 use super::span;
 
-/// The parts of a name: `x-ratelimit-remaining-minute` has the source `x-`, a fact, and the budget's name `minute`.
+/// The parts of a header name: `x-ratelimit-remaining-minute` has the source `x-`, a fact, and the budget's name
+/// `minute`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Field<'a> {
     pub(super) source: &'a str,
@@ -11,7 +12,7 @@ pub(super) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The field that a header is; none where its name is no field of a budget.
+    /// Parses a header name; none if the name is no field of a budget.
     pub(super) fn of(header: &'a str) -> Option<Self> {
         let (source, rest) = header.split_once("ratelimit-").or_else(|| header.split_once("rate-limit-"))?;
         if let Some((fact, name)) = of_one_service(source, rest) {
@@ -23,7 +24,7 @@ impl<'a> Field<'a> {
         if matches!(rest, "resource" | "bucket") {
             return Some(Self { source, name: None, fact: Fact::Label });
         }
-        // Kong and OpenAI put the name behind, HubSpot and Anthropic before.
+        // Kong and OpenAI put the budget's name after the fact, HubSpot and Anthropic before it.
         let (first, behind) = rest.split_once('-')?;
         let (before, last) = rest.rsplit_once('-')?;
         let named = |name, word| fact(word).map(|fact| Self { source, name: Some(name), fact });
@@ -31,14 +32,14 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What a header tells of a budget.
+/// The fact of a budget that a header holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     Limit,
     Remaining,
     Used,
     Reset,
-    /// In seconds from now, and so better than a moment.
+    /// In seconds from now, and so more reliable than a moment.
     ResetAfter,
     Expires,
     FirstCall,
@@ -48,7 +49,7 @@ pub(super) enum Fact {
     Label,
 }
 
-/// A header that means something else than its words, or that has words of its own: its fact and the budget's name.
+/// A header that means something other than its words, or that has its own words: its fact and the budget's name.
 fn of_one_service<'a>(source: &str, rest: &'a str) -> Option<(Fact, Option<&'a str>)> {
     match (source, rest) {
         // Genesys
@@ -68,7 +69,7 @@ fn of_one_service<'a>(source: &str, rest: &'a str) -> Option<(Fact, Option<&'a s
     }
 }
 
-/// The fact that a word stands for in every dialect.
+/// Returns the fact that a word stands for in every dialect.
 fn fact(word: &str) -> Option<Fact> {
     match word {
         "limit" => Some(Fact::Limit),

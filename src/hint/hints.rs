@@ -1,4 +1,4 @@
-//! Hints: all that the headers and the body of an answer say of waiting and of rate budgets.
+//! Hints: the waits and rate budgets in the headers and the body of a response.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use super::{classic, ietf, vendor};
 use crate::message::Reply;
 use crate::redact::Mask;
 
-/// All that an answer says of waiting and of rate budgets, in whatever dialect.
+/// The waits and rate budgets that a response states, in any dialect.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -35,14 +35,17 @@ use crate::redact::Mask;
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 ///
-/// Read are `Retry-After` and its relatives (any header that ends with `retry-after`, with the unit behind it or not), in
-/// seconds, with a unit (`30s`, `1m0s`, `PT3S`), as a date, quoted, or as a list; `X-RateLimit-*` and `X-Rate-Limit-*`, also with the name of a window or a
-/// resource, as of Kong, OpenAI, GitHub, Discord, Akamai and Anthropic; `RateLimit` and `RateLimit-Policy` of the IETF
-/// with their earlier drafts; and those of Genesys, Sitecore Send, HubSpot, Azure Resource Manager, Salesforce, Shopify
-/// and Gorgias.
+/// The following headers are read:
 ///
-/// The `Reset` of a service's own, without a unit, is told by its size: up to 86,400 it is seconds, below a billion milliseconds, else a moment
-/// in seconds or milliseconds since 1970.
+/// - `Retry-After` and its relatives: any header whose name ends in `retry-after`, or in `retry-after` and a unit. The
+///   value may be in seconds, with a unit (`30s`, `1m0s`, `PT3S`), a date, quoted, or a list.
+/// - `X-RateLimit-*` and `X-Rate-Limit-*`, also with the name of a window or a resource, as written by Kong, OpenAI,
+///   GitHub, Discord, Akamai and Anthropic.
+/// - `RateLimit` and `RateLimit-Policy` of the IETF, with their earlier drafts.
+/// - The headers of Genesys, Sitecore Send, HubSpot, Azure Resource Manager, Salesforce, Shopify and Gorgias.
+///
+/// The unit of a service's own `Reset` without a unit follows from the size of the number: up to 86,400 the value is in
+/// seconds, below a billion in milliseconds, and otherwise a moment in seconds or milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     delay: Option<Duration>,
@@ -51,19 +54,19 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Reads headers. It allocates nothing where none of them is about limits.
+    /// Reads headers. The call allocates nothing if none of them concerns limits.
     #[must_use]
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
         Self::of_answer(headers, || now)
     }
 
-    /// As [`of`](Hints::of), for a caller that has not looked at the clock: most answers say nothing of limits, and those
-    /// cost one look at the names.
+    /// As [`of`](Hints::of), for a caller that has not read the clock: most responses state no limits, and those cost
+    /// one pass over the names.
     pub(crate) fn of_answer(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Self {
         if may_speak(headers) { Self::of_headers(headers, now()) } else { Self::default() }
     }
 
-    /// Out of line: the code of all dialects has no place in the path of an answer that uses none.
+    /// Not inlined: the code of all dialects stays out of the path of a response that uses none.
     #[inline(never)]
     pub(super) fn of_headers(headers: &HeaderMap, now: SystemTime) -> Self {
         let mut ledger = Ledger::new(Since::new(headers, now));
@@ -73,8 +76,8 @@ impl Hints {
         Self::from(ledger.close())
     }
 
-    /// Reads headers and, by the rules of a service, its own places in headers and body. Of several delays the longest
-    /// counts.
+    /// Reads headers and, by the rules of a service, its own places in headers and body. If there are several delays,
+    /// the longest counts.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -93,14 +96,14 @@ impl Hints {
     /// ```
     #[must_use]
     pub fn read(reply: &Reply, rules: &[HintRule], now: SystemTime) -> Self {
-        // A rule may name any header, so that no look at the names says that there is nothing.
+        // A rule may name any header, so the check of the names cannot rule out a hint.
         if rules.is_empty() {
             return Self::of(reply.headers(), now);
         }
         let mut ledger = Ledger::new(Since::new(reply.headers(), now));
         let asking = read_headers(reply.headers(), rules, &mut ledger);
         let body = rules.iter().any(HintRule::is_of_the_body).then(|| reply.json()).flatten();
-        // Each overwrites, so that the first has the last word.
+        // Each rule overwrites, so the first rule is applied last.
         for rule in rules.iter().rev() {
             rule.read(reply, body.as_ref(), &mut ledger);
         }
@@ -110,24 +113,26 @@ impl Hints {
         Self::from(ledger.close())
     }
 
-    /// How long the service asks to wait: at most 400 days, of several waits the longest. A longer wait is a wrong unit,
-    /// and in [`ignored`](Hints::ignored).
+    /// Returns how long the service asks to wait: at most 400 days, and the longest of several waits. A longer wait has
+    /// a wrong unit, and is in [`ignored`](Hints::ignored).
     ///
-    /// The reset of a budget is no delay by itself: most answers state one. Only Sitecore Send's is, which comes with
-    /// refusals alone. After a refusal without any delay, requests wait for the reset of the budgets that are spent.
+    /// The reset of a budget alone is no delay, because most responses state one. Only the reset of Sitecore Send is,
+    /// which comes with refusals alone. After a refusal without any delay, requests wait for the reset of the budgets
+    /// that are spent.
     #[must_use]
     pub const fn delay(&self) -> Option<Duration> {
         self.delay
     }
 
-    /// How long to wait after an answer with this status: the delay. After a refusal for load without one, until the
-    /// budgets are full again of which nothing is left; after a 429, also those that state a reset and nothing else.
+    /// Returns how long to wait after a response with this status: the delay. After a refusal for load without a delay,
+    /// this is the time until the spent budgets are full again; after a 429, also until the end of budgets that state
+    /// only a reset.
     pub(crate) fn wait_after(&self, status: StatusCode) -> Option<Duration> {
         let is_refused = status == StatusCode::TOO_MANY_REQUESTS;
         if self.delay.is_some() || !is_refused && status != StatusCode::SERVICE_UNAVAILABLE {
             return self.delay;
         }
-        // Some services say a limit of 0 for none at all.
+        // Some services state a limit of 0 for no limit.
         let resets = |remaining| {
             let of = move |budget: &&Budget| budget.remaining == remaining && budget.limit != Some(0);
             self.budgets.iter().filter(of).filter_map(Budget::reset).max()
@@ -135,24 +140,25 @@ impl Hints {
         resets(Some(0)).or_else(|| resets(None).filter(|_| is_refused))
     }
 
-    /// Whether the answer says nothing of time or budgets, and nothing malformed.
+    /// Returns whether the response states nothing about time or budgets, and nothing malformed.
     pub(crate) const fn says_nothing(&self) -> bool {
         self.delay.is_none() && self.budgets.is_empty() && self.ignored.is_empty()
     }
 
-    /// The budgets, each once.
+    /// Returns the budgets, each once.
     #[must_use]
     pub fn budgets(&self) -> &[Budget] {
         &self.budgets
     }
 
-    /// Without what it repeats of secrets.
+    /// Masks the secrets that the hints repeat.
     pub(crate) fn masked(mut self, mask: &Mask) -> Self {
         self.ignored.iter_mut().for_each(|what| *what = mask.hide(what));
         self
     }
 
-    /// What was malformed, contradictory or in the past: one short text each, with at most 40 characters of a value.
+    /// Returns the values that were malformed, contradictory or in the past: one short text each, with at most 40
+    /// characters of a value.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
@@ -165,7 +171,8 @@ impl From<Closed> for Hints {
     }
 }
 
-/// One pass; the answer is whether any header asks to wait. What a rule is for is left to it.
+/// Reads the headers in one pass; returns whether any header asks to wait. Headers that a rule names are left to the
+/// rule.
 fn read_headers<'a>(headers: &'a HeaderMap, rules: &[HintRule], ledger: &mut Ledger<'a>) -> bool {
     let mut asking = false;
     for (name, value) in headers {
@@ -189,11 +196,12 @@ fn ask(headers: &HeaderMap, now: SystemTime, rules: &[HintRule], ledger: &mut Le
     ignored.into_iter().for_each(|text| ledger.ignore(text));
 }
 
-/// How long an answer asks to wait, by its headers and status. Those headers that `is_read` names are read elsewhere.
+/// Returns how long a response asks to wait, by its headers and status. The headers that `is_read` names are read
+/// elsewhere.
 ///
-/// The transport has read the same headers for the throttle already, and they are parsed once more here on purpose: the
-/// reading of a reply is a pure function of the reply and the clock, which tests and tokens of tasks rely on. Hints that
-/// travelled with the reply would be a second input that could disagree with the first.
+/// The transport has already read the same headers for the throttle. They are parsed once more on purpose: reading a
+/// reply is a pure function of the reply and the clock, which tests and resume tokens rely on. Hints that travelled
+/// with the reply would be a second input that could disagree with the first.
 pub(crate) fn from_answer(
     status: StatusCode,
     headers: &HeaderMap,
@@ -224,7 +232,7 @@ pub(super) mod tests {
 
     type Pairs = [(&'static str, &'static str)];
 
-    /// What is read of headers, at 14:12:45 UTC on 10 July 2024: `name remaining/limit in window reset reset`.
+    /// The budgets that headers state, at 14:12:45 UTC on 10 July 2024: `name remaining/limit in window reset reset`.
     pub(in crate::hint) fn budgets(pairs: &Pairs) -> Vec<String> {
         shown(&hints(pairs))
     }

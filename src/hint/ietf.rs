@@ -1,4 +1,4 @@
-//! The rate-limit fields of the IETF: draft-ietf-httpapi-ratelimit-headers, and what earlier drafts of it had.
+//! The rate-limit fields of the IETF: draft-ietf-httpapi-ratelimit-headers, and its earlier drafts.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(super) fn policies<'a>(text: &'a str, ledger: &mut Ledger<'a>) -> Option<()>
     })
 }
 
-/// `100, 100;w=60, 1000;w=3600`: the limit in force, and the policies there are.
+/// `100, 100;w=60, 1000;w=3600`: the limit in force, and the policies that exist.
 pub(super) fn limits<'a>(source: &'a str, name: Option<&'a str>, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
     all(text, |item| {
         let limit = item.value.integer()?;
@@ -74,7 +74,7 @@ fn all<'a>(text: &'a str, mut read: impl FnMut(&Item<'a>) -> Option<()>) -> Opti
     each(structured::list(text)?, |item| read(&item))
 }
 
-/// A parameter that may be missing, but not be anything else than a number.
+/// Returns a parameter that may be missing, but must be a number.
 fn integer(item: &Item<'_>, name: &str) -> Option<Option<u64>> {
     item.parameter(name).map_or(Some(None), |value| value.integer().map(Some))
 }

@@ -1,8 +1,8 @@
-//! Ignored: a value that makes no sense is passed over and reported, and the rest is read.
+//! Ignored: an invalid value is skipped and reported, and the rest is read.
 
 use crate::redact::scrub;
 
-/// Reads all, also behind one that makes no sense.
+/// Reads all items, including those after an invalid item.
 pub(super) fn each<T>(items: impl IntoIterator<Item = T>, mut read: impl FnMut(T) -> Option<()>) -> Option<()> {
     let mut sound = Some(());
     for item in items {
@@ -11,9 +11,9 @@ pub(super) fn each<T>(items: impl IntoIterator<Item = T>, mut read: impl FnMut(T
     sound
 }
 
-/// What is said of a value that was not understood. Its beginning is enough to find it by.
+/// Returns the report of a value that was not understood. The beginning of the value is enough to find it.
 pub(super) fn ignored(what: &str, value: &str) -> String {
     let shown = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
-    // A service may put a link anywhere.
+    // A service may put a link in any value.
     format!("ignored {}: `{}`", shown(what, 60), shown(&scrub(value), 40))
 }

@@ -1,4 +1,4 @@
-//! Ledger: what an answer says while it is read, in whatever order it stands there.
+//! Ledger: the facts of a response while it is read, in any order.
 
 use std::borrow::Cow;
 use std::mem;
@@ -18,15 +18,15 @@ pub(super) struct Ledger<'a> {
     ignored: Vec<String>,
 }
 
-/// A budget as far as it is known. What is stated twice holds as it was stated first.
+/// A budget as far as it is known. If a fact is stated twice, the first counts.
 #[derive(Debug, Default)]
 pub(super) struct Draft<'a> {
-    /// What stands before `ratelimit` in the names of its headers.
+    /// The text before `ratelimit` in the names of its headers.
     source: &'a str,
     name: Option<Cow<'a, str>>,
-    /// A name that came in a header of its own.
+    /// A name from a separate header.
     pub(super) label: Option<&'a str>,
-    /// What is counted, where that is stated.
+    /// The unit that is counted, if it is stated.
     pub(super) unit: Option<Cow<'a, str>>,
     pub(super) limit: Option<u64>,
     pub(super) remaining: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) struct Draft<'a> {
     pub(super) reset: Option<Duration>,
 }
 
-/// What an answer said, put together.
+/// The facts of a response, put together.
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) delay: Option<Duration>,
@@ -43,7 +43,7 @@ pub(super) struct Closed {
     pub(super) ignored: Vec<String>,
 }
 
-/// `100;w=60`: it belongs to the budget without a name that has this limit, or else makes one more.
+/// `100;w=60`: the policy belongs to the budget without a name that has this limit, or else makes one more budget.
 #[derive(Debug)]
 struct Policy<'a> {
     source: &'a str,
@@ -60,17 +60,17 @@ impl<'a> Ledger<'a> {
         self.since
     }
 
-    /// The budget of this name, begun where there is none; none where there are too many.
+    /// Returns the budget of this name, created if there is none; none if there are too many.
     pub(super) fn draft(&mut self, source: &'a str, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
         self.find_or_begin(source, name.map(Cow::Borrowed))
     }
 
-    /// The budget of a policy that the IETF's fields name.
+    /// Returns the budget of a policy that the IETF's fields name.
     pub(super) fn draft_of_policy(&mut self, name: Cow<'a, str>) -> Option<&mut Draft<'a>> {
         self.find_or_begin("", Some(name))
     }
 
-    /// The budget of this name, whatever told of it.
+    /// Returns the budget of this name, whatever stated it.
     pub(super) fn draft_named(&mut self, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
         match self.drafts.iter().position(|draft| draft.title() == name) {
             Some(at) => self.drafts.get_mut(at),
@@ -82,7 +82,7 @@ impl<'a> Ledger<'a> {
         (self.policies.len() < MOST).then(|| self.policies.push(Policy { source, limit, window }))
     }
 
-    /// The time until then; none for the past and the absurdly far.
+    /// Returns the time until then; none for the past and for implausibly distant moments.
     pub(super) fn reset(&self, time: Time) -> Option<Duration> {
         self.since.until(time).filter(|reset| *reset <= FURTHEST)
     }
@@ -139,12 +139,12 @@ impl Draft<'_> {
         self.remaining.or_else(|| Some(self.limit?.saturating_sub(self.used?)))
     }
 
-    /// More left than is granted: neither can be believed.
+    /// Returns the numbers if more is left than is granted: neither number can then be believed.
     fn contradiction(&self) -> Option<(u64, u64)> {
         self.left().zip(self.limit).filter(|(remaining, limit)| remaining > limit)
     }
 
-    /// None where nothing is told but a name or a window.
+    /// Returns none if only a name or a window is stated.
     fn budget(&self) -> Option<Budget> {
         let remaining = self.left();
         (self.limit.is_some() || remaining.is_some() || self.reset.is_some()).then_some(())?;
@@ -165,7 +165,7 @@ impl Draft<'_> {
     }
 }
 
-/// A window's length, where it can be one.
+/// Returns the length of a window, if it is plausible.
 pub(super) fn window(length: Duration) -> Option<Duration> {
     (!length.is_zero() && length <= FURTHEST).then_some(length)
 }

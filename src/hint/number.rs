@@ -1,9 +1,9 @@
-//! Number: the plain decimal numbers of services, read exactly.
+//! Number: plain decimal numbers of services, read exactly.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// A length of time in units of so many milliseconds, rounded up to the millisecond: never earlier than asked.
+/// Reads a length of time in units of `millis` milliseconds, rounded up to the millisecond: never shorter than asked.
 pub(super) fn decimal(text: &str, millis: u128) -> Option<Duration> {
     let (whole, fraction) = parts(text)?;
     let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
@@ -13,18 +13,18 @@ pub(super) fn decimal(text: &str, millis: u128) -> Option<Duration> {
     u64::try_from((exact * millis).div_ceil(BILLION)).ok().map(Duration::from_millis)
 }
 
-/// A count, rounded down: never more than stated.
+/// Reads a count, rounded down: never more than stated.
 pub(super) fn count(text: &str) -> Option<u64> {
     parts(text).map(|(whole, _)| whole)
 }
 
-/// A count, rounded up.
+/// Reads a count, rounded up.
 pub(super) fn count_up(text: &str) -> Option<u64> {
     let (whole, fraction) = parts(text)?;
     whole.checked_add(u64::from(fraction.bytes().any(|digit| digit != b'0')))
 }
 
-/// A number without the commas between its thousands; none where they stand elsewhere.
+/// Removes the commas between thousands; none if the commas stand elsewhere.
 pub(super) fn without_commas(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(',') {
         return Some(text.into());
@@ -35,7 +35,7 @@ pub(super) fn without_commas(text: &str) -> Option<Cow<'_, str>> {
     (first && groups.all(|group| group.len() == 3) && !fraction.contains(',')).then(|| text.replace(',', "").into())
 }
 
-/// Digits, and at most one point between digits.
+/// Splits a number of digits with at most one point between digits.
 fn parts(text: &str) -> Option<(u64, &str)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

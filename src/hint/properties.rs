@@ -1,4 +1,4 @@
-//! Properties: what holds of every answer.
+//! Properties: invariants of every response.
 
 use std::time::{Duration, SystemTime};
 
@@ -83,7 +83,7 @@ const FACTS: [HintFact; 6] =
 
 const DAY: u64 = 86_400;
 
-/// Bytes, texts, and what comes near to the forms of services.
+/// Bytes, texts, and values that resemble the forms of services.
 fn any_value() -> impl Strategy<Value = Vec<u8>> {
     let small = (0..200_u32).prop_map(|number| number.to_string());
     let number = any::<u64>().prop_map(|number| number.to_string());
@@ -177,7 +177,7 @@ proptest! {
         prop_assert_eq!(Hints::read(&reply, &[], at(now)), hints);
     }
 
-    /// Of words that the dialects are made of, and of any others.
+    /// Words that the dialects consist of, and any others.
     #[test]
     fn no_name_that_is_read_is_passed_over(
         words in prop::collection::vec("[a-z]{1,6}|x|ms|inin|hubspot|sforce|info|api|call|usage|retry|after|at|rate|limit|\
@@ -225,7 +225,7 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Vec<HintRule>>(&text).unwrap(), rules);
     }
 
-    /// In every dialect that can say it.
+    /// In every dialect that can express it.
     #[test]
     fn a_well_formed_budget_comes_back_as_it_was_written(
         (limit, remaining) in any::<u64>().prop_flat_map(|limit| (Just(limit), 0..=limit)),
@@ -280,7 +280,7 @@ proptest! {
         prop_assert_eq!(budget.reset(), Some(Duration::from_secs(reset)));
     }
 
-    /// In every form that can say it, in every header, and beside any shorter wait.
+    /// In every form that can express it, in every header, and beside any shorter wait.
     #[test]
     fn a_wait_is_never_undercut(
         wait in 0..=400 * DAY,
@@ -319,7 +319,7 @@ proptest! {
         }
     }
 
-    /// Whatever our own clock says.
+    /// Whatever our own clock shows.
     #[test]
     fn a_moment_is_as_far_off_as_the_answers_date_says(
         date in 1_000_000_000..7_000_000_000_u64,

@@ -1,12 +1,13 @@
-//! Reset: when a budget is full again, from a value that leaves its unit to be guessed.
+//! Reset: when a budget is full again, from a value without a unit.
 
 use super::date::{self, Time};
 use super::{number, span};
 
-/// A number is told apart by its size; a text by its form: RFC 3339, HTTP-date, or a duration such as `6m0s`.
+/// Reads a number by its size, and a text by its form: RFC 3339, HTTP-date, or a duration such as `6m0s`.
 ///
-/// Up to a day in seconds, it is seconds. Below a billion, milliseconds: budgets of more than a day are rarer, and too
-/// early is put right by the next answer. Then seconds since 1970 (until the year 5138), and milliseconds.
+/// Up to a day in seconds, the number is in seconds. Below a billion, it is in milliseconds: budgets of more than a day
+/// are rarer, and the next response corrects a reset that is too early. Larger numbers are seconds since 1970 (until
+/// the year 5138), and then milliseconds.
 pub(super) fn read(text: &str) -> Option<Time> {
     let Some(number) = number::decimal(text, 1000) else {
         let moment = date::rfc3339(text).or_else(|| date::http(text));
@@ -19,7 +20,7 @@ pub(super) fn read(text: &str) -> Option<Time> {
     }
 }
 
-/// A number is seconds, as far as it can be; otherwise as [`read`].
+/// Reads a number as seconds if that is plausible; otherwise as [`read`].
 pub(super) fn in_seconds(text: &str) -> Option<Time> {
     let number = number::decimal(text, 1000).filter(|number| *number <= date::FURTHEST);
     number.map(Time::In).or_else(|| read(text))

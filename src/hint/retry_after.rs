@@ -10,16 +10,17 @@ use super::unit::Unit;
 use super::{sitecore, wait};
 use crate::pointer;
 
-/// What an answer says of waiting: how long, and what in it was not understood.
+/// The wait that a response asks for, and the values that were not understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hint {
     pub(crate) delay: Option<Duration>,
     pub(crate) ignored: Option<String>,
 }
 
-/// The longest that any header asks for: `Retry-After` and its relatives, and Sitecore's `x-ratelimit-expires`.
+/// Returns the longest wait that any header asks for: `Retry-After` and its relatives, and Sitecore's
+/// `x-ratelimit-expires`.
 ///
-/// Those that `is_read` names are read elsewhere, in a unit of their own.
+/// The headers that `is_read` names are read elsewhere, in their own unit.
 pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime, is_read: impl Fn(&str) -> bool) -> Hint {
     let since = Since::new(headers, now);
     let mut hint = Hint::default();
@@ -36,7 +37,7 @@ pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime, is_read: impl F
     hint
 }
 
-/// A hint in a body or a header of the service's own.
+/// Reads a hint from a service's own place in a body or a header.
 pub(crate) fn from_value(value: &serde_json::Value, unit: Unit, headers: &HeaderMap, now: SystemTime) -> Hint {
     let text = pointer::text(value).unwrap_or_else(|| value.to_string());
     let mut hint = Hint::default();
@@ -44,12 +45,12 @@ pub(crate) fn from_value(value: &serde_json::Value, unit: Unit, headers: &Header
     hint
 }
 
-/// Whether a header, named in lower case, asks to wait.
+/// Returns whether a header, named in lower case, asks to wait.
 pub(super) fn is_asking(name: &str) -> bool {
     name == sitecore::EXPIRES || unit_of(name).is_some()
 }
 
-/// A wait in a unit. A value that names its own unit has that.
+/// Reads a wait in a unit. A unit in the value takes precedence.
 pub(super) fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
     match unit {
         Unit::Seconds | Unit::Milliseconds => wait::read(text, unit, since),
@@ -58,7 +59,7 @@ pub(super) fn delay(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration
 }
 
 impl Hint {
-    /// The longest counts: a wait is never undercut.
+    /// Takes a delay into account. The longest counts, so that a wait is never cut short.
     pub(crate) fn take(&mut self, delay: Option<Duration>, ignored: impl FnOnce() -> String) {
         if delay.is_none() && self.ignored.is_none() {
             self.ignored = Some(ignored());
@@ -67,14 +68,14 @@ impl Hint {
     }
 }
 
-/// The unit of a header that asks to wait: `retry-after`, with whatever before it, and behind it at most the unit.
+/// Returns the unit of a header that asks to wait: `retry-after`, with any prefix, and at most the unit after it.
 fn unit_of(name: &str) -> Option<Unit> {
     let (before, behind) = name.split_once("retry-after")?;
     if !before.is_empty() && !before.ends_with('-') {
         return None;
     }
     match behind {
-        // AWS writes milliseconds there.
+        // AWS writes milliseconds in this header.
         "" if before == "x-amz-" => Some(Unit::Milliseconds),
         "" | "-s" | "-sec" | "-secs" | "-seconds" | "-at" | "-date" | "-time" => Some(Unit::Seconds),
         "-ms" | "-millis" | "-milliseconds" => Some(Unit::Milliseconds),
@@ -104,7 +105,7 @@ mod tests {
             (&[("retry-after", "86460")], Some(86_460_000)),
             (&[("retry-after", "34560000")], Some(34_560_000_000)),
             (&[("retry-after", "34560001")], None),
-            // Of several the longest.
+            // The longest of several.
             (&[("retry-after", "1"), ("retry-after", "4")], Some(4_000)),
             (&[("retry-after", "4"), ("retry-after", "1")], Some(4_000)),
             (&[("retry-after", "soon"), ("retry-after", "4")], Some(4_000)),

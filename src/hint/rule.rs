@@ -1,4 +1,4 @@
-//! Rule: where a service tells of waiting or of a budget in a way of its own.
+//! Rule: a place at which a service states a wait or a budget in its own way.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,10 +10,10 @@ use super::{number, retry_after};
 use crate::message::Reply;
 use crate::pointer::{self, Source};
 
-/// Where a service tells of waiting or of a budget in a way of its own: a place in its answers, the fact that stands
-/// there, and its unit.
+/// A place at which a service states a wait or a budget in its own way: the place in its responses, the fact at that
+/// place, and its unit.
 ///
-/// It is data, as a profile is:
+/// A rule is data, as a profile is:
 ///
 /// ```
 /// use longhaul::limits::{HintFact, HintRule, Unit};
@@ -24,9 +24,9 @@ use crate::pointer::{self, Source};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// What a rule finds wins over what [`Hints::of`](crate::limits::Hints::of) finds in headers, and an earlier rule over a later
-/// one; of delays the longest counts, wherever it stands. A header that a rule names is read by that rule alone, which
-/// settles the unit of a `Reset`, or of a `Retry-After`.
+/// The value of a rule takes precedence over the values that [`Hints::of`](crate::limits::Hints::of) finds in headers,
+/// and an earlier rule over a later one. Of delays the longest counts, wherever it is. A header that a rule names is
+/// read by that rule alone, which settles the unit of a `Reset`, or of a `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HintRule {
@@ -38,13 +38,13 @@ pub struct HintRule {
     budget: Option<String>,
 }
 
-/// What a value tells.
+/// The fact that a value states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HintFact {
-    /// How long to wait, or until when: at most 400 days. A value in seconds or milliseconds that names another unit
-    /// (`30s`, `PT3S`, a date) has that.
+    /// How long to wait, or until when: at most 400 days. If a value in seconds or milliseconds states another unit
+    /// (`30s`, `PT3S`, a date), that unit applies.
     Delay,
     /// How much a budget grants.
     Limit,
@@ -52,28 +52,28 @@ pub enum HintFact {
     Remaining,
     /// How much of a budget was used.
     Used,
-    /// How long until a budget is full again, or when it is.
+    /// The time until a budget is full again, or the moment.
     Reset,
-    /// How long the window of a budget is.
+    /// The length of a budget's window.
     Window,
 }
 
 impl HintRule {
-    /// A fact in seconds, or a count, of the budget without a name.
+    /// Creates a rule for a fact in seconds, or a count, of the budget without a name.
     #[must_use]
     pub const fn new(at: Source, fact: HintFact) -> Self {
         Self { at, fact, unit: Unit::Seconds, budget: None }
     }
 
-    /// The unit of a delay, a reset or a window. Counts have none.
+    /// Sets the unit of a delay, a reset or a window. Counts have no unit.
     #[must_use]
     pub const fn unit(mut self, unit: Unit) -> Self {
         self.unit = unit;
         self
     }
 
-    /// The budget that the fact is of. A name with a word such as `points`, `tokens` or `bytes` in it does not count
-    /// requests.
+    /// Sets the budget that the fact belongs to. A budget whose name contains a word such as `points`, `tokens` or
+    /// `bytes` does not count requests.
     #[must_use]
     pub fn budget(mut self, name: impl Into<String>) -> Self {
         self.budget = Some(name.into());
@@ -88,7 +88,7 @@ impl HintRule {
         self.at.header_name() == Some(name)
     }
 
-    /// Reads the fact, where it is there, over what the ledger holds.
+    /// Reads the fact, if it is present, and overwrites the value in the ledger.
     pub(super) fn read<'a>(&'a self, reply: &Reply, body: Option<&Value>, ledger: &mut Ledger<'a>) {
         let Some(value) = self.at.value(reply, body) else { return };
         let text = pointer::text(&value).unwrap_or_else(|| value.to_string());

@@ -1,18 +1,18 @@
-//! Sitecore Send's window: when it began and when it ends, told only by answers that were throttled.
+//! The window of Sitecore Send: its beginning and its end, stated only by throttled responses.
 
 use std::time::Duration;
 
 use super::date::{self, Since, Time};
 
-/// How long until the window ends.
+/// Returns the time until the window ends.
 ///
-/// It is never longer than the window, whatever the clocks say.
+/// The time is never longer than the window, whatever the clocks show.
 pub(super) fn reset(since: Since<'_>) -> Option<Duration> {
     let left = since.until(moment(since, EXPIRES)?)?;
     Some(window(since).map_or(left, |window| left.min(window)))
 }
 
-/// How long the window is.
+/// Returns the length of the window.
 pub(super) fn window(since: Since<'_>) -> Option<Duration> {
     match (moment(since, FIRST_CALL)?, moment(since, EXPIRES)?) {
         (Time::At(first), Time::At(end)) => end.duration_since(first).ok().filter(|window| !window.is_zero()),

@@ -1,13 +1,13 @@
-//! Span: a length of time that is written in words.
+//! Span: a length of time that is written as text.
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `1d`, and ISO 8601 (`PT1M`, `P1DT2H`). A day has 24 hours, a week 7 days; months
-/// and years have no fixed length, and make none. Rounded up to the millisecond.
+/// Parses `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `1d`, and ISO 8601 (`PT1M`, `P1DT2H`). A day has 24 hours, a week 7 days;
+/// months and years have no fixed length, and are not accepted. The result is rounded up to the millisecond.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    // Only ISO 8601 has a comma for a point; to a service, `1,200s` is twenty minutes.
+    // Only ISO 8601 uses a comma as a decimal point; to a service, `1,200s` is twenty minutes.
     let commas = text.split(',').skip(1).any(|behind| behind.starts_with(|c: char| c.is_ascii_digit()));
     let span = (!commas || text.starts_with('P')).then(|| text.parse::<Span>().ok())??;
     let exact: Duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()?;
@@ -15,7 +15,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-/// The length of a window that is named by it.
+/// Returns the length of a window by its name.
 pub(super) fn named(word: &str) -> Option<Duration> {
     let seconds = match word {
         "second" | "secondly" => 1,
@@ -28,7 +28,7 @@ pub(super) fn named(word: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// What stands behind the slash of `50/second`, `50/s` or `50/10s`.
+/// Parses the text after the slash of `50/second`, `50/s` or `50/10s`.
 pub(super) fn per(word: &str) -> Option<Duration> {
     named(word).or_else(|| duration(word)).or_else(|| duration(&format!("1{word}")))
 }

@@ -1,4 +1,4 @@
-//! Structured list: what RFC 9651 (structured fields) is, as far as rate limits are written in it.
+//! Structured list: the part of RFC 9651 (structured fields) that rate limits use.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ pub(super) enum Value<'a> {
     Integer(u64),
     Text(Cow<'a, str>),
     Token(&'a str),
-    /// Of a kind that says nothing of limits.
+    /// A value of a type that is not used for limits.
     Other,
 }
 
-/// The members of a list or dictionary; none where any of it is malformed (RFC 9651, 4.2).
+/// Parses the members of a list or dictionary; none if any of it is malformed (RFC 9651, 4.2).
 pub(super) fn list(text: &str) -> Option<Vec<Item<'_>>> {
     let mut reader = Reader(text.trim());
     let mut items = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn list(text: &str) -> Option<Vec<Item<'_>>> {
 }
 
 impl<'a> Item<'a> {
-    /// A parameter; the last of its name holds.
+    /// Returns a parameter; the last of its name counts.
     pub(super) fn parameter(&self, name: &str) -> Option<&Value<'a>> {
         self.parameters.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             '"' => self.string(),
             '0'..='9' | '-' => self.number(),
             'A'..='Z' | 'a'..='z' | '*' => Some(Value::Token(self.take(is_token))),
-            // Bytes, such as a partition's key.
+            // Bytes, such as the key of a partition.
             ':' => {
                 let (_, rest) = self.0.strip_prefix(':')?.split_once(':')?;
                 self.0 = rest;
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Numbers of more than 15 digits, and decimals with nothing before or behind the point, are none.
+    /// Numbers of more than 15 digits, and decimals without digits on both sides of the point, are invalid.
     fn number(&mut self) -> Option<Value<'a>> {
         let negative = self.eat('-').is_some();
         let number = self.take(|c| c.is_ascii_digit() || c == '.');

@@ -21,15 +21,15 @@ pub enum Unit {
     EpochMilliseconds,
     /// A moment such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
     HttpDate,
-    /// A moment such as `1994-11-06T08:49:37Z`; without a zone it is UTC.
+    /// A moment such as `1994-11-06T08:49:37Z`; without a zone the moment is UTC.
     Rfc3339,
-    /// A moment such as `11/06/1994 08:49:37`: the month first, and in UTC.
+    /// A moment such as `11/06/1994 08:49:37`: the month first, in UTC.
     MonthDayYear,
     /// A length of time such as `1s`, `6m0s`, `12ms`, `1h2m3.5s`, `1d`, or `PT1M30S` of ISO 8601.
     Duration,
-    /// A sentence such as `Try again in 1 minute 30 seconds.`: the longest length of time in it, of all its terms in
-    /// milliseconds, seconds, minutes, hours, days and weeks. A sentence that holds more than is understood (`1h30`,
-    /// `2 heures 5 minutes`) is malformed as a whole, because a part of a wait would undercut it.
+    /// A sentence such as `Try again in 1 minute 30 seconds.`: the longest length of time in it, including all its
+    /// terms in milliseconds, seconds, minutes, hours, days and weeks. A sentence that is only understood in part
+    /// (`1h30`, `2 heures 5 minutes`) is malformed as a whole, because part of a wait would be too short.
     Text,
 }
 

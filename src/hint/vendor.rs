@@ -1,12 +1,12 @@
-//! Vendor: what single services do in their own way.
+//! Vendor: the formats of single services.
 
 use super::ignored::each;
 use super::ledger::Ledger;
 use super::number;
 
-/// Headers of used and limit: `32/40`, or `api-usage=18/5000; per-app-api-usage=17/250(appName=x)`.
+/// Reads headers of a used amount and a limit: `32/40`, or `api-usage=18/5000; per-app-api-usage=17/250(appName=x)`.
 ///
-/// None where the header is none of them.
+/// Returns none if the header is not one of these.
 pub(super) fn usage<'a>(header: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<Option<()>> {
     if header.ends_with("-api-call-limit") {
         return Some(pair(header, None, text, ledger));

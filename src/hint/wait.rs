@@ -1,4 +1,4 @@
-//! Wait: what stands in a header such as Retry-After, also where it is not what RFC 9110 writes.
+//! Wait: the value of a header such as Retry-After, including values outside of RFC 9110.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use super::date::{self, Since, Time};
 use super::unit::Unit;
 use super::{span, words};
 
-/// The longest wait that a text asks for; none where it asks for none that can be read.
+/// Returns the longest wait that a text asks for; none if the text asks for no wait that can be read.
 ///
-/// RFC 9110 has whole seconds and three forms of a date. Services also write decimals, a unit (`30s`, `1m0s`, `PT3S`,
-/// `2 minutes`), RFC 3339, quotes, a separator too many (`60;`), and several values (`60, 60`), as proxies join two
-/// headers. A number too long for a wait is a moment since 1970 where that lies within reach.
+/// RFC 9110 allows whole seconds and three forms of a date. Services also write decimals, a unit (`30s`, `1m0s`,
+/// `PT3S`, `2 minutes`), RFC 3339, quotes, an extra separator (`60;`), and several values (`60, 60`), as proxies join
+/// two headers. A number that is too long for a wait is a moment since 1970 if that moment is within reach.
 pub(super) fn read(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
     let text = bare(text);
     if let Some(wait) = one(text, unit, since) {
         return Some(wait);
     }
-    // `2 heures, 5 minutes` is no list: only what stands for itself is a value of one.
+    // `2 heures, 5 minutes` is not a list: each value of a list must be complete in itself.
     let listed = values(text).filter(|value| !value.contains(' ') || date::http(value).is_some());
     let listed = listed.filter_map(|value| one(bare(value), unit, since)).max();
     listed.max(words::longest(text).and_then(|wait| since.wait(Time::In(wait))))
 }
 
-/// What is one value.
+/// Reads one value.
 fn one(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
     if let Some(time) = unit.read(text) {
         return since.wait(time).or_else(|| epoch(text, since));
@@ -31,13 +31,13 @@ fn one(text: &str, unit: Unit, since: Since<'_>) -> Option<Duration> {
     since.wait(span::duration(text).map(Time::In).or_else(moment)?)
 }
 
-/// Seconds or milliseconds since 1970, in a place for a length.
+/// Reads seconds or milliseconds since 1970, in the place of a length.
 fn epoch(text: &str, since: Since<'_>) -> Option<Duration> {
     let moment = date::epoch_by_size(text)?;
     since.is_near(moment).then(|| since.wait(moment))?
 }
 
-/// The values of a list. The comma of a date is its own.
+/// Returns the values of a list. The comma inside a date does not separate.
 fn values(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -49,7 +49,7 @@ fn values(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Without what stands around a value: spaces, quotes, separators.
+/// Removes spaces, quotes and separators around a value.
 fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';'))
 }
@@ -110,7 +110,7 @@ mod tests {
             ("2024-07-20T14:12:45", Some(864_000_000)),
             ("1720620825", Some(60_000)),
             ("1720620825000", Some(60_000)),
-            // The past asks for no wait.
+            // A moment in the past asks for no wait.
             ("Wed, 10 Jul 2024 14:00:00 GMT", Some(0)),
             ("1720620700", Some(0)),
             ("0", Some(0)),

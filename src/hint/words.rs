@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{number, span};
 
-/// The longest length of time that a sentence names: 90 seconds for `Try again in 1 minute 30 seconds.`
+/// Returns the longest length of time that a sentence names: 90 seconds for `Try again in 1 minute 30 seconds.`
 ///
-/// Terms that follow each other with different units are one length (`7h41m36s`, `2 hours and 5 minutes`). Rates
-/// (`100 per 5 minutes`) and the past (`5 minutes ago`) are passed over. A term that may be a part of a length that is not
-/// understood (`2 heures 5 minutes`, `1:30 minutes`, `1h30`) makes the whole sentence unreadable, because a part of a
-/// wait undercuts it.
+/// Consecutive terms with different units are one length (`7h41m36s`, `2 hours and 5 minutes`). Rates (`100 per 5
+/// minutes`) and the past (`5 minutes ago`) are skipped. A term that may be part of a length that is not understood (`2
+/// heures 5 minutes`, `1:30 minutes`, `1h30`) makes the whole sentence unreadable, because part of a wait would be too
+/// short.
 pub(super) fn longest(text: &str) -> Option<Duration> {
     let iso = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     let mut found = iso.filter(|word| word.starts_with('P')).filter_map(span::duration).max();
@@ -30,7 +30,7 @@ pub(super) fn longest(text: &str) -> Option<Duration> {
     found
 }
 
-/// A piece of a sentence, and whether a space stands before it.
+/// A piece of a sentence, and whether a space precedes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Token<'a> {
     kind: Kind<'a>,
@@ -45,13 +45,13 @@ enum Kind<'a> {
     Mark(char),
 }
 
-/// What stands directly before a length of time.
+/// The text directly before a length of time.
 enum Before {
-    /// Nothing that belongs to it.
+    /// Nothing that belongs to the length.
     Nothing,
-    /// It counts something else: it is of a rate, or of a name such as `v2`.
+    /// A word by which the length counts something else: a rate, or a name such as `v2`.
     Other,
-    /// A minus, or what it may be the rest of.
+    /// A minus, or the end of a term that is not understood.
     Broken,
 }
 
@@ -62,8 +62,8 @@ impl<'a> Sentence<'a> {
         self.0.get(at).map(|token| token.kind)
     }
 
-    /// The terms from here on, and where they end; the inner `None` where there is none. The outer `None` is for what
-    /// cannot be understood.
+    /// Returns the terms from here on, and where they end. The inner `None` means that there is no term; the outer
+    /// `None` means that the text cannot be understood.
     #[expect(clippy::option_option, reason = "an end of the reading, and nothing here")]
     fn length(&self, begin: usize) -> Option<Option<(Duration, usize)>> {
         let (mut total, mut units, mut end, mut next) = (Duration::ZERO, Vec::new(), begin, begin);
@@ -77,29 +77,29 @@ impl<'a> Sentence<'a> {
         (!breaks_off).then_some((end > begin).then_some((total, end)))
     }
 
-    /// A number and its unit, in milliseconds, and where they end.
+    /// Returns a number and its unit, in milliseconds, and where they end.
     fn term(&self, at: usize) -> Option<(&'a str, u128, usize)> {
         let Some(Kind::Number(digits)) = self.kind(at) else { return None };
-        // The brackets of a template may still stand around the number.
+        // The brackets of a template may still surround the number.
         let marks = |at: &usize| matches!(self.kind(*at), Some(Kind::Mark(mark)) if AROUND.contains(&mark));
         let unit = (at + 1..).find(|at| !marks(at))?;
         let Some(Kind::Word(word)) = self.kind(unit) else { return None };
         Some((digits, millis(word)?, unit + 1))
     }
 
-    /// Behind a comma, an `and`, or both.
+    /// Skips a comma, an `and`, or both.
     fn behind_connector(&self, at: usize) -> usize {
         let at = at + usize::from(matches!(self.kind(at), Some(Kind::Mark(',' | '&' | '+'))));
         at + usize::from(matches!(self.kind(at), Some(Kind::Word(word)) if is_of(AND, word)))
     }
 
-    /// What stands before the term at `at`; those before `read` are read already.
+    /// Returns the text before the term at `at`; the terms before `read` are already read.
     fn before(&self, at: usize, read: usize) -> Before {
         let last = |end: usize| end.checked_sub(1).filter(|at| *at >= read).and_then(|at| self.kind(at));
         let is_glued = self.0.get(at).is_some_and(|token| !token.spaced);
         let number_or_word = |kind| matches!(kind, Some(Kind::Number(_) | Kind::Word(_)));
         match last(at) {
-            // `1s2s`: nobody knows what it is.
+            // The meaning of `1s2s` is unknown.
             None if is_glued && at > 0 && at == read => return Before::Broken,
             Some(Kind::Word(_)) if is_glued => return Before::Other,
             Some(Kind::Mark('/')) => return Before::Other,
@@ -157,7 +157,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Digits, and points and commas that have digits on both sides.
+/// Returns the length of digits, with points and commas that have digits on both sides.
 fn number_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -182,7 +182,7 @@ const UNITS: [(&[&str], u128); 6] = [
     (&["w", "wk", "wks", "week", "weeks"], 604_800_000),
 ];
 const AND: &[&str] = &["and", "et", "und", "y", "e", "en", "og", "och"];
-/// Words that stand between a number of something and a wait: `status 429, wait 60 seconds`.
+/// Words between a number of something and a wait: `status 429, wait 60 seconds`.
 const CUES: &[&str] =
     &["in", "after", "wait", "for", "within", "retry", "about", "least", "is", "of", "to", "or", "than"];
 const AROUND: [char; 12] = ['"', '\'', '(', ')', '[', ']', '{', '}', '<', '>', '`', '-'];
@@ -213,11 +213,11 @@ mod tests {
             ("wait=60s", 60.0),
             ("respect the 60-second pause", 60.0),
             ("in 1-2 minutes", 120.0),
-            // Of several the longest.
+            // The longest of several.
             ("wait 30 seconds, at most 2 minutes", 120.0),
             ("60 seconds, 60 seconds", 60.0),
             ("wait 30 seconds. The account is blocked for 2 hours.", 7200.0),
-            // What counts something else.
+            // Lengths of time that count something else.
             ("1000 per 24 hours are allowed. Retry in 30 seconds", 30.0),
             ("Limit: 3 / min. Please try again in 20s.", 20.0),
             ("100 requests/5 minutes, try again in 10 s", 10.0),

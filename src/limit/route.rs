@@ -2,24 +2,24 @@
 
 use http::Method;
 
-/// A pattern of method and path, ready to match.
+/// A pattern of method and path, parsed for matching.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     method: Option<Method>,
     segments: Vec<Segment>,
-    /// Anything may follow.
+    /// Whether any rest may follow.
     open: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Segment {
     before: String,
-    /// What follows a wildcard, if there is one; whether each of its values counts apart.
+    /// The text after a wildcard, if there is a wildcard, and whether each of its values counts separately.
     wild: Option<(String, bool)>,
 }
 
 impl Route {
-    /// `base` is the path that a relative pattern stands below.
+    /// Parses a pattern. A relative pattern is resolved below the path `base`.
     pub(crate) fn parse(pattern: &str, base: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("the route `{}`: {why}", pattern.escape_debug()));
         let (method, path) = match pattern.trim().split_once(char::is_whitespace) {
@@ -64,7 +64,7 @@ impl Route {
         Ok(Self { method, segments, open })
     }
 
-    /// What distinguishes this request's budget from others of the route; `None` where it is not of the route.
+    /// Returns the key of this request's budget within the route; `None` if the route does not match the request.
     pub(crate) fn matches(&self, method: &Method, path: &str) -> Option<String> {
         if self.method.as_ref().is_some_and(|own| own != method) {
             return None;
@@ -82,7 +82,7 @@ impl Route {
         (self.open || given.next().is_none()).then_some(key)
     }
 
-    /// Whether different requests of it have different budgets.
+    /// Returns whether different requests of the route have different budgets.
     pub(crate) fn is_keyed(&self) -> bool {
         self.segments.iter().any(|segment| segment.wild.as_ref().is_some_and(|(_, keyed)| *keyed))
     }
@@ -103,7 +103,7 @@ impl Segment {
         plain.then(|| Self { before: before.to_owned(), wild: Some((after.to_owned(), keyed)) })
     }
 
-    /// The value that counts apart, empty where none does; `None` where it does not match.
+    /// Returns the value that counts separately, empty if none does; `None` if the part does not match.
     fn matches<'a>(&self, part: &'a str) -> Option<&'a str> {
         match &self.wild {
             None => (part == self.before).then_some(""),
@@ -115,13 +115,13 @@ impl Segment {
     }
 }
 
-/// The method of this name, in capitals. A word that nobody registered is more likely a slip than a method.
+/// Returns the method of this name, in capitals. A word that is not registered is more likely a typo than a method.
 fn method(name: &str) -> Option<Method> {
     METHODS.contains(&name).then(|| Method::from_bytes(name.as_bytes()).ok()).flatten()
 }
 
-/// The registry of HTTP methods (RFC 9110, 16.1), without those that no request of a client has (CONNECT, PRI); and
-/// PURGE of caches, which is in no registry.
+/// The registry of HTTP methods (RFC 9110, 16.1), without those that no request of a client uses (CONNECT, PRI). PURGE
+/// is the method of caches, and is in no registry.
 const METHODS: [&str; 39] = [
     "ACL",
     "BASELINE-CONTROL",

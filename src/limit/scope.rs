@@ -1,4 +1,4 @@
-//! Scope: whose requests a limit counts.
+//! Scope: the requests that a limit counts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,37 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use super::Route;
 
-/// Whose requests a limit counts, and so whom a refusal stops.
+/// The requests that a limit counts, and so the requests that a refusal stops.
 ///
-/// Also as text, in profiles: `account`, `credential`, `host`, `route GET campaigns/*`, `kind export`,
+/// In profiles, a scope is written as text: `account`, `credential`, `host`, `route GET campaigns/*`, `kind export`,
 /// `token endpoint`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Scope {
     /// All requests of the account at the service: of the API key or tenant that
-    /// [`account`](crate::ClientBuilder::account) names, whatever tokens are used.
+    /// [`account`](crate::ClientBuilder::account) names, whichever tokens are used.
     #[default]
     Account,
-    /// The requests under each credential: every token has a budget of its own.
+    /// The requests under each credential: every token has its own budget.
     Credential,
     /// The requests to each host.
     Host,
-    /// The requests of one route: see [`Scope::route`].
+    /// The requests of one route, as in [`Scope::route`].
     Route(String),
     /// The requests for tasks of this kind of the profile.
     Kind(String),
-    /// The requests that fetch tokens. They count for no other scope.
+    /// The requests that fetch tokens. No other scope counts these requests.
     TokenEndpoint,
 }
 
 impl Scope {
-    /// A method (or none, for all) and a path: `GET campaigns/*/stats/*`. A first word that is no registered method, and a
-    /// method without a path, are errors when the limit is installed, because neither would ever match a request.
+    /// Creates the scope of a route: a method (or none, for all methods) and a path, such as `GET campaigns/*/stats/*`.
+    /// A first word that is no registered method, and a method without a path, are errors when the limit is installed,
+    /// because neither would ever match a request.
     ///
-    /// A path that begins with `/` is one of the host, another one of the client's base URL. `*` stands for any text
-    /// within a segment, `**` at the end for any rest, so that `/api/v2/analytics/**` is all of one microservice.
-    /// `{name}` is as `*`, and each value has a budget of its own: `lists/{list}/subscribers`.
+    /// A path that begins with `/` is relative to the host; any other path is relative to the client's base URL. `*`
+    /// matches any text within a segment. `**` at the end matches any rest, so that `/api/v2/analytics/**` is all of
+    /// one microservice. `{name}` matches as `*`, and each value has its own budget: `lists/{list}/subscribers`.
     ///
     /// ```
     /// use longhaul::limits::Scope;

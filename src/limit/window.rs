@@ -1,4 +1,4 @@
-//! Window: what a limit counts, and over how long.
+//! Window: the quantity that a limit counts, and the time over which the limit counts it.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::seconds;
 
-/// What a limit counts, and over how long.
+/// The quantity that a limit counts, and the time over which the limit counts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 #[non_exhaustive]
 pub enum Window {
-    /// So many requests in any stretch of this length.
+    /// A number of requests in any stretch of a length.
     Sliding {
-        /// How many.
+        /// The number of requests.
         count: u32,
-        /// Over how long.
+        /// The length of the window.
         length: Duration,
     },
-    /// So many requests in a calendar day.
+    /// A number of requests in a calendar day.
     Daily {
-        /// How many.
+        /// The number of requests.
         count: u32,
         /// The IANA time zone whose midnight begins the day.
         zone: String,
     },
-    /// So many bytes in any stretch of this length, of bodies both ways.
+    /// A number of bytes in any stretch of a length, counting the bodies of requests and responses.
     Bytes {
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
-        /// Over how long.
+        /// The length of the window.
         length: Duration,
     },
-    /// So many requests at once.
+    /// A number of concurrent requests.
     Concurrent {
-        /// How many.
+        /// The number of requests.
         count: u32,
     },
 }
@@ -59,7 +59,7 @@ impl Window {
         }
     }
 
-    /// Whether both count the same, over the same time: then their counts must be equal.
+    /// Returns whether both windows count the same quantity over the same time; their counts must then be equal.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Sliding { length: a, .. }, Self::Sliding { length: b, .. })
@@ -71,7 +71,7 @@ impl Window {
     }
 }
 
-/// The time zone of this name.
+/// Returns the time zone of this name.
 pub(crate) fn zone_of(name: &str) -> Result<jiff::tz::TimeZone, String> {
     jiff::tz::TimeZone::get(name).map_err(|_| {
         format!(
@@ -93,7 +93,7 @@ impl fmt::Display for Window {
     }
 }
 
-/// A window as it is written down.
+/// A window in its serialized form.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
@@ -143,5 +143,5 @@ impl From<Window> for Written {
     }
 }
 
-/// So that no sum of times runs over; the services' longest is a month.
+/// Bounds every sum of times; the longest window of any service is a month.
 pub(super) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);

@@ -1,15 +1,15 @@
-//! Beginning: what the front of a document that is too large to hold says.
+//! Beginning: the members at the front of a document that is too large to hold.
 
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The members of an object whose text is cut off or breaks, as far as they are whole before that, and neither objects nor
-/// arrays; none of any other document.
+/// Returns the members of an object whose text is cut off or malformed, as far as they are complete before that point
+/// and neither objects nor arrays; none for any other document.
 pub(super) fn members(text: &[u8]) -> Map<String, Value> {
     let mut found = Members(Map::new());
-    // It ends in an error, because the text does.
+    // Parsing ends in an error, because the text is incomplete.
     let _ = serde_json::Deserializer::from_slice(text).deserialize_map(&mut found);
     found.0
 }
@@ -24,7 +24,7 @@ impl<'de> Visitor<'de> for &mut Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        // A number may go on where the text was cut: it counts when something came behind it.
+        // A number may continue where the text was cut: it counts once a further member follows.
         let mut open = None;
         while let Some(name) = map.next_key::<String>()? {
             if let Some((name, number)) = open.take() {
@@ -41,7 +41,7 @@ impl<'de> Visitor<'de> for &mut Members {
     }
 }
 
-/// A text, a number, a bool or null; nothing of anything else.
+/// A text, a number, a bool or null; nothing for any other value.
 struct Scalar(Option<Value>);
 
 impl<'de> serde::Deserialize<'de> for Scalar {

@@ -1,4 +1,4 @@
-//! Body: the bytes of a response, as they come.
+//! Body: the bytes of a response, as they arrive.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, Stream, StreamExt};
 use super::HttpError;
 use super::flow::Flow;
 
-/// The body of a [`Response`](super::Response): whole, or a stream of chunks.
+/// The body of a [`Response`](super::Response): complete, or a stream of chunks.
 #[derive(Default)]
 pub struct Body(Kind);
 
@@ -19,26 +19,26 @@ enum Kind {
     Empty,
     Whole(Bytes),
     Stream(BoxStream<'static, Result<Bytes, HttpError>>),
-    /// The beginning was looked at already.
+    /// The beginning was already read.
     Begun(VecDeque<Bytes>, BoxStream<'static, Result<Bytes, HttpError>>),
 }
 
 impl Body {
-    /// No bytes.
+    /// Creates an empty body.
     #[must_use]
     pub const fn empty() -> Self {
         Self(Kind::Empty)
     }
 
-    /// A body that arrives in chunks.
+    /// Creates a body that arrives in chunks.
     pub fn stream(chunks: impl Stream<Item = Result<Bytes, HttpError>> + Send + 'static) -> Self {
         Self(Kind::Stream(chunks.boxed()))
     }
 
-    /// The next chunk; `None` at the end.
+    /// Returns the next chunk; `None` at the end.
     ///
     /// # Errors
-    /// [`HttpError`] when the body breaks off.
+    /// [`HttpError`] if the body breaks off.
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
@@ -58,10 +58,10 @@ impl Body {
         }
     }
 
-    /// The whole body where it is JSON and no longer than `most`; it can still be read from its beginning.
+    /// Returns the whole body if it is JSON and no longer than `most`; the body can still be read from its beginning.
     ///
     /// # Cancel safety
-    /// What was looked at stays in the body.
+    /// The bytes that were read stay in the body.
     pub(crate) async fn peek(&mut self, most: usize) -> Option<Bytes> {
         let is_json = |bytes: &[u8]| {
             let first = super::without_bom(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
@@ -87,7 +87,7 @@ impl Body {
                     begun.push_back(chunk);
                 }
                 Some(Err(error)) => {
-                    // Whoever reads on meets it.
+                    // The next reader receives the error.
                     *chunks = futures::stream::iter([Err(error)]).boxed();
                     return None;
                 }
@@ -99,8 +99,8 @@ impl Body {
         Some(whole)
     }
 
-    /// Holds the body where it is no longer than `limit`, and says so; of a longer one the beginning, and it can still be
-    /// read from there.
+    /// Holds the body if it is no longer than `limit`, and returns true. Of a longer body, returns the beginning; the
+    /// body can still be read from there.
     pub(crate) async fn hold(&mut self, limit: usize, flow: &mut Flow) -> Result<(Bytes, bool), HttpError> {
         if let Kind::Whole(bytes) = &self.0 {
             return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
@@ -126,12 +126,12 @@ impl Body {
         Ok((whole(&begun, limit), true))
     }
 
-    /// The bytes up to `limit`, as far as they came, and whether that was all of them.
+    /// Returns the bytes up to `limit`, as far as they arrived, and whether they are the whole body.
     pub(crate) async fn collect(mut self, limit: usize, flow: &mut Flow) -> (Bytes, Result<bool, HttpError>) {
         if let Kind::Whole(bytes) = &self.0 {
             return (bytes.slice(..bytes.len().min(limit)), Ok(bytes.len() <= limit));
         }
-        // What comes in one piece is not copied.
+        // A body of one chunk is not copied.
         let first = match flow.chunk(&mut self).await {
             Ok(first) => first.unwrap_or_default(),
             Err(error) => return (Bytes::new(), Err(error)),
@@ -160,7 +160,7 @@ impl Body {
     }
 }
 
-/// The chunks in one piece, up to `most` bytes. One chunk is not copied.
+/// Joins the chunks, up to `most` bytes. A single chunk is not copied.
 fn whole(chunks: &VecDeque<Bytes>, most: usize) -> Bytes {
     match chunks.front() {
         Some(first) if chunks.len() == 1 => first.slice(..first.len().min(most)),

@@ -1,4 +1,4 @@
-//! Flow: whether a body comes fast enough to be waited for.
+//! Flow: whether a body arrives fast enough to wait for.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::time::Instant;
 use super::{Body, HttpError};
 use crate::clock::{NO_RUNTIME, has_runtime};
 
-/// The bounds of the wait for a body: for its next byte, for its bytes on average, and for all of it.
+/// The bounds of the wait for a body: for its next byte, for its average rate, and for the whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
     idle: Duration,
-    /// Bytes per second; 0 for no bound.
+    /// The least rate, in bytes per second; 0 for no bound.
     least_rate: u32,
     until: Option<Instant>,
-    /// The time that was waited in this span. What the reader takes for itself does not count.
+    /// The time spent waiting in this span, without the time that the reader takes for itself.
     waited: Duration,
-    /// The bytes that came in it.
+    /// The bytes that arrived in this span.
     came: u64,
 }
 
@@ -33,7 +33,7 @@ impl Flow {
         self
     }
 
-    /// Without a bound on the average: for a reader that decides by itself.
+    /// Removes the bound on the average rate, for a reader that decides by itself.
     pub(crate) const fn at_any_rate(mut self) -> Self {
         self.least_rate = 0;
         self
@@ -43,10 +43,10 @@ impl Flow {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 
-    /// The next chunk of a body, if it comes in time.
+    /// Returns the next chunk of a body, if it arrives in time.
     pub(crate) async fn chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>, HttpError> {
         let mut chunk = pin!(body.chunk());
-        // What is there already needs no timer.
+        // A chunk that is already there needs no timer.
         if let Some(chunk) = chunk.as_mut().now_or_never() {
             return chunk.inspect(|chunk| self.count(chunk.as_ref()));
         }
@@ -59,7 +59,7 @@ impl Flow {
         let chunk = tokio::time::timeout_at(due, chunk).await.unwrap_or_else(|_| Err(HttpError::timeout()))?;
         self.count(chunk.as_ref());
         self.waited += begun.elapsed();
-        // Twice the idle timeout, so that one pause that is allowed does not decide.
+        // The span is twice the idle timeout, so that one allowed pause is not decisive.
         if chunk.is_some() && self.waited >= 2 * self.idle.min(LONGEST_IDLE) {
             if (self.came as f64) < self.waited.as_secs_f64() * f64::from(self.least_rate) {
                 return Err(HttpError::slow());
@@ -74,9 +74,9 @@ impl Flow {
     }
 }
 
-/// As long as a stalled connection is worth waiting for.
+/// The longest that a stalled connection is worth waiting for.
 const DEFAULT_IDLE: Duration = Duration::from_secs(30);
-/// So that no sum of times runs over.
+/// Bounds every sum of times.
 const LONGEST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for Flow {
@@ -89,7 +89,7 @@ impl Default for Flow {
 mod tests {
     use super::*;
 
-    /// A body of so many bytes in each chunk, one every so many seconds.
+    /// A body with this many bytes in each chunk, and one chunk every few seconds.
     fn dripping(bytes: usize, every: u64) -> Body {
         Body::stream(futures::stream::unfold((), move |()| async move {
             tokio::time::sleep(Duration::from_secs(every)).await;
@@ -99,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_ends_where_its_rate_is_too_low() {
-        // Bytes a chunk, seconds between them, least rate, and whether it is given up within an hour.
+        // Bytes per chunk, seconds between chunks, least rate, and whether the reader gives up within an hour.
         for (bytes, every, least, ends) in [
             (1, 29, 100, true),
             (1, 29, 1, true),

@@ -1,12 +1,12 @@
-//! JSON that holds a number which no float does.
+//! JSON that holds a number outside the range of floats.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A document that is JSON by its grammar, and does not parse because of a number past all floats, such as `1e400`: such
-/// a number becomes the text of its digits.
+/// Parses a document that is valid JSON, but does not parse because of a number beyond all floats, such as `1e400`.
+/// The number becomes the text of its digits.
 pub(super) fn with_wide_numbers(document: &[u8]) -> Option<Value> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     read(document, MAX_DEPTH)
@@ -33,7 +33,7 @@ fn read(raw: &RawValue, depth: u8) -> Option<Value> {
     }
 }
 
-/// As deep as serde_json reads.
+/// The nesting depth that serde_json accepts.
 const MAX_DEPTH: u8 = 127;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! MediaType: what a body is declared to be, and what it shows itself to be.
+//! MediaType: the declared type of a body, and the type that its bytes show.
 
 use std::fmt::Write as _;
 
 use http::{HeaderMap, header};
 
-/// A Content-Type (RFC 9110, 8.3): type and charset in lower case, empty where the header gives none.
+/// A Content-Type (RFC 9110, 8.3): type and charset in lower case, empty if the header states none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MediaType {
     essence: String,
@@ -25,15 +25,15 @@ impl MediaType {
         Self { essence, charset: charset.unwrap_or_default() }
     }
 
-    /// One document of JSON: `application/json`, `text/json`, `application/problem+json` and their kin (RFC 6839, 3.1). A
-    /// sequence of documents is none.
+    /// Returns whether the body is one document of JSON: `application/json`, `text/json`, `application/problem+json`
+    /// and their kin (RFC 6839, 3.1). A sequence of documents is not.
     pub(crate) fn is_json(&self) -> bool {
         matches!(&*self.essence, "application/json" | "text/json" | "application/x-json" | "text/x-json")
             || self.essence.ends_with("+json")
             || self.essence.ends_with("javascript")
     }
 
-    /// Says nothing of what the body is: no type, or plain text.
+    /// Returns whether the type states nothing about the body: no type, or plain text.
     pub(crate) fn is_vague(&self) -> bool {
         matches!(&*self.essence, "" | "text/plain")
     }
@@ -43,13 +43,13 @@ impl MediaType {
     }
 }
 
-/// Whether a body is a page of HTML, by its type or by how it begins.
+/// Returns whether a body is a page of HTML, by its type or by its first bytes.
 pub(super) fn is_html(media: &MediaType, body: &[u8]) -> bool {
     !body.trim_ascii().is_empty() && (media.is_html() || looks_like_html(body))
 }
 
-/// Whether a body begins as a page of HTML does. A byte order mark, white space, comments and an XML declaration may
-/// stand before it.
+/// Returns whether a body begins as a page of HTML does. A byte order mark, white space, comments and an XML
+/// declaration may precede the page.
 pub(crate) fn looks_like_html(body: &[u8]) -> bool {
     let mut rest = super::without_bom(body).trim_ascii_start();
     loop {
@@ -71,8 +71,8 @@ pub(crate) fn looks_like_html(body: &[u8]) -> bool {
     ["<!doctype html", "<html", "<head", "<body"].into_iter().any(begins)
 }
 
-/// The text of a body whose charset is declared, or shown by a byte order mark; `None` where it is UTF-8 or unknown, and
-/// where the bytes are none of that charset.
+/// Returns the text of a body whose charset is declared, or shown by a byte order mark; `None` if the charset is UTF-8
+/// or unknown, or the bytes are invalid in that charset.
 pub(super) fn decoded(media: &MediaType, body: &[u8]) -> Option<String> {
     let marked = encoding_rs::Encoding::for_bom(body).map(|(encoding, _)| encoding);
     let encoding = marked.or_else(|| encoding_rs::Encoding::for_label(media.charset.as_bytes()))?;
@@ -83,7 +83,7 @@ pub(super) fn decoded(media: &MediaType, body: &[u8]) -> Option<String> {
     (!malformed).then(|| text.into_owned())
 }
 
-/// Text whose bytes beyond ASCII are percent-encoded.
+/// Returns text whose bytes beyond ASCII are percent-encoded.
 pub(super) fn escaped(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() + 16), |mut text, byte| {
         match byte.is_ascii() {

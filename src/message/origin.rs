@@ -1,11 +1,11 @@
-//! Origin and Trust: where a request may go, and what it may carry there.
+//! Origin and Trust: the URLs that a request may go to, and the secrets that it may carry there.
 
 use url::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::redact;
 
-/// Scheme, host and port: what credentials are bound to (RFC 6454).
+/// Scheme, host and port: the origin that credentials are bound to (RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     scheme: String,
@@ -38,18 +38,18 @@ impl Origin {
 /// The origins of one client: its own, and those that were allowed by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
-    /// What the paths of the client are relative to.
+    /// The base of the client's relative paths.
     base: Url,
     own: Origin,
     allowed: Vec<Origin>,
 }
 
-/// What a request to a URL may carry.
+/// The contents that a request to a URL may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Everything: credentials, keys, the caller's headers.
+    /// Everything: credentials, keys and the caller's headers.
     Own,
-    /// Nothing but the request itself.
+    /// Nothing except the request itself.
     Foreign,
 }
 
@@ -58,7 +58,7 @@ impl Trust {
         Self { base: base.clone(), own: Origin::of(base), allowed: allowed.into_iter().collect() }
     }
 
-    /// Decides what may go to `url`, or why nothing may.
+    /// Returns the contents that may be sent to `url`, or the reason why nothing may.
     pub(crate) fn standing(&self, url: &Url) -> Result<Standing, Error> {
         let refused =
             |why: &str| Err(Error::new(ErrorKind::Untrusted, format!("{}: {why}", redact::shown(url))).with_url(url));
@@ -77,9 +77,9 @@ impl Trust {
         }
     }
 
-    /// Whether an answer from one URL may send a request on to another: anywhere over https, and over plain http only from
-    /// plain http, to the same origin, from loopback to loopback, or to the client's own. An origin that was allowed by name
-    /// may be reached from anywhere.
+    /// Checks whether a response from one URL may lead the client to another: anywhere over https, and over plain
+    /// http only from plain http, to the same origin, from loopback to loopback, or to the client's own origin. An
+    /// origin that was allowed by name may be reached from anywhere.
     pub(crate) fn leads(&self, from: &Url, to: &Url) -> Result<(), Error> {
         let refused =
             |why: &str| Err(Error::new(ErrorKind::Untrusted, format!("{}: {why}", redact::shown(to))).with_url(to));
@@ -97,8 +97,8 @@ impl Trust {
         }
     }
 
-    /// Whether the application may have a link fetched that it gave itself: over https, from this machine, or from an
-    /// origin of the client.
+    /// Checks whether the client may fetch a link that the application supplied: over https, from this machine, or from
+    /// an origin of the client.
     pub(crate) fn may_fetch(&self, given: &Url) -> Result<(), Error> {
         if given.scheme() == "http" && Origin::of(given).is_loopback() && given.username().is_empty() {
             return Ok(());

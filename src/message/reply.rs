@@ -1,4 +1,4 @@
-//! Reply: what a service answered, with its body held.
+//! Reply: a response with its body in memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::weight;
 use super::without_bom;
 use crate::redact::{self, Hidden, Mask};
 
-/// An answer whose body is held: what [`Protocol::read`](crate::Protocol::read) reads.
+/// A response whose body is in memory, as read by [`Protocol::read`](crate::Protocol::read).
 #[derive(Clone)]
 pub struct Reply {
     pub(super) status: StatusCode,
@@ -26,7 +26,7 @@ pub struct Reply {
     pub(super) limit: usize,
 }
 
-/// How much of a body is held.
+/// How much of a body is in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     Whole,
@@ -37,7 +37,7 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
-    /// Of a body that was read to its end or to the limit, after it may have been cut before.
+    /// Returns the extent of a body that was read to its end or to the limit, and that may have been cut before.
     pub(super) const fn of(whole: bool, cut: bool) -> Self {
         match (whole, cut) {
             (_, true) => Self::Cut,
@@ -48,37 +48,37 @@ impl Extent {
 }
 
 impl Reply {
-    /// An answer to a request of `url`.
+    /// Creates a response to a request of `url`.
     #[must_use]
     pub fn new(status: StatusCode, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
         Self { status, headers, url, body: body.into(), extent: Extent::Whole, hidden: Hidden::default(), limit: 0 }
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The URL that was asked.
+    /// Returns the URL of the request.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The body, up to the client's body limit.
+    /// Returns the body, up to the client's body limit.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Whether the body is all there: neither cut at the limit nor broken off.
+    /// Returns whether the body is complete: neither cut at the limit nor broken off.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.extent == Extent::Whole
@@ -88,18 +88,18 @@ impl Reply {
         self.extent
     }
 
-    /// A header as text; `None` where it is missing or empty. Bytes that are no UTF-8 are percent-encoded: most such
-    /// headers hold a URL, and so the service gets back the bytes that it sent.
+    /// Returns a header as text; `None` if the header is missing or empty. Bytes that are no UTF-8 are percent-encoded:
+    /// most such headers hold a URL, and the service then receives the bytes that it sent.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         field_text(self.headers.get(name)?)
     }
 
-    /// As [`header`](Self::header), each of its fields.
+    /// As [`header`](Self::header), for each field of that name.
     pub(crate) fn header_fields(&self, name: &str) -> impl Iterator<Item = String> {
         self.headers.get_all(name).into_iter().filter_map(field_text).map(Cow::into_owned)
     }
 
-    /// The body as JSON, whatever the Content-Type says; `None` where it is none.
+    /// Returns the body as JSON, whatever the Content-Type; `None` if it is not JSON.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         if self.extent != Extent::Whole {
             return None;
@@ -109,7 +109,7 @@ impl Reply {
             if is_heavy { None } else { serde_json::from_slice(text).ok() }
         };
         let document = without_bom(&self.body);
-        // One of such numbers cannot be weighed.
+        // A document with such numbers cannot be weighed.
         let wide = || {
             weight::is_light(document, weight::most(self.limit))
                 .then(|| super::json::with_wide_numbers(document))
@@ -118,13 +118,15 @@ impl Reply {
         read(document).or_else(|| read(media::decoded(&self.media_type(), &self.body)?.as_bytes())).or_else(wide)
     }
 
-    /// The members of a document that is too large to hold, or is no whole JSON, as far as its beginning shows them.
+    /// Returns the members of a document that is too large to hold, or is incomplete JSON, as far as its beginning
+    /// shows them.
     pub(crate) fn beginning(&self) -> Option<serde_json::Value> {
         Some(beginning::members(without_bom(&self.body)).into())
             .filter(|members: &serde_json::Value| members.as_object().is_some_and(|all| !all.is_empty()))
     }
 
-    /// Whether the body is JSON that would take far more memory than its bytes: it is handed on, and not read.
+    /// Returns whether the body is JSON that would take far more memory than its bytes: such a body is passed on
+    /// unparsed.
     pub(crate) fn is_heavy(&self) -> bool {
         let most = weight::most(self.limit);
         if weight::is_light(&self.body, most) {
@@ -135,9 +137,9 @@ impl Reply {
             || decoded().is_some_and(|text| weight::is_heavy(text.as_bytes(), most))
     }
 
-    /// The body as JSON text in UTF-8, without a byte order mark; `None` where it is no JSON.
+    /// Returns the body as JSON text in UTF-8, without a byte order mark; `None` if it is not JSON.
     pub(crate) fn json_text(&self) -> Option<Cow<'_, [u8]>> {
-        // What is ignored is not looked at for UTF-8.
+        // Ignored values are not checked for UTF-8.
         let is_json = |text: &[u8]| {
             std::str::from_utf8(text).is_ok() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
         };
@@ -152,23 +154,23 @@ impl Reply {
         is_json(text.as_bytes()).then(|| Cow::Owned(text.into_bytes()))
     }
 
-    /// What the body is declared to be.
+    /// Returns the declared type of the body.
     pub(crate) fn media_type(&self) -> MediaType {
         MediaType::of(&self.headers)
     }
 
-    /// Whether the body is a page of HTML: by its Content-Type, or by how it begins.
+    /// Returns whether the body is a page of HTML, by its Content-Type or by its first bytes.
     pub(crate) fn is_html(&self) -> bool {
         media::is_html(&self.media_type(), &self.body)
     }
 
-    /// Takes out of its words what it repeats of the secrets that it was sent. It copies each of them: for the way of
-    /// errors.
+    /// Returns a mask of the request's secrets, for words of the response that may repeat them. The mask copies each
+    /// secret, so it is built for errors only.
     pub(crate) fn mask(&self) -> Mask {
         self.hidden().mask()
     }
 
-    /// The secrets that it may repeat, those in the URL that was asked included.
+    /// Returns the secrets that the response may repeat, including those in the request's URL.
     pub(crate) fn hidden(&self) -> Hidden {
         self.hidden.and(redact::secrets_in(&self.url).collect())
     }

@@ -1,4 +1,4 @@
-//! Request: one message to a service, as the HTTP client gets it.
+//! Request: one message to a service, as the HTTP client receives it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use url::Url;
 
 use crate::redact;
 
-/// One request, complete: what an [`Http`](super::Http) sends.
+/// One complete request, as sent by an [`Http`](super::Http).
 ///
-/// `Debug` shows method, URL without query, and the names of the headers.
+/// `Debug` shows the method, the URL without its query, and the names of the headers.
 #[derive(Clone)]
 pub struct Request(Box<Parts>);
 
-/// In one place: it goes through many hands, and is some hundred bytes.
+/// Boxed, because a request is moved often and is some hundred bytes.
 #[derive(Clone)]
 struct Parts {
     method: Method,
@@ -23,11 +23,12 @@ struct Parts {
     headers: HeaderMap,
     body: Bytes,
     class: Priority,
-    /// The kind of task that it is for.
+    /// The kind of task that the request belongs to.
     kind: Option<Arc<str>>,
-    /// The task that it is for; 0 for none.
+    /// The task that the request belongs to; 0 for none.
     task: u64,
-    /// It goes without a credential and the caller's headers, wherever it leads: a foreign origin asked for it.
+    /// Whether the request goes without a credential and without the caller's headers, wherever it leads, because a
+    /// foreign origin caused it.
     is_bare: bool,
 }
 
@@ -45,31 +46,31 @@ impl Request {
         }))
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub const fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// The URL, query included: it may be secret.
+    /// Returns the URL with its query, which may be secret.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.0.url
     }
 
-    /// The headers, credentials included.
+    /// Returns the headers, including credentials.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.0.body
     }
 
-    /// What the request is for.
+    /// Returns the class of the request.
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.0.class
@@ -100,7 +101,7 @@ impl Request {
         self
     }
 
-    /// As a request of another class.
+    /// Changes the class of the request.
     pub(crate) const fn of_class(mut self, class: Priority) -> Self {
         self.0.class = class;
         self
@@ -144,24 +145,24 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What a request is for, the most urgent first: the order in which requests leave the throttle's queue.
+/// The class of a request, the most urgent first. Requests leave the throttle's queue in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Priority {
-    /// Fetches or refreshes a token: without it nothing else goes.
+    /// Fetches or refreshes a token, which all other requests need.
     Token,
-    /// Asks the service to give up a task.
+    /// Cancels a task at the service.
     Cancel,
     /// Starts a task.
     Submit,
     /// Any other call of the application.
     Call,
-    /// Looks at the status of a task.
+    /// Fetches the status of a task.
     Poll,
     /// Fetches the result document of a task.
     Result,
     /// Fetches the bytes of a result.
     Download,
-    /// What can wait for all others.
+    /// A request that can wait for all others.
     Batch,
 }

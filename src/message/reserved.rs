@@ -1,9 +1,10 @@
-//! Reserved: headers that belong to the connection, and that nobody but the HTTP client sets.
+//! Reserved: headers that belong to the connection, and that only the HTTP client may set.
 
 use http::HeaderName;
 
-/// Whether a header frames the message or routes the connection (RFC 9110, 7; RFC 9112, 6): set by a caller, it would
-/// make two parties read one byte stream in two ways, or send a credential to another host than the URL names.
+/// Returns whether a header frames the message or routes the connection (RFC 9110, 7; RFC 9112, 6). If a caller set
+/// such a header, two parties could read one byte stream in two ways, or a credential could be sent to another host
+/// than the URL names.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     const RESERVED: [&str; 9] = [
         "connection",
@@ -20,7 +21,7 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(&name) || name.starts_with("proxy-") || name == "http2-settings"
 }
 
-/// Whether a header makes servers read another method, path or host than those of the request line.
+/// Returns whether a header makes servers use another method, path or host than those of the request line.
 pub(crate) fn is_routing(name: &HeaderName) -> bool {
     const ROUTING: [&str; 9] = [
         "forwarded",
@@ -37,7 +38,7 @@ pub(crate) fn is_routing(name: &HeaderName) -> bool {
     ROUTING.contains(&name) || name.starts_with("x-forwarded-")
 }
 
-/// Why a reserved header is refused, for errors that name it.
+/// The reason why a reserved header is refused, for errors that name the header.
 pub(crate) const RESERVED_WHY: &str =
     "belongs to the connection: the HTTP client sets it from the URL and the body, and nobody else may";
 

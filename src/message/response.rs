@@ -1,4 +1,4 @@
-//! Response: what a service answered, as it comes.
+//! Response: the response of a service, as it arrives.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,34 +15,34 @@ use super::{Body, Extent, HttpError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{self, Hidden};
 
-/// An answer of a service: status and headers are here, the body comes as it is read.
+/// A response of a service. Status and headers are available; the body arrives as it is read.
 ///
-/// `Debug` shows status, URL without query, and the names of the headers.
+/// `Debug` shows the status, the URL without its query, and the names of the headers.
 pub struct Response(Box<Parts>);
 
-/// In one place: it goes through many hands, and is some hundred bytes.
+/// Boxed, because a response is moved often and is some hundred bytes.
 struct Parts {
     status: StatusCode,
-    /// What HTTP said, where an envelope says otherwise.
+    /// The HTTP status, if an envelope changes it.
     http_status: Option<StatusCode>,
     headers: HeaderMap,
     url: Url,
     body: Body,
     limit: usize,
     flow: Flow,
-    /// It broke off, and this is what was held of it.
+    /// Whether the body broke off; the body then holds the part that arrived.
     cut: bool,
     attempts: u32,
     hint: Option<Duration>,
-    /// Why it was the last of its attempts, where that needs a word.
+    /// The reason why this was the last attempt, if the reason needs to be stated.
     end: Option<&'static str>,
     hidden: Hidden,
 }
 
 impl Response {
-    /// An answer without headers and body, for implementations of [`Http`](super::Http).
+    /// Creates a response without headers and body, for implementations of [`Http`](super::Http).
     ///
-    /// `url` is the URL that was asked: relative links are resolved against it.
+    /// `url` is the URL of the request: relative links are resolved against it.
     #[must_use]
     pub fn new(status: StatusCode, url: Url) -> Self {
         Self(Box::new(Parts {
@@ -75,61 +75,61 @@ impl Response {
         self
     }
 
-    /// The status; where an [`EnvelopeRule`](crate::retries::EnvelopeRule) matched, what that reads it as.
+    /// Returns the status; if an [`EnvelopeRule`](crate::retries::EnvelopeRule) matched, the status of the rule.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The status as HTTP had it.
+    /// Returns the status of the HTTP response.
     #[must_use]
     pub fn http_status(&self) -> StatusCode {
         self.0.http_status.unwrap_or(self.0.status)
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &HeaderMap {
         &self.0.headers
     }
 
-    /// The URL that was asked, without what credentials added to it.
+    /// Returns the URL of the request, without the parts that credentials added.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.0.url
     }
 
-    /// The next chunk of the body; `None` at its end.
+    /// Returns the next chunk of the body; `None` at its end.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`] when the body breaks off, or no byte of it comes for the client's
-    /// [idle timeout](crate::ClientBuilder::idle_timeout); [`ErrorKind::DeadlineExceeded`] at the deadline of the
-    /// [call](crate::http::RequestBuilder::deadline). Read in chunks, a body may be as slow as it likes.
+    /// [`ErrorKind::Network`] if the body breaks off, or no byte arrives for the client's [idle
+    /// timeout](crate::ClientBuilder::idle_timeout); [`ErrorKind::DeadlineExceeded`] at the deadline of the
+    /// [call](crate::http::RequestBuilder::deadline). A body that is read in chunks has no least rate.
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        // Who reads in chunks decides by itself how slow is too slow.
+        // A reader of chunks decides by itself how slow is too slow.
         let mut flow = self.0.flow.at_any_rate();
         let chunk = flow.chunk(&mut self.0.body).await;
         chunk.map_err(|error| self.broken(error))
     }
 
-    /// The next chunk, if the body comes fast enough.
+    /// Returns the next chunk, if the body arrives fast enough.
     pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
         let Parts { body, flow, .. } = &mut *self.0;
         flow.chunk(body).await
     }
 
-    /// The whole body.
+    /// Returns the whole body.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default); [`ErrorKind::Network`] when it breaks
-    /// off, gives no byte for the [idle timeout](crate::ClientBuilder::idle_timeout), or comes more slowly than the
-    /// [least rate](crate::ClientBuilder::least_rate); [`ErrorKind::DeadlineExceeded`] at the deadline of the
+    /// [`ErrorKind::TooLarge`] past the client's body limit (1 MiB by default); [`ErrorKind::Network`] if the body
+    /// breaks off, yields no byte for the [idle timeout](crate::ClientBuilder::idle_timeout), or arrives more slowly
+    /// than the [least rate](crate::ClientBuilder::least_rate); [`ErrorKind::DeadlineExceeded`] at the deadline of the
     /// [call](crate::http::RequestBuilder::deadline).
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
-        // The other parts stay where they are: a reply would move them all.
+        // The other parts stay in place, because a reply would move them all.
         let Parts { body, flow, limit, .. } = &mut *self.0;
         match std::mem::take(body).collect(*limit, flow).await {
             (bytes, Ok(true)) if !self.0.cut => Ok(bytes),
@@ -143,7 +143,7 @@ impl Response {
         }
     }
 
-    /// The whole body as text; bytes that are no UTF-8 are replaced.
+    /// Returns the whole body as text; bytes that are no UTF-8 are replaced.
     ///
     /// # Errors
     /// As [`bytes`](Response::bytes).
@@ -151,7 +151,7 @@ impl Response {
         Ok(String::from_utf8_lossy(&self.bytes().await?).into_owned())
     }
 
-    /// The whole body decoded from JSON, whatever its Content-Type says.
+    /// Decodes the whole body from JSON, whatever its Content-Type.
     ///
     /// # Errors
     /// As [`bytes`](Response::bytes), and [`ErrorKind::Decode`].
@@ -166,7 +166,7 @@ impl Response {
         })
     }
 
-    /// Holds the body, up to the limit.
+    /// Reads the body into memory, up to the limit.
     pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
         let Parts { status, headers, url, body, limit, mut flow, cut, attempts, hint, hidden, .. } = *self.0;
         async move {
@@ -182,7 +182,7 @@ impl Response {
         }
     }
 
-    /// Holds the body as far as it comes until then, up to the limit: for an answer that counts without it.
+    /// Reads as much of the body as arrives until then, up to the limit, for a response that counts without its body.
     pub(crate) async fn reply_with_what_came(self, until: Option<Instant>) -> Reply {
         let Parts { status, headers, url, body, limit, mut flow, cut, hidden, .. } = *self.0;
         if until.is_some() {
@@ -193,7 +193,7 @@ impl Response {
         Reply { status, headers, url, body, extent, hidden, limit }
     }
 
-    /// Holds what comes of the body, and none of it if it breaks off.
+    /// Reads the body as far as it arrives, and none of it if it breaks off.
     pub(crate) async fn reply_as_far_as_it_comes(self) -> Reply {
         let empty = self.cut();
         match self.reply().await {
@@ -202,12 +202,12 @@ impl Response {
         }
     }
 
-    /// Holds the body where the limit allows that. One that is larger stays in the response, for who takes it as it comes:
-    /// it may be handed out only once.
+    /// Reads the body into memory if the limit allows that. A larger body stays in the response, for a reader that
+    /// streams it: the service may hand out the body only once.
     pub(crate) async fn reply_or_rest(mut self) -> Result<(Reply, Option<Self>), Error> {
         let limit = self.0.limit;
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
-        // Of what is larger by its own word, the beginning shows what it is.
+        // If the stated length is too large, the beginning shows what the body is.
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
         let Parts { body, flow, .. } = &mut *self.0;
         let (mut body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
@@ -220,7 +220,7 @@ impl Response {
             if !reply.is_heavy() {
                 return Ok((reply, None));
             }
-            // A document that would take far more memory than bytes is handed on as it came.
+            // A document that would take far more memory than its bytes is passed on as it came.
             let beginning = body.slice(..body.len().min(BEGINNING));
             self.0.body = std::mem::replace(&mut body, beginning).into();
         }
@@ -228,7 +228,7 @@ impl Response {
         Ok((reply, Some(self)))
     }
 
-    /// Status and headers, as if the body broke off.
+    /// Returns status and headers, as if the body broke off.
     pub(crate) fn cut(&self) -> Reply {
         let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
         Reply {
@@ -242,7 +242,7 @@ impl Response {
         }
     }
 
-    /// The length that the header states.
+    /// Returns the length that the header states.
     pub(crate) fn content_length(&self) -> Option<u64> {
         self.0.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
     }
@@ -256,7 +256,7 @@ impl Response {
         self
     }
 
-    /// Its body, too, must come before the deadline.
+    /// Sets a deadline that also applies to the body.
     pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
         self.0.flow = self.0.flow.until(deadline);
         self
@@ -267,18 +267,19 @@ impl Response {
         self
     }
 
-    /// With what it asks to wait.
+    /// Sets the wait that the response asks for.
     pub(crate) const fn hinted(mut self, hint: Option<Duration>) -> Self {
         self.0.hint = hint;
         self
     }
 
-    /// How long it asks to wait.
+    /// Returns the wait that the response asks for.
     pub(crate) const fn hint(&self) -> Option<Duration> {
         self.0.hint
     }
 
-    /// Looks at the body where it is JSON and no longer than `most`; what comes in time counts, and nothing is lost.
+    /// Reads the body ahead if it is JSON and no longer than `most`. Only a body that arrives in time counts, and no
+    /// byte is lost.
     pub(crate) async fn peek(&mut self, most: usize, within: Duration) -> Option<Reply> {
         // A stream of events may begin with a brace, and never end.
         if self.content_length().is_some_and(|length| length > most as u64) || !self.may_be_json() {
@@ -299,7 +300,7 @@ impl Response {
             && (kind.ends_with("json") || kind.ends_with("javascript") || matches!(&*kind, "text/plain" | "text/html"))
     }
 
-    /// Holds what comes of the body within a time, so that it can be read later.
+    /// Reads the part of the body that arrives within a time, for later use.
     pub(crate) async fn held(self, within: Duration) -> Self {
         let mut held = Self::new(self.0.status, self.0.url.clone()).headers_from(self.0.headers.clone());
         (held.0.http_status, held.0.limit, held.0.flow) = (self.0.http_status, self.0.limit, self.0.flow);
@@ -310,14 +311,14 @@ impl Response {
         held.body_from(reply.into_body())
     }
 
-    /// Is read as if it had another status.
+    /// Changes the status that the response is read as.
     pub(crate) fn reads_as(mut self, status: StatusCode) -> Self {
         self.0.http_status = Some(self.http_status());
         self.0.status = status;
         self
     }
 
-    /// Was the last of its attempts for this reason.
+    /// Sets the reason why this was the last attempt.
     pub(crate) const fn ended(mut self, why: Option<&'static str>) -> Self {
         self.0.end = why;
         self
@@ -327,7 +328,7 @@ impl Response {
         self.0.end
     }
 
-    /// How many times the request was sent.
+    /// Returns how many times the request was sent.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.0.attempts
@@ -337,7 +338,7 @@ impl Response {
         self.0.limit
     }
 
-    /// May repeat these secrets.
+    /// Sets the secrets that the response may repeat.
     pub(crate) fn hiding(mut self, hidden: Hidden) -> Self {
         self.0.hidden = hidden;
         self
@@ -367,12 +368,13 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Whether a status may pass by itself: the request may be sent again, where its method allows.
+/// Returns whether a failure with this status may pass by itself: the request may then be sent again, if its method
+/// allows that.
 pub(crate) const fn is_transient(code: u16) -> bool {
     matches!(code, 408 | 425 | 429) || (code >= 500 && !matches!(code, 501 | 505))
 }
 
-/// JSON text without the byte order mark that some services put before it.
+/// Returns JSON text without the byte order mark that some services put before it.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
@@ -387,7 +389,7 @@ fn broken(error: HttpError, flow: &Flow, url: &Url, status: StatusCode) -> Error
     error.with_url(url).with_status(status)
 }
 
-/// 1 MiB: a status document is a few hundred bytes; more is a result, which is downloaded instead.
+/// 1 MiB: a status document is a few hundred bytes; a larger body is a result, which is downloaded instead.
 const DEFAULT_LIMIT: usize = 1 << 20;
-/// So much of a body shows whether it is a page, or what its state is.
+/// This much of a body shows whether it is a page, or which state it holds.
 const BEGINNING: usize = 16 * 1024;

@@ -1,8 +1,8 @@
-//! Route: where a request goes, with ids left out.
+//! Route: the destination of a request, with ids left out.
 
 use http::Method;
 
-/// Writes method, host and path, with `*` for what looks like an id: digits in it, or long.
+/// Writes method, host and path, with `*` in place of segments that look like ids: segments with digits, and long ones.
 pub(crate) fn write_route(text: &mut String, method: Option<&Method>, host: &str, path: &str) {
     text.reserve(host.len() + path.len() + 8);
     text.push_str(method.map_or("", Method::as_str));
@@ -21,7 +21,7 @@ pub(crate) fn write_route(text: &mut String, method: Option<&Method>, host: &str
 }
 
 fn is_id(part: &str) -> bool {
-    // `v1` is no id.
+    // `v1` is not an id.
     let is_version = part.len() <= 3 && part.starts_with(['v', 'V']);
     part.len() > LONGEST_NAME || (!is_version && part.bytes().any(|byte| byte.is_ascii_digit()))
 }

@@ -1,11 +1,11 @@
-//! Weight: what a JSON text would take in memory, before it is given any.
+//! Weight: the memory that a JSON text would take, computed before any is allocated.
 
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Whether a JSON text takes more memory than a status is worth once it is read: maps of one member take 90 times their
-/// text. A text that is no JSON is not heavy.
+/// Returns whether a JSON text would take more memory than a status is worth when it is parsed: maps of one member take
+/// 90 times their text. A text that is not JSON is not heavy.
 pub(super) fn is_heavy(text: &[u8], most: usize) -> bool {
     if is_light(text, most) {
         return false;
@@ -16,13 +16,14 @@ pub(super) fn is_heavy(text: &[u8], most: usize) -> bool {
     weight.ran_out
 }
 
-/// How many bytes a document may take in memory under a body limit: rows of two short members take 35 times their text.
+/// Returns how many bytes of memory a document may take under a body limit: rows of two short members take 35 times
+/// their text.
 pub(super) const fn most(limit: usize) -> usize {
     let most = limit.saturating_mul(40);
     if most > MOST { most } else { MOST }
 }
 
-/// Whether a text is so short that it is never heavy, whatever it holds.
+/// Returns whether a text is so short that it is never heavy, whatever its contents.
 pub(super) const fn is_light(text: &[u8], most: usize) -> bool {
     text.len().saturating_mul(MOST_TIMES) <= most
 }
@@ -111,7 +112,7 @@ impl<'de> Visitor<'de> for Weigher<'_> {
     }
 }
 
-/// The length of a member's name, which is not kept.
+/// The length of a member's name, without the name.
 struct Length(usize);
 
 impl<'de> Deserialize<'de> for Length {
@@ -133,15 +134,15 @@ impl<'de> Deserialize<'de> for Length {
     }
 }
 
-/// A status is some kilobytes in memory; a result of a mebibyte, of rows as small as rows are, up to some 50 MiB.
+/// A status takes some kilobytes of memory; a result of a mebibyte, of rows as small as rows are, up to some 50 MiB.
 const MOST: usize = 64 << 20;
-/// No text takes more than so many times its length: `{"":0}` and a comma are 7 bytes.
+/// No text takes more than this many times its length: `{"":0}` and a comma are 7 bytes.
 const MOST_TIMES: usize = 110;
 /// A value, in a list or beside its name.
 const VALUE: usize = 32;
 /// A node of a map.
 const NODE: usize = 632;
-/// What an allocator adds.
+/// The overhead of an allocation.
 const ALLOCATION: usize = 16;
 
 #[cfg(test)]

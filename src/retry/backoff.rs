@@ -1,4 +1,4 @@
-//! The crate `backoff`: its sequences as our schedules, and our pauses as one of its sequences.
+//! The crate `backoff`: its sequences as schedules, and delays as one of its sequences.
 
 use std::time::Duration;
 
@@ -6,15 +6,16 @@ use backoff::backoff::Backoff;
 
 use super::{Delays, Schedule};
 
-/// With the feature `backoff`.
+/// Methods of the feature `backoff`.
 impl Schedule {
-    /// The pauses of a [`Backoff`], cloned and reset for each request, and for each task that is paced. Where it gives
-    /// none, nothing is tried again. To serialize it is an error, as for a [custom](Schedule::custom) schedule.
+    /// Creates a schedule from a [`Backoff`], which is cloned and reset for each request, and for each task that is
+    /// paced. When the backoff returns no pause, retries end. Serializing the schedule is an error, as for a
+    /// [custom](Schedule::custom) schedule.
     ///
-    /// It gives the numbers, and longhaul waits: Retry-After is kept, and a [`longest`](Schedule::longest) that is set here
-    /// holds also where its own jitter passes its `max_interval`. Its `max_elapsed_time` runs on the wall's clock,
-    /// from the first attempt of a request, and from the first poll of a task that the service left to us. A download
-    /// resets it at each failure.
+    /// The backoff yields the durations, and longhaul waits. Retry-After is kept, and a [`longest`](Schedule::longest)
+    /// that is set here also bounds the backoff's own jitter above its `max_interval`. Its `max_elapsed_time` runs on
+    /// the wall clock, from the first attempt of a request, or from the first poll of a task whose pace the service
+    /// left to the client. A download resets the backoff at each failure.
     ///
     /// ```
     /// use std::time::Duration;
@@ -39,8 +40,8 @@ impl Schedule {
     }
 }
 
-/// With the feature `backoff`: the pauses of a schedule wherever a [`Backoff`] is wanted. A reset starts again from the
-/// same seed.
+/// With the feature `backoff`, the pauses of a schedule serve wherever a [`Backoff`] is expected. A reset restarts from
+/// the same seed.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Budget: how much may be retried while much fails.
+//! Budget: a bound on retries while many requests fail.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Tokens that retries spend and successes give back, as in the standard mode of the AWS SDKs: while all is well every
-/// failure is retried; where most requests fail, retries end soon, and do not double the load of a service that is down.
+/// Tokens that retries spend and successes give back, as in the standard mode of the AWS SDKs. While few requests fail,
+/// every failure is retried; if most requests fail, retries end soon, and do not double the load of a service that is
+/// down.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// The largest number: without bound.
+    /// The largest number stands for no bound.
     most: u32,
     left: AtomicU32,
-    /// When a connection broke last that was paid for.
+    /// When the last broken connection was charged.
     broke: Mutex<Option<Instant>>,
 }
 
@@ -22,8 +23,8 @@ impl Budget {
         Self { most, left: AtomicU32::new(most), broke: Mutex::new(None) }
     }
 
-    /// Whether a connection that breaks now is one of several that a restart breaks together: they are one failure of the
-    /// service, and are paid for once.
+    /// Returns whether a connection that breaks now is one of several that a restart breaks together: they are one
+    /// failure of the service, and are charged once.
     pub(crate) fn is_paid_for(&self, now: Instant) -> bool {
         // No code panics while it holds the lock.
         let mut broke = self.broke.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,9 +45,9 @@ impl Budget {
         }
     }
 
-    /// A request succeeded, whose last retry cost this; 0 where it needed none.
+    /// Gives back after a success. `cost` is the cost of the request's last retry; 0 if the request needed none.
     pub(crate) fn give_back(&self, cost: u32) {
-        // The usual case: nothing was taken, and no line of memory moves.
+        // The usual case: nothing was taken, and no cache line is written.
         if self.left() < self.most {
             let back = cost.max(1);
             let _ = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_add(back).min(self.most)));
@@ -54,7 +55,7 @@ impl Budget {
     }
 }
 
-/// What breaks within a second of another breaks with it.
+/// Connections that break within a second of each other break together.
 const TOGETHER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Checking: what of a policy or a schedule makes no sense.
+//! Checking: invalid values in a policy or a schedule.
 
 use super::schedule::{Kind, Schedule};
 use super::{EnvelopeRule, RetryPolicy};
 
 impl RetryPolicy {
-    /// What is wrong with it, and what to write instead.
+    /// Checks the policy. The error states the problem and the correction.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.schedule.check()?;
         if self.retries > MOST_AT_ONCE && self.budget == u32::MAX && self.schedule.ends_up_without_pauses() {
@@ -19,7 +19,7 @@ impl RetryPolicy {
 }
 
 impl Schedule {
-    /// What is wrong with it, and what to write instead.
+    /// Checks the schedule. The error states the problem and the correction.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self.kind {
             Kind::Exponential { factor, .. } | Kind::Decorrelated { factor, .. } if factor.is_nan() => {
@@ -29,7 +29,7 @@ impl Schedule {
         }
     }
 
-    /// Whether there is no pause from some time on. Nobody knows it of a custom one.
+    /// Returns whether the pauses become zero from some point on. A custom schedule cannot be checked.
     fn ends_up_without_pauses(&self) -> bool {
         self.longest.is_zero()
             || match &self.kind {
@@ -42,7 +42,7 @@ impl Schedule {
 }
 
 impl EnvelopeRule {
-    /// What is wrong with it, and what to write instead.
+    /// Checks the rule. The error states the problem and the correction.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self { reads_as, at, .. } = self;
         if !(400..=599).contains(reads_as) {
@@ -61,5 +61,5 @@ impl EnvelopeRule {
     }
 }
 
-/// As many as a test may want.
+/// The most that a test may want.
 const MOST_AT_ONCE: u32 = 100;

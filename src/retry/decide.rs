@@ -1,4 +1,4 @@
-//! The decision whether an attempt is repeated, and after how long: a table, and a pure function over it.
+//! The decision whether an attempt is repeated, and after which pause: a table, and a pure function over it.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use crate::message::Priority;
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The service answered this, or what an envelope makes of it.
+    /// The service answered with this status, or an envelope reads the response as this status.
     Status(StatusCode),
-    /// The request provably never left.
+    /// The request provably was never sent.
     Unsent,
-    /// No answer came, and the service may have acted.
+    /// No response arrived, and the service may have acted.
     Lost,
-    /// As before, by a connection that broke with others of its host, which were paid for.
+    /// As `Lost`, by a connection that broke together with others of its host, which were already charged.
     LostWithOthers,
 }
 
 /// What a failure means for a repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// Refused before anything was done, for load.
+    /// The service refused for load, before it acted.
     Throttled,
-    /// It may pass by itself, and may have been done.
+    /// The failure may pass by itself, and the service may have acted.
     Transient,
-    /// The credential. It is refreshed, and the request sent once more, below the retries.
+    /// The credential failed. It is refreshed, and the request is sent once more, below the retries.
     Unauthorized,
-    /// The same again will be answered the same.
+    /// The same request will get the same response.
     Permanent,
 }
 
-/// What statuses mean, the first row that matches. 429 stands before the other 4xx.
+/// The meaning of statuses; the first matching row counts. 429 stands before the other 4xx.
 pub(crate) const STATUSES: [(u16, u16, Meaning, &str); 11] = [
     (
         401,
@@ -53,52 +53,52 @@ pub(crate) const STATUSES: [(u16, u16, Meaning, &str); 11] = [
     (0, 999, Meaning::Permanent, "no failure"),
 ];
 
-/// All that a decision is made from.
+/// The input of a decision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) method: &'a Method,
     pub(crate) class: Priority,
-    /// It carries an idempotency key.
+    /// Whether the request carries an idempotency key.
     pub(crate) keyed: bool,
     pub(crate) failure: Failure,
-    /// The decision of the caller's own function whether it may pass, where there is one.
+    /// The decision of the caller's function whether the failure may pass, if one is set.
     pub(crate) own: Option<bool>,
-    /// What the service asked to wait.
+    /// The wait that the service asked for.
     pub(crate) hint: Option<Duration>,
-    /// The schedule's step; `None` where it has ended.
+    /// The schedule's step; `None` if the schedule has ended.
     pub(crate) step: Option<Duration>,
-    /// For how much longer a host is waited for that takes no connection; `None` where the retries count for it.
+    /// How much longer to wait for a host that accepts no connection; `None` if retries count instead.
     pub(crate) patience: Option<Duration>,
-    /// Attempts that are left.
+    /// The retries that are left.
     pub(crate) retries: u32,
-    /// What is left of the retry budget.
+    /// The rest of the retry budget.
     pub(crate) budget: u32,
-    /// A longer hint is not waited for.
+    /// The longest hint that is kept.
     pub(crate) give_up_over: Option<Duration>,
-    /// Until the deadline.
+    /// The time to the deadline.
     pub(crate) time: Option<Duration>,
 }
 
-/// What is done after a failed attempt.
+/// The action after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Retry {
         after: Duration,
         reason: RetryReason,
-        /// What it takes from the retry budget.
+        /// The cost to the retry budget.
         cost: u32,
     },
     GiveUp(GiveUp),
 }
 
-/// Why a failed attempt was the last.
+/// The reason why a failed attempt was the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GiveUp {
     Permanent,
-    /// The service may have acted, and the method may not be repeated.
+    /// The service may have acted, and the method must not be repeated.
     MayHaveActed,
     Attempts,
-    /// The host took no connection for as long as it is waited for.
+    /// The host accepted no connection for the whole time that the client waits for it.
     NoConnection,
     ScheduleEnded,
     Budget,
@@ -107,7 +107,8 @@ pub(crate) enum GiveUp {
 }
 
 pub(crate) fn decide(case: &Case<'_>) -> Decision {
-    // PUT, DELETE and the safe methods (RFC 9110, 9.2.2). A request for a token is a POST that nothing is made worse by.
+    // PUT, DELETE and the safe methods (RFC 9110, 9.2.2). A request for a token is a POST that may be repeated without
+    // harm.
     let repeatable = case.method.is_idempotent() || case.keyed || case.class == Priority::Token;
     let is_unauthorized = |status| meaning(status) == Meaning::Unauthorized;
     let (reason, needs_repeatable, cost) = match case.failure {
@@ -161,9 +162,9 @@ impl GiveUp {
     }
 }
 
-/// As in the standard mode of the AWS SDKs: so many of the budget's tokens for a retry, more where it took a timeout to
-/// learn of the failure. A refusal for load costs nothing: it is what the throttle is for. Nor does a request that was
-/// not sent: it was no load.
+/// As in the standard mode of the AWS SDKs: a retry costs this many tokens of the budget, and more if the failure was
+/// only detected by a timeout. A refusal for load costs nothing, because the throttle handles it. A request that was
+/// not sent costs nothing either, because it was no load.
 const COST: u32 = 5;
 const COST_OF_SILENCE: u32 = 10;
 

@@ -1,4 +1,4 @@
-//! Delays: a schedule as it runs.
+//! Delays: a schedule in progress.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Schedule;
 use super::schedule::{Given, Jitter, Kind};
 
-/// The pauses of a [`Schedule`], one after the other: [`Schedule::delays`].
+/// The pauses of a [`Schedule`], one after the other, as returned by [`Schedule::delays`].
 ///
-/// Where it ends, nothing is tried again; only a [custom](Schedule::custom) schedule, and one of no steps, ends.
+/// When the iterator ends, retries end. Only a [custom](Schedule::custom) schedule, and a schedule without steps, ends.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,11 +23,11 @@ pub struct Delays {
     schedule: Schedule,
     seed: u64,
     chance: fastrand::Rng,
-    /// How many pauses came before.
+    /// The number of pauses before the next.
     attempt: u32,
-    /// What decorrelated jitter goes on from.
+    /// The previous moment of decorrelated jitter.
     previous: f64,
-    /// What a custom schedule gives, up to its end.
+    /// The iterator of a custom schedule, until it ends.
     given: Option<Given>,
 }
 
@@ -40,7 +40,7 @@ impl Delays {
         Self { schedule, seed, chance: fastrand::Rng::with_seed(seed), attempt: 0, previous: 0.0, given }
     }
 
-    /// From the first pause again, with the same seed.
+    /// Restarts from the first pause, with the same seed.
     #[cfg(feature = "backoff")]
     pub(super) fn restart(&mut self) {
         *self = Self::new(self.schedule.clone(), self.seed);
@@ -100,18 +100,19 @@ impl fmt::Debug for Delays {
     }
 }
 
-/// When an attempt is made with decorrelated jitter, in units of the base. `chance` is drawn from 0 to 1.
+/// Returns the moment of an attempt with decorrelated jitter, in units of the base. `chance` is drawn from 0 to 1.
 fn moment(attempt: u32, chance: f64, factor: f64) -> f64 {
     let t = f64::from(attempt) + chance;
     factor.powf(t) * (4.0 * t).sqrt().tanh()
 }
 
-/// The pause between two moments. Two past all numbers have no difference, and the pause is as long as one can be.
+/// Returns the pause between two moments. Two infinite moments have no difference; the pause is then the longest
+/// possible.
 fn decorrelated(moment: f64, previous: f64, base: Duration) -> Duration {
     times(base, (moment - previous) / 1.4)
 }
 
-/// A multiple of a duration; what is too long is as long as one can be, and what is below zero is zero.
+/// Returns a multiple of a duration, clamped to zero and to the longest possible duration.
 fn times(duration: Duration, factor: f64) -> Duration {
     if duration.is_zero() || factor <= 0.0 {
         return Duration::ZERO;
@@ -172,7 +173,7 @@ mod tests {
                     spread = (spread.0.min(part), spread.1.max(part));
                 }
             }
-            // All of the range is used.
+            // The whole range is used.
             assert!(spread.0 < lowest + 0.01 && spread.1 > 0.99, "{spread:?}: {schedule:?}");
         }
     }
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn decorrelated_jitter_follows_the_formula_for_draws_that_are_given() {
-        // Computed apart from this code, from the formula in the documentation of `Schedule::decorrelated`.
+        // Computed independently of this code, from the formula in the documentation of `Schedule::decorrelated`.
         let cases: [(f64, f64, &[f64], &[f64]); 5] = [
             (2.0, 1.0, &[0.0; 6], &[0.0, 1.377_182_257, 1.460_067_301, 2.865_849_862, 5.717_806_862, 11.430_272_441]),
             (2.0, 1.0, &[0.5; 5], &[0.897_404_936, 1.093_003_547, 2.035_747_963, 4.045_979_423, 8.083_631_610]),
@@ -278,7 +279,7 @@ mod tests {
                 }
             }
         }
-        // Raw, as no factor comes in.
+        // Constructed directly, because the setter clamps factors.
         for factor in factors {
             for attempt in [0, 1, 10_000, u32::MAX] {
                 let moment = moment(attempt, 0.5, factor);

@@ -1,4 +1,4 @@
-//! EnvelopeRule: what an answer means, where its status does not say it.
+//! EnvelopeRule: the meaning of a response whose status does not express it.
 
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use crate::message::Reply;
 use crate::pointer::Source;
 
-/// What an answer means, where its HTTP status does not say it: a service that throttles with 200 or 403, or that
-/// reports an error inside of a success.
+/// The meaning of a response whose HTTP status does not express it: some services throttle with 200 or 403, or report
+/// an error inside a success.
 ///
-/// An answer that has one of the words at the place is read as if it had the other status, everywhere: by the throttle,
-/// the retries, the credential, the protocol, and in errors.
+/// If a response has one of the words at the given place, the response is read as if it had the other status. This
+/// status applies everywhere: in the throttle, the retries, the credential, the protocol, and in errors.
 ///
 /// ```
 /// use longhaul::Profile;
@@ -24,9 +24,9 @@ use crate::pointer::Source;
 ///     .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless());
 /// ```
 ///
-/// As data: `{"reads_as": 429, "at": "/Code", "is": ["429"]}`. Words are compared without regard to case; a
-/// `*` at the end of one stands for any rest. The first rule that matches counts. A body is looked at where it is JSON,
-/// up to 64 KiB of it; a longer one is a result, and counts by its status.
+/// As data: `{"reads_as": 429, "at": "/Code", "is": ["429"]}`. Words are compared without regard to case, and a `*` at
+/// the end of a word matches any rest. The first rule that matches counts. A body is examined if it is JSON, up to 64
+/// KiB; a longer body is a result, and counts by its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvelopeRule {
@@ -42,28 +42,30 @@ pub struct EnvelopeRule {
 }
 
 impl EnvelopeRule {
-    /// An answer with one of these words at this place is read as if it had this status: 429 for throttled, 401 for a
-    /// credential that is not accepted, 400 for wrong, 500 for what may pass. Another number than 400 to 599 is an error of
-    /// [`ClientBuilder::build`](crate::ClientBuilder::build). No words: whatever stands there.
+    /// Creates a rule: a response with one of these words at this place is read as if it had this status. Use 429 for
+    /// throttled, 401 for a credential that is not accepted, 400 for a permanent error, and 500 for a failure that may
+    /// pass. A number outside of 400 to 599 is an error of [`ClientBuilder::build`](crate::ClientBuilder::build). An
+    /// empty list of words matches any value at the place.
     pub fn reads_as<W: Into<String>>(status: u16, at: Source, words: impl IntoIterator<Item = W>) -> Self {
         Self { reads_as: status, at, is: words.into_iter().map(Into::into).collect(), unless: false, status: None }
     }
 
-    /// Turns it round: an answer with another word there. One with nothing there does not match.
+    /// Inverts the rule: a response with any other word at the place matches. A response with nothing at the place does
+    /// not match.
     #[must_use]
     pub const fn unless(mut self) -> Self {
         self.unless = true;
         self
     }
 
-    /// Only answers with this HTTP status.
+    /// Restricts the rule to responses with this HTTP status.
     #[must_use]
     pub const fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// Whether an answer with this status may match; and then whether its body must be looked at.
+    /// Returns whether a response with this status may match; the body must then be examined.
     pub(crate) fn may_match(&self, status: StatusCode) -> bool {
         self.status.is_none_or(|own| own == status.as_u16())
     }
@@ -72,7 +74,7 @@ impl EnvelopeRule {
         !self.at.is_header()
     }
 
-    /// What the answer is read as.
+    /// Returns the status that the response is read as.
     pub(crate) fn read(&self, reply: &Reply, body: Option<&serde_json::Value>) -> Option<StatusCode> {
         if !self.may_match(reply.status()) {
             return None;

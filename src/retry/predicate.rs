@@ -1,4 +1,4 @@
-//! Predicate: your own decision which failures may pass.
+//! Predicate: the caller's decision which failures may pass.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::{Serializer, ser};
 
 use crate::message::Priority;
 
-/// An attempt that failed: [`RetryPolicy::retry_if`](crate::RetryPolicy::retry_if).
+/// An attempt that failed, as passed to the function of [`RetryPolicy::retry_if`](crate::RetryPolicy::retry_if).
 #[derive(Clone, Copy, Debug)]
 pub struct FailedAttempt<'a> {
     pub(crate) method: &'a Method,
@@ -18,32 +18,32 @@ pub struct FailedAttempt<'a> {
 }
 
 impl<'a> FailedAttempt<'a> {
-    /// The method of the request.
+    /// Returns the method of the request.
     #[must_use]
     pub const fn method(&self) -> &'a Method {
         self.method
     }
 
-    /// The kind of request: a submit, a call, a token, and so on.
+    /// Returns the kind of request: a submit, a call, a token, and so on.
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.priority
     }
 
-    /// The status of the answer; `None` where no answer came.
+    /// Returns the status of the response; `None` if no response arrived.
     #[must_use]
     pub const fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// How often the request was sent so far, from 1 on.
+    /// Returns how often the request was sent so far, from 1 on.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
 }
 
-/// A function that decides.
+/// The caller's function.
 #[derive(Clone)]
 pub(super) struct Predicate(Arc<dyn Fn(FailedAttempt<'_>) -> bool + Send + Sync>);
 
@@ -56,7 +56,7 @@ impl Predicate {
         (self.0)(failed)
     }
 
-    /// A function is no data.
+    /// A function cannot be serialized.
     pub(super) fn serialize<S: Serializer>(_: &Option<Self>, _: S) -> Result<S::Ok, S::Error> {
         Err(ser::Error::custom("a retry policy with `retry_if` holds a function, which is no data: leave that out"))
     }

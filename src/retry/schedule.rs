@@ -1,4 +1,4 @@
-//! Schedule: what pauses come one after the other.
+//! Schedule: a sequence of pauses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Delays;
 use crate::clock::FAR;
 
-/// A sequence of pauses, as a value: between the attempts of a request, or between the polls of a task
-/// ([`PollPolicy::schedule`](crate::PollPolicy::schedule)).
+/// A sequence of pauses, as a value. A schedule serves between the attempts of a request, or between the polls of a
+/// task ([`PollPolicy::schedule`](crate::PollPolicy::schedule)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,21 +25,22 @@ use crate::clock::FAR;
 /// assert_eq!(exact, [1, 2, 4, 8, 16, 30]);
 /// ```
 ///
-/// Jitter draws each pause anew, so that clients which failed together do not come back together. Exponential pauses
-/// have equal jitter by default; constant ones, steps and the ladder have none, because a service that names its pauses
-/// means them as the shortest. No jitter passes [`longest`](Schedule::longest), and no pause is longer than 30 years.
+/// Jitter draws each pause anew, so that clients which failed together do not return together. Exponential pauses have
+/// equal jitter by default. Constant pauses, steps and the ladder have none, because a service that names its pauses
+/// means them as the shortest. No jitter exceeds [`longest`](Schedule::longest), and no pause is longer than 30 years.
 ///
 /// # As data
-/// A schedule is one line of TOML or JSON, with times in seconds. One of the first four members tells its kind; without
-/// any it is exponential from 1 second. `longest` is 30 seconds by default for exponential and decorrelated pauses.
+/// A schedule is one line of TOML or JSON, with times in seconds. One of the first four members determines its kind;
+/// without any of them the schedule is exponential from 1 second. `longest` is 30 seconds by default for exponential
+/// and decorrelated pauses.
 ///
-/// | member | what |
+/// | member | meaning |
 /// | --- | --- |
-/// | `first = 1` | [exponential](Schedule::exponential) pauses from here on |
+/// | `first = 1` | [exponential](Schedule::exponential) pauses, starting at this value |
 /// | `constant = 5` | [the same pause](Schedule::constant) each time |
-/// | `steps = [3, 9, 27]` | [these](Schedule::steps), and the last again and again |
+/// | `steps = [3, 9, 27]` | [these pauses](Schedule::steps); the last one repeats |
 /// | `decorrelated = 1` | [decorrelated jitter](Schedule::decorrelated) around this base |
-/// | `factor = 2` | what exponential and decorrelated pauses grow by |
+/// | `factor = 2` | the growth factor of exponential and decorrelated pauses |
 /// | `jitter = "equal"` | `none`, `equal` or `full`; not with `decorrelated` |
 /// | `longest = 30` | the hard maximum |
 ///
@@ -58,7 +59,7 @@ pub struct Schedule {
     pub(super) longest: Duration,
 }
 
-/// How one pause follows the other.
+/// How one pause follows from another.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Exponential { first: Duration, factor: f64 },
@@ -68,15 +69,15 @@ pub(super) enum Kind {
     Custom(Custom),
 }
 
-/// How much of a step is drawn.
+/// The part of a step that is drawn at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub(super) enum Jitter {
-    /// Nothing.
+    /// No part.
     None,
     /// The upper half.
     Equal,
-    /// All.
+    /// All of the step.
     Full,
 }
 
@@ -91,39 +92,38 @@ pub(super) struct Custom(Arc<Make>);
 
 type Make = dyn Fn(u64) -> Given + Send + Sync;
 
-/// What a custom schedule gives.
+/// The iterator of a custom schedule.
 pub(super) type Given = Box<dyn Iterator<Item = Duration> + Send>;
 
 impl Schedule {
-    /// From 1 second to 30 seconds, doubled each time, with equal jitter.
+    /// Creates the default schedule: from 1 second to 30 seconds, doubled each time, with equal jitter.
     #[must_use]
     pub const fn standard() -> Self {
         Self::exponential(Duration::from_secs(1), Duration::from_secs(30))
     }
 
-    /// From `first` on, doubled up to `longest`, with equal jitter.
+    /// Creates pauses from `first` on, doubled up to `longest`, with equal jitter.
     #[must_use]
     pub const fn exponential(first: Duration, longest: Duration) -> Self {
         let kind = Kind::Exponential { first, factor: FACTOR };
         Self { kind, jitter: Jitter::Equal, longest: FAR }.longest(longest)
     }
 
-    /// The same pause each time.
+    /// Creates the same pause each time.
     #[must_use]
     pub const fn constant(pause: Duration) -> Self {
         Self { kind: Kind::Constant(pause), jitter: Jitter::None, longest: FAR }
     }
 
-    /// These pauses, and then the last of them again and again. A schedule of no steps has no pause, and so allows no
-    /// retry.
+    /// Creates these pauses; the last one repeats. A schedule without steps has no pause, and so allows no retry.
     #[must_use]
     pub fn steps(steps: impl IntoIterator<Item = Duration>) -> Self {
         let steps = Steps::Given(steps.into_iter().collect());
         Self { kind: Kind::Steps(steps), jitter: Jitter::None, longest: FAR }
     }
 
-    /// 3, 9 and 27 seconds, then 5 and 10 minutes, and 10 minutes again and again: for work that nobody sits and waits
-    /// for. Genesys asks its clients for these steps.
+    /// Creates pauses of 3, 9 and 27 seconds, then 5 and 10 minutes; the 10 minutes repeat. The ladder suits unattended
+    /// work. Genesys asks its clients for these steps.
     ///
     /// ```
     /// # use longhaul::retries::Schedule;
@@ -135,24 +135,25 @@ impl Schedule {
         Self { kind: Kind::Steps(Steps::Fixed(&LADDER)), jitter: Jitter::None, longest: FAR }
     }
 
-    /// Decorrelated jitter, after the second version of Polly: the moments of the attempts are drawn, not the pauses, so
-    /// that many clients spread evenly from the first retry on. The medians of the pauses are near 0.9, 1.1, 2, 4 and 8
-    /// times `base`, and go on by doubling.
+    /// Creates pauses with decorrelated jitter, after the second version of Polly. The moments of the attempts are
+    /// drawn, rather than the pauses, so that many clients spread evenly from the first retry on. The medians of the
+    /// pauses are near 0.9, 1.1, 2, 4 and 8 times `base`, and continue to double.
     ///
-    /// With t = attempt + U\[0, 1) and next = 2^t tanh(√(4 t)), a pause is (next - previous) base / 1.4. It is chance as a
-    /// whole: the methods for jitter change nothing. A [`factor`](Schedule::factor) of 1 lets the pauses shrink to nothing.
+    /// With t = attempt + U\[0, 1) and next = 2^t tanh(√(4 t)), a pause is (next - previous) base / 1.4. The pause is
+    /// random as a whole: the methods for jitter have no effect. A [`factor`](Schedule::factor) of 1 lets the pauses
+    /// shrink to nothing.
     ///
-    /// Source: `RetryHelper.DecorrelatedJitterBackoffV2` of Polly; the formula is George Polevoy's.
+    /// Source: `RetryHelper.DecorrelatedJitterBackoffV2` of Polly; the formula is by George Polevoy.
     #[must_use]
     pub const fn decorrelated(base: Duration, longest: Duration) -> Self {
         let kind = Kind::Decorrelated { base, factor: FACTOR };
         Self { kind, jitter: Jitter::Equal, longest: FAR }.longest(longest)
     }
 
-    /// Delays of your own: `make` is called with a seed for each request, and for each task that is paced. Where its
-    /// iterator ends, nothing is tried again.
+    /// Creates a schedule from your own delays. `make` is called with a seed for each request, and for each task that
+    /// is paced. When its iterator ends, retries end.
     ///
-    /// It is code: to serialize it is an error, and only its own clones equal it.
+    /// The schedule is code: serializing it is an error, and only its own clones equal it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -171,7 +172,7 @@ impl Schedule {
         Self { kind: Kind::Custom(custom), jitter: Jitter::None, longest: FAR }
     }
 
-    /// Sets what exponential and decorrelated pauses grow by each time: 2 by default. Less than 1 counts as 1; NaN is an
+    /// Sets the growth factor of exponential and decorrelated pauses: 2 by default. Less than 1 counts as 1; NaN is an
     /// error of [`ClientBuilder::build`](crate::ClientBuilder::build).
     #[must_use]
     pub const fn factor(mut self, wanted: f64) -> Self {
@@ -181,36 +182,36 @@ impl Schedule {
         self
     }
 
-    /// Sets the hard maximum of each pause, which jitter cannot pass. Where a service asks to wait for longer, that is
-    /// kept.
+    /// Sets the hard maximum of each pause, which jitter cannot exceed. If a service asks for a longer wait, that wait
+    /// is kept.
     #[must_use]
     pub const fn longest(mut self, longest: Duration) -> Self {
         self.longest = if longest.as_secs() < FAR.as_secs() { longest } else { FAR };
         self
     }
 
-    /// Half of a pause is fixed, and half is drawn.
+    /// Draws half of each pause at random; the other half is fixed.
     #[must_use]
     pub const fn equal_jitter(mut self) -> Self {
         self.jitter = Jitter::Equal;
         self
     }
 
-    /// A pause is drawn from zero to the whole step: the widest spread, and the smallest total of waits.
+    /// Draws each pause from zero to the whole step: the widest spread, and the smallest total wait.
     #[must_use]
     pub const fn full_jitter(mut self) -> Self {
         self.jitter = Jitter::Full;
         self
     }
 
-    /// Each pause is exactly its step: for tests, and where a service means its pauses as the shortest.
+    /// Makes each pause exactly its step: for tests, and for services that mean their pauses as the shortest.
     #[must_use]
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = Jitter::None;
         self
     }
 
-    /// The pauses, drawn with this seed.
+    /// Returns the pauses, drawn with this seed.
     pub fn delays(&self, seed: u64) -> Delays {
         Delays::new(self.clone(), seed)
     }
@@ -268,7 +269,7 @@ impl fmt::Debug for Custom {
     }
 }
 
-/// What pauses grow by where nobody says.
+/// The default growth factor.
 const FACTOR: f64 = 2.0;
 const LADDER: [Duration; 5] = [
     Duration::from_secs(3),

@@ -1,4 +1,4 @@
-//! Written: a schedule as data, flat, so that it is one line of TOML.
+//! Written: a schedule as flat data, so that it fits one line of TOML.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Written {
     fn of(schedule: &Schedule) -> Result<Self, &'static str> {
         let longest = Some(schedule.longest);
         let jitter = Some(schedule.jitter);
-        // Without jitter and a maximum, as these are by default, they are shorter.
+        // Without jitter and a maximum, the defaults of these kinds, the data is shorter.
         let short = Self {
             jitter: jitter.filter(|jitter| *jitter != Jitter::None),
             longest: longest.filter(|longest| *longest != FAR),
@@ -81,7 +81,7 @@ impl Written {
         if steps.as_ref().is_some_and(Vec::is_empty) {
             return Err(NO_STEPS.into());
         }
-        // A first pause that is longer than the default maximum is meant.
+        // A first pause that is longer than the default maximum is intended.
         let standard = |first: Duration| first.max(Duration::from_secs(30));
         let mut schedule = match (constant, steps, decorrelated) {
             (Some(pause), _, _) => Schedule::constant(pause),

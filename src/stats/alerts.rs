@@ -1,8 +1,8 @@
-//! Alerts: from where on people should look.
+//! Alerts: the thresholds above which a person should be notified.
 
 use std::time::Duration;
 
-/// From where on people should look: [`ClientBuilder::alerts`](crate::ClientBuilder::alerts).
+/// The thresholds above which a person should be notified: [`ClientBuilder::alerts`](crate::ClientBuilder::alerts).
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,13 +14,13 @@ use std::time::Duration;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 ///
-/// They are looked at when something is sent, answered or otherwise counted, at most once a second, and whenever
-/// [`Client::stats`](crate::Client::stats) or [`Client::summary`](crate::Client::summary) is asked for. Nothing is
-/// spawned for them: a client that does nothing, and is asked nothing, tells of nothing.
+/// The thresholds are checked whenever something is sent, answered or otherwise counted, at most once a second, and on
+/// each call of [`Client::stats`](crate::Client::stats) or [`Client::summary`](crate::Client::summary). No task is
+/// spawned for them: a client that is idle, and is not queried, emits no alerts.
 ///
-/// Each is told once, as [`Event::Alert`](crate::Event::Alert), when it begins; and again only after what it tells of was
-/// over for [five minutes](Alerts::quiet). "Now" is the last five minutes, counted by the minute, and is compared with
-/// the hour before them.
+/// Each alert is emitted once, as [`Event::Alert`](crate::Event::Alert), when its condition begins; and again only
+/// after the condition has ended for [five minutes](Alerts::quiet). In the descriptions, "now" is the last five
+/// minutes, counted by the minute, compared with the hour before them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Alerts {
     pub(super) throttled_for: Option<Duration>,
@@ -44,7 +44,7 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// All of them, with the thresholds that each setter names.
+    /// Creates all alerts, with the defaults that each setter names.
     #[must_use]
     pub const fn standard() -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Alerts {
         }
     }
 
-    /// None of them; each setter turns its own on.
+    /// Creates no alerts; each setter turns its own alert on.
     #[must_use]
     pub const fn none() -> Self {
         Self {
@@ -92,139 +92,142 @@ impl Alerts {
         }
     }
 
-    /// Critical: 429s keep coming for so long, without a minute in which others were answered and none of them came.
-    /// 5 minutes: a pause after a refusal should have helped by then.
+    /// Critical: 429s have continued for this long, without a minute in which other responses arrived and no 429. 5
+    /// minutes by default: a pause after a refusal should have helped by then.
     #[must_use]
     pub const fn throttled_for(mut self, during: Duration) -> Self {
         self.throttled_for = Some(during);
         self
     }
 
-    /// Critical: so many 401s now. 5: one refresh explains one, and some more where several requests were on their way.
+    /// Critical: this many 401s now. 5 by default: one refresh explains one, and several more if requests were in
+    /// flight.
     #[must_use]
     pub const fn unauthorized(mut self, count: u32) -> Self {
         self.unauthorized = Some(count);
         self
     }
 
-    /// Critical: so many 503s now. 1.
+    /// Critical: this many 503s now. 1 by default.
     #[must_use]
     pub const fn unavailable(mut self, count: u32) -> Self {
         self.unavailable = Some(count);
         self
     }
 
-    /// Critical: more than this part of the requests now had no answer below 400. 0.10, which is 10 %. Those that were
-    /// refused for load (429, 503) play no part: they have alerts of their own.
+    /// Critical: more than this share of the requests now had no response below 400. 0.10 by default, which is 10 %.
+    /// Requests that were refused for load (429, 503) are left out, because they have their own alerts.
     #[must_use]
     pub const fn error_rate(mut self, share: f64) -> Self {
         self.error_rate = Some(share);
         self
     }
 
-    /// Critical: the 99th percentile of the latency is so many times that of the hour before. 3.
+    /// Critical: the 99th percentile of the latency is this many times that of the hour before. 3 by default.
     #[must_use]
     pub const fn latency_spike(mut self, times: f64) -> Self {
         self.latency_spike = Some(times);
         self
     }
 
-    /// Warning: so many 429s now. 1.
+    /// Warning: this many 429s now. 1 by default.
     #[must_use]
     pub const fn throttled(mut self, count: u32) -> Self {
         self.throttled = Some(count);
         self
     }
 
-    /// Warning: this part of a limit is used. 0.80, which is 80 %. Only for windows of a minute and longer, and for
-    /// budgets that the service states: one of a second is used up whenever there is something to do. And only for
-    /// limits of 5 and more.
+    /// Warning: this share of a limit is used. 0.80 by default, which is 80 %. The alert applies only to windows of a
+    /// minute and longer, because a window of a second is used up whenever there is work, and to budgets that the
+    /// service states. The alert applies only to limits of 5 and more.
     #[must_use]
     pub const fn near_limit(mut self, share: f64) -> Self {
         self.near_limit = Some(share);
         self
     }
 
-    /// Warning: fewer than so many are left of a budget that the service states, and that is larger than this. 10.
+    /// Warning: fewer than this number are left of a larger budget that the service states. 10 by default.
     #[must_use]
     pub const fn left(mut self, count: u32) -> Self {
         self.left = Some(count);
         self
     }
 
-    /// Warning: so many times in a row a token could not be fetched or refreshed. 1.
+    /// Warning: a token could not be fetched or refreshed this many times in a row. 1 by default.
     #[must_use]
     pub const fn failed_refreshes(mut self, count: u32) -> Self {
         self.failed_refreshes = Some(count);
         self
     }
 
-    /// Warning: the part of the requests that had no answer below 400 is so many times that of the hour before, and at
-    /// least 2 %, refusals for load left out. 2.
+    /// Warning: the share of requests without a response below 400 is this many times that of the hour before, and at
+    /// least 2 %, refusals for load left out. 2 by default.
     #[must_use]
     pub const fn rising_errors(mut self, times: f64) -> Self {
         self.rising_errors = Some(times);
         self
     }
 
-    /// Warning: the median of the latency is so many times that of the hour before. 1.5.
+    /// Warning: the median of the latency is this many times that of the hour before. 1.5 by default.
     #[must_use]
     pub const fn rising_latency(mut self, times: f64) -> Self {
         self.rising_latency = Some(times);
         self
     }
 
-    /// Warning: a token is good for no longer than this, or than a tenth of its life where that is shorter, though there
-    /// were requests in the last minute. A minute: refreshes come earlier.
+    /// Warning: a token is valid for no longer than this, or than a tenth of its life if that is shorter, although
+    /// there were requests in the last minute. A minute by default: refreshes come earlier.
     #[must_use]
     pub const fn token_expiry(mut self, left: Duration) -> Self {
         self.token_expiry = Some(left);
         self
     }
 
-    /// Warning: a task has been running for this long since its submit, also in an earlier process. Told once for each task,
-    /// by its id or its status URL, and only while somebody waits for it: it is looked at whenever its status was asked for.
-    /// 24 hours: exports that services document take minutes to hours, and the work of a night is done by then. It ends no
-    /// wait: [`ClientBuilder::task_timeout`](crate::ClientBuilder::task_timeout) does.
+    /// Warning: a task has been running for this long since its submit, including time in an earlier process. The alert
+    /// is emitted once for each task, by its id or its status URL, and only while a caller waits for the task: the age
+    /// is checked whenever the status was fetched. 24 hours by default: documented exports take minutes to hours, and
+    /// overnight work is done by then. The alert ends no wait;
+    /// [`ClientBuilder::task_timeout`](crate::ClientBuilder::task_timeout) does.
     #[must_use]
     pub const fn running_for(mut self, during: Duration) -> Self {
         self.running_for = Some(during);
         self
     }
 
-    /// Warning: so many times in a day everybody was stopped by a refusal though a declared limit was kept, the last time
-    /// within five minutes. 3: another process that spends the same budget may explain one or two. Where the service
-    /// states with the refusal that it allows fewer than declared, the first is told of.
+    /// Warning: this many times in a day a refusal stopped all requests although a declared limit was kept, the last
+    /// time within five minutes. 3 by default: another process that uses the same budget may explain one or two. If the
+    /// service states with the refusal that it allows fewer requests than declared, the first refusal is reported.
     #[must_use]
     pub const fn declared_too_high(mut self, count: u32) -> Self {
         self.declared_too_high = Some(count);
         self
     }
 
-    /// Information: the [summary](crate::telemetry::Summary) of each stretch of this length. 24 hours, from the build of the client
-    /// on.
+    /// Information: the [summary](crate::telemetry::Summary) of each period of this length. 24 hours by default, from
+    /// the build of the client on.
     #[must_use]
     pub const fn summary_every(mut self, length: Duration) -> Self {
         self.daily = Some(length);
         self
     }
 
-    /// Below so many requests, no rate and no latency is judged: 20, both now and in the hour before where that is
-    /// compared with. One failure of three is no rate of 33 %.
+    /// Sets the least number of requests for alerts on rates and latencies: 20 by default, both now and in the hour
+    /// before if that is compared. One failure of three is not a rate of 33 %.
     #[must_use]
     pub const fn least_requests(mut self, count: u32) -> Self {
         self.least_requests = count;
         self
     }
 
-    /// Below this, no latency is judged: half a second. Three times 5 ms is nobody's concern.
+    /// Sets the least latency for alerts on latency: half a second by default. Three times 5 ms is of no concern.
     #[must_use]
     pub const fn least_latency(mut self, latency: Duration) -> Self {
         self.least_latency = latency;
         self
     }
 
-    /// For how long what an alert tells of must be over before it may be told again: 5 minutes.
+    /// Sets for how long the condition of an alert must have ended before the alert may be emitted again: 5 minutes by
+    /// default.
     #[must_use]
     pub const fn quiet(mut self, during: Duration) -> Self {
         self.quiet = during;
@@ -233,12 +236,12 @@ impl Alerts {
 }
 
 impl Alerts {
-    /// From what age on a task is reported.
+    /// Returns the age from which a task is reported.
     pub(crate) const fn long_after(&self) -> Option<Duration> {
         self.running_for
     }
 
-    /// What is wrong with them, and what to write instead.
+    /// Checks the thresholds. The error states the problem and the correction.
     pub(crate) fn check(&self) -> Result<(), String> {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
         if let Some(share) = self.error_rate.filter(|share| !is_share(*share)) {

@@ -1,7 +1,7 @@
-//! Aside: the marks of ordinary requests, put down in a few bytes until the ledger counts them, many at once.
+//! Aside: the observations of ordinary requests, stored in a few bytes until the ledger counts them in batches.
 //!
-//! The ledger is some ten kilobytes of counters and histograms. A request that walked through them alone would find
-//! nothing of them in the cache; 128 that walk one behind the other find all.
+//! The ledger is some ten kilobytes of counters and histograms. A single request would find none of them in the cache;
+//! 128 requests that are counted in a row find all of them.
 
 use std::mem;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use super::ledger::{Ended, Ledger, Names, Place, Sent};
 use crate::event::Asked;
 use crate::message::{Priority, write_route};
 
-/// Marks that are not in the ledger yet, in the order in which they came.
+/// Observations that are not in the ledger yet, in the order of their arrival.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     sent: Vec<Sent>,
     ended: Vec<Ended>,
     rows: Vec<Row>,
-    /// The row of the request before.
+    /// The row of the previous request.
     last: usize,
-    /// A route is written here, to be looked up.
+    /// A buffer for the route that is looked up.
     text: String,
 }
 
@@ -34,7 +34,7 @@ struct Row {
 }
 
 impl Aside {
-    /// A request was sent.
+    /// Records a request that was sent.
     pub(super) fn sent(&mut self, class: Priority, queued: Duration, second: u64) {
         if self.sent.last().is_none_or(|last| last.second != second) {
             self.sent.push(Sent { second, requests: 0, polls: 0, queued: Duration::ZERO });
@@ -46,7 +46,7 @@ impl Aside {
         }
     }
 
-    /// It was answered. Gives the names that it will be counted by.
+    /// Records its response. Returns the names under which the response is counted.
     pub(super) fn answered(
         &mut self,
         asked: &Asked<'_>,
@@ -60,19 +60,19 @@ impl Aside {
         names
     }
 
-    /// So much is here that it is to be counted.
+    /// Returns whether the batch is large enough to be counted.
     pub(super) fn is_full(&self) -> bool {
         self.ended.len().max(self.sent.len()) >= MOST
     }
 
-    /// Has the ledger count it all.
+    /// Counts the whole batch in the ledger.
     #[inline(never)]
     pub(super) fn fold_into(&mut self, ledger: &mut Ledger, slow_after: Duration) {
         self.sent.drain(..).for_each(|sent| ledger.sent(&sent));
         self.ended.drain(..).for_each(|ended| ledger.ended(&ended, slow_after));
     }
 
-    /// The place of a request; `place` finds it in the ledger where it is not known here.
+    /// Returns the place of a request; `place` finds it in the ledger if it is not known here.
     fn look_up(&mut self, asked: &Asked<'_>, place: impl FnOnce(&Asked<'_>) -> (Place, Names)) -> (Place, Names) {
         let mut text = mem::take(&mut self.text);
         let host = asked.url.host_str().unwrap_or_default();
@@ -89,7 +89,7 @@ impl Aside {
             Some(row) => (row.place, row.names.clone()),
             None => {
                 let (place, names) = place(asked);
-                // Rows of places that are in use come back at once.
+                // Rows of places that are in use return at once.
                 if self.rows.len() >= MOST_ROWS {
                     self.rows.clear();
                 }
@@ -103,6 +103,6 @@ impl Aside {
     }
 }
 
-/// Answers that are counted at once.
+/// The number of responses in a batch.
 const MOST: usize = 128;
 const MOST_ROWS: usize = 64;

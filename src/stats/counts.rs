@@ -1,10 +1,10 @@
-//! Counts: what is only added up.
+//! Counts: numbers that are only added up.
 
 use std::time::Duration;
 
 use super::tally::Tally;
 
-/// What is only added up.
+/// Numbers that are only added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) requests: u64,
@@ -12,7 +12,7 @@ pub(super) struct Counts {
     pub(super) pauses: u64,
     pub(super) slow: u64,
     pub(super) unsent: u64,
-    /// Answers to requests that carry a credential, and those of them that were 401.
+    /// Responses to requests with a credential; and those of them that were 401.
     pub(super) answers: u64,
     pub(super) unauthorized: u64,
     pub(super) tally: Tally,

@@ -1,4 +1,4 @@
-//! Endpoint: what went to one route, or to one host.
+//! Endpoint: the requests to one route, or to one host.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use http::StatusCode;
 use super::latency::{Latency, Timing};
 use super::tally::Tally;
 
-/// What went to one route or one host, and how it ended.
+/// The requests to one route or one host, and their results.
 ///
-/// A route is method, host and path, with `*` for what looks like an id: `GET api.example.com/v1/tasks/*`. 256 routes
-/// and 64 hosts are told apart; what is beyond that is counted as one called `other`.
+/// A route is method, host and path, with `*` for segments that look like ids: `GET api.example.com/v1/tasks/*`. 256
+/// routes and 64 hosts are distinguished; further ones are counted as one endpoint called `other`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     name: Arc<str>,
@@ -21,62 +21,62 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The route or the host.
+    /// Returns the route or the host.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Requests that were answered, or broke.
+    /// Returns the number of requests that were answered, or broke.
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.tally.all()
     }
 
-    /// Answers below 400.
+    /// Returns the number of responses below 400.
     #[must_use]
     pub const fn succeeded(&self) -> u64 {
         self.tally.succeeded
     }
 
-    /// Answers of 429 and 503.
+    /// Returns the number of 429 and 503 responses.
     #[must_use]
     pub const fn throttled(&self) -> u64 {
         self.tally.throttled
     }
 
-    /// Other answers from 400 on.
+    /// Returns the number of other responses from 400 on.
     #[must_use]
     pub const fn failed(&self) -> u64 {
         self.tally.failed
     }
 
-    /// Attempts without an answer.
+    /// Returns the number of attempts without a response.
     #[must_use]
     pub const fn broken(&self) -> u64 {
         self.tally.broken
     }
 
-    /// The part of the requests that was answered below 400, from 0 to 1.
+    /// Returns the share of requests that were answered below 400, from 0 to 1.
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         self.tally.success_rate()
     }
 
-    /// How long its answers took. In a [`Summary`](super::Summary) the percentiles are within 10 %.
+    /// Returns the latency of its responses. In a [`Summary`](super::Summary) the percentiles are within 10 %.
     #[must_use]
     pub const fn latency(&self) -> &Latency {
         &self.latency
     }
 }
 
-/// Endpoints by name, and no more than so many.
+/// Endpoints by name, up to a maximum.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoints {
     most: usize,
     places: HashMap<Arc<str>, usize>,
     entries: Vec<Entry>,
-    /// Where the last was counted.
+    /// The place that was counted last.
     last: usize,
 }
 
@@ -85,7 +85,7 @@ struct Entry {
     name: Arc<str>,
     tally: Tally,
     timing: Timing,
-    /// Of the day so far.
+    /// The counts of the day so far.
     day: (Tally, Timing),
 }
 
@@ -94,9 +94,9 @@ impl Endpoints {
         Self { most, places: HashMap::new(), entries: Vec::new(), last: 0 }
     }
 
-    /// The place of an endpoint, which it keeps; of what is beyond the most that are told apart, that of the others.
+    /// Returns the place of an endpoint, which keeps it. Endpoints beyond the maximum share one place.
     pub(super) fn place(&mut self, name: &str) -> usize {
-        // Most go where the one before went.
+        // Most requests go to the same endpoint as the one before.
         if self.entries.get(self.last).is_none_or(|last| *last.name != *name) {
             self.last = match self.places.get(name) {
                 Some(at) => *at,
@@ -106,12 +106,12 @@ impl Endpoints {
         self.last
     }
 
-    /// The name that a place is counted by.
+    /// Returns the name under which a place is counted.
     pub(super) fn name(&self, place: usize) -> Option<&Arc<str>> {
         self.entries.get(place).map(|entry| &entry.name)
     }
 
-    /// Counts an answer, or that there was none.
+    /// Counts a response, or a request without one.
     pub(super) fn count(&mut self, place: usize, status: Option<StatusCode>, took: Duration) {
         let Some(entry) = self.entries.get_mut(place) else {
             return debug_assert!(false, "a place that was not given");
@@ -124,12 +124,12 @@ impl Endpoints {
         }
     }
 
-    /// All, the most used first.
+    /// Returns all endpoints, the most used first.
     pub(super) fn all(&self) -> Vec<Endpoint> {
         sorted(self.entries.iter().map(|entry| (entry, &entry.tally, &entry.timing)))
     }
 
-    /// What was used this day, the most used first.
+    /// Returns the endpoints that were used this day, the most used first.
     pub(super) fn of_the_day(&self) -> Vec<Endpoint> {
         let used = self.entries.iter().filter(|entry| entry.day.0.all() > 0);
         sorted(used.map(|entry| (entry, &entry.day.0, &entry.day.1)))
@@ -168,7 +168,7 @@ fn sorted<'a>(entries: impl Iterator<Item = (&'a Entry, &'a Tally, &'a Timing)>)
     endpoints
 }
 
-/// What is beyond the most that are told apart.
+/// The endpoint of requests beyond the maximum.
 pub(super) const OTHER: &str = "other";
 
 #[cfg(test)]

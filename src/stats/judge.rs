@@ -1,4 +1,4 @@
-//! Judging: whether what was counted is worth an alert. Pure.
+//! Judging: whether the counts are worth an alert. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +13,23 @@ use super::token::Tokens;
 use crate::event::{AlertKind, RefusalCause};
 use crate::throttle::LimitUsage;
 
-/// What is judged.
+/// The input of the judgement.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
-    /// The last five minutes, and the hour before.
+    /// The last five minutes; and the hour before.
     pub(super) recent: &'a Stretch,
     pub(super) before: &'a Stretch,
-    /// For how long 429s have kept coming.
+    /// How long 429s have continued.
     pub(super) throttled_for: Option<Duration>,
     pub(super) usage: &'a [LimitUsage],
     pub(super) tokens: &'a Tokens,
     pub(super) long: &'a LongTasks,
     pub(super) kept: &'a Kept,
-    /// Requests were sent in the last minute.
+    /// Whether requests were sent in the last minute.
     pub(super) is_active: bool,
 }
 
-/// Something that is worth an alert.
+/// A condition that is worth an alert.
 #[derive(Debug, PartialEq)]
 pub(super) struct Finding {
     pub(super) kind: AlertKind,
@@ -37,7 +37,7 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
-/// All that is worth an alert now.
+/// Returns all conditions that are worth an alert now.
 pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Finding> {
     let mut found = Vec::new();
     refusals(alerts, seen, &mut found);
@@ -66,14 +66,14 @@ pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Findi
     found
 }
 
-/// Whether this part of a limit is used, or fewer than so many are left of what the service states.
+/// Returns whether this share of a limit is used, or fewer than `left` are left of a budget that the service states.
 pub(super) fn is_near(limit: &LimitUsage, share: Option<f64>, left: Option<u32>) -> bool {
     let is_used = share.is_some_and(|share| limit.of() >= Some(FEWEST) && limit.share() >= share);
     let few = left.map(u64::from).filter(|least| limit.of().is_none_or(|of| of > *least));
     is_used || limit.is_stated() && few.is_some_and(|least| limit.left().is_some_and(|left| left < least))
 }
 
-/// A window of seconds is used up whenever there is something to do.
+/// A window of seconds is used up whenever there is work.
 fn is_worth(limit: &LimitUsage) -> bool {
     limit.window().map_or(limit.is_stated(), |window| window >= Duration::from_secs(60))
 }
@@ -163,9 +163,9 @@ impl Finding {
     }
 }
 
-/// What counts as now.
+/// The length of "now".
 const RECENT: Duration = Duration::from_secs(5 * 60);
-/// A limit of fewer is used up or not, and nothing in between.
+/// A smaller limit is either used up or not.
 const FEWEST: u64 = 5;
-/// Less is nobody's concern, whatever it was before.
+/// A smaller share is of no concern, whatever it was before.
 const LEAST_ERRORS: f64 = 0.02;

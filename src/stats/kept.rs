@@ -1,4 +1,4 @@
-//! Kept: declared limits that the service refused for, though they were kept.
+//! Kept: declared limits for which the service refused although they were kept.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use tokio::time::Instant;
 use super::refusals::Refusals;
 use crate::event::RefusalCause;
 
-/// Declared limits that the service refused for, though they were kept.
+/// Declared limits for which the service refused although they were kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Vec<(Refusals, Instant)>);
 
 impl Kept {
-    /// Everybody under this limit was stopped. As many are told apart as refusals are: the name is one of theirs.
+    /// Records that all requests under this limit were stopped. The name is one of those of the refusals, and so
+    /// bounded.
     pub(super) fn refused(&mut self, limit: &Arc<str>, cause: RefusalCause, now: Instant) {
         match self.0.iter_mut().find(|(known, _)| known.limit == *limit) {
             Some((known, last)) => {
                 known.count += 1;
                 *last = now;
-                // Once the service has stated it, it is known.
+                // Once the service has stated the limit, the cause is known.
                 if cause == RefusalCause::NoKnownLimit {
                     known.cause = cause;
                 }
@@ -28,13 +29,13 @@ impl Kept {
         }
     }
 
-    /// Each with the time of its last refusal.
+    /// Returns each limit with the time of its last refusal.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Refusals, Instant)> {
         self.0.iter().map(|(refusals, last)| (refusals, *last))
     }
 }
 
-/// What follows from refusals for a declared limit, in words.
+/// The conclusion from refusals for a declared limit, in words.
 pub(super) struct Verdict<'a>(pub(super) &'a Refusals);
 
 impl fmt::Display for Verdict<'_> {

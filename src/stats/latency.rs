@@ -1,14 +1,14 @@
-//! Latency: how long answers took.
+//! Latency: how long responses took.
 
 use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// How long answers took, from the send to their headers; the wait in the throttle's queue is no part of it.
+/// How long responses took, from the send to their headers, without the wait in the throttle's queue.
 ///
-/// Average and maximum are exact. Half, 95 % and 99 % of the answers took no longer than the percentiles, which are told
-/// within 1 % or 64 µs (HDR histograms). Requests without an answer are no part of it.
+/// Average and maximum are exact. Half, 95 % and 99 % of the responses took no longer than the percentiles, which are
+/// accurate to 1 % or 64 µs (HDR histograms). Requests without a response are left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     count: u64,
@@ -20,37 +20,37 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// How many answers there were.
+    /// Returns the number of responses.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The average; zero where there were none, and so are all others.
+    /// Returns the average; zero if there were no responses, as all other values.
     #[must_use]
     pub const fn average(&self) -> Duration {
         self.average
     }
 
-    /// The median.
+    /// Returns the median.
     #[must_use]
     pub const fn p50(&self) -> Duration {
         self.p50
     }
 
-    /// The 95th percentile.
+    /// Returns the 95th percentile.
     #[must_use]
     pub const fn p95(&self) -> Duration {
         self.p95
     }
 
-    /// The 99th percentile.
+    /// Returns the 99th percentile.
     #[must_use]
     pub const fn p99(&self) -> Duration {
         self.p99
     }
 
-    /// The longest.
+    /// Returns the longest latency.
     #[must_use]
     pub const fn max(&self) -> Duration {
         self.max
@@ -67,10 +67,10 @@ impl fmt::Display for Latency {
     }
 }
 
-/// What latencies are made of.
+/// The data of latencies.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
-    /// In microseconds. `None` would be one that cannot be set up, which the constants exclude.
+    /// In microseconds. `None` would be a histogram that cannot be created, which the constants exclude.
     values: Option<Histogram<u32>>,
     count: u64,
     sum: Duration,
@@ -78,12 +78,12 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    /// Percentiles within 1 %, in some kilobytes.
+    /// Creates percentiles within 1 %, in some kilobytes.
     pub(super) fn fine() -> Self {
         Self::new(2)
     }
 
-    /// Percentiles within 10 %, in some hundred bytes.
+    /// Creates percentiles within 10 %, in some hundred bytes.
     pub(super) fn rough() -> Self {
         Self::new(1)
     }
@@ -91,7 +91,7 @@ impl Timing {
     fn new(digits: u8) -> Self {
         let mut values = Histogram::new_with_bounds(FINEST, 2 * FINEST, digits).ok();
         if let Some(values) = &mut values {
-            // It grows with the longest.
+            // The histogram grows with the longest value.
             values.auto(true);
         }
         Self { values, count: 0, sum: Duration::ZERO, max: Duration::ZERO }
@@ -100,7 +100,7 @@ impl Timing {
     pub(super) fn record(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(LONGEST).min(LONGEST);
         if let Some(values) = &mut self.values {
-            // One that grows takes all.
+            // A growing histogram accepts every value.
             let _ = values.record(micros);
         }
         self.count += 1;
@@ -134,9 +134,9 @@ impl Timing {
     }
 }
 
-/// Microseconds that are not told apart: 64.
+/// Microseconds that are not distinguished: 64.
 const FINEST: u64 = 64;
-/// An hour; what takes longer is counted there.
+/// An hour; longer values are counted as this.
 const LONGEST: u64 = 60 * 60 * 1_000_000;
 
 #[cfg(test)]

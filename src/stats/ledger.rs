@@ -1,4 +1,4 @@
-//! Ledger: all that is counted, behind one lock.
+//! Ledger: all counts, behind one lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::event::{Alert, AlertKind, Asked, Event, Mark, RefusalCause, RetryReas
 use crate::message::{Priority, write_route};
 use crate::throttle::LimitUsage;
 
-/// All that is counted.
+/// All counts.
 #[derive(Debug)]
 pub(super) struct Ledger {
     began: Instant,
@@ -42,10 +42,10 @@ pub(super) struct Ledger {
     throttled: Option<Throttled>,
     day: Day,
     long: LongTasks,
-    /// Limits that no request was counted by.
+    /// Limits that have not counted any request.
     unmatched: Vec<Arc<str>>,
     watch: Watch,
-    /// A route is written here, to be looked up.
+    /// A buffer for the route that is looked up.
     text: String,
 }
 
@@ -58,34 +58,34 @@ pub(super) struct Sent {
     pub(super) queued: Duration,
 }
 
-/// A request that came to its end.
+/// A request that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
     pub(super) place: Place,
     pub(super) class: Priority,
-    /// `None`: without an answer.
+    /// `None` without a response.
     pub(super) status: Option<StatusCode>,
     pub(super) took: Duration,
     pub(super) second: u64,
 }
 
-/// Where a request is counted: its route and its host, which keep their places.
+/// The places at which a request is counted: its route and its host, which keep their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     route: u16,
     host: u16,
 }
 
-/// 429s that keep coming.
+/// 429s that continue.
 #[derive(Clone, Copy, Debug)]
 struct Throttled {
     first: Instant,
     last: Instant,
-    /// Others were answered since the last.
+    /// Whether other responses arrived since the last 429.
     others: bool,
 }
 
-/// The names that a mark was counted by: as many as are told apart, and no more.
+/// The names under which an observation was counted; their number is bounded.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "who publishes them reads them"))]
 pub(super) struct Names {
@@ -119,7 +119,7 @@ impl Ledger {
         }
     }
 
-    /// Counts a mark. `slow_after`: what takes longer is slow.
+    /// Counts an observation. `slow_after`: a longer latency is slow.
     pub(super) fn fold(&mut self, mark: &Mark<'_>, slow_after: Duration, now: Instant) -> Names {
         let second = self.second(now);
         let mut names = Names::default();
@@ -168,7 +168,7 @@ impl Ledger {
         names
     }
 
-    /// Counts what was sent within one second.
+    /// Counts the requests that were sent within one second.
     pub(super) fn sent(&mut self, sent: &Sent) {
         self.counts.requests += sent.requests;
         self.counts.polls += sent.polls;
@@ -177,7 +177,7 @@ impl Ledger {
         self.day.sent(sent.second / 60, sent.requests);
     }
 
-    /// Counts a request that came to its end, with an answer or without.
+    /// Counts a request that has ended, with or without a response.
     pub(super) fn ended(&mut self, ended: &Ended, slow_after: Duration) {
         let Ended { place, class, status, took, second } = *ended;
         self.counts.tally.count(status);
@@ -190,7 +190,7 @@ impl Ledger {
         *self.statuses.entry(status.as_u16()).or_default() += 1;
         self.timing.record(took);
         self.day.timing.record(took);
-        // What a token endpoint refuses is a refresh that failed.
+        // A refusal by a token endpoint is a refresh that failed.
         if class != Priority::Token {
             self.counts.answers += 1;
             self.counts.unauthorized += u64::from(status == StatusCode::UNAUTHORIZED);
@@ -200,7 +200,7 @@ impl Ledger {
         }
     }
 
-    /// Where a request is counted.
+    /// Returns the place at which a request is counted.
     pub(super) fn place(&mut self, asked: &Asked<'_>) -> Place {
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {
@@ -208,12 +208,12 @@ impl Ledger {
             write_route(&mut self.text, Some(asked.method), host, asked.url.path());
             &self.text
         });
-        // There are no more of either than some hundred.
+        // There are at most some hundred of either.
         let small = |place| u16::try_from(place).unwrap_or(u16::MAX);
         Place { route: small(self.routes.place(route)), host: small(self.hosts.place(host)) }
     }
 
-    /// The names of a place, which are only of use to who publishes them.
+    /// Returns the names of a place, which only publishing uses.
     pub(super) fn names(&self, place: Place) -> Names {
         let named = |name: Option<&Arc<str>>| name.filter(|_| cfg!(feature = "metrics")).cloned();
         Names {
@@ -223,7 +223,7 @@ impl Ledger {
         }
     }
 
-    /// Notices 429s that keep coming.
+    /// Records a 429, which may continue a series.
     fn throttled_at(&mut self, now: Instant) {
         let first = self.throttled.filter(|throttled| throttled.goes_on(now)).map_or(now, |throttled| throttled.first);
         self.throttled = Some(Throttled { first, last: now, others: false });
@@ -244,7 +244,7 @@ impl Ledger {
         limit
     }
 
-    /// Looks whether something is worth telling.
+    /// Checks whether a condition is worth an alert.
     pub(super) fn look(
         &mut self,
         alerts: &Alerts,
@@ -282,7 +282,7 @@ impl Ledger {
     }
 
     pub(super) fn summary(&self, now: Instant) -> Summary {
-        // Before the first request, none of them could have been counted.
+        // Before the first request, no limit could have counted any.
         let unmatched = if self.counts.requests > 0 { self.unmatched.clone() } else { Vec::new() };
         self.day.summary(&self.routes, unmatched, &self.long, now)
     }
@@ -312,7 +312,8 @@ impl Ledger {
 }
 
 impl Throttled {
-    /// Whether one more now would belong to them: no minute without one in which others were answered.
+    /// Returns whether a 429 now would continue the series: there was no minute without a 429 in which other responses
+    /// arrived.
     fn goes_on(&self, now: Instant) -> bool {
         !self.others || now.saturating_duration_since(self.last) < GAP
     }

@@ -1,4 +1,4 @@
-//! LongTasks: tasks that have been running for long, and have not ended.
+//! LongTasks: tasks that have been running for long and have not ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ struct LongTask {
     number: u64,
     name: Arc<str>,
     age: Duration,
-    /// When it was as old as that.
+    /// When the task had that age.
     at: Instant,
 }
 
@@ -27,7 +27,7 @@ impl LongTasks {
         self.0.retain(|task| task.number != number);
     }
 
-    /// Their names and ages now, in the order in which they became long.
+    /// Returns their names and ages now, in the order in which they became long.
     pub(super) fn all(&self, now: Instant) -> impl Iterator<Item = (&Arc<str>, Duration)> {
         self.0.iter().map(move |task| (&task.name, task.age + now.saturating_duration_since(task.at)))
     }

@@ -1,4 +1,4 @@
-//! Properties: marks that are put aside are counted as if they were not.
+//! Properties: observations that are put aside are counted as if they were not.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::throttle::Throttle;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What one client does in a step: a mark of a request, or another.
+/// A step of one client: an observation of a request, or another observation.
 #[derive(Clone, Copy, Debug)]
 enum Did {
     Sent(Priority, u64),
@@ -41,7 +41,7 @@ fn any_step() -> impl Strategy<Value = Did> {
     ]
 }
 
-/// The counts of a telemetry that puts marks aside, and of a ledger that counts each at once.
+/// Compares the counts of a telemetry that puts observations aside with a ledger that counts each at once.
 async fn count_both(steps: Vec<Did>) {
     let (alerts, began) = (Alerts::standard(), Instant::now());
     let telemetry = Telemetry::new(Throttle::new(), alerts, MINUTE);
@@ -79,7 +79,7 @@ async fn count_both(steps: Vec<Did>) {
         };
         telemetry.fold(mark, now);
         ledger.fold(&mark, MINUTE, now);
-        // As the telemetry does: alerts end by the looks at them.
+        // As the telemetry does: alerts end by the checks.
         let second = now.duration_since(began).as_secs() + 1;
         if looked < second {
             looked = second;

@@ -1,4 +1,4 @@
-//! Published: what is counted, told through the `metrics` facade as it happens.
+//! Published: the counts, published through the `metrics` facade as they happen.
 
 #[cfg(feature = "metrics")]
 pub(super) use facade::{alert, mark, usage};

@@ -1,4 +1,4 @@
-//! Recent: what was counted lately, in memory that does not grow.
+//! Recent: recent counts, in bounded memory.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use super::latency::Timing;
 use super::tally::Tally;
 use crate::message::Priority;
 
-/// Requests by the second, of the last minute.
+/// Requests per second, in the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Seconds(VecDeque<(u64, u64)>);
 
 impl Seconds {
-    /// Counts so many in this second.
+    /// Counts requests in this second.
     pub(super) fn count(&mut self, second: u64, requests: u64) {
         match self.0.back_mut() {
-            // Clocks of several runtimes may differ.
+            // The clocks of several runtimes may differ.
             Some((last, count)) if *last >= second => *count += requests,
             _ => self.0.push_back((second, requests)),
         }
         self.settle(second);
     }
 
-    /// How many in the last minute.
+    /// Returns the number of requests in the last minute.
     pub(super) fn sum(&mut self, second: u64) -> u64 {
         self.settle(second);
         self.0.iter().map(|(_, count)| count).sum()
@@ -37,12 +37,12 @@ impl Seconds {
     }
 }
 
-/// What was counted in a stretch of time.
+/// The counts of a period.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
     pub(super) tally: Tally,
     pub(super) timing: Timing,
-    /// Answers of 401, 429 and 503.
+    /// Responses of 401; and of 429 and 503.
     pub(super) unauthorized: u64,
     pub(super) refused: u64,
     pub(super) unavailable: u64,
@@ -56,7 +56,7 @@ impl Stretch {
     fn count(&mut self, class: Priority, status: Option<StatusCode>, took: Duration) {
         self.tally.count(status);
         match status.map(|status| status.as_u16()) {
-            // What a token endpoint refuses is a refresh that failed.
+            // A refusal by a token endpoint is a refresh that failed.
             Some(401) if class != Priority::Token => self.unauthorized += 1,
             Some(429) => self.refused += 1,
             Some(503) => self.unavailable += 1,
@@ -76,7 +76,7 @@ impl Stretch {
     }
 }
 
-/// Stretches of a minute, of the last 65: five that count as now, and the hour before.
+/// Periods of a minute, for the last 65 minutes: five that count as now, and the hour before.
 #[derive(Debug, Default)]
 pub(super) struct Minutes(VecDeque<(u64, Stretch)>);
 
@@ -94,13 +94,13 @@ impl Minutes {
         }
     }
 
-    /// The last five minutes, this one included.
+    /// Returns the counts of the last five minutes, including this one.
     pub(super) fn now(&self, second: u64) -> Stretch {
         let minute = second / MINUTE;
         self.sum(|at| at + NOW > minute)
     }
 
-    /// The hour before those.
+    /// Returns the counts of the hour before those.
     pub(super) fn before(&self, second: u64) -> Stretch {
         let minute = second / MINUTE;
         self.sum(|at| at + NOW <= minute && at + NOW + BEFORE > minute)
@@ -114,9 +114,9 @@ impl Minutes {
 }
 
 const MINUTE: u64 = 60;
-/// Minutes that count as now.
+/// The minutes that count as now.
 const NOW: u64 = 5;
-/// Minutes before them that they are compared with.
+/// The minutes before them, for comparison.
 const BEFORE: u64 = 60;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::event::RefusalCause;
 
-/// Refusals for load by one limit, and one party's fault.
+/// Refusals for load by one limit, with one cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
     pub(super) limit: Arc<str>,
@@ -13,19 +13,19 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// The limit, the route or the account that paused.
+    /// Returns the limit, the route or the account that paused.
     #[must_use]
     pub fn limit(&self) -> &str {
         &self.limit
     }
 
-    /// Who spent the budget.
+    /// Returns the cause.
     #[must_use]
     pub const fn cause(&self) -> RefusalCause {
         self.cause
     }
 
-    /// How many there were.
+    /// Returns the number of refusals.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count

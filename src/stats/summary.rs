@@ -14,12 +14,12 @@ use super::refusals::Refusals;
 use super::tally::Tally;
 use crate::throttle::LimitUsage;
 
-/// What went through a client in a day so far: [`Client::summary`](crate::Client::summary). `Display` is some lines of
-/// text: use, performance, refreshes, endpoints.
+/// The counts of a client for a day so far, as returned by [`Client::summary`](crate::Client::summary). `Display` is
+/// several lines of text: use, performance, refreshes, endpoints.
 ///
-/// A day is 24 hours, the first of them from the build of the client on
-/// ([`Alerts::summary_every`](crate::telemetry::Alerts::summary_every)); at its end the summary is told as an alert, and all counts
-/// of it begin at nothing.
+/// A day is 24 hours; the first begins at the build of the client
+/// ([`Alerts::summary_every`](crate::telemetry::Alerts::summary_every)). At the end of the day the summary is emitted
+/// as an alert, and all its counts restart at zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     during: Duration,
@@ -37,83 +37,87 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How long the day has been so far.
+    /// Returns how long the day has been so far.
     #[must_use]
     pub const fn during(&self) -> Duration {
         self.during
     }
 
-    /// Requests that were sent.
+    /// Returns the number of requests that were sent.
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The most of them in one minute.
+    /// Returns the highest number of requests in one minute.
     #[must_use]
     pub const fn busiest_minute(&self) -> u64 {
         self.busiest
     }
 
-    /// The part of the requests that was answered below 400, from 0 to 1.
+    /// Returns the share of requests that were answered below 400, from 0 to 1.
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         self.tally.success_rate()
     }
 
-    /// Answers of 429 and 503.
+    /// Returns the number of 429 and 503 responses.
     #[must_use]
     pub const fn throttled(&self) -> u64 {
         self.tally.throttled
     }
 
-    /// How long answers took.
+    /// Returns the latency of the responses.
     #[must_use]
     pub const fn latency(&self) -> &Latency {
         &self.latency
     }
 
-    /// How often a token was fetched or refreshed.
+    /// Returns how often a token was fetched or refreshed.
     #[must_use]
     pub const fn refreshes(&self) -> u64 {
         self.refreshes
     }
 
-    /// How often that failed.
+    /// Returns how often a fetch or a refresh failed.
     #[must_use]
     pub const fn failed_refreshes(&self) -> u64 {
         self.failed_refreshes
     }
 
-    /// The limits, and how much of each was used at most, in percent. Of limits of requests at once that is the most that
-    /// there were; others are looked at once a second while there is something to do, so that windows of a few seconds
-    /// may have been fuller in between. 64 at most.
+    /// Returns the limits, with the highest use of each in percent. For limits of concurrent requests the value is the
+    /// highest concurrency. Other limits are sampled once a second while there is work, so windows of a few seconds may
+    /// have been fuller in between. At most 64 limits are listed.
     pub fn limits(&self) -> impl Iterator<Item = (&str, u64)> {
         self.limits.iter().map(|(limit, percent)| (&**limit, *percent))
     }
 
-    /// The declared limits that no request was counted by since they were installed, as [`limits`](Summary::limits) shows
-    /// them: their scope fits no request, as a rule, such as a route with a slip of the pen. None before the first request
-    /// is sent. Limits of token endpoints are left out: tokens are fetched seldom.
+    /// Returns the declared limits that have not counted any request since they were installed, as
+    /// [`limits`](Summary::limits) shows them. Usually their scope matches no request, such as a route with a typo. The
+    /// list is empty before the first request is sent. Limits of token endpoints are left out, because tokens are
+    /// fetched seldom.
     pub fn unmatched(&self) -> impl Iterator<Item = &str> {
         self.unmatched.iter().map(|limit| &**limit)
     }
 
-    /// How often everybody was stopped by a refusal though a declared limit was kept. [`RefusalCause::NoKnownLimit`](crate::telemetry::RefusalCause::NoKnownLimit):
-    /// the service stated that it allows fewer, so that the declared limit is higher than the service's.
-    /// [`RefusalCause::WithinKnownLimits`](crate::telemetry::RefusalCause::WithinKnownLimits): it is, or others spend it too.
+    /// Returns how often a refusal stopped all requests although a declared limit was kept. With
+    /// [`RefusalCause::NoKnownLimit`](crate::telemetry::RefusalCause::NoKnownLimit), the service stated that it allows
+    /// fewer, so the declared limit is higher than the service's. With
+    /// [`RefusalCause::WithinKnownLimits`](crate::telemetry::RefusalCause::WithinKnownLimits), the declared limit is
+    /// too high, or other clients use it too.
     #[must_use]
     pub fn refusals(&self) -> &[Refusals] {
         &self.refusals
     }
 
-    /// The tasks that have been running for long ([`Alerts::running_for`](crate::telemetry::Alerts::running_for)) and have not ended,
-    /// by id or status URL, with the time since their submit.
+    /// Returns the tasks that have been running for long
+    /// ([`Alerts::running_for`](crate::telemetry::Alerts::running_for)) and have not ended, by id or status URL, with
+    /// the time since their submit.
     pub fn long_tasks(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.long.iter().map(|(name, age)| (&**name, *age))
     }
 
-    /// What went to each route, the most used first.
+    /// Returns the counts of each route, the most used first.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
@@ -169,7 +173,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What a day is made of.
+/// The data of a day.
 #[derive(Debug)]
 pub(super) struct Day {
     pub(super) began: Instant,
@@ -200,7 +204,7 @@ impl Day {
         }
     }
 
-    /// Counts so many in this minute.
+    /// Counts requests in this minute.
     pub(super) fn sent(&mut self, minute: u64, requests: u64) {
         self.requests += requests;
         if self.minute.0 != minute {
@@ -248,5 +252,5 @@ impl Day {
 }
 
 const MOST_LIMITS: usize = 64;
-/// Lines of endpoints, or of tasks, in a text; the value has all.
+/// The lines of endpoints, or of tasks, in a text; the value holds all.
 const MOST_SHOWN: usize = 10;

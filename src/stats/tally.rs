@@ -1,22 +1,22 @@
-//! Tally: how requests ended.
+//! Tally: the results of requests.
 
 use http::StatusCode;
 
-/// How requests ended.
+/// The results of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     /// Below 400.
     pub(super) succeeded: u64,
     /// 429 and 503.
     pub(super) throttled: u64,
-    /// The others from 400 on.
+    /// Other statuses from 400 on.
     pub(super) failed: u64,
-    /// No answer.
+    /// No response.
     pub(super) broken: u64,
 }
 
 impl Tally {
-    /// Counts an answer, or that there was none.
+    /// Counts a response, or a request without one.
     pub(super) fn count(&mut self, status: Option<StatusCode>) {
         let counter = match status.map(|status| status.as_u16()) {
             None => &mut self.broken,
@@ -27,7 +27,7 @@ impl Tally {
         *counter += 1;
     }
 
-    /// Without the refusals for load, which have alerts of their own.
+    /// Returns the tally without refusals for load, which have their own alerts.
     pub(super) const fn unthrottled(self) -> Self {
         Self { throttled: 0, ..self }
     }
@@ -60,7 +60,7 @@ impl Tally {
     }
 }
 
-/// A part of a whole; `None` of nothing.
+/// Returns a part of a whole as a share; `None` if the whole is zero.
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     (whole > 0).then(|| part as f64 / whole as f64)

@@ -2,10 +2,10 @@
 
 /// The tasks of a client, counted by their state.
 ///
-/// A task is alive from the submit that was accepted, or the resume, to its end. States go by their names
-/// ([`State`](crate::State)): `accepted` and `running` are alive; `succeeded`, `partially_succeeded`, `failed`, `canceled`
-/// and `expired` are ends that the service told of. `stopped` is the end of a wait, and not of the work: by a deadline,
-/// or an error that carries a token.
+/// A task is alive from its accepted submit, or its resume, to its end. States are listed by their names
+/// ([`State`](crate::State)): `accepted` and `running` are alive; `succeeded`, `partially_succeeded`, `failed`,
+/// `canceled` and `expired` are ends that the service reported. `stopped` is the end of a wait, and not of the work: by
+/// a deadline, or by an error that carries a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskCounts {
     alive: Vec<(&'static str, u64)>,
@@ -15,41 +15,41 @@ pub struct TaskCounts {
 }
 
 impl TaskCounts {
-    /// How many are in each state now.
+    /// Returns the number of live tasks in each state.
     pub fn alive(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.alive.iter().copied().filter(|(_, count)| *count > 0)
     }
 
-    /// How many are alive, whatever their state.
+    /// Returns the number of live tasks, whatever their state.
     #[must_use]
     pub fn alive_in_all(&self) -> u64 {
         self.alive.iter().map(|(_, count)| count).sum()
     }
 
-    /// How many came to each end so far.
+    /// Returns the number of tasks that have reached each end.
     pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.ended.iter().copied()
     }
 
-    /// How many are in this state: now for one that is alive, so far for an end.
+    /// Returns the number of tasks in this state: the current number for a live state, the total for an end.
     #[must_use]
     pub fn of(&self, state: &str) -> u64 {
         self.alive.iter().chain(&self.ended).find(|(name, _)| *name == state).map_or(0, |(_, count)| *count)
     }
 
-    /// How many were begun or resumed so far.
+    /// Returns the number of tasks that were started or resumed.
     #[must_use]
     pub const fn begun(&self) -> u64 {
         self.begun
     }
 
-    /// How many were dropped before their end. Their work may go on at the service.
+    /// Returns the number of tasks that were dropped before their end. Their work may continue at the service.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// A task came from one state into another; `None`: it is begun, or dropped.
+    /// Moves a task from one state to another; `None`: the task is started, or dropped.
     pub(super) fn turn(&mut self, was: Option<&'static str>, is: Option<&'static str>) {
         match was {
             Some(was) => {
@@ -71,7 +71,7 @@ pub(super) fn is_alive(state: &str) -> bool {
     matches!(state, "accepted" | "running")
 }
 
-/// There are as many as there are names in the code.
+/// The number of entries is bounded by the names in the code.
 fn count(counts: &mut Vec<(&'static str, u64)>, name: &'static str) {
     match counts.iter_mut().find(|(known, _)| *known == name) {
         Some((_, count)) => *count += 1,

@@ -1,4 +1,4 @@
-//! Telemetry: what a client tells its marks to.
+//! Telemetry: the receiver of a client's observations.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use crate::event::{self, Asked, Event, Events, Mark};
 use crate::redact::shown;
 use crate::throttle::{LimitUsage, Throttle};
 
-/// Counts what a client does, and tells of what is worth it.
+/// Counts the observations of a client, and emits events and alerts.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     throttle: Throttle,
@@ -28,7 +28,7 @@ pub(crate) struct Telemetry {
     /// Locked before the ledger.
     aside: Mutex<Aside>,
     ledger: Mutex<Ledger>,
-    /// The second of the last look, from 1 on.
+    /// The second of the last check, from 1 on.
     looked: AtomicU64,
     events: broadcast::Sender<Event>,
 }
@@ -48,7 +48,7 @@ impl Telemetry {
         }
     }
 
-    /// Takes a mark in.
+    /// Records an observation.
     pub(crate) fn fold(&self, mark: Mark<'_>, now: Instant) {
         let second = now.saturating_duration_since(self.began).as_secs();
         let names = match mark {
@@ -72,33 +72,33 @@ impl Telemetry {
         };
         published::mark(&mark, &names);
         self.tell(&mark);
-        // Once a second, whoever comes first looks.
+        // Once a second, the first caller runs the checks.
         let second = second + 1;
         if self.looked.load(Relaxed) < second && self.looked.fetch_max(second, Relaxed) < second {
             self.look(now);
         }
     }
 
-    /// What went through so far.
+    /// Returns the counts so far.
     pub(crate) fn stats(&self) -> Stats {
         let now = Instant::now();
         let usage = self.look(now);
         self.whole_ledger().stats(usage, now)
     }
 
-    /// The day so far.
+    /// Returns the day so far.
     pub(crate) fn summary(&self) -> Summary {
         let now = Instant::now();
         self.look(now);
         self.whole_ledger().summary(now)
     }
 
-    /// What the client and its throttle tell, as they tell it.
+    /// Returns the events of the client and of its throttle, as they are emitted.
     pub(crate) fn events(&self) -> Events {
         Events::from_channel(self.events.subscribe()).and(self.throttle.events())
     }
 
-    /// Looks whether something is worth telling. The throttle's lock is taken and gone before the own one.
+    /// Checks whether alerts are due. The throttle's lock is released before the ledger's lock is taken.
     fn look(&self, now: Instant) -> Vec<LimitUsage> {
         let usage = self.throttle.look();
         published::usage(&usage);
@@ -108,19 +108,20 @@ impl Telemetry {
             if let Event::Alert(alert) = &event {
                 published::alert(alert);
             }
-            // Nobody listens.
+            // No watcher may be left.
             let _ = self.events.send(event);
         }
         usage
     }
 
-    /// An answer that only adds up, and of which the time of the mark is not needed. One of 429 begins or goes on with a
-    /// stretch of refusals, and a slow one is an event.
+    /// Returns whether a response is only added up, and the time of the observation does not matter. A 429 begins or
+    /// continues a series of refusals, and a slow response is an event.
     fn is_ordinary(&self, status: StatusCode, took: Duration) -> bool {
         took <= self.slow_after && status != StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// Counts a mark at once, behind those that came before it: minutes, and stretches of refusals, are made of their order.
+    /// Counts an observation at once, after those that came before it: minutes, and series of refusals, depend on the
+    /// order.
     #[inline(never)]
     fn count(&self, mark: &Mark<'_>, now: Instant) -> Names {
         self.whole_ledger().fold(mark, self.slow_after, now)
@@ -132,7 +133,7 @@ impl Telemetry {
         }
     }
 
-    /// The ledger, with all marks so far in it.
+    /// Returns the ledger, with all observations so far counted.
     fn whole_ledger(&self) -> MutexGuard<'_, Ledger> {
         let mut aside = self.aside();
         let mut ledger = self.ledger();
@@ -145,7 +146,7 @@ impl Telemetry {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an event of a mark, if somebody listens.
+    /// Emits the event of an observation, if it is watched.
     fn tell(&self, mark: &Mark<'_>) {
         let is_told = match mark {
             Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
@@ -160,13 +161,13 @@ impl Telemetry {
             | Mark::NoLonger { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
-            // Nobody listens any more.
+            // No watcher may be left.
             let _ = event_of(mark).map(|event| self.events.send(event));
         }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // No code panics while it holds the lock; if it did, the numbers in there would still be whole.
+        // No code panics while it holds the lock; if it did, the numbers behind the lock would still be intact.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

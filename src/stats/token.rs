@@ -1,4 +1,4 @@
-//! TokenUse: how old a credential's token is, and how its refreshes went.
+//! TokenUse: the age of a credential's token, and the results of its refreshes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::endpoint::OTHER;
 
-/// The token of one credential. One that is never refreshed, such as an API key, is not told of. `Display` is one line, such
-/// as "oauth: active, refreshed 90s ago, 3510s left; 1 refresh, 0 failed".
+/// The token of one credential. A credential that is never refreshed, such as an API key, is not listed. `Display` is
+/// one line, such as "oauth: active, refreshed 90s ago, 3510s left; 1 refresh, 0 failed".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenUse {
     credential: Arc<str>,
@@ -23,56 +23,57 @@ pub struct TokenUse {
 }
 
 impl TokenUse {
-    /// The label of the credential.
+    /// Returns the label of the credential.
     #[must_use]
     pub fn credential(&self) -> &str {
         &self.credential
     }
 
-    /// The time since it was fetched or refreshed last. `None` where it never was, and after a logout.
+    /// Returns the time since the token was last fetched or refreshed. `None` before the first fetch, and after a
+    /// logout.
     #[must_use]
     pub const fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// How long it is still good for; zero where it is over. `None` where that is not known.
+    /// Returns how long the token is still valid; zero if it has expired. `None` if the validity is unknown.
     #[must_use]
     pub const fn left(&self) -> Option<Duration> {
         self.left
     }
 
-    /// How long it took to fetch or refresh it last: with the wait for the limit of token endpoints (one a second), the
-    /// retries, and the store. `None` where it never was.
+    /// Returns how long the last fetch or refresh took, including the wait for the limit of token endpoints (one a
+    /// second), the retries, and the store. `None` before the first fetch.
     #[must_use]
     pub const fn took(&self) -> Option<Duration> {
         self.took
     }
 
-    /// Whether there is one that is not known to be over.
+    /// Returns whether there is a token that is not known to have expired.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.age.is_some() && self.left != Some(Duration::ZERO)
     }
 
-    /// How often it was fetched or refreshed.
+    /// Returns how often the token was fetched or refreshed.
     #[must_use]
     pub const fn refreshes(&self) -> u64 {
         self.refreshes
     }
 
-    /// How often that failed.
+    /// Returns how often a fetch or a refresh failed.
     #[must_use]
     pub const fn failed_refreshes(&self) -> u64 {
         self.failed
     }
 
-    /// How often it failed since it last went well.
+    /// Returns the number of failures since the last success.
     #[must_use]
     pub const fn failed_in_a_row(&self) -> u64 {
         self.failed_in_a_row
     }
 
-    /// Whether somebody has to log in again: a refresh was refused for good, or a user was logged out.
+    /// Returns whether a new login is needed: a refresh was refused for good, or a user was logged out.
     #[must_use]
     pub const fn needs_login(&self) -> bool {
         self.needs_login
@@ -113,7 +114,7 @@ pub(super) struct Token {
 }
 
 impl Tokens {
-    /// Gives the label that it is counted by.
+    /// Returns the label under which the refresh is counted.
     pub(super) fn refreshed(
         &mut self,
         credential: &str,
@@ -128,7 +129,7 @@ impl Tokens {
         Some(token.credential.clone())
     }
 
-    /// Gives the label that it is counted by.
+    /// Returns the label under which the failure is counted.
     pub(super) fn failed(&mut self, credential: &str, needs_login: bool) -> Option<Arc<str>> {
         let token = self.token(credential)?;
         token.failed += 1;
@@ -209,5 +210,5 @@ impl Token {
     }
 }
 
-/// A client has one credential, or a handful in one.
+/// A client has one credential, or a handful combined into one.
 const MOST: usize = 64;

@@ -1,4 +1,4 @@
-//! Watch: what was told of already, so that it is told once.
+//! Watch: the alerts that were already emitted, so that each is emitted once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Takes in what is found now, and gives the alerts that begin.
+    /// Records the conditions found now, and returns the alerts that begin.
     pub(super) fn take(&mut self, found: Vec<Finding>, quiet: Duration, now: Instant) -> Vec<Alert> {
         let mut new = Vec::new();
         for Finding { kind, about, text } in found {
@@ -31,12 +31,12 @@ impl Watch {
         }
         self.alerts.retain(|(_, met)| now.saturating_duration_since(*met) < quiet);
         self.alerts.extend(new.iter().map(|alert| (alert.clone(), now)));
-        // Of one moment the most urgent first.
+        // Alerts of the same moment are ordered by urgency, the most urgent first.
         new.sort_by_key(|alert| std::cmp::Reverse(alert.severity()));
         new
     }
 
-    /// Takes in how much of the limits is used, and gives those that begin to be nearly used up.
+    /// Records how much of the limits is used, and returns events for those that begin to be nearly used up.
     pub(super) fn near(&mut self, usage: &[LimitUsage], now: Instant) -> Vec<Event> {
         let mut new = Vec::new();
         for limit in usage {
@@ -55,7 +55,7 @@ impl Watch {
         new
     }
 
-    /// What has begun and not ended, the most urgent first.
+    /// Returns the alerts that have begun and not ended, the most urgent first.
     pub(super) fn alerts(&self) -> Vec<Alert> {
         let mut alerts: Vec<Alert> = self.alerts.iter().map(|(alert, _)| alert.clone()).collect();
         alerts.sort_by_key(|alert| (std::cmp::Reverse(alert.severity()), alert.kind()));
@@ -63,12 +63,12 @@ impl Watch {
     }
 }
 
-/// A limit is nearly used up from 80 % on, until at no look within two minutes 60 % were used: a minute
-/// for the window to run out, and one of rest.
+/// A limit is nearly used up from 80 % on, until no check within two minutes finds 60 % used: a minute for the window
+/// to run out, and a minute of rest.
 const NEAR: f64 = 0.80;
 const NEAR_ENDS: f64 = 0.60;
 const NEAR_QUIET: Duration = Duration::from_secs(120);
-/// Of thousands of limits that are used up, so many tell.
+/// Of thousands of limits that are used up, at most this many raise alerts.
 const MOST_ALERTS: usize = 256;
-/// So few that are left of what the service states are little.
+/// Fewer than this number left of a stated budget is little.
 const FEW: u32 = 10;

@@ -20,26 +20,26 @@ use gates::Gates;
 use known::KnownSets;
 use rules::Rules;
 
-/// An account at a service. The first of a throttle stands for all of them.
+/// An account at a service. The first account of a throttle stands for all of them.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) origin: String,
     pub(super) name: String,
     /// The account that asks this foreign host.
     pub(super) home: Option<AccountId>,
-    /// Until when its user stopped it: hosts that are first asked meanwhile are stopped too.
+    /// Until when its user stopped it: hosts that are first asked before then are stopped too.
     pub(super) held_until: Tick,
-    /// The handles of it.
+    /// The handles of the account.
     pub(super) lease: Weak<()>,
-    /// The limits that were declared.
+    /// The declared limits.
     pub(super) rules: Rules,
-    /// All its requests go through this gate, and it pauses when the account does.
+    /// The gate for all requests of the account, which pauses when the account does.
     pub(super) gate: LimiterId,
-    /// The gates of routes and hosts that were refused by no declared limit.
+    /// The gates of routes and hosts whose refusals no declared limit explains.
     pub(super) gates: Gates,
-    /// The budgets that answers stated.
+    /// The budgets that responses stated.
     pub(super) budgets: Budgets,
-    /// Searches for its unknown limit.
+    /// The limiter that searches for the account's unknown limit.
     pub(super) learner: Option<LimiterId>,
     pub(super) known: KnownSets,
 }
@@ -65,7 +65,7 @@ impl Account {
         Self { home: Some(home), ..Self::new("", "", Rules::default(), gate) }
     }
 
-    /// All its limiters, in the order in which they are shown.
+    /// Returns all its limiters, in the order in which they are shown.
     pub(super) fn limiters(&self) -> Vec<LimiterId> {
         let mut ids = self.rules.ids();
         ids.extend(self.budgets.ids());
@@ -75,7 +75,7 @@ impl Account {
         ids
     }
 
-    /// Takes in the budgets that an answer states. `sent`: when its request was sent.
+    /// Records the budgets that a response states. `sent`: when its request was sent.
     pub(super) fn record_budgets(
         &mut self,
         attribution: &Attribution,
@@ -84,13 +84,13 @@ impl Account {
         sent: Tick,
         editing: &mut Editing<'_>,
     ) {
-        // Some services say a limit of 0 for none at all.
+        // Some services state a limit of 0 for no limit.
         for budget in budgets.iter().filter(|budget| budget.counts_requests() && budget.limit() != Some(0)) {
             let out = editing.limiters.of(self.gate).in_flight;
             let declared = editing.limiters.declared_for(set, budget);
             let found = declared.or_else(|| self.budgets.record(attribution, budget, out, editing));
             if let Some(limiter) = found {
-                // Requests that were out before the budget was known are not counted by its limiter.
+                // Requests that were sent before the budget was known are not counted by its limiter.
                 let others = if editing.limiters.set(set).contains(limiter) { 0 } else { out };
                 if editing.limiters.of_mut(limiter).advertise(budget, others, sent, editing.now) {
                     editing.changed.push(limiter);
@@ -99,7 +99,7 @@ impl Account {
         }
     }
 
-    /// The limiters that a refused request met, and the refusals before it.
+    /// Returns the limiters that counted a refused request, and the refusals before it.
     pub(super) fn view(&self, set: SetId, budgets: &[Budget], editing: &mut Editing<'_>) -> View {
         let (mut limiters, now) = (Vec::new(), editing.now);
         editing.limiters.each_with_id(set, |id, limiter| {
@@ -108,11 +108,11 @@ impl Account {
         View { limiters, refused: self.gates.refused.clone(), unavailable: self.gates.unavailable.clone() }
     }
 
-    /// The limiter that a refusal stops.
+    /// Returns the limiter that a refusal stops.
     pub(super) fn limiter_of(&mut self, target: Target, limiters: &mut Limiters) -> LimiterId {
         match target {
             Target::Limiter(id) => id,
-            // The account stops where there are too many gates.
+            // The account stops if there are too many gates.
             Target::Gate(name) => self.gates.make(&name, limiters).unwrap_or(self.gate),
             Target::Account => self.gate,
         }

@@ -1,4 +1,4 @@
-//! Accounts: all accounts of a throttle, and which limiters a request meets.
+//! Accounts: all accounts of a throttle, and the limiters that count a request.
 
 mod directory;
 #[cfg(test)]
@@ -25,23 +25,23 @@ use crate::message::{Priority, write_route};
 
 use directory::Directory;
 
-/// The accounts of a throttle, and what they have in common.
+/// The accounts of a throttle, and their common state.
 #[derive(Debug)]
 pub(super) struct Accounts {
     accounts: Directory,
-    /// Changes with every rule, learner and key: known sets are right for one version.
+    /// Changes with every rule, learner and key: known sets are valid for one version.
     version: u64,
-    /// Changes with every limiter that answers make.
+    /// Changes with every limiter that responses make.
     answers: u64,
     clock: Clock,
     feedback: Feedback,
-    /// All accounts pause until then, those that come later too.
+    /// All accounts pause until then, including accounts that are created later.
     all_paused_until: Tick,
-    /// Limiters of keys are swept when there are more than so many.
+    /// Limiters of keys are swept when their number exceeds this.
     sweep_at: usize,
-    /// Names and routes are written here, to be compared.
+    /// A buffer for names and routes that are compared.
     text: String,
-    /// Most requests go where the one before went.
+    /// Most requests go to the same route as the one before.
     last_route: Arc<str>,
 }
 
@@ -66,17 +66,17 @@ impl Accounts {
         self.accounts.get(id)
     }
 
-    /// In the order in which they were made.
+    /// Returns the accounts in the order in which they were made.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter()
     }
 
-    /// An account, and the foreign hosts that are asked for it; of the first, all.
+    /// Returns an account and the foreign hosts that are asked for it; for the first account, all.
     pub(super) fn with_hosts(&self, id: AccountId) -> Vec<AccountId> {
         self.accounts.with_hosts(id)
     }
 
-    /// The number of an account at a service.
+    /// Returns the number of an account at a service.
     pub(super) fn account(&mut self, origin: &str, name: &str, editing: &mut Editing<'_>) -> AccountId {
         let key = format!("account {origin} {name}");
         if let Some(id) = self.accounts.find(&key) {
@@ -96,12 +96,12 @@ impl Accounts {
         id
     }
 
-    /// Keeps an account from being given up, for as long as somebody has the lease.
+    /// Keeps an account from being discarded, for as long as the lease is held.
     pub(super) fn lease(&mut self, id: AccountId) -> Option<Arc<()>> {
         self.accounts.lease(id)
     }
 
-    /// The limiters that a request meets, as a set that the caller holds, and to whom its answer is attributed.
+    /// Returns the limiters that count a request, as a set that the caller holds, and the attribution of its response.
     #[inline]
     pub(super) fn limiters_for(
         &mut self,
@@ -111,7 +111,7 @@ impl Accounts {
     ) -> (SetId, Arc<Attribution>) {
         if let Some((set, attribution)) = self.known(request, class) {
             editing.limiters.hold(set);
-            // The exact words of the promise: a known set is the one that would be found.
+            // The exact guarantee: a known set equals the set that a full lookup finds.
             #[cfg(debug_assertions)]
             {
                 let (found, found_for) = self.look_up(request, class, editing);
@@ -128,7 +128,7 @@ impl Accounts {
     fn known(&mut self, request: &RequestFacts<'_>, class: Priority) -> Option<(SetId, Arc<Attribution>)> {
         let version = self.version;
         let account = self.accounts.get_mut(request.account).filter(|_| !request.is_foreign)?;
-        // Limiters that answers made are looked up each time.
+        // Limiters from responses are looked up each time.
         if !account.gates.is_empty() || !account.budgets.is_empty() {
             return None;
         }
@@ -136,14 +136,14 @@ impl Accounts {
         known.or_else(|| account.known.find_route(request, class, version))
     }
 
-    /// Looks the limiters of a request up, and keeps what was found.
+    /// Looks up the limiters of a request, and caches the result.
     fn find(
         &mut self,
         request: &RequestFacts<'_>,
         class: Priority,
         editing: &mut Editing<'_>,
     ) -> (SetId, Arc<Attribution>) {
-        // Before any is looked up.
+        // The sweep comes before the lookup.
         self.sweep_if_many(editing.limiters, editing.now);
         let (set, attribution) = self.look_up(request, class, editing);
         let (set, attribution) = (editing.limiters.number(set), Arc::new(attribution));
@@ -190,7 +190,7 @@ impl Accounts {
         (matched.set, attribution)
     }
 
-    /// The limiters that answers have made, and that a request should meet and does not.
+    /// Returns the limiters from responses that should count a request and do not yet.
     pub(super) fn unmet(&self, attribution: &Attribution, set: &LimiterSet) -> Vec<LimiterId> {
         let Some(account) = self.accounts.get(attribution.account) else { return Vec::new() };
         if account.gates.is_empty() && account.budgets.is_empty() {
@@ -203,13 +203,14 @@ impl Accounts {
         unmet
     }
 
-    /// Changes with every limiter that answers make: as long as it stays, nobody has become [`unmet`](Self::unmet).
+    /// Returns a version that changes with every limiter that responses make: while it is unchanged, no limiter has
+    /// become [`unmet`](Self::unmet).
     pub(super) const fn answers(&self) -> u64 {
         self.answers
     }
 
-    /// A route that was never seen to share a budget of which little is left begins with one request, whose answer says
-    /// whether it does.
+    /// Starts a route with a single request if little is left of a budget that the route was never seen to share. The
+    /// response shows whether the route shares it.
     fn probe_unseen(&mut self, attribution: &Attribution, editing: &mut Editing<'_>) {
         let (Some(account), Some(route)) = (self.accounts.get_mut(attribution.account), &attribution.route) else {
             return;
@@ -224,18 +225,18 @@ impl Accounts {
         }
     }
 
-    /// The gate of an account.
+    /// Returns the gate of an account.
     pub(super) fn gate_of_account(&self, id: AccountId) -> LimiterId {
         self.accounts.get(id).map_or_else(LimiterId::default, |account| account.gate)
     }
 
-    /// The account that an answer is attributed to, which may make limiters of it.
+    /// Returns the account that a response is attributed to, which may turn the response into limiters.
     pub(super) fn answering(&mut self, attribution: &Attribution) -> Option<&mut Account> {
         self.answers += 1;
         self.accounts.get_mut(attribution.account)
     }
 
-    /// Whether no request of the account has gone as yet.
+    /// Returns whether the account has not sent any request yet.
     pub(super) fn is_fresh(&self, id: AccountId, limiters: &Limiters) -> bool {
         self.accounts.get(id).is_some_and(|account| !limiters.of(account.gate).used)
     }
@@ -256,7 +257,7 @@ impl Accounts {
         }
     }
 
-    /// Gives the windows of a limit other amounts.
+    /// Changes the amounts of a limit's windows.
     pub(super) fn change(
         &mut self,
         id: AccountId,
@@ -272,7 +273,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Keeps the windows of a limit no longer; returns whether there were any.
+    /// Removes the windows of a limit; returns whether there were any.
     pub(super) fn remove(&mut self, id: AccountId, base: &str, limit: &Limit, editing: &mut Editing<'_>) -> bool {
         self.version += 1;
         let rules = self.accounts.get_mut(id).map(|account| &mut account.rules);
@@ -285,7 +286,7 @@ impl Accounts {
         }
     }
 
-    /// The declared limits of an account, and of all accounts, that no request was counted by so far.
+    /// Returns the declared limits of an account, and of all accounts, that have not counted any request so far.
     pub(super) fn unmatched(&self, id: AccountId, limiters: &Limiters) -> Vec<Arc<str>> {
         let both = [AccountId::ALL, id];
         let both = both.iter().take(if id == AccountId::ALL { 1 } else { 2 });
@@ -296,7 +297,7 @@ impl Accounts {
         self.feedback
     }
 
-    /// Sets what is made of answers.
+    /// Sets how responses are used.
     pub(super) fn set_feedback(&mut self, feedback: Feedback, editing: &mut Editing<'_>) {
         self.version += 1;
         self.feedback = feedback;
@@ -314,13 +315,13 @@ impl Accounts {
         self.clock
     }
 
-    /// Sets the wall clock, by which calendar days go.
+    /// Sets the wall clock that determines calendar days.
     pub(super) fn set_clock(&mut self, clock: Clock, limiters: &mut Limiters) {
         self.clock = clock;
         limiters.iter_mut().for_each(|(_, limiter)| limiter.counter_mut().set_clock(clock));
     }
 
-    /// Stops the accounts that belong to one, also those that come later; returns their gates.
+    /// Stops the accounts that belong to one, including hosts that are added later; returns their gates.
     pub(super) fn hold(&mut self, id: AccountId, until: Tick) -> Vec<LimiterId> {
         if id == AccountId::ALL {
             self.all_paused_until = self.all_paused_until.max(until);
@@ -346,7 +347,7 @@ impl Accounts {
         }
     }
 
-    /// The accounts that belong to one go as after a pause.
+    /// Starts the accounts that belong to one as after a pause.
     pub(super) fn start_slowly(&mut self, id: AccountId, editing: &mut Editing<'_>) {
         for id in self.with_hosts(id) {
             let gate = self.gate_of_account(id);
@@ -355,7 +356,7 @@ impl Accounts {
         }
     }
 
-    /// Makes a limiter that searches for an account's limit, in place of the one before.
+    /// Creates a limiter that searches for an account's limit, in place of the one before.
     pub(super) fn learn(&mut self, id: AccountId, learner: Learner, limiters: &mut Limiters) {
         self.version += 1;
         let Some(account) = self.accounts.get_mut(id) else { return };
@@ -372,14 +373,14 @@ impl Accounts {
         }
     }
 
-    /// From now on, the limit of an account is searched for, from what is known of it.
+    /// Searches for the limit of an account from now on, starting from what is known of it.
     fn search(&mut self, id: AccountId, limiters: &mut Limiters) {
         if self.accounts.get(id).is_some_and(|account| account.learner.is_none() && account.home.is_none()) {
             self.learn(id, Learner::new(), limiters);
         }
     }
 
-    /// Forgets all that answers said.
+    /// Forgets everything that responses stated.
     fn forget_answers(&mut self, editing: &mut Editing<'_>) {
         self.answers += 1;
         self.accounts.iter_mut().for_each(|account| account.budgets.clear());
@@ -389,12 +390,13 @@ impl Accounts {
         }
     }
 
-    /// The number of a foreign host, for the account that is led there. The answers of such a host count for it alone.
+    /// Returns the number of a foreign host, for the account that is led there. The responses of such a host count for
+    /// the host alone.
     fn foreign(&mut self, request: &RequestFacts<'_>, editing: &mut Editing<'_>) -> AccountId {
         let (home, host) = (request.account, request.host);
         let mut key = std::mem::take(&mut self.text);
         key.clear();
-        // Into a text: it does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(key, "host {home:?} {host}");
         let is_one_too_many = self.accounts.find(&key).is_none() && self.accounts.with_hosts(home).len() > MOST_HOSTS;
         if is_one_too_many {
@@ -420,7 +422,7 @@ impl Accounts {
         id
     }
 
-    /// A gate of a new account, which pauses where all accounts do.
+    /// Creates the gate of a new account, which pauses if all accounts do.
     fn gate(&self, label: String, editing: &mut Editing<'_>) -> LimiterId {
         let mut gate = Limiter::gate(label.into());
         if self.all_paused_until > editing.now {
@@ -429,7 +431,7 @@ impl Accounts {
         editing.limiters.add(gate)
     }
 
-    /// The route of a request, to which its answers are attributed.
+    /// Returns the route of a request, to which its responses are attributed.
     fn route_of(&mut self, request: &RequestFacts<'_>) -> Arc<str> {
         self.text.clear();
         write_route(&mut self.text, request.method, request.host, request.path);
@@ -439,7 +441,7 @@ impl Accounts {
         self.last_route.clone()
     }
 
-    /// Forgets keys that nobody uses, and accounts that nobody has, once there are many.
+    /// Discards unused keys, and accounts without a handle, once there are many.
     fn sweep_if_many(&mut self, limiters: &mut Limiters, now: Tick) {
         if limiters.len() >= self.sweep_at {
             self.sweep(limiters, now);
@@ -457,7 +459,7 @@ impl Accounts {
         (self.version, self.answers) = (self.version + 1, self.answers + 1);
         let mut gone = Vec::new();
         for account in self.accounts.iter_mut() {
-            // They hold sets, and leases of accounts.
+            // Known sets hold sets, and leases of accounts.
             account.known.clear(limiters);
             account.rules.note_use(limiters);
         }
@@ -477,14 +479,14 @@ impl Accounts {
         self.give_up_unused(limiters, now);
     }
 
-    /// Gives up accounts and hosts that nobody has a handle of, and of which nothing is counted, paused or known.
+    /// Discards accounts and hosts that have no handle, and of which nothing is counted, paused or known.
     fn give_up_unused(&mut self, limiters: &mut Limiters, now: Tick) {
         let mut is_used = |account: &Account| {
             account.lease.strong_count() > 0
                 || account.limiters().into_iter().any(|id| {
                     let limiter = limiters.of_mut(id);
                     match limiter.counter() {
-                        // A search that has found nothing knows nothing that is worth a place.
+                        // A search without a result holds no knowledge that is worth a place.
                         Counter::Learner(learner) => learner.found().is_some(),
                         _ => !limiter.is_idle(now),
                     }
@@ -497,5 +499,5 @@ impl Accounts {
 
 /// A task is led to a handful of hosts; further ones share one place.
 const MOST_HOSTS: usize = 256;
-/// So many limiters are kept without a look.
+/// Up to this many limiters are kept without a sweep.
 const SWEEP_FROM: usize = 256;

@@ -21,14 +21,14 @@ use super::timer_task;
 use crate::error::{Error, ErrorKind};
 use crate::message::Priority;
 
-/// The future of [`Throttle::acquire`](super::Throttle::acquire).
+/// The future returned by [`Throttle::acquire`](super::Throttle::acquire).
 #[must_use = "nobody stands in the queue until this is awaited"]
 pub struct Acquire {
     shared: Arc<Shared>,
     stage: Stage,
     class: Priority,
     deadline: Option<Instant>,
-    /// How long its request may take, where that was said.
+    /// How long the request may take, if set.
     hold: Option<Tick>,
 }
 
@@ -43,7 +43,7 @@ struct Wanted {
     account: AccountId,
     is_foreign: bool,
     keys: RequestKey,
-    /// Keeps the account until it is polled.
+    /// Keeps the account alive until the future is polled.
     _lease: Option<Arc<()>>,
 }
 
@@ -65,27 +65,28 @@ impl Acquire {
         Self { shared, stage, class, deadline: None, hold: None }
     }
 
-    /// Fails as soon as it is certain that the permit does not come within this time from now on.
+    /// Fails as soon as the permit certainly cannot be granted within this time from now on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Instant::now().checked_add(timeout);
         self
     }
 
-    /// Fails as soon as it is certain that this cannot be met, naming the limit and the time.
+    /// Fails as soon as this deadline certainly cannot be met. The error names the limit and the time.
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets how long the request may take to its answer: 2 minutes by default. Its slot is held until then, if nothing
-    /// is heard of it, also where its permit is dropped after it was sent: a service that stands still may count it when it
-    /// goes on. Without a word of how long, a permit that is dropped so is charged a second later.
+    /// Sets how long the request may take until its response: 2 minutes by default. If nothing is reported of the
+    /// request, its slot is held until then, even if the permit is dropped after it was sent: a service that hangs may
+    /// still count the request when it continues. If no time is set, a permit that is dropped after the send is charged
+    /// a second later.
     pub fn hold(mut self, longest: Duration) -> Self {
         self.hold = Some(nanos(longest));
         self
     }
 
-    /// The permit, if the request need not wait.
+    /// Returns the permit if the request need not wait.
     fn at_once(&mut self) -> Option<Permit> {
         let Stage::Asking(wanted) = &self.stage else { return None };
         let (request, class, hold) = (wanted.facts(), self.class, self.hold);
@@ -94,8 +95,8 @@ impl Acquire {
         Some(Permit::new(self.shared.clone(), granted).lasting(hold.is_some()))
     }
 
-    /// One look at the queue. A timer is started where the runtime has none; it panics where there is no runtime, before
-    /// anything has changed.
+    /// Checks the queue once. Starts a timer if the runtime has none; panics outside of a runtime, before any state has
+    /// changed.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, Error>> {
         let (class, hold) = (self.class, self.hold);
         let mut starts = None;

@@ -1,7 +1,7 @@
 //! Core: the parts of a throttle behind its lock, and the calls from outside.
 //!
-//! This is the only file that sees more than one part. Each call brings the throttle up to date where that matters, lends
-//! the parts to each other, and leaves its [effects](super::effects) to be carried out after the lock.
+//! This is the only file that sees more than one part. Each call first carries out the work that is due, if that
+//! matters, lends the parts to each other, and leaves its [effects](super::effects) to be carried out after the lock.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -46,7 +46,7 @@ pub(super) struct Asking<'a> {
     pub(super) class: Priority,
     /// `Tick::MAX` for none.
     pub(super) deadline: Tick,
-    /// How long the request may take, where that was said.
+    /// How long the request may take, if set.
     pub(super) hold: Option<Tick>,
     pub(super) runtime: Option<Id>,
 }
@@ -62,18 +62,18 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Granted {
     pub(super) id: InFlightId,
-    /// The moments that it has to report.
+    /// The events that the permit has to report.
     pub(super) reports: Reports,
     pub(super) waited: Tick,
     pub(super) attribution: Arc<Attribution>,
 }
 
-/// A request in the queue, as its future keeps it.
+/// A request in the queue, as its future holds it.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) id: WaiterId,
     attribution: Arc<Attribution>,
-    /// The limiters that answers had made when it was looked at last.
+    /// The version of the limiters from responses at the last check.
     answers: u64,
 }
 
@@ -88,12 +88,12 @@ impl Core {
             timers: Timers::default(),
             effects: Effects::default(),
         };
-        // Stands for all accounts.
+        // The first account stands for all accounts.
         core.edit(0, |accounts, editing| accounts.account("", "", editing));
         core
     }
 
-    /// Changes accounts and limiters; those who wait for a limiter that changed are looked at.
+    /// Changes accounts and limiters, and checks the requests that wait for a changed limiter.
     pub(super) fn edit<R>(&mut self, now: Tick, edit: impl FnOnce(&mut Accounts, &mut Editing<'_>) -> R) -> R {
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
@@ -110,7 +110,7 @@ impl Core {
         result
     }
 
-    /// A permit, if all limiters of the request admit it now and nobody stands before it.
+    /// Returns a permit, if all limiters of the request admit it now and no other request is ahead.
     pub(super) fn try_acquire(
         &mut self,
         request: &RequestFacts<'_>,
@@ -129,7 +129,7 @@ impl Core {
         let reports = self.limiters.take(set, &mut self.effects, now);
         let id = self.in_flight.grant(set, now);
         let is_first = self.in_flight.launch(id, hold.unwrap_or(DEFAULT_HOLD), now);
-        // Where nobody waits, no timer runs.
+        // If no request waits, no timer runs.
         self.effects.rearm |= is_first && self.scheduler.is_active();
         Some(Granted { id, reports, waited: 0, attribution })
     }
@@ -152,7 +152,7 @@ impl Core {
         }
     }
 
-    /// The outcome for a request in the queue, if there is one now.
+    /// Returns the outcome for a request in the queue, if there is one now.
     pub(super) fn claim(&mut self, waiting: &mut Waiting, hold: Option<Tick>, now: Tick) -> Option<Outcome> {
         self.catch_up(now);
         if waiting.answers != self.accounts.answers() {
@@ -160,7 +160,7 @@ impl Core {
             let set = self.scheduler.set_of(waiting.id);
             let unmet = self.accounts.unmet(&waiting.attribution, self.limiters.set(set));
             if !unmet.is_empty() {
-                // Answers have made limiters since that it should meet. Its place is kept.
+                // Responses have since made limiters that should count the request. Its place is kept.
                 let mut set = self.limiters.set(set).clone();
                 unmet.into_iter().for_each(|id| set.add(id));
                 let set = self.limiters.number(set);
@@ -179,7 +179,8 @@ impl Core {
         }
     }
 
-    /// A request that had nothing to [claim](Self::claim) waits on, in this runtime; returns what came of it at once.
+    /// Lets a request that had nothing to [claim](Self::claim) wait on, in this runtime; returns an outcome that is
+    /// immediate.
     pub(super) fn wait_on(
         &mut self,
         waiting: &Waiting,
@@ -199,13 +200,13 @@ impl Core {
         }
     }
 
-    /// A request in the queue gives up.
+    /// Removes a request that gives up from the queue.
     pub(super) fn leave(&mut self, waiting: &Waiting, now: Tick) {
         let (scheduler, mut parts) = self.parts(now);
         scheduler.leave(waiting.id, &mut parts);
     }
 
-    /// A permit reports on its request.
+    /// Records a permit's report on its request.
     pub(super) fn report(&mut self, id: InFlightId, report: Report, now: Tick) {
         let changed = self.in_flight.report(id, report, &mut self.limiters, now);
         let Some(set) = changed.filter(|_| self.scheduler.is_active()) else { return };
@@ -216,7 +217,8 @@ impl Core {
         }
     }
 
-    /// The answer to a permit's request is here, and says something; returns which limiter it stopped.
+    /// Records the response to a permit's request and the hints in the response; returns the limiter that the response
+    /// stopped.
     pub(super) fn heard(
         &mut self,
         id: InFlightId,
@@ -270,7 +272,7 @@ impl Core {
         stopped
     }
 
-    /// What a request would meet now.
+    /// Returns the wait that a request would have now.
     pub(super) fn explain(&mut self, request: &RequestFacts<'_>, class: Priority, now: Tick) -> QueueEstimate {
         self.catch_up(now);
         let set = self.edit(now, |accounts, editing| accounts.limiters_for(request, class, editing).0);
@@ -290,8 +292,9 @@ impl Core {
         }
     }
 
-    /// The limits that count requests of an account: declared ones in their order, what the service states, what was
-    /// learned, and what pauses. `looks`: the most at once is counted anew from here on.
+    /// Returns the limits that count requests of an account: the declared limits in their order, the budgets that the
+    /// service states, the learned limits, and the gates that pause. `looks`: the highest concurrency is counted anew
+    /// from now on.
     pub(super) fn usage(&mut self, account: AccountId, looks: bool, now: Tick) -> Vec<LimitUsage> {
         self.catch_up(now);
         let hosts = if account == AccountId::ALL { Vec::new() } else { self.accounts.with_hosts(account) };
@@ -301,7 +304,7 @@ impl Core {
         ids.filter_map(|id| LimitUsage::of_limiter(limiters.of_mut(id), scheduler.waiting(id), looks, now)).collect()
     }
 
-    /// Does what is due: permits that are over, grants that nobody claims, deadlines, limiters that open.
+    /// Carries out the work that is due: expired permits, unclaimed grants, deadlines, limiters that open.
     #[inline]
     pub(super) fn catch_up(&mut self, now: Tick) {
         while let Some(set) = self.in_flight.expire(&mut self.limiters, now) {
@@ -312,12 +315,12 @@ impl Core {
         scheduler.catch_up(&mut parts);
     }
 
-    /// When to catch up next, for the timer of a runtime or for all; `None` where nobody waits.
+    /// Returns when to catch up next, for the timer of a runtime or for all; `None` if no request waits.
     pub(super) fn next_due(&self, asking: Option<Id>) -> Option<Tick> {
         self.scheduler.next_due(&self.timers, &self.in_flight, asking)
     }
 
-    /// A permit of the queue is handed over to its request.
+    /// Hands over a permit of the queue to its request.
     fn hand_over(
         &mut self,
         id: InFlightId,
@@ -334,7 +337,7 @@ impl Core {
         Granted { id, reports, waited, attribution }
     }
 
-    /// The scheduler, and the parts that it works with.
+    /// Returns the scheduler, and the parts that it works with.
     #[inline]
     fn parts(&mut self, now: Tick) -> (&mut Scheduler, Parts<'_>) {
         let Self { scheduler, limiters, in_flight, timers, effects, .. } = self;
@@ -342,5 +345,5 @@ impl Core {
     }
 }
 
-/// A limit per key may have thousands of counters; nobody reads so many.
+/// A limit per key may have thousands of counters; no reader needs that many.
 const MOST_SHOWN: usize = 1024;

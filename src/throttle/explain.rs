@@ -1,4 +1,4 @@
-//! QueueEstimate: what a request meets, for people.
+//! QueueEstimate: the wait that a request would have, for people.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use super::limiter::Limiter;
 use super::limiter::window::Counter;
 use super::time::{Tick, elapsed};
 
-/// What a request meets now: [`Throttle::explain`](super::Throttle::explain). `Display` is some lines of text.
+/// The wait that a request would have now, as returned by [`Throttle::explain`](super::Throttle::explain). `Display` is
+/// several lines of text.
 ///
 /// ```
 /// use longhaul::{Limit, Throttle};
@@ -33,27 +34,28 @@ pub struct QueueEstimate {
 }
 
 impl QueueEstimate {
-    /// The limit that binds: of all that it meets, the one that admits it last. After a refusal that no declared limit
-    /// explains, the route or the account that pauses. `None` where it may go at once.
+    /// Returns the limit that binds: of all limits that count the request, the one that admits it last. After a refusal
+    /// that no declared limit explains, this is the route or the account that pauses. `None` if the request may be sent
+    /// at once.
     #[must_use]
     pub fn limit(&self) -> Option<&str> {
         self.limit.as_deref()
     }
 
-    /// Whether that pauses after a refusal.
+    /// Returns whether that limit pauses after a refusal.
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// How many stand before it there, its own class and more urgent ones.
+    /// Returns how many requests are ahead at that limit, of the request's own class and of more urgent classes.
     #[must_use]
     pub const fn ahead(&self) -> u32 {
         self.ahead
     }
 
-    /// How long it waits at least. Requests that are on their way may make it longer; those before it that give up,
-    /// shorter.
+    /// Returns the least waiting time. Requests in flight may lengthen the wait; requests ahead that give up may
+    /// shorten it.
     #[must_use]
     pub const fn at_least(&self) -> Duration {
         self.at_least
@@ -74,12 +76,12 @@ impl fmt::Display for QueueEstimate {
 }
 
 impl QueueEstimate {
-    /// It may go now.
+    /// Describes a request that may be sent now.
     pub(super) const fn at_once(lines: Vec<String>) -> Self {
         Self { limit: None, paused: false, ahead: 0, at_least: Duration::ZERO, lines }
     }
 
-    /// A limiter binds it until then, at least.
+    /// Describes a request that a limiter holds back until `opens`, at least.
     pub(super) fn bound(limiter: &Limiter, ahead: u32, opens: Tick, lines: Vec<String>, now: Tick) -> Self {
         let (limit, paused) = (Some(limiter.label.clone()), limiter.is_paused(now));
         Self { limit, paused, ahead, at_least: elapsed(now, opens), lines }

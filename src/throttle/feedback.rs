@@ -1,8 +1,8 @@
-//! Feedback: what an answer says of limits, and which actions follow.
+//! Feedback: the limits that a response states, and the actions that follow.
 //!
-//! [`interpret`] is a pure function of the answer and of a [`View`] of the limiters that its request met; the
-//! [core](super::core) carries its actions out. [`limiter::pause`](super::limiter::pause) says how a limiter pauses, and
-//! [`account::budgets`](super::account::budgets) how a stated budget is kept.
+//! [`interpret`] is a pure function of the response and of a [`View`] of the limiters that counted its request; the
+//! [core](super::core) carries out its actions. [`limiter::pause`](super::limiter::pause) describes how a limiter
+//! pauses, and [`account::budgets`](super::account::budgets) how a stated budget is kept.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use super::time::{Tick, nanos};
 use crate::event::RefusalCause;
 use crate::hint::{Budget, Hints};
 
-/// What a throttle makes of answers, beside the pause after a refusal, which is always kept.
+/// How a throttle uses the limits that responses state. The pause after a refusal is always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Feedback {
-    /// Nothing: declared limits alone.
+    /// Uses nothing: only declared limits apply.
     Off,
-    /// What the service says of its budgets (`RateLimit`, `X-RateLimit-…` and their kin): the rest of a budget is
-    /// spread over the time to its reset once less than half is left, with a tenth kept for tokens, cancels and
-    /// submits. A limit that nobody declared is kept as the service states it.
+    /// Uses the budgets that the service states (`RateLimit`, `X-RateLimit-…` and their kin). Once less than half of a
+    /// budget is left, the rest is spread over the time to its reset, with a tenth reserved for tokens, cancels and
+    /// submits. An undeclared limit is kept as the service states it.
     #[default]
     Budgets,
-    /// That, and where neither you nor the service states a limit, it is searched for: from 2 requests a second on,
-    /// doubled each second until the first refusal, then by its count. A found limit is probed again from time to
-    /// time, because limits move.
+    /// As `Budgets`, and searches for a limit if neither you nor the service states one. The search starts at 2
+    /// requests a second, doubled each second until the first refusal, and then follows the count. A limit that was
+    /// found is probed again from time to time, because limits change.
     Learn,
 }
 
@@ -42,32 +42,32 @@ impl Feedback {
     }
 }
 
-/// An answer, for the throttle.
+/// A response, as the throttle sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer<'a> {
     pub(super) status: StatusCode,
     pub(super) hints: &'a Hints,
-    /// The route of its request, if that is known.
+    /// The route of its request, if it is known.
     pub(super) route: Option<&'a Arc<str>>,
     /// When its request was sent.
     pub(super) sent: Tick,
 }
 
 impl Answer<'_> {
-    /// Whether it refuses for load.
+    /// Whether the response is a refusal for load.
     #[inline]
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 }
 
-/// The limiters that a refused request met, and the refusals before it.
+/// The limiters that counted a refused request, and the refusals before it.
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub(super) limiters: Vec<LimiterView>,
-    /// The last route that was refused without a declared limit of its own, and when.
+    /// The last route that was refused without a declared limit of its own, and the time.
     pub(super) refused: Option<(Arc<str>, Tick)>,
-    /// The last route that was unavailable, and when.
+    /// The last route that was unavailable, and the time.
     pub(super) unavailable: Option<(Arc<str>, Tick)>,
 }
 
@@ -76,22 +76,22 @@ pub(super) struct View {
 pub(super) struct LimiterView {
     pub(super) id: LimiterId,
     pub(super) name: Option<Arc<str>>,
-    /// A declared limit that holds back.
+    /// Whether the limiter is a declared limit that holds requests back.
     pub(super) is_declared: bool,
     /// How wide its scope is: 0 is the widest.
     pub(super) width: u8,
-    /// The service states that nothing is left of it.
+    /// Whether the service states that nothing is left of the limit.
     pub(super) is_spent: bool,
-    /// The service states a budget that is certainly smaller.
+    /// Whether the service states a budget that is certainly smaller.
     pub(super) is_above: bool,
-    /// It searches for an unknown limit, and slows down by itself.
+    /// Whether the limiter searches for an unknown limit, and slows down by itself.
     pub(super) searches: bool,
-    /// How long it pauses without a hint, where that was set.
+    /// How long the limiter pauses without a hint, if set.
     pub(super) pause_without_hint: Option<Tick>,
 }
 
 impl LimiterView {
-    /// How a refusal sees a limiter, with the budgets of its answer.
+    /// Returns the limiter as a refusal sees it, with the budgets of the response.
     pub(super) fn of_limiter(id: LimiterId, limiter: &mut Limiter, budgets: &[Budget], now: Tick) -> Self {
         Self {
             id,
@@ -109,15 +109,16 @@ impl LimiterView {
 /// An action that follows from a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// The route was refused without a declared limit of its own: another one that is refused now means the account.
+    /// Records that the route was refused without a declared limit of its own: if another route is refused now, the
+    /// account is refused.
     RememberRefused(Arc<str>),
-    /// The route was unavailable: another one of its host means the host.
+    /// Records that the route was unavailable: if another route of its host is unavailable, the host is.
     RememberUnavailable(Arc<str>),
-    /// Counts the refusal at a target, and stops it.
+    /// Counts the refusal at a target, and stops the target.
     Pause(Pause),
 }
 
-/// How a refusal stops.
+/// How a refusal stops a limiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pause {
     pub(super) target: Target,
@@ -134,19 +135,19 @@ pub(super) enum Target {
     Account,
 }
 
-/// What an answer did to the throttle.
+/// The effect of a response on the throttle.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopped {
     /// The limit, or the route, that now pauses.
     pub(crate) limit: Arc<str>,
     pub(crate) cause: RefusalCause,
-    /// It was going before.
+    /// Whether the limit was open before.
     pub(crate) is_new: bool,
-    /// It is a declared limit, which was kept.
+    /// Whether the limit is a declared limit, which was kept.
     pub(crate) kept: bool,
 }
 
-/// What follows from a refusal.
+/// Returns the actions that follow from a refusal.
 pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Action> {
     let (target, cause, remember) = refusing(answer, view, now);
     let asked = answer.hints.wait_after(answer.status).map(nanos);
@@ -159,7 +160,7 @@ pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Acti
     remember.into_iter().chain([pause]).collect()
 }
 
-/// The limiter that refuses, whose fault that is, and what to remember for the next refusal.
+/// Returns the limiter that refuses, the cause, and the note to keep for the next refusal.
 fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCause, Option<Action>) {
     if let Some(limiter) = named(answer, view).or_else(|| view.limiters.iter().find(|limiter| limiter.is_spent)) {
         let cause = if limiter.is_declared && limiter.is_above {
@@ -176,15 +177,15 @@ fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCaus
         let cause = if limiter.is_above { RefusalCause::NoKnownLimit } else { RefusalCause::WithinKnownLimits };
         (Target::Limiter(limiter.id), cause)
     };
-    // Where no limit was known, no limit was kept.
+    // If no limit was known, no limit was kept.
     let undeclared = if widest.is_some() { RefusalCause::WithinKnownLimits } else { RefusalCause::NoKnownLimit };
     let Some(route) = answer.route else {
         let (target, cause) = widest.map_or((Target::Account, undeclared), of_limiter);
         return (target, cause, None);
     };
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
-        // A 503 says that something is out of order, and seldom that the account asks too much: its route pauses, or its
-        // host, where another route of it was unavailable within a round trip.
+        // A 503 means that something is out of order, and seldom that the account asks too much. Its route pauses; its
+        // host pauses if another route of the host was unavailable within a round trip.
         let host = host_of(route);
         let before = view.unavailable.as_ref().filter(|(other, _)| host_of(other) == host);
         let name = if are_together(before, route, answer, now) { host.into() } else { route.clone() };
@@ -197,14 +198,15 @@ fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCaus
             let (target, cause) = of_limiter(widest);
             return (target, cause, None);
         }
-        // Without a declared limit the route is refused; where another one was within a round trip, the account.
+        // Without a declared limit the route is refused; if another route was refused within a round trip, the account
+        // is.
         (None, _) if is_second => (Target::Account, undeclared),
         (None, _) => (Target::Gate(route.clone()), undeclared),
     };
     (target, cause, Some(Action::RememberRefused(route.clone())))
 }
 
-/// The limiter that a spent budget of the answer names.
+/// Returns the limiter that a spent budget of the response names.
 fn named<'a>(answer: &Answer<'_>, view: &'a View) -> Option<&'a LimiterView> {
     let spent = answer.hints.budgets().iter().filter(|budget| budget.remaining() == Some(0));
     spent
@@ -212,7 +214,7 @@ fn named<'a>(answer: &Answer<'_>, view: &'a View) -> Option<&'a LimiterView> {
         .find_map(|name| view.limiters.iter().find(|limiter| limiter.name.as_deref() == Some(name)))
 }
 
-/// Whether the route that was refused before is another one, and was about as long ago as a round trip.
+/// Returns whether the previously refused route is a different route, refused about a round trip ago.
 fn are_together(before: Option<&(Arc<str>, Tick)>, route: &Arc<str>, answer: &Answer<'_>, now: Tick) -> bool {
     let together = now.saturating_sub(answer.sent).max(TOGETHER);
     before.is_some_and(|(other, at)| other != route && now <= at.saturating_add(together))
@@ -220,7 +222,7 @@ fn are_together(before: Option<&(Arc<str>, Tick)>, route: &Arc<str>, answer: &An
 
 /// Routes that are refused within a second, or a round trip, are refused for the same reason.
 const TOGETHER: Tick = 1_000_000_000;
-/// From this width on a scope is of some requests of the account alone: a kind of task, a route.
+/// From this width on, a scope covers only some requests of the account: a kind of task, a route.
 const OWN: u8 = 3;
 
 #[cfg(test)]
@@ -248,7 +250,7 @@ mod tests {
         LimiterView { id: LimiterId::from_slot(slot), is_declared: true, width, ..LimiterView::default() }
     }
 
-    /// The gate of the account, which each request meets.
+    /// The gate of the account, which counts each request.
     fn gate() -> LimiterView {
         LimiterView { id: LimiterId::from_slot(9), ..LimiterView::default() }
     }

@@ -1,8 +1,9 @@
-//! Ids: the numbers by which the parts of the throttle name their entries, and the slabs that hand them out.
+//! Ids: the numbers by which the parts of the throttle name their entries, and the slabs that assign them.
 //!
-//! An id is a promise that its entry is there. A slab therefore panics on an id without an entry: that is a bug of the
-//! throttle, which the exhaustive model and the property tests would meet, and no waiter may be lost over it silently.
-//! Only a permit can be late for its entry; it names the entry by [`InFlightId`], with a serial, and asks politely.
+//! An id guarantees that its entry exists. A slab therefore panics on an id without an entry: that is a bug of the
+//! throttle, which the exhaustive model and the property tests would find, and a waiter must not be lost silently
+//! because of it. Only a permit can outlive its entry; it names the entry by [`InFlightId`], with a serial, and its
+//! lookup may fail.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +11,7 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-/// A number of an entry.
+/// The number of an entry.
 pub(super) trait Id: Copy + fmt::Debug {
     fn from_slot(slot: u32) -> Self;
 
@@ -40,7 +41,7 @@ id!(
     LimiterId
 );
 id!(
-    /// A set of limiters that requests meet together.
+    /// A set of limiters that count requests together.
     SetId
 );
 id!(
@@ -48,11 +49,11 @@ id!(
     WaiterId
 );
 id!(
-    /// The waiters of one class that meet the same set.
+    /// The waiters of one class with the same set.
     LaneId
 );
 
-/// An account of a throttle. No number is given twice.
+/// An account of a throttle. No number is assigned twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AccountId(u32);
 
@@ -60,13 +61,13 @@ impl AccountId {
     /// Stands for all accounts.
     pub(super) const ALL: Self = Self(0);
 
-    /// The next number.
+    /// Returns the next number.
     pub(super) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// A permit that is out: its place, and the serial that tells it from an earlier permit in the same place.
+/// A permit in flight: its slot, and the serial that distinguishes it from an earlier permit in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct InFlightId {
     pub(super) slot: u32,
@@ -81,7 +82,7 @@ pub(super) struct Slots<I, T> {
 
 impl<I: Id, T> Slots<I, T> {
     pub(super) fn insert(&mut self, entry: T) -> I {
-        // Four thousand million entries do not fit into memory.
+        // Four billion entries do not fit into memory.
         I::from_slot(u32::try_from(self.entries.insert(entry)).unwrap_or(u32::MAX))
     }
 

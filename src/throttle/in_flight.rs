@@ -1,9 +1,9 @@
-//! In flight: the permits that are out, and what becomes of their slots.
+//! In flight: the permits that are out, and the fate of their slots.
 //!
-//! A permit is *granted* to a waiter that has not come for it yet, *out* once it was handed over, and *answered* while its
-//! body is on its way. A permit that is out is over by arithmetic after its hold time, whatever becomes of its owner: a
-//! request whose future is not polled any more, or whose answer never comes, keeps its slot no longer than the service
-//! could still count it.
+//! A permit is *granted* to a waiter that has not claimed it yet, *out* once it was handed over, and *answered* while
+//! the body of its response is in transit. A permit that is out expires at a computed time after its hold, whatever its
+//! owner does: a request whose future is no longer polled, or whose response never arrives, keeps its slot no longer
+//! than the service could still count it.
 
 use slab::Slab;
 
@@ -13,8 +13,8 @@ use super::time::Tick;
 
 /// The permits that are out.
 ///
-/// Those that may expire are linked in the order of their ends, in a list for each length of hold: there are few lengths,
-/// so that a new permit is the last of its list.
+/// Permits that may expire are linked in the order of their ends, in one list for each length of hold. There are few
+/// lengths, so a new permit is the last of its list.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     entries: Slab<Entry>,
@@ -25,14 +25,14 @@ pub(super) struct InFlight {
 /// A permit that is out.
 #[derive(Debug)]
 struct Entry {
-    /// A permit that comes late finds another serial in its place.
+    /// A permit that is late finds another serial in its slot.
     serial: u64,
     granted: Tick,
-    /// When it was sent, if that was said.
+    /// When the request was sent, if that was reported.
     sent: Option<Tick>,
-    /// When it is over, whatever becomes of it.
+    /// When the permit expires, whatever its owner does.
     over: Tick,
-    /// The set that it holds.
+    /// The set that the permit holds.
     set: SetId,
     before: u32,
     behind: u32,
@@ -42,11 +42,11 @@ struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Granted to a waiter that has not come for it yet.
+    /// Granted to a waiter that has not claimed it yet.
     Granted,
-    /// Over by arithmetic at some time.
+    /// Handed over; expires at a computed time.
     Out,
-    /// Answered; the body is on its way.
+    /// The response has arrived; its body is in transit.
     Answered,
 }
 
@@ -60,24 +60,25 @@ struct List {
 /// The report of a permit on its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// From now on the service may count it.
+    /// From now on the service may count the request.
     Sent,
-    /// So many bytes went, or came.
+    /// Bytes were sent or received.
     Bytes(u64),
-    /// The headers of the answer are here: the service counted it before now. `whole`: no limit cares for the body.
+    /// The headers of the response have arrived: the service counted the request before now. `whole`: no limit counts
+    /// the body.
     Answered { whole: bool },
     /// The body has ended.
     Finished,
-    /// The request never left: as if it had not been granted.
+    /// The request was never sent: as if it had not been granted.
     Unsent,
-    /// The request was given up after it was sent. A service that stands still counts it when it goes on: one that `lasts`
-    /// keeps its slots for as long as an answer could have come. Its place among those at once is free, because its
-    /// connection is closed.
+    /// The request was given up after it was sent. A service that hangs counts the request when it continues: a permit
+    /// that `lasts` keeps its slots for as long as a response could have arrived. Its place among concurrent requests
+    /// is free, because its connection is closed.
     GivenUp { lasts: bool },
 }
 
 impl InFlight {
-    /// A permit for a set whose slots are taken; it holds the set.
+    /// Creates a permit for a set whose slots are taken; the permit holds the set.
     pub(super) fn grant(&mut self, set: SetId, now: Tick) -> InFlightId {
         self.serials += 1;
         let entry = Entry {
@@ -91,11 +92,12 @@ impl InFlight {
             stage: Stage::Granted,
             list: 0,
         };
-        // Four thousand million permits do not fit into memory.
+        // Four billion permits do not fit into memory.
         InFlightId { slot: u32::try_from(self.entries.insert(entry)).unwrap_or(NONE), serial: self.serials }
     }
 
-    /// The permit is handed over, and over after `hold` at the latest. Returns whether it is the first of its list to end.
+    /// Hands over the permit, which expires after `hold` at the latest. Returns whether it is the first of its list to
+    /// end.
     pub(super) fn launch(&mut self, id: InFlightId, hold: Tick, now: Tick) -> bool {
         debug_assert!(self.entry(id).is_some_and(|entry| entry.stage == Stage::Granted), "{id:?} is launched once");
         let over = now.saturating_add(hold);
@@ -122,7 +124,8 @@ impl InFlight {
         before == NONE
     }
 
-    /// Takes a report in. Returns the set whose limiters changed by it, if any did; a permit that is over changes nothing.
+    /// Records a report. Returns the set whose limiters changed by it, if any did; a report of an expired permit
+    /// changes nothing.
     pub(super) fn report(
         &mut self,
         id: InFlightId,
@@ -167,7 +170,7 @@ impl InFlight {
         (!matches!(report, Report::Bytes(_))).then_some(set)
     }
 
-    /// The next permit that is over by arithmetic, if any is now; returns its set.
+    /// Expires the next permit whose time has come, if there is one; returns its set.
     pub(super) fn expire(&mut self, limiters: &mut Limiters, now: Tick) -> Option<SetId> {
         let (over, slot) = self.next_expiry().filter(|(over, _)| *over <= now)?;
         let set = self.entries.get(slot as usize)?.set;
@@ -175,7 +178,7 @@ impl InFlight {
         Some(set)
     }
 
-    /// When the first permit is over, and its place.
+    /// Returns when the first permit expires, and its slot.
     #[inline]
     pub(super) fn next_expiry(&self) -> Option<(Tick, u32)> {
         let firsts =
@@ -183,7 +186,8 @@ impl InFlight {
         firsts.min()
     }
 
-    /// The set that a permit holds, and when its request was sent, or else granted; `None` where it is over.
+    /// Returns the set that a permit holds, and when its request was sent, or else granted; `None` if the permit has
+    /// expired.
     pub(super) fn set_and_send(&mut self, id: InFlightId) -> Option<(SetId, Tick)> {
         self.entry(id).map(|entry| (entry.set, entry.sent.unwrap_or(entry.granted)))
     }
@@ -198,7 +202,7 @@ impl InFlight {
         self.entries.get_mut(id.slot as usize).filter(|entry| entry.serial == id.serial)
     }
 
-    /// No answer comes any more: the service has counted the request at `at`, at the latest.
+    /// Records that no response will arrive: the service has counted the request at `at`, at the latest.
     fn lose(&mut self, slot: u32, at: Tick, limiters: &mut Limiters) {
         let Some(entry) = self.entries.get(slot as usize) else { return };
         let (granted, is_sent) = (entry.granted, entry.sent.is_some());
@@ -213,7 +217,7 @@ impl InFlight {
         }
     }
 
-    /// No time ends it any more.
+    /// Removes the permit from its list: it no longer expires.
     fn unlink(&mut self, slot: u32) {
         let Some(entry) = self.entries.get_mut(slot as usize).filter(|entry| entry.stage == Stage::Out) else { return };
         entry.stage = Stage::Answered;
@@ -240,11 +244,11 @@ impl InFlight {
     }
 }
 
-/// A request without a timeout of its own is over by then: 2 minutes.
+/// The hold of a request without a timeout of its own: 2 minutes.
 pub(super) const DEFAULT_HOLD: Tick = 120 * 1_000_000_000;
 /// A request that was given up may still arrive this much later: a second.
 const GUARD: Tick = 1_000_000_000;
-/// More lengths of hold share the last list, which then is kept in order by a walk.
+/// Further lengths of hold share the last list, which is then kept sorted by a walk.
 const MOST_LISTS: usize = 16;
 /// No entry.
 const NONE: u32 = u32::MAX;

@@ -14,12 +14,12 @@ use tower_service::Service;
 use super::{Permit, RequestKey, Throttle};
 use crate::message::Priority;
 
-/// Puts a [`Throttle`] around any tower service of HTTP requests, such as one of hyper or tonic, so that it goes under
-/// the same limits and the same pause as the clients that share it (feature `tower`).
+/// Puts a [`Throttle`] around any tower service of HTTP requests, such as a service of hyper or tonic (feature
+/// `tower`). The service then shares the limits and the pauses of the clients that use the same throttle.
 ///
-/// The service is ready at once, and both waits are in the call: for a clone of the inner service, then for the permit.
-/// Answers are [heard](Permit::heard), and where a limit counts bytes or requests at once, the permit lives in the body
-/// of the response.
+/// The service is always ready, and both waits are in the call: first for a clone of the inner service, then for the
+/// permit. The layer reports each response with [`Permit::heard`]. If a limit counts bytes or concurrent requests, the
+/// permit lives in the body of the response.
 ///
 /// ```
 /// use longhaul::{Limit, Throttle};
@@ -59,27 +59,27 @@ pub struct ThrottleLayer {
 }
 
 impl ThrottleLayer {
-    /// Requests go through this throttle, as calls.
+    /// Creates a layer that sends requests through this throttle, as calls.
     #[must_use]
     pub fn new(throttle: &Throttle) -> Self {
         Self { throttle: throttle.clone(), class: Priority::Call, credential: String::new(), hold: None }
     }
 
-    /// Sets how urgent they are.
+    /// Sets the priority of the requests.
     #[must_use]
     pub const fn priority(mut self, class: Priority) -> Self {
         self.class = class;
         self
     }
 
-    /// Sets how long a request may take to its answer: [`Acquire::hold`](crate::limits::Acquire::hold).
+    /// Sets how long a request may take until its response: [`Acquire::hold`](crate::limits::Acquire::hold).
     #[must_use]
     pub const fn hold(mut self, longest: Duration) -> Self {
         self.hold = Some(longest);
         self
     }
 
-    /// Counts them for a credential, by a name that is no secret.
+    /// Counts the requests for a credential. The name must not be a secret.
     #[must_use]
     pub fn credential(mut self, name: impl Into<String>) -> Self {
         self.credential = name.into();
@@ -95,7 +95,7 @@ impl<S> Layer<S> for ThrottleLayer {
     }
 }
 
-/// A service behind a throttle: [`ThrottleLayer`].
+/// A service behind a throttle, made by [`ThrottleLayer`].
 #[derive(Clone, Debug)]
 pub struct Throttled<S> {
     inner: S,
@@ -126,7 +126,7 @@ where
         };
         Box::pin(async move {
             poll_fn(|cx| inner.poll_ready(cx)).await?;
-            // Without a deadline there is always one, in the end.
+            // Without a deadline, a permit is always granted in the end.
             let mut permit = acquire.await.ok();
             if let Some(permit) = &mut permit {
                 permit.sent();
@@ -143,7 +143,7 @@ where
 }
 
 pin_project! {
-    /// The body of an answer, counted as it comes: [`ThrottleLayer`].
+    /// The body of a response, counted as it arrives: [`ThrottleLayer`].
     #[derive(Debug)]
     pub struct Counted<B> {
         #[pin]
@@ -165,7 +165,7 @@ impl<B: Body> Body for Counted<B> {
                     permit.charge(data.remaining() as u64);
                 }
             }
-            // At its end, or where it breaks off, it is over.
+            // At the end of the body, or when it breaks off, the permit is done.
             Some(Err(_)) | None => *this.permit = None,
         }
         Poll::Ready(frame)

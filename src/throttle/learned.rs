@@ -1,4 +1,4 @@
-//! Learned: the limits that were found out, as data.
+//! Learned: the limits that were learned, as data.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::limiter::window::learner::Learner;
 use super::limiters::{Editing, Limiters};
 use crate::clock::seconds;
 
-/// The limits that a throttle has found out: [`Throttle::learned`](super::Throttle::learned). Serde data, without
-/// secrets unless the name of an account is one.
+/// The limits that a throttle has learned, as returned by [`Throttle::learned`](super::Throttle::learned). The value is
+/// Serde data. It holds no secrets unless the name of an account is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Learned(Vec<Entry>);
@@ -26,18 +26,18 @@ struct Entry {
 }
 
 impl Learned {
-    /// Whether nothing was found out.
+    /// Returns whether no limit was learned.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The limits: origin, account, count and window of each.
+    /// Returns the limits: origin, account, count and window of each.
     pub fn limits(&self) -> impl Iterator<Item = (&str, &str, u32, Duration)> {
         self.0.iter().map(|entry| (entry.origin.as_str(), entry.account.as_str(), entry.count, entry.seconds))
     }
 
-    /// The limits that the learners of all accounts have found.
+    /// Returns the limits that the learners of all accounts have found.
     pub(super) fn found(accounts: &Accounts, limiters: &Limiters) -> Self {
         let entries = accounts.iter().filter_map(|account| {
             let Counter::Learner(learner) = limiters.of(account.learner?).counter() else { return None };
@@ -47,7 +47,7 @@ impl Learned {
         Self(entries.collect())
     }
 
-    /// Gives the limits to learners of their accounts.
+    /// Hands the limits to learners of their accounts.
     pub(super) fn give(&self, accounts: &mut Accounts, editing: &mut Editing<'_>) {
         if self.0.len() > MOST_ENTRIES {
             tracing::warn!(entries = self.0.len(), "more learned limits than are taken on: the rest is left out");
@@ -63,7 +63,7 @@ impl Learned {
     }
 }
 
-/// The search finds windows of a day at most; a longer one would stand still on the word of a file.
+/// The search finds windows of a day at most; a longer window would stall requests on the word of a file.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// A throttle that knows so many accounts is no throttle of one service.
+/// A throttle with more accounts than this is not a throttle of one service.
 const MOST_ENTRIES: usize = 1024;

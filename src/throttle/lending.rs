@@ -1,4 +1,4 @@
-//! Lending: throttles that share one window by an in-memory lender. Whatever the order of asking, answering, borrowing,
+//! Lending: throttles that share one window by an in-memory lender. In any order of asking, answering, borrowing,
 //! giving back and losing a loan, the service never sees more than the window, and no slot is lost or doubled.
 
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use crate::message::Priority;
 
 const COUNT: u32 = 4;
 const WINDOW: Tick = 1000;
-/// A lost loan is lent anew after all that its holder may have sent is over.
+/// A lost loan is lent again once everything that its holder may have sent has expired.
 const GUARD: Tick = 500;
 const HOLD: Tick = 400;
 
-/// The slots of the window that are with nobody, by when each is free.
+/// The slots of the window that no process holds, by the times at which they are free.
 struct Lender {
     free: Vec<Tick>,
 }
@@ -35,7 +35,7 @@ struct Lender {
 struct Borrower {
     core: Core,
     limiter: LimiterId,
-    /// How many slots are lent to it, by the lender's books.
+    /// How many slots are lent to it, according to the lender.
     lent: usize,
     out: Vec<(InFlightId, Tick)>,
 }
@@ -84,7 +84,7 @@ enum Step {
     Unsent(usize),
     Borrow(usize, usize),
     GiveBack(usize, usize),
-    /// The lender takes the loan for lost.
+    /// The lender considers the loan lost.
     Lose(usize),
     Pass(Tick),
 }
@@ -120,7 +120,7 @@ proptest! {
                 Step::Answer(who) => {
                     if !borrowers[who].out.is_empty() {
                         let (id, granted) = borrowers[who].out.remove(0);
-                        // A request that was held for too long is over: it was counted then.
+                        // A request that was held for too long has expired: it was counted then.
                         let at = now.min(granted + HOLD);
                         counted.push(at + WINDOW);
                         borrowers[who].core.report(id, Report::Sent, now);
@@ -150,7 +150,7 @@ proptest! {
                     let lost = std::mem::take(&mut borrowers[who].lent);
                     lender.free.extend(std::iter::repeat_n(now + GUARD + WINDOW, lost));
                     borrowers[who].lend(now, |lent| lent.void(now));
-                    // Its requests may still arrive, and bring no slot back.
+                    // Its requests may still arrive, and do not bring their slots back.
                     for (id, granted) in std::mem::take(&mut borrowers[who].out) {
                         counted.push(granted + HOLD + WINDOW);
                         borrowers[who].core.report(id, Report::GivenUp { lasts: true }, now);

@@ -1,7 +1,7 @@
-//! Limiter: one window of one limit for one key, with its pause and what the service says of it.
+//! Limiter: one window of one limit for one key, with its pause and the budget that the service states for it.
 //!
 //! A limiter without a window is a gate: it counts nothing, and only pauses. Each account, each refused route and each
-//! foreign host has one.
+//! foreign host has a gate.
 
 pub(super) mod advertised;
 pub(super) mod min_rtt;
@@ -25,36 +25,36 @@ use window::Counter;
 #[derive(Debug)]
 pub(super) struct Limiter {
     counter: Counter,
-    /// Requests on their way to the headers of their answers.
+    /// Requests whose response headers have not arrived.
     pub(super) in_flight: u32,
-    /// Nothing but a sliding window counts, or not even that: see [`refresh`](Self::refresh).
+    /// Whether only a sliding window counts, or nothing does: see [`refresh`](Self::refresh).
     is_plain: bool,
     reports: Reports,
     soft: bool,
     anchor: Anchor,
     pause: Pause,
-    /// A declared limit, and no gate of an account or of a route.
+    /// Whether this is a declared limit, and not the gate of an account or of a route.
     pub(super) declared: bool,
-    /// A request went by it.
+    /// Whether the limiter has counted a request.
     pub(super) used: bool,
     /// How wide its scope is: 0 is the widest.
     pub(super) width: u8,
     /// The rest of a budget that the service states.
     advertised: Option<Box<AdvertisedRest>>,
     min_rtt: Option<Box<MinRtt>>,
-    /// Sets in use that hold on to it.
+    /// Sets in use that contain the limiter.
     pub(super) holders: u32,
-    /// How long it pauses after a refusal without a hint, where that was set.
+    /// How long the limiter pauses after a refusal without a hint, if set.
     pub(super) pause_without_hint: Option<Tick>,
-    /// Its name for people.
+    /// The name for people.
     pub(super) label: Arc<str>,
-    /// The name by which a service may call it.
+    /// The name that a service may use for it.
     pub(super) name: Option<Arc<str>>,
-    /// Which of a limit's limiters it is.
+    /// Distinguishes the limiters of one limit.
     pub(super) key: Box<str>,
 }
 
-/// The moments that a limiter wants a permit to report, beside the answer.
+/// The events that a limiter wants a permit to report, beside the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reports {
     pub(super) send: bool,
@@ -69,13 +69,13 @@ impl Reports {
 }
 
 impl Limiter {
-    /// A limiter that counts nothing, and only pauses.
+    /// Creates a limiter that counts nothing, and only pauses.
     pub(super) fn gate(label: Arc<str>) -> Self {
         Self::new(label, Counter::Unlimited, Anchor::Response)
     }
 
     pub(super) fn new(label: Arc<str>, counter: Counter, anchor: Anchor) -> Self {
-        // Round trips are watched where they are used.
+        // Round trips are only tracked if they are used.
         let min_rtt = anchor == Anchor::ResponseLessRoundTrip || matches!(counter, Counter::LeakyBucket(_));
         let mut limiter = Self {
             counter,
@@ -100,8 +100,9 @@ impl Limiter {
         limiter
     }
 
-    /// Notes whether the short way is open: a sliding window that anchors at the answer, or no window at all, and neither
-    /// a pause nor a ramp, no advertised rest, no softness. Each change of one of those ends here.
+    /// Records whether the fast path is open: a sliding window that anchors at the response, or no window at all; no
+    /// pause, no ramp and no advertised rest; and the limit is not soft. Each change of one of these conditions ends
+    /// here.
     fn refresh(&mut self) {
         let is_simple = matches!(self.counter, Counter::Unlimited | Counter::Sliding(_)) && !self.soft;
         let anchors_simply = self.anchor == Anchor::Response && self.min_rtt.is_none();
@@ -110,14 +111,15 @@ impl Limiter {
         self.reports = Reports { send: anchors_at_send || self.min_rtt.is_some(), body: self.counter.sees_bodies() };
     }
 
-    /// How many requests of any class may go in a row now, where that is known without a look at each; else 0.
+    /// Returns how many requests of any class may be sent in a row now, if the number is known without a check of each;
+    /// otherwise 0.
     #[inline]
     pub(super) fn room(&mut self, now: Tick) -> u32 {
         debug_assert!(!self.is_plain || !self.is_paused(now), "a pause has a ramp behind it");
         if self.is_plain { self.counter.room(now) } else { 0 }
     }
 
-    /// Whether one more request of a class may go now.
+    /// Returns whether one more request of a class may be sent now.
     #[inline]
     pub(super) fn admits(&mut self, class: Priority, now: Tick) -> bool {
         match &mut self.counter {
@@ -127,7 +129,7 @@ impl Limiter {
         }
     }
 
-    /// Takes a slot on the short way, where that is open; returns whether it is.
+    /// Takes a slot on the fast path, if it is open; returns whether it is.
     #[inline]
     pub(super) fn take_plainly(&mut self) -> bool {
         if self.is_plain {
@@ -144,7 +146,7 @@ impl Limiter {
         &self.counter
     }
 
-    /// The window, to be looked at or charged; another kind of window is [set](Self::set_counter).
+    /// Returns the window, to be read or charged. [`set_counter`](Self::set_counter) replaces the kind of window.
     pub(super) const fn counter_mut(&mut self) -> &mut Counter {
         &mut self.counter
     }
@@ -154,7 +156,7 @@ impl Limiter {
         self.refresh();
     }
 
-    /// Takes another amount on, with the count kept.
+    /// Changes the amount, with the count kept.
     pub(super) fn change(&mut self, window: &Window, limit: &Limit, clock: Clock) {
         self.counter.change(window, limit, clock);
         self.refresh();
@@ -164,13 +166,13 @@ impl Limiter {
         self.soft
     }
 
-    /// A soft limit counts, and admits everybody.
+    /// A soft limit counts, and admits every request.
     pub(super) fn set_soft(&mut self, soft: bool) {
         self.soft = soft;
         self.refresh();
     }
 
-    /// A declared limit that is not soft.
+    /// Returns whether this is a declared limit that is not soft.
     pub(super) const fn holds_back(&self) -> bool {
         self.declared && !self.soft
     }
@@ -184,12 +186,12 @@ impl Limiter {
         self.pause.until()
     }
 
-    /// The rest of a budget that the service states.
+    /// Returns the rest of a budget that the service states.
     pub(super) fn advertised(&self) -> Option<&AdvertisedRest> {
         self.advertised.as_deref()
     }
 
-    /// Forgets all that answers said of it.
+    /// Forgets everything that responses stated about it.
     pub(super) fn forget_advertised(&mut self) {
         self.advertised = None;
         if !self.declared && !matches!(self.counter, Counter::Learner(_)) {
@@ -198,13 +200,13 @@ impl Limiter {
         self.refresh();
     }
 
-    /// Whether one more request of a class may go, and when if not.
+    /// Returns when one more request of a class may be sent.
     pub(super) fn opening(&mut self, class: Priority, now: Tick) -> Opening {
         if self.pause.is_on(now) {
             return Opening::At(self.pause.until());
         }
         if let Some(rest) = self.advertised.as_mut().filter(|rest| rest.is_over(now)) {
-            // The next answer says what it is from now on.
+            // The next response states the budget that holds from now on.
             match rest.renewed().filter(|renewed| !renewed.is_over(now)) {
                 Some(renewed) => **rest = renewed,
                 None => self.advertised = None,
@@ -219,8 +221,8 @@ impl Limiter {
         self.advertised.as_ref().map_or(window, |rest| window.max(rest.opening(class, now)))
     }
 
-    /// The time before which a request of this class, behind `ahead` others that meet the same limiters, certainly does
-    /// not go.
+    /// Returns a time before which a request of this class certainly is not admitted, behind `ahead` others with the
+    /// same limiters.
     pub(super) fn not_before(&mut self, class: Priority, ahead: u32, now: Tick) -> Tick {
         let credit = self.credit();
         let window = if self.soft { now } else { self.counter.not_before(ahead, now).saturating_sub(credit).max(now) };
@@ -242,9 +244,9 @@ impl Limiter {
         }
     }
 
-    /// The slot that was taken at `taken`, and held for nobody, goes back.
+    /// Returns the slot that was taken at `taken`, and that no request used.
     pub(super) fn give_back(&mut self, taken: Tick, now: Tick) {
-        // After a pause, a probe too many is better than a place that is never free again.
+        // After a pause, a probe too many is better than a slot that never becomes free again.
         self.leave(now);
         self.counter.refund(taken);
         if let Some(rest) = &mut self.advertised {
@@ -252,11 +254,11 @@ impl Limiter {
         }
     }
 
-    /// The request that was granted at `granted` never left. `is_sent`: [`sent`](Self::sent) was called.
+    /// The request that was granted at `granted` was never sent. `is_sent`: [`sent`](Self::sent) was called.
     pub(super) fn refund(&mut self, granted: Tick, is_sent: bool) {
         self.leave(granted);
         if is_sent && self.anchors_at_send() {
-            // Its slot is held already; that costs one slot for a window, and never one too many.
+            // The slot is already held. Keeping it costs one slot for one window, and never admits a request too many.
             self.counter.finish();
             return;
         }
@@ -266,7 +268,7 @@ impl Limiter {
         }
     }
 
-    /// The request that was granted at `granted` goes out now.
+    /// The request that was granted at `granted` is being sent.
     pub(super) fn sent(&mut self, granted: Tick, now: Tick) {
         match self.anchor {
             Anchor::Send => self.counter.anchor(granted, now),
@@ -275,7 +277,7 @@ impl Limiter {
         }
     }
 
-    /// The answer to a request is here.
+    /// The response to a request has arrived.
     #[inline]
     pub(super) fn answered(&mut self, granted: Tick, sent: Option<Tick>, now: Tick) {
         if self.is_plain {
@@ -288,7 +290,7 @@ impl Limiter {
         }
     }
 
-    /// As [`answered`](Self::answered), where the round trip, the send or a ramp matters.
+    /// As [`answered`](Self::answered), if the round trip, the send or a ramp matters.
     fn answered_by_its_way(&mut self, granted: Tick, sent: Option<Tick>, now: Tick) {
         if let (Some(min_rtt), Some(sent)) = (&mut self.min_rtt, sent) {
             let round_trip = now.saturating_sub(sent);
@@ -310,8 +312,8 @@ impl Limiter {
         self.refresh();
     }
 
-    /// No answer comes any more: the service has counted the request at `at`, at the latest. Nothing is known of its way,
-    /// so no round trip is credited.
+    /// No response will arrive: the service has counted the request at `at`, at the latest. The round trip is unknown,
+    /// so none is credited.
     pub(super) fn lost(&mut self, granted: Tick, is_sent: bool, at: Tick) {
         self.leave(granted);
         if !(is_sent && self.anchors_at_send()) {
@@ -336,14 +338,14 @@ impl Limiter {
         matches!(self.anchor, Anchor::Send | Anchor::SendPlus(_))
     }
 
-    /// The moments that it wants to hear of.
+    /// Returns the events that the limiter wants reported.
     #[inline]
     pub(super) const fn reports(&self) -> Reports {
         self.reports
     }
 
-    /// The length of its window, where an answer opens it no sooner than it opens by time: the slot only goes from one that
-    /// is in flight to one that is held for that length.
+    /// Returns the length of its window if a response cannot open the limiter earlier than time alone does: the slot
+    /// only changes from in flight to held for that length.
     pub(super) const fn opens_by_time_alone(&self) -> Option<Tick> {
         match &self.counter {
             Counter::Sliding(sliding) if self.is_plain => Some(sliding.length()),
@@ -351,7 +353,8 @@ impl Limiter {
         }
     }
 
-    /// When to look at it again, if it should open at `due`: a wall clock can be set while somebody waits for its midnight.
+    /// Returns when to check the limiter again if it should open at `due`: a wall clock can be set while a request
+    /// waits for midnight.
     pub(super) fn look_again_at(&self, due: Tick, now: Tick) -> Tick {
         match self.counter {
             Counter::CalendarDay(_) => due.min(now.saturating_add(LOOK_AT_THE_WALL)),
@@ -359,7 +362,7 @@ impl Limiter {
         }
     }
 
-    /// Until when the service asks to stay away: after a refusal, or because a budget is spent.
+    /// Returns until when the service asks to stay away, after a refusal or because a budget is spent.
     pub(super) fn asked_until(&self, now: Tick) -> Option<Tick> {
         let spent = self.advertised.as_deref().filter(|rest| rest.is_spent() && !rest.is_guess());
         let ends = [Some(self.pause.asked_until()), spent.map(AdvertisedRest::resets_at)];
@@ -372,30 +375,30 @@ impl Limiter {
         self.refresh();
     }
 
-    /// Counts a refusal, and returns until when to stop; `None` where it does not stop.
+    /// Counts a refusal, and returns until when to stop; `None` if the refusal does not stop the limiter.
     pub(super) fn refuse(&mut self, during: During, now: Tick) -> Option<Tick> {
         self.pause.refuse(during, now)
     }
 
-    /// An answer was no refusal.
+    /// Records a response that was no refusal.
     #[inline]
     pub(super) const fn calm(&mut self) {
         self.pause.calm();
     }
 
-    /// Ends a pause, by its ramp.
+    /// Ends a pause, with its ramp.
     pub(super) fn resume(&mut self, now: Tick) {
         self.pause.end(now);
         self.refresh();
     }
 
-    /// Keeps the rest of a budget that an answer states, unless an answer to a later request stated it already. `others`
-    /// requests are in flight that it does not count. `sent`: when the request of the answer was sent. Returns whether
-    /// anything changed.
+    /// Keeps the rest of a budget that a response states, unless the response to a later request already stated it. The
+    /// budget does not count `others` requests in flight. `sent`: when the request of the response was sent. Returns
+    /// whether anything changed.
     pub(super) fn advertise(&mut self, budget: &Budget, others: u32, sent: Tick, now: Tick) -> bool {
         let (Some(remaining), Some(reset)) = (budget.remaining(), budget.reset()) else { return false };
         let before = self.advertised.as_deref().filter(|rest| !rest.is_over(now));
-        // Answers may overtake each other: a request that was sent later knows more.
+        // Responses may overtake each other: the request that was sent later has the newer state.
         let is_newer = before.is_none_or(|before| before.seen() <= sent);
         if is_newer {
             let (in_flight, resets_at) = (self.in_flight.max(others), now.saturating_add(nanos(reset)));
@@ -406,13 +409,13 @@ impl Limiter {
         is_newer
     }
 
-    /// Goes on as after a pause: one, then two, four and so on.
+    /// Restarts as after a pause: one request, then two, four and so on.
     pub(super) fn begin_slowly(&mut self, now: Tick) {
         self.pause.begin_ramp(now);
         self.refresh();
     }
 
-    /// The stated rest may be of another budget: one request goes, and its answer says.
+    /// The stated rest may belong to another budget: one request is sent, and its response shows which.
     pub(super) fn doubt(&mut self, now: Tick) {
         if self.advertised.take().is_some() {
             self.pause.restart_ramp(now);
@@ -420,8 +423,8 @@ impl Limiter {
         }
     }
 
-    /// Whether a budget that the service states is certainly smaller than this declared limit: fewer requests, in a window
-    /// that is at least as long. A budget without a length is at least as long as the time to its reset.
+    /// Returns whether a budget that the service states is certainly smaller than this declared limit: fewer requests,
+    /// in a window that is at least as long. A budget without a length is at least as long as the time to its reset.
     pub(super) fn is_above(&mut self, budget: &Budget, now: Tick) -> bool {
         if matches!(self.counter, Counter::Bytes(_) | Counter::Learner(_)) || !budget.counts_requests() {
             return false;
@@ -431,13 +434,13 @@ impl Limiter {
         budget.limit().is_some_and(|limit| limit > 0 && limit < own) && theirs.is_some_and(|theirs| theirs >= length)
     }
 
-    /// Counts nothing any more, for those who still hold on to it.
+    /// Stops counting, for the sets that still contain the limiter.
     pub(super) fn retire(&mut self) {
         (self.counter, self.declared, self.advertised) = (Counter::Unlimited, false, None);
         self.refresh();
     }
 
-    /// Whether nothing holds on to it, and it holds nothing back.
+    /// Returns whether no set uses the limiter, and the limiter holds nothing back.
     pub(super) fn is_idle(&mut self, now: Tick) -> bool {
         let is_told = self.advertised.as_ref().is_some_and(|rest| !rest.is_over(now));
         self.holders == 0 && self.in_flight == 0 && !self.pause.is_on(now) && !is_told && self.counter.is_idle(now)

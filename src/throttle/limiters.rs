@@ -1,8 +1,8 @@
-//! Limiters: all limiters of a throttle, and the sets in which requests meet them.
+//! Limiters: all limiters of a throttle, and the sets that count requests.
 //!
-//! A request is admitted by all limiters of its set or by none; that rule lives here. Sets are named by numbers, so that a
-//! permit, a waiter and a lane carry four bytes. Each holder of a number [holds](Limiters::hold) the set; a limiter that
-//! no held set contains may be forgotten once it is idle.
+//! A request is admitted by all limiters of its set or by none; that rule is implemented here. Sets are named by
+//! numbers, so that a permit, a waiter and a lane carry four bytes. Each holder of a number [holds](Limiters::hold) the
+//! set. A limiter that is in no held set may be discarded once it is idle.
 
 pub(super) mod set;
 
@@ -25,7 +25,7 @@ pub(super) struct Limiters {
     limiters: Slots<LimiterId, Limiter>,
     sets: Slots<SetId, Entry>,
     numbers: HashMap<LimiterSet, SetId>,
-    /// Sets that nobody holds are forgotten when there are so many in all.
+    /// Sets without a holder are forgotten once there are this many sets in all.
     forget_at: usize,
 }
 
@@ -35,16 +35,16 @@ impl Default for Limiters {
     }
 }
 
-/// The limiters, as one call lends them to a part that makes and changes some.
+/// The limiters, as one call lends them to a part that creates and changes some.
 pub(super) struct Editing<'a> {
     pub(super) limiters: &'a mut Limiters,
     pub(super) effects: &'a mut Effects,
-    /// Those that changed: their waiters are looked at.
+    /// The limiters that changed: their waiters are checked.
     pub(super) changed: Vec<LimiterId>,
     pub(super) now: Tick,
 }
 
-/// A set, and how many hold it.
+/// A set, and the number of its holders.
 #[derive(Debug)]
 struct Entry {
     set: LimiterSet,
@@ -79,7 +79,7 @@ impl Limiters {
         self.limiters.iter_mut()
     }
 
-    /// Forgets limiters. Sets that nobody holds are forgotten first: the number of a limiter may be given to another.
+    /// Removes limiters. Sets without a holder are forgotten first, because the number of a limiter may be reused.
     pub(super) fn remove(&mut self, ids: impl IntoIterator<Item = LimiterId>) {
         self.forget_unheld_sets();
         for id in ids {
@@ -88,7 +88,7 @@ impl Limiters {
         }
     }
 
-    /// The number of a set, which the caller holds from now on.
+    /// Returns the number of a set, which the caller holds from now on.
     pub(super) fn number(&mut self, set: LimiterSet) -> SetId {
         if let Some(id) = self.numbers.get(&set).copied() {
             self.hold(id);
@@ -132,22 +132,24 @@ impl Limiters {
         }
     }
 
-    /// Whether all limiters of a set admit one more of a class now.
+    /// Returns whether all limiters of a set admit one more request of a class now.
     #[inline]
     pub(super) fn admit(&mut self, set: SetId, class: Priority, now: Tick) -> bool {
         let limiters = &mut self.limiters;
         self.sets[set].set.ids().iter().all(|id| limiters[*id].admits(class, now))
     }
 
-    /// How many in a row all limiters of a set admit, where that is known without a look at each; else 0.
+    /// Returns how many requests in a row all limiters of a set admit, if that is known without a check of each;
+    /// otherwise 0.
     pub(super) fn room(&mut self, set: SetId, now: Tick) -> u32 {
         let limiters = &mut self.limiters;
         let room = self.sets[set].set.ids().iter().map(|id| limiters[*id].room(now)).min();
-        // A set of gates alone holds nobody back: then somebody else does.
+        // Gates alone hold no request back: then another waiter does.
         room.filter(|room| *room < u32::MAX).unwrap_or(0)
     }
 
-    /// The limiter of a set that admits a class last, if any does not now. What is `held` is open, but for a pause.
+    /// Returns the limiter of a set that admits a class last, if one does not admit it now. A limiter in `held` is
+    /// open, except for a pause.
     pub(super) fn binding(
         &mut self,
         set: SetId,
@@ -170,8 +172,8 @@ impl Limiters {
         binding
     }
 
-    /// The limiter of a set that admits a request of a class last, behind `ahead` others, and the time before which it
-    /// certainly does not.
+    /// Returns the limiter of a set that admits a request of a class last, behind `ahead` others, and a time before
+    /// which the limiter certainly does not admit it.
     pub(super) fn not_before(
         &mut self,
         set: SetId,
@@ -190,7 +192,7 @@ impl Limiters {
         last.map(|(id, (opens, _))| (id, opens))
     }
 
-    /// Takes a slot of every limiter of a set, and returns the moments that they want to hear of.
+    /// Takes a slot of every limiter of a set, and returns the events that they want reported.
     #[inline]
     pub(super) fn take(&mut self, set: SetId, effects: &mut Effects, now: Tick) -> Reports {
         let mut reports = Reports::default();
@@ -217,7 +219,7 @@ impl Limiters {
         taken
     }
 
-    /// Does something with each limiter of a set.
+    /// Calls a function on each limiter of a set.
     #[inline]
     pub(super) fn each(&mut self, set: SetId, mut act: impl FnMut(&mut Limiter)) {
         for id in self.sets[set].set.ids() {
@@ -225,12 +227,12 @@ impl Limiters {
         }
     }
 
-    /// The moments that the limiters of a set want to hear of.
+    /// Returns the events that the limiters of a set want reported.
     pub(super) fn reports(&self, set: SetId) -> Reports {
         self.sets[set].set.ids().iter().fold(Reports::default(), |all, id| all.and(self.limiters[*id].reports()))
     }
 
-    /// Stops all requests that meet a limiter, until then; returns whether they were going.
+    /// Stops all requests under a limiter, until then; returns whether the limiter was open.
     pub(super) fn pause(&mut self, id: LimiterId, until: Tick, effects: &mut Effects, now: Tick) -> bool {
         let limiter = &mut self.limiters[id];
         let (was_going, before) = (!limiter.is_paused(now), limiter.paused_until());
@@ -249,7 +251,7 @@ impl Limiters {
         }
     }
 
-    /// The declared limit of a set that a stated budget speaks of.
+    /// Returns the declared limit of a set that a stated budget refers to.
     pub(super) fn declared_for(&self, set: SetId, budget: &Budget) -> Option<LimiterId> {
         let find = |fits: &dyn Fn(&Limiter) -> bool| {
             self.sets[set].set.ids().iter().copied().find(|id| fits(&self.limiters[*id]))
@@ -259,12 +261,12 @@ impl Limiters {
         named.or_else(|| find(&|limiter| limiter.declared && limiter.counter().counts_as(budget)))
     }
 
-    /// Whether a limiter of a set searches for an unknown limit.
+    /// Returns whether a limiter of a set searches for an unknown limit.
     pub(super) fn learn(&self, set: SetId) -> bool {
         self.sets[set].set.ids().iter().any(|id| matches!(self.limiters[*id].counter(), Counter::Learner(_)))
     }
 
-    /// Lets a limiter of a set that searches for an unknown limit know of an answer; returns it.
+    /// Reports a response to the limiter of a set that searches for an unknown limit; returns the limiter.
     pub(super) fn teach(
         &mut self,
         set: SetId,
@@ -289,7 +291,7 @@ impl Limiters {
         Some(id)
     }
 
-    /// Whether any limiter of a set pauses.
+    /// Returns whether any limiter of a set pauses.
     pub(super) fn is_paused(&self, set: SetId, now: Tick) -> bool {
         self.sets[set].set.ids().iter().any(|id| self.limiters[*id].is_paused(now))
     }
@@ -305,7 +307,7 @@ impl Limiters {
     }
 }
 
-/// Takes a slot where more than a window counts. A soft limit admits everybody, and reports when it is first exceeded.
+/// Takes a slot if more than a window counts. A soft limit admits every request, and reports when it is first exceeded.
 fn take_with_care(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
     let was_within = limiter.soft() && limiter.counter_mut().use_of(now) <= 1.0;
     limiter.take(now);
@@ -317,7 +319,7 @@ fn take_with_care(limiter: &mut Limiter, effects: &mut Effects, now: Tick) {
     }
 }
 
-/// Sets that nobody holds are kept for their next use, up to so many in all, or twice as many as are held.
+/// Sets without a holder are kept for reuse, up to this many in all, or twice the number of held sets.
 const FORGET_FROM: usize = 1024;
-/// A pause that is longer by a second is reported again.
+/// A pause that becomes longer by a second is reported again.
 const WORTH_REPORTING: Tick = 1_000_000_000;

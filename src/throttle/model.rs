@@ -1,5 +1,5 @@
 //! Every order of asking, polling, giving up, sending, answering and waiting, over small throttles: no window is ever
-//! passed, nobody is forgotten, nothing leaks.
+//! exceeded, no waiter is forgotten, nothing leaks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,20 +17,20 @@ use super::time::Tick;
 use crate::limit::{Limit, Scope};
 use crate::message::Priority;
 
-/// What can happen to caller `0`, `1` or `2`, or to all.
+/// A step of caller `0`, `1` or `2`, or of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Asks, or is polled again.
     Poll(usize),
-    /// Its future is dropped, or its permit, in whatever phase that is.
+    /// Its future is dropped, or its permit, in any phase.
     Drop(usize),
     Send(usize),
     Answer(usize),
-    /// Time passes: a claim's, or a window's.
+    /// Time passes: the time of a claim, or of a window.
     Pass(Tick),
     /// A refusal pauses the account for half a window.
     Pause,
-    /// The pause is ended by hand.
+    /// The pause is ended manually.
     Resume,
 }
 
@@ -49,21 +49,21 @@ enum Phase {
     Waiting(Waiting),
     Granted(InFlightId),
     Sent(InFlightId),
-    /// Held for longer than it may be: taken to be over.
+    /// Held for too long, and so expired.
     Expired(InFlightId),
     Over,
 }
 
 struct Caller {
     phase: Phase,
-    /// When its permit is over, by arithmetic.
+    /// When its permit expires.
     over: Tick,
     woken: Arc<Woken>,
     class: Priority,
     path: &'static str,
 }
 
-/// A window of the throttle: how many it allows, which callers it counts, until when each counts.
+/// A window of the throttle: how many requests it allows, which callers it counts, and until when each counts.
 type Counted = (usize, fn(&Caller) -> bool, Vec<Tick>);
 
 struct World {
@@ -108,7 +108,7 @@ impl World {
         self.now
     }
 
-    /// What may happen next.
+    /// Returns the possible next steps.
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (at, caller) in self.callers.iter().enumerate() {
@@ -248,7 +248,7 @@ impl World {
         }
     }
 
-    /// Those that the service may still count, and those that are out, are never more than a window allows.
+    /// The requests that the service may still count, and those in flight, never exceed a window.
     fn check(&self) {
         assert!(self.core.scheduler.looks_for_somebody(), "a limiter is looked at for nobody");
         for (allowed, counts, until) in &self.counted {
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// Everybody who waits is let through, by their own wakes and the timer alone.
+    /// Every waiter is admitted, by its own wakes and the timer alone.
     fn drain(&mut self) {
         for at in 0..self.callers.len() {
             if let Phase::Expired(..) = self.callers[at].phase {
@@ -270,7 +270,7 @@ impl World {
                 self.take(Step::Answer(at));
             }
         }
-        // One that was passed over is told nothing: it is somebody who did not come when it was told.
+        // A waiter that was passed over is not woken: it did not come when it was woken.
         for at in 0..self.callers.len() {
             self.poll(at);
             self.wake();
@@ -302,7 +302,7 @@ impl World {
         for (id, limiter) in self.core.limiters.iter() {
             assert_eq!((limiter.in_flight, self.core.scheduler.waiting(id)), (0, 0), "{}", limiter.label);
         }
-        // Known sets hold theirs; dropped with them, nothing holds a limiter.
+        // Known sets hold their sets; once they are dropped, nothing holds a limiter.
         self.core.edit(self.now, |accounts, editing| accounts.forget_known(editing.limiters));
         for (_, limiter) in self.core.limiters.iter() {
             assert_eq!(limiter.holders, 0, "{}", limiter.label);
@@ -310,7 +310,7 @@ impl World {
     }
 }
 
-/// Takes every path of `depth` steps; tells how many there are.
+/// Takes every path of `depth` steps; returns how many there are.
 fn explore(limits: &[(u32, Option<&str>)], path: &mut Vec<Step>, depth: usize) -> usize {
     let mut world = World::new(limits);
     path.iter().for_each(|step| world.take(*step));

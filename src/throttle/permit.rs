@@ -21,11 +21,14 @@ use crate::hint::Hints;
 
 /// The right to send one request now.
 ///
-/// Dropped unsent, it is refunded. After [`sent`](Permit::sent), one of [`answered`](Permit::answered) and
-/// [`heard`](Permit::heard) says that the answer is here; dropped without, it is charged from the time on that its request
-/// may take ([`Acquire::hold`](super::Acquire::hold)), or where that was not said, from a second later on. One that is held for longer than its request may take
-/// ([`Acquire::hold`](super::Acquire::hold), 2 minutes) is over, and its slot goes to another: do not send with it, ask
-/// again. Keep it until the end of the body where a limit counts bytes or requests at once.
+/// A permit that is dropped unsent is refunded. After [`sent`](Permit::sent), one of [`answered`](Permit::answered) and
+/// [`heard`](Permit::heard) reports the response. A permit that is dropped after the send and before the response is
+/// charged from the end of the time that its request may take ([`Acquire::hold`](super::Acquire::hold)), or, if no time
+/// was set, from a second after the drop.
+///
+/// A permit that is held for longer than its request may take ([`Acquire::hold`](super::Acquire::hold), 2 minutes)
+/// expires, and its slot goes to another request: do not send with it, acquire a new permit. If a limit counts bytes or
+/// concurrent requests, keep the permit until the end of the body.
 #[must_use = "a permit that is dropped unsent is refunded"]
 pub struct Permit {
     shared: Arc<Shared>,
@@ -34,7 +37,7 @@ pub struct Permit {
     attribution: Arc<Attribution>,
     reports: Reports,
     phase: Phase,
-    /// How long its request may take was said, and so its slot is held until then.
+    /// Whether the request's longest duration was set; then the slot is held until that time.
     lasts: bool,
 }
 
@@ -52,13 +55,13 @@ impl Permit {
         Self { shared, id, waited, attribution, reports, phase: Phase::Reserved, lasts: false }
     }
 
-    /// Holds its slot until its request is over, also where it is dropped after it was sent.
+    /// Holds the slot until the request is over, even if the permit is dropped after it was sent.
     pub(super) const fn lasting(mut self, lasts: bool) -> Self {
         self.lasts = lasts;
         self
     }
 
-    /// From here on the service may count it.
+    /// Reports that the request is being sent: from now on the service may count it.
     pub fn sent(&mut self) {
         if self.phase == Phase::Reserved {
             self.phase = Phase::Sent;
@@ -68,15 +71,15 @@ impl Permit {
         }
     }
 
-    /// The headers of the answer are here: the service counted it before now.
+    /// Reports that the headers of the response have arrived: the service counted the request before now.
     pub fn answered(&mut self) {
         if let Some(whole) = self.arrive() {
             self.report(Report::Answered { whole });
         }
     }
 
-    /// As [`answered`](Permit::answered), and lets the throttle act on what the answer says: pause after a 429 or 503,
-    /// keep the budgets that its headers tell.
+    /// As [`answered`](Permit::answered), and lets the throttle act on the response: the throttle pauses after a 429 or
+    /// 503, and keeps within the budgets that the headers state.
     pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = self.shared.lock().accounts.clock().now();
         let stopped = self.hear(status, &Hints::of(headers, now), Instant::now());
@@ -86,15 +89,15 @@ impl Permit {
         }
     }
 
-    /// As [`heard`](Permit::heard), with the hints read already, and the time at which the answer came; returns what it
-    /// stopped.
+    /// As [`heard`](Permit::heard), with hints that are already parsed and the time of the response. Returns the
+    /// limiter that the response stopped.
     pub(crate) fn hear(&mut self, status: StatusCode, hints: &Hints, at: Instant) -> Option<Stopped> {
         let whole = self.arrive()?;
         let (id, attribution) = (self.id, &*self.attribution);
         self.shared.with_at(Some(at), |core, now| core.heard(id, attribution, (status, hints), whole, now))
     }
 
-    /// The answer is here; returns whether no limit cares for its body, or `None` where it was here before.
+    /// Records the response. Returns whether no limit counts its body, or `None` if the response was already recorded.
     fn arrive(&mut self) -> Option<bool> {
         if matches!(self.phase, Phase::Over | Phase::Answered) {
             return None;
@@ -103,32 +106,32 @@ impl Permit {
         Some(!self.reports.body)
     }
 
-    /// So many bytes of a body went, or came.
+    /// Charges bytes of a body that were sent or received.
     pub fn charge(&mut self, bytes: u64) {
         if self.reports.body && bytes > 0 {
             self.report(Report::Bytes(bytes));
         }
     }
 
-    /// It provably never left: refunded.
+    /// Refunds the permit, because the request provably was never sent.
     pub fn unsent(mut self) {
         if self.phase == Phase::Sent {
             self.phase = Phase::Reserved;
         }
     }
 
-    /// Where its request goes, if the throttle wants to know that.
+    /// Returns the route of the request, if the throttle uses it.
     pub(crate) fn route(&self) -> Option<&str> {
         self.attribution.route.as_deref()
     }
 
-    /// Whether a limit wants it to be kept until the end of the body.
+    /// Returns whether a limit requires the permit to be kept until the end of the body.
     #[must_use]
     pub const fn counts_bodies(&self) -> bool {
         self.reports.body
     }
 
-    /// How long it stood in the queue.
+    /// Returns how long the request waited in the queue.
     #[must_use]
     pub const fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited)
@@ -140,7 +143,7 @@ impl Permit {
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if self.shared.is_watched.load(Relaxed) {
-            // Nobody listens any more.
+            // No watcher may be left.
             let _ = self.shared.events.send(event());
         }
     }

@@ -1,4 +1,4 @@
-//! Request: the facts about a request by which limits count it, and by which its answer is attributed.
+//! Request: the properties of a request by which limits count it and by which its response is attributed.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use http::Method;
 
 use super::ids::AccountId;
 
-/// The facts about a request, for the rules of limits.
+/// The properties of a request that the rules of limits use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts<'a> {
     pub(crate) account: AccountId,
-    /// It goes to an origin that is neither the account's own nor allowed.
+    /// Whether the request goes to an origin that is neither the account's own nor allowed.
     pub(crate) is_foreign: bool,
     pub(crate) credential: &'a str,
     pub(crate) host: &'a str,
@@ -20,25 +20,25 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) task: u64,
 }
 
-/// Whose request an answer belongs to.
+/// The account, credential and route to which a response is attributed.
 #[derive(Debug, Default)]
 pub(super) struct Attribution {
     pub(super) account: AccountId,
     /// A hash of the credential's name; 0 for none.
     pub(super) credential: u64,
-    /// Its method, host and path, with ids left out, where that is known.
+    /// Method, host and path, with ids left out, if they are known.
     pub(super) route: Option<Arc<str>>,
-    /// Keeps the account, for as long as an answer may come.
+    /// Keeps the account alive for as long as a response may arrive.
     pub(super) _lease: Option<Arc<()>>,
 }
 
-/// The host of a route, as [`write_route`](crate::message::write_route) writes it.
+/// Returns the host of a route, as [`write_route`](crate::message::write_route) writes it.
 pub(super) fn host_of(route: &str) -> &str {
     let behind = route.split_once(' ').map_or(route, |(_, behind)| behind);
     behind.split_once('/').map_or(behind, |(host, _)| host)
 }
 
-/// FNV-1a: it tells credentials apart, whose names are no secrets.
+/// FNV-1a: the hash only distinguishes credentials, whose names are no secrets.
 pub(super) fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,4 +1,4 @@
-//! RequestKey: what a request is, for the limits that count it.
+//! RequestKey: the properties of a request by which limits count it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use url::Url;
 use super::ids::AccountId;
 use super::request::RequestFacts;
 
-/// What a request is, for the limits that count it, where your own code asks a [`Throttle`](super::Throttle).
+/// The properties of a request by which limits count it, for requests of your own under a
+/// [`Throttle`](super::Throttle).
 ///
 /// ```
 /// use http::Method;
@@ -41,13 +42,14 @@ struct Known {
 }
 
 impl RequestKey {
-    /// A request of which nothing is known: it meets the limits of [`Scope::Account`](crate::limits::Scope::Account) alone.
+    /// Creates a key without any properties: only the limits of [`Scope::Account`](crate::limits::Scope::Account) count
+    /// the request.
     #[must_use]
     pub const fn new() -> Self {
         Self { known: None, task: 0 }
     }
 
-    /// A request with this method to this URL. Its query plays no part.
+    /// Creates the key of a request with this method to this URL. The query of the URL is ignored.
     #[must_use]
     pub fn request(method: &Method, url: &Url) -> Self {
         Self::new().know(|known| {
@@ -56,7 +58,7 @@ impl RequestKey {
         })
     }
 
-    /// As [`request`](RequestKey::request), for a URI as the `http` crate has it.
+    /// As [`request`](RequestKey::request), for a URI of the `http` crate.
     #[must_use]
     pub fn uri(method: &Method, uri: &Uri) -> Self {
         Self::new().know(|known| {
@@ -65,20 +67,20 @@ impl RequestKey {
         })
     }
 
-    /// Counts it for a credential, by a name that is no secret.
+    /// Counts the request for a credential. The name must not be a secret.
     #[must_use]
     pub fn credential(self, name: impl Into<String>) -> Self {
         self.know(|known| known.credential = name.into())
     }
 
-    /// Counts it for a kind of task.
+    /// Counts the request for a kind of task.
     #[must_use]
     pub fn kind(self, kind: impl Into<String>) -> Self {
         self.know(|known| known.kind = Some(kind.into()))
     }
 
-    /// Says for which of several tasks it is, by any number but 0: those of one class take turns by task, so that one
-    /// with a thousand requests does not keep out another with one.
+    /// Assigns the request to one of several tasks, by any number but 0. The tasks of one class take turns, so that a
+    /// task with a thousand requests does not keep out a task with one.
     #[must_use]
     pub const fn task(mut self, number: u64) -> Self {
         self.task = number;
@@ -99,7 +101,7 @@ impl RequestKey {
         }
     }
 
-    /// The keys of a request, to be asked for later.
+    /// Returns the owned key of a request, for a later lookup.
     pub(super) fn of(request: &RequestFacts<'_>) -> Self {
         let known = Known {
             credential: request.credential.to_owned(),

@@ -1,19 +1,20 @@
-//! How a waiter is woken: the queue of a throttle, and who goes next.
+//! How a waiter is woken: the queue of a throttle, and the order of its waiters.
 //!
-//! Waiters of one class that meet the same limiters stand in a [lane](lanes). The first of a lane stands for all of it: the
-//! lane is *parked* at the limiter that admits it last. A waiter is woken in one way only:
+//! Waiters of one class with the same limiters form a [lane](lanes). The first of a lane represents the lane: the lane
+//! is *parked* at the limiter that admits it last. A waiter is woken in only one way:
 //!
-//! 1. Something changes about a limiter: a slot comes back ([`set_changed`](Scheduler::set_changed)), an answer arrives
-//!    ([`answered`](Scheduler::answered)), its time has come ([`catch_up`](Scheduler::catch_up)), a pause ends.
-//! 2. [`limiter_changed`](Scheduler::limiter_changed) looks at the lanes that are parked there, the most urgent class
-//!    first ([`parked`]), inside a class by turns of the tasks ([`fair_queue`]).
-//! 3. A lane that all its limiters admit takes a slot of each, and its first waiter is *granted* a permit: its waker goes
-//!    to the [effects](super::effects). A lane that another limiter blocks is parked there instead, and its place is kept.
-//! 4. The waiter is polled and [claims](Scheduler::claim) the permit. If it is alive and not polled, the grant passes on to
-//!    the next ([`grants`]); its place is kept until it is polled again.
+//! 1. A limiter changes: a slot is freed ([`set_changed`](Scheduler::set_changed)), a response arrives
+//!    ([`answered`](Scheduler::answered)), its time has come ([`catch_up`](Scheduler::catch_up)), or a pause ends.
+//! 2. [`limiter_changed`](Scheduler::limiter_changed) checks the lanes that are parked at the limiter, the most urgent
+//!    class first ([`parked`]); within a class the tasks take turns ([`fair_queue`]).
+//! 3. A lane that all its limiters admit takes a slot of each, and its first waiter is *granted* a permit: its waker
+//!    goes to the [effects](super::effects). A lane that another limiter blocks is parked at that limiter instead, and
+//!    keeps its place.
+//! 4. The waiter is polled and [claims](Scheduler::claim) the permit. If the waiter is alive and not polled, the grant
+//!    passes on to the next waiter ([`grants`]); its place is kept until it is polled again.
 //!
-//! A lane that bounces between limiters starves, and may hold slots for a while ([`starvation`]). All wakes of time come
-//! from one timer per runtime ([`timers`](super::timers)), which asks [`next_due`](Scheduler::next_due).
+//! A lane that bounces between limiters starves, and may hold slots for a while ([`starvation`]). All wakes at a time
+//! come from one timer per runtime ([`timers`](super::timers)), which asks [`next_due`](Scheduler::next_due).
 
 mod blocked;
 mod fair_queue;
@@ -57,7 +58,7 @@ pub(super) struct Scheduler {
     grants: Grants,
     starvation: Starvation,
     turns: FairQueue,
-    /// Waiters that are parked or granted: a timer runs for them.
+    /// The number of waiters that are parked or granted: a timer runs for them.
     active: usize,
 }
 
@@ -70,7 +71,7 @@ pub(super) struct Parts<'a> {
     pub(super) now: Tick,
 }
 
-/// A request that has to wait. It holds its set already.
+/// A request that has to wait. The request already holds its set.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) set: SetId,
@@ -80,29 +81,29 @@ pub(super) struct Ask {
     pub(super) runtime: Option<Id>,
 }
 
-/// The answer to a request that waits.
+/// The answer to a waiting request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// A permit, and how long it waited.
+    /// A permit, and how long the request waited.
     Granted(InFlightId, Tick),
     Waiting(WaiterId),
     TooLate(TooLate),
 }
 
-/// Why a request never goes before its deadline.
+/// The reason why a request cannot be sent before its deadline.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLate {
     pub(super) limit: Arc<str>,
-    /// The limit pauses after a refusal.
+    /// Whether the limit pauses after a refusal.
     pub(super) is_paused: bool,
-    /// How long it is until the limit opens.
+    /// The time until the limit opens.
     pub(super) opens_in: Duration,
-    /// How long the service asks to stay away.
+    /// The time that the service asks to stay away.
     pub(super) asked: Option<Duration>,
 }
 
 impl Scheduler {
-    /// Whether somebody of this class, or of a more urgent one, stands before a request that meets a set.
+    /// Returns whether a request of this class, or of a more urgent one, is ahead of a request with this set.
     #[inline]
     pub(super) fn anybody_before(&self, set: SetId, class: Priority, limiters: &Limiters) -> bool {
         self.active > 0 && limiters.set(set).ids().iter().any(|id| self.blocked.has_parked_before(*id, class))
@@ -128,15 +129,15 @@ impl Scheduler {
         parts.effects.rearm |= deadline != Tick::MAX;
         self.enqueue(id, parts);
         self.report_waiting(id, parts);
-        // A waiter of a more urgent class may have found its turn.
+        // A waiter of a more urgent class may be granted a permit at once.
         self.claim(id, parts).unwrap_or(Answer::Waiting(id))
     }
 
-    /// What a waiter was granted, or why it never is; `None` while it waits.
+    /// Returns the grant of a waiter, or the reason why it fails; `None` while it waits.
     pub(super) fn claim(&mut self, id: WaiterId, parts: &mut Parts<'_>) -> Option<Answer> {
         let waiter = self.waiters.of(id);
         match waiter.standing {
-            // A pause that came since stops it too.
+            // A pause that began since the grant stops the waiter too.
             Standing::Granted(_) if parts.limiters.is_paused(waiter.set, parts.now) => {
                 self.take_back(id, parts);
                 None
@@ -157,7 +158,7 @@ impl Scheduler {
         }
     }
 
-    /// A waiter was polled and had nothing to [claim](Self::claim): it waits on, in this runtime.
+    /// Lets a waiter that was polled and had nothing to [claim](Self::claim) wait on, in this runtime.
     pub(super) fn wait_on(
         &mut self,
         id: WaiterId,
@@ -176,13 +177,13 @@ impl Scheduler {
         self.claim(id, parts).unwrap_or(Answer::Waiting(id))
     }
 
-    /// The set that a waiter meets.
+    /// Returns the set of a waiter.
     pub(super) fn set_of(&self, id: WaiterId) -> SetId {
         self.waiters.of(id).set
     }
 
-    /// A waiter meets another set from now on, which the caller has made it hold. Its place is kept: it joins the others
-    /// who meet that set when it is looked at next.
+    /// Changes the set of a waiter; the caller has already made the waiter hold the new set. Its place is kept: it
+    /// joins the lane of that set at its next check.
     pub(super) fn change_set(&mut self, id: WaiterId, set: SetId, parts: &mut Parts<'_>) {
         match self.waiters.of(id).standing {
             Standing::Parked(lane) => self.unpark(id, lane, parts),
@@ -193,7 +194,7 @@ impl Scheduler {
         parts.limiters.release(before);
     }
 
-    /// A waiter gives up.
+    /// Removes a waiter that gives up.
     pub(super) fn leave(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         match self.waiters.of(id).standing {
             Standing::Parked(lane) => self.unpark(id, lane, parts),
@@ -207,7 +208,7 @@ impl Scheduler {
         self.forget(id, parts);
     }
 
-    /// Something about the limiters of a set has changed.
+    /// Checks the waiters after the limiters of a set have changed.
     pub(super) fn set_changed(&mut self, set: SetId, parts: &mut Parts<'_>) {
         if self.active > 0 {
             let ids = parts.limiters.set(set).clone();
@@ -215,13 +216,13 @@ impl Scheduler {
         }
     }
 
-    /// As [`set_changed`](Self::set_changed), by an answer. A limiter that opens by time alone is looked at when that
-    /// comes: an answer opens it no sooner.
+    /// As [`set_changed`](Self::set_changed), after a response. A limiter that opens by time alone is checked at that
+    /// time, because a response cannot open it earlier.
     pub(super) fn answered(&mut self, set: SetId, parts: &mut Parts<'_>) {
         if self.active > 0 {
             let ids = parts.limiters.set(set).clone();
             for id in ids.ids() {
-                // An answer holds a slot for a length at most: a look that is due later was for something else.
+                // A response holds a slot for one length at most: a check that is due later has another cause.
                 let opens_by_time = parts.limiters.of(*id).opens_by_time_alone();
                 let latest = opens_by_time.map(|length| parts.now.saturating_add(length));
                 let is_due_anyway = self.blocked.due(*id).zip(latest).is_some_and(|(due, latest)| due <= latest);
@@ -232,17 +233,17 @@ impl Scheduler {
         }
     }
 
-    /// Something about a limiter has changed: those whom it admits now go.
+    /// Lets the waiters go that a changed limiter admits now.
     pub(super) fn limiter_changed(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
         if self.blocked.parked(id).is_some() {
             self.dispatch(id, parts);
         } else {
-            // Nobody is left to be looked at; those who come later must not wait for this look.
+            // No waiter is left to check; later waiters must not wait for this check.
             self.blocked.set_due(id, None);
         }
     }
 
-    /// A limiter pauses: waiters whose deadlines come first are refused at once.
+    /// Refuses the waiters whose deadlines come before the end of a limiter's pause.
     pub(super) fn limiter_paused(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
         let until = parts.limiters.of(id).paused_until();
         for waiter in self.waiters.hopeless(until, |set| parts.limiters.set(set).contains(id)) {
@@ -251,7 +252,7 @@ impl Scheduler {
         self.limiter_changed(id, parts);
     }
 
-    /// Does what is due: grants that nobody claims, deadlines, limiters that open.
+    /// Carries out the work that is due: unclaimed grants, deadlines, limiters that open.
     #[inline]
     pub(super) fn catch_up(&mut self, parts: &mut Parts<'_>) {
         if self.active > 0 || self.waiters.next_deadline().is_some() {
@@ -274,19 +275,19 @@ impl Scheduler {
         while let Some(limiter) = self.blocked.take_due(now) {
             self.dispatch(limiter, parts);
         }
-        // After those who open: it may have found its last.
+        // After the limiters that open: the starving lane may have found its last slot.
         if self.starvation.until().is_some_and(|until| until <= now) {
             self.let_go(parts);
         }
     }
 
-    /// Whether a timer has to run: somebody is parked or granted.
+    /// Returns whether a timer has to run, because a waiter is parked or granted.
     #[inline]
     pub(super) const fn is_active(&self) -> bool {
         self.active > 0
     }
 
-    /// When to catch up next, for the timer of a runtime or for all; `None` where nobody waits.
+    /// Returns when to catch up next, for the timer of a runtime or for all; `None` if no request waits.
     pub(super) fn next_due(&self, timers: &Timers, in_flight: &InFlight, asking: Option<Id>) -> Option<Tick> {
         if self.active == 0 {
             return None;
@@ -312,12 +313,12 @@ impl Scheduler {
         limiters.not_before(set, class, ahead, now)
     }
 
-    /// How many waiters meet a limiter.
+    /// Returns how many waiters a limiter counts.
     pub(super) fn waiting(&self, limiter: LimiterId) -> u32 {
         self.blocked.waiting(limiter)
     }
 
-    /// How many waiters of this class and of more urgent ones meet a limiter.
+    /// Returns how many waiters of this class and of more urgent ones a limiter counts.
     pub(super) fn ahead(&self, limiter: LimiterId, class: Priority) -> u32 {
         self.blocked.ahead(limiter, class)
     }
@@ -326,19 +327,19 @@ impl Scheduler {
         self.waiters.len()
     }
 
-    /// Whether each limiter that is to be looked at blocks somebody.
+    /// Returns whether each limiter that is due for a check blocks a waiter.
     #[cfg(test)]
     pub(super) fn looks_for_somebody(&self) -> bool {
         self.blocked.looks_for_somebody()
     }
 
-    /// Whether nothing is left of any waiter.
+    /// Returns whether no trace of any waiter is left.
     #[cfg(test)]
     pub(super) fn is_clean(&self) -> bool {
         self.waiters.len() == 0 && self.lanes.len() == 0 && self.active == 0 && self.starvation.is_none()
     }
 
-    /// Lets those go whom a limiter admits now.
+    /// Lets the waiters go that a limiter admits now.
     fn dispatch(&mut self, id: LimiterId, parts: &mut Parts<'_>) {
         let now = parts.now;
         let (mut skipped, mut due) = (0_u16, None::<Tick>);
@@ -351,7 +352,7 @@ impl Scheduler {
             match parts.limiters.binding(entry.set, entry.class, &held, now) {
                 None => match self.stands_before(lane, id, parts.limiters) {
                     None => self.grant_first(lane, parts),
-                    // It would overtake: they are looked at first.
+                    // The lane would overtake others, which are checked first.
                     Some(other) => {
                         self.park(lane, other, Opening::Open, parts);
                         self.set_due(other, Some(now), parts);
@@ -372,8 +373,8 @@ impl Scheduler {
         self.set_due(id, due, parts);
     }
 
-    /// Grants as many of a lane as all its limiters have room for, where the lane stands alone and nothing but the windows
-    /// counts: each that goes takes one slot, and changes nothing else. Returns whether any went.
+    /// Grants as many permits of a lane as all its limiters have room for, if the lane is alone and only the windows
+    /// count: each grant takes one slot, and changes nothing else. Returns whether any permit was granted.
     fn grant_in_a_row(&mut self, lane: LaneId, at: LimiterId, parts: &mut Parts<'_>) -> bool {
         let set = self.lanes.of(lane).set;
         let lanes_at = |id: &LimiterId| self.blocked.parked(*id).map_or(0, parked::Parked::len);
@@ -391,7 +392,7 @@ impl Scheduler {
         room > 0
     }
 
-    /// Another limiter of the lane's set, where somebody of its class stands who came before.
+    /// Returns another limiter of the lane's set at which an earlier waiter of the same class is parked.
     fn stands_before(&self, lane: LaneId, at: LimiterId, limiters: &Limiters) -> Option<LimiterId> {
         let entry = self.lanes.of(lane);
         let is_earlier = |id: &&LimiterId| {
@@ -405,7 +406,7 @@ impl Scheduler {
         let entry = self.lanes.of(lane);
         let (set, class, at) = (entry.set, entry.class, entry.at);
         if self.starvation.is(lane) {
-            // The slots that it holds are taken again at once.
+            // The slots that the lane holds are taken again at once.
             self.let_go(parts);
         }
         let first = self.lanes.pop(lane, &self.waiters);
@@ -426,7 +427,7 @@ impl Scheduler {
         parts.effects.rearm |= self.grants.add(id, ticket, runtime, parts.timers, parts.now);
     }
 
-    /// A waiter joins the lane of its set, and goes at once if it is its turn.
+    /// Lets a waiter join the lane of its set, and grants it a permit at once if it is its turn.
     fn enqueue(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         let waiter = self.waiters.of(id);
         let (set, class, position) = (waiter.set, waiter.class, waiter.position);
@@ -439,11 +440,11 @@ impl Scheduler {
         if !is_first {
             return;
         }
-        // Its own lane is no one who stands before it.
+        // The waiter's own lane is not ahead of it.
         self.lanes.lift(lane, &mut self.blocked);
         let binding = parts.limiters.binding(set, class, &self.starvation.held_by(lane), parts.now);
         let (limiter, opening) = binding.unwrap_or_else(|| {
-            // Nothing but others who stand there.
+            // Only other lanes that are parked here count.
             let stands = |id: &&LimiterId| self.blocked.has_parked_before(**id, class);
             let limiter = ids.ids().iter().find(stands).or(ids.ids().first()).copied();
             debug_assert!(limiter.is_some(), "each request meets the gate of its account");
@@ -461,7 +462,7 @@ impl Scheduler {
         self.note_opening(limiter, opening, parts);
     }
 
-    /// A limiter opens by time: it is looked at then, if not before.
+    /// Schedules a check of a limiter that opens by time.
     fn note_opening(&mut self, limiter: LimiterId, opening: Opening, parts: &mut Parts<'_>) {
         if let Opening::At(at) = opening {
             let due = self.blocked.due(limiter).map_or(at, |due| due.min(at));
@@ -474,7 +475,7 @@ impl Scheduler {
         parts.effects.rearm |= self.blocked.set_due(limiter, due);
     }
 
-    /// A waiter stands in its lane no longer.
+    /// Takes a waiter out of its lane.
     fn unpark(&mut self, id: WaiterId, lane: LaneId, parts: &mut Parts<'_>) {
         let waiter = self.waiters.of_mut(id);
         waiter.standing = Standing::Passed;
@@ -488,7 +489,7 @@ impl Scheduler {
         }
     }
 
-    /// The next of a lane stands in the place of its first.
+    /// Moves the next waiter of a lane to the front.
     fn advance(&mut self, lane: LaneId, parts: &mut Parts<'_>) {
         if self.starvation.is(lane) {
             self.let_go(parts);
@@ -496,7 +497,7 @@ impl Scheduler {
         self.lanes.advance(lane, &self.waiters, &mut self.blocked);
     }
 
-    /// The lane that starves gives its slots up; the timer looks at their limiters at once.
+    /// Releases the slots of the starving lane; the timer checks their limiters at once.
     fn let_go(&mut self, parts: &mut Parts<'_>) {
         for id in self.starvation.let_go(&mut self.lanes, parts.limiters, parts.now) {
             if self.blocked.parked(id).is_some() {
@@ -505,7 +506,7 @@ impl Scheduler {
         }
     }
 
-    /// The grant of a waiter goes to the next; its place is kept until it is polled again.
+    /// Passes the grant of a waiter on; its place is kept until it is polled again.
     fn take_back(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         let waiter = self.waiters.of_mut(id);
         let Standing::Granted(in_flight) = waiter.standing else { return };
@@ -516,14 +517,14 @@ impl Scheduler {
         self.give_back(in_flight, parts);
     }
 
-    /// A permit that nobody has used goes back.
+    /// Returns an unused permit.
     fn give_back(&mut self, in_flight: InFlightId, parts: &mut Parts<'_>) {
         if let Some(set) = parts.in_flight.report(in_flight, Report::Unsent, parts.limiters, parts.now) {
             self.set_changed(set, parts);
         }
     }
 
-    /// The deadline of a waiter has come, or lies before its time.
+    /// Refuses a waiter whose deadline has come, or lies before its turn.
     fn refuse(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         self.waiters.drop_deadline(id);
         let waiter = self.waiters.of(id);
@@ -540,10 +541,10 @@ impl Scheduler {
         parts.effects.wakes.extend(waiter.waker.take());
     }
 
-    /// One less is parked or granted.
+    /// Decrements the number of parked or granted waiters.
     const fn deactivate(&mut self, effects: &mut Effects) {
         self.active -= 1;
-        // The timers end with the last.
+        // The timers end with the last waiter.
         effects.rearm |= self.active == 0;
     }
 

@@ -13,10 +13,10 @@ use crate::event::{self, Event};
 /// The part of a throttle that all its handles share.
 pub(super) struct Shared {
     core: Mutex<Core>,
-    /// Something is due earlier than the timers know.
+    /// Work is due earlier than the timers expect.
     pub(super) changed: Notify,
     pub(super) events: broadcast::Sender<Event>,
-    /// Somebody watches, or did.
+    /// Whether anybody watches, or did.
     pub(super) is_watched: AtomicBool,
 }
 
@@ -30,14 +30,14 @@ impl Shared {
         }
     }
 
-    /// Calls the core, and carries the effects out once the lock is gone.
+    /// Calls the core, and carries out the effects after the lock is released.
     #[inline]
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Core, Tick) -> R) -> R {
         self.with_at(None, act)
     }
 
-    /// As [`with`](Self::with), at a time that was read just before. Time never runs back: one that is older than the last
-    /// call's is taken to be that.
+    /// As [`with`](Self::with), at a time that was read just before. Time never runs backwards: a time before that of
+    /// the last call is replaced by the latter.
     #[inline]
     pub(super) fn with_at<R>(&self, now: Option<Instant>, act: impl FnOnce(&mut Core, Tick) -> R) -> R {
         let mut core = self.lock();
@@ -63,13 +63,13 @@ impl Shared {
         if oversleeps {
             self.changed.notify_waiters();
         }
-        // Nobody may listen any more.
+        // No watcher may be left.
         effects.carry_out(|event| drop(self.events.send(event)));
     }
 
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
-        // A panic under the lock is a bug; the numbers in there are still whole.
+        // A panic under the lock is a bug; the numbers behind the lock are still intact.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     use crate::message::Priority;
     use crate::throttle::{RequestKey, Throttle};
 
-    /// Looks at the lock whenever it is woken, and when it is dropped.
+    /// Takes the lock whenever it is woken, and when it is dropped.
     struct Looks {
         shared: Arc<Shared>,
         seen: Arc<AtomicUsize>,
@@ -126,7 +126,7 @@ mod tests {
         throttle.add_limit(Limit::concurrent(1)).unwrap();
         let (keys, seen) = (RequestKey::new(), Arc::new(AtomicUsize::new(0)));
 
-        // An event wakes the one who watches.
+        // An event wakes the watcher.
         let mut events = throttle.events();
         let watcher = waker(&throttle, &seen);
         assert!(events.next().poll_unpin(&mut Context::from_waker(&watcher)).is_pending());
@@ -135,11 +135,11 @@ mod tests {
         assert!(second.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
         assert_eq!(seen.load(Relaxed), 1, "the event that it waits");
 
-        // Another waker takes the place of the one before, whose last owner the throttle was.
+        // Another waker replaces the previous one, which the throttle was the last to own.
         assert!(second.poll_unpin(&mut Context::from_waker(&waker(&throttle, &seen))).is_pending());
         assert_eq!(seen.load(Relaxed), 2, "the waker that was dropped");
 
-        // A slot wakes the waiter, and a pause refuses one with a deadline.
+        // A slot wakes the waiter, and a pause refuses a waiter with a deadline.
         drop(first);
         assert_eq!(seen.load(Relaxed), 4, "the wake, and the waker that it used up");
         let Poll::Ready(permit) = second.poll_unpin(&mut Context::from_waker(Waker::noop())) else { panic!() };

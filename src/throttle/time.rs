@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Nanoseconds since a throttle began: a small number that never runs back.
+/// Nanoseconds since a throttle was created: a small number that never runs backwards.
 pub(super) type Tick = u64;
 
-/// A duration in ticks. A duration that does not fit is longer than any wait.
+/// Converts a duration to ticks. A duration that does not fit is longer than any wait.
 pub(super) fn nanos(duration: Duration) -> Tick {
     Tick::try_from(duration.as_nanos()).unwrap_or(Tick::MAX / 4)
 }
 
-/// The time from one tick to another.
+/// Returns the time from one tick to another.
 pub(super) const fn elapsed(from: Tick, to: Tick) -> Duration {
     Duration::from_nanos(to.saturating_sub(from))
 }
@@ -23,7 +23,7 @@ pub(super) enum Opening {
     Open,
     /// By time alone.
     At(Tick),
-    /// After an event: an answer, or the end of a body.
+    /// After an event: a response, or the end of a body.
     Closed,
 }
 
@@ -39,7 +39,7 @@ impl Timeline {
         Self { began, latest: 0 }
     }
 
-    /// The time, which never runs back, even where several runtimes with clocks of their own share a throttle.
+    /// Returns the time, which never runs backwards, even if several runtimes with their own clocks share a throttle.
     pub(super) fn advance(&mut self, now: Instant) -> Tick {
         self.latest = self.latest.max(self.tick(now));
         self.latest

@@ -1,5 +1,5 @@
-//! Timer task: lets the waiters go whose time has come. One task runs in each runtime that somebody waits in, so that a
-//! waiter that is polled has a timer that is polled too.
+//! Timer task: wakes the waiters whose time has come. One task runs in each runtime with waiters, so that a waiter that
+//! is polled has a timer that is polled too.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ pub(super) fn start(shared: &Arc<Shared>, runtime: &Handle) {
     runtime.spawn(run(guard));
 }
 
-/// Runs for as long as somebody waits.
+/// Runs for as long as requests wait.
 async fn run(mut guard: TimerGuard) {
     loop {
         let changed = guard.shared.changed.notified();
         tokio::pin!(changed);
-        // From now on, so that nothing is missed between the look and the wait.
+        // The notification is enabled here, so that no change is missed between the check and the wait.
         changed.as_mut().enable();
         let at = guard.shared.with(|core, now| {
             core.timers.begin_round(guard.runtime, now)?;
             core.catch_up(now);
             let due = core.next_due(Some(guard.runtime));
-            // In the same breath, so that a waiter that comes now starts another task.
+            // Under the same lock, so that a new waiter starts another task.
             core.timers.arm(guard.runtime, due);
             due.map(|due| (due <= now, core.time.instant(due)))
         });
@@ -34,7 +34,7 @@ async fn run(mut guard: TimerGuard) {
                 guard.has_left = true;
                 return;
             }
-            // Behind all who were woken: then it is known who came.
+            // Runs after all tasks that were woken, so that unclaimed grants are known.
             Some((true, _)) => yield_now().await,
             Some((false, None)) => changed.await,
             Some((false, Some(at))) => drop(timeout_at(at, changed).await),
@@ -42,11 +42,11 @@ async fn run(mut guard: TimerGuard) {
     }
 }
 
-/// Gives the timer up with the runtime that it was spawned on, or when nobody waits; waiters elsewhere have a timer there.
+/// Removes the timer when its runtime ends, or when no request waits; waiters elsewhere have their own timer.
 struct TimerGuard {
     shared: Arc<Shared>,
     runtime: Id,
-    /// Another task may run the timer by now.
+    /// Whether another task may run the timer by now.
     has_left: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Timers: the runtimes that somebody waits in, and whether each is run.
+//! Timers: the runtimes with waiters, and whether each of them is being polled.
 //!
-//! A throttle may be shared by several runtimes, and each of them may stop being polled at any time. So each runtime that
-//! somebody waits in has a timer of its own, run by a task of the [`timer_task`](super::timer_task); there is none per
+//! A throttle may be shared by several runtimes, and each of them may stop being polled at any time. So each runtime
+//! with waiters has its own timer, run by a task of the [`timer_task`](super::timer_task); there is no timer per
 //! waiter.
 
 use std::time::Duration;
@@ -10,35 +10,35 @@ use tokio::runtime::{Handle, Id};
 
 use super::time::Tick;
 
-/// A runtime that somebody waits in, with a timer of the throttle's.
+/// A runtime with waiters, and a timer of the throttle in it.
 ///
-/// Its timer is also what tells whether it is run: each round of it stands behind all who were woken before, so a
-/// waiter that was not polled in two rounds is alive and not polled.
+/// The timer also shows whether the runtime is being polled. Each round of the timer runs after all tasks that were
+/// woken before, so a waiter that was not polled in two rounds is alive and not polled.
 #[derive(Debug)]
 pub(super) struct RuntimeTimer {
     id: Id,
-    /// How often its timer came round.
+    /// The number of rounds of the timer.
     rounds: u64,
-    /// When anything of it was last polled.
+    /// When anything in the runtime was last polled.
     seen: Tick,
     /// When its timer fires.
     armed: Tick,
 }
 
-/// The runtimes that somebody waits in: one, as a rule.
+/// The runtimes with waiters: usually one.
 #[derive(Debug, Default)]
 pub(super) struct Timers(Vec<RuntimeTimer>);
 
-/// A grant, as its waiter's runtime saw it.
+/// A grant, as seen in its waiter's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
     pub(super) at: Tick,
-    /// The rounds of its timer then.
+    /// The rounds of the timer at the time of the grant.
     pub(super) round: u64,
 }
 
 impl Timers {
-    /// The place of this runtime; where it has no timer yet, it is to be started.
+    /// Returns the id of this runtime. If the runtime has no timer yet, also returns the handle to start one.
     pub(super) fn here(&mut self, now: Tick) -> (Id, Option<Handle>) {
         let here = Handle::current();
         let id = here.id();
@@ -48,7 +48,7 @@ impl Timers {
                 (id, None)
             }
             None => {
-                // It panics where the runtime has no timer, before anybody counts on one.
+                // tokio panics here if the runtime has no timer, before any waiter relies on one.
                 drop(tokio::time::sleep(Duration::ZERO));
                 self.0.push(RuntimeTimer { id, rounds: 0, seen: now, armed: Tick::MAX });
                 (id, Some(here))
@@ -56,14 +56,14 @@ impl Timers {
         }
     }
 
-    /// The timer of a runtime came round; `None` where the runtime has none.
+    /// Begins a round of a runtime's timer; `None` if the runtime has none.
     pub(super) fn begin_round(&mut self, id: Id, now: Tick) -> Option<()> {
         let timer = self.get(id)?;
         (timer.rounds, timer.seen) = (timer.rounds + 1, now);
         Some(())
     }
 
-    /// The timer of a runtime fires next at `due`; without anything due it ends.
+    /// Arms the timer of a runtime for `due`; if nothing is due, the timer ends.
     pub(super) fn arm(&mut self, id: Id, due: Option<Tick>) {
         match due {
             Some(due) => self.get(id).into_iter().for_each(|timer| timer.armed = due),
@@ -79,7 +79,7 @@ impl Timers {
         self.0.retain(|timer| timer.id != id);
     }
 
-    /// Whether a timer sleeps past this time; then it must be told, and is taken to be awake.
+    /// Returns whether a timer sleeps past this time. That timer must be notified, and is then considered awake.
     pub(super) fn oversleeps(&mut self, due: Option<Tick>) -> bool {
         let mut oversleeps = false;
         for timer in &mut self.0 {
@@ -95,8 +95,8 @@ impl Timers {
         self.0.iter().find(|timer| Some(timer.id) == id).map_or(0, |timer| timer.rounds)
     }
 
-    /// When a grant that nobody has come for passes on. `asking` is the timer whose timer asks: it comes round again at
-    /// once for its own.
+    /// Returns when an unclaimed grant passes on. `asking` is the runtime whose timer asks: for its own grants, that
+    /// timer comes round again at once.
     pub(super) fn overdue_at(&self, granted: Granted, id: Option<Id>, asking: Option<Id>) -> Tick {
         let claim = granted.at + CLAIM;
         match self.0.iter().find(|timer| Some(timer.id) == id) {
@@ -118,9 +118,9 @@ impl Timers {
 
 /// How long a grant waits for a waiter that is not polled: 20 ms.
 pub(super) const CLAIM: Tick = 20_000_000;
-/// The round under way began before the grant.
+/// The current round began before the grant.
 const ROUNDS: u64 = 2;
-/// A runtime of which nothing was polled for so long is not run: half a second.
+/// A runtime in which nothing was polled for this long is not being polled: half a second.
 const DEAD: Tick = 500_000_000;
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
             (timer.rounds, timer.seen) = (rounds, seen);
             assert_eq!(timers.is_overdue(granted, Some(id), now), overdue, "{rounds} {seen} {now}");
         }
-        // Its own timer comes round again at once, another's when it may be dead.
+        // Its own timer comes round again at once, another timer when the runtime may be dead.
         assert_eq!(timers.overdue_at(granted, Some(id), Some(id)), 1000 + CLAIM);
         assert_eq!(timers.overdue_at(granted, Some(id), Some(second)), 1000 + 2 * DEAD);
         timers.leave(id);

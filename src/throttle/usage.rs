@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::limiter::Limiter;
 use super::time::{Tick, elapsed};
 
-/// How much of one limit is used now: [`Throttle::usage`](super::Throttle::usage). `Display` is "45 of 60 (75 %)".
+/// The used part of one limit now, as returned by [`Throttle::usage`](super::Throttle::usage). `Display` is "45 of 60
+/// (75 %)".
 ///
 /// ```
 /// use longhaul::{Limit, Throttle};
@@ -34,42 +35,44 @@ pub struct LimitUsage {
     waiting: u32,
     in_flight: u32,
     paused: Option<Duration>,
-    /// The most that was used since the last look of the client.
+    /// The highest use since the client's previous call.
     most: u64,
 }
 
 impl LimitUsage {
-    /// The most that was used since the client looked last, where that is counted; else what is used now.
+    /// Returns the highest use since the client's previous call, if it is counted; otherwise the use now.
     pub(crate) const fn most(&self) -> u64 {
         self.most
     }
 
-    /// The limit, as events show it.
+    /// Returns the limit, as events show it.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// How much of it is used: requests, or bytes for a limit of bytes. Requests that are on their way count.
+    /// Returns how much of the limit is used: requests, or bytes for a limit of bytes. Requests that are in flight
+    /// count.
     #[must_use]
     pub const fn used(&self) -> u64 {
         self.used
     }
 
-    /// How much it allows. `None` where that is not known: a route or an account that pauses, a budget of which the
-    /// service states only the rest.
+    /// Returns how much the limit allows. `None` if the amount is unknown: a route or an account that pauses, or a
+    /// budget of which the service states only the remainder.
     #[must_use]
     pub const fn of(&self) -> Option<u64> {
         self.of
     }
 
-    /// How much is left of it.
+    /// Returns how much of the limit is left.
     #[must_use]
     pub const fn left(&self) -> Option<u64> {
         self.left
     }
 
-    /// The used part, from 0 on; more than 1 where it is overdrawn, and 0 where it is not known how much it allows.
+    /// Returns the used share, from 0 on. The share is more than 1 if the limit is overdrawn, and 0 if the allowed
+    /// amount is unknown.
     #[must_use]
     pub fn share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share")]
@@ -77,31 +80,33 @@ impl LimitUsage {
         if of > 0.0 { used / of } else { 0.0 }
     }
 
-    /// How long its window is. `None` for requests at once, and where the service states a budget without its length.
+    /// Returns the length of the window. `None` for concurrent requests, and for a budget that the service states
+    /// without its length.
     #[must_use]
     pub const fn window(&self) -> Option<Duration> {
         self.window
     }
 
-    /// Whether the numbers are what the service told of its budget, less what went out since, and not our own count.
+    /// Returns whether the numbers are the budget that the service stated, less the requests sent since then, rather
+    /// than the throttle's own count.
     #[must_use]
     pub const fn is_stated(&self) -> bool {
         self.is_stated
     }
 
-    /// How many requests wait in the queue that it counts, whichever limit they wait for.
+    /// Returns how many requests that the limit counts wait in the queue, whichever limit they wait for.
     #[must_use]
     pub const fn waiting(&self) -> u32 {
         self.waiting
     }
 
-    /// How many requests that it counts are on their way to the headers of their answer.
+    /// Returns how many requests that the limit counts are in flight: their response headers have not arrived.
     #[must_use]
     pub const fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    /// For how long it pauses from now on, after a refusal.
+    /// Returns how much longer the limit pauses after a refusal.
     #[must_use]
     pub const fn paused(&self) -> Option<Duration> {
         self.paused
@@ -109,8 +114,8 @@ impl LimitUsage {
 }
 
 impl LimitUsage {
-    /// How much of a limiter is used, with so many `waiting`; `None` where it neither counts nor pauses. `looks`: the most at
-    /// once is counted anew from here on.
+    /// Returns how much of a limiter is used, with `waiting` requests in the queue; `None` if the limiter neither
+    /// counts nor pauses. `looks`: the highest concurrency is counted anew from now on.
     pub(super) fn of_limiter(limiter: &mut Limiter, waiting: u32, looks: bool, now: Tick) -> Option<Self> {
         let counted = limiter.counter_mut().amounts(now).map(|(used, of)| (used, Some(of), of.saturating_sub(used)));
         let stated = limiter.advertised().filter(|rest| !rest.is_over(now)).map(|rest| {
@@ -118,7 +123,7 @@ impl LimitUsage {
             (of.map_or(0, |of| of.saturating_sub(rest.remaining())), of, rest.remaining())
         });
         let paused = limiter.is_paused(now).then(|| elapsed(now, limiter.paused_until()));
-        // Of two that count the same, the one with less left.
+        // If both count the same, the one with less left is shown.
         let is_stated = match (&counted, &stated) {
             (Some((.., own)), Some((.., theirs))) => theirs < own,
             (own, _) => own.is_none(),

@@ -1,12 +1,13 @@
-//! Advice: what to change where no connection comes about, or something else than HTTP comes back.
+//! Advice: the change to suggest if no connection is made, or the response is not HTTP.
 //!
-//! Only texts tell: the TLS libraries' errors are private to reqwest, and each platform has its own. Where none is known,
-//! the cause stands for itself.
+//! Only the error texts reveal the cause: the TLS libraries' errors are private to reqwest, and each platform has its
+//! own. If no text is known, the cause is shown as it is.
 
 use std::error::Error as StdError;
 use std::io;
 
-/// What to change, by the causes of a failed send to a URL of this scheme, and whether the host took the connection.
+/// Returns the advice for the causes of a failed send to a URL of this scheme, and whether the host accepted the
+/// connection.
 pub(super) fn advice(error: &(dyn StdError + 'static), scheme: &str, timed_out: bool) -> Option<(&'static str, bool)> {
     let chain = || std::iter::successors(Some(error), |error| (*error).source());
     let io_kind = chain().find_map(|error| {
@@ -25,19 +26,20 @@ pub(super) fn advice(error: &(dyn StdError + 'static), scheme: &str, timed_out: 
     let texts: Vec<String> = chain().map(|error| error.to_string().to_ascii_lowercase()).collect();
     let says = |words: &[&str]| words.iter().any(|word| texts.iter().any(|text| text.contains(word)));
     let known = CAUSES.iter().find(|cause| cause.scheme.is_none_or(|own| own == scheme) && says(cause.words));
-    // What is known of https alone is known of TLS.
+    // A cause that occurs with https alone concerns TLS.
     let known = known.map(|cause| (cause.advice, cause.scheme == Some("https")));
     known.or(timed_out.then_some((NO_CONNECTION_IN_TIME, false)))
 }
 
-/// What errors say, in small letters, and what follows.
+/// Words of errors, in lower case, and their advice.
 struct Cause {
     scheme: Option<&'static str>,
     words: &'static [&'static str],
     advice: &'static str,
 }
 
-/// The first that fits counts. Of each the words of rustls, OpenSSL, Secure Transport and SChannel, as far as they differ.
+/// The first cause that matches counts. Each lists the words of rustls, OpenSSL, Secure Transport and SChannel, as far
+/// as they differ.
 const CAUSES: [Cause; 9] = [
     Cause {
         scheme: None,

@@ -1,4 +1,4 @@
-//! Attempts: the one loop that sends again.
+//! Attempts: the single retry loop.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -12,33 +12,33 @@ use crate::error::Error;
 use crate::message::HttpError;
 use crate::retry::{Failure, GiveUp};
 
-/// What one attempt came to: the answer to the call (`Break`), or an answer or a failure to decide over.
+/// The outcome of one attempt: the result of the call (`Break`), or a response or a failure that needs a decision.
 pub(super) type Outcome<A> = ControlFlow<Result<A, Error>, Result<A, HttpError>>;
 
-/// What is sent again while it fails: the part of the loop that differs between a request to the API and one for a token.
+/// The part of the retry loop that differs between requests to the API and requests for tokens.
 pub(super) trait Attempts: Send {
     type Answer: Send;
 
-    /// The status of an answer, and how long it asks to wait.
+    /// Returns the status of a response, and how long it asks to wait.
     fn read(answer: &Self::Answer) -> (StatusCode, Option<Duration>);
 
-    /// How often it was sent.
+    /// Returns how often the request was sent.
     fn sent(&self) -> u32;
 
-    /// Whether a host is waited for that takes no connection.
+    /// Returns how long to wait for a host that accepts no connection, if at all.
     fn absence(&mut self, failed: &Result<Self::Answer, HttpError>) -> Option<Absence>;
 
-    /// Keeps what failed, while it is sent again.
+    /// Keeps the failed result while the request is sent again.
     fn keep(&mut self, failed: Result<Self::Answer, HttpError>) -> impl Future<Output = ()> + Send;
 
-    /// Sends it once more.
+    /// Sends the request once more.
     fn again(&mut self) -> impl Future<Output = Outcome<Self::Answer>> + Send;
 
-    /// The last attempt failed so.
+    /// Turns the failure of the last attempt into the result.
     fn give_up(&mut self, failed: Result<Self::Answer, HttpError>, why: GiveUp) -> Result<Self::Answer, Error>;
 }
 
-/// Sends again what failed, as long as the policy allows.
+/// Repeats the request after a failure, as long as the policy allows.
 pub(super) async fn repeat<A: Attempts>(
     attempts: &mut A,
     mut retries: Retries<'_>,

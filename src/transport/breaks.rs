@@ -1,4 +1,4 @@
-//! Breaks: repeats of a request whose answer came and is of no use, because its body broke off.
+//! Breaks: repeats of a request whose response is useless because its body broke off.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl<'a> Breaks<'a> {
         Self { retries: transport.retries(request).keyed(keyed).until(deadline), made: 0, cost: 0 }
     }
 
-    /// The pause before the request is sent again; `None` where it is not.
+    /// Returns the pause before the request is sent again; `None` if the request must not be repeated.
     pub(crate) fn next(&mut self, hint: Option<Duration>) -> Option<Duration> {
         let retry = self.retries.next(self.attempts(), Failure::Lost, hint, None).ok()?;
         self.made += 1;
@@ -30,12 +30,12 @@ impl<'a> Breaks<'a> {
         Some(retry.pause)
     }
 
-    /// How often the request was sent.
+    /// Returns how often the request was sent.
     pub(crate) const fn attempts(&self) -> u32 {
         self.made + 1
     }
 
-    /// The answer was of use in the end.
+    /// Records that the response was complete in the end.
     pub(crate) fn end(self) {
         if self.cost > 0 {
             self.retries.budget().give_back(self.cost);

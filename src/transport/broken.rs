@@ -1,18 +1,18 @@
-//! Broken: an attempt without an answer.
+//! Broken: an attempt without a response.
 
 use crate::error::{Error, ErrorKind, out_of_files, root_cause};
 use crate::message::{HttpError, Request};
 
-/// Why an attempt has no answer.
+/// The reason why an attempt has no response.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// It may not be made.
+    /// The attempt was not allowed.
     Refused(Error),
-    /// It was made.
+    /// The attempt was made.
     Lost(HttpError),
 }
 
-/// What an attempt without an answer becomes, when it is the last of so many.
+/// Returns the error of a last attempt without a response.
 pub(super) fn lost(error: HttpError, request: &Request, attempts: u32) -> Error {
     let what = match (error.is_unsent(), request.method().is_idempotent()) {
         (true, _) => "the request was not sent",

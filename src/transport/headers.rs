@@ -1,10 +1,11 @@
-//! What the headers of a request mean for its way.
+//! The effect of a request's headers on its way to the service.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, header};
 
-/// How long the service was asked to hold its answer (`Prefer: wait=10`, RFC 7240), with some time for the way.
+/// Returns how long the service was asked to hold its response (`Prefer: wait=10`, RFC 7240), with a margin for the
+/// round trip.
 pub(super) fn held_for(headers: &HeaderMap) -> Duration {
     static PREFER: HeaderName = HeaderName::from_static("prefer");
     let preferences = headers.get_all(&PREFER).into_iter().filter_map(|value| value.to_str().ok());
@@ -16,7 +17,7 @@ pub(super) fn held_for(headers: &HeaderMap) -> Duration {
     longest.map_or(Duration::ZERO, |wait| Duration::from_secs(wait.into()).min(LONGEST_HELD) + HELD_GUARD)
 }
 
-/// What may go to another origin: nothing that the caller or a credential put there.
+/// Keeps only headers that may be sent to another origin: none that the caller or a credential set.
 pub(super) fn keep_plain(headers: &mut HeaderMap) {
     const PLAIN: [HeaderName; 6] = [
         header::ACCEPT,
@@ -31,9 +32,9 @@ pub(super) fn keep_plain(headers: &mut HeaderMap) {
     *headers = kept;
 }
 
-/// No service holds an answer for longer; a number that stands for ever would take the attempt its timeout.
+/// No service holds a response for longer; an unlimited number would disable the timeout of the attempt.
 const LONGEST_HELD: Duration = Duration::from_secs(60 * 60);
-/// An answer that is held to the last moment still has to come.
+/// A response that is held to the last moment still has to arrive.
 const HELD_GUARD: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

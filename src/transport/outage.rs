@@ -1,4 +1,4 @@
-//! Outages: the hosts that take no connection, and which request may ask whether they are back.
+//! Outages: the hosts that accept no connection, and the request that may probe each of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,16 +11,16 @@ use url::Url;
 
 use crate::message::Origin;
 
-/// The origins that take no connection, for all requests of a client.
+/// The origins that accept no connection, for all requests of a client.
 ///
-/// An origin is closed by a request that was provably not sent. From then on one request after another asks whether it
-/// is back, with growing pauses between them; the others wait, and go together when one had a connection.
+/// An origin is closed by a request that was provably not sent. From then on one request after another probes the
+/// origin, with growing pauses between the probes. The others wait, and proceed together once a probe has a connection.
 #[derive(Debug)]
 pub(crate) struct Outages {
     down: Mutex<HashMap<Origin, Outage>>,
-    /// How many they are: a request to a host that is well takes no lock.
+    /// The number of outages: a request to a healthy host takes no lock.
     count: AtomicUsize,
-    /// A probe that is under way for longer has its connection, and waits for an answer.
+    /// A probe that has been under way for longer than this has its connection, and waits for a response.
     connect_timeout: Duration,
 }
 
@@ -28,20 +28,20 @@ pub(crate) struct Outages {
 struct Outage {
     /// The pause before the next probe, without jitter.
     pause: Duration,
-    /// No request goes before.
+    /// No request is sent before this time.
     until: Instant,
-    /// When the probe went that is under way.
+    /// When the current probe was sent.
     probe: Option<Instant>,
-    /// Wakes those who wait; its end is the end of the outage.
+    /// Wakes the waiting requests; its end is the end of the outage.
     changed: watch::Sender<()>,
 }
 
-/// The right to send to an origin. Dropped without a verdict, a probe lets another one go.
+/// The right to send to an origin. A probe that is dropped without a result lets another probe start.
 #[derive(Debug)]
 #[must_use = "a probe that is dropped lets another one go"]
 pub(crate) struct Pass<'a> {
     outages: &'a Outages,
-    /// Boxed: few requests are one.
+    /// Boxed, because few requests are probes.
     probes: Option<Box<Origin>>,
 }
 
@@ -51,8 +51,8 @@ impl Outages {
         Self { down: Mutex::default(), count: AtomicUsize::new(0), connect_timeout }
     }
 
-    /// The right to send now: the origin is well, or this is its next probe, or the patience is over and the request is to
-    /// see for itself.
+    /// Returns the right to send now: the origin is healthy, this request is its next probe, or the patience is
+    /// exhausted and the request tries for itself.
     pub(crate) fn try_pass(&self, url: &Url, patience: impl FnOnce() -> Instant) -> Option<Pass<'_>> {
         let free = || Some(Pass { outages: self, probes: None });
         if self.count.load(Relaxed) == 0 {
@@ -79,7 +79,7 @@ impl Outages {
         }
     }
 
-    /// Waits until [`try_pass`](Self::try_pass) may say yes.
+    /// Waits until [`try_pass`](Self::try_pass) may return a pass.
     ///
     /// Cancel-safe.
     pub(crate) async fn wait(&self, url: &Url, patience: Instant) {
@@ -94,12 +94,12 @@ impl Outages {
             if due <= Instant::now() {
                 return;
             }
-            // A change and the end of the outage are alike: it is looked at again.
+            // A change and the end of the outage are treated alike: the state is checked again.
             let _ = tokio::time::timeout_at(due, changed.changed()).await;
         }
     }
 
-    /// How long nobody asks the origin.
+    /// Returns how long no request probes the origin.
     pub(crate) fn pause(&self, url: &Url) -> Duration {
         if self.count.load(Relaxed) == 0 {
             return Duration::ZERO;
@@ -124,7 +124,7 @@ impl Outages {
         self.count.store(down.len(), Relaxed);
     }
 
-    /// A probe ended without a connection, or was dropped.
+    /// Records that a probe ended without a connection, or was dropped.
     fn back(&self, origin: &Origin, failed: bool) {
         let mut down = self.lock();
         let Some(outage) = down.get_mut(origin) else { return };
@@ -136,14 +136,14 @@ impl Outages {
         outage.changed.send_replace(());
     }
 
-    /// A request without the right of a probe found no connection.
+    /// Records that a request that is no probe found no connection.
     fn close(&self, origin: Origin) {
         let now = Instant::now();
         let mut down = self.lock();
         if down.contains_key(&origin) {
             return;
         }
-        // Nobody asked for these for a long time: what is known of them is out of date.
+        // No request went to these origins for a long time, so their state is out of date.
         down.retain(|_, outage| outage.probe.is_some() || outage.until + FORGOTTEN_AFTER > now);
         tracing::info!("the host takes no connection: one request at a time asks for it");
         let (pause, changed) = (FIRST_PAUSE, watch::Sender::new(()));
@@ -153,7 +153,7 @@ impl Outages {
 }
 
 impl Pass<'_> {
-    /// The origin took the connection.
+    /// Records that the origin accepted the connection.
     pub(crate) fn connected(mut self, url: &Url) {
         if self.outages.count.load(Relaxed) > 0 {
             let origin = self.probes.take().unwrap_or_else(|| Box::new(Origin::of(url)));
@@ -161,7 +161,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The origin took no connection.
+    /// Records that the origin accepted no connection.
     pub(crate) fn refused(mut self, url: &Url) {
         match self.probes.take() {
             Some(origin) => self.outages.back(&origin, true),
@@ -169,7 +169,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The connection broke. That of a probe was there, at least.
+    /// Records that the connection broke. If the request was a probe, the origin is back.
     pub(crate) fn broke(self, url: &Url) {
         if self.probes.is_some() {
             self.connected(url);
@@ -185,16 +185,16 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// Clients that lost a host together do not come back together.
+/// Jitter keeps clients that lost a host together from returning together.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 
 /// A restart may take no longer than this.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// A host that is back after a long time is not waited for much longer than it was away.
+/// The wait for a host that is back is not much longer than its outage.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// Others wait for the probe's connection.
+/// Other requests wait for the probe's connection.
 const LONGEST_PROBE: Duration = Duration::from_secs(10);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 

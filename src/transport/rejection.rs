@@ -1,4 +1,4 @@
-//! Rejection: the error that an answer of 4xx or 5xx is.
+//! Rejection: the error of a response of 4xx or 5xx.
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -8,12 +8,12 @@ use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::protocol::read_fault;
 
-/// The error that an answer of 4xx or 5xx is, with the service's words as far as they come before the deadline.
-/// `sent_none`: the request went without a credential.
+/// Returns the error of a response of 4xx or 5xx, with the service's words as far as they arrive before the deadline.
+/// `sent_none`: the request was sent without a credential.
 pub(super) async fn rejection(response: Response, sent_none: bool, deadline: Option<Instant>) -> Error {
     let (attempts, hint, end) = (response.attempts(), response.hint(), response.end());
     let http_status = response.http_status();
-    // The status is the answer; its words count as far as they came.
+    // The status decides; the words are included as far as they arrived.
     let reply = response.reply_with_what_came(deadline).await;
     let kind = match reply.status() {
         StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,

@@ -1,4 +1,4 @@
-//! The built-in HTTP clients, on reqwest, with everything turned off that would work under our feet.
+//! The built-in HTTP clients, on reqwest, with every feature disabled that would interfere with the transport.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::advice::advice;
 use crate::error::{Advised, Error, ErrorKind};
 use crate::message::{Body, Http, HttpError, Priority, Request, Response};
 
-/// How both clients connect.
+/// The connection settings of both clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) connect_timeout: Duration,
     pub(crate) proxy: Proxying,
-    /// PEM bundles that are trusted beside the platform's roots.
+    /// PEM bundles that are trusted in addition to the platform's roots.
     pub(crate) roots: Vec<Vec<u8>>,
-    /// How many connections to a host are kept that nothing uses.
+    /// The number of idle connections per host.
     pub(crate) idle_connections: usize,
-    /// And for how long.
+    /// The lifetime of an idle connection.
     pub(crate) idle_connection_timeout: Duration,
 }
 
@@ -29,12 +29,12 @@ pub(crate) enum Proxying {
     Through(String),
 }
 
-/// What a client is for.
+/// The purpose of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Api,
     ApiAsStored,
-    /// HTTP/1.1 only, because parallel ranges over one HTTP/2 connection share its fate and its speed; and bytes as
+    /// HTTP/1.1 only, because parallel ranges over one HTTP/2 connection share its failures and its speed; and bytes as
     /// they are stored.
     Storage,
 }
@@ -42,7 +42,7 @@ pub(crate) enum Purpose {
 impl Connector {
     pub(crate) fn connect(&self, purpose: Purpose) -> Result<impl Http + use<>, Error> {
         let client = self.client(purpose)?;
-        // Downloads of the API's own links are counted and resumed by their bytes, as storage's are.
+        // Downloads of the API's own links are counted and resumed by their bytes, as those of storage are.
         let as_stored = match purpose {
             Purpose::Api if cfg!(feature = "gzip") => self.client(Purpose::ApiAsStored)?,
             _ => client.clone(),
@@ -131,7 +131,7 @@ fn wrong(what: &str, error: ::reqwest::Error) -> Error {
     Error::new(ErrorKind::Config, format!("{what} is not usable")).with_source(error.without_url())
 }
 
-/// An error of reqwest, without the URL that it would show, and with what to change where that is known.
+/// Converts an error of reqwest, without the URL that it would show, and with advice if there is any.
 fn plain(error: ::reqwest::Error, scheme: &str) -> HttpError {
     let advice = advice(&error, scheme, error.is_connect() && error.is_timeout());
     let (kind, error) = (kind_of(&error), error.without_url());
@@ -144,7 +144,7 @@ fn plain(error: ::reqwest::Error, scheme: &str) -> HttpError {
     }
 }
 
-/// Of a body that was on its way.
+/// Converts the error of a body in transit.
 fn broken(error: ::reqwest::Error) -> HttpError {
     kind_of(&error).because(error.without_url())
 }

@@ -11,16 +11,16 @@ use crate::retry::{Budget, Case, Decision, Delays, FailedAttempt, Failure, GiveU
 /// The retries of one request.
 pub(super) struct Retries<'a> {
     request: &'a Request,
-    /// The request carries an idempotency key.
+    /// Whether the request carries an idempotency key.
     keyed: bool,
     policy: &'a RetryPolicy,
     budget: &'a Budget,
     marks: &'a Marks,
     deadline: Option<Instant>,
-    /// A service that asks to wait for longer is not waited for.
+    /// The longest wait that is kept.
     most_asked: Option<Duration>,
     pauses: Delays,
-    /// Those that took a step of the schedule.
+    /// The number of retries that took a step of the schedule.
     made: u32,
 }
 
@@ -28,16 +28,16 @@ pub(super) struct Retries<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retry {
     pub(super) pause: Duration,
-    /// What it took from the budget.
+    /// The tokens that the retry took from the budget.
     pub(super) cost: u32,
 }
 
-/// A host that takes no connection is waited for by the clock, and not by the schedule of retries.
+/// The wait for a host that accepts no connection: by the clock, and not by the schedule of retries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Absence {
-    /// For how much longer.
+    /// How much longer to wait.
     pub(super) patience: Duration,
-    /// How long nobody asks it.
+    /// How long no request probes the host.
     pub(super) pause: Duration,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Retries<'a> {
         self.budget
     }
 
-    /// Decides what follows a failure, the last of so many attempts. A retry is charged and told of.
+    /// Decides what follows a failed attempt. A retry is charged and reported.
     pub(super) fn next(
         &mut self,
         attempts: u32,

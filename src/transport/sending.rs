@@ -28,25 +28,25 @@ use crate::redact::secrets_on;
 use crate::retry::GiveUp;
 use crate::throttle::Permit;
 
-/// One request on its way to the API: [`send`](Sending::send) repeats an [`attempt`](Sending::attempt), which makes an
-/// [`exchange`](Sending::exchange), and one more after a token that was refused.
+/// One request on its way to the API. [`send`](Sending::send) repeats an [`attempt`](Sending::attempt). An attempt
+/// makes one [`exchange`](Sending::exchange), and one more after a token that was refused.
 pub(crate) struct Sending<'a> {
     transport: &'a Transport,
     request: &'a Request,
     /// The header that carries an idempotency key.
     key: Option<&'a HeaderName>,
     deadline: Option<Instant>,
-    /// The cookies of a task: what an answer sets goes with the next attempt.
+    /// The cookies of a task: cookies that a response sets go with the next attempt.
     jar: Option<&'a mut Cookies>,
-    /// The right to the next attempt, until that has its answer. The first may have been waited for already.
+    /// The permit of the next attempt, held until its response. The first permit may have been acquired before.
     permit: Option<Permit>,
-    /// How often it was sent.
+    /// How often the request was sent.
     sent: u32,
-    /// Since when its host takes no connection.
+    /// Since when the host accepts no connection.
     unreachable: Option<Instant>,
-    /// The last answer, in case that no later attempt gets one.
+    /// The last response, in case no later attempt gets one.
     last: Option<Response>,
-    /// Why the last attempt without an answer had none.
+    /// Why the last attempt without a response had none.
     cause: Option<Box<HttpError>>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// With an idempotency key in this header, if the request carries one.
+    /// Sets the header of the idempotency key, if the request carries one.
     pub(crate) const fn key(mut self, key: Option<&'a HeaderName>) -> Self {
         self.key = key;
         self
@@ -77,19 +77,19 @@ impl<'a> Sending<'a> {
         self
     }
 
-    /// With the cookies of a task.
+    /// Sets the cookies of a task.
     pub(crate) fn jar(mut self, jar: Option<&'a mut Cookies>) -> Self {
         self.jar = jar;
         self
     }
 
-    /// With the right to the first attempt, where it was waited for already.
+    /// Sets the permit of the first attempt, if it was acquired before.
     pub(crate) fn permit(mut self, permit: Option<Permit>) -> Self {
         self.permit = permit;
         self
     }
 
-    /// Sends, and turns a 4xx or 5xx into an error.
+    /// Sends the request, and turns a 4xx or 5xx into an error.
     pub(crate) async fn call(&mut self) -> Result<Response, Error> {
         let response = self.send().await?;
         if response.status().as_u16() < 400 {
@@ -100,8 +100,8 @@ impl<'a> Sending<'a> {
         Err(Box::pin(rejection(response, sent_none, self.deadline)).await)
     }
 
-    /// Sends, and repeats what may be repeated. The last answer comes back whatever its status; where a later attempt got
-    /// none, too.
+    /// Sends the request, and repeats it as the policy allows. The last response is returned whatever its status, even
+    /// if a later attempt got none.
     pub(crate) async fn send(&mut self) -> Result<Response, Error> {
         if !has_runtime() {
             return Err(Error::new(ErrorKind::Config, NO_RUNTIME));
@@ -123,8 +123,8 @@ impl<'a> Sending<'a> {
         Box::pin(repeat(self, retries, ControlFlow::Continue(failed))).await
     }
 
-    /// One attempt: trust, credential, permit, the credential again, exchange. A refused token is replaced, and the request
-    /// sent once more.
+    /// Makes one attempt: trust, credential, permit, the credential again, exchange. A refused token is replaced, and
+    /// the request is sent once more.
     pub(crate) async fn attempt(&mut self) -> Result<Response, Broken> {
         const NONE: &Credential = &Credential::none();
         let (transport, request) = (self.transport, self.request);
@@ -138,19 +138,19 @@ impl<'a> Sending<'a> {
             let mut tokens = match credential.peek(&transport.token_transport) {
                 Some(tokens) => tokens,
                 None => {
-                    // Nobody waits for a token with a permit in hand: it would hold up others, the token's own request
-                    // perhaps.
+                    // A request must not wait for a token while it holds a permit: it would block others, perhaps the
+                    // request for that token.
                     self.permit = None;
                     let ready = Box::pin(credential.get(&transport.token_transport)).await;
                     ready.map_err(|error| self.without_token(error, sends))?
                 }
             };
             let pass = self.admitted().await?;
-            // It may have aged in the queue, or have been refused to another.
+            // The token may have aged in the queue, or have been refused to another request.
             if !credential.is_good(&tokens, &transport.token_transport) {
                 match credential.peek(&transport.token_transport) {
                     Some(fresh) => tokens = fresh,
-                    // The permit goes with the wait for a token.
+                    // The permit is released while the request waits for a token.
                     None => continue,
                 }
             }
@@ -163,7 +163,7 @@ impl<'a> Sending<'a> {
                 }
                 401 => credential.refuse(&tokens, request),
                 status => {
-                    // A refusal for load, and a service that fails, may not have looked at it.
+                    // A service that refuses for load or fails may not have checked the token.
                     if status < 500 && status != 429 {
                         tokens.accept();
                     }
@@ -183,7 +183,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends once, with a permit in hand and tokens that are good.
+    /// Sends once, with a permit and valid tokens.
     async fn exchange(
         &mut self,
         pass: Pass<'a>,
@@ -225,7 +225,7 @@ impl<'a> Sending<'a> {
         answer.map_err(Broken::Lost)
     }
 
-    /// Takes the right to send: of the throttle, which is kept here, and of the host.
+    /// Acquires the right to send: from the throttle, whose permit is kept here, and from the host.
     async fn admitted(&mut self) -> Result<Pass<'a>, Broken> {
         let (transport, request) = (self.transport, self.request);
         loop {
@@ -238,7 +238,7 @@ impl<'a> Sending<'a> {
             if let Some(pass) = transport.outages.try_pass(request.url(), || self.patience()) {
                 return Ok(pass);
             }
-            // Nobody waits for a host with a permit in hand: others could use it.
+            // A request must not wait for a host while it holds a permit that others could use.
             self.permit = None;
             let patience = self.patience();
             Box::pin(transport.outages.wait(request.url(), patience)).await;
@@ -252,22 +252,22 @@ impl<'a> Sending<'a> {
             .map_err(|error| Broken::Refused(if error.url().is_none() { error.with_url(request.url()) } else { error }))
     }
 
-    /// Until when the request waits for its host, which takes no connection.
+    /// Returns until when the request waits for its host, which accepts no connection.
     fn patience(&mut self) -> Instant {
         *self.unreachable.get_or_insert_with(Instant::now) + self.transport.retry.patience()
     }
 
-    /// No token came, after so many sends.
+    /// Returns the failure of an attempt that got no token, after `sends` sends.
     fn without_token(&self, error: Error, sends: u32) -> Broken {
         let error = error.with_attempts(sends);
-        // The 401 that called for it, if there was one.
+        // The 401 that made a new token necessary, if there was one.
         Broken::Refused(match sends {
             0 => error,
             _ => error.with_status(StatusCode::UNAUTHORIZED).with_url(self.request.url()),
         })
     }
 
-    /// The deadline came before any answer.
+    /// Returns the error of a deadline before any response.
     fn late_without_answer(&self, late: Error) -> Error {
         let (transport, request) = (self.transport, self.request);
         let mut late = transport.late(late);
@@ -278,7 +278,7 @@ impl<'a> Sending<'a> {
         late.with_url(request.url()).with_attempts(self.sent)
     }
 
-    /// The last answer there was, where a later attempt got none.
+    /// Returns the last response, if a later attempt got none.
     fn last_answer(&mut self, why: &'static str) -> Option<Response> {
         self.last.take().map(|response| response.ended(Some(why)))
     }
@@ -308,7 +308,8 @@ impl Attempts for Sending<'_> {
     async fn keep(&mut self, failed: Result<Response, HttpError>) {
         match failed {
             Ok(response) => {
-                // Read to its end, so that the connection can be used again, and kept in case that it was the last.
+                // The body is read to its end, so that the connection can be reused, and kept in case this response is
+                // the last.
                 let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                 let within = left.map_or(DRAIN, |left| left.min(DRAIN));
                 self.last = Some(response.held(within).await.after(self.sent));
@@ -336,7 +337,7 @@ impl Attempts for Sending<'_> {
 
     fn give_up(&mut self, failed: Result<Response, HttpError>, why: GiveUp) -> Result<Response, Error> {
         let attempts = self.sent;
-        // What needs no word: the status says it, or the only attempt did.
+        // No reason is needed if the status or the single attempt explains the end.
         let end = (why != GiveUp::Permanent && (attempts > 1 || why != GiveUp::Attempts)).then(|| why.words());
         match failed {
             Ok(response) => Ok(response.after(attempts).ended(end)),

@@ -1,4 +1,4 @@
-//! Transport: what all requests of a client share.
+//! Transport: the state that all requests of a client share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::message::{Request, Trust};
 use crate::retry::{Budget, RetryPolicy};
 use crate::throttle::{Acquire, Permit};
 
-/// Everything below a task: the right to send, the credential, the sending, the retries.
+/// Everything below a task: permits, the credential, sending and retries.
 pub(crate) struct Transport {
     pub(crate) wire: Wire,
     pub(crate) trust: Arc<Trust>,
     pub(crate) credential: Credential,
-    /// How its tokens are fetched.
+    /// The transport of requests for tokens.
     pub(crate) token_transport: TokenTransport,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Budget,
@@ -29,16 +29,16 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Waits for the right to send a request: a ticket in the throttle's queue, not a built send.
+    /// Waits for the permit of a request: a ticket in the throttle's queue, not a built send.
     pub(crate) fn admit(&self, request: &Request, deadline: Option<Instant>) -> Acquire {
-        // What it will need is fetched while it stands there.
+        // The token that the request will need is fetched while the request waits.
         if self.credential.is_live() && !request.is_bare() && self.trust.is_own(request.url()) {
             self.credential.prefetch(&self.token_transport);
         }
         self.acquire(request, deadline)
     }
 
-    /// An error of the deadline, with why there was no token before it.
+    /// Returns a deadline error that includes why there was no token before the deadline.
     pub(crate) fn late(&self, late: Error) -> Error {
         match self.credential.trouble(&self.token_transport) {
             Some(why) => {
@@ -57,17 +57,17 @@ impl Transport {
         }
     }
 
-    /// The right to send a request, if there is one now and nobody stands before it.
+    /// Returns the permit of a request, if one is available now and no other request is ahead.
     pub(super) fn try_acquire(&self, request: &Request) -> Option<Permit> {
         self.wire.try_acquire(request, self.timeout(request))
     }
 
-    /// How long an attempt may take to its answer.
+    /// Returns how long an attempt may take until its response.
     pub(super) fn timeout(&self, request: &Request) -> Duration {
         self.attempt_timeout.max(held_for(request.headers()))
     }
 
-    /// The retries of a request, by the client's policy and budget.
+    /// Returns the retries of a request, by the client's policy and budget.
     pub(super) fn retries<'a>(&'a self, request: &'a Request) -> Retries<'a> {
         Retries::new(request, &self.retry, &self.budget, &self.wire.marks)
     }

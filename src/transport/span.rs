@@ -1,4 +1,4 @@
-//! Spans: one for each request, by the names that OpenTelemetry has for HTTP.
+//! Spans: one for each request, with the names that OpenTelemetry defines for HTTP.
 
 use http::StatusCode;
 use tracing::Span;
@@ -7,7 +7,7 @@ use tracing::field::Empty;
 use crate::message::{HttpError, Priority, Request};
 use crate::redact;
 
-/// The span of one attempt. Its fields cost nothing where nobody listens.
+/// Creates the span of one attempt. Its fields cost nothing if no subscriber is interested.
 pub(crate) fn of(request: &Request) -> Span {
     macro_rules! attempt {
         ($name:literal) => {
@@ -34,13 +34,13 @@ pub(crate) fn of(request: &Request) -> Span {
     }
 }
 
-/// The span of a request that stands in the throttle's queue.
+/// Creates the span of a request that waits in the throttle's queue.
 pub(super) fn queue(request: &Request) -> Span {
     tracing::debug_span!("queue", class = ?request.priority())
 }
 
 pub(crate) fn answered(span: &Span, status: StatusCode) {
-    // A span that is off would look up the fields nevertheless.
+    // A disabled span would still look up the fields.
     if span.is_disabled() {
         return;
     }

@@ -1,4 +1,4 @@
-//! TokenWire: how requests for tokens go out. No credential is on it, so that none can leak by it.
+//! TokenWire: the path of requests for tokens. No credential travels on it, so none can leak through it.
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
@@ -20,16 +20,17 @@ use crate::message::{HttpError, Priority, RESERVED_WHY, Reply, Request, is_reser
 use crate::redact::secrets_on;
 use crate::retry::{Budget, GiveUp, RetryPolicy};
 
-/// Sends requests for tokens: through the throttle as the most urgent class, with retries of its own.
+/// Sends requests for tokens through the throttle, as the most urgent class and with their own retries.
 pub(crate) struct TokenWire {
     wire: Wire,
     attempt_timeout: Duration,
-    /// Why a request is being repeated.
+    /// The reason why a request is being repeated.
     trouble: Mutex<Option<String>>,
 }
 
 impl TokenWire {
-    /// Over the client's own wire, without what it knows of the API's answers and of its credential.
+    /// Creates a token wire from the client's wire, without the rules for the API's responses and without its
+    /// credential.
     pub(crate) fn over(wire: &Wire, attempt_timeout: Duration) -> Self {
         let wire = Wire {
             credential_id: "".into(),
@@ -59,14 +60,14 @@ impl TokenWire {
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
         let request = Request::new(parts.method, url, Priority::Token).with_headers(parts.headers).with_body(body);
         let (policy, budget) = (RetryPolicy::standard(), Budget::new(u32::MAX));
-        // Callers wait for it.
+        // Callers wait for the token.
         let retries = Retries::new(&request, &policy, &budget, &self.wire.marks).most_asked(LONGEST_HINT);
         let mut sending = TokenSending { token_transport: self, request: &request, sent: 0 };
         let first = sending.again().await;
         repeat(&mut sending, retries, first).await.map(|(reply, _)| reply)
     }
 
-    /// The answer with what it asks to wait, or none.
+    /// Returns the response with the wait that it asks for, or none.
     async fn attempt(&self, request: &Request) -> Result<Result<(Reply, Option<Duration>), HttpError>, Error> {
         let acquire = self.wire.acquire(request, self.attempt_timeout).deadline(Instant::now() + LONGEST_QUEUE);
         let mut permit = Some(acquire.await?);
@@ -78,7 +79,7 @@ impl TokenWire {
                 Err(error) => return Ok(Err(error)),
             };
         let hint = response.hint();
-        // One that trickles is as good as none.
+        // A response that trickles counts as none.
         Ok(match tokio::time::timeout_at(ends, response.reply()).await {
             Ok(Ok(reply)) => Ok((reply, hint)),
             Ok(Err(_)) => Err(HttpError::broken()),
@@ -87,7 +88,7 @@ impl TokenWire {
     }
 }
 
-/// One request for a token on its way.
+/// One request for a token in progress.
 struct TokenSending<'a> {
     token_transport: &'a TokenWire,
     request: &'a Request,
@@ -95,7 +96,7 @@ struct TokenSending<'a> {
 }
 
 impl Attempts for TokenSending<'_> {
-    /// With what it asks to wait.
+    /// The response with the wait that it asks for.
     type Answer = (Reply, Option<Duration>);
 
     fn read((reply, hint): &Self::Answer) -> (StatusCode, Option<Duration>) {
@@ -106,7 +107,8 @@ impl Attempts for TokenSending<'_> {
         self.sent
     }
 
-    /// A token endpoint that takes no connection costs retries as any other failure: callers wait for it.
+    /// A token endpoint that accepts no connection uses up retries as any other failure does, because callers wait for
+    /// it.
     fn absence(&mut self, _: &Result<Self::Answer, HttpError>) -> Option<Absence> {
         None
     }
@@ -131,7 +133,7 @@ impl Attempts for TokenSending<'_> {
     }
 }
 
-/// What is told of a request ends with it, also where it is dropped.
+/// The report of a request ends with the request, even if the request is dropped.
 impl Drop for TokenSending<'_> {
     fn drop(&mut self) {
         self.token_transport.is_troubled_by(None);
@@ -150,9 +152,9 @@ impl Exchange for TokenWire {
 
 /// A token is some thousand bytes.
 const MOST_OF_AN_ANSWER: usize = 256 * 1024;
-/// Callers wait for the token: a longer wait is theirs to choose.
+/// Callers wait for the token, and may choose to wait longer themselves.
 const LONGEST_HINT: Duration = Duration::from_secs(60);
-/// Longer than the throttle pauses by its own choice (64 seconds), and no hour that a service asked for.
+/// Longer than the throttle pauses on its own (64 seconds), but not an hour that a service asked for.
 const LONGEST_QUEUE: Duration = Duration::from_secs(2 * 60);
-/// A token comes at once, or not.
+/// A token arrives soon, or not at all.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Wire: one request out and its answer back, told to the throttle and to those who count.
+//! Wire: one request out and its response back, reported to the throttle and the statistics.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,40 +22,40 @@ use crate::redact::{Hidden, secrets_in};
 use crate::retry::EnvelopeRule;
 use crate::throttle::{Acquire, Permit, RequestFacts, Stopped, Throttle};
 
-/// What carries requests: to the API, and those for tokens. It puts no credential on them.
+/// The carrier of requests to the API and of requests for tokens. The wire adds no credential.
 #[derive(Clone)]
 pub(crate) struct Wire {
     pub(crate) http: Arc<dyn Http>,
-    /// Bound to the client's account.
+    /// The throttle, bound to the client's account.
     pub(crate) throttle: Throttle,
-    /// By what the limits of a credential know it; empty for requests without one.
+    /// The id of the credential for limits per credential; empty for requests without one.
     pub(crate) credential_id: Arc<str>,
-    /// What events call it.
+    /// The label of the credential in events.
     pub(crate) credential_label: Option<Arc<str>>,
-    /// What answers mean, where their status does not say it.
+    /// The meaning of responses whose status does not express it.
     pub(crate) envelopes: Vec<EnvelopeRule>,
-    /// Where this service's answers tell of time and budgets, beside the known headers.
+    /// The places at which this service's responses state waits and budgets, in addition to the known headers.
     pub(crate) hint_rules: Vec<HintRule>,
-    /// Whose answers speak for the account: those of its own origins.
+    /// The origins whose responses count for the account: its own.
     pub(crate) trust: Arc<Trust>,
     pub(crate) marks: Marks,
     pub(crate) clock: Clock,
     pub(crate) idle_timeout: Duration,
-    /// Bytes per second that a body must give on average; 0 for no bound.
+    /// The least average rate of a body, in bytes per second; 0 for no bound.
     pub(crate) least_rate: u32,
     pub(crate) body_limit: usize,
     pub(crate) user_agent: HeaderValue,
-    /// The secrets that answers may repeat.
+    /// The secrets that responses may repeat.
     pub(crate) hidden: Hidden,
 }
 
 impl Wire {
-    /// Waits for the right to send a request, which is over `timeout` after its send.
+    /// Waits for the permit of a request, whose slot expires `timeout` after its send.
     pub(super) fn acquire(&self, request: &Request, timeout: Duration) -> Acquire {
         self.throttle.acquire_for(request.priority(), &self.facts(request)).hold(timeout + HOLD_GUARD)
     }
 
-    /// The right to send a request, if there is one now and nobody stands before it.
+    /// Returns the permit of a request, if one is available now and no other request is ahead.
     pub(super) fn try_acquire(&self, request: &Request, timeout: Duration) -> Option<Permit> {
         self.throttle.try_acquire_for(request.priority(), &self.facts(request), timeout + HOLD_GUARD)
     }
@@ -73,10 +73,9 @@ impl Wire {
         }
     }
 
-    /// Sends `outgoing`, which is `request` with its credential, with the permit that stands there. Those who count are told
-    /// of the request alone.
+    /// Sends `outgoing`, which is `request` with its credential, under the given permit. Observers see only `request`.
     ///
-    /// The permit is lent, because what is handed to a future by value is held in it twice.
+    /// The permit is borrowed, because a value that is moved into a future is stored in it twice.
     pub(super) async fn exchange(
         &self,
         permit: &mut Option<Permit>,
@@ -86,7 +85,7 @@ impl Wire {
         hidden: Hidden,
     ) -> Result<Response, HttpError> {
         outgoing.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        // Without this header any coding is acceptable (RFC 9110, 12.5.3), and here nothing decodes one.
+        // Without this header any coding is acceptable (RFC 9110, 12.5.3), and this build decodes none.
         if cfg!(not(feature = "gzip")) {
             outgoing.headers_mut().entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         }
@@ -142,8 +141,8 @@ impl Wire {
         }
     }
 
-    /// What an answer means, and what it says of time and budgets, by the rules of the service. Its body is looked at only
-    /// where one names a place in it.
+    /// Reads the status of a response and the waits and budgets that it states, by the rules of the service. The body
+    /// is only read if a rule names a place in it.
     async fn read(&self, mut response: Response, class: Priority) -> (Response, Hints) {
         let now = self.clock.now();
         let status = response.status();
@@ -170,7 +169,7 @@ impl Wire {
         (response, hints)
     }
 
-    /// Lets the throttle know what a service says: one refusal for load stops everybody whom it concerns.
+    /// Reports a response to the throttle: one refusal for load stops all requests under the limit.
     fn hear(&self, permit: &mut Permit, (status, at): (StatusCode, Instant), hints: &Hints, asked: Asked<'_>) {
         let Some(stopped) = permit.hear(status, hints, at) else { return };
         permit.tell(|| Event::Refused {
@@ -189,8 +188,8 @@ impl Wire {
     }
 }
 
-/// The answer, if it comes before `due`, looked for within the span. Its timer is armed only where the first look finds no
-/// answer.
+/// Returns the response, if it arrives before `due`; the response is polled within the span. The timer is armed only if
+/// the first poll finds no response.
 async fn in_time(
     answer: &mut BoxFuture<'_, Result<Response, HttpError>>,
     due: Instant,
@@ -203,7 +202,7 @@ async fn in_time(
             return Poll::Ready(answer);
         }
         if timer.is_none() {
-            // Whatever the answer takes of the task's budget, its timer comes through.
+            // The timer fires even if the response uses up the task's budget.
             timer.set(Some(unconstrained(sleep_until(due))));
         }
         let ended = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx));
@@ -212,7 +211,7 @@ async fn in_time(
     .await
 }
 
-/// A response whose body is counted as it comes, and holds its permit until its end.
+/// Returns a response whose body is counted as it arrives, and holds the permit until its end.
 fn counted(mut response: Response, permit: Permit) -> Response {
     let body = std::mem::take(response.body_mut());
     let chunks = futures::stream::try_unfold((body, permit), async |(mut body, mut permit)| {
@@ -225,11 +224,11 @@ fn counted(mut response: Response, permit: Permit) -> Response {
     response.body_from(Body::stream(chunks))
 }
 
-/// Envelopes and refusals are short; what is longer is a result.
+/// Envelopes and refusals are short; a longer body is a result.
 const MOST_LOOKED_AT: usize = 64 * 1024;
 /// An attempt that timed out may still be counted this much later.
 const HOLD_GUARD: Duration = Duration::from_secs(1);
-/// A refusal's body is worth a connection, and no more of a wait.
+/// Reading a refusal's body saves a connection, and is worth no longer wait.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

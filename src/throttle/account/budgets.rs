@@ -1,4 +1,4 @@
-//! Budgets: the limits that a service states in its answers, and that nobody declared.
+//! Budgets: the limits that a service states in its responses, and that are not declared.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,10 +22,11 @@ pub(in crate::throttle) struct Budgets(Vec<StatedBudget>);
 
 /// A budget that a service states, by its name, to one credential.
 ///
-/// It is taken to be one for all routes of the method that stated it (GET and HEAD are one), and for the others once one of
-/// them states the same: many services count requests that begin work apart from those that read, and a poll is not to
-/// stand for an hour because a submit has spent its own budget. Where a route states a budget that cannot be the same, each
-/// route has its own from then on. A guess that is wrong for long would hold back a route that is free.
+/// The budget is assumed to be shared by all routes of the method that stated it (GET and HEAD count as one), and by
+/// other methods once one of them states the same: many services count requests that begin work separately from those
+/// that read, and a poll must not wait for an hour because a submit has spent its own budget. If a route states a
+/// budget that cannot be the same, each route has its own from then on. A wrong guess that lasted would hold back a
+/// route that is free.
 #[derive(Debug)]
 struct StatedBudget {
     name: Box<str>,
@@ -38,16 +39,16 @@ struct StatedBudget {
 enum Shares {
     All {
         limiter: LimiterId,
-        /// The route that stated it last.
+        /// The route that last stated the budget.
         stated_by: Option<Arc<str>>,
-        /// Routes of several methods have stated it, or requests of which no route is known.
+        /// Whether routes of several methods have stated the budget, or requests whose route is unknown.
         by_several: bool,
     },
     Each(HashMap<Arc<str>, LimiterId>),
 }
 
 impl StatedBudget {
-    /// The limiter that a request meets.
+    /// Returns the limiter that counts a request.
     fn limiter(&self, attribution: &Attribution) -> Option<LimiterId> {
         match &self.shares {
             _ if self.credential != attribution.credential => None,
@@ -57,7 +58,7 @@ impl StatedBudget {
         }
     }
 
-    /// Whether only routes of another method have stated it so far.
+    /// Returns whether only routes of another method have stated the budget so far.
     fn is_unseen(&self, attribution: &Attribution) -> bool {
         match (&self.shares, &attribution.route) {
             (Shares::All { stated_by: Some(stated_by), by_several: false, .. }, Some(route)) => {
@@ -74,8 +75,8 @@ impl StatedBudget {
         }
     }
 
-    /// The limiter of an answer's route, made where there is none; `None` where there are too many. A limiter
-    /// of which the budget turns out to be another has changed.
+    /// Returns the limiter of a response's route, created if there is none; `None` if there are too many. A limiter
+    /// whose budget turns out to be another counts as changed.
     fn limiter_for(
         &mut self,
         attribution: &Attribution,
@@ -95,8 +96,8 @@ impl StatedBudget {
                 stated_by.clone_from(&attribution.route);
                 return Some(id);
             }
-            // Those of other routes stand there too, unless only another method is told apart: they go by a ramp, and the
-            // next answers say what they have left.
+            // Requests of other routes wait there too, unless only another method is separated: they restart by a ramp,
+            // and the next responses state what they have left.
             if *by_several || is_same_method {
                 editing.limiters.of_mut(id).doubt(now);
             }
@@ -119,12 +120,12 @@ impl Budgets {
         self.0.is_empty()
     }
 
-    /// The limiters that a request meets.
+    /// Returns the limiters that count a request.
     pub(in crate::throttle) fn limiters(&self, attribution: &Attribution) -> impl Iterator<Item = LimiterId> {
         self.0.iter().filter_map(|stated| stated.limiter(attribution))
     }
 
-    /// Whether little is left of a budget that the route of a request was never seen to share, and may.
+    /// Returns whether little is left of a budget that the route of a request was never seen to share, and may.
     pub(in crate::throttle) fn is_doubtful(&self, attribution: &Attribution, limiters: &Limiters, now: Tick) -> bool {
         let holds_back = |id: &LimiterId| {
             let rest = limiters.of(*id).advertised();
@@ -137,8 +138,8 @@ impl Budgets {
         })
     }
 
-    /// The limiter of a budget that nobody declared, made where there is none; `None` where there are too many. `others`
-    /// requests of the account are in flight.
+    /// Returns the limiter of an undeclared budget, created if there is none; `None` if there are too many.
+    /// `others` requests of the account are in flight.
     pub(in crate::throttle) fn record(
         &mut self,
         attribution: &Attribution,
@@ -146,7 +147,7 @@ impl Budgets {
         others: u32,
         editing: &mut Editing<'_>,
     ) -> Option<LimiterId> {
-        // Several without a name are told apart by their windows.
+        // Budgets without a name are distinguished by their windows.
         let by_window = || budget.window().map(|window| format!("{window:?}"));
         let name = budget.name().map(str::to_owned).or_else(by_window).unwrap_or_default();
         let is_it = |stated: &StatedBudget| *stated.name == *name && stated.credential == attribution.credential;
@@ -173,7 +174,7 @@ impl Budgets {
         self.0.clear();
     }
 
-    /// All limiters, in the order in which they were made.
+    /// Returns all limiters, in the order in which they were made.
     pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
         let mut ids: Vec<_> = self.0.iter().flat_map(StatedBudget::ids).collect();
         ids.sort_unstable();
@@ -203,12 +204,12 @@ fn new_limiter(budget: &Budget, editing: &mut Editing<'_>) -> LimiterId {
     editing.limiters.add(Limiter::new(label, Counter::Unlimited, Anchor::Response))
 }
 
-/// Keeps a count over a length that a service states, in place of the one that it stated before.
+/// Keeps a count over the length that a service states, in place of the length that it stated before.
 fn restate(id: LimiterId, budget: &Budget, editing: &mut Editing<'_>) {
     let limiter = editing.limiters.of_mut(id);
     let count = budget.limit().and_then(|limit| u32::try_from(limit).ok()).filter(|count| *count > 0);
     let window = budget.window().filter(|window| *window <= LONGEST_STATED);
-    // A rest that the service states counts more than our own count.
+    // A rest that the service states takes precedence over our own count.
     let has_rest = budget.remaining().is_some() && budget.reset().is_some();
     let (Some(count), Some(window), false) = (count, window, has_rest) else { return };
     let name = budget.name().unwrap_or("budget");
@@ -224,21 +225,21 @@ fn restate(id: LimiterId, budget: &Budget, editing: &mut Editing<'_>) {
     editing.effects.report(|| Event::Learned { limit: limiter.label.clone() });
 }
 
-/// Whether there is something that a budget can be compared with.
+/// Returns whether there is a value that a budget can be compared with.
 fn is_known(limiter: &Limiter, now: Tick) -> bool {
     let counts = !matches!(limiter.counter(), Counter::Unlimited);
     limiter.advertised().map_or(counts, |rest| rest.is_told(now))
 }
 
-/// Whether a budget cannot be the one that a limiter knows: another limit, another end, or a rest that is far from the one
-/// that it should be.
+/// Returns whether a budget cannot be the budget that a limiter knows: it has another limit, another end, or a rest
+/// that is far from the expected rest.
 fn contradicts(limiter: &Limiter, budget: &Budget, others: u32, now: Tick) -> bool {
     let Some(rest) = limiter.advertised().filter(|rest| rest.is_told(now)) else { return false };
     let resets_at = budget.reset().map(|reset| now.saturating_add(nanos(reset)));
     rest.contradicts(budget.limit(), budget.remaining(), resets_at, limiter.in_flight.max(others), now)
 }
 
-/// The method of a route; one for all that only read.
+/// Returns the method of a route; methods that only read count as one.
 fn method_of(route: &str) -> &str {
     match route.split_once(' ').map_or(route, |(method, _)| method) {
         "HEAD" | "OPTIONS" => "GET",
@@ -248,5 +249,6 @@ fn method_of(route: &str) -> &str {
 
 /// An API states a handful of budgets.
 const MOST_BUDGETS: usize = 64;
-/// A longer window is not kept on a service's word alone: no service has one, and a mistake would stand for a year.
+/// A longer window is not kept on a service's word alone: no service has one, and a mistake would hold requests back
+/// for a year.
 const LONGEST_STATED: Duration = Duration::from_secs(31 * 24 * 60 * 60);

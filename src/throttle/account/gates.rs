@@ -1,4 +1,4 @@
-//! Gates: routes and hosts of an account that were refused by no declared limit, and pause on their own.
+//! Gates: routes and hosts of an account whose refusals no declared limit explains, and that pause on their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::throttle::limiters::Limiters;
 use crate::throttle::request::host_of;
 use crate::throttle::time::Tick;
 
-/// The gates of routes and hosts, and which of them was refused last.
+/// The gates of routes and hosts, and the last refusals among them.
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct Gates {
     gates: HashMap<Arc<str>, LimiterId>,
-    /// The last route that was refused without a declared limit, and when.
+    /// The last route that was refused without a declared limit, and the time.
     pub(in crate::throttle) refused: Option<(Arc<str>, Tick)>,
-    /// The last route that was unavailable, and when.
+    /// The last route that was unavailable, and the time.
     pub(in crate::throttle) unavailable: Option<(Arc<str>, Tick)>,
 }
 
@@ -24,7 +24,7 @@ impl Gates {
         self.gates.is_empty()
     }
 
-    /// The gate of a route or a host, made where there is none; `None` where there are too many.
+    /// Returns the gate of a route or a host, created if there is none; `None` if there are too many.
     pub(in crate::throttle) fn make(&mut self, name: &Arc<str>, limiters: &mut Limiters) -> Option<LimiterId> {
         if self.gates.contains_key(name) || self.gates.len() >= MOST_ROUTES {
             return self.gates.get(name).copied();
@@ -39,12 +39,12 @@ impl Gates {
         self.gates.contains_key(name)
     }
 
-    /// The gates that requests of a route meet: its own, and its host's.
+    /// Returns the gates for requests of a route: its own, and its host's.
     pub(in crate::throttle) fn of_route(&self, route: &str) -> impl Iterator<Item = LimiterId> {
         [route, host_of(route)].into_iter().filter_map(|name| self.gates.get(name).copied())
     }
 
-    /// All gates, in the order of their names.
+    /// Returns all gates, in the order of their names.
     pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
         let mut gates: Vec<_> = self.gates.iter().collect();
         gates.sort_unstable();

@@ -1,8 +1,9 @@
-//! Known sets: the sets of recent requests, so that the next one like them needs no look at any rule.
+//! Known sets: the sets of recent requests, so that the next similar request needs no check of the rules.
 //!
-//! A known set is right as long as no rule, no learner and no key of the throttle changed: it belongs to a version, and all
-//! known sets of an account are dropped with the next one. An account whose answers made limiters of their own (gates of
-//! routes, stated budgets) does not use known sets at all. In debug builds each hit is compared with the full lookup.
+//! A known set is valid as long as no rule, no learner and no key of the throttle changes: it belongs to a version, and
+//! all known sets of an account are dropped with the next version. An account whose responses made their own limiters
+//! (gates of routes, stated budgets) does not use known sets. In debug builds each hit is compared with the full
+//! lookup.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -18,17 +19,17 @@ use crate::throttle::request::{Attribution, RequestFacts};
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct KnownSets {
     version: u64,
-    /// A rule looks at the method or the path: then only a request to the same URL meets the same set.
+    /// Whether a rule depends on the method or the path: only a request to the same URL then has the same set.
     by_route: bool,
     entries: Vec<Known>,
     /// The entry that is replaced next.
     next: usize,
-    /// Requests that were looked up of late: only one that comes again is worth a place.
+    /// Requests that were looked up recently: only a request that repeats is worth an entry.
     seen: [u64; MOST_KNOWN],
     text: String,
 }
 
-/// A request, and what was found for it. The entry holds its set.
+/// A request and its lookup result. The entry holds its set.
 #[derive(Debug)]
 struct Known {
     is_token: bool,
@@ -61,7 +62,7 @@ impl Known {
 }
 
 impl KnownSets {
-    /// The set and the attribution of a request, if they are known. The caller does not hold the set yet.
+    /// Returns the set and the attribution of a request, if they are known. The caller does not hold the set yet.
     #[inline]
     pub(in crate::throttle) fn find(
         &mut self,
@@ -76,7 +77,7 @@ impl KnownSets {
         found.map(|known| (known.set, known.attribution.clone()))
     }
 
-    /// As [`find`](Self::find), for a request to another URL of the same route, where no rule looks at URLs.
+    /// As [`find`](Self::find), for a request to another URL of the same route, if no rule depends on URLs.
     pub(in crate::throttle) fn find_route(
         &mut self,
         request: &RequestFacts<'_>,
@@ -97,8 +98,8 @@ impl KnownSets {
         Some((known.set, known.attribution.clone()))
     }
 
-    /// Keeps the set of a request that was looked up a short while ago already; the entry holds the set from now on. A
-    /// request that comes once, such as the only poll of one of a thousand tasks, is not worth the copies.
+    /// Caches the set of a request that was also looked up a short while ago; the entry holds the set from now on. A
+    /// request that occurs once, such as the only poll of one of a thousand tasks, is not worth the copies.
     pub(in crate::throttle) fn keep(
         &mut self,
         request: &RequestFacts<'_>,
@@ -131,7 +132,7 @@ impl KnownSets {
         self.next = (self.next + 1) % MOST_KNOWN;
     }
 
-    /// Drops all known sets, and begins a version. `by_route`: a rule looks at the method or the path.
+    /// Drops all known sets, and begins a version. `by_route`: a rule depends on the method or the path.
     pub(in crate::throttle) fn begin(&mut self, version: u64, by_route: bool, limiters: &mut Limiters) {
         if self.version != version {
             self.clear(limiters);
@@ -146,7 +147,7 @@ impl KnownSets {
     }
 }
 
-/// Tells requests apart by what their sets depend on.
+/// Returns a hash of the properties that the set of a request depends on.
 fn mark_of(request: &RequestFacts<'_>, class: Priority, by_route: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     (class == Priority::Token, request.credential, request.host, request.kind).hash(&mut hasher);
@@ -162,5 +163,5 @@ fn is_same(one: &str, other: &str) -> bool {
     one.len() == other.len() && (one.is_empty() || one == other)
 }
 
-/// Submits, polls, results and downloads of a few kinds take turns.
+/// Submits, polls, results and downloads of a few kinds alternate.
 const MOST_KNOWN: usize = 8;

@@ -1,4 +1,4 @@
-//! Rule: one window of a limit, and which requests it counts.
+//! Rule: one window of a limit, and the requests that it counts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub(super) struct Rule {
     pub(super) limit: Limit,
     pub(super) window: Window,
     pub(super) limiters: RuleLimiters,
-    /// A request went by one of its limiters that is gone.
+    /// Whether one of its discarded limiters has counted a request.
     pub(super) used: bool,
 }
 
@@ -55,7 +55,7 @@ impl Counted {
 }
 
 impl Rule {
-    /// Without limiters as yet.
+    /// Creates a rule without limiters.
     pub(super) fn new(counted: Counted, limit: &Limit, window: &Window) -> Self {
         let Counted { scope, route } = counted;
         let limiters = RuleLimiters::ByKey(HashMap::new());
@@ -66,23 +66,24 @@ impl Rule {
         matches!(self.scope, Scope::Host | Scope::Credential) || self.route.as_ref().is_some_and(Route::is_keyed)
     }
 
-    /// Whether a limit of which no request was counted is worth a word. Tokens are fetched seldom, and their limit is there
-    /// by default.
+    /// Returns whether a limit that has counted no request is worth a report. Tokens are fetched seldom, and their
+    /// limit exists by default.
     pub(super) fn is_of_the_api(&self) -> bool {
         self.scope != Scope::TokenEndpoint
     }
 
-    /// Whether it looks at the method or the path of a request.
+    /// Returns whether the rule depends on the method or the path of a request.
     pub(super) const fn looks_at_route(&self) -> bool {
         self.route.is_some()
     }
 
-    /// Whether it counts requests to foreign origins: a limit of each host, and that of the token endpoint.
+    /// Returns whether the rule counts requests to foreign origins: a limit of each host, and the limit of the token
+    /// endpoint.
     pub(super) const fn counts_foreign(&self) -> bool {
         matches!(self.scope, Scope::Host | Scope::TokenEndpoint)
     }
 
-    /// Whether it counts the same as this window would.
+    /// Returns whether the rule counts the same as this window would.
     pub(super) fn is_of(&self, counted: &Counted, window: &Window) -> bool {
         let same = match (&self.route, &counted.route) {
             (None, None) => self.scope == counted.scope,
@@ -97,7 +98,7 @@ impl Rule {
         self.window == *window && rest(own) == rest(other)
     }
 
-    /// The key of the limiter that counts this request; `None` where none does.
+    /// Returns the key of the limiter that counts this request; `None` if no limiter does.
     pub(super) fn matches<'a>(&self, request: &RequestFacts<'a>, class: Priority) -> Option<Cow<'a, str>> {
         let is_token = class == Priority::Token;
         match (&self.scope, &self.route) {
@@ -130,7 +131,7 @@ impl Rule {
         limiter
     }
 
-    /// For people. `account` is none for those of all accounts.
+    /// Returns a label for people. `account` is none for limits of all accounts.
     pub(super) fn label(&self, key: &str, account: Option<&str>) -> Arc<str> {
         let name = self.limit.name().map_or_else(String::new, |name| format!("{}: ", name.escape_debug()));
         let queued = match self.limit.queue() {
@@ -149,7 +150,7 @@ impl Rule {
 }
 
 impl RuleLimiters {
-    /// All of them, in the order of their keys.
+    /// Returns all limiters, in the order of their keys.
     pub(super) fn ids(&self) -> Vec<LimiterId> {
         match self {
             Self::One(id) => vec![*id],
@@ -161,7 +162,7 @@ impl RuleLimiters {
         }
     }
 
-    /// Whether a request went by one of them.
+    /// Returns whether one of the limiters has counted a request.
     pub(super) fn is_used(&self, limiters: &Limiters) -> bool {
         match self {
             Self::One(id) => limiters.of(*id).used,

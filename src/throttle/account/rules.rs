@@ -12,7 +12,7 @@ use crate::throttle::limiters::Limiters;
 use crate::throttle::limiters::set::LimiterSet;
 use crate::throttle::request::RequestFacts;
 
-/// The limits of an account, each window for itself.
+/// The limits of an account, each window separately.
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct Rules {
     rules: Vec<Rule>,
@@ -24,7 +24,7 @@ pub(in crate::throttle) struct Rules {
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct Matched {
     pub(in crate::throttle) set: LimiterSet,
-    /// One of them is a limit that holds back.
+    /// Whether one of them is a limit that holds requests back.
     pub(in crate::throttle) declared: bool,
 }
 
@@ -33,7 +33,7 @@ impl Rules {
         Self { rules: Vec::new(), account }
     }
 
-    /// Adds the limiters that count a request to `matched`, made where a key is new.
+    /// Adds the limiters that count a request to `matched`, created if a key is new.
     pub(in crate::throttle) fn collect(
         &mut self,
         request: &RequestFacts<'_>,
@@ -44,7 +44,7 @@ impl Rules {
     ) {
         let account = self.account.as_deref();
         for rule in &mut self.rules {
-            // Limits per host count a foreign request too, each host for itself; nothing else of the account does.
+            // Limits per host also count a foreign request, each host separately; no other limit of the account does.
             if request.is_foreign && !rule.counts_foreign() {
                 continue;
             }
@@ -65,12 +65,13 @@ impl Rules {
         }
     }
 
-    /// Whether a rule looks at the method or the path of a request.
+    /// Returns whether a rule depends on the method or the path of a request.
     pub(in crate::throttle) fn look_at_routes(&self) -> bool {
         self.rules.iter().any(Rule::looks_at_route)
     }
 
-    /// Installs limits, all or none. A window that is there already is shared, and one that contradicts it is an error.
+    /// Installs limits, all or none. A window that already exists is shared, and a window that contradicts it is an
+    /// error.
     pub(in crate::throttle) fn install(
         &mut self,
         base: &str,
@@ -110,7 +111,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Gives the windows of a limit other amounts, with the counts kept. Returns the limiters that changed.
+    /// Changes the amounts of a limit's windows, with the counts kept. Returns the limiters that changed.
     pub(in crate::throttle) fn change(
         &mut self,
         base: &str,
@@ -145,8 +146,8 @@ impl Rules {
         Ok(changed)
     }
 
-    /// Keeps the windows of a limit no longer. Returns their limiters, which hold nobody back any more; `None` where there
-    /// were no such windows.
+    /// Removes the windows of a limit. Returns their limiters, which no longer hold requests back; `None` if there were
+    /// no such windows.
     pub(in crate::throttle) fn remove(
         &mut self,
         base: &str,
@@ -161,30 +162,30 @@ impl Rules {
         (!gone.is_empty()).then_some(ids)
     }
 
-    /// The limits, each window for itself.
+    /// Returns the limits, each window separately.
     pub(in crate::throttle) fn limits(&self) -> Vec<Limit> {
         self.rules.iter().map(|rule| rule.limit.only(&rule.window)).collect()
     }
 
-    /// All limiters, in the order of the rules and of their keys.
+    /// Returns all limiters, in the order of the rules and of their keys.
     pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
         self.rules.iter().flat_map(|rule| rule.limiters.ids()).collect()
     }
 
-    /// The limits of the API that no request was counted by so far.
+    /// Returns the limits of the API that have not counted any request so far.
     pub(in crate::throttle) fn unmatched(&self, limiters: &Limiters) -> Vec<Arc<str>> {
         let is_unused = |rule: &&Rule| rule.is_of_the_api() && !rule.used && !rule.limiters.is_used(limiters);
         self.rules.iter().filter(is_unused).map(|rule| rule.label("", self.account.as_deref())).collect()
     }
 
-    /// Notes which rules a request went by, before their limiters are forgotten.
+    /// Records which rules have counted a request, before their limiters are discarded.
     pub(in crate::throttle) fn note_use(&mut self, limiters: &Limiters) {
         for rule in &mut self.rules {
             rule.used = rule.used || rule.limiters.is_used(limiters);
         }
     }
 
-    /// Forgets keys whose limiters are not kept.
+    /// Removes keys whose limiters are not kept.
     pub(in crate::throttle) fn retain(&mut self, mut is_kept: impl FnMut(LimiterId) -> bool) {
         for rule in &mut self.rules {
             if let RuleLimiters::ByKey(by_key) = &mut rule.limiters {

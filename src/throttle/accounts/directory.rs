@@ -1,4 +1,4 @@
-//! Directory: the accounts of a throttle by their numbers, and by their names.
+//! Directory: the accounts of a throttle by number and by name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::throttle::account::Account;
 use crate::throttle::ids::{AccountId, LimiterId};
 
-/// The accounts by their numbers, and by their names. No number is given twice.
+/// The accounts by number and by name. No number is assigned twice.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     accounts: BTreeMap<AccountId, Account>,
@@ -34,7 +34,7 @@ impl Directory {
         self.numbers.get(name).copied()
     }
 
-    /// In the order in which they were made.
+    /// Returns the accounts in the order in which they were made.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
@@ -43,7 +43,7 @@ impl Directory {
         self.accounts.values_mut()
     }
 
-    /// An account, and the foreign hosts that are asked for it; of the first, all.
+    /// Returns an account and the foreign hosts that are asked for it; for the first account, all.
     pub(super) fn with_hosts(&self, id: AccountId) -> Vec<AccountId> {
         let belongs =
             |(at, account): &(&AccountId, &Account)| id == AccountId::ALL || **at == id || account.home == Some(id);
@@ -58,7 +58,7 @@ impl Directory {
         id
     }
 
-    /// Keeps an account from being given up, for as long as somebody has the lease; there is none of the first.
+    /// Keeps an account from being discarded, for as long as the lease is held. The first account has no lease.
     pub(super) fn lease(&mut self, id: AccountId) -> Option<Arc<()>> {
         let account = self.accounts.get_mut(&id).filter(|_| id != AccountId::ALL)?;
         Some(account.lease.upgrade().unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl Directory {
         }))
     }
 
-    /// Gives up those that are not used, but for the first, and returns their limiters.
+    /// Discards unused accounts, except the first, and returns their limiters.
     pub(super) fn give_up(&mut self, mut is_used: impl FnMut(&Account) -> bool) -> Vec<LimiterId> {
         let mut gone = Vec::new();
         self.accounts.retain(|id, account| {

@@ -1,4 +1,4 @@
-//! Accounts that come and go, and the sets that are known of them.
+//! Accounts that are created and discarded, and their known sets.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -102,21 +102,21 @@ fn foreign_hosts_beyond_a_bound_share_one_place() {
     assert_eq!(world.accounts.with_hosts(home).len(), MOST_HOSTS + 2);
 }
 
-/// A change of what requests meet, or a request.
+/// A change of the limiters that count requests, or a request.
 #[derive(Clone, Debug)]
 enum Step {
     Install(bool, Limit),
     Change(bool, Limit),
     Remove(bool, Limit),
     Feedback(Feedback),
-    /// An answer states a budget, or refuses.
+    /// A response states a budget, or refuses.
     Budget(usize),
     Refused(usize),
     Sweep,
     Request(usize),
 }
 
-/// A request. Each case has a few, so that requests meet their likes.
+/// A request. Each case has a few, so that requests resemble each other.
 #[derive(Clone, Debug)]
 struct Wanted {
     is_account: bool,
@@ -187,7 +187,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 impl World {
-    /// Finds the limiters of a request as a request does, and compares them with those that the rules give.
+    /// Finds the limiters of a request as a request does, and compares them with those of the rules.
     fn meet(&mut self, account: AccountId, wanted: &Wanted) -> (SetId, Arc<Attribution>) {
         let request = RequestFacts {
             account: if wanted.is_account { account } else { AccountId::ALL },
@@ -212,7 +212,7 @@ impl World {
 }
 
 proptest! {
-    /// A known set is the set that would be looked up, whatever changed between.
+    /// A known set equals the set that a lookup finds, whatever changed in between.
     #[test]
     fn a_known_set_is_the_set_that_is_looked_up(
         pool in prop::collection::vec(wanted(), POOL),
@@ -226,7 +226,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Install(all, limit) => {
-                    // Limits that contradict are errors, and change nothing.
+                    // Contradictory limits are errors, and change nothing.
                     let _ = world.with(|accounts, editing| accounts.install(whose(all), "/", &[limit], editing.limiters));
                 }
                 Step::Change(all, limit) => {
@@ -262,7 +262,7 @@ proptest! {
                 }
                 Step::Sweep => {
                     held.drain(..).for_each(|set| world.limiters.release(set));
-                    // Budgets are over by then.
+                    // Budgets have expired by then.
                     world.with(|accounts, editing| accounts.sweep(editing.limiters, 3_600_000_000_000));
                     prop_assert!(world.limiters.iter().all(|(_, limiter)| limiter.holders == 0), "known sets hold on");
                 }

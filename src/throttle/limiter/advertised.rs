@@ -1,31 +1,31 @@
-//! Advertised: the rest of a budget, as the service states it in its answers.
+//! Advertised: the rest of a budget, as the service states it in its responses.
 
 use crate::message::Priority;
 use crate::throttle::time::{Opening, Tick};
 
-/// What is left until a time, as the service told it, less what went out since.
+/// The rest of a budget until its reset, as the service stated it, less the requests sent since then.
 ///
-/// A tenth of the limit is kept for tokens, cancels and submits. Below the half of it, the rest is spread over the time
-/// to the reset, so that it never runs dry in the middle.
+/// A tenth of the limit is reserved for tokens, cancels and submits. Below half of the limit, the rest is spread over
+/// the time to the reset, so that it never runs out early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::throttle) struct AdvertisedRest {
     limit: u64,
     remaining: u64,
     resets_at: Tick,
-    /// While it is spread.
+    /// When the next request may be sent while the rest is spread.
     next_at: Tick,
-    /// When the request was sent whose answer told it.
+    /// When the request was sent whose response stated the rest.
     seen: Tick,
-    /// How long its window is taken to be: as long as it was to its end.
+    /// The assumed length of its window: the time that was left to its end.
     span: Tick,
-    /// Whether its limit was stated, and not only what is left.
+    /// Whether the service stated the limit, and not only the rest.
     is_whole: bool,
-    /// Whether nobody told it: it is what the one before was.
+    /// Whether the service did not state the rest: it is assumed to equal the one before.
     is_guess: bool,
 }
 
 impl AdvertisedRest {
-    /// `in_flight` requests may or may not be counted in `remaining`: they are taken not to be.
+    /// Creates a rest. `in_flight` requests may or may not be counted in `remaining`: they are assumed not to be.
     pub(in crate::throttle) fn new(
         limit: Option<u64>,
         remaining: u64,
@@ -39,7 +39,8 @@ impl AdvertisedRest {
         Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some(), is_guess: false }
     }
 
-    /// What it is taken to be after its end, until an answer tells: once the same, if that is known.
+    /// Returns the assumed rest after the end of the window, until a response states it: once the same limit, if that
+    /// is known.
     pub(in crate::throttle) fn renewed(&self) -> Option<Self> {
         let resets_at = self.resets_at.saturating_add(self.span);
         self.is_whole.then(|| Self {
@@ -65,7 +66,7 @@ impl AdvertisedRest {
         self.seen
     }
 
-    /// Its limit, where the service stated one and not only what is left.
+    /// Returns the limit, if the service stated it and not only the rest.
     pub(in crate::throttle) fn stated_limit(&self) -> Option<u64> {
         (self.is_whole || self.is_guess).then_some(self.limit)
     }
@@ -78,12 +79,12 @@ impl AdvertisedRest {
         self.resets_at
     }
 
-    /// Whether nothing at all is left.
+    /// Returns whether nothing at all is left.
     pub(in crate::throttle) const fn is_spent(&self) -> bool {
         self.remaining == 0
     }
 
-    /// Keeps the pace of the one before.
+    /// Continues the pace of the rest before.
     pub(in crate::throttle) fn after(mut self, before: Option<&Self>) -> Self {
         if let Some(before) = before {
             (self.next_at, self.span) = (before.next_at, self.span.max(before.span));
@@ -113,17 +114,17 @@ impl AdvertisedRest {
         self.remaining = self.remaining.saturating_add(1);
     }
 
-    /// Whether requests wait for it: nothing of it is left, or its rest is spread.
+    /// Returns whether the rest holds requests back: nothing of it is left, or it is being spread.
     pub(in crate::throttle) const fn holds_back(&self) -> bool {
         self.is_spent() || self.is_low()
     }
 
-    /// Whether the service stated it, and its end has not come.
+    /// Returns whether the service stated the rest, and its window has not ended.
     pub(in crate::throttle) fn is_told(&self, now: Tick) -> bool {
         !self.is_over(now) && !self.is_guess()
     }
 
-    /// Whether these numbers cannot be of the same budget, but for `in_flight` requests and a tenth.
+    /// Returns whether these numbers cannot belong to the same budget, allowing for `in_flight` requests and a tenth.
     pub(in crate::throttle) fn contradicts(
         &self,
         limit: Option<u64>,
@@ -135,7 +136,7 @@ impl AdvertisedRest {
         let other_limit = limit.is_some_and(|limit| limit != self.limit);
         let slack = u64::from(in_flight) + (self.limit / 10).max(3);
         let other_rest = remaining.is_some_and(|remaining| remaining.abs_diff(self.remaining) > slack);
-        // A sliding reset moves on with the time.
+        // A sliding reset moves on with time.
         let elapsed = now.saturating_sub(self.seen);
         let other_end = resets_at.is_some_and(|at| {
             at.saturating_add(SLACK) < self.resets_at
@@ -157,7 +158,7 @@ impl AdvertisedRest {
 }
 
 const RESERVED: u64 = 10;
-/// Clocks and rounding: 5 seconds.
+/// Tolerance for clocks and rounding: 5 seconds.
 const SLACK: Tick = 5_000_000_000;
 
 #[cfg(test)]
@@ -171,7 +172,7 @@ mod tests {
         for _ in 0..3 {
             rest.take(0);
         }
-        // 9 left, of which 2 are kept: the last was one of 8 over 1000.
+        // 9 are left, of which 2 are reserved: the last request was one of 8 over 1000.
         assert_eq!(rest.opening(Priority::Poll, 0), Opening::At(125));
         assert_eq!(rest.opening(Priority::Cancel, 0), Opening::Open);
         assert_eq!(rest.opening(Priority::Poll, 125), Opening::Open);

@@ -1,4 +1,4 @@
-//! Smallest round trip: the shortest of late, and the credit that follows from it.
+//! Smallest round trip: the smallest recent round trip, and the credit that follows from it.
 
 use crate::throttle::time::Tick;
 
@@ -11,7 +11,7 @@ pub(in crate::throttle) struct MinRtt {
     seen: u32,
 }
 
-/// The smallest, and the next.
+/// The smallest value, and the next.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pair(Option<Tick>, Option<Tick>);
 
@@ -28,9 +28,9 @@ impl MinRtt {
         self.both().0
     }
 
-    /// How long before its answer a request arrived, together with how long after its send the next one does: 0.9 of
-    /// the smallest round trip, once that is known. What was seen is larger than what is possible, by about as much as
-    /// the next one is larger still.
+    /// Returns how long before its response a request arrived, together with how long after its send the next one
+    /// arrives: 0.9 of the smallest round trip, once that is known. The observed minimum exceeds the possible minimum
+    /// by about as much as the next observed value exceeds the minimum.
     pub(super) fn credit(&self) -> Tick {
         match self.both() {
             Pair(Some(smallest), Some(next)) if self.seen >= KNOWN => smallest.saturating_sub(next - smallest) / 10 * 9,
@@ -55,9 +55,9 @@ impl Pair {
     }
 }
 
-/// A minute.
+/// One minute.
 const SPAN: Tick = 60 * 1_000_000_000;
-/// After so many, the smallest is taken to be known.
+/// After this many round trips, the smallest is assumed to be known.
 const KNOWN: u32 = 64;
 
 #[cfg(test)]

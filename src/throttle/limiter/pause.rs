@@ -1,15 +1,16 @@
-//! How a refusal (429, 503) pauses: for how long a limiter stops, and how it goes on.
+//! How a refusal (429, 503) pauses: how long a limiter stops, and how it resumes.
 //!
-//! A refusal stops one limiter, and with it all requests that meet it, wherever they wait. [`feedback`](crate::throttle::feedback)
-//! decides which limiter that is: the one that the answer names, else the widest declared limit, else the route. This
-//! file says what happens to it.
+//! A refusal stops one limiter, and with it all requests that the limiter counts, wherever they wait.
+//! [`feedback`](crate::throttle::feedback) decides which limiter that is: the limiter that the response names, else the
+//! widest declared limit, else the route. This file describes the pause of that limiter.
 //!
-//! - **How long.** As long as the service asks. Without a hint, a second, doubled with each refusal in a row up to 64
-//!   seconds; or the time that [`Limit::pause_without_hint`](crate::Limit::pause_without_hint) sets. A later refusal
-//!   makes a pause longer and never shorter. Refusals during a pause are of the same burst, and count once.
-//! - **How it ends.** By a ramp: one request goes first, and each answer lets one more go beside the one that it makes
-//!   room for, so that the number at once doubles with each round trip. At 64 at once the ramp is over. Requests that
-//!   were granted before the end of the pause play no part in the ramp.
+//! - **How long.** As long as the service asks. Without a hint, the pause is one second, doubled with each consecutive
+//!   refusal up to 64 seconds; or the time that [`Limit::pause_without_hint`](crate::Limit::pause_without_hint) sets. A
+//!   later refusal makes a pause longer and never shorter. Refusals during a pause belong to the same burst, and count
+//!   once.
+//! - **How it ends.** By a ramp: one request is sent first. Each response admits one request in addition to the request
+//!   that it makes room for, so that the concurrency doubles with each round trip. The ramp ends at 64 concurrent
+//!   requests. Requests that were granted before the end of the pause have no effect on the ramp.
 
 use crate::throttle::time::Tick;
 
@@ -17,10 +18,10 @@ use crate::throttle::time::Tick;
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct Pause {
     until: Tick,
-    /// Until then because the service asked for it.
+    /// Until when the service asked to pause.
     asked_until: Tick,
     ramp: Option<Ramp>,
-    /// How often the limiter refused in a row, without a word of how long.
+    /// The number of consecutive refusals without a stated wait.
     refusals: u8,
 }
 
@@ -29,19 +30,19 @@ pub(in crate::throttle) struct Pause {
 pub(in crate::throttle) enum During {
     /// As long as the service asks.
     Asked(Tick),
-    /// Without a hint: as long as was set, or else by the refusals in a row.
+    /// Without a hint: as long as was set, or else by the number of consecutive refusals.
     Unasked(Option<Tick>),
-    /// Not at all: the refusal only counts, because a search for the limit slows down by itself.
+    /// Not at all: the refusal is only counted, because a search for the limit slows down by itself.
     Searching,
 }
 
-/// At most so many requests at once.
+/// A bound on concurrent requests.
 #[derive(Clone, Copy, Debug)]
 struct Ramp {
     most: u32,
-    /// Those of them that are out.
+    /// The requests of the ramp that are in flight.
     in_flight: u32,
-    /// Requests that were granted before play no part.
+    /// Requests that were granted before this time have no effect.
     since: Tick,
 }
 
@@ -61,12 +62,12 @@ impl Pause {
         self.until
     }
 
-    /// Until when the service asked to stay away.
+    /// Returns until when the service asked to stay away.
     pub(super) const fn asked_until(&self) -> Tick {
         self.asked_until
     }
 
-    /// Whether the ramp admits no further request.
+    /// Returns whether the ramp admits no further request.
     pub(super) fn ramp_is_full(&self) -> bool {
         self.ramp.is_some_and(|ramp| ramp.in_flight >= ramp.most)
     }
@@ -83,7 +84,7 @@ impl Pause {
         }
     }
 
-    /// Ends the pause now, by its ramp.
+    /// Ends the pause now, with its ramp.
     pub(super) const fn end(&mut self, now: Tick) {
         if self.is_on(now) {
             (self.until, self.asked_until) = (now, now);
@@ -91,7 +92,7 @@ impl Pause {
         }
     }
 
-    /// Goes on as after a pause, unless it does already.
+    /// Begins a ramp as after a pause, unless a ramp is under way.
     pub(super) const fn begin_ramp(&mut self, now: Tick) {
         if self.ramp.is_none() {
             self.restart_ramp(now);
@@ -108,14 +109,15 @@ impl Pause {
         }
     }
 
-    /// A request that was granted at `granted` is no longer on its way.
+    /// Records that the request that was granted at `granted` is no longer in flight.
     pub(super) fn leave(&mut self, granted: Tick) {
         if let Some(ramp) = self.ramp.as_mut().filter(|ramp| granted >= ramp.since) {
             ramp.in_flight = ramp.in_flight.saturating_sub(1);
         }
     }
 
-    /// An answer came to a request that was granted after the pause: one more goes beside the one that it makes room for.
+    /// Widens the ramp by the response to a request that was granted after the pause: one more request may be sent, in
+    /// addition to the request that the response makes room for.
     pub(super) fn widen(&mut self, granted: Tick) {
         if let Some(ramp) = self.ramp.as_mut().filter(|ramp| granted >= ramp.since) {
             ramp.most += 1;
@@ -125,7 +127,8 @@ impl Pause {
         }
     }
 
-    /// Counts a refusal, and returns until when to stop; `None` where it does not stop. Refusals of one burst count once.
+    /// Counts a refusal, and returns until when to stop; `None` if the refusal does not stop the limiter. Refusals of
+    /// one burst count once.
     pub(super) fn refuse(&mut self, during: During, now: Tick) -> Option<Tick> {
         if !self.is_on(now) {
             self.refusals = self.refusals.saturating_add(1);
@@ -142,17 +145,17 @@ impl Pause {
         }
     }
 
-    /// An answer was no refusal.
+    /// Records a response that was no refusal.
     #[inline]
     pub(super) const fn calm(&mut self) {
         self.refusals = 0;
     }
 }
 
-/// A refusal without a word of how long: a second, doubled while refusals follow each other, to 64 seconds.
+/// The pause after a refusal without a stated wait: a second, doubled with consecutive refusals, to 64 seconds.
 const WITHOUT_HINT: Tick = 1_000_000_000;
 const LONGEST_SHIFT: u8 = 6;
-/// When so many were let go at once, the ramp is over.
+/// The ramp ends once this many requests are admitted at once.
 const RAMP_END: u32 = 64;
 
 #[cfg(test)]

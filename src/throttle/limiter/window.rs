@@ -1,6 +1,6 @@
-//! How a window counts: the requests that one window has counted, and when it has room again.
+//! How a window counts: the requests that a window has counted, and the time at which it has room again.
 //!
-//! Each kind of window is a file of this folder. A slot goes through the same calls in all of them:
+//! Each kind of window is a file in this folder. A slot goes through the same calls in all kinds:
 //!
 //! ```text
 //! take ──► anchor(at) ──► free again, by the window's own rule
@@ -8,8 +8,8 @@
 //!   └────► refund         (the request never left)
 //! ```
 //!
-//! `take` is the grant. `anchor` says when the service has counted the request at the latest. `finish` is the end of its
-//! body, which matters only to windows of bytes and of requests at once.
+//! `take` is the grant. `anchor` sets the time at which the service has counted the request at the latest. `finish` is
+//! the end of the body, which matters only to windows of bytes and of concurrent requests.
 
 pub(in crate::throttle) mod bytes;
 pub(in crate::throttle) mod calendar_day;
@@ -34,10 +34,10 @@ use learner::Learner;
 use lent::Lent;
 use sliding::Sliding;
 
-/// The count of one window. Each method costs a few nanoseconds, whatever the count.
+/// The count of one window. Each method takes a few nanoseconds, whatever the count.
 #[derive(Debug)]
 pub(in crate::throttle) enum Counter {
-    /// Counts nothing: its limiter only pauses.
+    /// Counts nothing: the limiter only pauses.
     Unlimited,
     Sliding(Sliding),
     LeakyBucket(LeakyBucket),
@@ -63,7 +63,7 @@ impl Counter {
         }
     }
 
-    /// Takes another amount on, with the count kept.
+    /// Changes the amount, with the count kept.
     pub(in crate::throttle) fn change(&mut self, window: &Window, limit: &Limit, clock: Clock) {
         match (&mut *self, window) {
             (Self::Sliding(sliding), Window::Sliding { count, .. }) => sliding.change(*count),
@@ -78,7 +78,7 @@ impl Counter {
         }
     }
 
-    /// Whether the window has room for one more. `in_flight` requests are on their way.
+    /// Returns when the window has room for one more request, with `in_flight` requests in flight.
     pub(in crate::throttle) fn opening(&mut self, in_flight: u32, now: Tick) -> Opening {
         match self {
             Self::Unlimited => Opening::Open,
@@ -92,7 +92,8 @@ impl Counter {
         }
     }
 
-    /// How many may go in a row now, for windows that know it without a look at each; 0 for the others.
+    /// Returns how many requests may be sent in a row now, for windows that know the number without a check of each; 0
+    /// for the others.
     #[inline]
     pub(in crate::throttle) fn room(&mut self, now: Tick) -> u32 {
         match self {
@@ -102,7 +103,7 @@ impl Counter {
         }
     }
 
-    /// The time before which a request behind `ahead` others is certainly not admitted.
+    /// Returns a time before which a request behind `ahead` others certainly is not admitted.
     pub(in crate::throttle) fn not_before(&mut self, ahead: u32, now: Tick) -> Tick {
         match self {
             Self::Unlimited | Self::Concurrency(_) => now,
@@ -131,7 +132,7 @@ impl Counter {
         }
     }
 
-    /// The request that was granted at `granted` never left.
+    /// Refunds the request that was granted at `granted`, because it was never sent.
     pub(in crate::throttle) fn refund(&mut self, granted: Tick) {
         match self {
             Self::Unlimited => {}
@@ -145,7 +146,7 @@ impl Counter {
         }
     }
 
-    /// The service has counted the request that was granted at `granted`, at `at` at the latest.
+    /// Anchors the request that was granted at `granted`: the service has counted it at `at`, at the latest.
     #[inline]
     pub(in crate::throttle) fn anchor(&mut self, granted: Tick, at: Tick) {
         match self {
@@ -157,7 +158,7 @@ impl Counter {
         }
     }
 
-    /// The body has ended, or the request never got one.
+    /// Records the end of the body, or a request that never got a body.
     #[inline]
     pub(in crate::throttle) fn finish(&mut self) {
         match self {
@@ -173,12 +174,12 @@ impl Counter {
         }
     }
 
-    /// Whether the end of a body matters to the window.
+    /// Returns whether the end of a body matters to the window.
     pub(in crate::throttle) const fn sees_bodies(&self) -> bool {
         matches!(self, Self::Bytes(_) | Self::Concurrency(_))
     }
 
-    /// The most that were at once since the last look; `None` for other windows.
+    /// Returns the highest concurrency since the previous call; `None` for other windows.
     pub(in crate::throttle) const fn most(&mut self) -> Option<u32> {
         match self {
             Self::Concurrency(at_once) => Some(at_once.take_most()),
@@ -186,7 +187,7 @@ impl Counter {
         }
     }
 
-    /// How much of the window is used, and of how much; `None` where that is not known.
+    /// Returns the used amount of the window and its limit; `None` if they are unknown.
     pub(in crate::throttle) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
         match self {
             Self::Unlimited => None,
@@ -200,7 +201,7 @@ impl Counter {
         }
     }
 
-    /// The length of the window, where it has one.
+    /// Returns the length of the window, if it has one.
     pub(in crate::throttle) fn length(&self) -> Option<Tick> {
         match self {
             Self::Unlimited | Self::Concurrency(_) => None,
@@ -213,7 +214,7 @@ impl Counter {
         }
     }
 
-    /// The used part of the window, from 0 on; more than 1 where it is overdrawn.
+    /// Returns the used share of the window, from 0 on; more than 1 if the window is overdrawn.
     pub(in crate::throttle) fn use_of(&mut self, now: Tick) -> f64 {
         match self {
             Self::Unlimited => 0.0,
@@ -227,7 +228,7 @@ impl Counter {
         }
     }
 
-    /// Whether a stated budget counts the same: the same limit, over the same time where that is stated.
+    /// Returns whether a stated budget is the same limit: the same count, over the same time if the time is stated.
     pub(in crate::throttle) fn counts_as(&self, budget: &Budget) -> bool {
         let (count, own) = match self {
             Self::Sliding(sliding) => (sliding.count(), sliding.length()),
@@ -239,23 +240,23 @@ impl Counter {
         is_as_long && budget.limit().map_or(length.is_some(), |limit| limit == u64::from(count))
     }
 
-    /// Whether nothing of the window is in use: then it may be forgotten.
+    /// Returns whether nothing of the window is in use; the window may then be discarded.
     pub(in crate::throttle) fn is_idle(&mut self, now: Tick) -> bool {
         match self {
-            // Slots that lie here are the lender's.
+            // Unused slots belong to the lender.
             Self::Lent(lent) => lent.is_idle(),
             _ => self.use_of(now) == 0.0,
         }
     }
 
-    /// Goes by another wall clock from now on.
+    /// Switches to another wall clock.
     pub(in crate::throttle) fn set_clock(&mut self, clock: Clock) {
         if let Self::CalendarDay(day) = self {
             day.set_clock(clock);
         }
     }
 
-    /// Whether the wall clock ran back since the last call.
+    /// Returns whether the wall clock ran backwards since the last call.
     pub(in crate::throttle) fn jumped(&mut self) -> bool {
         match self {
             Self::CalendarDay(day) => day.jumped(),

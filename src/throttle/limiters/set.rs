@@ -1,8 +1,8 @@
-//! Limiter set: the limiters that one request meets.
+//! Limiter set: the limiters that count one request.
 
 use crate::throttle::ids::LimiterId;
 
-/// The limiters that one request meets, in the order in which they were installed. Five fit without an allocation.
+/// The limiters that count one request, in the order in which they were installed. Five fit without an allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::throttle) enum LimiterSet {
     Few { used: u8, ids: [LimiterId; 5] },

@@ -1,4 +1,4 @@
-//! Blocked: who is blocked by which limiter, and when each limiter is looked at next.
+//! Blocked: the waiters that each limiter blocks, and the time at which each limiter is checked next.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use crate::message::Priority;
 use crate::throttle::ids::{Id, LaneId, LimiterId};
 use crate::throttle::time::Tick;
 
-/// For each limiter the lanes that it blocks, and the waiters that it counts wherever they are parked.
+/// For each limiter, the lanes that it blocks, and the waiters that it counts wherever they are parked.
 #[derive(Debug, Default)]
 pub(super) struct Blocked {
     by_limiter: Vec<Entry>,
-    /// When limiters with parked lanes are looked at next.
+    /// When limiters with parked lanes are checked next.
     agenda: BTreeSet<(Tick, LimiterId)>,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// Lanes whose first waits for this limiter.
+    /// The lanes whose first waiter waits for this limiter.
     parked: Option<Box<Parked>>,
-    /// How many waiters meet this limiter, by class.
+    /// The number of waiters that this limiter counts, by class.
     waiting: [u32; CLASSES],
-    /// When the limiter is looked at next; then it stands in the agenda.
+    /// When the limiter is checked next; if set, the limiter is in the agenda.
     due: Option<Tick>,
 }
 
 impl Blocked {
-    /// The lanes that a limiter blocks.
+    /// Returns the lanes that a limiter blocks.
     pub(super) fn parked(&self, limiter: LimiterId) -> Option<&Parked> {
         let parked = self.by_limiter.get(limiter.slot() as usize)?.parked.as_deref()?;
         (!parked.is_empty()).then_some(parked)
@@ -38,22 +38,22 @@ impl Blocked {
         self.entry(limiter).parked.get_or_insert_default()
     }
 
-    /// Whether one of this class, or of a more urgent one, is parked at a limiter.
+    /// Returns whether a lane of this class, or of a more urgent one, is parked at a limiter.
     pub(super) fn has_parked_before(&self, limiter: LimiterId, class: Priority) -> bool {
         self.parked(limiter).is_some_and(|parked| parked.has_before(rank(class)))
     }
 
-    /// The first position of a class at a limiter.
+    /// Returns the first position of a class at a limiter.
     pub(super) fn first(&self, limiter: LimiterId, class: Priority) -> Option<Position> {
         self.parked(limiter)?.first(rank(class))
     }
 
-    /// The lane whose turn it is at a limiter, with the rank of its class.
+    /// Returns the lane whose turn it is at a limiter, with the rank of its class.
     pub(super) fn next(&self, limiter: LimiterId, skipped: u16) -> Option<(usize, LaneId)> {
         self.parked(limiter)?.next(skipped)
     }
 
-    /// A waiter of a class meets these limiters from now on.
+    /// Counts a waiter of a class at these limiters.
     pub(super) fn count_in(&mut self, limiters: &[LimiterId], class: Priority) {
         for limiter in limiters {
             if let Some(waiting) = self.entry(*limiter).waiting.get_mut(rank(class)) {
@@ -62,7 +62,7 @@ impl Blocked {
         }
     }
 
-    /// A waiter of a class meets these limiters no longer.
+    /// Stops counting a waiter of a class at these limiters.
     pub(super) fn count_out(&mut self, limiters: &[LimiterId], class: Priority) {
         for limiter in limiters {
             if let Some(waiting) = self.entry(*limiter).waiting.get_mut(rank(class)) {
@@ -72,23 +72,23 @@ impl Blocked {
         }
     }
 
-    /// How many waiters meet a limiter.
+    /// Returns how many waiters a limiter counts.
     pub(super) fn waiting(&self, limiter: LimiterId) -> u32 {
         self.by_limiter.get(limiter.slot() as usize).map_or(0, |entry| entry.waiting.iter().sum())
     }
 
-    /// How many waiters of this class and of more urgent ones meet a limiter.
+    /// Returns how many waiters of this class and of more urgent ones a limiter counts.
     pub(super) fn ahead(&self, limiter: LimiterId, class: Priority) -> u32 {
         let entry = self.by_limiter.get(limiter.slot() as usize);
         entry.map_or(0, |entry| entry.waiting.iter().take(rank(class) + 1).sum())
     }
 
-    /// When a limiter is looked at next.
+    /// Returns when a limiter is checked next.
     pub(super) fn due(&self, limiter: LimiterId) -> Option<Tick> {
         self.by_limiter.get(limiter.slot() as usize)?.due
     }
 
-    /// Sets when a limiter is looked at next; returns whether a timer may have to know of it.
+    /// Sets when a limiter is checked next; returns whether a timer may need to be notified.
     pub(super) fn set_due(&mut self, limiter: LimiterId, due: Option<Tick>) -> bool {
         let entry = self.entry(limiter);
         if entry.due == due {
@@ -107,7 +107,7 @@ impl Blocked {
         self.agenda.first().map(|(due, _)| *due)
     }
 
-    /// Takes a limiter out that is due now.
+    /// Takes out a limiter that is due now.
     pub(super) fn take_due(&mut self, now: Tick) -> Option<LimiterId> {
         let &(due, limiter) = self.agenda.first().filter(|(due, _)| *due <= now)?;
         self.agenda.remove(&(due, limiter));

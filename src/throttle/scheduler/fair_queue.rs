@@ -1,4 +1,4 @@
-//! Fair queue: the positions that waiters are given, so that tasks take turns.
+//! Fair queue: the positions of waiters, by which tasks take turns.
 
 use std::collections::HashMap;
 
@@ -6,22 +6,22 @@ use super::rank::{CLASSES, rank};
 use super::wait_queue::Position;
 use crate::message::Priority;
 
-/// Whose turn it is among tasks: fair queueing, by the number of requests. Requests without a task are one such party.
+/// The order of tasks: fair queueing, by the number of requests. All requests without a task count as one party.
 #[derive(Debug, Default)]
 pub(super) struct FairQueue {
-    /// The turn that each class has come to. It moves by one when each who waits could have had one.
+    /// The current turn of each class. The turn advances by one when each waiting party could have had one.
     now: [u64; CLASSES],
     /// How many parties of each class wait.
     parties: [u64; CLASSES],
-    /// The last turn given to requests without a task, and how many of them wait.
+    /// The last turn of requests without a task, and how many of them wait.
     plain: [(u64, u32); CLASSES],
-    /// The last turn given to each task, and how many of it wait.
+    /// The last turn of each task, and how many of its requests wait.
     tasks: HashMap<(Priority, u64), (u64, u32)>,
     tickets: u64,
 }
 
 impl FairQueue {
-    /// The place that one who comes now has.
+    /// Returns the position of a new waiter.
     pub(super) fn next(&self, class: Priority, task: u64) -> Position {
         let at = rank(class);
         let now = self.now.get(at).copied().unwrap_or_default();
@@ -47,7 +47,7 @@ impl FairQueue {
         place
     }
 
-    /// One of a class went.
+    /// Records that a waiter of a class was granted.
     pub(super) fn went(&mut self, class: Priority) {
         let parties = self.parties.get(rank(class)).copied().unwrap_or_default();
         if let Some(now) = self.now.get_mut(rank(class)) {
@@ -55,7 +55,7 @@ impl FairQueue {
         }
     }
 
-    /// One of the task waits no longer.
+    /// Records that a waiter of the task waits no longer.
     pub(super) fn left(&mut self, class: Priority, task: u64) {
         let party = match task {
             0 => self.plain.get_mut(rank(class)),
@@ -74,5 +74,5 @@ impl FairQueue {
     }
 }
 
-/// A turn is divided among those who wait.
+/// A turn is divided among the waiting parties.
 const TURN: u64 = 1 << 20;

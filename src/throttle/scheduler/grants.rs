@@ -1,4 +1,4 @@
-//! Grants: permits that wait for their waiters to come, in the order in which they were granted.
+//! Grants: permits that wait to be claimed, in the order in which they were granted.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::throttle::ids::WaiterId;
 use crate::throttle::time::Tick;
 use crate::throttle::timers::{Granted, Timers};
 
-/// The grants that nobody has come for yet, as far as that is known: those that were claimed are dropped from the front.
+/// The unclaimed grants, as far as that is known: claimed grants are dropped from the front.
 #[derive(Debug, Default)]
 pub(super) struct Grants(VecDeque<Grant>);
 
@@ -35,7 +35,7 @@ impl Grants {
         self.0.len() == 1
     }
 
-    /// Takes out the first waiter that did not come for its grant in time.
+    /// Takes out the first waiter that did not claim its grant in time.
     pub(super) fn take_overdue(&mut self, waiters: &Waiters, timers: &Timers, now: Tick) -> Option<WaiterId> {
         while let Some(grant) = self.0.front() {
             let (waiter, claims) = (grant.waiter, waiters.awaits_claim(grant.waiter, grant.ticket));
@@ -51,10 +51,10 @@ impl Grants {
         None
     }
 
-    /// When the first grant passes on, for the timer of a runtime or for all.
+    /// Returns when the first grant passes on, for the timer of a runtime or for all.
     pub(super) fn next_due(&self, waiters: &Waiters, timers: &Timers, asking: Option<Id>) -> Option<Tick> {
         let first = self.0.front()?;
-        // A claimed grant is due at once: the next look drops it.
+        // A claimed grant is due at once: the next check drops it.
         let runtime = waiters.awaits_claim(first.waiter, first.ticket).flatten();
         Some(timers.overdue_at(first.granted, runtime, asking))
     }

@@ -1,5 +1,5 @@
-//! Lanes: the waiters of one class that meet the same limiters. A limiter that admits one of them admits the next, so only
-//! the first of a lane is looked at.
+//! Lanes: the waiters of one class with the same limiters. A limiter that admits one of them admits the next, so only
+//! the first of a lane is checked.
 
 use std::collections::HashMap;
 
@@ -10,19 +10,19 @@ use super::waiters::Waiters;
 use crate::message::Priority;
 use crate::throttle::ids::{LaneId, LimiterId, SetId, Slots, WaiterId};
 
-/// The waiters of one class that meet the same set.
+/// The waiters of one class with the same set.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) set: SetId,
     pub(super) class: Priority,
     queue: WaitQueue,
-    /// The position of its first, as the limiter knows it.
+    /// The position of the first waiter, as the limiter knows it.
     pub(super) head: Position,
-    /// The limiter at which it is parked.
+    /// The limiter at which the lane is parked.
     pub(super) at: Option<LimiterId>,
-    /// Whether that limiter knows of it.
+    /// Whether the limiter lists the lane.
     is_parked: bool,
-    /// How often it found its limiter open and another closed since it last went.
+    /// How often the lane found its limiter open and another closed since its last grant.
     pub(super) bounces: u8,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Lane {
 pub(super) struct Lanes {
     lanes: Slots<LaneId, Lane>,
     by_set: HashMap<(SetId, Priority), LaneId>,
-    /// The lane that was joined last: most waiters join the same.
+    /// The lane that was joined last: most waiters join the same lane.
     last: Option<LaneId>,
 }
 
@@ -54,7 +54,7 @@ impl Lanes {
         self.lanes.len()
     }
 
-    /// How many waiters at least stand before a position in the lane of a set.
+    /// Returns how many waiters, at least, are ahead of a position in the lane of a set.
     pub(super) fn before(&self, set: SetId, class: Priority, position: Position) -> u32 {
         self.by_set.get(&(set, class)).map_or(0, |lane| self.lanes[*lane].queue.before(position))
     }
@@ -75,7 +75,7 @@ impl Lanes {
         (id, lane.at.is_none() || position < lane.head)
     }
 
-    /// The first waiter of a lane.
+    /// Returns the first waiter of a lane.
     pub(super) fn first(&mut self, id: LaneId, waiters: &Waiters) -> Option<(Position, WaiterId)> {
         self.lanes[id].queue.first(|position, waiter| waiters.is_parked(waiter, position, id))
     }
@@ -89,14 +89,14 @@ impl Lanes {
         Some(first)
     }
 
-    /// A waiter of the lane has left; returns whether it was the first.
+    /// Records that a waiter has left the lane; returns whether it was the first.
     pub(super) fn left(&mut self, id: LaneId, position: Position, waiters: &Waiters) -> bool {
         let lane = &mut self.lanes[id];
         lane.queue.left(|position, waiter| waiters.is_parked(waiter, position, id));
         lane.head == position
     }
 
-    /// Puts the next waiter in the place of the first, or ends the lane; returns whether it ended.
+    /// Moves the next waiter to the front, or ends the lane; returns whether the lane ended.
     pub(super) fn advance(&mut self, id: LaneId, waiters: &Waiters, blocked: &mut Blocked) -> bool {
         let next = self.first(id, waiters);
         let lane = &mut self.lanes[id];
@@ -128,7 +128,7 @@ impl Lanes {
         blocked.parked_mut(limiter).park(rank(lane.class), head, id);
     }
 
-    /// Takes a lane from the limiter where it is parked; that stays the one that it came from.
+    /// Takes a lane from the limiter where it is parked. The lane remembers that limiter.
     pub(super) fn lift(&mut self, id: LaneId, blocked: &mut Blocked) {
         let lane = &mut self.lanes[id];
         if let Some(limiter) = lane.at.filter(|_| std::mem::take(&mut lane.is_parked)) {

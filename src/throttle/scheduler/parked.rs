@@ -1,16 +1,16 @@
-//! Parked: the lanes that wait for one limiter, and whose turn it is among them.
+//! Parked: the lanes that wait for one limiter, and their order.
 
 use super::rank::CLASSES;
 use super::wait_queue::Position;
 use crate::throttle::ids::LaneId;
 
-/// The lanes whose first waits for a limiter, by class and by the place of that first: few, as a rule one.
+/// The lanes whose first waiter waits for a limiter, by class and by the position of that waiter: few, usually one.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
     lanes: [Vec<(Position, LaneId)>; CLASSES],
-    /// The classes that have any, by their bits.
+    /// The classes that have any lanes, as bits.
     some: u16,
-    /// How often others went while the first of a class stood.
+    /// How often other classes were granted while the first of a class waited.
     passed: [u8; CLASSES],
 }
 
@@ -19,12 +19,12 @@ impl Parked {
         self.some == 0
     }
 
-    /// How many lanes stand here.
+    /// Returns how many lanes are parked here.
     pub(super) fn len(&self) -> usize {
         self.lanes.iter().map(Vec::len).sum()
     }
 
-    /// Whether one of this class, or of a more urgent one, stands here.
+    /// Returns whether a lane of this class, or of a more urgent one, is parked here.
     pub(super) const fn has_before(&self, class: usize) -> bool {
         self.some & ((2 << class) - 1) != 0
     }
@@ -52,10 +52,10 @@ impl Parked {
         }
     }
 
-    /// A lane's next has this place, where its first had that.
+    /// Moves a lane from the position of its previous first waiter to that of its next.
     pub(super) fn follow(&mut self, class: usize, first: Position, next: Position, lane: LaneId) {
         match self.lanes.get_mut(class).map(Vec::as_mut_slice) {
-            // The only one, as a rule.
+            // Usually the lane is the only one.
             Some([only]) if only.0 == first => only.0 = next,
             _ => {
                 self.leave(class, first);
@@ -64,13 +64,13 @@ impl Parked {
         }
     }
 
-    /// The earliest place of a class.
+    /// Returns the earliest position of a class.
     pub(super) fn first(&self, class: usize) -> Option<Position> {
         Some(self.lanes.get(class)?.first()?.0)
     }
 
-    /// The lane whose turn it is: of the most urgent class, unless another was passed over too often. `skipped` are
-    /// classes, by their bits, that may not go.
+    /// Returns the lane whose turn it is: of the most urgent class, unless another class was passed over too often.
+    /// `skipped` are the classes, as bits, that may not be granted.
     pub(super) fn next(&self, skipped: u16) -> Option<(usize, LaneId)> {
         let some = self.some & !skipped;
         let classes = || (0..CLASSES).filter(move |class| some & (1 << class) != 0);
@@ -79,7 +79,7 @@ impl Parked {
         Some((class, self.lanes.get(class)?.first()?.1))
     }
 
-    /// One of this class went.
+    /// Records a grant to this class.
     pub(super) fn went(&mut self, class: usize) {
         for (other, passed) in self.passed.iter_mut().enumerate().skip(class) {
             if other == class {
@@ -91,5 +91,5 @@ impl Parked {
     }
 }
 
-/// After so many turns of others, a less urgent class has one: it goes slowly, and never starves.
+/// After this many turns of others, a less urgent class has one: it proceeds slowly, and never starves.
 const AGED: u8 = 16;

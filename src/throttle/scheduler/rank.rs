@@ -1,8 +1,8 @@
-//! Rank: how urgent a class is.
+//! Rank: the urgency of a class.
 
 use crate::message::Priority;
 
-/// How urgent a class is: 0 is the most.
+/// Returns the urgency of a class: 0 is the most urgent.
 pub(in crate::throttle) const fn rank(class: Priority) -> usize {
     match class {
         Priority::Token => 0,

@@ -1,9 +1,9 @@
-//! Starvation: a lane that finds one limiter open and another closed, again and again, holds the slots that it finds.
+//! Starvation: a lane that repeatedly finds one limiter open and another closed holds the slots that it finds.
 //!
 //! A request that needs two limiters can starve behind requests that need only one of them: whenever its second limiter
-//! opens, others have taken the first. After [`STARVES`] such bounces the lane takes a slot of each limiter that is open,
-//! and keeps it while it waits for the rest, for [`PATIENCE`] at most: slots that are held so are lost to others. One lane
-//! of a throttle may do so at a time; two could wait for each other.
+//! opens, others have taken the first. After [`STARVES`] such bounces the lane takes a slot of each open limiter, and
+//! keeps the slots while it waits for the rest, for [`PATIENCE`] at most: slots that are held in this way are lost to
+//! others. Only one lane of a throttle may do so at a time, because two could wait for each other.
 
 use super::lanes::Lanes;
 use crate::throttle::ids::{LaneId, LimiterId};
@@ -11,14 +11,14 @@ use crate::throttle::limiters::Limiters;
 use crate::throttle::limiters::set::LimiterSet;
 use crate::throttle::time::{Opening, Tick};
 
-/// The lane that starves, if one does.
+/// The starving lane, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Starvation(Option<Starving>);
 
 #[derive(Debug)]
 struct Starving {
     lane: LaneId,
-    /// The limiters of which it holds a slot, and when it took each.
+    /// The limiters of which the lane holds a slot, and when it took each.
     held: LimiterSet,
     taken: Vec<Tick>,
     since: Tick,
@@ -26,7 +26,7 @@ struct Starving {
 }
 
 impl Starvation {
-    /// The limiters of which a lane holds a slot.
+    /// Returns the limiters of which a lane holds a slot.
     pub(super) fn held_by(&self, lane: LaneId) -> LimiterSet {
         self.0
             .as_ref()
@@ -43,13 +43,13 @@ impl Starvation {
         self.0.is_none()
     }
 
-    /// When the lane that starves gives its slots up.
+    /// Returns when the starving lane releases its slots.
     pub(super) fn until(&self) -> Option<Tick> {
         self.0.as_ref().map(|starving| starving.until)
     }
 
-    /// A lane was passed on to a limiter with this opening: if it starves, and that limiter may open soon, it holds a slot
-    /// of each limiter that is open. Returns whether it does.
+    /// Records that a lane was passed on to a limiter with this opening. If the lane starves, and that limiter may open
+    /// soon, the lane holds a slot of each limiter that is open. Returns whether it does.
     pub(super) fn hold(
         &mut self,
         lane: LaneId,
@@ -75,13 +75,13 @@ impl Starvation {
             held.add(id);
             taken.push(now);
         }
-        // A timer is late, and so may be those who stand before it.
+        // A timer may be late, and so may the waiters ahead.
         let until = opens.saturating_add(LATE).min(since.saturating_add(PATIENCE));
         self.0 = Some(Starving { lane, held, taken, since, until });
         true
     }
 
-    /// The lane that starves gives its slots up; returns their limiters.
+    /// Releases the slots of the starving lane; returns their limiters.
     pub(super) fn let_go(&mut self, lanes: &mut Lanes, limiters: &mut Limiters, now: Tick) -> Vec<LimiterId> {
         let Some(starving) = self.0.take() else { return Vec::new() };
         for (id, taken) in starving.held.ids().iter().zip(starving.taken) {
@@ -94,9 +94,9 @@ impl Starvation {
     }
 }
 
-/// A lane that was passed on so often between limiters starves.
+/// A lane starves once it was passed on between limiters this often.
 const STARVES: u8 = 8;
-/// For so long it holds what others could use: 10 seconds.
+/// The longest time that a lane holds slots which others could use: 10 seconds.
 const PATIENCE: Tick = 10_000_000_000;
-/// And for so long past the moment when the last limiter should open: half a second.
+/// The tolerance after the moment when the last limiter should open: half a second.
 const LATE: Tick = 500_000_000;

@@ -5,17 +5,17 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use crate::throttle::ids::WaiterId;
 
-/// A place: first by the turn of one's task, then by the ticket, which is nobody else's.
+/// A position: ordered by the turn of the task, then by the ticket, which is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) turn: u64,
     pub(super) ticket: u64,
 }
 
-/// Those who wait for the same, by their places.
+/// The waiters of one lane, by their positions.
 ///
-/// Nearly everybody joins at the end, which is a push; the rest go through a heap. Who leaves is only counted, and
-/// swept out when they are the half.
+/// Nearly every waiter joins at the end, which is a push; the others go through a heap. Waiters that leave are only
+/// counted, and are swept out when they are the half.
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
     run: VecDeque<(Position, WaiterId)>,
@@ -32,7 +32,7 @@ impl WaitQueue {
         }
     }
 
-    /// The first who `is_here`.
+    /// Returns the first waiter that `is_here`.
     pub(super) fn first(&mut self, is_here: impl Fn(Position, WaiterId) -> bool) -> Option<(Position, WaiterId)> {
         loop {
             let first = self.peek()?;
@@ -44,7 +44,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out the one that [`first`](Self::first) told.
+    /// Removes the waiter that [`first`](Self::first) returned.
     pub(super) fn pop(&mut self) {
         match (self.run.front(), self.others.peek()) {
             (Some(run), Some(Reverse(other))) if other < run => drop(self.others.pop()),
@@ -53,7 +53,7 @@ impl WaitQueue {
         }
     }
 
-    /// Somebody has left.
+    /// Records that a waiter has left.
     pub(super) fn left(&mut self, is_here: impl Fn(Position, WaiterId) -> bool) {
         self.gone += 1;
         if self.gone * 2 > self.run.len() + self.others.len() {
@@ -63,7 +63,7 @@ impl WaitQueue {
         }
     }
 
-    /// How many at least stand before a place.
+    /// Returns how many waiters, at least, are ahead of a position.
     pub(super) fn before(&self, place: Position) -> u32 {
         let run = self.run.partition_point(|(other, _)| *other < place);
         let others = self.others.iter().filter(|Reverse((other, _))| *other < place).count();

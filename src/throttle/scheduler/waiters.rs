@@ -13,14 +13,14 @@ use crate::throttle::time::Tick;
 /// A request in the queue: a ticket, not a built request.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    /// The set that it meets, and holds.
+    /// The set that counts the request, which the waiter holds.
     pub(super) set: SetId,
     pub(super) class: Priority,
     pub(super) task: u64,
     pub(super) position: Position,
-    /// Taken when it is granted.
+    /// Taken when the waiter is granted.
     pub(super) waker: Option<Waker>,
-    /// The runtime that polled it last.
+    /// The runtime that last polled the waiter.
     pub(super) runtime: Option<Id>,
     pub(super) joined: Tick,
     /// `Tick::MAX` for none.
@@ -28,16 +28,16 @@ pub(super) struct Waiter {
     pub(super) standing: Standing,
 }
 
-/// Where a waiter stands.
+/// The state of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// In the queue of a lane.
     Parked(LaneId),
-    /// A permit waits for it.
+    /// A permit waits to be claimed.
     Granted(InFlightId),
-    /// It did not come for its grant; it joins its lane again when it is polled.
+    /// The waiter did not claim its grant; it rejoins its lane when it is polled.
     Passed,
-    /// It cannot go before its deadline.
+    /// The waiter cannot be granted before its deadline.
     TooLate { limiter: LimiterId, opens: Tick },
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Standing {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiters: Slots<WaiterId, Waiter>,
-    /// Those that must go by a time.
+    /// The waiters with a deadline.
     deadlines: BTreeSet<(Tick, WaiterId)>,
 }
 
@@ -75,7 +75,7 @@ impl Waiters {
         self.waiters.len()
     }
 
-    /// Whether the entry of a queue is still a waiter of its lane.
+    /// Returns whether the entry of a queue is still a waiter of its lane.
     pub(super) fn is_parked(&self, id: WaiterId, position: Position, lane: LaneId) -> bool {
         self.waiters.has(id) && {
             let waiter = &self.waiters[id];
@@ -83,14 +83,14 @@ impl Waiters {
         }
     }
 
-    /// The runtime of a waiter that has not come for its grant; `None` where it has, or is gone.
+    /// Returns the runtime of a waiter that has not claimed its grant; `None` if it has, or is gone.
     pub(super) fn awaits_claim(&self, id: WaiterId, ticket: u64) -> Option<Option<Id>> {
         let waiter = self.waiters.has(id).then(|| &self.waiters[id])?;
         let is_granted = matches!(waiter.standing, Standing::Granted(_));
         (is_granted && waiter.position.ticket == ticket).then_some(waiter.runtime)
     }
 
-    /// Looks at the deadline of a waiter; returns whether it has one.
+    /// Registers the deadline of a waiter; returns whether it has one.
     pub(super) fn watch_deadline(&mut self, deadline: Tick, id: WaiterId) -> bool {
         deadline != Tick::MAX && {
             self.deadlines.insert((deadline, id));
@@ -98,7 +98,7 @@ impl Waiters {
         }
     }
 
-    /// Looks no longer at the deadline of a waiter.
+    /// Removes the deadline of a waiter.
     pub(super) fn drop_deadline(&mut self, id: WaiterId) {
         let deadline = self.waiters[id].deadline;
         self.deadlines.remove(&(deadline, id));
@@ -108,7 +108,7 @@ impl Waiters {
         self.deadlines.first().copied()
     }
 
-    /// Those whose deadlines lie before a time, and who meet one of the sets that `meets` picks.
+    /// Returns the waiters whose deadlines lie before a time, and whose set `meets` accepts.
     pub(super) fn hopeless(&self, until: Tick, meets: impl Fn(SetId) -> bool) -> Vec<WaiterId> {
         let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= until);
         due.map(|(_, id)| *id).filter(|id| meets(self.waiters[*id].set)).collect()

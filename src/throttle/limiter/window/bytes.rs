@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use crate::throttle::time::{Opening, Tick, nanos};
 
-/// So many bytes in any stretch of a length. How many a request costs shows only as they come, so each that is out is
-/// taken to cost what they cost on average; what is overdrawn all the same is paid off.
+/// A number of bytes in any stretch of a length. The cost of a request is known only as its bytes arrive, so each
+/// request in flight is assumed to cost the average. An overdraft is paid off.
 #[derive(Debug)]
 pub(in crate::throttle) struct Bytes {
     limit: u64,
     length: Tick,
-    /// What was charged, oldest first; neighbours in time share the newest of theirs.
+    /// The charges, oldest first; charges that are close in time share the newest time among them.
     charged: VecDeque<Charge>,
     sum: u64,
     out: u64,
-    /// All requests that are over, and what all of them cost.
+    /// The number of finished requests; `cost` is their total cost.
     over: u64,
     cost: u64,
 }
@@ -39,7 +39,7 @@ impl Bytes {
 
     pub(super) fn opening(&mut self, now: Tick) -> Opening {
         self.settle(now);
-        // Before any is over, each is taken to cost an eighth of the window.
+        // Before any request has finished, each is assumed to cost an eighth of the window.
         let each = self.cost.checked_div(self.over).unwrap_or(self.limit / 8);
         let expected = self.out.saturating_mul(each);
         let mut left = self.sum.saturating_add(expected);
@@ -52,7 +52,7 @@ impl Bytes {
                 return Opening::At(charge.newest + self.length);
             }
         }
-        // What is out tells when it is over.
+        // The window opens when a request in flight ends.
         Opening::Closed
     }
 
@@ -89,7 +89,7 @@ impl Bytes {
         sum / limit
     }
 
-    /// How many bytes are used, and of how many.
+    /// Returns how many bytes are used, and the limit.
     pub(super) fn amounts(&mut self, now: Tick) -> (u64, u64) {
         self.settle(now);
         (self.sum, self.limit)
@@ -109,7 +109,7 @@ impl Bytes {
     }
 }
 
-/// A window is kept in so many parts: it holds back half a percent longer at most.
+/// A window is divided into this many parts: it holds back half a percent longer at most.
 const BUCKETS: Tick = 256;
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(bytes.opening(261_000), Opening::Open);
         bytes.change(50);
         assert_eq!(bytes.opening(261_000), Opening::At(263_000));
-        // 230 of one request are the average: none goes beside another.
+        // 230 of one request are the average: no request is admitted beside another.
         bytes.change(200);
         assert_eq!(bytes.opening(300_000), Opening::Open);
         bytes.take();

@@ -9,30 +9,30 @@ use crate::clock::Clock;
 use crate::limit::zone_of;
 use crate::throttle::time::{Opening, Tick};
 
-/// So many requests in a calendar day.
+/// A number of requests in a calendar day.
 ///
-/// A request lies somewhere between its send and its answer, and the service's clock may differ by [`GUARD`]: whatever
-/// touches two days by that counts for both.
+/// A request arrives at some time between its send and its response, and the service's clock may differ by [`GUARD`]. A
+/// request that may touch two days counts for both.
 #[derive(Debug)]
 pub(in crate::throttle) struct CalendarDay {
     count: u32,
     zone: TimeZone,
     clock: Clock,
-    /// The current day, in milliseconds since 1970: it is left a guard after its end.
+    /// The current day, in milliseconds since 1970. The window moves on a guard after the day's end.
     begins: i64,
     ends: i64,
     today: u32,
-    /// Counted for the next day already.
+    /// Requests that already count for the next day.
     tomorrow: u32,
     flying: u32,
-    /// The day before, and what it had: a clock that jumps ahead and back comes to it again.
+    /// The previous day and its count: a clock that jumps ahead and back returns to that day.
     yesterday: Option<(i64, u32)>,
     jumped: bool,
 }
 
 impl CalendarDay {
     pub(super) fn new(count: u32, zone: &str, clock: Clock) -> Self {
-        // It was looked up before.
+        // The zone was validated before.
         let zone = zone_of(zone).unwrap_or(TimeZone::UTC);
         let (begins, ends) = day_of(millis(clock), &zone);
         Self { count, zone, clock, begins, ends, today: 0, tomorrow: 0, flying: 0, yesterday: None, jumped: false }
@@ -52,7 +52,7 @@ impl CalendarDay {
         if used.saturating_add(self.flying) < self.count {
             return Opening::Open;
         }
-        // With all that counts for it, the next day may be full as well: then it is looked at again.
+        // The next day may be full as well, with all requests that count for it; the limiter is then checked again.
         Opening::At(later(now, self.ends + GUARD - wall))
     }
 
@@ -88,7 +88,7 @@ impl CalendarDay {
         f64::from(self.today.saturating_add(self.flying)) / f64::from(self.count.max(1))
     }
 
-    /// How many are used of today, and of how many.
+    /// Returns how many requests of today are used, and the limit.
     pub(super) fn amounts(&mut self) -> (u64, u64) {
         self.settle();
         (u64::from(self.today) + u64::from(self.flying), self.count.into())
@@ -101,7 +101,7 @@ impl CalendarDay {
     fn settle(&mut self) -> i64 {
         let wall = millis(self.clock);
         if wall + GUARD < self.begins {
-            // The clock was set back. What was counted counts on, for the day that it really is.
+            // The clock was set back. Counted requests stay counted, for the day that it really is.
             (self.begins, self.ends) = day_of(wall, &self.zone);
             let again = self.yesterday.take_if(|(begins, _)| *begins == self.begins).map_or(0, |(_, used)| used);
             self.today = self.today.saturating_add(again);
@@ -126,7 +126,7 @@ fn later(tick: Tick, millis: i64) -> Tick {
     tick.saturating_add(u64::try_from(millis).unwrap_or(0).saturating_mul(1_000_000))
 }
 
-/// When the day of this moment begins and ends.
+/// Returns when the day of this moment begins and ends.
 fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
     let bounds = || -> Result<(i64, i64), jiff::Error> {
         let day: Zoned = Timestamp::from_millisecond(wall)?.to_zoned(zone.clone());
@@ -138,9 +138,9 @@ fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
     bounds().unwrap_or((wall, wall.saturating_add(24 * 60 * 60 * 1000)))
 }
 
-/// How far the service's clock may be from ours, and a request from either: 2 seconds.
+/// The largest assumed difference between the service's clock and ours, and between a request and either: 2 seconds.
 const GUARD: i64 = 2000;
-/// A day in spring.
+/// The shortest day, in spring.
 const SHORTEST_DAY: Tick = 22 * 60 * 60 * 1_000_000_000;
 
 #[cfg(test)]
@@ -150,8 +150,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever the pauses, the ways there and back, and a service's clock that differs by up to two seconds: no day
-        /// of the service ever has more than the count.
+        /// Whatever the pauses, the delays in both directions, and a service's clock that differs by up to two seconds:
+        /// no day of the service ever has more requests than the count.
         #[test]
         fn no_day_of_the_service_has_more_than_the_count(
             count in 1..4_u32,
@@ -197,13 +197,13 @@ mod tests {
         }
     }
 
-    /// A moment of this wall time, as tokio's paused clock would have it.
+    /// A clock at this wall time, as tokio's paused clock would have it.
     fn at(time: &str) -> Clock {
         let time: Timestamp = time.parse().unwrap();
         Clock::starting_at(time.into())
     }
 
-    /// When one more is admitted at a moment.
+    /// When one more request is admitted at a moment.
     fn opening(day: &mut CalendarDay, moment: Clock) -> Opening {
         day.set_clock(moment);
         day.opening(0)
@@ -221,7 +221,7 @@ mod tests {
     async fn opens_again_after_local_midnight() {
         let mut day = CalendarDay::new(3, "America/New_York", at("2026-11-24T12:00:00Z"));
         used(&mut day, 3, at("2026-11-24T12:00:00Z"));
-        // Midnight is at 05:00 UTC, and two seconds later it opens.
+        // Midnight is at 05:00 UTC, and the window opens two seconds later.
         let seconds = (17 * 60 * 60 + 2) * 1_000_000_000;
         assert_eq!(opening(&mut day, at("2026-11-24T12:00:00Z")), Opening::At(seconds));
         assert!(opening(&mut day, at("2026-11-25T05:00:01Z")) > Opening::Open);
@@ -235,7 +235,7 @@ mod tests {
         let mut day = CalendarDay::new(2, "UTC", at("2026-03-01T00:10:00Z"));
         used(&mut day, 1, at("2026-03-01T23:59:59Z"));
         day.take();
-        // Still on its way when the day turns: it counts for the new one.
+        // A request that is in flight when the day turns counts for the new day.
         assert_eq!(opening(&mut day, at("2026-03-02T00:00:03Z")), Opening::At(later(0, 86_399_000)));
         day.anchor();
         assert!(opening(&mut day, at("2026-03-02T00:00:04Z")) > Opening::Open, "both of the new day are gone");

@@ -1,13 +1,13 @@
-//! Concurrency: requests at once, until the ends of their bodies.
+//! Concurrency: concurrent requests, until the ends of their bodies.
 
 use crate::throttle::time::Opening;
 
-/// At most `count` requests at once.
+/// At most `count` concurrent requests.
 #[derive(Debug)]
 pub(in crate::throttle) struct Concurrency {
     count: u32,
     held: u32,
-    /// The most that were held since the last look.
+    /// The highest concurrency since the previous call of [`take_most`](Self::take_most).
     most: u32,
 }
 
@@ -29,12 +29,12 @@ impl Concurrency {
         self.most = self.most.max(self.held);
     }
 
-    /// The request has ended, or never left.
+    /// Records that the request has ended, or was never sent.
     pub(super) const fn end(&mut self) {
         self.held = self.held.saturating_sub(1);
     }
 
-    /// The most since the last call.
+    /// Returns the highest concurrency since the previous call.
     pub(super) const fn take_most(&mut self) -> u32 {
         std::mem::replace(&mut self.most, self.held)
     }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::throttle::time::{Opening, Tick, nanos};
 
-/// A burst of `count`, then one each `period`, counted from the send; and at most so many on their way.
+/// A burst of `count`, then one request each `period`, counted from the send, with a bound on the requests in flight.
 #[derive(Debug)]
 pub(in crate::throttle) struct LeakyBucket {
     count: u32,
     period: Tick,
-    /// When all that was sent has been taken in, at the service's rate.
+    /// When the service has processed all requests that were sent, at its rate.
     taken_in_at: Tick,
-    /// The most that the service can hold.
+    /// The most requests that the service can hold.
     hold: u32,
-    /// The most that may be on their way; at most `hold`.
+    /// The most requests that may be in flight; at most `hold`.
     cap: u32,
 }
 
@@ -24,7 +24,7 @@ impl LeakyBucket {
         Self { count, period: length.div_ceil(u64::from(count.max(1))).max(1), taken_in_at: 0, hold, cap: hold }
     }
 
-    /// Takes other numbers on. What was sent stays sent.
+    /// Changes the numbers. Requests that were sent stay counted.
     pub(super) fn change(&mut self, count: u32, length: Duration, queue: u32) {
         *self = Self { taken_in_at: self.taken_in_at, ..Self::new(count, length, queue) };
     }
@@ -57,7 +57,7 @@ impl LeakyBucket {
         due / period / f64::from(self.count.max(1))
     }
 
-    /// How much of the burst is used, and of how much.
+    /// Returns how much of the burst is used, and the limit.
     pub(super) fn amounts(&self, now: Tick) -> (u64, u64) {
         (self.taken_in_at.saturating_sub(now).div_ceil(self.period), self.count.into())
     }
@@ -66,13 +66,14 @@ impl LeakyBucket {
         self.period.saturating_mul(self.count.into())
     }
 
-    /// How many the rate takes in within `time`.
+    /// Returns how many requests the rate processes within `time`.
     fn within(&self, time: Tick) -> u32 {
         u32::try_from(time / self.period).unwrap_or(u32::MAX)
     }
 
-    /// Where a service queues, latency is the sign of it: as many are sent at once as keep the service busy, and 4 to 8
-    /// more stand in its queue (after TCP Vegas). So its queue stays short, even where others fill it.
+    /// Adjusts the cap by latency, which reveals a queue at the service: enough requests are in flight to keep the
+    /// service busy, and 4 to 8 more wait in its queue (after TCP Vegas). The service's queue stays short, even if
+    /// other clients fill it.
     pub(in crate::throttle) fn follow_latency(&mut self, smallest: Tick, round_trip: Tick, in_flight: u32) {
         let queued = u64::from(in_flight) * round_trip.saturating_sub(smallest) / round_trip.max(1);
         match queued {
@@ -82,12 +83,12 @@ impl LeakyBucket {
         }
     }
 
-    /// At least one, at most what the service can hold.
+    /// Sets the cap: at least one, at most the number that the service can hold.
     fn set_cap(&mut self, cap: u32) {
         self.cap = cap.clamp(1, self.hold);
     }
 
-    /// When `need` more fit, if all that was sent is taken in at `taken_in_at`.
+    /// Returns when `need` more requests fit, if the service has processed all that was sent at `taken_in_at`.
     fn opens_at(&self, need: u32, taken_in_at: Tick) -> Tick {
         let burst = u64::from(self.count).saturating_mul(self.period);
         let needed = u64::from(need).saturating_mul(self.period);

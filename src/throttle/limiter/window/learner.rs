@@ -1,4 +1,4 @@
-//! Learner: looks for a limit that nobody states.
+//! Learner: searches for an unstated limit.
 
 mod found;
 mod pace;
@@ -11,22 +11,22 @@ use crate::throttle::time::{Opening, Tick, nanos};
 use found::{Found, PROBE};
 use pace::{FLOOR, Pace};
 
-/// Looks for an unknown limit: by slow start, then by cubic regrowth after the first refusal, until the smallest window
-/// whose count repeats at two refusals is known. From then on that window is kept, and probed.
+/// Searches for an unknown limit: by slow start, then by cubic regrowth after the first refusal, until the smallest
+/// window whose count repeats at two refusals is known. From then on that window is kept and probed.
 #[derive(Debug)]
 pub(in crate::throttle) struct Learner {
     stage: Stage,
-    /// When accepted requests arrived, half way between send and answer; of the last minute.
+    /// When accepted requests arrived, assumed half way between send and response; those of the last minute.
     accepted: VecDeque<Tick>,
     /// The counts in each of [`WINDOWS`] at the last refusal.
     counts: Option<[Option<u32>; WINDOWS.len()]>,
-    /// When it began to count.
+    /// When counting began.
     since: Option<Tick>,
-    /// Refusals of requests that were sent before belong to the last one.
+    /// Refusals of requests that were sent before this time belong to the last refusal.
     epoch: Tick,
-    /// Requests that went out while searching, not answered yet.
+    /// Requests that were sent while searching and have no response yet.
     flying: u32,
-    /// Nobody goes before.
+    /// No request is admitted before this time.
     closed_until: Tick,
 }
 
@@ -41,7 +41,7 @@ impl Learner {
         Self::at(Stage::Searching(Pace::new(FLOOR, 0)))
     }
 
-    /// With what was found before.
+    /// Starts with a limit that was found before.
     pub(in crate::throttle) fn knowing(count: u32, window: Duration) -> Self {
         Self::at(Stage::Found(Found::new(count, window, PROBE)))
     }
@@ -50,7 +50,7 @@ impl Learner {
         Self { stage, accepted: VecDeque::new(), counts: None, since: None, epoch: 0, flying: 0, closed_until: 0 }
     }
 
-    /// A name for people.
+    /// Returns a name for people.
     pub(in crate::throttle) fn label(&self) -> String {
         match self.found() {
             Some((count, window)) => format!("learned: {count} per {window:?} of the account"),
@@ -58,7 +58,7 @@ impl Learner {
         }
     }
 
-    /// What was found: how many in how long.
+    /// Returns the limit that was found: a count and a window.
     pub(in crate::throttle) fn found(&self) -> Option<(u32, Duration)> {
         match &self.stage {
             Stage::Searching(_) => None,
@@ -110,7 +110,7 @@ impl Learner {
         }
     }
 
-    /// How much of what was found is used, and of how much.
+    /// Returns how much of the found limit is used, and the limit.
     pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
         match &mut self.stage {
             Stage::Searching(_) => None,
@@ -118,7 +118,7 @@ impl Learner {
         }
     }
 
-    /// A request was accepted; tells whether that changed what is found.
+    /// Records an accepted request; returns whether the found limit changed.
     pub(in crate::throttle) fn accepted(&mut self, sent: Tick, now: Tick) -> bool {
         self.accepted.push_back(middle(sent, now));
         self.since.get_or_insert(sent);
@@ -132,7 +132,7 @@ impl Learner {
         }
     }
 
-    /// A request was refused; tells whether that changed what is found.
+    /// Records a refused request; returns whether the found limit changed.
     pub(in crate::throttle) fn refused(&mut self, sent: Tick, now: Tick) -> bool {
         if sent < self.epoch {
             return false;
@@ -147,7 +147,7 @@ impl Learner {
                 let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| *counts.get(at)?);
                 let was_probing = found.probing.is_some();
                 if window > SHORTEST && !was_probing && counted.is_some_and(|counted| counted < found.known()) {
-                    // Fewer were refused: the limit counts over a shorter time, or has come down.
+                    // The service refused at a lower count: the limit counts over a shorter time, or has been lowered.
                     self.search(counts, now);
                     return true;
                 }
@@ -172,7 +172,8 @@ impl Learner {
         }
     }
 
-    /// How many were accepted in a window before a moment; `None` where it was not watched for so long.
+    /// Returns how many requests were accepted in a window before a moment; `None` if the learner has not watched for
+    /// that long.
     fn count(&self, at: Tick, window: Duration) -> Option<u32> {
         let since = at.saturating_sub(nanos(window));
         self.since.filter(|began| *began <= since)?;
@@ -192,7 +193,7 @@ impl Learner {
         }
     }
 
-    /// Keeps a window from now on. What is counted there now is held already.
+    /// Keeps a window from now on. Requests that the window counts now hold slots already.
     fn find(&mut self, count: u32, window: Duration, now: Tick) {
         let mut found = Found::new(count, window, now + PROBE);
         (0..self.flying).for_each(|_| found.window.take());
@@ -205,8 +206,8 @@ impl Learner {
     }
 }
 
-/// The smallest window whose count repeats, but for one: where the network bunches requests, they are counted before
-/// their time, or after.
+/// Returns the smallest window whose count repeats, within one: if the network bunches requests, they are counted too
+/// early or too late.
 fn repeated(before: [Option<u32>; WINDOWS.len()], now: [Option<u32>; WINDOWS.len()]) -> Option<(u32, Duration)> {
     let repeats = |(before, now): (Option<u32>, Option<u32>)| match (before, now) {
         (Some(before), Some(now)) if before.abs_diff(now) <= 1 && now > 0 => Some(before.min(now).max(1)),
@@ -219,9 +220,9 @@ fn middle(sent: Tick, now: Tick) -> Tick {
     sent + now.saturating_sub(sent) / 2
 }
 
-/// The lengths of windows that services count in.
+/// The lengths of windows that services use.
 const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
-/// Faster services are counted over shorter windows.
+/// Faster services count over shorter windows.
 const MOST_KEPT: usize = 16_384;

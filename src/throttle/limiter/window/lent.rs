@@ -1,11 +1,12 @@
-//! Lent: the slots of a sliding window that several processes share, as far as they are lent to this one.
+//! Lent: the slots of a shared sliding window that are lent to this process.
 //!
-//! The window's slots live with a lender. This process borrows some, reuses them as a sliding window does, and gives a
-//! slot back together with the time at which it is free; the next borrower waits until then. No clock skew and no guard
-//! enters: whoever sends next, sends a whole length after the answer to the request before.
+//! The window's slots belong to a lender. This process borrows some, reuses them as a sliding window does, and gives a
+//! slot back together with the time at which it becomes free; the next borrower waits until then. The scheme is free of
+//! clock skew and guards: the next sender waits a whole length after the response to the previous request.
 //!
-//! A loan has an end. After it nothing is granted, because the lender may have lent the slots to others; a lender that
-//! says so makes the loan [void](Lent::void), and a request that was granted before then brings no slot back.
+//! A loan has an end. After it nothing is granted, because the lender may have lent the slots to another process. A
+//! lender that did so makes the loan [void](Lent::void), and a request that was granted before then does not bring its
+//! slot back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,30 +16,30 @@ use crate::throttle::time::{Opening, Tick, nanos};
 /// The borrowed slots of a shared window.
 #[derive(Debug)]
 pub(in crate::throttle) struct Lent {
-    /// The slots of the whole window, whoever has them.
+    /// The slots of the whole window, whoever holds them.
     count: u32,
     length: Tick,
-    /// The slots that lie here, by when they are free, earliest first.
+    /// The slots that are not in flight, by the times at which they are free, earliest first.
     slots: VecDeque<Tick>,
     in_flight: u32,
-    /// Those in flight that took no slot: a soft limit lets them go all the same.
+    /// Requests in flight that took no slot, because a soft limit admits them all the same.
     overdrawn: u32,
-    /// Nothing is granted from then on.
+    /// Nothing is granted from this time on.
     ends_at: Tick,
-    /// A request that was granted before then brings no slot back.
+    /// A request that was granted before this time does not bring its slot back.
     void_at: Tick,
 }
 
 #[cfg_attr(not(test), expect(dead_code, reason = "the seam of shared windows: a store of slots is built on it"))]
 impl Lent {
-    /// A window of which nothing is lent to this process as yet.
+    /// Creates a window without any borrowed slots.
     pub(in crate::throttle) fn new(count: u32, length: Duration) -> Self {
         let slots = VecDeque::new();
         Self { count, length: nanos(length), slots, in_flight: 0, overdrawn: 0, ends_at: 0, void_at: 0 }
     }
 
-    /// Takes slots on, by when each is free. The loan of all slots here ends at `ends_at`. Slots of a loan that has ended
-    /// do not come to life again: the lender may have lent them to others.
+    /// Adds slots, by the times at which they are free. The loan of all slots here ends at `ends_at`. Slots of a loan
+    /// that has ended are not revived: the lender may have lent them to another process.
     pub(in crate::throttle) fn borrow(&mut self, slots: impl IntoIterator<Item = Tick>, ends_at: Tick, now: Tick) {
         if now >= self.ends_at && !self.is_idle() {
             self.void(now);
@@ -47,13 +48,13 @@ impl Lent {
         self.ends_at = ends_at;
     }
 
-    /// Gives back up to so many of the slots that lie here, by when each is free: the earliest first, which are worth the
-    /// most to the next borrower.
+    /// Returns up to `most` of the slots that are not in flight, by the times at which they are free: the earliest
+    /// first, which are worth the most to the next borrower.
     pub(in crate::throttle) fn give_back(&mut self, most: usize) -> Vec<Tick> {
         self.slots.drain(..most.min(self.slots.len())).collect()
     }
 
-    /// The lender has taken all slots for lost: those here are gone, and those in flight do not come back.
+    /// Records that the lender considers all slots lost: the slots here are gone, and those in flight do not come back.
     pub(in crate::throttle) fn void(&mut self, now: Tick) {
         self.slots.clear();
         self.overdrawn = 0;
@@ -61,7 +62,7 @@ impl Lent {
         (self.ends_at, self.void_at) = (now, now.saturating_add(1));
     }
 
-    /// How many slots lie here.
+    /// Returns how many slots are not in flight.
     pub(in crate::throttle) fn held(&self) -> usize {
         self.slots.len()
     }
@@ -70,7 +71,8 @@ impl Lent {
         self.count = count;
     }
 
-    /// Closed where no slot is here, or the loan ends before one is free: then only the lender helps.
+    /// Returns `Closed` if no slot is here, or if the loan ends before a slot is free: only the lender can then open
+    /// the window.
     pub(super) fn opening(&self, now: Tick) -> Opening {
         match self.slots.front() {
             _ if now >= self.ends_at => Opening::Closed,
@@ -81,7 +83,7 @@ impl Lent {
         }
     }
 
-    /// More slots may be lent at any time, but no more than the window has.
+    /// Returns a lower bound: more slots may be lent at any time, up to the size of the window.
     pub(super) fn not_before(&self, ahead: u32, now: Tick) -> Tick {
         now.saturating_add(u64::from(ahead / self.count.max(1)).saturating_mul(self.length))
     }
@@ -94,7 +96,7 @@ impl Lent {
         }
     }
 
-    /// The slot is as free as it was.
+    /// Returns the slot with the time at which it was free.
     pub(super) fn refund(&mut self, granted: Tick) {
         if self.comes_back(granted) {
             self.put(granted);
@@ -107,7 +109,7 @@ impl Lent {
         }
     }
 
-    /// How many slots are used here, and of how many in all.
+    /// Returns how many slots are used here, and how many the window has in all.
     pub(super) fn amounts(&self, now: Tick) -> (u64, u64) {
         let cooling = self.slots.iter().rev().take_while(|free_at| **free_at > now).count();
         (cooling as u64 + u64::from(self.in_flight), self.count.into())
@@ -119,7 +121,7 @@ impl Lent {
         used / f64::from(self.count.max(1))
     }
 
-    /// Whether neither a slot lies here nor a request is in flight.
+    /// Returns whether no slot is here and no request is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.slots.is_empty() && self.in_flight == 0
     }
@@ -132,7 +134,7 @@ impl Lent {
         self.length
     }
 
-    /// Whether a request that is no longer in flight brings its slot back.
+    /// Returns whether a request that is no longer in flight brings its slot back.
     fn comes_back(&mut self, granted: Tick) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         if granted < self.void_at {

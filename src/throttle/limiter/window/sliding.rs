@@ -7,19 +7,19 @@ use crate::throttle::time::{Opening, Tick, nanos};
 
 /// One sliding window of `count` slots.
 ///
-/// A slot is flying from the grant on, and then held until one length after its anchor. Anchors are told in the order
-/// of time but for a few, so the queue of them is sorted by a short walk from its end; the slot with the earliest
-/// anchor is reused first. Up to [`EXACT`] slots each has its own anchor (8 bytes); above, several share the newest of
-/// theirs, which holds them a little longer and never shorter.
+/// A slot is in flight from the grant on, and is then held until one length after its anchor. Anchors arrive almost in
+/// the order of time, so a short walk from the end keeps their queue sorted; the slot with the earliest anchor is
+/// reused first. Up to [`EXACT`] slots, each slot has its own anchor (8 bytes). Above that, several slots share the
+/// newest anchor among them, which holds them a little longer and never shorter.
 #[derive(Debug)]
 pub(in crate::throttle) struct Sliding {
     count: u32,
     length: Tick,
-    /// How many slots stand behind each entry of `free_at`.
+    /// How many slots each entry of `free_at` represents.
     grain: u32,
     /// When held slots are free again, earliest first.
     free_at: VecDeque<Tick>,
-    /// The entry that is being filled: when it is free, and how many slots are in it.
+    /// The entry that is being filled: the time at which it is free, and its number of slots.
     filling: Option<(Tick, u32)>,
     flying: u32,
 }
@@ -38,7 +38,7 @@ impl Sliding {
         self.length
     }
 
-    /// Takes another count on. What is held stays held.
+    /// Changes the count. Held slots stay held.
     pub(in crate::throttle) fn change(&mut self, count: u32) {
         let grain = grain(count).max(self.grain);
         if grain != self.grain {
@@ -68,7 +68,7 @@ impl Sliding {
         }
     }
 
-    /// Whether one more may go now.
+    /// Returns whether one more request may be sent now.
     #[inline]
     pub(in crate::throttle) fn has_room(&mut self, now: Tick) -> bool {
         self.settle(now);
@@ -76,7 +76,7 @@ impl Sliding {
         used < u64::from(self.count)
     }
 
-    /// How many may go in a row now.
+    /// Returns how many requests may be sent in a row now.
     pub(super) fn room(&mut self, now: Tick) -> u32 {
         self.settle(now);
         u32::try_from(u64::from(self.count).saturating_sub(self.used())).unwrap_or(0)
@@ -91,7 +91,7 @@ impl Sliding {
             now
         } else {
             let entry = usize::try_from((place - free) / u64::from(self.grain)).unwrap_or(usize::MAX);
-            // One that is flying is anchored now at the earliest.
+            // A slot in flight is anchored now at the earliest.
             self.free_at.get(entry).copied().unwrap_or(now + self.length)
         };
         first.saturating_add(rounds.saturating_mul(self.length))
@@ -110,7 +110,7 @@ impl Sliding {
         self.hold(at.saturating_add(self.length));
     }
 
-    /// The last that was anchored did not count, as it turned out.
+    /// Forgets the last anchor, which turned out not to count.
     pub(in crate::throttle) fn forget_last(&mut self) {
         if self.grain == 1 {
             self.free_at.pop_back();
@@ -123,7 +123,7 @@ impl Sliding {
         used / f64::from(self.count.max(1))
     }
 
-    /// How many slots are used, and of how many.
+    /// Returns how many slots are used, and the limit.
     pub(in crate::throttle) fn amounts(&mut self, now: Tick) -> (u64, u64) {
         self.settle(now);
         (self.used(), self.count.into())
@@ -131,7 +131,7 @@ impl Sliding {
 
     #[inline]
     fn hold(&mut self, until: Tick) {
-        // Nearly always the slot is the last to be free.
+        // Nearly always this slot is the last to become free.
         if self.grain == 1 && self.free_at.len() < 2 * EXACT && self.free_at.back().is_none_or(|last| *last <= until) {
             self.free_at.push_back(until);
         } else {
@@ -158,7 +158,7 @@ impl Sliding {
         }
     }
 
-    /// A soft limit that is far overdrawn: two entries become one.
+    /// Merges pairs of entries when a soft limit is far overdrawn.
     fn coarsen(&mut self) {
         let pairs = std::mem::take(&mut self.free_at);
         self.free_at = pairs.into_iter().skip(1).step_by(2).collect();
@@ -189,7 +189,7 @@ fn grain(count: u32) -> u32 {
     if count <= exact { 1 } else { count.div_ceil(exact / 2) }
 }
 
-/// Up to so many slots each has an anchor of its own: 32 KiB. A day's 10,000 take 16 KiB.
+/// Up to this many slots each has its own anchor: 32 KiB. A day's 10,000 requests take 16 KiB.
 const EXACT: usize = 4096;
 
 #[cfg(test)]
@@ -254,7 +254,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the anchors: never more than the count within a length, and what is told of the future is true.
+        /// Whatever the anchors: never more than the count within a length, and predictions of the future hold.
         #[test]
         fn never_holds_fewer_than_it_must(
             count in prop_oneof![1..9_u32, 4097..9000_u32],

@@ -1,22 +1,22 @@
-//! Found: a limit that was found out, kept and probed.
+//! Found: a limit that was found, kept and probed.
 
 use std::time::Duration;
 
 use crate::throttle::limiter::window::sliding::Sliding;
 use crate::throttle::time::Tick;
 
-/// A window that was found out.
+/// A window that was found.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) window: Sliding,
-    /// Since when one more is tried, by how many, and when next.
+    /// Since when one more request is tried; by how many, and when next.
     pub(super) probing: Option<Tick>,
     step: u32,
     probe_at: Tick,
     pub(super) was_full: bool,
-    /// Between what was admitted and what was not.
+    /// Whether the search narrows down between an admitted count and a refused count.
     narrows: bool,
-    /// When one was refused without a probe, which happens: where the network bunches requests together.
+    /// When a request was refused without a probe, which happens if the network bunches requests together.
     warned: Option<Tick>,
 }
 
@@ -33,13 +33,13 @@ impl Found {
         }
     }
 
-    /// What is known to be admitted.
+    /// Returns the count that is known to be admitted.
     pub(super) fn known(&self) -> u32 {
         let probed = if self.probing.is_some() { self.step } else { 0 };
         self.window.count().saturating_sub(probed).max(1)
     }
 
-    /// Tries one more, when it is time and everything is used.
+    /// Tries one more request, when a probe is due and everything is used.
     pub(super) fn probe(&mut self, now: Tick) {
         if self.probing.is_none() && now >= self.probe_at && self.was_full {
             self.window.change(self.window.count().saturating_add(self.step));
@@ -47,7 +47,7 @@ impl Found {
         }
     }
 
-    /// A request was accepted: one that was sent a full window after the probe began is an answer to it.
+    /// Records an accepted request: a request that was sent a full window after the probe began answers the probe.
     pub(super) fn succeed(&mut self, sent: Tick, now: Tick) -> bool {
         if self.probing.is_none_or(|since| !self.was_full || sent < since + self.window.length()) {
             return false;
@@ -57,19 +57,19 @@ impl Found {
         true
     }
 
-    /// Takes a refusal in. `counted` were accepted in the window before it. Gives the pause, where the limit is another
-    /// from now on.
+    /// Records a refusal; `counted` requests were accepted in the window before it. Returns the pause if the limit
+    /// changes.
     pub(super) fn refuse(&mut self, counted: u32, now: Tick) -> Option<Tick> {
         let (known, length) = (self.known(), self.window.length());
         let was_probing = self.probing.take().is_some();
-        // The service did not count it, as a rule.
+        // Usually the service did not count the refused request.
         self.window.forget_last();
-        // Far too many are halved at once; one too many is tried again when it may have changed.
+        // A probe of many is halved at once; a probe of one is tried again once the limit may have changed.
         self.narrows = was_probing && self.step > 1;
         self.step = if self.narrows { self.step / 2 } else { 1 };
         self.probe_at = now + if self.narrows { length } else { PROBE };
         if was_probing {
-            // One too many, or several: as many are admitted as are counted.
+            // The probe was too high by one or several: the count is the number that was accepted.
             self.window.change(counted.clamp(known, self.window.count()));
             self.warned = None;
             return (self.window.count() != known).then_some(0);
@@ -79,7 +79,7 @@ impl Found {
             self.window.change(known);
             return None;
         }
-        // The limit has come down, or somebody else spends it.
+        // The limit was lowered, or another client uses it.
         let (count, pause) =
             if counted > 0 && counted < known { (counted, 0) } else { ((known * 7 / 10).max(1), length / 2) };
         self.window.change(count);
@@ -87,7 +87,7 @@ impl Found {
     }
 }
 
-/// A found limit is tried again every 10 seconds, while it is used up.
+/// A found limit is probed every 10 seconds, while it is fully used.
 pub(super) const PROBE: Tick = 10 * 1_000_000_000;
-/// Two refusals within so many windows are no chance.
+/// Two refusals within this many windows are no coincidence.
 const WARNED: Tick = 4;

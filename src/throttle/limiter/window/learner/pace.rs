@@ -1,19 +1,19 @@
-//! Pace: a rate that grows until it is refused.
+//! Pace: a rate that grows until a refusal.
 
 use std::time::Duration;
 
 use crate::throttle::time::{Opening, Tick};
 
-/// A rate, evenly.
+/// An even rate.
 #[derive(Debug)]
 pub(super) struct Pace {
     rate: f64,
     next_at: Tick,
-    /// Where it grows from: the last refusal.
+    /// When the growth began: at the last refusal.
     since: Tick,
     /// The rate at the last refusal; none in slow start.
     refused_at: Option<f64>,
-    /// How many went since the second began, and in the last one.
+    /// How many requests were sent since the second began, and in the previous second.
     used: u32,
     second: Tick,
     used_before: u32,
@@ -39,7 +39,7 @@ impl Pace {
     pub(super) fn grow(&mut self, now: Tick) {
         let seconds_past = now.saturating_sub(self.second) / SECOND;
         if seconds_past > 0 {
-            // A rate that nobody asked for says nothing.
+            // A rate that was not used proves nothing.
             self.used_before = if seconds_past == 1 { self.used } else { 0 };
             let is_used = f64::from(self.used_before) >= 0.7 * self.rate;
             if self.refused_at.is_none() && is_used {
@@ -74,9 +74,9 @@ fn seconds(tick: Tick) -> f64 {
 }
 
 const SECOND: Tick = 1_000_000_000;
-/// Requests a second to begin with.
+/// The initial rate, in requests a second.
 pub(super) const FLOOR: f64 = 2.0;
-/// To this share of what was admitted after a refusal.
+/// The share of the admitted rate that remains after a refusal.
 const DECREASE: f64 = 0.9;
-/// How steeply it grows again (RFC 9438, 5).
+/// How steeply the rate grows again (RFC 9438, 5).
 const CUBIC: f64 = 0.4;
