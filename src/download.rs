@@ -210,6 +210,7 @@ impl Download {
     }
 
     /// Returns the download as a stream of chunks, in order. The stream ends after an error.
+    ///
     /// ```no_run
     /// use futures::TryStreamExt;
     ///

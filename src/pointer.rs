@@ -70,6 +70,7 @@ impl Source {
     /// Returns the place of the whole body: its JSON value. If the body is not JSON and its Content-Type is
     /// `text/plain` or missing, the value is its text without surrounding space, of at most 100 characters. A longer
     /// text is not a word, and counts as missing.
+    ///
     /// ```
     /// use longhaul::{Protocol, State};
     /// use longhaul::protocols::Source;

@@ -13,6 +13,7 @@ use crate::throttle::Feedback;
 /// A description of one API for longhaul: how the API reports tasks, kind by kind, its limits, and its retries.
 ///
 /// A profile is data, as JSON or TOML; every part can also be set on the client alone.
+///
 /// ```
 /// use longhaul::{Limit, Profile, Protocol};
 /// use longhaul::protocols::Source;
@@ -80,6 +81,7 @@ impl Profile {
     pub const NAMES: [&str; 5] = ["auto", "smag_task", "async_request_reply", "azure", "google_operations"];
 
     /// Returns the built-in profile of this name, such as `auto` or `smag_task`; `None` for an unknown name.
+    ///
     /// ```
     /// # use longhaul::Profile;
     /// assert_eq!(Profile::by_name("azure"), Some(Profile::azure()));

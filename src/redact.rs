@@ -71,6 +71,7 @@ impl SecretUrl {
 
     /// Returns the URL without its query, and the query (the SAS) without its `?`: the two parts that storage clients
     /// require.
+    ///
     /// ```
     /// # use longhaul::SecretUrl;
     /// let link = SecretUrl::parse("https://store.example.net/exports/7.parquet?sig=abc")?;

@@ -170,6 +170,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Returns whether the kind states how the task itself ended, so that waiting further makes no sense.
+    ///
     /// ```
     /// # use longhaul::ErrorKind;
     /// assert!(ErrorKind::TaskFailed.is_final());

@@ -14,6 +14,7 @@ use crate::pointer::{Source, link};
 use crate::redact::Hidden;
 
 /// How a result is paged: the first page, the place of the rows, and how one page leads to the next.
+///
 /// ```
 /// use longhaul::protocols::{Next, PageRule, Source};
 ///
