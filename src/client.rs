@@ -83,7 +83,7 @@ impl Client {
     /// from then on.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`] and its kin with the service's fault; [`ErrorKind::NoStatusUrl`].
+    /// [`ErrorKind::Rejected`] and related kinds with the service's fault; [`ErrorKind::NoStatusUrl`].
     ///
     /// # Cancel safety
     /// If the future is dropped in flight, the service may have started the task, and the caller holds no handle to it.

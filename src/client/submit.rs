@@ -118,7 +118,7 @@ impl TaskBuilder {
     }
 
     /// Sets a header for the submit and every later request of the task to the same origin. A header that belongs to
-    /// the connection (`Host`, `Content-Length` and their kin) is an error.
+    /// the connection (`Host`, `Content-Length` and similar ones) is an error.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,

@@ -88,7 +88,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// Explains what was read, why, and what comes next.
+    /// Explains what was read, why, and the next step.
     pub(super) fn explain(&self, live: &Live) -> String {
         let mut text = self.core.protocol.explain(&live.cursor);
         let last = &live.last;

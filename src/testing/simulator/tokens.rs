@@ -53,7 +53,7 @@ struct Code {
     redirect_uri: String,
     challenge: String,
     until: Option<Instant>,
-    /// What it was good for.
+    /// The login that it belonged to.
     spent: Option<Login>,
 }
 
