@@ -10,7 +10,7 @@ use longhaul::Limit;
 use longhaul::testing::{self, Simulator};
 use serde_json::json;
 
-/// What this service answers once the export is done.
+/// The service's result once the export is done.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Exported {

@@ -1,4 +1,4 @@
-//! A sequence of the crate `backoff` drives the polls of a task that its service says nothing about.
+//! A sequence of the crate `backoff` drives the polls of a task whose service asks for no wait.
 //!
 //! `cargo run --example backoff_polls`
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // To be asked to come back in no time at all is to be asked nothing.
+    // A request to come back after no time is no request at all.
     let silent = Duration::ZERO;
     let service = Simulator::builder().task_duration(Duration::from_secs(2)).retry_after(silent).start().await?;
     let backoff = ExponentialBackoff {
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{} after {} pauses", task.await?.state(), pauses.len());
 
-    // Each is the one before by 1.5, which is the sequence's own factor.
+    // Each pause is the previous one times 1.5, which is the sequence's own factor.
     assert_eq!(pauses.first(), Some(&Duration::from_millis(300)));
     assert!(pauses.iter().zip(pauses.iter().skip(1)).all(|(one, next)| *next == one.mul_f64(1.5)), "{pauses:?}");
     Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Its storage drops the first two connections after 400,000 bytes each.
+    // The service's storage drops the first two connections after 400,000 bytes each.
     let service =
         Simulator::builder().hint_on_submit(true).finish(Finish::Signed).cut_bodies(2, 400_000).start().await?;
     let client = testing::client(&service).build()?;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let id = task.handle().id().ok_or("a task without an id")?;
     let outcome = task.await?;
 
-    // Shown, a link has no query: the signature in there is the right to read.
+    // A link is shown without its query: the signature in the query grants the right to read.
     println!("from {}", outcome.links().first().ok_or("no link")?);
     let target = std::env::temp_dir().join(format!("longhaul-{id}.parquet"));
     let download = outcome.download();

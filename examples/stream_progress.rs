@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{:9} {percent:>3} %, next poll in {:?}", update.state().as_str(), update.next_poll());
         states.push(update.state());
     }
-    // The stream tells how the task ended, also when it failed; the awaited task makes that an error.
+    // The stream reports how the task ended, also if it failed; the awaited task turns a failure into an error.
     let outcome = task.await?;
 
     assert_eq!(states.first(), Some(&State::Accepted));

@@ -1,4 +1,4 @@
-//! A run to look at: limits, queue, latencies, tokens, tasks, alerts and events of a client, live on a terminal.
+//! A live view: limits, queue, latencies, tokens, tasks, alerts and events of a client, on a terminal.
 //!
 //! ```text
 //! cargo run --example watch              # redrawn in place
@@ -67,7 +67,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs all exports and shows the client meanwhile; gives how many failed.
+/// Runs all exports and shows the client meanwhile; returns how many failed.
 async fn watch(options: &Options) -> Result<usize, Failure> {
     let service = Simulator::builder()
         .limit(options.limit, Duration::from_secs(1))
@@ -97,7 +97,7 @@ async fn watch(options: &Options) -> Result<usize, Failure> {
             _ = ticks.tick() => screen.show(&client.stats())?,
         }
     }
-    // What was told last.
+    // The last events.
     let mut rest = pin!(tokio::time::sleep(Duration::from_millis(50)));
     loop {
         tokio::select! {
@@ -128,7 +128,7 @@ async fn export(client: &Client) -> longhaul::Result<()> {
 }
 
 impl Options {
-    /// Reads them; `None` where the user wanted help, and got it.
+    /// Reads the options; `None` if the user asked for help, and got it.
     fn read() -> Result<Option<Self>, Failure> {
         let mut options = Self { tasks: 30, limit: 10, plain: !io::stdout().is_terminal() };
         let mut arguments = lexopt::Parser::from_env();
@@ -148,11 +148,11 @@ impl Options {
     }
 }
 
-/// What is shown, and how.
+/// The contents of the screen, and how they are drawn.
 struct Screen {
     plain: bool,
     begun: Instant,
-    /// Lines of the last drawing, to be drawn over.
+    /// Lines of the last drawing, to be overwritten.
     drawn: usize,
     told: VecDeque<String>,
 }
@@ -185,7 +185,7 @@ impl Screen {
         if self.plain {
             writeln!(out, "{text}")?;
         } else {
-            // Up to where the last drawing began; lines are cut at the edge, and not wrapped.
+            // Moves to the start of the last drawing; lines are cut at the edge, and not wrapped.
             if self.drawn > 0 {
                 write!(out, "\x1b[{}A", self.drawn)?;
             }
@@ -198,7 +198,7 @@ impl Screen {
     fn text(&self, stats: &Stats) -> String {
         let mut text = String::new();
         let mut line = |name: &str, what: String| {
-            // A String takes all.
+            // Writing to a String never fails.
             let _ = writeln!(text, "{name:9} {what}");
         };
         line("time", format!("{:.1} s", self.begun.elapsed().as_secs_f64()));
@@ -250,7 +250,7 @@ fn percentiles(latency: &Latency) -> String {
     )
 }
 
-/// What is worth a line. A queue that moves is shown by its length.
+/// Returns the text of an event that is worth a line. A changing queue is shown by its length.
 fn text_of(event: &Event) -> Option<String> {
     let moves = matches!(event, Event::Waiting { .. } | Event::Granted { .. });
     (!moves).then(|| event.to_string())

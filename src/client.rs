@@ -32,9 +32,9 @@ pub use builder::ClientBuilder;
 pub use request_builder::RequestBuilder;
 pub use submit::{TaskBuilder, TaskRequest};
 
-/// A client of one service, for one account.
+/// A client for one account at one service.
 ///
-/// Cheap to clone; clones share connections, limits, the pause after a refusal, and the counters.
+/// Cloning is cheap. Clones share connections, limits, the pause after a refusal, and the counters.
 ///
 /// ```no_run
 /// use longhaul::{Client, Credential, Limit, Profile};
@@ -60,50 +60,53 @@ struct Inner {
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
     pace: PollPolicy,
-    /// How long tasks may take that say nothing of it.
+    /// The timeout of tasks that set none of their own.
     task_timeout: Option<Duration>,
-    /// A resumed task says that there was a run before.
+    /// Whether resuming a task, which implies an earlier run, starts the requests slowly.
     slow_start: bool,
     telemetry: Arc<Telemetry>,
-    /// What the tasks of each kind share, made once.
+    /// The state that the tasks of each kind share, created once.
     default: Arc<Core>,
     kinds: BTreeMap<String, Arc<Core>>,
 }
 
 impl Client {
-    /// Begins to set up a client. `base` is the URL that the paths of tasks and calls are relative to; whether it ends
-    /// with `/` makes no difference.
+    /// Returns a builder for a client. `base` is the URL that the paths of tasks and calls are relative to; a trailing
+    /// `/` makes no difference.
     pub fn builder(base: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(base.as_ref())
     }
 
-    /// Submits a request that knows its answer's type.
+    /// Submits a request whose type names the type of its result.
     ///
-    /// It returns as soon as the service has accepted; id, status URL and token exist from then on.
+    /// The method returns as soon as the service has accepted the request; the id, the status URL and the token exist
+    /// from then on.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`] and its kin with the service's fault; [`ErrorKind::NoStatusUrl`].
+    /// [`ErrorKind::Rejected`] and related kinds with the service's fault; [`ErrorKind::NoStatusUrl`].
     ///
     /// # Cancel safety
-    /// Dropped in flight, the service may have started the task, and nobody holds it. With an
-    /// [idempotency key](TaskBuilder::idempotency_key) the same submit finds it again.
+    /// If the future is dropped in flight, the service may have started the task, and the caller holds no handle to it.
+    /// With an [idempotency key](TaskBuilder::idempotency_key), the same submit finds the task again.
     ///
     /// # Panics
-    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error ([`ErrorKind::Config`]).
+    /// Panics in a tokio runtime without time or IO enabled. Outside any runtime, the submit fails with
+    /// [`ErrorKind::Config`].
     pub async fn submit<R: TaskRequest + ?Sized + Sync>(&self, request: &R) -> Result<Task<R::Output>, Error> {
         request.request(self.task()).submit().await
     }
 
-    /// Begins a task without a type for its request.
+    /// Returns a builder for a task whose request has no type of its own.
     pub fn task(&self) -> TaskBuilder {
         TaskBuilder::new(self.clone())
     }
 
-    /// Begins an ordinary call, which shares limits, credential and retries with the tasks.
+    /// Returns a builder for an ordinary request, which shares limits, credential and retries with the tasks.
     ///
-    /// The path is relative to the base; one that begins with `/`, to the base's host; `.` is the base itself. A URL of the base's own origin or an
-    /// [allowed](ClientBuilder::allow_origin) one is taken as it is; a path that leads to another origin, and one with a
-    /// segment `..`, are errors. [`Client::path`] makes paths of data.
+    /// The path is relative to the base; a path that begins with `/` is relative to the base's host; `.` is the base
+    /// itself. A URL of the base's own origin or of an [allowed](ClientBuilder::allow_origin) one is used unchanged. A
+    /// path that leads to another origin, or that contains a segment `..`, is an error. [`Client::path`] builds paths
+    /// from data.
     ///
     /// ```
     /// # use longhaul::testing::Simulator;
@@ -123,33 +126,35 @@ impl Client {
         RequestBuilder::new(self.clone(), method, path.into())
     }
 
-    /// Begins a GET: as [`request`](Client::request).
+    /// Returns a builder for a GET request, as [`request`](Client::request) does.
     pub fn get(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
-    /// Begins a POST: as [`request`](Client::request).
+    /// Returns a builder for a POST request, as [`request`](Client::request) does.
     pub fn post(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::POST, path)
     }
 
-    /// Begins a PUT: as [`request`](Client::request).
+    /// Returns a builder for a PUT request, as [`request`](Client::request) does.
     pub fn put(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::PUT, path)
     }
 
-    /// Begins a PATCH: as [`request`](Client::request).
+    /// Returns a builder for a PATCH request, as [`request`](Client::request) does.
     pub fn patch(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::PATCH, path)
     }
 
-    /// Begins a DELETE: as [`request`](Client::request).
+    /// Returns a builder for a DELETE request, as [`request`](Client::request) does.
     pub fn delete(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::DELETE, path)
     }
 
-    /// The URL of these segments below the base, for [`request`](Client::request) and [`TaskBuilder::post`]. Each stays one
-    /// segment, whatever it holds: the way to put an id or a name of somebody else into a path.
+    /// Returns the URL of these segments below the base, for [`request`](Client::request) and [`TaskBuilder::post`].
+    ///
+    /// Each segment stays one segment, whatever characters it contains. Use this method to put an id or a name from an
+    /// untrusted source into a path.
     ///
     /// ```
     /// # let client = longhaul::Client::builder("https://api.example.com/v1").build()?;
@@ -162,13 +167,13 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] where a segment is empty, `.` or `..`, which no URL can hold as they are.
+    /// [`ErrorKind::Request`] if a segment is empty, `.` or `..`, which no URL can hold unchanged.
     pub fn path<S: AsRef<str>>(&self, segments: impl IntoIterator<Item = S>) -> Result<Url, Error> {
         path::of_segments(&self.0.base, segments)
     }
 
-    /// The rows of a listing that comes in pages, without a task. The path is that of the first page, in place of the
-    /// rule's URL; each page is a call, as of [`request`](Client::request).
+    /// Returns the rows of a paged listing, without a task. The path is that of the first page and replaces the rule's
+    /// URL; each page is requested as by [`request`](Client::request).
     ///
     /// ```
     /// use futures::TryStreamExt;
@@ -191,12 +196,12 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// A path that no [`request`](Client::request) may have is an error of the stream.
+    /// The stream reports a path that [`request`](Client::request) would refuse as an error.
     pub fn pages<R: DeserializeOwned>(&self, method: Method, path: impl AsRef<str>, rule: PageRule) -> Pages<R> {
         Pages::new(self.walk(method, path.as_ref(), rule))
     }
 
-    /// As [`pages`](Client::pages), as whole pages of bytes: CSV, NDJSON and the like.
+    /// Returns whole pages as bytes, for CSV, NDJSON and similar formats; otherwise as [`pages`](Client::pages).
     pub fn page_bytes(&self, method: Method, path: impl AsRef<str>, rule: PageRule) -> PageBytes {
         PageBytes::new(self.walk(method, path.as_ref(), rule))
     }
@@ -210,9 +215,10 @@ impl Client {
         }
     }
 
-    /// Downloads from a link that was come by otherwise. A link that is no URL is an error of the sink.
+    /// Downloads from a link obtained elsewhere. An invalid link is reported when the download starts.
     ///
-    /// It goes bare, unless it lies unsigned on the client's own origin. Nothing renews it.
+    /// The request carries no credential, unless the link is unsigned and lies on the client's own origin. The download
+    /// cannot renew the link.
     pub fn download(&self, link: impl AsRef<str>) -> Download {
         match SecretUrl::parse(link.as_ref()) {
             Ok(link) => Download::linked(self.0.carrier.clone(), link, None, HeaderMap::new(), None),
@@ -223,17 +229,17 @@ impl Client {
         }
     }
 
-    /// Ends a login: exchanges the code that the browser came back with, saves the token, and goes with it from now on.
+    /// Completes a login: exchanges the code that the browser returned with, saves the token, and uses it from now on.
     ///
-    /// `redirected` is the whole URL that the service sent the browser to, or its path and query.
+    /// `redirected` is the whole URL that the service redirected the browser to, or its path and query.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenRefused`] where it is not of this login, or was refused; [`ErrorKind::TokenUnavailable`] and
-    /// [`ErrorKind::Store`] where it could not be fetched or saved; [`ErrorKind::Config`] where the credential has no
-    /// login.
+    /// [`ErrorKind::TokenRefused`] if the code does not belong to this login, or was refused;
+    /// [`ErrorKind::TokenUnavailable`] and [`ErrorKind::Store`] if the token could not be fetched or saved;
+    /// [`ErrorKind::Config`] if the credential has no login.
     ///
     /// # Cancel safety
-    /// Dropped in flight, the login goes on in a task of its own.
+    /// If the future is dropped in flight, the login continues in a spawned task.
     #[cfg(feature = "pkce")]
     pub async fn log_in(&self, login: crate::credential::Login, redirected: impl AsRef<str>) -> Result<(), Error> {
         let code = login.code(redirected.as_ref(), self.0.transport.credential.secrets())?;
@@ -243,21 +249,22 @@ impl Client {
         detached(cache.log_in(code, login.verifier, self.0.transport.token_transport.clone())).await
     }
 
-    /// Logs out: ends the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and forgets them here
-    /// and in the store, whatever the service says. Without an endpoint to revoke at, they are only forgotten.
+    /// Logs out: revokes the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and removes them
+    /// from the client and from the store, whatever the service answers. Without a revocation endpoint, the tokens are
+    /// only removed.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenUnavailable`] where the service did not confirm it, [`ErrorKind::Store`] where the store still
-    /// has them.
+    /// [`ErrorKind::TokenUnavailable`] if the service did not confirm the revocation, [`ErrorKind::Store`] if the store
+    /// still holds the tokens.
     ///
     /// # Cancel safety
-    /// Dropped in flight, it goes on in a task of its own.
+    /// If the future is dropped in flight, the logout continues in a spawned task.
     pub async fn revoke(&self) -> Result<(), Error> {
         let transport = self.0.transport.clone();
         detached(async move {
             let mut ended = Ok(());
             for cache in transport.credential.token_caches() {
-                // One that fails leaves none of the others logged in.
+                // A failure must not keep the remaining caches logged in.
                 ended = ended.and(cache.clone().revoke(transport.token_transport.clone()).await);
             }
             ended
@@ -265,9 +272,11 @@ impl Client {
         .await
     }
 
-    /// Waits for refreshes that are under way. A token that is about to expire is refreshed in the background of the
-    /// requests that still use it; a program that ends meanwhile would lose what comes, and with it the login where the
-    /// service rotates refresh tokens. RequestBuilder it last in `main`.
+    /// Waits for token refreshes in progress.
+    ///
+    /// A token that is about to expire is refreshed in the background while requests still use it. A program that exits
+    /// meanwhile would lose the new token and, if the service rotates refresh tokens, the login. Call this method last
+    /// in `main`.
     ///
     /// # Cancel safety
     /// Cancel-safe.
@@ -277,13 +286,14 @@ impl Client {
         }
     }
 
-    /// What went through this client and its clones so far. It also looks whether an [alert](crate::telemetry::Alerts) is due.
+    /// Returns the statistics of this client and its clones so far. The call also checks whether an
+    /// [alert](crate::telemetry::Alerts) is due.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.telemetry.stats()
     }
 
-    /// What went through this client and its clones in this day so far, for people.
+    /// Returns a human-readable summary of the traffic of this client and its clones today.
     ///
     /// ```
     /// # let client = longhaul::Client::builder("https://api.example.com").build()?;
@@ -295,8 +305,8 @@ impl Client {
         self.0.telemetry.summary()
     }
 
-    /// What happens, as it happens: all that the [throttle](crate::Throttle::events) tells, and retries, refreshes, slow
-    /// answers, limits that are nearly used up, and alerts.
+    /// Returns a stream of events as they happen: every event of the [throttle](crate::Throttle::events), and retries,
+    /// refreshes, slow answers, limits that are nearly used up, and alerts.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -317,37 +327,38 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// The throttle's events come in their order, and so do the client's; between the two the order may differ by some.
-    /// Of either the last 1,024 are kept for a watcher that is slow, and [`Event::Missed`](crate::Event::Missed) says how
-    /// many it lost. Events are made only while somebody watches.
+    /// The throttle's events arrive in order, and so do the client's; the order between the two may differ slightly.
+    /// For a slow watcher, the last 1,024 events of each are kept, and [`Event::Missed`](crate::Event::Missed) reports
+    /// how many were lost. Events are created only while a watcher exists.
     ///
-    /// It ends with the last clone of the client, its tasks and its throttle.
+    /// The stream ends with the last clone of the client, its tasks and its throttle.
     pub fn events(&self) -> Events {
         let hidden = self.0.transport.wire.hidden.clone();
         self.0.telemetry.events().change(move |event| match event {
-            // The one that holds words of an answer. The throttle may have heard it of somebody else.
+            // `Ignored` is the only event that quotes response text. The throttle may have it from another client.
             Event::Ignored { what } => Event::Ignored { what: hidden.mask().hide(&what).into() },
             event => event,
         })
     }
 
-    /// Its throttle, for your own requests under the same limits, to change a limit, and to ask what it does. It counts
-    /// for the client's account.
+    /// Returns the client's throttle, to run other requests under the same limits, to change a limit, and to query its
+    /// state. The handle counts for the client's account.
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
         &self.0.transport.wire.throttle
     }
 
-    /// What one of its requests is for the limits: for [`Throttle::acquire`] and [`Throttle::explain`].
+    /// Returns the key of a request of this client, as the limits count it: for [`Throttle::acquire`] and
+    /// [`Throttle::explain`].
     ///
     /// # Errors
-    /// [`ErrorKind::Request`] and [`ErrorKind::Untrusted`] where a request to the path would be refused.
+    /// [`ErrorKind::Request`] and [`ErrorKind::Untrusted`] if a request to the path would be refused.
     pub fn request_key(&self, method: &Method, path: &str) -> Result<RequestKey, Error> {
         let url = path::join(&self.0.transport.trust, path)?;
         Ok(RequestKey::request(method, &url).credential(&*self.0.transport.wire.credential_id))
     }
 
-    /// The URL that paths are relative to.
+    /// Returns the URL that paths are relative to.
     #[must_use]
     pub fn base(&self) -> &Url {
         &self.0.base
@@ -376,7 +387,7 @@ impl Client {
     }
 }
 
-/// Runs to its end, whether or not somebody waits for it.
+/// Runs the work to its end, even if the caller stops waiting.
 async fn detached(work: impl Future<Output = Result<(), Error>> + Send + 'static) -> Result<(), Error> {
     let why = "it is done by a task of its own, which needs a tokio runtime that lives until then";
     let lost = || Error::new(ErrorKind::TokenUnavailable, why);

@@ -2,16 +2,17 @@
 //!
 //! # Implementation
 //!
-//! A [`Credential`] is a list of [`Part`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`] puts
-//! them on a request, right before it is sent. Parts that never change are ready at once; the rest of this room is about
+//! A [`Credential`] is a list of [`Part`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`]
+//! puts them on a request, right before it is sent. Constant parts are ready at once; the rest of this module is about
 //! tokens:
 //!
-//! - [`token_state`] decides what a request finds, and what an event changes. It is pure: the time is passed in.
+//! - [`token_state`] decides the answer to a request, and the change by an event. It is pure: the time is passed in.
 //! - [`token_slot`] holds the state behind its lock, with the source and the store of its tokens.
-//! - [`token_cache`] answers requests: `prefetch`, `peek`, `get`. Logins and logouts are here too.
-//! - [`refresh_guard`] is the right to change the token, one at a time; [`refresh`] is the future that all others await.
-//! - [`fetch`] gets the next token: from the store, or from a [`TokenSource`], of which [`OAuth`] is one
-//!   ([`token_requests`] are its requests, [`TokenAnswer`] reads what comes back).
+//! - [`token_cache`] answers requests: `prefetch`, `peek`, `get`. It also handles logins and logouts.
+//! - [`refresh_guard`] is the right to change the token, one at a time; [`refresh`] is the future that all other
+//!   requests await.
+//! - [`fetch`] gets the next token: from the store, or from a [`TokenSource`], such as [`OAuth`] ([`token_requests`]
+//!   are its requests, [`TokenAnswer`] parses the answers).
 //!
 //! # The life of a token
 //!
@@ -26,32 +27,35 @@
 //!                          Resting   a request, when it has rested
 //! ```
 //!
-//! The drawing is flat. The state has three fields, because they are independent: the token in use (`Active`), what is done
-//! about the next one (`Renewal`), and a token that came and is not saved. A token ages five minutes before its end, or a
-//! fifth of its life; while it ages it is used, whether its refresh runs, rests, or could not be saved.
+//! The drawing is flat. The state has three fields, because they are independent: the token in use (`Active`), the work
+//! on the next one (`Renewal`), and a token that was received and is not saved. A token ages five minutes before its
+//! end, or a fifth of its life; while it ages it is used, whether its refresh runs, rests, or could not be saved.
 //!
 //! **Refreshing and waiting.** The first request that finds a refresh due begins it under the lock that found it, in a
-//! task of its own, over that request's [`TokenTransport`]; the caller may be dropped, the refresh goes on. All others
-//! wait for it, or use the token that ages. A new token is saved before it is used; one that cannot be saved is kept in
-//! memory, and the next refresh saves it before it asks anybody. After a failure the next refresh rests: a second, then
-//! twice as long each time up to a minute, a minute after a refusal, and never less than the service asked for.
+//! task of its own, over that request's [`TokenTransport`]; the caller may be dropped, and the refresh continues. All
+//! other requests wait for it, or use the aging token. A new token is saved before it is used; a token that cannot be
+//! saved is kept in memory, and the next refresh saves it before any other step. After a failure the next refresh
+//! rests: a second, then twice as long each time up to a minute, a minute after a refusal, and never less than the
+//! service asked for.
 //!
-//! **A 401** counts against the token that its request carried, by serial: where a later one is in use already, the request
-//! is just sent again with that. Otherwise the token is refused, and the request waits for the next. A fresh token that is
-//! refused too within half a minute is not replaced again, nor for a route that refused one before ([`refused_routes`]).
+//! **A 401** counts against the token that its request carried, by serial: if a later token is already in use, the
+//! request is just sent again with that token. Otherwise the token is refused, and the request waits for the next. A
+//! fresh token that is refused too within half a minute is not replaced again, nor for a route that refused one before
+//! ([`refused_routes`]).
 //!
-//! **A logout** waits for a refresh that is under way, then forgets all tokens under the lock, before it asks the service
-//! and the store to do the same: no refresh can bring one back. A login takes its turn in the same way.
+//! **A logout** waits for a refresh in progress, then forgets all tokens under the lock, before it asks the service and
+//! the store to do the same: no refresh can bring one back. A login waits for its turn in the same way.
 //!
-//! **A runtime that ends** drops the task, and in it the guard: the state takes in that the refresh broke off, all who wait
-//! look again, and the first of them begins anew on its own runtime, the first time without a rest.
+//! **A runtime that ends** drops the task, and with it the guard: the state records that the refresh broke off, all
+//! waiting requests check the state again, and the first of them begins a new refresh on its own runtime, the first
+//! time without a rest.
 //!
 //! # Glossary
 //!
 //! *token*: access token, with its refresh token and times. *active*: in use. *adopt*: put in use. *refused*: answered
-//! with 401. *rest*: the time after a failure in which no refresh begins. *serial*: number of an adopted token. *given*:
-//! passed in by the user. *wall*: the client's clock, by which tokens expire; rests go by tokio's. *echoed*: repeated by a
-//! service in what it says, so masked in errors.
+//! with 401. *rest*: the time after a failure in which no refresh begins. *serial*: number of an adopted token.
+//! *given*: passed in by the user. *wall*: the client's clock, by which tokens expire; rests use tokio's. *echoed*:
+//! repeated in a service's answers, so masked in errors.
 
 mod active_token;
 mod answer;
@@ -124,8 +128,8 @@ use part::Part;
 use refused_routes::Route;
 use token_slot::Source;
 
-/// The proof of the client's identity: keys, tokens, signatures. A credential goes to the client's own origin only, and is
-/// never shown.
+/// The proof of the client's identity: keys, tokens, signatures. The client sends a credential to its own origin only,
+/// and never shows it.
 ///
 /// ```
 /// use longhaul::Credential;
@@ -139,45 +143,46 @@ use token_slot::Source;
 /// );
 /// ```
 ///
-/// Clones share their tokens: give one to several clients, and they log in once.
+/// Clones share their tokens: several clients with one credential log in once.
 #[derive(Clone, Default)]
 pub struct Credential(Vec<Part>);
 
 impl Credential {
-    /// None.
+    /// Returns the empty credential.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// `Authorization: Bearer` and this token (RFC 6750), which may have that word before it already.
+    /// Creates the credential `Authorization: Bearer` with this token (RFC 6750). The word `Bearer` may already precede
+    /// the token.
     #[must_use]
     pub fn bearer(token: impl AsRef<str>) -> Self {
         Self(vec![Part::bearer(token.as_ref())])
     }
 
-    /// `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a build error: none can
-    /// be told from the one between the two; so is a control character in either. A line end behind the password is left
-    /// out.
+    /// Creates the credential `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a
+    /// build error, because it cannot be distinguished from the separator; so is a control character in either. A line
+    /// break after the password is left out.
     #[must_use]
     pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         Self(vec![Part::basic(user.as_ref(), password.as_ref())])
     }
 
-    /// An API key in a header of this name. White space around the key is left out.
+    /// Creates an API key in a header of this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_header(name: impl AsRef<str>, key: impl Into<String>) -> Self {
         let key = Zeroizing::new(key.into());
         Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key.trim(), "")])
     }
 
-    /// An API key in the query, under this name. White space around the key is left out.
+    /// Creates an API key in the query, under this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_query(name: impl Into<String>, key: impl Into<String>) -> Self {
         Self(vec![Part::Query { name: name.into(), value: Secret::trimmed(key) }])
     }
 
-    /// Tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
+    /// Creates tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
     #[must_use]
     pub fn oauth(oauth: OAuth) -> Self {
         let (name, scheme) = oauth.0.token_header.clone();
@@ -185,25 +190,26 @@ impl Credential {
         Self(vec![Part::Token(TokenCache::new(Source::OAuth(Box::new(oauth)), store, name, scheme))])
     }
 
-    /// Tokens of your own source, as `Authorization: Bearer`; refreshed as those of [`oauth`](Credential::oauth) are.
+    /// Creates a credential from your own token source, sent as `Authorization: Bearer` and refreshed like the tokens
+    /// of [`oauth`](Credential::oauth).
     #[must_use]
     pub fn source(source: impl TokenSource) -> Self {
         Self::from_source(Arc::new(source), None)
     }
 
-    /// As [`source`](Credential::source), with a store where each token is saved before it is used.
+    /// Adds a store in which each token is saved before it is used; otherwise as [`source`](Credential::source).
     #[must_use]
     pub fn stored_source(source: impl TokenSource, store: impl CredentialStore) -> Self {
         Self::from_source(Arc::new(source), Some(Arc::new(store)))
     }
 
-    /// Made for each request by your own code.
+    /// Creates a credential that your own code computes for each request.
     #[must_use]
     pub fn signed(sign: impl Sign) -> Self {
         Self(vec![Part::Signed(Arc::new(sign))])
     }
 
-    /// This one and another.
+    /// Combines this credential with another.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
@@ -215,12 +221,12 @@ impl Credential {
         Self(vec![Part::Token(TokenCache::new(Source::Own(source), store, name, "Bearer ".to_owned()))])
     }
 
-    /// Whether it is none.
+    /// Returns whether the credential is empty.
     pub(crate) const fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether every part can be put on a request, each under a name of its own.
+    /// Checks that every part can be put on a request, each under a name of its own.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.0.iter().try_for_each(Part::check)?;
         let fixed = self.0.iter().filter_map(Part::fixed_header).map(|header| header.map(|(name, _)| name));
@@ -235,24 +241,24 @@ impl Credential {
         Ok(())
     }
 
-    /// Puts it on a request, in place of what stands there under the same names. Gives the secrets that were made for
-    /// this request alone.
+    /// Puts the credential on a request, in place of existing values of the same names. Returns the secrets that were
+    /// created for this request alone.
     pub(crate) fn stamp(&self, request: &mut Request, tokens: &AttachedTokens) -> Result<Vec<Secret>, Error> {
         stamp::stamp(&self.0, request, tokens)
     }
 
-    /// Takes out of a URL what this credential puts in: a service may echo the key in its own links.
+    /// Removes the credential's parts from a URL: a service may echo the key in its own links.
     pub(crate) fn strip(&self, url: &mut Url) {
         stamp::strip(&self.0, url);
     }
 
-    /// Its parts by name, without the secrets; `None` for none.
+    /// Returns the names of the parts, without the secrets; `None` for an empty credential.
     pub(crate) fn label(&self) -> Option<String> {
         let labels: Vec<_> = self.0.iter().map(Part::label).collect();
         (!labels.is_empty()).then(|| labels.join(", "))
     }
 
-    /// Tells one from another within this process, without a way back.
+    /// Returns an id that distinguishes credentials within this process and reveals nothing about them.
     pub(crate) fn id(&self) -> String {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let mut hasher = KEYS.build_hasher();
@@ -260,32 +266,32 @@ impl Credential {
         format!("{} #{:08x}", self.label().unwrap_or_default(), hasher.finish() >> 32)
     }
 
-    /// All that it sends and that nobody may see. For errors: it copies every secret.
+    /// Returns every secret that the credential sends. For errors: the call copies every secret.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         self.0.iter().flat_map(Part::secrets).collect()
     }
 
-    /// Its tokens that are fetched.
+    /// Returns the caches of fetched tokens.
     pub(crate) fn token_caches(&self) -> impl Iterator<Item = &TokenCache> {
         self.0.iter().filter_map(Part::token)
     }
 
-    /// Whether it has tokens that are fetched.
+    /// Returns whether the credential has fetched tokens.
     pub(crate) fn is_live(&self) -> bool {
         self.token_caches().next().is_some()
     }
 
-    /// Starts to fetch what will be needed, and waits for nothing.
+    /// Starts to fetch the tokens that will be needed, and waits for nothing.
     pub(crate) fn prefetch(&self, transport: &TokenTransport) {
         self.token_caches().for_each(|cache| cache.prefetch(transport));
     }
 
-    /// The tokens to go with now; `None` where one has to be waited for.
+    /// Returns the current tokens; `None` if the request has to wait for one.
     pub(crate) fn peek(&self, transport: &TokenTransport) -> Option<AttachedTokens> {
         self.token_caches().map(|cache| cache.peek(transport)).collect::<Option<_>>().map(AttachedTokens)
     }
 
-    /// The tokens to go with now, fetched where there are none.
+    /// Returns the current tokens, and fetches missing ones.
     pub(crate) async fn get(&self, transport: &TokenTransport) -> Result<AttachedTokens, Error> {
         let mut tokens = AttachedTokens::default();
         for cache in self.token_caches() {
@@ -294,24 +300,24 @@ impl Credential {
         Ok(tokens)
     }
 
-    /// Why there is no token yet, where the token endpoint is asked again and again.
+    /// Returns why there is no token yet, if the requests to the token endpoint are being repeated.
     pub(crate) fn trouble(&self, transport: &TokenTransport) -> Option<String> {
         transport.endpoint.trouble().filter(|_| self.token_caches().any(|cache| cache.lacks_token(transport)))
     }
 
-    /// Whether requests may still carry these tokens.
+    /// Returns whether requests may still carry these tokens.
     pub(crate) fn is_good(&self, tokens: &AttachedTokens, transport: &TokenTransport) -> bool {
         self.token_caches().zip(&tokens.0).all(|(cache, token)| cache.is_good(token, transport))
     }
 
-    /// The service answered with 401. Returns whether to send again with other tokens.
+    /// Records that the service answered with 401. Returns whether to send again with other tokens.
     pub(crate) fn refuse(&self, tokens: &AttachedTokens, request: &Request) -> bool {
         let route = Route::from_request(request);
-        // Every token takes the refusal in: the answer does not say which of them it is for.
+        // Every token records the refusal: the answer does not name the refused one.
         self.token_caches().zip(&tokens.0).fold(false, |again, (cache, token)| cache.refuse(token, route) || again)
     }
 
-    /// The service answered with 401 again, to fresh tokens.
+    /// Records that the service answered with 401 again, to fresh tokens.
     pub(crate) fn refuse_again(&self, request: &Request) {
         self.token_caches().for_each(|cache| cache.refuse_again(Route::from_request(request)));
     }
@@ -323,5 +329,5 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The end of an error about a 401 that no credential was sent for.
+/// The end of an error about a 401 to a request without a credential.
 pub(crate) const NO_CREDENTIAL: &str = ", and the client has no credential of its own (ClientBuilder::credential)";

@@ -38,18 +38,18 @@ pub(crate) use renew::{Renew, Renewed};
 use progress::Gauge;
 use reader::{Piece, Reader};
 
-/// The bytes behind a link, ready to be fetched: nothing is sent before a sink is chosen and awaited.
+/// The bytes behind a link, ready to be fetched: no request is sent before a sink is chosen and awaited.
 ///
-/// A signed link, one of another origin, and one that an answer of another origin named, is fetched bare: byte for byte
-/// as it was given, without credentials, cookies or `Referer`, over a client of its own. An unsigned link on the API's own origin goes through the client's
-/// pipeline, credential and limits included.
+/// A signed link, a link of another origin, and a link that an answer of another origin named are fetched bare: byte
+/// for byte as given, without credentials, cookies or `Referer`, over a separate HTTP client. An unsigned link on the
+/// API's own origin goes through the client's pipeline, including credential and limits.
 ///
 /// A body that breaks off is resumed at its offset with `If-Match` (or `If-Unmodified-Since`), so that a result which
-/// was replaced meanwhile is an error and never a splice. A link that has expired is renewed through its task.
+/// was replaced meanwhile is an error and never a splice. An expired link is renewed through its task.
 ///
 /// # Panics
-/// Where a sink is awaited in a tokio runtime without time or IO enabled. Outside of any runtime it is an error
-/// ([`ErrorKind::Config`]), unless the bytes are held already.
+/// Panics if a sink is awaited in a tokio runtime without time or IO enabled. Outside any runtime, the sink fails with
+/// [`ErrorKind::Config`], unless the bytes are already held.
 #[must_use = "nothing is sent until a sink is awaited"]
 pub struct Download {
     source: Result<Source, Error>,
@@ -57,23 +57,23 @@ pub struct Download {
 }
 
 enum Source {
-    /// The result came with the task's last answer.
+    /// The result arrived with the task's last answer.
     Held(Bytes),
     Linked {
         carrier: Arc<Carrier>,
         link: SecretUrl,
-        /// The answer that named it; `None` where the application did.
+        /// The URL of the answer that named the link; `None` if the application did.
         from: Option<Box<Url>>,
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
-        /// A foreign origin named the link.
+        /// Whether a foreign origin named the link.
         is_bare: bool,
-        /// The answer that the task got when it asked for the result, still to be read.
+        /// The answer to the task's request for the result, still to be read.
         opened: Option<Response>,
     },
 }
 
-/// What a finished download says of itself.
+/// The report of a finished download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     bytes: u64,
@@ -83,25 +83,25 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The length of the whole.
+    /// Returns the length of the whole result.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How many of them an earlier call had fetched.
+    /// Returns how many of these bytes an earlier call had fetched.
     #[must_use]
     pub const fn resumed_at(&self) -> u64 {
         self.resumed_at
     }
 
-    /// How often the transfer broke off and went on.
+    /// Returns how often the transfer broke off and was resumed.
     #[must_use]
     pub const fn reopened(&self) -> u32 {
         self.reopened
     }
 
-    /// How often the link was renewed.
+    /// Returns how often the link was renewed.
     #[must_use]
     pub const fn renewed(&self) -> u32 {
         self.renewed
@@ -109,8 +109,8 @@ impl Receipt {
 }
 
 impl Download {
-    /// `headers` are the caller's, for the API's own origin; `from` is the URL of the answer that named the link, `None`
-    /// where the application did.
+    /// Creates a download from a link. `headers` are the caller's, for the API's own origin; `from` is the URL of the
+    /// answer that named the link, `None` if the application did.
     pub(crate) fn linked(
         carrier: Arc<Carrier>,
         link: SecretUrl,
@@ -122,7 +122,7 @@ impl Download {
         Self { source: Ok(source), gauge: Gauge::default() }
     }
 
-    /// Goes bare wherever the link leads: a foreign origin named it.
+    /// Sets whether the download is bare wherever the link leads, because a foreign origin named it.
     pub(crate) fn bare(mut self, bare: bool) -> Self {
         if let Ok(Source::Linked { is_bare, .. }) = &mut self.source {
             *is_bare = bare;
@@ -130,7 +130,7 @@ impl Download {
         self
     }
 
-    /// Begins with an answer that is here already.
+    /// Starts with an answer that was already received.
     pub(crate) fn opened(mut self, response: Option<Response>) -> Self {
         if let Ok(Source::Linked { opened, .. }) = &mut self.source {
             *opened = response;
@@ -146,7 +146,7 @@ impl Download {
         Self { source: Err(error), gauge: Gauge::default() }
     }
 
-    /// The link, if the result is not held already.
+    /// Returns the link, unless the result is already held.
     #[must_use]
     pub fn link(&self) -> Option<&SecretUrl> {
         match &self.source {
@@ -155,23 +155,23 @@ impl Download {
         }
     }
 
-    /// Watches how far it is. Take it before the sink.
+    /// Returns a watch on the progress. Call this method before the sink.
     #[must_use]
     pub fn progress(&self) -> ProgressWatch {
         self.gauge.watch()
     }
 
-    /// Into a file. What comes is written to `target` + `.part`; only when it is whole, of the stated length and
-    /// synced, it takes the name `target`, in place of what had it before.
+    /// Downloads into a file. The bytes are written to `target` + `.part`. The part file takes the name `target`, in
+    /// place of any previous file, only after the download is complete, of the stated length, and synced.
     ///
-    /// After an error or a drop the part file stays, with a small journal beside it, and the same call goes on where
-    /// it ended, also in another process, and with a fresh link to the same. That needs a strong `ETag` from the
-    /// storage; without one it begins anew.
+    /// After an error or a drop, the part file stays, with a small journal beside it. The same call then continues
+    /// where the download ended, also in another process, and with a fresh link to the same object. Resuming needs a
+    /// strong `ETag` from the storage; without one, the download starts anew.
     ///
     /// The target may be missing, a regular file, or a symbolic link to one, which is replaced and not followed; a
-    /// device, a FIFO, a socket and a folder are refused. A part of an earlier call is used only where it is a regular
-    /// file of the same user under one name: a link, a FIFO or a file of another user beside the target is removed and
-    /// never followed, and where the folder forbids that, the part gets a random name and cannot be resumed. The mode
+    /// device, a FIFO, a socket and a folder are refused. The part of an earlier call is used only if it is a regular
+    /// file of the same user under one name. A link, a FIFO or a file of another user beside the target is removed and
+    /// never followed; if the folder forbids the removal, the part gets a random name and cannot be resumed. The mode
     /// of the file is that of any new file of the process.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl Download {
     /// [`ErrorKind::AccessDenied`], [`ErrorKind::ResultUnavailable`], [`ErrorKind::Io`].
     ///
     /// # Cancel safety
-    /// Dropped at any point it leaves a part that can be resumed, and never a file under the final name.
+    /// Dropping the future at any point leaves a part that can be resumed, and never a file under the final name.
     pub async fn to_file(self, target: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
         let target = target.as_ref();
         let source = self.source?;
@@ -193,13 +193,13 @@ impl Download {
         }
     }
 
-    /// Into a writer, in order. It is flushed, not shut down.
+    /// Downloads into a writer, in order. The writer is flushed, not shut down.
     ///
     /// # Errors
-    /// As [`to_file`](Download::to_file). What was written stays written.
+    /// As [`to_file`](Download::to_file). Bytes that were written stay written.
     ///
     /// # Cancel safety
-    /// Not cancel-safe: how much was written is known only to the writer.
+    /// Not cancel-safe: only the writer knows how much was written.
     pub async fn to_writer(self, writer: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Receipt, Error> {
         let mut pieces = Pieces::open(self.source?, self.gauge);
         while let Some(chunk) = pieces.next().await? {
@@ -209,7 +209,7 @@ impl Download {
         Ok(pieces.receipt())
     }
 
-    /// As a stream of chunks, in order. It ends after an error.
+    /// Returns the download as a stream of chunks, in order. The stream ends after an error.
     ///
     /// ```no_run
     /// use futures::TryStreamExt;
@@ -237,10 +237,10 @@ impl Download {
         })))
     }
 
-    /// Into memory, up to `limit` bytes.
+    /// Downloads into memory, up to `limit` bytes.
     ///
     /// # Errors
-    /// As [`to_file`](Download::to_file), and [`ErrorKind::TooLarge`] as soon as it is known to be longer.
+    /// As [`to_file`](Download::to_file), and [`ErrorKind::TooLarge`] as soon as the download is known to be longer.
     pub async fn to_memory(self, limit: usize) -> Result<Bytes, Error> {
         let too_large = || {
             let message = format!("more than the {limit} bytes that were allowed; download it to a file");
@@ -259,7 +259,7 @@ impl Download {
     }
 }
 
-/// The bytes of a download, in order: [`Download::stream`]. It ends after an error.
+/// The bytes of a download, in order: [`Download::stream`]. The stream ends after an error.
 #[must_use = "streams do nothing unless polled"]
 pub struct DownloadStream(Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>);
 
@@ -287,7 +287,7 @@ impl fmt::Debug for Download {
     }
 }
 
-/// The chunks of a source, for sinks that cannot take anything back.
+/// The chunks of a source, for sinks that cannot take data back.
 enum Pieces {
     Held(Option<Bytes>, Gauge, u64),
     Linked(Box<Reader>, Gauge),
@@ -350,7 +350,7 @@ impl Pieces {
     }
 }
 
-/// What is fetched or written to disk needs a runtime; what is held already does not.
+/// Fetching and writing to disk need a runtime; bytes that are already held do not.
 fn in_runtime() -> Result<(), Error> {
     has_runtime().then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, NO_RUNTIME))
 }

@@ -1,4 +1,4 @@
-//! Error: what went wrong, and all that the caller needs to act on it.
+//! Error: the failure, and everything that the caller needs to act on it.
 
 mod advised;
 mod fault;
@@ -20,8 +20,8 @@ use crate::redact::{self, Mask};
 
 /// The error of every fallible call of this crate.
 ///
-/// Match on [`kind`](Error::kind), which is named for what to do next; show it with `Display`, which is one line
-/// without secrets. It is cheap to clone.
+/// Match on [`kind`](Error::kind), whose values are named for the caller's next step. `Display` shows the error in one
+/// line, without secrets. Cloning an error is cheap.
 ///
 /// ```
 /// use longhaul::{Client, ErrorKind};
@@ -34,7 +34,7 @@ use crate::redact::{self, Mask};
 #[error(transparent)]
 pub struct Error(Arc<Inner>);
 
-/// What every fallible call of this crate answers.
+/// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -55,44 +55,44 @@ impl Error {
         }))
     }
 
-    /// What kind of error this is: the thing to match on.
+    /// Returns the kind of the error, to match on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The URL that was asked, without its query.
+    /// Returns the requested URL, without its query.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.0.url.as_deref()
     }
 
-    /// The HTTP status of the answer that decided, if there was one.
+    /// Returns the HTTP status of the decisive answer, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<http::StatusCode> {
         self.0.status
     }
 
-    /// What the service said: code, message, raw body, correlation id.
+    /// Returns the service's description of the failure: code, message, raw body, correlation id.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         self.0.fault.as_ref()
     }
 
-    /// How many times the request was sent; 0 where none was. Where later attempts got no answer, those up to the answer
-    /// that the error carries.
+    /// Returns how many times the request was sent; 0 if it was not sent. If later attempts got no answer, the attempts
+    /// up to the answer that the error carries are counted.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// How long the service asked to wait, if it did.
+    /// Returns how long the service asked to wait, if it did.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// What went wrong, without the kind and the facts that `Display` adds.
+    /// Returns the description of the failure, without the kind and the facts that `Display` adds.
     pub(crate) fn message(&self) -> &str {
         &self.0.message
     }
@@ -121,12 +121,12 @@ impl Error {
         self.amend(|inner| inner.end = end)
     }
 
-    /// What to change, where that is known.
+    /// Adds advice on the fix, if it is known.
     pub(crate) fn with_advice(self, advice: Option<String>) -> Self {
         self.amend(|inner| inner.advice = advice)
     }
 
-    /// With the URL that another one names.
+    /// Replaces the URL by that of another error.
     pub(crate) fn at_the_place_of(self, other: &Self) -> Self {
         self.amend(|inner| inner.url = other.0.url.clone())
     }
@@ -135,30 +135,30 @@ impl Error {
         self.amend(|inner| inner.source = Some(Arc::new(source)))
     }
 
-    /// A body that has another shape than it was to be decoded into.
+    /// Returns the error of a body that could not be decoded into the requested type.
     pub(crate) fn decoding(what: &str, error: serde_json::Error, mask: &Mask) -> Self {
         let said = error.to_string();
         let shown = mask.hide(&said);
         let decoding = Self::new(ErrorKind::Decode, format!("{what}{shown}"));
-        // The words of a decoder quote the body: as a source they would show what was hidden.
+        // A decoder's message quotes the body: as a source it would reveal the masked parts.
         if shown == said { decoding.with_source(error) } else { decoding }
     }
 
-    /// Whether somebody has to log in again: the service refuses to give tokens for the login that there was.
+    /// Returns whether a new login is needed: the service refuses to issue tokens for the previous login.
     #[must_use]
     pub fn needs_login(&self) -> bool {
         self.attached::<NeedsLogin>().is_some()
     }
 
-    /// Whether time ran out: a timeout or a deadline of the caller's ([`ErrorKind::DeadlineExceeded`]).
+    /// Returns whether the time ran out: a timeout or a deadline of the caller's ([`ErrorKind::DeadlineExceeded`]).
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::DeadlineExceeded
     }
 
-    /// Whether the failure may pass by itself, so that the same again may succeed later: no connection or no answer, a
-    /// refusal for load, a token endpoint that failed, an answer of 5xx. Retries within the policy were made already, and a
-    /// request that is no task's may have been acted on.
+    /// Returns whether the failure may be temporary, so that the same call may succeed later: no connection or no
+    /// answer, a refusal for load, a token endpoint that failed, an answer of 5xx. The retries that the policy allows
+    /// were already made. The service may have acted on a request that belongs to no task.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind() {
@@ -170,7 +170,7 @@ impl Error {
         }
     }
 
-    /// Carries a thing of a higher floor; its typed getter stands on that floor.
+    /// Attaches a value of a higher floor; the typed getter lives on that floor.
     pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
         self.amend(|inner| inner.attached.push(Arc::new(thing)))
     }
@@ -181,13 +181,13 @@ impl Error {
     }
 
     fn amend(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        // Where somebody holds a clone of it, that one stays as it is.
+        // Clones of the error held elsewhere stay unchanged.
         change(Arc::make_mut(&mut self.0));
         self
     }
 }
 
-/// For code that speaks of bytes and files: the kind is the nearest of `std::io`'s, and the error is its source.
+/// For code that deals with bytes and files: the kind is the nearest of `std::io`'s, and the error is the source.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         use std::io::ErrorKind as Io;
@@ -205,7 +205,7 @@ impl From<Error> for std::io::Error {
 }
 
 impl Error {
-    /// Whether the request provably never left.
+    /// Returns whether the request was provably never sent.
     pub(crate) fn is_unsent(&self) -> bool {
         self.0.unsent
     }
@@ -215,7 +215,7 @@ impl Error {
     }
 }
 
-/// What to do where the process has no file descriptor left; `None` where something else is wrong.
+/// Returns advice if the process has no file descriptor left; `None` for any other cause.
 pub(crate) fn out_of_files(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let codes: &[i32] = if cfg!(windows) { &[4, 10024] } else { &[23, 24] };
     let mut next = Some(error);
@@ -262,7 +262,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Attached to an error that only a new login ends.
+/// Attached to an error that only a new login resolves.
 pub(crate) struct NeedsLogin;
 
 #[derive(Clone, Debug)]
@@ -275,9 +275,9 @@ struct Inner {
     attempts: u32,
     unsent: bool,
     retry_after: Option<Duration>,
-    /// Why it was not tried again, where that needs a word.
+    /// The reason why no further attempt was made, if the reason needs a mention.
     end: Option<&'static str>,
-    /// What to change, where that is known.
+    /// Advice on the fix, if it is known.
     advice: Option<String>,
     attached: Vec<Arc<dyn Any + Send + Sync>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -291,7 +291,7 @@ impl fmt::Display for Inner {
 
 impl std::error::Error for Inner {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The thing itself, which callers downcast, and not what it is shared by.
+        // The source itself, which callers downcast, not the `Arc` around it.
         self.source.as_deref().map(|source| source as _)
     }
 }

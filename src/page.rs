@@ -1,4 +1,4 @@
-//! Pages: the rows of a result that comes in pages, as a stream.
+//! Pages: the rows of a paged result, as a stream.
 
 mod bytes;
 mod fetch;
@@ -24,15 +24,15 @@ pub use bytes::PageBytes;
 pub(crate) use fetch::PageSource;
 pub(crate) use walk::Walk;
 
-/// The rows of a result, page after page: [`Outcome::pages`](crate::Outcome::pages), and of a listing:
+/// The rows of a paged result, page after page: [`Outcome::pages`](crate::Outcome::pages), and of a listing:
 /// [`Client::pages`](crate::Client::pages).
 ///
-/// Each page is a request through the client's pipeline, sent when the rows before it have been taken. A page is held
-/// in memory, up to the client's body limit. Its redirects are followed, and a page that breaks off is fetched again
-/// within the client's retry policy, before a row of it is given. A row is decoded from the text that the service wrote:
-/// `serde_json::value::RawValue` keeps its digits.
+/// Each page is a request through the client's pipeline, sent when the rows of the previous page have been taken. A
+/// page is held in memory, up to the client's body limit. Redirects are followed. A page that breaks off is fetched
+/// again within the client's retry policy, before any of its rows is returned. A row is decoded from the text that the
+/// service wrote: `serde_json::value::RawValue` keeps its digits.
 ///
-/// After an error of a page the stream ends; an error of one row ([`ErrorKind::Decode`]) leaves the others.
+/// An error of a page ends the stream; an error of one row ([`ErrorKind::Decode`]) leaves the other rows.
 ///
 /// # Cancel safety
 /// Dropping a `next()` loses nothing.
@@ -57,7 +57,7 @@ impl<R> Pages<R> {
         Self { walk, rows: VecDeque::new(), hidden: Hidden::default(), row: PhantomData }
     }
 
-    /// How many pages were fetched so far.
+    /// Returns how many pages were fetched so far.
     #[must_use]
     pub const fn fetched(&self) -> u32 {
         self.walk.fetched()

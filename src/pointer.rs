@@ -1,4 +1,4 @@
-//! Source: where in an answer a value stands.
+//! Source: the place of a value in an answer.
 
 pub(crate) mod link;
 mod walk;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::message::{Reply, without_bom};
 
-/// Where in an answer a value stands: a JSON pointer (RFC 6901) into the body, a header, a link by its relation, or the
+/// The place of a value in an answer: a JSON pointer (RFC 6901) into the body, a header, a link by its relation, or the
 /// whole body.
 ///
 /// | written | the place |
@@ -24,7 +24,7 @@ use crate::message::{Reply, without_bom};
 /// | `rel:results` | the target of a link: in the header `Link` (RFC 8288), else in `links` or `_links` of the body |
 /// | `body` | the whole body: a JSON text such as `"done"`, or one line of plain text such as `EXECUTING` |
 ///
-/// It is written so in serialized form, too. A member that is not there as written is looked for without regard to case,
+/// The serialized form is the same text. A member that is missing as written is looked up without regard to case,
 /// because services differ from their own documents.
 ///
 /// ```
@@ -50,14 +50,14 @@ enum Kind {
 }
 
 impl Source {
-    /// A header, by its name in lower case.
+    /// Returns the place of a header, by its name in any case.
     #[must_use]
     pub fn header(name: &str) -> Self {
         Self(Kind::Header(Cow::Owned(name.to_ascii_lowercase())))
     }
 
-    /// A JSON pointer into the body. The empty pointer is the [whole body](Source::body), as in RFC 6901; any other that
-    /// does not begin with `/` gets one.
+    /// Returns the place of a JSON pointer into the body. The empty pointer is the [whole body](Source::body), as in
+    /// RFC 6901; any other pointer that does not begin with `/` gets one.
     #[must_use]
     pub fn pointer(pointer: &str) -> Self {
         if pointer.is_empty() {
@@ -67,8 +67,9 @@ impl Source {
         Self(Kind::Pointer(Cow::Owned(format!("{slash}{pointer}"))))
     }
 
-    /// The whole body: its JSON value; and where it is no JSON and its Content-Type is `text/plain` or missing, its text
-    /// without the space around it, of at most 100 characters. A longer text is no word, and counts as missing.
+    /// Returns the place of the whole body: its JSON value. If the body is not JSON and its Content-Type is
+    /// `text/plain` or missing, the value is its text without surrounding space, of at most 100 characters. A longer
+    /// text is not a word, and counts as missing.
     ///
     /// ```
     /// use longhaul::{Protocol, State};
@@ -83,15 +84,15 @@ impl Source {
         Self(Kind::Body)
     }
 
-    /// The targets of the links of this relation: in the header `Link` (RFC 8288), else in the body, as entries of `links`
-    /// with a `rel` and an `href`, or members of `_links` by the relation's name. The case of the relation does not
-    /// count.
+    /// Returns the place of the targets of the links of this relation: in the header `Link` (RFC 8288), else in the
+    /// body, as entries of `links` with a `rel` and an `href`, or members of `_links` by the relation's name. The case
+    /// of the relation does not matter.
     #[must_use]
     pub fn rel(rel: &str) -> Self {
         Self(Kind::Rel(Cow::Owned(rel.trim().to_ascii_lowercase())))
     }
 
-    /// Every value at this place: JSON null, missing members and empty texts are none.
+    /// Returns every value at this place. JSON null, missing members and empty texts count as no value.
     pub(crate) fn values<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Vec<Cow<'a, Value>> {
         match &self.0 {
             Kind::Header(name) => match reply.header(name) {
@@ -120,7 +121,7 @@ impl Source {
         }
     }
 
-    /// Every value at this place as JSON text, with the digits that the service wrote.
+    /// Returns every value at this place as JSON text, with the digits that the service wrote.
     pub(crate) fn raw(&self, reply: &Reply) -> Vec<Bytes> {
         let walk = |parts: &[&str]| {
             let document = without_bom(reply.body());
@@ -139,13 +140,13 @@ impl Source {
         })
     }
 
-    /// The first value at this place.
+    /// Returns the first value at this place.
     pub(crate) fn value<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Option<Cow<'a, Value>> {
         self.values(reply, body).into_iter().next()
     }
 
-    /// Every text at this place: of a header each of its fields (RFC 9110, 5.3), for places where one value may be used and
-    /// another not.
+    /// Returns every text at this place: of a header, each of its fields (RFC 9110, 5.3), for places whose values may
+    /// be usable in part.
     pub(crate) fn texts(&self, reply: &Reply, body: Option<&Value>) -> Vec<String> {
         match &self.0 {
             Kind::Header(name) => reply.header_fields(name).collect(),
@@ -153,18 +154,19 @@ impl Source {
         }
     }
 
-    /// The first value as text; numbers and bools are written out.
+    /// Returns the first value as text; numbers and bools are written out.
     pub(crate) fn text(&self, reply: &Reply, body: Option<&Value>) -> Option<String> {
         self.value(reply, body).and_then(|value| text(&value))
     }
 
-    /// As [`text`](Self::text), with the digits of a number as the service wrote them: for ids and cursors.
+    /// Returns the first value as text, with the digits of a number as the service wrote them: for ids and cursors.
+    /// Otherwise as [`text`](Self::text).
     pub(crate) fn exact_text(&self, reply: &Reply, body: Option<&Value>) -> Option<String> {
         let value = self.value(reply, body)?;
         exact(&value, || self.raw(reply).into_iter().next())
     }
 
-    /// Whether the whole body is the word that stands at this place.
+    /// Returns whether the whole body is the word at this place.
     pub(crate) fn is_whole_word(&self, reply: &Reply, body: Option<&Value>) -> bool {
         self.0 == Kind::Body && self.text(reply, body).is_some()
     }
@@ -173,17 +175,17 @@ impl Source {
         matches!(self.0, Kind::Header(_))
     }
 
-    /// Whether it is a pointer that ends so.
+    /// Returns whether the place is a pointer with this end.
     pub(crate) fn ends_with(&self, end: &str) -> bool {
         matches!(&self.0, Kind::Pointer(pointer) if pointer.ends_with(end))
     }
 
-    /// Whether it may stand for several values.
+    /// Returns whether the place may hold several values.
     pub(crate) fn is_several(&self) -> bool {
         matches!(&self.0, Kind::Pointer(pointer) if parts(pointer).contains(&"*"))
     }
 
-    /// An element or member below this place; the same place where it is none in the body.
+    /// Returns an element or member below this place; the same place if it is not in the body.
     pub(crate) fn below(&self, part: &str) -> Self {
         match &self.0 {
             Kind::Pointer(pointer) => Self(Kind::Pointer(Cow::Owned(format!("{pointer}/{part}")))),
@@ -192,7 +194,7 @@ impl Source {
         }
     }
 
-    /// The name of the header, in lower case.
+    /// Returns the name of the header, in lower case.
     pub(crate) fn header_name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Header(name) => Some(name),
@@ -247,14 +249,14 @@ impl From<Source> for String {
     }
 }
 
-/// A text that names no place in an answer.
+/// A text that is not a place in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no place in an answer: wanted a JSON pointer such as `/status`, `header:Location`, `rel:results`, or `body` for the whole body"
 )]
 pub struct SourceError(String);
 
-/// A scalar as text.
+/// Returns a scalar as text.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -264,7 +266,7 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A scalar as text, with the digits of its JSON text where a float would change them.
+/// Returns a scalar as text, with the digits of its JSON text if a float would change them.
 pub(crate) fn exact(value: &Value, raw: impl FnOnce() -> Option<Bytes>) -> Option<String> {
     let digits = |raw: Bytes| String::from_utf8(raw.to_vec()).ok().filter(|text| text.parse::<f64>().is_ok());
     match value {
@@ -277,7 +279,7 @@ fn parts(pointer: &str) -> Vec<&str> {
     pointer.strip_prefix('/').unwrap_or(pointer).split('/').collect()
 }
 
-/// A body that is one word of plain text. A page of HTML and a broken document are none.
+/// Returns a body that is one word of plain text. A page of HTML and a broken document are not.
 fn plain_word(reply: &Reply) -> Option<&str> {
     let kind = reply.headers().get(http::header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("unreadable"));
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -287,7 +289,7 @@ fn plain_word(reply: &Reply) -> Option<&str> {
     (is_plain && is_word && reply.is_whole()).then_some(text)
 }
 
-/// More is no word, but a text: a result, or a message.
+/// A longer text is not a word: it is a result, or a message.
 const LONGEST_WORD: usize = 100;
 
 #[cfg(test)]

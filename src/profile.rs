@@ -1,4 +1,4 @@
-//! Profile: all that longhaul must know of one API, as data.
+//! Profile: a description of one API, as data.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::protocol::Protocol;
 use crate::retry::{EnvelopeRule, RetryPolicy};
 use crate::throttle::Feedback;
 
-/// All that longhaul must know of one API: how it speaks of tasks, kind by kind, its limits, its retries.
+/// A description of one API for longhaul: how the API reports tasks, kind by kind, its limits, and its retries.
 ///
-/// It is data, as JSON or TOML; every part can also be set on the client alone.
+/// A profile is data, as JSON or TOML; every part can also be set on the client alone.
 ///
 /// ```
 /// use longhaul::{Limit, Profile, Protocol};
@@ -43,25 +43,26 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads the common handshakes ([`Protocol::auto`]); no limits.
+    /// Returns a profile that reads the common handshakes ([`Protocol::auto`]), without limits.
     #[must_use]
     pub fn auto() -> Self {
         Self::of("auto", Protocol::auto())
     }
 
-    /// SMAG's tasks ([`Protocol::smag_task`]). SMAG publishes no fixed limits: set those of your contract.
+    /// Returns the profile of SMAG's tasks ([`Protocol::smag_task`]). SMAG publishes no fixed limits: set those of your
+    /// contract.
     #[must_use]
     pub fn smag_task() -> Self {
         Self::of("smag_task", Protocol::smag_task())
     }
 
-    /// The pattern "Asynchronous Request-Reply" ([`Protocol::async_request_reply`]).
+    /// Returns the profile of the pattern "Asynchronous Request-Reply" ([`Protocol::async_request_reply`]).
     #[must_use]
     pub fn async_request_reply() -> Self {
         Self::of("async_request_reply", Protocol::async_request_reply())
     }
 
-    /// Azure: the REST API guidelines, and the kinds `arm` (Resource Manager) and `data_plane`.
+    /// Returns the profile of Azure: the REST API guidelines, and the kinds `arm` (Resource Manager) and `data_plane`.
     #[must_use]
     pub fn azure() -> Self {
         Self::of("azure", Protocol::azure_guidelines())
@@ -70,16 +71,16 @@ impl Profile {
             .kind("data_plane", Protocol::azure_data_plane())
     }
 
-    /// Google's long-running operations ([`Protocol::google_operations`]).
+    /// Returns the profile of Google's long-running operations ([`Protocol::google_operations`]).
     #[must_use]
     pub fn google_operations() -> Self {
         Self::of("google_operations", Protocol::google_operations())
     }
 
-    /// The names of the profiles that are built in.
+    /// The names of the built-in profiles.
     pub const NAMES: [&str; 5] = ["auto", "smag_task", "async_request_reply", "azure", "google_operations"];
 
-    /// The profile of this name, as `auto` or `smag_task`; `None` where there is none.
+    /// Returns the built-in profile of this name, such as `auto` or `smag_task`; `None` for an unknown name.
     ///
     /// ```
     /// # use longhaul::Profile;
@@ -106,7 +107,7 @@ impl Profile {
         }
     }
 
-    /// Its name.
+    /// Returns the profile's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -140,36 +141,37 @@ impl Profile {
         self
     }
 
-    /// Leaves its limits out, to set your own in their place.
+    /// Removes the profile's limits, so that you can set your own in their place.
     #[must_use]
     pub fn without_limits(mut self) -> Self {
         self.limits.clear();
         self
     }
 
-    /// Sets what the throttle makes of the service's answers.
+    /// Sets how the throttle uses the service's answers.
     #[must_use]
     pub const fn feedback(mut self, feedback: Feedback) -> Self {
         self.feedback = Some(feedback);
         self
     }
 
-    /// Adds a place where the service's answers say how long to wait, or what is left of a budget, beside the
-    /// [headers that are known](crate::limits::Hints). One in the body is read of answers that refuse for load (429 and 503).
+    /// Adds a place where the service's answers state how long to wait, or how much of a budget is left, beside the
+    /// [known headers](crate::limits::Hints). A place in the body is read only in answers that refuse for load (429 and
+    /// 503).
     #[must_use]
     pub fn hint(mut self, rule: HintRule) -> Self {
         self.hints.push(rule);
         self
     }
 
-    /// Adds a rule for answers that mean something else than their status says. The first that matches counts.
+    /// Adds a rule for answers whose meaning differs from their status. The first rule that matches counts.
     #[must_use]
     pub fn envelope(mut self, rule: EnvelopeRule) -> Self {
         self.envelopes.push(rule);
         self
     }
 
-    /// Sets the retries.
+    /// Sets the retry policy.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;

@@ -1,15 +1,15 @@
-//! Protocol: how an API speaks of tasks. A pure reader: a response goes in, a step comes out.
+//! Protocol: how an API reports its tasks. A pure reader: a response goes in, a step comes out.
 //!
 //! # Implementation
-//! The room does no I/O and reads no clock. The task sends the requests and keeps the time; the room decides which request
-//! is next, and what an answer means.
+//! This module does no I/O and reads no clock. The task sends the requests and keeps the time; the module decides which
+//! request is next, and how an answer is interpreted.
 //!
 //! ## Parts
 //! - [`Protocol`] is the public face over [`rules`], which is plain data. [`presets`] fills it.
-//! - [`Cursor`] is all that is known of one task, and becomes part of its resume token. [`plain`] decides what of it a
-//!   token in plain text may hold.
+//! - [`Cursor`] holds everything known about one task, and becomes part of its resume token. [`plain`] decides which
+//!   parts of it a token in plain text may contain.
 //! - [`reading`] bundles one answer with the rules, the cursor and the time. Every reader takes it.
-//! - [`requests`] makes the next request out of the cursor.
+//! - [`requests`] builds the next request from the cursor.
 //!
 //! ## Phases
 //! Each phase has one reader, which returns a [`Step`] and sets the next phase:
@@ -20,33 +20,37 @@
 //!                      │ └── Moved ──────┘     a 302 leads to a status or to the result: moved
 //!                      └──> Ended, Stop        the task failed; or waiting makes no sense any more
 //! ```
-//! A submit that is answered at once goes straight to `Done` or `Fetching`; a poll whose answer holds the result, to
-//! `Done`. A service that takes its word back at the URL of the result brings the task back to `Polling`.
+//! A submit that is answered at once goes straight to `Done` or `Fetching`; a poll whose answer contains the result
+//! goes to `Done`. A service that withdraws its success at the URL of the result returns the task to `Polling`.
 //!
-//! ## The way of an answer to a poll
-//! 1. [`foreign`] notes the URLs of the cursor, so that those named by a foreign origin are asked without a credential.
+//! ## Steps of reading an answer to a poll
+//! 1. [`foreign`] notes the URLs of the cursor, so that URLs named by a foreign origin are requested without a
+//!    credential.
 //! 2. [`report`] collects word, progress and hint, whatever the HTTP status is.
-//! 3. The HTTP status decides who goes on: [`redirect`] for 3xx, [`poll_error`] for 4xx and 5xx, and for 2xx
-//!    [`verdict`], which is the only judge of pending, ended and "this is the result itself". [`created`] comes before it
-//!    where the status URL may be that of the created resource.
-//! 4. An answer that says nothing of the task costs patience ([`patience`]): the wait ends only once that is used up.
-//! 5. A final state goes to [`result`]: [`result_link`] for a URL, [`result_body`] for the answer itself, which must be a
-//!    document ([`flaw`]), because a page of a gateway must never count as a success.
-//! 6. [`reason`] keeps why, for `explain()`.
+//! 3. The HTTP status selects the next reader: [`redirect`] for 3xx, [`poll_error`] for 4xx and 5xx, and for 2xx
+//!    [`verdict`], which alone decides between pending, ended and "this is the result itself". [`created`] comes before
+//!    it if the status URL may be that of the created resource.
+//! 4. An answer that states nothing about the task costs patience ([`patience`]): the wait ends only once the patience
+//!    is used up.
+//! 5. A final state goes to [`result`]: [`result_link`] for a URL, [`result_body`] for the answer itself, which must be
+//!    a document ([`flaw`]), because a page of a gateway must never count as a success.
+//! 6. [`reason`] records the reason, for `explain()`.
 //!
 //! ## Redirects
-//! A submit that is answered with 307 or 308 is sent again ([`moved_submit`] decides, the client obeys). Of a poll, 303 is
-//! the result, 302 is either ([`moved`]), 301 and 308 move the status URL once a status stands there, and 307 is
-//! followed while the status URL stays.
+//! A submit that is answered with 307 or 308 is sent again ([`moved_submit`] decides, the client sends). For a poll,
+//! 303 leads to the result, and 302 to the status or the result ([`moved`]); 301 and 308 move the status URL once a
+//! status is found there, and 307 is followed while the status URL stays.
 //!
 //! ## Glossary
-//! - *Bare, monitor, resource*: the three kinds of status URL; at a bare one the HTTP status counts before the words.
-//! - *Guess*: a place that common services use and that nobody named for this one; a named place goes before the answer
-//!   itself, a guessed one does not.
-//! - *Hint*: how long the service asks to wait. *Patience*: how long the task bears answers that say nothing of it.
-//! - *Hop*: one redirect in a row. *Look*: one fetch of a result that was no document.
-//! - *Flaw*: why a body is no document. *Gap*: an empty answer in a row of status documents.
-//! - *Trust*: the origins that get the credential; every URL is admitted by it before it becomes a step.
+//! - *Bare, monitor, resource*: the three kinds of status URL; at a bare one, the HTTP status takes precedence over the
+//!   words.
+//! - *Guess*: a place that common services use and that nobody named for this one; a named place takes precedence over
+//!   the answer itself, a guessed one does not.
+//! - *Hint*: how long the service asks to wait. *Patience*: how long the task tolerates answers that state nothing
+//!   about it.
+//! - *Hop*: one redirect in a row. *Look*: one fetch of a result that was not a document.
+//! - *Flaw*: why a body is not a document. *Gap*: an empty answer in a row of status documents.
+//! - *Trust*: the origins that get the credential; every URL is checked against it before it becomes a step.
 
 mod cookies;
 mod created;
@@ -122,11 +126,12 @@ use result_rule::{ResultPlace, ResultRule};
 use rules::{Fraction, Interval, Rules, Start, StatusUrl, put_first};
 use template::Template;
 
-/// How an API speaks of tasks: where the status URL stands, what its words mean, where the result is.
+/// A description of how an API reports its tasks: the place of the status URL, the meaning of its words, the place of
+/// the result.
 ///
-/// A protocol is data: it can be written as JSON or TOML, and every part has a setter. Start from
-/// [`Protocol::auto`], which reads the common handshakes, and say only what differs. What you say goes before what stands
-/// already: a place that is said last is looked at first, and replaces what was said of the same place.
+/// A protocol is data: it can be written as JSON or TOML, and every part has a setter. Start from [`Protocol::auto`],
+/// which reads the common handshakes, and set only the differences. A setter takes precedence over earlier settings:
+/// the place that is set last is checked first, and replaces an earlier setting of the same place.
 ///
 /// ```
 /// use longhaul::{Protocol, State};
@@ -147,55 +152,57 @@ pub struct Protocol(Rules);
 
 /// The protocols that are known by name.
 impl Protocol {
-    /// Reads what the common handshakes send: `Operation-Location`, `Azure-AsyncOperation`, 202 with `Location`, a
-    /// created resource with a state, a link in the body, finished at once.
+    /// Returns a protocol that reads the common handshakes: `Operation-Location`, `Azure-AsyncOperation`, 202 with
+    /// `Location`, a created resource with a state, a link in the body, finished at once.
     pub fn auto() -> Self {
         Self(Rules::default())
     }
 
-    /// Reads a SmagTask: `TaskUid` and `Location` at submit, `Status` and `RetryAfter` (milliseconds) while it runs, and
-    /// at the end `Location` in header and body, or `Result` with a signed URL.
+    /// Returns a protocol that reads a SmagTask: `TaskUid` and `Location` at submit, `Status` and `RetryAfter`
+    /// (milliseconds) while it runs, and at the end `Location` in header and body, or `Result` with a signed URL.
     ///
-    /// Five minutes between polls where the service does not say, as its documents advise.
+    /// If the service asks for no wait, five minutes pass between polls, as its documentation advises.
     pub fn smag_task() -> Self {
         Self(presets::smag_task())
     }
 
-    /// Reads the pattern "Asynchronous Request-Reply" of the Azure Architecture Center: 202 with `Location`, then 200
-    /// while it is pending, and 302 or 303 to the result. A 200 without a final word is always pending here.
+    /// Returns a protocol that reads the pattern "Asynchronous Request-Reply" of the Azure Architecture Center: 202
+    /// with `Location`, then 200 while it is pending, and 302 or 303 to the result. A 200 without a final word is
+    /// always pending in this protocol.
     pub fn async_request_reply() -> Self {
         Self(presets::async_request_reply())
     }
 
-    /// Reads the Microsoft REST API guidelines: `Operation-Location`, a monitor with `status`, `resourceLocation` or an
-    /// inline `result` at the end. `api-version` is repeated on every poll.
+    /// Returns a protocol that reads the Microsoft REST API guidelines: `Operation-Location`, a monitor with `status`,
+    /// `resourceLocation` or an inline `result` at the end. Every poll repeats `api-version`.
     pub fn azure_guidelines() -> Self {
         Self(presets::azure_guidelines())
     }
 
-    /// Reads Azure Resource Manager: `Azure-AsyncOperation` before `Operation-Location` before `Location`, or the
-    /// resource's own `provisioningState`. The result is at `Location` of a POST, and at the resource of a PUT or PATCH.
+    /// Returns a protocol that reads Azure Resource Manager: `Azure-AsyncOperation` before `Operation-Location` before
+    /// `Location`, or the resource's own `provisioningState`. The result is at `Location` of a POST, and at the
+    /// resource of a PUT or PATCH.
     pub fn azure_resource_manager() -> Self {
         Self(presets::azure_resource_manager())
     }
 
-    /// Reads Azure data plane services: as the guidelines, with the result in the status document where nothing else is
-    /// named.
+    /// Returns a protocol that reads Azure data plane services: as the guidelines, with the result in the status
+    /// document if no other place is named.
     pub fn azure_data_plane() -> Self {
         Self(presets::azure_data_plane())
     }
 
-    /// Reads Google's long-running operations (AIP-151): `name`, `done`, then `error` or `response`. The base of the
-    /// client is the API's versioned root, such as `https://storage.googleapis.com/v1`.
+    /// Returns a protocol that reads Google's long-running operations (AIP-151): `name`, `done`, then `error` or
+    /// `response`. The base of the client is the API's versioned root, such as `https://storage.googleapis.com/v1`.
     pub fn google_operations() -> Self {
         Self(presets::google_operations())
     }
 }
 
 impl Protocol {
-    /// Reads one answer: moves the cursor, and says what to do next.
+    /// Interprets one answer: advances the cursor, and returns the next step.
     ///
-    /// `now` is the wall time, for dates in headers. It never panics, whatever the answer holds.
+    /// `now` is the wall time, for dates in headers. The method never panics, whatever the answer contains.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -244,7 +251,7 @@ impl Protocol {
         }
     }
 
-    /// Reads that no answer came: the task's state is what it was, and the wait goes on while there is patience.
+    /// Records that no answer arrived: the task's state is unchanged, and the wait continues while there is patience.
     #[must_use]
     pub fn read_silence(&self, cursor: &mut Cursor, why: &str, now: SystemTime) -> Step {
         cursor.because(Reason::NoAnswer);
@@ -252,8 +259,8 @@ impl Protocol {
         Trouble::new(why).wait(cursor, self.0.patience, report, now)
     }
 
-    /// Checks all templates of the protocol: of the status URL, the result, the pages, and the requests that poll, start,
-    /// cancel and clean up.
+    /// Checks all templates of the protocol: those of the status URL, the result, the pages, and the requests that
+    /// poll, start, cancel and clean up.
     ///
     /// ```
     /// use longhaul::Protocol;
@@ -264,19 +271,19 @@ impl Protocol {
     /// ```
     ///
     /// # Errors
-    /// The first template that cannot be filled, and why: a member that is neither the id nor a JSON pointer, a brace
-    /// without its other, a member of an answer where there is none, a text that makes no URL.
+    /// The first template that cannot be filled, and the reason: a member that is neither the id nor a JSON pointer, an
+    /// unmatched brace, a member of an answer at a place without one, a text that does not make a URL.
     pub fn check(&self) -> Result<(), String> {
         self.0.check()
     }
 
-    /// Its name, which stands in resume tokens and in errors.
+    /// Returns the protocol's name, as resume tokens and errors contain it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Why the answers up to the cursor were read as they were, in words that a person can act on.
+    /// Explains how the answers up to the cursor were read, in words that a person can act on.
     pub(crate) fn explain(&self, cursor: &Cursor) -> String {
         let (submit, last) = cursor.reasons();
         let mut lines = vec![format!("protocol: {}", self.name())];
@@ -292,27 +299,28 @@ impl Protocol {
         lines.join("\n")
     }
 
-    /// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
+    /// Returns the next request of the task at the cursor, with the caller's headers; `None` if there is nothing to
+    /// request.
     pub(crate) fn next(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
         requests::next(&self.0, cursor, headers)
     }
 
-    /// The request that cancels the task; `None` where there is none.
+    /// Returns the request that cancels the task; `None` if there is none.
     pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         requests::cancel(&self.0, cursor, headers)
     }
 
-    /// The request that lets the service forget the task; `None` where there is none.
+    /// Returns the request that makes the service delete the task; `None` if there is none.
     pub(crate) fn cleanup_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         requests::cleanup(&self.0, cursor, headers)
     }
 
-    /// The jar for the cookies of the task's submit; `None` where nobody asked for one.
+    /// Returns the jar for the cookies of the task's submit; `None` if nobody asked for one.
     pub(crate) fn jar<'c>(&self, cursor: &'c mut Cursor) -> Option<&'c mut Cookies> {
         (self.0.cookies || cursor.keeps_cookies()).then(|| &mut cursor.extra().cookies)
     }
 
-    /// Whether headers alone name the status URL of a submit.
+    /// Returns whether the headers alone name the status URL of a submit.
     pub(crate) fn is_named_in(&self, headers: &HeaderMap) -> bool {
         let names = self.0.status_url.iter().filter_map(|at| at.at.header_name());
         names.chain(["link"]).any(|name| headers.contains_key(name))
@@ -335,8 +343,8 @@ impl Protocol {
     }
 }
 
-/// How a protocol is written: a setter for every part. There is one order for all lists of places: the last one said goes
-/// first, and replaces what was said of that place.
+/// The setters of a protocol, one for every part. All lists of places have one order: the place that is set last is
+/// checked first, and replaces an earlier setting of that place.
 impl Protocol {
     /// Sets the name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
@@ -344,88 +352,92 @@ impl Protocol {
         self
     }
 
-    /// A place of the status URL in the submit's answer, looked at first. Where something stands there, it counts at any
-    /// 2xx and at 303. Where it cannot be used, the next place is looked at.
+    /// Adds a place of the status URL in the submit's answer, which is checked first. If the place holds a value, it
+    /// counts at any 2xx and at 303. If the value cannot be used, the next place is checked.
     pub fn status_url(mut self, at: Source, kind: StatusKind) -> Self {
         self.0.status_url.retain(|pointer| pointer.at != at);
         self.0.status_url.insert(0, StatusUrl::new(at, kind));
         self
     }
 
-    /// Keeps the status URL that the submit gave, whatever later answers name.
+    /// Keeps the status URL from the submit's answer, whatever later answers name.
     pub const fn fixed_status_url(mut self) -> Self {
         self.0.rotates = false;
         self
     }
 
-    /// The place of the task's id in the submit's answer, looked at first.
+    /// Adds a place of the task's id in the submit's answer, which is checked first.
     pub fn id(mut self, at: Source) -> Self {
         put_first(&mut self.0.id, at);
         self
     }
 
-    /// The status URL of a task by its id, relative to the client's base: `jobs/{id}`. `{id}` is one path segment,
-    /// percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. A status URL that the
-    /// answer names goes before it.
+    /// Sets the template of a task's status URL, relative to the client's base: `jobs/{id}`. `{id}` is one path
+    /// segment, percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. A status
+    /// URL that the answer names takes precedence.
     pub fn status_template(mut self, template: impl Into<String>) -> Self {
         self.0.status_template = Some(Template::new(template));
         self
     }
 
-    /// The place of the state's word, looked at first.
+    /// Adds a place of the state's word, which is checked first.
     pub fn state(mut self, at: Source) -> Self {
         put_first(&mut self.0.state, at);
         self
     }
 
-    /// What a word of this API means, before the common words. Case, spaces, `_` and `-` do not count.
+    /// Sets the meaning of a word of this API, which takes precedence over the common words. Case, spaces, `_` and `-`
+    /// do not matter.
     pub fn word(mut self, word: &str, state: State) -> Self {
         self.0.words.insert(words::plain(word), state);
         self
     }
 
-    /// A place where a value means success, looked at first, unless a word says that the task is pending or has failed.
+    /// Adds a place whose value means success, which is checked first, unless a word states that the task is pending or
+    /// has failed.
     pub fn done(mut self, at: Source) -> Self {
         put_first(&mut self.0.done, at);
         self
     }
 
-    /// The place of the progress, looked at first, and the unit of all.
+    /// Adds a place of the progress, which is checked first, and sets the unit of all such places.
     pub fn progress(mut self, at: Source, unit: ProgressUnit) -> Self {
         put_first(&mut self.0.progress, at);
         self.0.progress_unit = unit;
         self
     }
 
-    /// A place that says when to poll next, looked at after the `Retry-After` headers and before all other places.
+    /// Adds a place that states when to poll next, which is checked after the `Retry-After` headers and before all
+    /// other places.
     pub fn interval(mut self, at: Source, unit: Unit) -> Self {
         self.0.intervals.retain(|interval| interval.at != at);
         self.0.intervals.insert(0, Interval { at, unit });
         self
     }
 
-    /// How long to wait between polls where the service has never said.
+    /// Sets the interval between polls for a service that has never asked for a wait.
     pub const fn default_interval(mut self, interval: Duration) -> Self {
         self.0.default_interval = Some(interval);
         self
     }
 
-    /// A place of the result in the finished answer, looked at first. Where something stands there, it goes before an
-    /// answer that would else be the result itself; where nothing does, a warning says so.
+    /// Adds a place of the result in the finished answer, which is checked first. If the place holds a value, it takes
+    /// precedence over an answer that would otherwise be the result itself; if it is empty, a warning states so.
     pub fn result(self, at: Source, kind: ResultKind) -> Self {
         self.result_rule(ResultPlace::In(at), kind)
     }
 
-    /// The URL of the result as a template, relative to the client's base: `files/{/result/fileId}/content`. It is looked
-    /// at first, as a place of [`result`](Self::result). In data: `{ template = "jobs/{id}/results", kind = "url" }`.
+    /// Sets the URL of the result as a template, relative to the client's base: `files/{/result/fileId}/content`. The
+    /// template is checked first, as a place of [`result`](Self::result). In data: `{ template = "jobs/{id}/results",
+    /// kind = "url" }`.
     ///
-    /// `{id}` is the task's id, and `{/result/fileId}` a member of the final answer, of a list its first element; each as
-    /// one path segment, percent-encoded, so that nothing of it leaves the folder. `{+/result/path}` keeps its slashes. A
-    /// member with a `*` (`files/{/files/*/id}`) makes a link of each. Where the answer lacks a member, the next place is
-    /// looked at.
+    /// `{id}` is the task's id, and `{/result/fileId}` a member of the final answer, or the first element if the member
+    /// is a list. Each is one path segment, percent-encoded, so that no part of it leaves the folder. `{+/result/path}`
+    /// keeps its slashes. A member with a `*` (`files/{/files/*/id}`) makes one link of each value. If the answer lacks
+    /// a member, the next place is checked.
     ///
-    /// A [`ResultKind::Url`] is fetched where it is one on the API's own origin; a [`ResultKind::Link`], and several, are
-    /// downloaded. [`ResultKind::Value`] is no kind of a URL: [`check`](Self::check) reports it.
+    /// A single [`ResultKind::Url`] on the API's own origin is fetched; a [`ResultKind::Link`], and several URLs, are
+    /// downloaded. [`ResultKind::Value`] is not a valid kind for a URL: [`check`](Self::check) reports it.
     ///
     /// ```
     /// use longhaul::Protocol;
@@ -446,40 +458,40 @@ impl Protocol {
         self
     }
 
-    /// Where the final value is, whatever the answers hint at.
+    /// Sets the location of the final value, whatever the answers suggest.
     pub const fn final_state_via(mut self, via: FinalStateVia) -> Self {
         self.0.final_state_via = Some(via);
         self
     }
 
-    /// How a task is canceled, such as `POST jobs/{id}/cancel`; `DELETE {status}` is the default.
+    /// Sets how a task is canceled, such as `POST jobs/{id}/cancel`; `DELETE {status}` is the default.
     pub fn cancel(mut self, how: Exchange) -> Self {
         self.0.cancel = Some(how);
         self
     }
 
-    /// Says that the API knows no cancel.
+    /// States that the API has no cancel.
     pub fn without_cancel(mut self) -> Self {
         (self.0.cancel, self.0.cancel_url) = (None, Vec::new());
         self
     }
 
-    /// A place where the service gives the URL of the cancel, looked at first. It is sent as the method of [`cancel`](Self::cancel), or
-    /// as a POST.
+    /// Adds a place of the URL of the cancel, which is checked first. The request has the method of
+    /// [`cancel`](Self::cancel), or else is a POST.
     pub fn cancel_url(mut self, at: Source) -> Self {
         put_first(&mut self.0.cancel_url, at);
         self
     }
 
-    /// What is sent when the result has been taken, to let the service forget the task
+    /// Sets the request that is sent after the result has been taken, so that the service deletes the task
     /// ([`Outcome::cleanup`](crate::Outcome::cleanup)).
     pub fn cleanup(mut self, how: Exchange) -> Self {
         self.0.cleanup = Some(how);
         self
     }
 
-    /// How the status is asked for, where that is no plain GET of the status URL, such as
-    /// `POST {status} {"async_job_id": "{id}"}`.
+    /// Sets how the status is requested, if a plain GET of the status URL does not suffice, such as `POST {status}
+    /// {"async_job_id": "{id}"}`.
     pub fn poll(mut self, how: Exchange) -> Self {
         self.0.poll = Some(how);
         self
@@ -491,13 +503,13 @@ impl Protocol {
         self
     }
 
-    /// Gives cookies back that the service sets, for this task alone. They stand in its token.
+    /// Sends back the cookies that the service sets, for this task alone. The task's token contains them.
     pub const fn with_cookies(mut self) -> Self {
         self.0.cookies = true;
         self
     }
 
-    /// Asks with `If-None-Match` once a status carried an `ETag`, so that an unchanged one costs no body.
+    /// Sends `If-None-Match` once a status carried an `ETag`, so that an unchanged status costs no body.
     pub const fn conditional(mut self) -> Self {
         self.0.conditional = true;
         self
@@ -509,89 +521,89 @@ impl Protocol {
         self
     }
 
-    /// A place whose number stands for the HTTP status of a poll.
+    /// Adds a place whose number replaces the HTTP status of a poll.
     pub fn status_header(mut self, at: Source) -> Self {
         self.0.status_header = Some(at);
         self
     }
 
-    /// What an HTTP status of a poll means, where no word is known.
+    /// Sets the meaning of an HTTP status of a poll, if no word is known.
     pub fn status(mut self, code: u16, state: State) -> Self {
         self.0.statuses.insert(code.to_string(), state);
         self
     }
 
-    /// What a status document without a state means.
+    /// Sets the meaning of a status document without a state.
     pub const fn without_state(mut self, state: State) -> Self {
         self.0.without_state = Some(state);
         self
     }
 
-    /// Takes a page of HTML as a result where the task itself fetches it. By default such a page is what a login page or a
-    /// gateway sends, and never a result; a link that is downloaded may lead to HTML all the same.
+    /// Accepts a page of HTML as a result if the task itself fetches it. By default such a page counts as a login page
+    /// or a gateway's answer, and never as a result. A link that is downloaded may lead to HTML in either case.
     pub const fn accept_html(mut self) -> Self {
         self.0.accept_html = true;
         self
     }
 
-    /// How the states of several parts make one.
+    /// Sets how the states of several parts combine into one.
     pub const fn reduce(mut self, reduce: Reduce) -> Self {
         self.0.reduce = reduce;
         self
     }
 
-    /// The places of two numbers whose ratio is the progress.
+    /// Sets the places of two numbers whose ratio is the progress.
     pub fn progress_of(mut self, done: Source, total: Source) -> Self {
         self.0.progress_of = Some(Fraction { done, total });
         self
     }
 
-    /// A place of the error's code, looked at first.
+    /// Adds a place of the error's code, which is checked first.
     pub fn error_code(mut self, at: Source) -> Self {
         put_first(&mut self.0.error_code, at);
         self
     }
 
-    /// A place of the error's message, looked at first.
+    /// Adds a place of the error's message, which is checked first.
     pub fn error_message(mut self, at: Source) -> Self {
         put_first(&mut self.0.error_message, at);
         self
     }
 
-    /// A code of an error that means that the task was canceled.
+    /// Adds an error code that means that the task was canceled.
     pub fn canceled_code(mut self, code: impl Into<String>) -> Self {
         self.0.canceled_codes.push(code.into());
         self
     }
 
-    /// The longest pause between polls that keeps a task alive, for services that drop one that nobody asks for. What
-    /// the service asks for still comes first.
+    /// Sets the longest pause between polls that keeps a task alive, for services that drop a task that nobody polls. A
+    /// wait that the service asks for still takes precedence.
     pub const fn keep_alive(mut self, longest: Duration) -> Self {
         self.0.keep_alive = Some(longest);
         self
     }
 
-    /// A second request, fired once when this word is seen, such as `PUT jobs/{id} {"state": "PROCESSING"}` at
-    /// `READY`. A protocol has at most eight; those of one word are fired one after the other, in the order in which they
-    /// were said.
+    /// Adds a second request, sent once when this word is seen, such as `PUT jobs/{id} {"state": "PROCESSING"}` at
+    /// `READY`. A protocol has at most eight; several for one word are sent one after the other, in the order in which
+    /// they were added.
     pub fn start(mut self, when: impl Into<String>, request: Exchange) -> Self {
         self.0.start.push(Start { when: when.into(), request });
         self
     }
 
-    /// How long after its submit a task may be answered with 404 before that counts: 30 seconds by default.
+    /// Sets how long after its submit a task may be answered with 404 before that counts: 30 seconds by default.
     pub const fn visibility(mut self, grace: Duration) -> Self {
         self.0.visibility = grace;
         self
     }
 
-    /// The result comes in pages ([`Outcome::pages`](crate::Outcome::pages)).
+    /// Sets the rule for a paged result ([`Outcome::pages`](crate::Outcome::pages)).
     pub fn pages(mut self, rule: PageRule) -> Self {
         self.0.pages = Some(rule);
         self
     }
 
-    /// For how long in a row polls may fail before the wait ends with an error: 10 minutes by default.
+    /// Sets for how long in a row polls may fail before the wait ends with an error: 10 minutes by default.
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.0.patience = patience;
         self

@@ -1,4 +1,4 @@
-//! What must never be shown: secrets, signed URLs, and text that may hold either.
+//! Secrets, signed URLs, and text that may contain either: none of them is ever shown.
 
 mod base64;
 mod header;
@@ -20,10 +20,10 @@ pub(crate) use mask::Mask;
 pub(crate) use names::{looks_secret, sounds_secret};
 pub(crate) use words::{brief, scrub, scrub_lines};
 
-/// A URL whose query may carry a right to read: a SAS or presigned link, or a status URL with a key in it.
+/// A URL whose query may grant access: a SAS or presigned link, or a status URL that contains a key.
 ///
-/// `Debug` and `Display` show scheme, host and path, and `?…` where a query stands; the query itself comes out only
-/// by [`expose`](SecretUrl::expose).
+/// `Debug` and `Display` show scheme, host and path, and `?…` in place of a query; only [`expose`](SecretUrl::expose)
+/// returns the query itself.
 ///
 /// ```
 /// use longhaul::SecretUrl;
@@ -35,16 +35,17 @@ pub(crate) use words::{brief, scrub, scrub_lines};
 /// # Ok::<(), longhaul::downloads::UrlError>(())
 /// ```
 ///
-/// The text is kept byte for byte, because a signature is over bytes. A text that the URL standard would rewrite in
-/// its path or query (`'`, a space, non-ASCII, `\`, `/../`) is refused: sent rewritten, it would fail far from here.
+/// The text is kept byte for byte, because a signature covers bytes. A text that the URL standard would rewrite in its
+/// path or query (`'`, a space, non-ASCII, `\`, `/../`) is refused: the rewritten URL would fail only later, at the
+/// storage.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretUrl(Url);
 
 impl SecretUrl {
-    /// Takes a link as a service gave it.
+    /// Parses a link as a service gave it.
     ///
     /// # Errors
-    /// [`UrlError`] when it is no absolute http or https URL, names a user or password, or would be changed by
+    /// [`UrlError`] if the text is not an absolute http or https URL, names a user or password, or would be changed by
     /// being sent.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
@@ -62,13 +63,14 @@ impl SecretUrl {
         Ok(Self(url))
     }
 
-    /// The whole URL, signature included. Hand it only to the storage that it names.
+    /// Returns the whole URL, signature included. Pass it only to the storage that it names.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The URL without its query, and the query (the SAS) without its `?`: the two parts that storage clients ask for.
+    /// Returns the URL without its query, and the query (the SAS) without its `?`: the two parts that storage clients
+    /// require.
     ///
     /// ```
     /// # use longhaul::SecretUrl;
@@ -81,7 +83,7 @@ impl SecretUrl {
         self.expose().split_once('?').unwrap_or((self.expose(), ""))
     }
 
-    /// Whether the query carries a signature that this crate knows: Azure SAS, S3, GCS or CloudFront.
+    /// Returns whether the query carries a signature that this crate knows: Azure SAS, S3, GCS or CloudFront.
     #[must_use]
     pub fn is_signed(&self) -> bool {
         is_signed(&self.0)
@@ -111,25 +113,25 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// Why a text is no link that can be fetched.
+/// The reason why a text is not a link that can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It does not parse as an absolute URL.
+    /// The text does not parse as an absolute URL.
     #[error("not an absolute URL: {0}")]
     Malformed(url::ParseError),
-    /// Its scheme is neither http nor https.
+    /// The scheme is neither http nor https.
     #[error("the scheme `{0}` is neither http nor https")]
     Scheme(String),
-    /// It names a user or a password.
+    /// The URL names a user or a password.
     #[error("it names a user or password; give credentials to the client instead")]
     UserInfo,
-    /// Sending it would change bytes of its path or query, and so void its signature.
+    /// Sending the URL would change bytes of its path or query, and so void its signature.
     #[error("sending it would rewrite its path or query; percent-encode `'`, spaces, `\\` and non-ASCII first")]
     Rewritten,
 }
 
-/// A value that is never shown, and wiped from memory when it is dropped.
+/// A value that is never shown, and is wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Zeroizing<String>);
 
@@ -138,7 +140,8 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// Without the white space around it: keys and secrets come out of files and variables with a line end.
+    /// Creates a secret without surrounding white space: keys and secrets from files and variables often end with a
+    /// line break.
     pub(crate) fn trimmed(value: impl Into<String>) -> Self {
         let mut value = Zeroizing::new(value.into());
         let end = value.trim_end().len();
@@ -159,17 +162,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether the query of `url` carries a signature.
+/// Returns whether the query of `url` carries a signature.
 pub(crate) fn is_signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| is_one_of(&SIGNATURES, &name))
 }
 
-/// Whether the query of `url` carries what lets whoever has it act: a signature, or a secret by its name or its form.
+/// Returns whether the query of `url` carries a value that grants its holder access: a signature, or a secret by its
+/// name or its form.
 pub(crate) fn holds_secret(url: &Url) -> bool {
     is_signed(url) || url.query_pairs().any(|(name, value)| sounds_secret(&name) || looks_secret(&value))
 }
 
-/// The values in the query of `url` that let whoever has them act, each as the query decodes it.
+/// Returns the values in the query of `url` that grant their holder access, each as the query decodes it.
 pub(crate) fn secrets_in(url: &Url) -> impl Iterator<Item = Secret> {
     let pairs = url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let secret = pairs.filter(|(name, value)| {
@@ -179,13 +183,13 @@ pub(crate) fn secrets_in(url: &Url) -> impl Iterator<Item = Secret> {
         is_known || (sounds_secret(&name) && !is_plain_word(&value)) || looks_secret(&value)
     });
     secret.flat_map(|(_, value)| {
-        // A plus sign is a space to some readers of a query, and itself to others.
+        // Some readers of a query decode a plus sign as a space, others keep it.
         let spaced = value.contains('+').then(|| value.replace('+', " "));
         [Some(decoded(value)), spaced.as_deref().map(decoded)].into_iter().flatten()
     })
 }
 
-/// `key=status` and `code=2024` are no secrets, and would be hidden wherever the word stands.
+/// `key=status` and `code=2024` are no secrets; masking them would hide the word everywhere.
 fn is_plain_word(value: &str) -> bool {
     let is_of = |kind: fn(char) -> bool| value.chars().all(kind);
     value.len() < 8 && (is_of(char::is_alphabetic) || is_of(char::is_numeric))
@@ -201,9 +205,9 @@ fn is_one_of(names: &[&str], name: &str) -> bool {
 
 /// Azure SAS, CloudFront, S3, GCS, OSS.
 const SIGNATURES: [&str; 5] = ["sig", "signature", "x-amz-signature", "x-goog-signature", "x-oss-signature"];
-/// Session tokens beside a signature; CloudFront's `Policy` is signed, and no secret.
+/// Session tokens beside a signature; CloudFront's `Policy` is signed, and not a secret.
 const TOKENS: [&str; 3] = ["x-amz-security-token", "x-oss-security-token", "security-token"];
-/// A URL as it may be shown: scheme, host, port and path.
+/// Returns a URL as it may be shown: scheme, host, port and path.
 pub(crate) fn shown(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -211,7 +215,7 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{host}{port}{}{query}", url.scheme(), url.path())
 }
 
-/// The part of a URL that goes on the request line: path and query.
+/// Returns the part of a URL that goes on the request line: path and query.
 fn target(text: &str) -> &str {
     let text = text.split_once('#').map_or(text, |(before, _)| before);
     let after = text.split_once("://").map_or(text, |(_, after)| after);

@@ -1,4 +1,4 @@
-//! Task: a hold on long-running work. One state machine; the future and the stream are thin covers over it.
+//! Task: a handle to long-running work. The future and the stream are thin layers over one state machine.
 
 mod ask;
 mod beat;
@@ -51,11 +51,11 @@ use beat::Beat;
 use counted::Counted;
 use shared::{Live, Shared};
 
-/// A hold on a long-running task at a service.
+/// A handle to a long-running task at a service.
 ///
-/// It is a future: awaited, it polls the status as the service asks, and gives the [`Outcome`]. It is a stream of
-/// [`Update`]s by [`updates`](Task::updates). Both can be mixed: watch for a while, then await. It makes progress only
-/// while it is polled, and nothing is spawned for it.
+/// The task is a future: awaiting it polls the status as the service asks, and returns the [`Outcome`]. The task is
+/// also a stream of [`Update`]s, by [`updates`](Task::updates). Both can be mixed: watch for a while, then await. The
+/// task makes progress only while it is polled, and spawns nothing.
 ///
 /// ```
 /// # use longhaul::testing::Simulator;
@@ -77,41 +77,41 @@ use shared::{Live, Shared};
 /// ```
 ///
 /// # Cancel safety
-/// Dropping any future or stream made of it, at any point, loses nothing: a send that was under way and the time of
-/// the next poll stay in the task. Dropping the task itself leaves the work running at the service: keep a
-/// [`token`](TaskHandle::token) to come back to it, or ask for its end with [`cancel`](TaskHandle::cancel).
+/// Dropping any future or stream of the task, at any point, loses nothing: a send in progress and the time of the next
+/// poll stay in the task. Dropping the task itself leaves the work running at the service: keep a
+/// [`token`](TaskHandle::token) to come back to it, or request its end with [`cancel`](TaskHandle::cancel).
 ///
 /// # Panics
-/// Where it is polled in a tokio runtime without time or IO enabled. Polled outside of any runtime, the wait ends with
+/// Panics if the task is polled in a tokio runtime without time or IO enabled. Outside any runtime, the wait ends with
 /// [`ErrorKind::Config`], and the error carries a token.
 #[must_use = "a task makes progress only while it is awaited or watched"]
 pub struct Task<T> {
     shared: Arc<Shared>,
     doing: Doing<T>,
-    /// What is known and was not handed out yet.
+    /// Results that are known and not yet handed out.
     ready: Ready,
-    /// What the status told, while its result is being fetched.
+    /// The report of the status, while its result is being fetched.
     told: Option<Box<Report>>,
     deadline: Option<Instant>,
     begun: Instant,
     beat: Option<Box<Beat>>,
     cancel_on_drop: bool,
-    /// The deadline is the client's, and was not looked at yet: one of the task's own may still take its place.
+    /// Whether the deadline is the client's, not yet checked: a deadline of the task's own may still replace it.
     is_default: bool,
     counted: Counted,
     trace: Trace,
-    /// Wakes a send that is under way at the deadline.
+    /// Wakes a send in progress at the deadline.
     alarm: Alarm,
 }
 
 enum Doing<T> {
     Waiting {
         due: Instant,
-        /// The service asked not to be polled before.
+        /// The service asked not to be polled before this time.
         earliest: Instant,
         alarm: Alarm,
     },
-    /// In the throttle's queue: a ticket, and no request.
+    /// Waiting in the throttle's queue: a ticket, with no request built yet.
     Queued(Box<Acquire>),
     Sending(BoxFuture<'static, Answer>),
     Over(Option<Box<Result<Outcome<T>, Error>>>),
@@ -125,7 +125,7 @@ enum Ready {
 }
 
 impl<T> Task<T> {
-    /// Takes hold of a task after its submit was read.
+    /// Creates a task after the answer to its submit was read.
     pub(crate) fn begin(
         core: Arc<Core>,
         cursor: Cursor,
@@ -138,7 +138,7 @@ impl<T> Task<T> {
         task.live().last.status = Some(status);
         task.obey(step, rest);
         match std::mem::replace(&mut task.ready, Ready::Nothing) {
-            // Nothing is held yet that could be resumed: the submit failed.
+            // No task exists yet that could be resumed: the submit failed.
             Ready::Error(error) => Err(error),
             ready => {
                 task.ready = ready;
@@ -150,7 +150,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// Takes hold of a task again. It may be asked at once, or when the service had asked for it.
+    /// Creates a resumed task. Its first poll is due at once, or at the time that the service asked for.
     pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, pause: ResumedPause) -> Self {
         let wait = pause.left(unix_millis(core.transport.wire.clock.now()));
         let mut task = Self::new(core, cursor, headers, pause.not_before);
@@ -191,7 +191,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// Goes on inside this span.
+    /// Continues the task inside this span.
     pub(crate) fn traced(mut self, mut trace: Trace) -> Self {
         let live = self.shared.live();
         trace.tell(|| self.shared.said(&live, live.cursor.id()), live.last.polls, live.last.report.state().as_str());
@@ -203,50 +203,51 @@ impl<T> Task<T> {
         self
     }
 
-    /// Asks the service to give the task up when this value is dropped before the end. The request is sent by a task of
-    /// its own on the current tokio runtime; where there is none, or the runtime ends, it is not sent.
+    /// Asks the service to cancel the task if this value is dropped before the end. The request is sent by a spawned
+    /// task on the current tokio runtime; without a runtime, or if the runtime ends, the request is not sent.
     pub const fn cancel_on_drop(mut self) -> Self {
         self.cancel_on_drop = true;
         self
     }
 
-    /// Why the answers so far were read as they were: [`TaskHandle::explain`].
+    /// Returns an explanation of how the answers so far were read: [`TaskHandle::explain`].
     #[must_use]
     pub fn explain(&self) -> String {
         self.shared.explain(&self.live())
     }
 
-    /// The task's id at the service, if it gave one.
+    /// Returns the task's id at the service, if the service gave one.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         self.handle().id()
     }
 
-    /// The task as data, to go on waiting in another process: [`TaskHandle::token`].
+    /// Returns the task as data, so that another process can continue the wait: [`TaskHandle::token`].
     #[must_use]
     pub fn token(&self) -> ResumeToken {
         self.handle().token()
     }
 
-    /// A handle to ask about the task, cancel or nudge it from elsewhere.
+    /// Returns a handle to query, cancel or nudge the task from elsewhere.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         TaskHandle::new(self.shared.clone())
     }
 
-    /// What was last told of the task; before the first poll of a resumed one, its state is taken as running.
+    /// Returns the last update of the task. Before the first poll of a resumed task, the state is assumed to be
+    /// running.
     #[must_use]
     pub fn last_update(&self) -> Update {
         self.live().last.clone()
     }
 
-    /// The next update, as soon as it is known; `None` after the last.
+    /// Waits for the next update, and returns it; `None` after the last.
     ///
-    /// An update comes at once, and the wait for the next poll begins with the next call.
+    /// An update is returned as soon as it is known, and the wait for the next poll begins with the next call.
     ///
     /// # Errors
-    /// When waiting makes no sense any more. The error carries a token ([`Error::token`]). That the task itself
-    /// failed is an update, and an error only of the awaited task.
+    /// Fails if further waiting makes no sense. The error carries a token ([`Error::token`]). A failure of the task
+    /// itself is an update, and an error only of the awaited task.
     ///
     /// # Cancel safety
     /// Cancel-safe.
@@ -304,7 +305,7 @@ impl<T> Task<T> {
                         self.stop(self.shared.core.transport.late(late));
                         continue;
                     };
-                    // Free the send before what it leads to.
+                    // Frees the send before its result is processed.
                     self.wait_until(Instant::now(), Instant::now());
                     match answer {
                         Ok(heard) => {
@@ -341,7 +342,7 @@ impl<T> Task<T> {
         alarm.poll_at(*due, cx)
     }
 
-    /// Counts it as alive.
+    /// Counts the task as alive.
     fn hold(&mut self) {
         let state = self.live().last.state();
         self.counted.hold(state, self.shared.marks());
@@ -371,7 +372,7 @@ impl<T> Future for Task<T> {
     }
 }
 
-/// Nothing in a task is pinned in place: its send and its timer are boxed.
+/// No part of a task needs pinning in place: its send and its timer are boxed.
 impl<T> Unpin for Task<T> {}
 
 impl<T> Drop for Task<T> {

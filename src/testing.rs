@@ -1,8 +1,7 @@
-//! For tests: a scripted service in memory, and a simulated one on loopback.
+//! For tests: a scripted service in memory, and a simulated service on loopback.
 //!
-//! [`script`] answers from a queue and records what it was asked, on a paused clock if the test has one; [`Simulator`]
-//! is a whole service over real sockets. Both serve the tests of this crate, and those of its users (feature
-//! `testing`).
+//! [`script`] answers from a queue and records the requests, on a paused clock if the test has one; [`Simulator`] is a
+//! whole service over real sockets. Both serve the tests of this crate, and those of its users (feature `testing`).
 
 mod script;
 mod simulator;
@@ -15,7 +14,7 @@ use crate::credential::Credential;
 use crate::profile::Profile;
 use crate::protocol::Protocol;
 
-/// A client for a simulated service: its URL, its credentials, its profile.
+/// Returns a client for a simulated service: its URL, its credentials, its profile.
 ///
 /// ```
 /// use longhaul::testing::{self, Simulator};
@@ -30,7 +29,7 @@ use crate::protocol::Protocol;
 pub fn client(service: &Simulator) -> ClientBuilder {
     let credential = Credential::bearer(service.bearer())
         .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", service.subscription_key()));
-    // SMAG's documents know no cancel; the simulated service does.
+    // SMAG's documents define no cancel; the simulated service supports one.
     let mut protocol = Protocol::smag_task();
     if let Ok(cancel) = "DELETE {status}".parse() {
         protocol = protocol.cancel(cancel);

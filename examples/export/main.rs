@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Submits all, watches all, downloads all, at once: everything below is polled by this one loop.
+/// Submits, watches and downloads all tasks at once: this one loop polls everything below.
 async fn export(options: &Options) -> Result<ExitCode, Failure> {
     let service = Service::of(options).await?;
     let folder = options.folder()?;
@@ -85,7 +85,7 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
             Some(submitted) = submits.next() => match submitted {
                 Ok(task) => {
                     let name = saved.name(task.handle().id(), saved.len() + rows.len());
-                    // From here on a crash loses nothing: another process can go on from the token.
+                    // From this point on, a crash loses nothing: another process can resume from the token.
                     saved.add(&name, task.handle())?;
                     runs.push(run(task, name.clone(), screen.line(&name), &folder, &service));
                 }
@@ -120,7 +120,7 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
     })
 }
 
-/// One task to its end, and whether nothing is left to go on with.
+/// Runs one task to its end, and returns whether nothing is left to resume.
 async fn run(task: Task<Value>, name: String, line: Line, folder: &Path, service: &Service) -> (Row, bool) {
     let handle = task.handle();
     let mut row = Row::new(name);
@@ -129,7 +129,7 @@ async fn run(task: Task<Value>, name: String, line: Line, folder: &Path, service
     (row.state, row.polls) = (last.state().to_string(), last.polls());
     let over = match &ended {
         Ok(()) => true,
-        // A failed wait or download is not a failed task: only these are its end.
+        // A failed wait or download is not a failed task: only these kinds are the task's end.
         Err(error) => error.downcast_ref::<longhaul::Error>().is_some_and(|error| {
             matches!(error.kind(), ErrorKind::TaskFailed | ErrorKind::TaskCanceled | ErrorKind::TaskExpired)
         }),
@@ -181,7 +181,7 @@ async fn watch_and_download(
         let receipt = receipt?;
         row.add(receipt);
         row.took = begun.elapsed();
-        // Of one file alone it is known what it must hold.
+        // The expected contents are known for a single file only.
         let id = id.as_deref().filter(|_| !several);
         row.verified = Some(service.verify(id, &target, receipt).await?);
         row.files.push(target);
@@ -189,7 +189,7 @@ async fn watch_and_download(
     Ok(())
 }
 
-/// What longhaul tells of its work, on stderr: `RUST_LOG=longhaul=debug`. Off by default.
+/// Enables longhaul's log on stderr: `RUST_LOG=longhaul=debug`. Off by default.
 fn log() -> Result<(), Failure> {
     if let Ok(wanted) = std::env::var("RUST_LOG") {
         let targets: Targets = wanted.parse().map_err(|error| format!("RUST_LOG: {error}"))?;

@@ -1,4 +1,4 @@
-//! What the user asked for: arguments, and secrets from the environment.
+//! The user's options: arguments, and secrets from the environment.
 
 use std::env;
 use std::fs;
@@ -62,7 +62,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads them; `None` where the user wanted help, and got it.
+    /// Reads the options; `None` if the user asked for help, and got it.
     pub(crate) fn read() -> Result<Option<Self>, Failure> {
         let mut options = Self {
             tasks: 8,
@@ -107,7 +107,7 @@ impl Options {
         Ok(Some(options))
     }
 
-    /// The folder of the results: it exists from now on.
+    /// Returns the folder of the results, and creates it if necessary.
     pub(crate) fn folder(&self) -> io::Result<PathBuf> {
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder)?;
@@ -125,7 +125,7 @@ impl Options {
         Ok(folder)
     }
 
-    /// The command that goes on with the saved tasks.
+    /// Returns the command that resumes the saved tasks.
     pub(crate) fn how_to_go_on(&self, file: &Path) -> String {
         let Some(url) = &self.url else {
             return "the simulated service ends with this process: to go on later, start one with --serve".into();

@@ -1,4 +1,4 @@
-//! What the user gets at the end, on stdout: a table, or JSON for programs.
+//! The final report for the user, on stdout: a table, or JSON for programs.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 use crate::service::Service;
 
-/// Numbers with their names, in an order to be read in.
+/// Numbers with their names, in reading order.
 pub(crate) type Counted = Vec<(&'static str, u64)>;
 
-/// How one task went.
+/// The report on one task.
 pub(crate) struct Row {
     pub(crate) task: String,
     pub(crate) state: String,
     pub(crate) polls: u32,
     pub(crate) waited: Duration,
-    /// Of all files together, as the next two.
+    /// Of all files together, like the next two fields.
     pub(crate) bytes: u64,
     resumed_at: u64,
     reopened: u32,
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    /// A submit that was not accepted, or a token that cannot be gone on with.
+    /// Reports a submit that was not accepted, or a token that cannot be resumed.
     pub(crate) fn refused(task: String, error: &longhaul::Error) -> Self {
         Self { state: "refused".into(), error: Some(in_full(error)), ..Self::new(task) }
     }
@@ -67,7 +67,7 @@ impl Row {
         }
     }
 
-    /// Adds a file that was downloaded.
+    /// Adds a downloaded file.
     pub(crate) fn add(&mut self, receipt: Receipt) {
         self.bytes += receipt.bytes();
         self.resumed_at += receipt.resumed_at();
@@ -106,7 +106,7 @@ impl Row {
     }
 }
 
-/// The tasks, and what went through the client and the simulated service altogether.
+/// Prints the tasks, and the totals of the client and the simulated service.
 pub(crate) fn print(rows: &[Row], saved: usize, service: &Service, as_json: bool) {
     let stats = service.client.stats();
     let failed = rows.iter().filter(|row| !row.is_right()).count();
@@ -159,7 +159,7 @@ pub(crate) fn in_json(counts: Counted) -> Value {
     counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// An error with its causes: `Display` of a longhaul error is one line, and what lies beneath is its source.
+/// Returns an error with its causes: `Display` of a longhaul error is one line, and its causes are its sources.
 pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! The tokens of unfinished tasks, in a file: with them another process goes on.
+//! The tokens of unfinished tasks, in a file from which another process can resume them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 
-/// A file with one token a line. It holds neither credentials nor signed URLs, and only its owner may read it.
+/// A file with one token per line. It contains neither credentials nor signed URLs, and only its owner may read it.
 pub(crate) struct Saved {
     path: PathBuf,
     tasks: BTreeMap<String, TaskHandle>,
@@ -24,7 +24,7 @@ struct Entry {
 }
 
 impl Saved {
-    /// A new file in this folder, before anything is submitted: what cannot be saved should not be started.
+    /// Creates a new file in this folder, before any submit: a task that cannot be saved should not be started.
     pub(crate) fn create(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("tokens.jsonl");
         match write_new(&path, "") {
@@ -37,7 +37,7 @@ impl Saved {
         }
     }
 
-    /// The file of an earlier run, and what it holds.
+    /// Opens the file of an earlier run, and returns its tokens.
     pub(crate) fn open(path: &Path) -> Result<(Self, Vec<(String, ResumeToken)>), Failure> {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let mut tokens = Vec::new();
@@ -55,12 +55,12 @@ impl Saved {
         &self.path
     }
 
-    /// How many tasks there are to go on with.
+    /// Returns how many tasks can be resumed.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// What a task is called here: its id, as far as that can be a file's name.
+    /// Returns a task's name in this example: its id, as far as that can be the name of a file.
     pub(crate) fn name(&self, id: Option<String>, number: usize) -> String {
         let name = clean(&id.unwrap_or_else(|| "task".into()));
         if self.lines.contains_key(&name) || name == "task" { format!("{name}-{number}") } else { name }
@@ -78,7 +78,7 @@ impl Saved {
         self.write()
     }
 
-    /// The last word: where all tasks stand now, or no file at all.
+    /// Writes the final state of all tasks, or removes the file if none is left.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         if self.lines.is_empty() {
             return fs::remove_file(&self.path);
@@ -97,29 +97,29 @@ impl Saved {
         Ok(())
     }
 
-    /// Replaces what the file held, at once or not at all.
+    /// Replaces the contents of the file, atomically.
     fn write(&self) -> io::Result<()> {
         let text: String = self.lines.values().flat_map(|line| [line.as_str(), "\n"]).collect();
         let fresh = self.path.with_extension("new");
-        // Left by a run that was killed while it wrote.
+        // Left by a run that was killed during a write.
         let _ = fs::remove_file(&fresh);
         write_new(&fresh, &text)?;
         fs::rename(&fresh, &self.path)
     }
 }
 
-/// The name of its file: with the ending that the link has.
+/// Returns the name of a task's file, with the extension of the link.
 pub(crate) fn file_name(name: &str, link: Option<&SecretUrl>) -> String {
     let ending = link.and_then(|link| Path::new(link.split_sas().0).extension()).and_then(|ending| ending.to_str());
     format!("{name}.{}", clean(ending.unwrap_or("json")))
 }
 
-/// The name of a file of pages.
+/// Returns the name of a file of pages.
 pub(crate) fn pages_name(name: &str) -> String {
     format!("{name}.pages")
 }
 
-/// It came from a service, or from a file: nothing of it may lead out of the folder.
+/// Cleans a name that came from a service, or from a file: no part of it may lead out of the folder.
 fn clean(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
     name.chars().map(plain).take(100).collect()

@@ -1,4 +1,4 @@
-//! What the user sees meanwhile, on stderr: a bar for each task on a terminal, else plain lines.
+//! The progress display, on stderr: a bar for each task on a terminal, else plain lines.
 
 use std::cell::Cell;
 use std::env;
@@ -19,7 +19,7 @@ impl Screen {
         Self(bars.then(MultiProgress::new))
     }
 
-    /// The line of one task.
+    /// Returns the line of one task.
     pub(crate) fn line(&self, name: &str) -> Line {
         let bar = self.0.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(100)).with_style(style(WAITING)).with_prefix(short(name));
@@ -33,7 +33,7 @@ impl Screen {
 pub(crate) struct Line {
     name: String,
     bar: Option<ProgressBar>,
-    /// How many quarters of the download were told of.
+    /// The number of quarters of the download that were reported.
     quarter: Cell<u64>,
 }
 
@@ -71,7 +71,7 @@ impl Line {
             bar.set_position(bytes);
             return;
         }
-        // In plain lines, every quarter.
+        // Plain lines report every quarter.
         let quarter = (bytes * 4).checked_div(total).unwrap_or_default();
         if quarter > self.quarter.replace(quarter) && quarter < 4 {
             self.say(&format!("downloading {} %", quarter * 25));

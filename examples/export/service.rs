@@ -1,4 +1,4 @@
-//! The service that is asked: a simulated one in this process, or one at a URL.
+//! The service under test: a simulated one in this process, or one at a URL.
 
 use std::fs::File;
 use std::io;
@@ -34,7 +34,7 @@ impl Service {
         Ok(Self { client, simulator })
     }
 
-    /// Submits one export; it returns as soon as the service has accepted it.
+    /// Submits one export; returns as soon as the service has accepted it.
     pub(crate) async fn submit(&self, options: &Options, number: u32) -> Result<Task<Value>, longhaul::Error> {
         let body = match (&options.body, &self.simulator) {
             (Some(body), _) => body.clone(),
@@ -44,7 +44,8 @@ impl Service {
         self.client.task().post(&options.path).json(&body).submit().await
     }
 
-    /// Checks a file, and says against what. Only of a simulated result is it known what it must hold.
+    /// Checks a file, and returns the standard of the check. Only for a simulated result are the expected contents
+    /// known.
     pub(crate) async fn verify(
         &self,
         id: Option<&str>,
@@ -60,13 +61,13 @@ impl Service {
         if right { Ok(against) } else { Err(format!("{} has the wrong {against}", path.display()).into()) }
     }
 
-    /// What a simulated service has counted.
+    /// Returns the counts of a simulated service.
     pub(crate) fn counts(&self) -> Option<Counted> {
         self.simulator.as_ref().map(counts)
     }
 }
 
-/// Runs a simulated service until stdin ends, and tells what it saw.
+/// Runs a simulated service until stdin ends, and prints its counts.
 pub(crate) async fn serve(options: &Options) -> Result<ExitCode, Failure> {
     let simulator = simulate(options).await?;
     println!("export LONGHAUL_URL='{}'", simulator.url());
@@ -74,7 +75,7 @@ pub(crate) async fn serve(options: &Options) -> Result<ExitCode, Failure> {
     println!("export LONGHAUL_API_KEY_HEADER='Ocp-Apim-Subscription-Key: {}'", simulator.subscription_key());
     eprintln!("set these in another shell, and there: cargo run --example export -- --url \"$LONGHAUL_URL\"");
     let (ended, end) = tokio::sync::oneshot::channel();
-    // On a thread of its own: a read of stdin cannot be given up.
+    // On a thread of its own: a read of stdin cannot be canceled.
     std::thread::spawn(move || ended.send(io::copy(&mut io::stdin(), &mut io::sink())));
     tokio::select! {
         _ = end => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use longhaul::Download;
 
-/// A name for each: the last part of its link, made safe, and no two alike in any case of letters.
+/// Returns a name for each result: the last part of its link, sanitized, with no two equal in any case of letters.
 pub(crate) fn names(downloads: &[Download]) -> Vec<String> {
     let mut taken = BTreeSet::new();
     downloads
@@ -29,7 +29,7 @@ fn numbered(name: &str, number: u32) -> String {
     }
 }
 
-/// A service names it: nothing of it may lead out of the folder, or be hidden there.
+/// Cleans a name from a service: no part of it may lead out of the folder, or be hidden there.
 fn clean(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
     let name: String = name.replace("%20", "_").chars().map(plain).collect();

@@ -1,4 +1,4 @@
-//! The lines on stdout. Scripts read them: their members and the order of these stay as they are.
+//! The lines on stdout. Scripts parse them: their members and the order of the members stay unchanged.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use longhaul::{Error, ErrorKind, Outcome, ResumeToken, State, Update};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// One line, flushed.
+/// Prints one line, and flushes it.
 pub(crate) fn print(line: &impl Serialize) -> Result<(), Trouble> {
     let write = || {
         let mut stdout = io::stdout().lock();
@@ -50,7 +50,7 @@ pub(crate) struct DownloadLine {
     pub(crate) file: String,
 }
 
-/// The way on, before the last line of a run that was interrupted.
+/// The token to resume from, before the last line of a run that was interrupted.
 #[derive(Serialize)]
 pub(crate) struct TokenLine {
     event: &'static str,
@@ -113,7 +113,7 @@ impl End {
         Self::new().but(trouble)
     }
 
-    /// The same, where something went wrong after all.
+    /// Returns the same end with an error that happened after all.
     pub(crate) fn but(self, trouble: Trouble) -> Self {
         Self { outcome: "error", error: Some(trouble), ..self }
     }
@@ -137,7 +137,7 @@ impl End {
     }
 }
 
-/// What went wrong: the service's words where it said any.
+/// The error, in the service's words if there are any.
 #[derive(Serialize)]
 pub(crate) struct Trouble {
     kind: String,
@@ -171,7 +171,7 @@ impl Trouble {
     }
 }
 
-/// JSON on one line, with the digits of its numbers as they came.
+/// Returns JSON on one line, with the digits of its numbers unchanged.
 fn compact(json: &str) -> Box<RawValue> {
     let (mut text, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
     for letter in json.chars() {
@@ -188,7 +188,7 @@ fn compact(json: &str) -> Box<RawValue> {
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// A service's words without signatures: every URL in them loses its query.
+/// Returns a service's words without signatures: every URL in them loses its query.
 fn scrub(text: &str) -> String {
     let clean = |word: &str| {
         let small = word.to_ascii_lowercase();

@@ -46,7 +46,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// From the submit to the end, however it comes.
+/// Runs a task from the submit to any end.
 async fn run(options: &Options) -> End {
     let mut interrupt = pin!(interrupt());
     let begun = tokio::select! {
@@ -67,7 +67,7 @@ async fn run(options: &Options) -> End {
     let end = tokio::select! {
         end = follow(options, &mut task) => end.unwrap_or_else(|trouble| End::error(trouble).at(&handle.last_update())),
         () = &mut interrupt => {
-            // The place to ask may have moved since the submit.
+            // The status URL may have moved since the submit.
             let kept = keep_token(options, &task).and_then(|()| show_token(&handle));
             let trouble = kept.err().unwrap_or_else(|| Trouble::interrupted("the task goes on at the service"));
             End::error(trouble).at(&handle.last_update())
@@ -78,7 +78,7 @@ async fn run(options: &Options) -> End {
     end
 }
 
-/// Asks the service to give the task up, where that is wanted; the wait goes on to the true end.
+/// Asks the service to cancel the task, if the user wants that; the wait continues to the true end.
 async fn cancel_after(after: Option<Duration>, task: &TaskHandle) -> Infallible {
     if let Some(after) = after {
         tokio::time::sleep(after).await;
@@ -90,7 +90,7 @@ async fn cancel_after(after: Option<Duration>, task: &TaskHandle) -> Infallible 
     pending().await
 }
 
-/// Prints the token of a task that goes on without this process, and how another one takes it up.
+/// Prints the token of a task that continues without this process, and how another process resumes it.
 fn show_token(task: &TaskHandle) -> Result<(), Trouble> {
     let plain = task.token();
     let token = if plain.can_resume() { plain } else { task.token_with_signed_urls() };
@@ -102,14 +102,14 @@ fn show_token(task: &TaskHandle) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Ctrl-C.
+/// Waits for Ctrl-C.
 async fn interrupt() {
     if tokio::signal::ctrl_c().await.is_err() {
         pending::<()>().await;
     }
 }
 
-/// Submits, or takes a task up again.
+/// Submits a task, or resumes one.
 async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
     let client = client(options)?;
     let (method, url) = match &options.start {
@@ -122,7 +122,7 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
             });
         }
     };
-    // An absolute URL stays as it is; the base only says where relative paths of the service begin.
+    // An absolute URL stays unchanged; the base is used only for relative paths of the service.
     let mut new = client.task().method(method, url.as_str()).with_cookies();
     if let Some(body) = &options.json {
         new = new.body(body.clone(), "application/json");
@@ -140,7 +140,8 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
 }
 
 fn client(options: &Options) -> longhaul::Result<Client> {
-    // As a credential, a header also goes with results and downloads of the same origin, and with a resumed task.
+    // As part of the credential, a header is also sent with results and downloads of the same origin, and with a
+    // resumed task.
     let carried = options.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
     let credential =
         carried.fold(Credential::none(), |all, (name, value)| all.and(Credential::api_key_header(name, value)));
@@ -151,14 +152,14 @@ fn client(options: &Options) -> longhaul::Result<Client> {
     if is_loopback { builder.no_proxy() } else { builder }.build()
 }
 
-/// Tells every update, then fetches the result.
+/// Prints every update, then fetches the result.
 async fn follow(options: &Options, task: &mut Task<Box<RawValue>>) -> Result<End, Trouble> {
     let handle = task.handle();
     let mut updates = task.updates();
     loop {
         match updates.try_next().await {
             Ok(Some(update)) => {
-                // The place to ask may have moved, and what was seen there counts in the process that goes on.
+                // The status URL may have moved, and the states seen there matter to the process that resumes the task.
                 keep_token_of(options, &handle)?;
                 print(&UpdateLine::of(&update))?;
             }
@@ -180,7 +181,7 @@ async fn follow(options: &Options, task: &mut Task<Box<RawValue>>) -> Result<End
     })
 }
 
-/// One result into the file, or into the folder; several all into the folder.
+/// Saves one result into the file, or into the folder; several results all into the folder.
 async fn save(outcome: &Outcome<Box<RawValue>>, target: &Path) -> Result<(), Trouble> {
     let mut downloads = outcome.downloads();
     if downloads.len() < 2 && !target.is_dir() {

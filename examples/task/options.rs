@@ -67,7 +67,7 @@ pub(crate) enum Start {
     Resume { token: Box<ResumeToken>, base: Url },
 }
 
-/// What a command line says; nothing where it asks for help.
+/// Parses a command line; `None` if it asks for help.
 pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> {
     let (mut json, mut headers, mut profile, mut kind, mut via) = (None, Vec::new(), None, None, None);
     let (mut deadline, mut cancel_after, mut min_interval, mut explain) = (None, None, None, false);
@@ -120,7 +120,7 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
 }
 
 impl Options {
-    /// What relative paths of the service are relative to: the folder of the URL.
+    /// Returns the base for relative paths of the service: the folder of the URL.
     pub(crate) fn base(&self) -> Url {
         match &self.start {
             Start::Resume { base, .. } => base.clone(),
@@ -128,7 +128,7 @@ impl Options {
         }
     }
 
-    /// Whether the result comes in pages.
+    /// Returns whether the result is paged.
     pub(crate) fn has_pages(&self) -> bool {
         let kind = match &self.start {
             Start::Submit { .. } => self.kind.as_deref(),
@@ -145,7 +145,7 @@ fn method_of(text: &str) -> Result<Method, String> {
 }
 
 fn absolute(text: &str) -> Result<Url, String> {
-    // The URL may hold a key: it is not repeated.
+    // The URL may contain a key: the message does not repeat it.
     let url = Url::parse(text).map_err(|error| format!("the URL is no absolute URL: {error}"))?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("the URL is neither http nor https".into()) }
 }
@@ -160,7 +160,7 @@ fn folder(url: &Url) -> Url {
 fn resumed(file: &Path, url: Option<Url>) -> Result<Start, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("--resume {}: {why}", file.display());
     let text = fs::read_to_string(file).map_err(|error| wrong(&error))?;
-    // The token itself, or the line of it that Ctrl-C prints.
+    // The token itself, or the line with it that Ctrl-C prints.
     let line = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok()?.get("token").cloned());
     let token: ResumeToken = line.map_or(text, |token| token.to_string()).parse().map_err(|error| wrong(&error))?;
     let base = match url {
@@ -213,7 +213,7 @@ fn final_state(text: &str) -> Result<FinalStateVia, &'static str> {
     }
 }
 
-/// The profile, with all its protocols told where the final value is. They are reached as data.
+/// Returns the profile, with the location of the final value set in all its protocols. They are accessible as data.
 fn final_state_via(profile: &Profile, via: FinalStateVia) -> Result<Profile, String> {
     let edit = || {
         let mut data = serde_json::to_value(profile)?;

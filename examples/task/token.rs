@@ -1,4 +1,4 @@
-//! The resume token as a file that only its owner reads.
+//! The resume token in a file that only its owner can read.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use longhaul::TaskHandle;
 
-/// Writes the token beside `file`, then gives it that name: whoever looks sees a whole token or none.
+/// Writes the token beside `file`, then renames it: a reader sees a whole token or none.
 ///
-/// Where the service signs its status URLs, the token has them: without, there would be nothing to go on with.
+/// If the service signs its status URLs, the token contains them: without them, the task could not be resumed.
 pub(crate) fn write(file: &Path, task: &TaskHandle) -> io::Result<()> {
     let plain = task.token();
     let token = if plain.can_resume() { plain } else { task.token_with_signed_urls() };
@@ -20,7 +20,7 @@ pub(crate) fn write(file: &Path, task: &TaskHandle) -> io::Result<()> {
     written.and_then(|()| fs::rename(&part, file)).inspect_err(|_| drop(fs::remove_file(&part)))
 }
 
-/// Says, before anything is sent, whether a token can be written there.
+/// Checks, before any request is sent, that a token can be written to this path.
 pub(crate) fn check(file: &Path) -> io::Result<()> {
     let part = part_of(file);
     private(&part).and_then(|_| fs::remove_file(&part))

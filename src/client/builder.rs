@@ -1,4 +1,4 @@
-//! ClientBuilder: how a client is set up.
+//! ClientBuilder: the settings of a client.
 
 mod build;
 
@@ -16,7 +16,7 @@ use crate::task::PollPolicy;
 use crate::throttle::{Feedback, Throttle};
 use crate::transport::{Connector, Proxying};
 
-/// Sets up a [`Client`](crate::Client). Nothing is checked before [`build`](ClientBuilder::build).
+/// Builds a [`Client`](crate::Client). Settings are checked in [`build`](ClientBuilder::build), not before.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -80,139 +80,140 @@ impl ClientBuilder {
         }
     }
 
-    /// Sets what is known of the API. [`Profile::auto`] by default.
+    /// Sets the profile, which describes the API. [`Profile::auto`] by default.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Adds a limit to those of the profile. All are kept at once.
+    /// Adds a limit to those of the profile. Every limit applies at once.
     ///
-    /// A route of it that is relative stands below the client's base.
+    /// A relative route of the limit is resolved below the client's base.
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
         self
     }
 
-    /// Shares a throttle with other clients. Those of the same service and [account](ClientBuilder::account) keep each
-    /// limit once, together. Each client has its own by default.
+    /// Shares a throttle with other clients. Clients of the same service and [account](ClientBuilder::account) share
+    /// each limit. By default, each client has a throttle of its own.
     pub fn throttle(mut self, throttle: &Throttle) -> Self {
         self.throttle = Some(throttle.clone());
         self
     }
 
-    /// Names the account whose limits it spends: an API key's number, a tenant. It is no secret, and matters where a
-    /// [throttle](ClientBuilder::throttle) is shared by clients of several accounts at one service.
+    /// Names the account whose limits the client spends: an API key's number, a tenant. The name is not a secret. It
+    /// matters if clients of several accounts at one service share a [throttle](ClientBuilder::throttle).
     pub fn account(mut self, name: impl Into<String>) -> Self {
         self.account = name.into();
         self
     }
 
-    /// Sets what the throttle makes of answers, in place of the profile's: [`Feedback::Budgets`] by default. It counts
-    /// for all who share the throttle.
+    /// Sets how the throttle uses answers, in place of the profile's setting: [`Feedback::Budgets`] by default. The
+    /// setting applies to every client that shares the throttle.
     pub const fn feedback(mut self, feedback: Feedback) -> Self {
         self.feedback = Some(feedback);
         self
     }
 
-    /// Sets whether the first requests go out as after a refusal (one, then two, four and so on) where a resume token says
-    /// that there was a run before: on by default, because the service still counts what that run has sent, and this
-    /// process knows nothing of it. It takes some round trips. [`Throttle::start_slowly`] does it by hand.
+    /// Sets whether the first requests are sent as after a refusal (one, then two, four and so on) when a resume token
+    /// implies an earlier run: on by default, because the service still counts that run's requests, and this process
+    /// does not know them. A slow start costs some round trips. [`Throttle::start_slowly`] starts one by hand.
     pub const fn slow_start(mut self, on: bool) -> Self {
         self.slow_start = on;
         self
     }
 
-    /// Sets the credential. It goes to the base's own origin and the allowed ones, and nowhere else.
+    /// Sets the credential. The client sends it to the base's own origin and the allowed ones, and nowhere else.
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credential = credential;
         self
     }
 
-    /// Sets the retries of submits, results and calls, in place of the profile's.
+    /// Sets the retry policy of submits, results and calls, in place of the profile's.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// Sets when tasks poll, within what the service asks.
+    /// Sets when tasks poll, within the limits that the service asks for.
     pub fn poll_policy(mut self, policy: PollPolicy) -> Self {
         self.pace = policy;
         self
     }
 
-    /// Sets how long every task may take that says nothing of it: from its submit, which counts in, or from its
-    /// [resume](crate::Client::resume). Past it the wait ends with
-    /// [`DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) and a token; the task itself goes on at the service.
-    /// [`TaskBuilder::timeout`](crate::TaskBuilder::timeout) and [`Task::timeout`](crate::Task::timeout) take its place. None by
-    /// default, because only you know how long your tasks take: [`Alerts::running_for`](crate::telemetry::Alerts::running_for) reports
-    /// those that take long, and ends none.
+    /// Sets the timeout of every task that sets none of its own. The time counts from the submit, which is included, or
+    /// from the [resume](crate::Client::resume). After the timeout, the wait ends with
+    /// [`DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded) and a token; the task itself continues at the service.
+    ///
+    /// [`TaskBuilder::timeout`](crate::TaskBuilder::timeout) and [`Task::timeout`](crate::Task::timeout) replace it.
+    /// There is no timeout by default, because only you know how long your tasks take:
+    /// [`Alerts::running_for`](crate::telemetry::Alerts::running_for) reports long tasks, and ends none.
     pub const fn task_timeout(mut self, timeout: Duration) -> Self {
         self.task_timeout = Some(timeout);
         self
     }
 
-    /// Sets the wall clock, also of the client's own throttle. A shared one has
-    /// [its own](crate::Throttle::set_clock).
+    /// Sets the wall clock, also for the client's own throttle. A shared throttle has [its
+    /// own](crate::Throttle::set_clock).
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Lets the credential and the caller's headers go to another origin of the same service too, such as
-    /// `https://eu.api.example.com`: a scheme, a host and a port if it is not the default one. A `*`, a path, a user, and
-    /// plain http beside a base of https are errors of [`build`](Self::build).
+    /// Allows the credential and the caller's headers to go to another origin of the same service too, such as
+    /// `https://eu.api.example.com`: a scheme, a host, and a port unless it is the default one. A `*`, a path, a user,
+    /// and plain http beside a base of https are errors of [`build`](Self::build).
     ///
-    /// What an allowed origin answers counts as the API's own: its status URLs, its redirects, its limits.
+    /// Answers of an allowed origin count as the API's own: its status URLs, its redirects, its limits.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed.push(origin.into());
         self
     }
 
-    /// Sets how long a connection may take to be made: 10 seconds by default.
+    /// Sets the timeout for opening a connection: 10 seconds by default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connector.connect_timeout = timeout;
         self
     }
 
-    /// Sets how long one attempt may take to the headers of its answer: 60 seconds by default, which is longer than
-    /// services that queue requests are known to hold them.
+    /// Sets the timeout of one attempt, up to the headers of its answer: 60 seconds by default, longer than services
+    /// that queue requests are known to hold them.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Sets how long a body may give no byte: 30 seconds by default. No body has a total timeout but the deadline of its
-    /// call; see [`least_rate`](ClientBuilder::least_rate).
+    /// Sets how long a body may deliver no byte: 30 seconds by default. No body has a total timeout but the deadline of
+    /// its call; see [`least_rate`](ClientBuilder::least_rate).
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Sets how many bytes per second a body must give on average over twice the
-    /// [idle timeout](ClientBuilder::idle_timeout), so over a minute: 100 by default, less than any line that still
-    /// works, so that a body which gives a byte now and then does not hold its connection and its place for ever. 0 sets
-    /// no such bound.
+    /// Sets the minimum rate of a body in bytes per second, averaged over twice the [idle
+    /// timeout](ClientBuilder::idle_timeout), so over a minute: 100 by default, less than any line that still works.
+    /// The minimum keeps a body that delivers a byte now and then from holding its connection and its place forever. 0
+    /// sets no minimum.
     ///
-    /// A status, a call's answer and an error end there as if they had broken off; a download opens the connection anew,
-    /// and goes on at its offset. A body that the application reads [in chunks](crate::http::Response::chunk) may be as slow as
-    /// it likes.
+    /// A status, a call's answer or an error below the minimum ends as if it had broken off; a download opens a new
+    /// connection and continues at its offset. A body that the application reads [in
+    /// chunks](crate::http::Response::chunk) may be as slow as the application likes.
     pub fn least_rate(mut self, bytes_per_second: u32) -> Self {
         self.least_rate = bytes_per_second;
         self
     }
 
-    /// Sets how many connections to one host are kept open while nothing uses them: 32 by default, for the API and for
-    /// storage each. It is no bound on those in use, which [`Limit::concurrent`](crate::Limit::concurrent) sets.
+    /// Sets how many idle connections to one host are kept open: 32 by default, for the API and for storage each.
+    /// Connections in use are not bounded by it; [`Limit::concurrent`](crate::Limit::concurrent) bounds those.
     ///
-    /// Each holds a file descriptor of the process. Set it lower where few are allowed (`ulimit -n`), and higher where
-    /// hundreds of requests at a time go out again and again. 0 keeps none.
+    /// Each connection holds a file descriptor of the process. Set a lower number if few are allowed (`ulimit -n`), and
+    /// a higher one if hundreds of requests at a time are sent again and again. 0 keeps none.
     pub fn idle_connections(mut self, per_host: usize) -> Self {
         self.connector.idle_connections = per_host;
         self
     }
 
-    /// Sets after how long a connection is closed that nothing uses: 30 seconds by default.
+    /// Sets after how long an idle connection is closed: 30 seconds by default.
     pub fn idle_connection_timeout(mut self, timeout: Duration) -> Self {
         self.connector.idle_connection_timeout = timeout;
         self
@@ -225,20 +226,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends everything through this proxy, downloads too. By default the environment says
-    /// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
+    /// Sends every request through this proxy, downloads included. By default, the environment decides (`HTTP_PROXY`,
+    /// `HTTPS_PROXY`, `NO_PROXY`).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.connector.proxy = Proxying::Through(url.into());
         self
     }
 
-    /// Uses no proxy, whatever the environment says.
+    /// Disables proxies, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
         self.connector.proxy = Proxying::None;
         self
     }
 
-    /// Trusts these certificates (PEM, one or several) beside the platform's, for the API and for storage.
+    /// Trusts these certificates (PEM, one or several) in addition to the platform's, for the API and for storage.
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.connector.roots.push(pem.into());
         self
@@ -250,26 +251,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets from where on people should look: [`Alerts::standard`] by default.
+    /// Sets the alert thresholds: [`Alerts::standard`] by default.
     pub const fn alerts(mut self, alerts: Alerts) -> Self {
         self.alerts = alerts;
         self
     }
 
-    /// Sets after how long a request is told of as [slow](crate::Event::Slow), from the send to the headers of its
-    /// answer: 10 seconds by default. Services that queue requests are known to answer later than that under load.
+    /// Sets after how long a request is reported as [slow](crate::Event::Slow), from the send to the headers of its
+    /// answer: 10 seconds by default. Under load, services that queue requests are known to answer later than that.
     pub const fn slow_after(mut self, took: Duration) -> Self {
         self.slow_after = took;
         self
     }
 
-    /// Puts another HTTP client in place of the built-in one for the API.
+    /// Replaces the built-in HTTP client for the API.
     pub fn http(mut self, http: impl Http) -> Self {
         self.http = Some(Arc::new(http));
         self
     }
 
-    /// Puts another HTTP client in place of the built-in one for storage. It must send no credentials of its own.
+    /// Replaces the built-in HTTP client for storage. The replacement must send no credentials of its own.
     pub fn storage_http(mut self, http: impl Http) -> Self {
         self.storage_http = Some(Arc::new(http));
         self

@@ -1,4 +1,4 @@
-//! Draft: a request while it is being put together, for tasks and calls alike.
+//! Draft: a request under construction, for tasks and calls alike.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::{Priority, RESERVED_WHY, Request, Trust, is_reserved};
 use crate::redact::sounds_secret;
 
-/// The parts of a request. What is wrong with one is kept, and told when it is sent.
+/// The parts of a request. An invalid part is kept as an error, and reported when the request is sent.
 pub(super) struct Draft {
     pub(super) method: Method,
     pub(super) path: String,
@@ -39,7 +39,7 @@ impl Draft {
         self.header(header::CONTENT_TYPE, content_type);
     }
 
-    /// Sets a header; returns its name, if that is one.
+    /// Sets a header; returns its name if the name is valid.
     pub(super) fn header<N, V>(&mut self, name: N, value: V) -> Option<HeaderName>
     where
         N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
@@ -86,9 +86,9 @@ impl Draft {
         self.query.extend(pairs.into_iter().map(|(name, value)| (name.into(), value.into())));
     }
 
-    /// The request, with its URL joined to the base.
+    /// Returns the request, with its URL joined to the base.
     ///
-    /// The path stays, for [`explain`](Draft::explain), and the name of the header with the idempotency key.
+    /// The path and the name of the idempotency key's header stay in the draft, for [`explain`](Draft::explain).
     pub(super) fn finish(&mut self, trust: &Trust, class: Priority) -> Result<Request, Error> {
         if let Some(error) = self.wrong.take() {
             return Err(error);
@@ -103,20 +103,20 @@ impl Draft {
             .with_body(std::mem::take(&mut self.body)))
     }
 
-    /// An error, with a word of a path that has left the base, where the answer is one that a place gives which does not
-    /// exist, or is not the API's. A gateway says 403 for a path that it does not know.
+    /// Adds a hint about a path outside the base to an error, if the answer suggests that the path does not exist or is
+    /// not the API's. Gateways answer an unknown path with 403.
     pub(super) fn explain(&self, error: Error, base: &Url) -> Error {
         let no_place =
             matches!(error.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501));
         if no_place || error.kind() == ErrorKind::NoStatusUrl { error.with_advice(self.astray(base)) } else { error }
     }
 
-    /// What to say where the answer is one of a place that does not exist: the path has left the base's own, which one can
-    /// only that begins with `/`.
+    /// Returns advice for an answer from a path that does not exist: the path lies outside the base's path, which only
+    /// a path that begins with `/` can.
     fn astray(&self, base: &Url) -> Option<String> {
         let path = self.path.trim();
         let url = crate::protocol::join(base, path).ok()?;
-        // The base's ends with `/`.
+        // The base's path ends with `/`.
         let folder = base.path();
         if url.origin() != base.origin() || url.path().starts_with(folder) || path.contains("://") {
             return None;

@@ -1,4 +1,4 @@
-//! Path: what a caller's path is joined to, and where it may lead.
+//! Path: joins a caller's path to the base, and checks its destination.
 
 use url::Url;
 
@@ -6,8 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::message::{Standing, Trust};
 use crate::redact::shown;
 
-/// Joins a caller's path to the base. It may lead anywhere on the base's own origin and the allowed ones, and nowhere
-/// else: the path is often made of data, and the body of the request goes where it leads.
+/// Joins a caller's path to the base. The result may lie anywhere on the base's own origin and the allowed ones, and
+/// nowhere else: paths are often built from data, and the body of the request goes to the resulting URL.
 pub(super) fn join(trust: &Trust, path: &str) -> Result<Url, Error> {
     if path.trim().is_empty() {
         let why = "the path is empty: write one such as `exports`, or `.` for the base itself";
@@ -33,7 +33,7 @@ pub(super) fn join(trust: &Trust, path: &str) -> Result<Url, Error> {
     }
 }
 
-/// The URL of these segments below a base.
+/// Returns the URL of these segments below a base.
 pub(super) fn of_segments<S: AsRef<str>>(base: &Url, segments: impl IntoIterator<Item = S>) -> Result<Url, Error> {
     let mut url = base.clone();
     let wrong = |segment: &str| {
@@ -57,9 +57,9 @@ pub(super) fn of_segments<S: AsRef<str>>(base: &Url, segments: impl IntoIterator
     Ok(url)
 }
 
-/// Whether a segment of the path leads to the folder above, as URLs are read: `%2e` is a dot, and `\` a slash.
+/// Returns whether a segment of the path leads to the parent folder under URL rules: `%2e` is a dot, and `\` a slash.
 fn goes_up(path: &str) -> bool {
-    // Nearly every path has neither.
+    // Nearly every path contains neither.
     if !path.contains("..") && !path.contains('%') {
         return false;
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::message::{Priority, Response};
 use crate::transport::Sending;
 
-/// An ordinary request, while it is being put together: [`Client::request`].
+/// A builder for an ordinary request: [`Client::request`].
 #[must_use = "nothing is sent until `send` is awaited"]
 pub struct RequestBuilder {
     client: Client,
@@ -35,7 +35,7 @@ impl RequestBuilder {
         }
     }
 
-    /// Adds to the query.
+    /// Adds pairs to the query.
     pub fn query<K: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         self.draft.query(pairs);
         self
@@ -51,64 +51,66 @@ impl RequestBuilder {
         self
     }
 
-    /// Sets the body, as JSON.
+    /// Sets the body as JSON.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         self.draft.json(body);
         self
     }
 
-    /// Sets the body.
+    /// Sets the body and its content type.
     pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
         self.draft.bytes(body.into(), content_type.as_ref());
         self
     }
 
-    /// Sends this `Idempotency-Key` with it: the service acts once for it, however often it comes. Only with a key is a POST
-    /// repeated whose answer was lost. Use it where the service says that it knows such keys.
+    /// Sends this `Idempotency-Key` with the request: the service acts once for the key, however often the request
+    /// arrives. A POST whose answer was lost is repeated only if it carries a key. Use a key if the service documents
+    /// support for it.
     pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
         self.idempotency_key_in("idempotency-key", key)
     }
 
-    /// As [`idempotency_key`](RequestBuilder::idempotency_key), in another header, such as `X-Request-Id`.
+    /// Sends an idempotency key in another header, such as `X-Request-Id`; otherwise as
+    /// [`idempotency_key`](RequestBuilder::idempotency_key).
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
         self.draft.idempotency_key(header, key.as_ref());
         self
     }
 
-    /// Sets how long the request may take from [`send`](RequestBuilder::send) on, queue and retries included. There is no
-    /// such limit by default.
+    /// Sets the timeout of the request from [`send`](RequestBuilder::send) on, queue and retries included. There is
+    /// none by default.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets until when the request has to be answered, queue and retries included: of this and
-    /// [`timeout`](RequestBuilder::timeout) the earlier one counts.
+    /// Sets the time by which the request must be answered, queue and retries included. If a
+    /// [`timeout`](RequestBuilder::timeout) is set too, the earlier of the two counts.
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets how urgent it is against other requests that wait: [`Priority::Call`] by default, [`Priority::Batch`] for what can
-    /// wait for all others.
+    /// Sets the priority of the request among waiting requests: [`Priority::Call`] by default, [`Priority::Batch`] for
+    /// requests that can wait for all others.
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Sends it, and repeats what may be repeated. Redirects are answers: they are not followed.
+    /// Sends the request, and repeats it if that is safe. Redirects are returned as answers, not followed.
     ///
     /// # Errors
     /// An answer of 400 or more is an error, with the service's words in [`Error::fault`].
-    /// [`ErrorKind::Request`](crate::ErrorKind::Request) where the path is empty or does not join to the base: `.` is the
+    /// [`ErrorKind::Request`](crate::ErrorKind::Request) if the path is empty or does not join to the base: `.` is the
     /// base itself.
     ///
     /// # Cancel safety
-    /// Dropped in flight, the service may have acted.
+    /// If the future is dropped in flight, the service may have acted.
     ///
     /// # Panics
-    /// In a tokio runtime without time or IO enabled. Outside of any runtime it is an error
-    /// ([`ErrorKind::Config`](crate::ErrorKind::Config)).
+    /// Panics in a tokio runtime without time or IO enabled. Outside any runtime, the request fails with
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config).
     pub async fn send(self) -> Result<Response, Error> {
         let Self { client, mut draft, timeout, deadline, priority } = self;
         let trust = &client.0.transport.trust;
@@ -128,7 +130,8 @@ impl fmt::Debug for RequestBuilder {
     }
 }
 
-/// The earlier of a timeout from now on and a deadline. A timeout beyond all times, such as [`Duration::MAX`], is none.
+/// Returns the earlier of a timeout from now on and a deadline. A timeout that no clock can represent, such as
+/// [`Duration::MAX`], counts as none.
 pub(super) fn earlier(timeout: Option<Duration>, deadline: Option<Instant>) -> Option<Instant> {
     let ends = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     ends.into_iter().chain(deadline).min()
@@ -142,7 +145,7 @@ pub(super) fn path(draft: &Draft) -> &str {
 mod tests {
     use super::*;
 
-    /// Each request pays for the size of its future: it is moved, and spread over the cache.
+    /// Every request pays for the size of its future: it is moved, and occupies cache lines.
     #[test]
     fn the_future_of_a_call_stays_small() {
         let client = Client::builder("https://api.example.com").build().unwrap();

@@ -1,4 +1,4 @@
-//! Resuming: tasks that were put away as tokens.
+//! Resuming: tasks that were saved as tokens.
 
 use super::Client;
 use super::request_builder::earlier;
@@ -7,25 +7,25 @@ use crate::protocol::Protocol;
 use crate::task::{ResumeToken, Task, Trace};
 
 impl Client {
-    /// Goes on with a task that was put away. The first poll is sent at once, or when the service had asked for it. It needs
-    /// no runtime by itself; to await the task does.
+    /// Resumes a saved task. The first poll is sent at once, or at the time that the service asked for. Resuming needs
+    /// no runtime; awaiting the task does.
     ///
-    /// It says that there was a run before, whose requests the service may still count: where this client's account has
-    /// sent nothing yet, its first requests go as after a refusal, one, then two, four and so on
+    /// A resumed task implies an earlier run, whose requests the service may still count. If this client's account has
+    /// sent nothing yet, its first requests are sent as after a refusal: one, then two, four and so on
     /// ([`ClientBuilder::slow_start`](crate::ClientBuilder::slow_start)).
     ///
-    /// A token is trusted input, and one that was not sealed may have been edited: see [`ResumeToken`] for what of it is
-    /// used.
+    /// A token is trusted input, and an unsealed token may have been edited: [`ResumeToken`] lists the parts of it that
+    /// are used.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidToken`] where it is of another service, another version, or a kind that this client does
-    /// not know; and of a token that is not sealed, where it has a protocol of its own or a URL of another origin.
+    /// [`ErrorKind::InvalidToken`] if the token belongs to another service, another version, or a kind that this client
+    /// does not know; and, for an unsealed token, if it holds a protocol of its own or a URL of another origin.
     pub fn resume<T>(&self, token: ResumeToken) -> Result<Task<T>, Error> {
         self.take_up(token, None)
     }
 
-    /// As [`resume`](Client::resume), for a task that was submitted with [a protocol of its own](crate::TaskBuilder::protocol):
-    /// it is read by this one.
+    /// Resumes a task that was submitted with [a protocol of its own](crate::TaskBuilder::protocol), and reads it by
+    /// the given protocol; otherwise as [`resume`](Client::resume).
     ///
     /// ```
     /// # use longhaul::testing::{reply, script};
@@ -46,7 +46,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`resume`](Client::resume); [`ErrorKind::InvalidToken`] where the protocol has another name than the token's.
+    /// As [`resume`](Client::resume); [`ErrorKind::InvalidToken`] if the protocol's name differs from the token's.
     pub fn resume_with<T>(&self, token: ResumeToken, protocol: Protocol) -> Result<Task<T>, Error> {
         self.take_up(token, Some(protocol))
     }

@@ -1,4 +1,4 @@
-//! TaskBuilder: a task while it is being put together; TaskRequest: a request that knows its answer's type.
+//! TaskBuilder: a task under construction; TaskRequest: a request whose type names the type of its result.
 
 use std::fmt;
 use std::pin::pin;
@@ -45,14 +45,14 @@ use crate::transport::{Breaks, Sending};
 /// }
 /// ```
 pub trait TaskRequest {
-    /// What the task's result is decoded into.
+    /// The type that the task's result is decoded into.
     type Output;
 
-    /// Puts the request together.
+    /// Builds the request.
     fn request(&self, to: TaskBuilder) -> TaskBuilder;
 }
 
-/// A task while it is being put together: [`Client::task`].
+/// A builder for a task: [`Client::task`].
 #[must_use = "nothing is sent until `submit` is awaited"]
 pub struct TaskBuilder {
     client: Client,
@@ -80,21 +80,22 @@ impl TaskBuilder {
         }
     }
 
-    /// Chooses one of the profile's kinds of task.
+    /// Selects one of the profile's kinds of task.
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind = Some(kind.into());
         self
     }
 
-    /// Reads this task by a protocol of its own, in place of the profile's.
+    /// Reads this task by its own protocol, in place of the profile's.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = Some(protocol);
         self
     }
 
-    /// Submits with POST to this path. It is relative to the base; one that begins with `/`, to the base's host. A URL of
-    /// the base's own origin or an [allowed](crate::ClientBuilder::allow_origin) one is taken as it is; a path that leads
-    /// to another origin, and one with a segment `..`, are errors. [`Client::path`] makes paths of data.
+    /// Submits with POST to this path. The path is relative to the base; a path that begins with `/` is relative to the
+    /// base's host. A URL of the base's own origin or of an [allowed](crate::ClientBuilder::allow_origin) one is used
+    /// unchanged. A path that leads to another origin, or that contains a segment `..`, is an error. [`Client::path`]
+    /// builds paths from data.
     pub fn post(self, path: impl Into<String>) -> Self {
         self.method(Method::POST, path)
     }
@@ -110,14 +111,14 @@ impl TaskBuilder {
         self
     }
 
-    /// Adds to the query of the submit.
+    /// Adds pairs to the query of the submit.
     pub fn query<K: Into<String>, V: Into<String>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         self.draft.query(pairs);
         self
     }
 
-    /// Sets a header for the submit and every later request of the task to the same origin. One that belongs to the
-    /// connection (`Host`, `Content-Length` and their kin) is an error.
+    /// Sets a header for the submit and every later request of the task to the same origin. A header that belongs to
+    /// the connection (`Host`, `Content-Length` and similar ones) is an error.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
@@ -127,9 +128,11 @@ impl TaskBuilder {
         self
     }
 
-    /// As [`header`](TaskBuilder::header), for a value that anybody may read: it is written into plain
-    /// [tokens](crate::ResumeToken), so that a resumed task sends it too. Of headers that nobody names so, plain tokens
-    /// hold those that are known to be no secret, such as `Accept`, `Prefer` and `X-Request-Id`.
+    /// Sets a header whose value is public: plain [tokens](crate::ResumeToken) contain it, so a resumed task sends it
+    /// too. Otherwise as [`header`](TaskBuilder::header).
+    ///
+    /// Of the headers that are not set by this method, plain tokens contain those known to be no secret, such as
+    /// `Accept`, `Prefer` and `X-Request-Id`.
     pub fn plain_header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
@@ -139,8 +142,8 @@ impl TaskBuilder {
         self
     }
 
-    /// As [`header`](TaskBuilder::header), for a value that is a secret: it is written into no token, sealed or not, so that
-    /// a resumed task goes without it.
+    /// Sets a header whose value is a secret: no token contains it, sealed or not, so a resumed task does not send it.
+    /// Otherwise as [`header`](TaskBuilder::header).
     pub fn secret_header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
@@ -150,38 +153,40 @@ impl TaskBuilder {
         self
     }
 
-    /// Sets the body, as JSON.
+    /// Sets the body as JSON.
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         self.draft.json(body);
         self
     }
 
-    /// Sets the body.
+    /// Sets the body and its content type.
     pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
         self.draft.bytes(body.into(), content_type.as_ref());
         self
     }
 
-    /// Sends this `Idempotency-Key` with the submit: the service starts one task for it, however often it comes. Only
-    /// with a key is a POST repeated whose answer was lost. Use it where the service says that it knows such keys.
+    /// Sends this `Idempotency-Key` with the submit: the service starts one task for the key, however often the submit
+    /// arrives. A POST whose answer was lost is repeated only if it carries a key. Use a key if the service documents
+    /// support for it.
     pub fn idempotency_key(self, key: impl AsRef<str>) -> Self {
         self.idempotency_key_in("idempotency-key", key)
     }
 
-    /// As [`idempotency_key`](TaskBuilder::idempotency_key), in another header, such as `Operation-Id`.
+    /// Sends an idempotency key in another header, such as `Operation-Id`; otherwise as
+    /// [`idempotency_key`](TaskBuilder::idempotency_key).
     pub fn idempotency_key_in(mut self, header: &'static str, key: impl AsRef<str>) -> Self {
         self.draft.idempotency_key(header, key.as_ref());
         self
     }
 
-    /// Gives cookies back that the service sets, for this task alone, as
-    /// [`Protocol::with_cookies`](crate::Protocol::with_cookies) does for all. They stand in its token.
+    /// Sends back the cookies that the service sets, for this task alone, as
+    /// [`Protocol::with_cookies`](crate::Protocol::with_cookies) does for all tasks. The task's token contains them.
     pub const fn with_cookies(mut self) -> Self {
         self.with_cookies = true;
         self
     }
 
-    /// Asks the service to answer at once, or after holding the answer for at most this long, in case it is finished by
+    /// Asks the service to answer at once, or to hold the answer for at most this long in case the task finishes by
     /// then: `Prefer: respond-async, wait=10` (RFC 7240).
     pub fn prefer_async(self, hold: Option<Duration>) -> Self {
         match hold {
@@ -190,20 +195,21 @@ impl TaskBuilder {
         }
     }
 
-    /// Sets how long the submit and the wait for the end may take together, in place of the client's
-    /// [`task_timeout`](crate::ClientBuilder::task_timeout). There is no such limit by default.
+    /// Sets the timeout of the submit and the wait for the end together, in place of the client's
+    /// [`task_timeout`](crate::ClientBuilder::task_timeout). There is none by default.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets until when the task has to end: of this and [`timeout`](TaskBuilder::timeout) the earlier one counts.
+    /// Sets the time by which the task must end. If a [`timeout`](TaskBuilder::timeout) is set too, the earlier of the
+    /// two counts.
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Submits. It returns as soon as the service has accepted.
+    /// Submits the task. The method returns as soon as the service has accepted the request.
     ///
     /// # Errors
     /// As [`Client::submit`].
@@ -268,7 +274,7 @@ impl TaskBuilder {
             let step = core.read_reply(&mut read, &reply);
             let in_full =
                 |error: Error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
-            // What the headers say stands without a body. Where they say nothing, the answer was lost.
+            // Statements in the headers are valid without a body. If the headers state nothing, the answer was lost.
             if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
                 if let Some(pause) = breaks.next(hint) {
                     tokio::time::sleep(pause).await;
@@ -298,7 +304,7 @@ impl TaskBuilder {
     }
 }
 
-/// Sends a submit, also to where it has moved, and says how often it was sent.
+/// Sends a submit, follows it to a new location, and returns how often it was sent.
 async fn send(
     core: &Core,
     request: &Request,
@@ -323,14 +329,14 @@ async fn send(
     Ok((response, attempts))
 }
 
-/// Holds an answer: the reply, its body where that is too large to hold, and why the body broke off if it did.
+/// Collects an answer: the reply, its body if that is too large to hold, and the reason if the body broke off.
 async fn hold(
     protocol: &Protocol,
     response: Response,
     deadline: Option<Instant>,
 ) -> (Reply, Option<Response>, Option<Error>) {
     let bare = response.cut();
-    // What is known already is not waited for as long.
+    // If the headers already name the task, the body gets less time.
     let soon = protocol.is_named_in(bare.headers()).then(|| Instant::now() + LATE_BODY);
     let until = deadline.into_iter().chain(soon).min();
     let held = crate::transport::by(until, pin!(response.reply_or_rest())).await;
@@ -340,7 +346,7 @@ async fn hold(
     }
 }
 
-/// The body of an answer whose headers name the status URL is for people, mostly: it may come this late.
+/// If the headers name the status URL, the body is mostly for people: it may arrive this late.
 const LATE_BODY: Duration = Duration::from_secs(5);
 
 impl fmt::Debug for TaskBuilder {

@@ -14,8 +14,9 @@ use crate::redact::scrub;
 
 /// The places in a token endpoint's answer of the token, of its refresh token, and of its life.
 ///
-/// By default as OAuth 2 has it (RFC 6749, 5.1). Members are found in any case. An answer whose Content-Type is
-/// `application/x-www-form-urlencoded` is read as an object of its fields; any other is JSON, whatever its Content-Type.
+/// The default is OAuth 2 (RFC 6749, 5.1). Members are found in any case. An answer whose Content-Type is
+/// `application/x-www-form-urlencoded` is read as an object of its fields; any other is JSON, whatever its
+/// Content-Type.
 ///
 /// ```
 /// use longhaul::credentials::TokenAnswer;
@@ -35,7 +36,7 @@ pub struct TokenAnswer {
 }
 
 impl TokenAnswer {
-    /// As OAuth 2 has it: `access_token`, `refresh_token`, `expires_in` in seconds.
+    /// Returns the places of OAuth 2: `access_token`, `refresh_token`, `expires_in` in seconds.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -46,42 +47,43 @@ impl TokenAnswer {
         }
     }
 
-    /// As SMAG has it: `Token` (a JWT, which says when it expires) and `Refresh_Token`.
+    /// Returns the places of SMAG: `Token` (a JWT, which states its expiry) and `Refresh_Token`.
     #[must_use]
     pub fn smag() -> Self {
         Self::new().access(Source::pointer("/Token")).refresh(Source::pointer("/Refresh_Token"))
     }
 
-    /// Sets where the access token stands.
+    /// Sets the place of the access token.
     #[must_use]
     pub fn access(mut self, source: Source) -> Self {
         self.access = source;
         self
     }
 
-    /// Sets where the refresh token stands.
+    /// Sets the place of the refresh token.
     #[must_use]
     pub fn refresh(mut self, source: Source) -> Self {
         self.refresh = source;
         self
     }
 
-    /// Sets where its life stands, in seconds. Zero or less says nothing of it; more than ten years counts as ten.
+    /// Sets the place of the token's life, in seconds. Zero or less counts as missing; more than ten years counts as
+    /// ten.
     #[must_use]
     pub fn expires_in(mut self, source: Source) -> Self {
         self.expires_in = source;
         self
     }
 
-    /// Sets how long a token lives that does not say it: neither beside it, nor in a JWT. Without this, it is used until
-    /// it is refused.
+    /// Sets the life of a token if neither the answer nor a JWT states it. Without this setting, such a token is used
+    /// until it is refused.
     #[must_use]
     pub const fn life(mut self, life: Duration) -> Self {
         self.life = Some(life);
         self
     }
 
-    /// Reads an answer that came now. `is_grant`: it answers a login or a refresh, which somebody can do anew.
+    /// Parses an answer received now. `is_grant`: it answers a login or a refresh, which somebody can repeat.
     pub(super) fn parse(&self, reply: &Reply, now: SystemTime, is_grant: bool) -> Result<Token, TokenError> {
         self.token(reply, now, is_grant).map_err(|error| error.with_answer(reply, now))
     }
@@ -92,11 +94,11 @@ impl TokenAnswer {
         let status = reply.status();
         let success = status.is_success();
         if is_transient(status.as_u16()) {
-            // Whatever its body says: that of a framework has an `error` too.
+            // Regardless of the body: a framework's body has an `error` too.
             let why = format!("the token endpoint answered with {}", status.as_u16());
             return Err(TokenError::new(why).with_fault(fault(None, reply, body)));
         }
-        // Some answer 200 with the error inside.
+        // Some services answer 200 with the error inside.
         if let Some(code) = self.code(reply, body, success) {
             return Err(refusal(&code, reply, body, is_grant));
         }
@@ -107,7 +109,7 @@ impl TokenAnswer {
                 404 | 405 | 410 => TokenError::refused(format!("{why}: {WRONG_URL}")),
                 300..=399 => TokenError::refused(format!("{why}, a redirect, which is not followed")),
                 400 | 401 if is_grant => TokenError::needs_login(why),
-                // A proxy on the way, as like as not.
+                // Probably a proxy on the way.
                 403 if body.is_none() => TokenError::new(why),
                 _ => TokenError::refused(why),
             }
@@ -131,7 +133,7 @@ impl TokenAnswer {
             token = token.expires_at(skew.to_ours(expiry));
         }
         if let Some(life) = self.expires_in.text(reply, Some(body)).and_then(|text| life(&text)) {
-            // Before what a JWT says: it needs no clocks that agree.
+            // Takes precedence over the JWT: it does not depend on synchronized clocks.
             token = token.expires_in(life);
         } else if let (None, Some(life)) = (token.expiry(), self.life) {
             token = token.expires_in(life);
@@ -144,10 +146,10 @@ impl TokenAnswer {
 
     fn code(&self, reply: &Reply, body: Option<&Value>, success: bool) -> Option<String> {
         let body = body?;
-        // Some nest it.
+        // Some services nest the error.
         let places = ["/error", "/error/code", "/error/type"].map(Source::pointer);
         let code = places.iter().find_map(|place| Some(place.value(reply, Some(body))?.as_str()?.to_owned()))?;
-        // An error beside a token is a habit of some.
+        // Some services send an error beside a token.
         let holds_token = || token_at(&self.access, reply, body).is_some();
         Some(code).filter(|_| !(success && holds_token()))
     }
@@ -159,7 +161,7 @@ impl Default for TokenAnswer {
     }
 }
 
-/// The error that a code means (RFC 6749, 5.2; OpenID Connect Core 3.1.2.6).
+/// Returns the error that a code means (RFC 6749, 5.2; OpenID Connect Core 3.1.2.6).
 fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> TokenError {
     let shown = scrub(code).chars().take(100).collect::<String>();
     let error = match code {
@@ -180,7 +182,7 @@ fn refusal(code: &str, reply: &Reply, body: Option<&Value>, is_grant: bool) -> T
     error.with_fault(fault(Some(code), reply, body))
 }
 
-/// The body: JSON, or the fields of a form.
+/// Returns the body: JSON, or the fields of a form.
 fn document(reply: &Reply) -> Option<Value> {
     let json = reply.json();
     if json.as_ref().is_some_and(|json| json.is_object() || json.is_array()) {
@@ -189,7 +191,7 @@ fn document(reply: &Reply) -> Option<Value> {
     form(reply).or(json)
 }
 
-/// The fields of a form, of several of one name the first; `None` where the Content-Type is another.
+/// Returns the fields of a form, the first of several with one name; `None` if the Content-Type is another.
 fn form(reply: &Reply) -> Option<Value> {
     let header = reply.header("content-type")?;
     let kind = header.split(';').next()?.trim();
@@ -203,7 +205,8 @@ fn form(reply: &Reply) -> Option<Value> {
     (!fields.is_empty()).then_some(Value::Object(fields))
 }
 
-/// The token at this place. A truth value is none, and neither is a word by which a serializer writes nothing.
+/// Returns the token at this place. A boolean is not a token, and neither is a word by which a serializer writes
+/// nothing.
 fn token_at(place: &Source, reply: &Reply, body: &Value) -> Option<String> {
     let found = place.value(reply, Some(body))?;
     let text = (!found.is_boolean()).then(|| crate::pointer::text(&found))??;
@@ -211,8 +214,8 @@ fn token_at(place: &Source, reply: &Reply, body: &Value) -> Option<String> {
     (!is_nothing).then_some(text)
 }
 
-/// The life of a token, from its text in seconds; `None` where the text says nothing. Services that do not count say 0,
-/// and a token that has ended already is for the API to refuse.
+/// Returns the life of a token, from its text in seconds; `None` if the text states none. Services that do not count
+/// write 0, and the API itself refuses a token that has already expired.
 fn life(seconds: &str) -> Option<Duration> {
     let seconds: f64 = seconds.trim().parse().ok()?;
     if seconds.is_nan() || seconds <= 0.0 {
@@ -222,13 +225,13 @@ fn life(seconds: &str) -> Option<Duration> {
     Some(life).filter(|life| !life.is_zero())
 }
 
-/// A page for people, as a web server has it where no endpoint is.
+/// Returns whether the answer is a page for people, as a web server sends where no endpoint is.
 fn is_page(reply: &Reply) -> bool {
     let is_html = reply.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
     is_html || reply.body().trim_ascii_start().starts_with(b"<")
 }
 
-/// The endpoint's words, without its body: that may hold tokens.
+/// Returns the endpoint's words, without its body, which may contain tokens.
 fn fault(code: Option<&str>, reply: &Reply, body: Option<&Value>) -> Fault {
     let text = |name: &str| body.and_then(|body| Source::pointer(name).text(reply, Some(body)));
     let mut fault = Fault::new(bytes::Bytes::new());
@@ -242,7 +245,7 @@ fn fault(code: Option<&str>, reply: &Reply, body: Option<&Value>) -> Fault {
     fault
 }
 
-/// The distance of a service's clock from ours.
+/// The difference between a service's clock and ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Skew {
     ahead: bool,
@@ -256,8 +259,8 @@ impl Skew {
     }
 }
 
-/// By the answer's Date, which has whole seconds and was on its way: less than two of them are no skew. More than a day
-/// is a Date that is wrong, or was kept by a cache.
+/// Returns the skew by the answer's Date, which has whole seconds and was in transit: less than two of them are no
+/// skew. More than a day means that the Date is wrong, or was kept by a cache.
 fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
     let date = httpdate::parse_http_date(&reply.header("date")?).ok()?;
     let (ahead, by) = match date.duration_since(now) {
@@ -270,5 +273,5 @@ fn skew(reply: &Reply, now: SystemTime) -> Option<Skew> {
 const NOTHING: [&str; 4] = ["false", "true", "null", "undefined"];
 const WRONG_URL: &str = "the URL of the token endpoint looks wrong";
 const LONGEST_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longer lives are typing errors, and sums of times must not run over.
+/// Longer lives are typing errors, and sums of times must not overflow.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);

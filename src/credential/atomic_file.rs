@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A file of a random name that only its owner may read. Dropped before it has its final name, it is removed.
+/// A file of a random name that only its owner may read. A file that is dropped before it has its final name is
+/// removed.
 ///
-/// The crate `tempfile` would do the lesser half: the random name, and the removal on drop. It leaves the file with the
-/// mode that the mask of the process makes of 0600, renames without making file and folder durable, and has no sweep of
-/// what killed processes left. So the feature `token-file` does not depend on it.
+/// The crate `tempfile` covers only the smaller half: the random name, and the removal on drop. It leaves the file with
+/// the mode that the mask of the process makes of 0600, renames without making file and folder durable, and does not
+/// remove the files of killed processes. So the feature `token-file` does not depend on it.
 pub(super) struct AtomicFile {
     file: File,
     path: PathBuf,
@@ -25,7 +26,7 @@ impl AtomicFile {
             match create(&path) {
                 Ok(file) => {
                     let fresh = Self { file, path, target: target.to_owned(), placed: false };
-                    // The mask of the process may have taken rights from the owner, too.
+                    // The mask of the process may have removed the owner's rights, too.
                     restrict(&fresh.file)?;
                     return Ok(fresh);
                 }
@@ -39,8 +40,8 @@ impl AtomicFile {
         self.file.write_all(bytes)
     }
 
-    /// Gives it the name of the target, at once or not at all. The content goes to the disk before the name: after a power
-    /// cut, the target is the old file or the new one, whole.
+    /// Renames the file to the target, atomically. The content is synced to the disk before the rename: after a power
+    /// failure, the target is the old file or the new one, complete.
     pub(super) fn place(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
@@ -59,26 +60,26 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Removes the files that killed processes left beside this target. A file younger than an hour may be of a process that
-/// lives.
+/// Removes the files that killed processes left beside this target. A file younger than an hour may belong to a living
+/// process.
 pub(super) fn sweep(target: &Path) {
     let Ok(entries) = fs::read_dir(folder(target)) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         let is_old = || entry.metadata().ok()?.modified().ok()?.elapsed().ok().map(|age| age > LEFT_OVER);
         if is_beside(target, &path) && is_old() == Some(true) {
-            // Only tidying: the next sweep finds it again.
+            // Only tidying: the next sweep finds the file again.
             fs::remove_file(path).ok();
         }
     }
 }
 
-/// The folder that a path lies in.
+/// Returns the folder that contains a path.
 pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A rename or a removal must survive a power cut. Windows cannot open a folder for that, and needs not.
+/// A rename or a removal must survive a power failure. Windows cannot open a folder for that, and has no need to.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(windows) { Ok(()) } else { File::open(folder(path))?.sync_all() }
 }
@@ -91,7 +92,7 @@ fn named(target: &Path, middle: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Whether this is a name that [`named`] makes.
+/// Returns whether [`named`] produces this name.
 fn is_beside(target: &Path, path: &Path) -> bool {
     let (Some(target), Some(name)) = (target.file_name(), path.file_name()) else { return false };
     let middle = name.as_encoded_bytes().strip_prefix(target.as_encoded_bytes());
@@ -131,11 +132,11 @@ fn restrict(_: &File) -> io::Result<()> {
 #[cfg(unix)]
 const OWNER_ONLY: u32 = 0o600;
 const END: &str = ".new";
-/// Of the part between the name and its end.
+/// The length of the part between the name and its suffix.
 const LENGTH: usize = 16;
-/// Names of 64 random bits are never taken; whoever takes them all the same shall not hold us for ever.
+/// Names of 64 random bits are never taken; an attacker who takes them nevertheless must not block us forever.
 const MOST_TAKEN: u32 = 8;
-/// No write of some kilobytes takes so long.
+/// No write of some kilobytes takes this long.
 const LEFT_OVER: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]

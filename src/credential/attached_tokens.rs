@@ -9,7 +9,7 @@ use super::active_token::ActiveToken;
 pub(crate) struct AttachedTokens(pub(super) Vec<Arc<ActiveToken>>);
 
 impl AttachedTokens {
-    /// Records that the service accepted them: an answer other than 401.
+    /// Records that the service accepted the tokens: an answer other than 401.
     pub(crate) fn accept(&self) {
         self.0.iter().for_each(|token| token.accept());
     }

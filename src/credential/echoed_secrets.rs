@@ -1,4 +1,4 @@
-//! EchoedSecrets: what a service may repeat of a credential.
+//! EchoedSecrets: the parts of a credential that a service may repeat.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::oauth_settings::{Grant, OAuthSettings};
 use super::token::Token;
 use crate::redact::{Secret, secrets_of};
 
-/// Secrets that went out and are in use no longer: an answer that is on its way may repeat them.
+/// Secrets that were sent and are no longer in use: an answer in transit may repeat them.
 #[derive(Default)]
 pub(super) struct EchoedSecrets {
-    /// Tokens that were replaced, the last first.
+    /// Replaced tokens, the latest first.
     replaced: Vec<Arc<ActiveToken>>,
-    /// The token that the store gave last: requests for tokens are made with it.
+    /// The token last loaded from the store: requests for tokens use it.
     pub(super) loaded: Option<Token>,
     /// The code and the verifier of the last login.
     pub(super) login: Vec<Secret>,
@@ -33,11 +33,11 @@ impl EchoedSecrets {
     }
 }
 
-/// All that is sent for a token and that nobody may see.
+/// Returns every secret that is sent to obtain a token.
 pub(super) fn secrets_of_oauth(oauth: &OAuthSettings) -> Vec<Secret> {
     let mut secrets = Vec::new();
     if let Some(secret) = &oauth.client_secret {
-        // In base64 too, where it is hidden whole: as it is sent, and as some services read it.
+        // In base64 too, in which the whole text is hidden: as it is sent, and as some services read it.
         let encoded = client_pair(&oauth.client_id, secret.expose());
         let plain = Zeroizing::new(format!("{}:{}", oauth.client_id, secret.expose()));
         secrets.extend([encoded.as_str(), plain.as_str()].map(Secret::new));
@@ -53,7 +53,7 @@ pub(super) fn secrets_of_oauth(oauth: &OAuthSettings) -> Vec<Secret> {
     secrets
 }
 
-/// Pushes every text and number of a body for a token, however deep.
+/// Pushes every text and number of a token request's body, at any depth.
 fn push_texts(value: &serde_json::Value, texts: &mut Vec<Secret>) {
     match value {
         serde_json::Value::String(text) => texts.push(Secret::new(text)),
@@ -66,7 +66,7 @@ fn push_texts(value: &serde_json::Value, texts: &mut Vec<Secret>) {
     }
 }
 
-/// At most this many tokens are replaced while an answer is on its way.
+/// At most this many tokens are replaced while an answer is in transit.
 const MOST_REPLACED: usize = 3;
 /// Shorter numbers are years, versions and counts.
 const LEAST_DIGITS: usize = 6;

@@ -1,4 +1,4 @@
-//! Encryption: a secret text as bytes that nobody without the key can read, or change unseen.
+//! Encryption: a secret text as bytes that nobody without the key can read, or change undetected.
 
 use chacha20poly1305::aead::{AeadInOut, Generate, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::key::FileKey;
 
-/// A kind of sealed text. The header before the text names the kind: none is taken for another, also under one key.
+/// A kind of sealed text. The header before the text names the kind: no kind is mistaken for another, even under the
+/// same key.
 pub(crate) struct Seal {
     magic: &'static [u8],
     /// The magic and the version, which are authenticated with the text.
@@ -15,12 +16,12 @@ pub(crate) struct Seal {
 
 /// The token of a credential, in a file.
 pub(super) const TOKEN_FILE: Seal = Seal { magic: b"longhaul token ", header: b"longhaul token 2" };
-/// A task that was put away.
+/// A saved task.
 pub(crate) const RESUME_TOKEN: Seal = Seal { magic: b"longhaul task ", header: b"longhaul task 1" };
 
 impl Seal {
-    /// Encrypts: a header, a random nonce, the text, and the tag over all and over the place that
-    /// it is for, which is empty where it may be read anywhere. `None` where the system has no random numbers.
+    /// Encrypts a text: a header, a random nonce, the text, and the tag over all of them and over the place that the
+    /// text is bound to, which is empty if it may be read anywhere. `None` if the system has no random numbers.
     pub(crate) fn seal(&self, key: &FileKey, place: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let nonce = XNonce::try_generate().ok()?;
         let mut sealed = Zeroizing::new(Vec::with_capacity(self.header.len() + NONCE + TAG + text.len()));
@@ -33,7 +34,7 @@ impl Seal {
         Some(sealed)
     }
 
-    /// Decrypts what [`seal`](Self::seal) made for this place.
+    /// Decrypts a text that [`seal`](Self::seal) created for this place.
     pub(crate) fn unseal(&self, key: &FileKey, place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         let Some(rest) = sealed.strip_prefix(self.header) else { return Err(self.unreadable(sealed)) };
         let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or(Unreadable::Cut)?;
@@ -50,17 +51,18 @@ impl Seal {
         Ok(text)
     }
 
-    /// Whether it is of [`seal`](Self::seal), of whatever version.
+    /// Returns whether [`seal`](Self::seal) created the bytes, in any version.
     pub(super) fn is_sealed(&self, bytes: &[u8]) -> bool {
         bytes.starts_with(self.magic)
     }
 
-    /// The bytes that are authenticated with the text: the header has one length, so that no place is read as part of it.
+    /// Returns the bytes that are authenticated with the text: the header has a fixed length, so that no place is read
+    /// as part of it.
     fn bound(&self, place: &[u8]) -> Vec<u8> {
         [self.header, place].concat()
     }
 
-    /// Of bytes that do not begin with the header.
+    /// Returns the error for bytes that do not begin with the header.
     fn unreadable(&self, bytes: &[u8]) -> Unreadable {
         if self.header.starts_with(bytes) {
             Unreadable::Cut
@@ -74,7 +76,7 @@ impl Seal {
     }
 }
 
-/// Why bytes cannot be decrypted.
+/// The reason why bytes cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     Cut,

@@ -31,16 +31,16 @@ struct Fetch<'a> {
     transport: &'a TokenTransport,
 }
 
-/// The result of a look, without asking the source.
+/// The result of a lookup, without asking the source.
 enum Found {
     /// A token that is saved, and good.
     Ready(Token),
-    /// Nothing that is good: the source is asked for the token that replaces this one.
+    /// No good token was found: the source is asked for the token that replaces this one.
     Before(Option<Token>),
 }
 
 impl Fetch<'_> {
-    /// Looks before the source is asked: for a token that waits to be saved, in the store, and for what the user gave.
+    /// Checks, before the source is asked: a token that waits to be saved, the store, and the token that the user gave.
     async fn look_before(&self) -> Result<Found, Error> {
         let (latest, unsaved, is_first) = {
             let state = &self.slot.lock().state;
@@ -51,7 +51,7 @@ impl Fetch<'_> {
             return Ok(if self.is_expired(&saved) { Found::Before(Some(saved)) } else { Found::Ready(saved) });
         }
         match self.slot.load().await {
-            // Another process was here, or this one begins.
+            // Another process has refreshed, or this one is starting.
             Ok(Some(stored)) if self.is_later(&stored) => Ok(self.found(stored)),
             Ok(_) => {
                 let given = self.slot.lock().state.given().filter(|given| !self.is_expired(given)).cloned();
@@ -66,18 +66,18 @@ impl Fetch<'_> {
         }
     }
 
-    /// Looks once more after the source refused: another process may have refreshed in between.
+    /// Checks once more after the source refused: another process may have refreshed in between.
     async fn look_after(&self, before: Option<&Token>) -> Option<Found> {
         let stored = self.slot.load().await.ok().flatten()?;
         let is_other = before.is_none_or(|before| !before.has_secrets_of(&stored));
         (is_other && self.is_later(&stored)).then(|| self.found(stored))
     }
 
-    /// Asks the source, as long as its patience lasts.
+    /// Asks the source, within its patience.
     async fn ask(&self, before: Option<&Token>) -> Result<Token, TokenError> {
         let endpoint = &self.transport.endpoint;
         let source = match &self.slot.source {
-            // Each of its requests ends by itself.
+            // Each of its requests has a timeout of its own.
             Source::OAuth(oauth) => return oauth.fetch(before, endpoint).await,
             Source::Own(source) => source,
         };
@@ -93,7 +93,7 @@ impl Fetch<'_> {
         if is_good { Found::Ready(stored) } else { Found::Before(Some(stored)) }
     }
 
-    /// Whether a stored token is later than the one in use.
+    /// Returns whether a stored token is later than the one in use.
     fn is_later(&self, stored: &Token) -> bool {
         self.slot.lock().state.is_before(stored)
     }

@@ -18,9 +18,10 @@ use super::key::FileKey;
 use super::store::{CredentialStore, StoreError};
 use super::token::Token;
 
-/// Keeps a token in a file that is encrypted (XChaCha20-Poly1305), and that only its owner may read.
+/// A store that keeps a token in an encrypted file (XChaCha20-Poly1305), readable only by its owner.
 ///
-/// Make a key once with `openssl rand -base64 32`, and keep it apart from the file. Clones share their order.
+/// Generate a key once with `openssl rand -base64 32`, and keep it apart from the file. The saves of clones are ordered
+/// together.
 ///
 /// ```
 /// use longhaul::credentials::{CredentialStore, FileKey, FileStore, Token};
@@ -46,22 +47,22 @@ use super::token::Token;
 /// ```
 ///
 /// # The file
-/// A save writes a new file beside it (`NAME.0123456789abcdef.new`), makes it durable, and gives it the name. So the
-/// file is the old one or the new one, whole, whenever the process or the machine ends; of several processes that save
-/// at once, the last one wins. A new file that a killed process left does no harm, and the next save after an hour
-/// removes it.
+/// A save writes a new file beside it (`NAME.0123456789abcdef.new`), makes it durable, and renames it. So the file is
+/// always the old one or the new one, complete, whenever the process or the machine ends; if several processes save at
+/// once, the last one wins. A new file left by a killed process does no harm, and the next save after an hour removes
+/// it.
 ///
-/// On Unix its mode is 0600, whatever the mask of the process and the mode of the file before. A plain text that the
-/// group or all can read or write is used, with a warning in the log at each load. A symbolic link in its
-/// place is replaced, and not followed. Elsewhere the rights are those of the folder.
+/// On Unix the mode of the file is 0600, whatever the mask of the process and the mode of the previous file. A
+/// plain-text file that the group or all can read or write is used, with a warning in the log at each load. A symbolic
+/// link in its place is replaced, and not followed. On other systems the rights are those of the folder.
 ///
 /// # Limits
-/// The folder must be there. An encrypted file is bound to its path, as it was given and made absolute: moved, or in the
-/// place of another, it cannot be decrypted. A user who may write to the folder can put an older file of the same path
-/// back. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+/// The folder must exist. An encrypted file is bound to its path, as given and made absolute: a file that was moved, or
+/// put in the place of another, cannot be decrypted. A user who may write to the folder can restore an older file of
+/// the same path. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
 ///
 /// # Errors
-/// Each says what is wrong with the file and what to do, and leaves it as it is. None holds a secret.
+/// Each error states the fault of the file and the remedy, and leaves the file unchanged. No error contains a secret.
 #[derive(Clone)]
 pub struct FileStore(Arc<Inner>);
 
@@ -70,7 +71,7 @@ struct Inner {
     kind: Kind,
     /// The number of saves so far.
     called: AtomicU64,
-    /// The save that wrote last: an older one that comes late must not undo it.
+    /// The number of the save that wrote last: an older save that arrives late must not undo it.
     written: Mutex<u64>,
 }
 
@@ -80,20 +81,20 @@ enum Kind {
 }
 
 impl FileStore {
-    /// In this file, encrypted with this key. Nothing is read or written yet.
+    /// Creates a store in this file, encrypted with this key. No file is read or written yet.
     #[must_use]
     pub fn encrypted(path: impl Into<PathBuf>, key: impl Into<FileKey>) -> Self {
         Self::new(path.into(), Kind::Encrypted(key.into()))
     }
 
-    /// In this file, as readable text. A reader of the file, or of a copy in a backup, has the login: only for a machine
-    /// that keeps its disk encrypted, and its owner alone.
+    /// Creates a store in this file, as readable text. A reader of the file, or of a copy in a backup, has the login:
+    /// use it only on a machine whose disk is encrypted, and whose only user is its owner.
     #[must_use]
     pub fn plain_text(path: impl Into<PathBuf>) -> Self {
         Self::new(path.into(), Kind::PlainText)
     }
 
-    /// The path of the file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -103,13 +104,13 @@ impl FileStore {
         Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
     }
 
-    /// Does the job on a thread that may block.
+    /// Runs the job on a thread that may block.
     async fn aside<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
-        // The subscriber of the caller, on the other thread too.
+        // The caller's subscriber, on the other thread too.
         let log = dispatcher::get_default(Clone::clone);
         let job = move || dispatcher::with_default(&log, || job(&inner));
         let done = match Handle::try_current() {
@@ -142,7 +143,7 @@ impl Inner {
                 bytes
             }
         };
-        // The words of a parser may quote the text.
+        // A parser's message may quote the text.
         let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
         token.map(Some).ok_or(Why::NoToken)
     }
@@ -159,11 +160,11 @@ impl Inner {
         }
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            // A logout came between.
+            // A logout happened in between.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        // Room for all, so that no copy is left behind by growing.
+        // Allocates the whole length, so that growing leaves no copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() > LONGEST { Err(Why::TooLong) } else { Ok(Some(bytes)) }
@@ -207,13 +208,13 @@ impl Inner {
         }
     }
 
-    /// The path as it was given, made absolute: links on the way to it may change without a word.
+    /// Returns the path as given, made absolute: links on the way to it may change silently.
     fn place(&self) -> Vec<u8> {
         let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         path.into_os_string().into_encoded_bytes()
     }
 
-    /// A login that others on this machine can read is theirs too.
+    /// Warns that a login which others on this machine can read belongs to them too.
     #[cfg(unix)]
     fn warn_of_others(&self) {
         use std::os::unix::fs::PermissionsExt;
@@ -247,7 +248,7 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// The fault of the file, in one line: the causes have no words of their own.
+/// The fault of the file, in one line: the causes add no words of their own.
 #[derive(Debug, thiserror::Error)]
 #[error("the token file `{}` {why}", .path.display())]
 struct Broken {
@@ -301,7 +302,7 @@ impl From<Unreadable> for Why {
     }
 }
 
-/// Of the group and of all: to read, or to write what is used as a login.
+/// The rights of the group and of all: to read, or to write a file that is used as a login.
 #[cfg(unix)]
 const OTHERS: u32 = 0o066;
 /// Tokens are some kilobytes.

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// The `exp` of a JWT (RFC 7519, 4.1.4); `None` where the text is no JWT, is too long for one, or has no usable `exp`.
+/// Returns the `exp` of a JWT (RFC 7519, 4.1.4); `None` if the text is not a JWT, is too long for one, or has no usable
+/// `exp`.
 pub(super) fn expiry(token: &str) -> Option<SystemTime> {
     #[derive(Deserialize)]
     struct Claims {
@@ -22,7 +23,7 @@ pub(super) fn expiry(token: &str) -> Option<SystemTime> {
     let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?);
     let Claims { exp } = serde_json::from_slice(&claims).ok()?;
     let since = Duration::try_from_secs_f64(exp).ok().filter(|since| !since.is_zero())?;
-    // A moment beyond what a year of four digits holds is milliseconds, or nonsense.
+    // A moment beyond the year 9999 is in milliseconds, or meaningless.
     (since < LAST).then(|| SystemTime::UNIX_EPOCH + since)
 }
 

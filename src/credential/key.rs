@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The 32 random bytes that a token file or a [sealed resume token](crate::ResumeToken::seal) is encrypted with.
 ///
-/// A key is no passphrase: nothing makes it harder to guess than it is. Keep it apart from the file, in the environment or
-/// in the secret store of your platform. A key is never shown, and wiped from memory when it is dropped.
+/// A key is not a passphrase: no key stretching makes it harder to guess. Keep it apart from the file, in the
+/// environment or in the secret store of your platform. A key is never shown, and is wiped from memory when it is
+/// dropped.
 ///
 /// ```
 /// use longhaul::credentials::FileKey;
@@ -28,22 +29,22 @@ impl FileKey {
     /// The length of a key in bytes.
     pub const LENGTH: usize = 32;
 
-    /// Takes these bytes, which must be random.
+    /// Creates a key from these bytes, which must be random.
     #[must_use]
     pub fn new(bytes: [u8; Self::LENGTH]) -> Self {
         Self(Box::new(Zeroizing::new(bytes)))
     }
 
-    /// Reads base64, with or without padding and white space around it.
+    /// Parses base64, with or without padding and surrounding white space.
     ///
     /// # Errors
-    /// [`ErrorKind::Store`] where it is no base64, or not of 32 bytes; the text is not shown.
+    /// [`ErrorKind::Store`] if the text is not base64, or not of 32 bytes; the text is not shown.
     pub fn from_base64(text: &str) -> Result<Self, Error> {
         let wrong = |what: String| {
             let how = "make one with `openssl rand -base64 32`, and give it whole";
             Error::new(ErrorKind::Store, format!("the key is {what}; {how}"))
         };
-        // The words of a decoder may quote the text.
+        // A decoder's message may quote the text.
         let bytes = LENIENT.decode(text.trim()).map_err(|_| wrong("no base64".to_owned()))?;
         let bytes = Zeroizing::new(bytes);
         match <&[u8; Self::LENGTH]>::try_from(bytes.as_slice()) {

@@ -1,4 +1,4 @@
-//! Login: the way of a user through the browser, with PKCE.
+//! Login: a user's login through the browser, with PKCE.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use super::oauth_settings::OAuthSettings;
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Mask, Secret, brief, shown};
 
-/// A login that was begun: [`OAuth::login`](crate::OAuth::login). `Debug` shows neither its state nor its verifier.
+/// A login in progress: [`OAuth::login`](crate::OAuth::login). `Debug` shows neither its state nor its verifier.
 ///
-/// A login is good once. Keep it until the browser comes back; [`state`](Login::state) tells several apart.
+/// A login is valid once. Keep it until the browser comes back; [`state`](Login::state) distinguishes several.
 pub struct Login {
     url: Url,
     state: Secret,
     pub(crate) verifier: Secret,
-    /// Whose code it is.
+    /// The endpoint that the code is for.
     endpoint: String,
     client_id: String,
 }
@@ -48,29 +48,30 @@ impl Login {
         Ok(Self { url, state, verifier, endpoint: settings.endpoint.clone(), client_id: client_id.to_owned() })
     }
 
-    /// The URL for the browser, which your code opens.
+    /// Returns the URL for the browser, which your code opens.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The state, which comes back with the code.
+    /// Returns the state, which comes back with the code.
     #[must_use]
     pub fn state(&self) -> &str {
         self.state.expose()
     }
 
-    /// Whether it was begun with these settings: its code is for no other service.
+    /// Returns whether the login was begun with these settings: its code is for no other service.
     pub(super) fn is_of(&self, settings: &OAuthSettings) -> bool {
         settings.login_at().is_some() && settings.endpoint == self.endpoint && settings.client_id == self.client_id
     }
 
-    /// The code in the URL that the service sent the browser to, if it is of this login.
+    /// Returns the code in the URL that the service redirected the browser to, if the code belongs to this login.
     ///
-    /// `known` are the secrets of whom it was begun for: the service may repeat them in what it says.
+    /// `known` are the secrets of the credential that the login was begun for: the service may repeat them in its
+    /// answer.
     pub(crate) fn code(&self, redirected: &str, known: Vec<Secret>) -> Result<Secret, Error> {
         let wrong = |why: String| Error::new(ErrorKind::TokenRefused, why);
-        // A web server knows the path and query alone.
+        // A web server knows only the path and the query.
         let here = Url::parse("http://localhost/").map_err(|_| wrong("there is no URL".into()))?;
         let url = here.join(redirected).map_err(|_| wrong("what the browser came back with is no URL".into()))?;
         let find =
@@ -80,7 +81,7 @@ impl Login {
                 "the browser came back with neither state nor code: give the whole URL that the browser was sent to";
             return Err(wrong(why.into()));
         }
-        // Before all else: an answer that an attacker made must not log in here (RFC 6749, 10.12).
+        // Checked first: an answer that an attacker created must not log in here (RFC 6749, 10.12).
         if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
             return Err(wrong("the browser came back with another state: it is not of this login".into()));
         }
@@ -101,7 +102,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// 256 random bits, as 43 characters.
+/// Returns 256 random bits, as 43 characters.
 fn random() -> Result<Secret, Error> {
     let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(bytes.as_mut_slice())
@@ -109,7 +110,7 @@ fn random() -> Result<Secret, Error> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
-/// Compares in constant time, wherever the two differ.
+/// Compares in constant time, at whatever position the two differ.
 fn is_equal(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }

@@ -1,4 +1,4 @@
-//! OAuth: tokens by OAuth 2, and by the variants that services made of it.
+//! OAuth: tokens by OAuth 2, and by the variants of it that services use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,15 +27,15 @@ use crate::redact::Secret;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 ///
-/// Ids and secrets go to the token endpoint alone, which need not be of the API's origin; https, or http on this machine.
-/// Tokens from the endpoint go to the API's origin alone, and to the URLs that you name for refreshes and revocation.
-/// `Debug` shows no secret.
+/// Ids and secrets are sent to the token endpoint alone, which need not be of the API's origin; https, or http on this
+/// machine. Tokens from the endpoint are sent to the API's origin alone, and to the URLs that you name for refreshes
+/// and revocation. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct OAuth(pub(super) OAuthSettings);
 
 impl OAuth {
-    /// The grant `client_credentials`: a program in its own name. Id and secret go as HTTP Basic, as the RFC prefers;
-    /// [`in_form`](OAuth::in_form) where the service wants them there.
+    /// Creates the grant `client_credentials`: a program in its own name. Id and secret are sent as HTTP Basic, as the
+    /// RFC prefers; use [`in_form`](OAuth::in_form) if the service expects them in the form.
     #[must_use]
     pub fn client_credentials(
         endpoint: impl Into<String>,
@@ -45,9 +45,9 @@ impl OAuth {
         Self::new(Grant::ClientCredentials, &endpoint.into(), &client_id.into()).client_secret(client_secret)
     }
 
-    /// The grant `authorization_code`, with PKCE (RFC 7636): a user logs in at `authorize` in a browser, which your code
-    /// opens; the service then sends the browser to `redirect` with a code.
-    /// `OAuth::login` (feature `pkce`) begins it, `Client::log_in` ends it.
+    /// Creates the grant `authorization_code`, with PKCE (RFC 7636): a user logs in at `authorize` in a browser, which
+    /// your code opens; the service then redirects the browser to `redirect` with a code. `OAuth::login` (feature
+    /// `pkce`) begins the login, `Client::log_in` completes it.
     #[must_use]
     pub fn authorization_code(
         authorize: impl Into<String>,
@@ -59,16 +59,17 @@ impl OAuth {
         Self::new(grant, &endpoint.into(), &client_id.into())
     }
 
-    /// Only refreshes: a login was made elsewhere, and its token is given by [`token`](OAuth::token) or lies in the
-    /// [`store`](OAuth::store).
+    /// Creates a grant that only refreshes: a login was made elsewhere, and its token is given by
+    /// [`token`](OAuth::token) or is in the [`store`](OAuth::store).
     #[must_use]
     pub fn refresh_only(endpoint: impl Into<String>, client_id: impl Into<String>) -> Self {
         Self::new(Grant::Login { authorize: None, redirect: String::new() }, &endpoint.into(), &client_id.into())
     }
 
-    /// A service that wants a JSON body of its own for a token, such as SMAG's `{"ApplicationId": .., "UserName": ..,
-    /// "Password": ..}`. The body is a secret. Say by [`answer`](OAuth::answer) how the answer is read, and by
-    /// [`refresh_at`](OAuth::refresh_at) where it is refreshed; without that, it is asked anew.
+    /// Creates a grant for a service that expects its own JSON body in a token request, such as SMAG's
+    /// `{"ApplicationId": .., "UserName": .., "Password": ..}`. The body is a secret. Set by [`answer`](OAuth::answer)
+    /// how the answer is read, and by [`refresh_at`](OAuth::refresh_at) the endpoint for refreshes; without that
+    /// endpoint, each token is requested with the body again.
     ///
     /// ```
     /// use longhaul::OAuth;
@@ -90,8 +91,8 @@ impl OAuth {
         Self(OAuthSettings::new(grant, endpoint, client_id))
     }
 
-    /// Sets the client's secret. White space around it is left out, such as the line end of a file; a control character
-    /// inside of it is a build error.
+    /// Sets the client's secret. Surrounding white space is left out, such as the line break at the end of a file; a
+    /// control character inside the secret is a build error.
     #[must_use]
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
         self.0.client_secret = Some(Secret::trimmed(secret));
@@ -105,17 +106,17 @@ impl OAuth {
         self
     }
 
-    /// Sets what is asked for, several separated by spaces. Of
-    /// [`authorization_code`](OAuth::authorization_code) it goes with the login alone: its refreshes are for what was
-    /// granted then, which may be less. Of [`json`](OAuth::json) it goes with refreshes alone, as do the client's secret
-    /// and the [parameters](OAuth::param).
+    /// Sets the requested scope; several scopes are separated by spaces. With
+    /// [`authorization_code`](OAuth::authorization_code), the scope is sent with the login alone: its refreshes request
+    /// the scope that was granted then, which may be less. With [`json`](OAuth::json), the scope is sent with refreshes
+    /// alone, as are the client's secret and the [parameters](OAuth::param).
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.0.scope = Some(scope.into());
         self
     }
 
-    /// Adds to the forms that ask for a token, such as `audience`. The value is taken for a secret.
+    /// Adds a parameter to the forms of token requests, such as `audience`. The value is treated as a secret.
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.params.push((name.into(), Secret::new(value)));
@@ -136,8 +137,8 @@ impl OAuth {
         self
     }
 
-    /// Sets the header that carries the token on the API's requests, and the word before it: `Authorization` and `Bearer`
-    /// by default; an empty word for the token alone.
+    /// Sets the header that carries the token on the API's requests, and the word before it: `Authorization` and
+    /// `Bearer` by default; an empty word for the token alone.
     #[must_use]
     pub fn token_header(mut self, name: impl AsRef<str>, scheme: impl AsRef<str>) -> Self {
         let scheme = scheme.as_ref().trim();
@@ -146,16 +147,16 @@ impl OAuth {
         self
     }
 
-    /// Adds a header to the requests for tokens, such as the subscription key of a gateway before the token endpoint. The
-    /// value is taken for a secret. White space around it is left out.
+    /// Adds a header to the requests for tokens, such as the subscription key of a gateway in front of the token
+    /// endpoint. The value is treated as a secret. Surrounding white space is left out.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
         self.0.headers.push((name.as_ref().to_ascii_lowercase(), Secret::trimmed(value)));
         self
     }
 
-    /// Sets how long before its end a token is refreshed: five minutes by default, and a fifth of its life where that is
-    /// shorter. At most half of its life counts; with zero a token is refreshed once it has expired, and requests wait
+    /// Sets how long before its end a token is refreshed: five minutes by default, or a fifth of its life if that is
+    /// shorter. At most half of its life counts; with zero, a token is refreshed once it has expired, and requests wait
     /// for the next.
     ///
     /// ```
@@ -171,37 +172,37 @@ impl OAuth {
         self
     }
 
-    /// Begins with this token.
+    /// Sets the first token.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.0.token = Some(token);
         self
     }
 
-    /// Keeps tokens here: each new one is saved before it is used.
+    /// Keeps tokens in this store: each new token is saved before it is used.
     #[must_use]
     pub fn store(mut self, store: impl CredentialStore) -> Self {
         self.0.store = Some(Arc::new(store));
         self
     }
 
-    /// Says where [`Client::revoke`](crate::Client::revoke) revokes (RFC 7009): the refresh token, which ends the access
-    /// tokens too; the access token where there is no other.
+    /// Sets the endpoint at which [`Client::revoke`](crate::Client::revoke) revokes (RFC 7009): the refresh token,
+    /// whose revocation ends the access tokens too; the access token if there is no refresh token.
     #[must_use]
     pub fn revoke_at(mut self, endpoint: impl Into<String>) -> Self {
         self.0.revoke = Some(Revoke::Endpoint(endpoint.into().trim().to_owned()));
         self
     }
 
-    /// As [`revoke_at`](OAuth::revoke_at), for a service that ends a session by a request with the token on it, such as
-    /// Genesys' `DELETE /api/v2/tokens/me`.
+    /// Sets a request with the token on it that ends a session, such as Genesys' `DELETE /api/v2/tokens/me`; otherwise
+    /// as [`revoke_at`](OAuth::revoke_at).
     #[must_use]
     pub fn revoke_by(mut self, method: Method, url: impl Into<String>) -> Self {
         self.0.revoke = Some(Revoke::Request(method, url.into().trim().to_owned()));
         self
     }
 
-    /// Begins a login: a URL for the browser, with a fresh state and a fresh PKCE challenge (S256, RFC 7636).
+    /// Begins a login: returns a URL for the browser, with a fresh state and a fresh PKCE challenge (S256, RFC 7636).
     ///
     /// ```
     /// use longhaul::OAuth;
@@ -218,8 +219,8 @@ impl OAuth {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where this is not the grant `authorization_code`, or its URL is
-    /// none.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if this is not the grant `authorization_code`, or if its URL is
+    /// invalid.
     #[cfg(feature = "pkce")]
     pub fn login(&self) -> Result<Login, Error> {
         Login::begin(&self.0)

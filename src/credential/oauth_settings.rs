@@ -1,4 +1,4 @@
-//! OAuthSettings: the settings of an `OAuth`, and whether all of them can be used.
+//! OAuthSettings: the settings of an `OAuth`, and their validation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct OAuthSettings {
     pub(super) in_form: bool,
     pub(super) scope: Option<String>,
     pub(super) params: Vec<(String, Secret)>,
-    /// Of requests for tokens.
+    /// Headers of token requests.
     pub(super) headers: Vec<(String, Secret)>,
     pub(super) answer: TokenAnswer,
     pub(super) revoke: Option<Revoke>,
@@ -40,7 +40,7 @@ pub(super) struct OAuthSettings {
 #[derive(Clone)]
 pub(super) enum Grant {
     ClientCredentials,
-    /// A login that somebody made: only its refresh tokens give more.
+    /// A login that somebody made: only its refresh tokens return further tokens.
     Login {
         authorize: Option<String>,
         #[cfg_attr(not(feature = "pkce"), expect(dead_code, reason = "only a login wants it"))]
@@ -62,7 +62,7 @@ impl OAuthSettings {
     pub(super) fn new(grant: Grant, endpoint: &str, client_id: &str) -> Self {
         Self {
             grant,
-            // Environment variables come with line breaks.
+            // Environment variables often contain line breaks.
             endpoint: endpoint.trim().to_owned(),
             refresh_at: None,
             client_id: client_id.trim().to_owned(),
@@ -80,7 +80,7 @@ impl OAuthSettings {
         }
     }
 
-    /// Whether all of it can be used.
+    /// Checks that all settings can be used.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.check_urls().and_then(|()| self.check_client()).and_then(|()| self.check_headers())
     }
@@ -117,7 +117,7 @@ impl OAuthSettings {
         flaw(&self.client_id).map_or(Ok(()), |why| Err(wrong("the client's id", why)))
     }
 
-    /// The headers on requests for tokens, and the one that carries the token.
+    /// Checks the headers of token requests, and the header that carries the token.
     fn check_headers(&self) -> Result<(), Error> {
         let (name, scheme) = &self.token_header;
         let headers = self.headers.iter().map(|(name, value)| (name, value.expose()));
@@ -133,17 +133,17 @@ impl OAuthSettings {
         Ok(())
     }
 
-    /// Whether it can begin without anybody logging in.
+    /// Returns whether a token can be obtained without anybody logging in.
     pub(super) const fn begins_alone(&self) -> bool {
         !matches!(self.grant, Grant::Login { .. })
     }
 
-    /// Whether it revokes by a request with the access token on it.
+    /// Returns whether tokens are revoked by a request that carries the access token.
     pub(super) const fn revokes_with_access(&self) -> bool {
         matches!(self.revoke, Some(Revoke::Request(..)))
     }
 
-    /// The settings of a login: the URL for the browser, the URL that it comes back to, the client's id, and the scope.
+    /// Returns the settings of a login: the URL for the browser, the redirect URL, the client's id, and the scope.
     #[cfg(feature = "pkce")]
     pub(super) fn login_at(&self) -> Option<(&str, &str, &str, Option<&str>)> {
         match &self.grant {
@@ -155,7 +155,7 @@ impl OAuthSettings {
     }
 }
 
-/// Without any secret.
+/// Shows no secret.
 impl fmt::Debug for OAuthSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grant = match self.grant {
@@ -177,7 +177,7 @@ fn wrong(what: &str, why: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{what} {why}"))
 }
 
-/// Secrets go over https, or stay on this machine.
+/// Checks that secrets are sent over https, or stay on this machine.
 fn check_url(text: &str) -> Result<(), &'static str> {
     let Ok(url) = Url::parse(text) else { return Err("is no absolute URL, such as https://login.example.com/token") };
     if !url.username().is_empty() || url.password().is_some() {

@@ -23,7 +23,7 @@ pub(super) enum Part {
     Signed(Arc<dyn Sign>),
 }
 
-/// A header as it goes on a request, or why it cannot.
+/// A header as a request carries it, or why it cannot.
 pub(super) type Header = Result<(HeaderName, HeaderValue), &'static str>;
 
 impl Part {
@@ -38,7 +38,7 @@ impl Part {
         Self::Header { name: name.to_owned(), value, header, label }
     }
 
-    /// A token that is given, with or without the word `Bearer` before it.
+    /// Creates a part from a given token, with or without the word `Bearer` before it.
     pub(super) fn bearer(token: &str) -> Self {
         let token = token.trim();
         let token = match token.split_once(' ') {
@@ -51,7 +51,7 @@ impl Part {
     }
 
     pub(super) fn basic(user: &str, password: &str) -> Self {
-        // The line end of a file is no part of a password; white space may be.
+        // The line break at the end of a file is not part of a password; white space may be.
         let password = password.trim_end_matches(['\r', '\n']);
         let value = match user {
             "" => Zeroizing::default(),
@@ -62,7 +62,7 @@ impl Part {
         part.flawed(flaw(user).or(flaw(password)).or(user.contains(':').then_some(colon)))
     }
 
-    /// With a flaw, if there is one: it cannot go on a request.
+    /// Adds a flaw, if there is one: the part cannot be put on a request.
     fn flawed(mut self, why: Option<&'static str>) -> Self {
         if let (Some(why), Self::Header { header, .. }) = (why, &mut self) {
             *header = Err(why);
@@ -70,7 +70,7 @@ impl Part {
         self
     }
 
-    /// Whether it can be put on a request.
+    /// Checks that the part can be put on a request.
     pub(super) fn check(&self) -> Result<(), Error> {
         let (Self::Header { value, .. } | Self::Query { value, .. }) = self else {
             return if let Self::Token(cache) = self { cache.check() } else { Ok(()) };
@@ -87,7 +87,7 @@ impl Part {
         }
     }
 
-    /// The header that it sets, if it is one that never changes.
+    /// Returns the header that the part sets, if the header never changes.
     pub(super) fn fixed_header(&self) -> Option<Result<(&HeaderName, &HeaderValue), Error>> {
         let Self::Header { name, header, label, .. } = self else { return None };
         Some(header.as_ref().map(|(name, value)| (name, value)).map_err(|why| {
@@ -100,7 +100,7 @@ impl Part {
         if let Self::Token(cache) = self { Some(cache) } else { None }
     }
 
-    /// Its name in events and logs, without a secret.
+    /// Returns the part's name in events and logs, without a secret.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Header { name, label: "", .. } => format!("header {}", shown(name)),
@@ -111,7 +111,7 @@ impl Part {
         }
     }
 
-    /// Hashes what tells it from other parts within this process.
+    /// Hashes the properties that distinguish the part from others within this process.
     pub(super) fn hash_identity(&self, hasher: &mut impl Hasher) {
         match self {
             Self::Header { name, value, .. } | Self::Query { name, value } => (name, value.expose()).hash(hasher),
@@ -120,7 +120,8 @@ impl Part {
         }
     }
 
-    /// All that it sends and that nobody may see. The request that a [`Sign`] signed knows what was made for it.
+    /// Returns every secret that the part sends. A request that a [`Sign`] signed itself knows the secrets created for
+    /// it.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         match self {
             Self::Header { value, .. } => secrets_of(value.expose()),

@@ -1,4 +1,4 @@
-//! Refresh: what requests await while a token is fetched.
+//! Refresh: the future that requests await while a token is fetched.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,12 +7,12 @@ use futures::FutureExt;
 use futures::future::Shared;
 use tokio::sync::oneshot;
 
-/// A refresh that is under way. The future resolves when the refresh is over, whatever came of it; its callers then look
-/// at the state again.
+/// A refresh in progress. The future resolves when the refresh is over, whatever its result; its callers then check the
+/// state again.
 #[derive(Clone, Debug)]
 pub(super) struct Refresh(Shared<oneshot::Receiver<()>>);
 
-/// The other end of a [`Refresh`]: dropped, it wakes all who await.
+/// The other end of a [`Refresh`]: dropping it wakes all waiting tasks.
 #[derive(Debug)]
 pub(super) struct RefreshEnd {
     _dropped: oneshot::Sender<()>,
@@ -29,7 +29,7 @@ impl Future for Refresh {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Nothing is ever sent: the end of the channel is the news.
+        // Nothing is ever sent: the end of the channel is the signal.
         self.0.poll_unpin(context).map(drop)
     }
 }

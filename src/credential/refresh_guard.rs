@@ -1,4 +1,4 @@
-//! RefreshGuard: one refresh, login or logout, from its beginning to whatever end.
+//! RefreshGuard: one refresh, login or logout, from its beginning to any end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use super::token_transport::TokenTransport;
 use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 
-/// The right to change a token. At most one exists of a token at a time. However it ends, also with its runtime or by a
-/// panic, the state takes the end in, and all who wait look again.
+/// The right to change a token. At most one exists for a token at a time. However the guard ends, even with its runtime
+/// or by a panic, the state records the end, and all waiting requests check the state again.
 pub(super) struct RefreshGuard {
     slot: Arc<TokenSlot>,
-    /// The event of the end. Until something better is known, a fetch has broken off.
+    /// The event of the end. Until a better result is known, the fetch counts as broken off.
     ending: Event,
-    /// Dropped after `ending` is taken in: that wakes all who wait.
+    /// Dropped after `ending` is recorded: that wakes all waiting requests.
     _end: RefreshEnd,
 }
 
@@ -42,7 +42,7 @@ impl RefreshGuard {
         let (end, refresh) = Refresh::new();
         let (event, ending) = match work {
             Work::Refresh => (Event::Begun(refresh.clone()), Event::BrokeOff),
-            // The caller has the error.
+            // The caller gets the error.
             Work::Login => (Event::Begun(refresh.clone()), Event::Ended),
             Work::Logout => (Event::LogoutBegun(refresh.clone()), Event::Ended),
         };
@@ -50,7 +50,7 @@ impl RefreshGuard {
         (Self { slot: slot.clone(), ending, _end: end }, refresh)
     }
 
-    /// Waits until the state is free, and begins. Gives also the latest token as it was then.
+    /// Waits until the state is free, and begins. Also returns the latest token at that time.
     pub(super) async fn begin_when_free(slot: &Arc<TokenSlot>, work: Work) -> (Self, Option<Token>) {
         loop {
             let refresh = {
@@ -68,7 +68,7 @@ impl RefreshGuard {
     }
 
     /// Fetches in a task of its own: the request that asked for the token may be dropped. Without a runtime, the fetch
-    /// has broken off.
+    /// counts as broken off.
     pub(super) fn spawn(self, transport: &TokenTransport) {
         let Ok(runtime) = Handle::try_current() else { return };
         let transport = transport.clone();
@@ -82,8 +82,8 @@ impl RefreshGuard {
         runtime.spawn(refresh.instrument(span));
     }
 
-    /// Ends with a token that is saved, or with why there is none. Events come before the end, so that they have the
-    /// order of what happened, and [`settle`](crate::Client::settle) waits for them too.
+    /// Ends with a saved token, or with the reason why there is none. Events are emitted before the end, so that they
+    /// keep the order of what happened, and [`settle`](crate::Client::settle) waits for them too.
     pub(super) fn finish(mut self, fetched: Result<Token, Error>, begun: Instant, transport: &TokenTransport) {
         let credential = self.slot.label();
         match fetched.and_then(|token| self.adopt(token, transport)) {
@@ -105,7 +105,7 @@ impl RefreshGuard {
         }
     }
 
-    /// Puts a saved token in use. Gives how long it is good for.
+    /// Puts a saved token in use. Returns how long the token is good for.
     fn adopt(&self, token: Token, transport: &TokenTransport) -> Result<Option<Duration>, Error> {
         let wall = transport.wall();
         let (left, is_expired) = (token.left(wall), self.slot.is_expired(&token, wall));
@@ -142,7 +142,7 @@ mod tests {
     use crate::event::Marks;
     use crate::message::Reply;
 
-    /// An endpoint that is never asked.
+    /// An endpoint that receives no request.
     struct Unused;
 
     impl Exchange for Unused {

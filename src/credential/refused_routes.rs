@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::message::{Request, write_route};
 
-/// A route by its hash, ids left out: a thousand things that refuse every token are one route.
+/// A route by its hash, without ids: a thousand resources that refuse every token are one route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route(u64);
 
@@ -23,12 +23,12 @@ impl Route {
 }
 
 /// Routes that answered 401 to a fresh token too. The login lacks a right there, and no other token changes that soon:
-/// without this memory, each request to such a route would cost a refresh.
+/// without this record, each request to such a route would cost a refresh.
 #[derive(Debug, Default)]
 pub(super) struct RefusedRoutes(Vec<(Route, Instant)>);
 
 impl RefusedRoutes {
-    /// Whether the route refused a fresh token a short while ago.
+    /// Returns whether the route refused a fresh token a short while ago.
     pub(super) fn contains(&mut self, route: Route, now: Instant) -> bool {
         self.0.retain(|(_, until)| *until > now);
         self.0.iter().any(|(known, _)| *known == route)
@@ -41,9 +41,9 @@ impl RefusedRoutes {
     }
 }
 
-/// A refusal of a fresh token counts so long.
+/// How long the refusal of a fresh token counts.
 pub(super) const IN_VAIN: Duration = Duration::from_secs(30);
-/// More routes than this do not refuse what others take.
+/// No more routes than this refuse a token that others accept.
 const MOST_ROUTES: usize = 64;
 
 #[cfg(test)]

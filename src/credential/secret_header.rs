@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-/// The value of a header, marked as a secret; or why a header cannot hold it, without showing it.
+/// Returns the value of a header, marked as a secret; or why a header cannot hold it, without showing it.
 pub(super) fn secret_value(secret: &str) -> Result<HeaderValue, &'static str> {
     let wrong = |_| flaw(secret).unwrap_or("holds what no header may hold");
     let mut value = HeaderValue::try_from(secret).map_err(wrong)?;
@@ -10,7 +10,7 @@ pub(super) fn secret_value(secret: &str) -> Result<HeaderValue, &'static str> {
     Ok(value)
 }
 
-/// The flaw of a secret that no request may hold, without showing the secret; `None` where it has none.
+/// Returns the flaw of a secret that no request may contain, without showing the secret; `None` if there is no flaw.
 pub(super) fn flaw(secret: &str) -> Option<&'static str> {
     if secret.contains(['\r', '\n']) {
         return Some("holds a line break: look at how it is read from its file or variable");

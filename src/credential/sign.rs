@@ -1,4 +1,4 @@
-//! Sign: a credential of the user's own, made for each request.
+//! Sign: a credential of the user's own, computed for each request.
 
 use std::error::Error;
 
@@ -6,9 +6,9 @@ use http::HeaderMap;
 
 use crate::message::Request;
 
-/// A credential that is made for each request: a signature over it, a one-time key.
+/// A credential that is computed for each request: a signature over it, a one-time key.
 ///
-/// A signature is made right before the request is sent, after every wait, and again for each retry.
+/// A signature is computed right before the request is sent, after every wait, and again for each retry.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue};
@@ -34,15 +34,16 @@ use crate::message::Request;
 /// # Ok::<(), longhaul::Error>(())
 /// ```
 pub trait Sign: Send + Sync + 'static {
-    /// Sets the headers that prove who asks. They replace those of the same names on the request, and go to the API's
-    /// own origin alone. A header of the connection, such as `Host`, is signed over and not set: it is an error.
+    /// Sets the headers that prove the client's identity. They replace headers of the same names on the request, and
+    /// are sent to the API's own origin alone. A header of the connection, such as `Host`, can be signed but not set:
+    /// setting it is an error.
     ///
     /// # Errors
-    /// Any: nothing is sent, and the call fails with [`ErrorKind::Request`](crate::ErrorKind::Request). Its text must
-    /// hold no secret.
+    /// Any error: no request is sent, and the call fails with [`ErrorKind::Request`](crate::ErrorKind::Request). The
+    /// error's text must contain no secret.
     fn sign(&self, request: &Request, headers: &mut HeaderMap) -> Result<(), Box<dyn Error + Send + Sync>>;
 
-    /// The name in events and logs. No secret.
+    /// Returns the name in events and logs. The name must contain no secret.
     fn label(&self) -> &str {
         "signature"
     }

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, root_cause};
 use crate::message::{RESERVED_WHY, Request, is_reserved};
 use crate::redact::{Secret, secrets_of};
 
-/// Puts the parts on a request, in place of what stands there under the same names. Gives the secrets that were made for
-/// this request alone.
+/// Puts the parts on a request, in place of existing values of the same names. Returns the secrets that were created
+/// for this request alone.
 pub(super) fn stamp(parts: &[Part], request: &mut Request, tokens: &AttachedTokens) -> Result<Vec<Secret>, Error> {
     for header in parts.iter().filter_map(Part::fixed_header) {
         let (name, value) = header?;
@@ -33,7 +33,7 @@ pub(super) fn stamp(parts: &[Part], request: &mut Request, tokens: &AttachedToke
         }
     }
     let mut made = Vec::new();
-    // Last: a signature is over the rest.
+    // Last, because a signature covers the rest.
     for part in parts {
         if let Part::Signed(sign) = part {
             made.extend(sign_with(sign, request)?);
@@ -62,10 +62,10 @@ fn sign_with(sign: &Arc<dyn Sign>, request: &mut Request) -> Result<Vec<Secret>,
     Ok(made)
 }
 
-/// Takes out of a URL what the parts put in: a service may echo the key in its own links.
+/// Removes the parts from a URL: a service may echo the key in its own links.
 pub(super) fn strip(parts: &[Part], url: &mut Url) {
     let is_ours = |name: &str| query_names(parts).any(|ours| ours.eq_ignore_ascii_case(name));
-    // A query is written anew only where it has to be: a signature may be over its bytes.
+    // A query is rewritten only if necessary: a signature may cover its bytes.
     if !url.query_pairs().any(|(name, _)| is_ours(&name)) {
         return;
     }

@@ -9,27 +9,27 @@ use futures::future::BoxFuture;
 use super::token::Token;
 use crate::error::{Error, ErrorKind, root_cause};
 
-/// Keeps tokens, so that a process that starts anew need not log in again.
+/// A store that keeps tokens, so that a restarted process need not log in again.
 ///
 /// A new token is saved *before* it is used: with rotating refresh tokens, the old one is void by then, and a process
-/// that dies between receipt and use would be logged out. The token is loaded at the first use, and again before a refresh
-/// and after a refused one, because another process may have refreshed meanwhile.
+/// that dies between receipt and use would be logged out. The token is loaded at the first use, and again before a
+/// refresh and after a refused one, because another process may have refreshed meanwhile.
 ///
-/// [`MemoryStore`] keeps them for tests, `FileStore` (feature `token-file`) in an encrypted file; implement it for a
-/// vault or a database.
+/// [`MemoryStore`] keeps tokens for tests, `FileStore` (feature `token-file`) in an encrypted file; implement this
+/// trait for a vault or a database.
 ///
 /// # Errors
-/// An error of `save` leaves the token that is in use as it is; the new one is kept in memory, and saved again with the
-/// next attempt.
+/// An error of `save` leaves the token in use unchanged; the new token is kept in memory, and saved again with the next
+/// attempt.
 ///
 /// # Cancel safety
-/// Both are called by a task of their own, which no caller cancels.
+/// Both methods are called by a task of their own, which no caller cancels.
 pub trait CredentialStore: Send + Sync + 'static {
-    /// The token that was saved last; `None` where there is none.
+    /// Returns the token that was saved last; `None` if there is none.
     fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>>;
 
-    /// Keeps this token in place of the one before; `None` after a logout: keeps none. The change must be durable when
-    /// this returns.
+    /// Stores this token in place of the previous one; `None` after a logout, which leaves no token in the store. The
+    /// change must be durable when this method returns.
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -43,10 +43,11 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     }
 }
 
-/// The failure of a store. Its text is shown in errors and logs: it must hold no secret.
+/// The failure of a store. Errors and logs show its text, which must contain no secret.
 pub type StoreError = Box<dyn StdError + Send + Sync>;
 
-/// Keeps a token in memory: for tests, and for clients that come and go within one process. Clones share it.
+/// A store that keeps a token in memory: for tests, and for clients that are created and dropped within one process.
+/// Clones share the token.
 ///
 /// ```
 /// use longhaul::credentials::{CredentialStore, MemoryStore, Token};
@@ -63,7 +64,7 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 pub struct MemoryStore(Arc<Mutex<Option<Token>>>);
 
 impl MemoryStore {
-    /// An empty one.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -82,17 +83,17 @@ impl CredentialStore for MemoryStore {
     }
 }
 
-/// The answer of a store, or the error that it hangs.
+/// Returns the answer of a store, or an error if the store hangs.
 pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
 }
 
-/// The error of a call that a store failed.
+/// Returns the error of a call that failed because of a store.
 pub(super) fn store_failed(what: &str, error: StoreError) -> Error {
     Error::new(ErrorKind::Store, format!("{what}: {}", root_cause(error.as_ref()))).with_source(Boxed(error))
 }
 
-/// A boxed error as an error of its own.
+/// A boxed error as an error type of its own.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct Boxed(StoreError);

@@ -1,4 +1,4 @@
-//! Token: an access token, what refreshes it, and how long it lives.
+//! Token: an access token, its refresh token, and its life.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,9 +11,9 @@ use crate::clock::unix_millis;
 use crate::error::{Error, ErrorKind};
 use crate::redact::Secret;
 
-/// An access token, with what refreshes it and when it expires.
+/// An access token, with its refresh token and its expiry.
 ///
-/// A [`TokenSource`](super::TokenSource) gives it and a [`CredentialStore`](super::CredentialStore) keeps it. `Debug`
+/// A [`TokenSource`](super::TokenSource) returns it and a [`CredentialStore`](super::CredentialStore) keeps it. `Debug`
 /// shows times, and no secret; the secrets are wiped from memory when the last clone is dropped.
 ///
 /// ```
@@ -33,10 +33,10 @@ pub struct Token {
 }
 
 impl Token {
-    /// An access token, obtained now. White space around it is left out. A JWT with an `exp` expires then; any other token
-    /// is used until it is refused, unless you say when it expires.
+    /// Creates a token from an access token obtained now. Surrounding white space is left out. A JWT with an `exp`
+    /// expires at that time; any other token is used until it is refused, unless you set its expiry.
     ///
-    /// The JWT is read and not verified: that is for the service. The expiry decides only when to refresh.
+    /// The JWT is parsed and not verified: verification is the service's task. The expiry decides only when to refresh.
     #[must_use]
     pub fn new(access: impl Into<String>) -> Self {
         Self::obtained(access.into(), SystemTime::now())
@@ -47,55 +47,55 @@ impl Token {
         Self { access: Secret::trimmed(access), refresh: None, obtained_at: now, expires_at }
     }
 
-    /// With the refresh token that gives the next one. White space around it is left out.
+    /// Sets the refresh token that obtains the next token. Surrounding white space is left out.
     #[must_use]
     pub fn refreshed_by(mut self, refresh: impl Into<String>) -> Self {
         self.refresh = Some(Secret::trimmed(refresh));
         self
     }
 
-    /// Expires at this moment.
+    /// Sets the moment at which the token expires.
     #[must_use]
     pub fn expires_at(mut self, moment: SystemTime) -> Self {
         self.expires_at = Some(moment);
         self
     }
 
-    /// Expires so long after it was obtained. A life that is longer than the clock can count is none: the token is used
-    /// until it is refused.
+    /// Sets how long after it was obtained the token expires. A life longer than the clock can represent counts as
+    /// none: the token is used until it is refused.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> Self {
         self.expires_at = self.obtained_at.checked_add(life);
         self
     }
 
-    /// The access token itself.
+    /// Returns the access token itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.access.expose()
     }
 
-    /// The refresh token itself.
+    /// Returns the refresh token itself.
     #[must_use]
     pub fn expose_refresh(&self) -> Option<&str> {
         self.refresh.as_ref().map(Secret::expose)
     }
 
-    /// When it was obtained: by the client's clock where an endpoint's answer was read, by the system's for
+    /// Returns when the token was obtained: by the client's clock if an endpoint's answer was read, by the system's for
     /// [`new`](Token::new).
     #[must_use]
     pub const fn obtained_at(&self) -> SystemTime {
         self.obtained_at
     }
 
-    /// When it expires, by the client's clock; `None` where nobody said.
+    /// Returns when the token expires, by the client's clock; `None` if the expiry is unknown.
     #[must_use]
     pub const fn expiry(&self) -> Option<SystemTime> {
         self.expires_at
     }
 
-    /// The whole token as JSON, secrets included: for a [`CredentialStore`](super::CredentialStore), which must keep it
-    /// encrypted.
+    /// Returns the whole token as JSON, secrets included: for a [`CredentialStore`](super::CredentialStore), which must
+    /// keep it encrypted.
     ///
     /// ```
     /// # use longhaul::credentials::Token;
@@ -114,13 +114,13 @@ impl Token {
         serde_json::to_string(&written).unwrap_or_default()
     }
 
-    /// Reads what [`expose_json`](Token::expose_json) wrote.
+    /// Parses a token that [`expose_json`](Token::expose_json) wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::Store`](crate::ErrorKind::Store) where it is something else; the text is not shown.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the text is anything else; the text is not shown.
     pub fn from_json(text: &str) -> Result<Self, Error> {
         let mut written: Written = serde_json::from_str(text).map_err(|error| {
-            // Its words may quote the text.
+            // The parser's message may quote the text.
             let why = format!("what is stored is no token: JSON at line {}, column {}", error.line(), error.column());
             Error::new(ErrorKind::Store, why)
         })?;
@@ -133,7 +133,7 @@ impl Token {
         })
     }
 
-    /// The stage of its life at this moment.
+    /// Returns the stage of the token's life at this moment.
     pub(super) fn life(&self, now: SystemTime, ahead: Ahead) -> Life {
         let Some(expires_at) = self.expires_at else { return Life::Fresh };
         let whole = expires_at.duration_since(self.obtained_at).unwrap_or(Duration::ZERO);
@@ -145,12 +145,12 @@ impl Token {
         }
     }
 
-    /// The rest of its life; `None` where no end is known.
+    /// Returns the rest of the token's life; `None` if no end is known.
     pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
         self.expires_at.map(|expires_at| expires_at.duration_since(now).unwrap_or(Duration::ZERO))
     }
 
-    /// With the refresh token of the one before, where the answer gave none (RFC 6749, 6).
+    /// Takes over the refresh token of the previous token if the answer contained none (RFC 6749, 6).
     pub(super) fn or_refreshed_as(mut self, before: Option<&Self>) -> Self {
         if self.refresh.is_none() {
             self.refresh = before.and_then(|before| before.refresh.clone());
@@ -158,18 +158,18 @@ impl Token {
         self
     }
 
-    /// With the refresh token of a later one, where that has one.
+    /// Takes over the refresh token of a later token, if that has one.
     pub(super) fn or_refreshed_by(mut self, later: &Self) -> Self {
         self.refresh = later.refresh.clone().or(self.refresh);
         self
     }
 
-    /// Whether it is the same token as another: a store may round the times.
+    /// Returns whether both tokens have the same secrets: a store may round the times.
     pub(super) fn has_secrets_of(&self, other: &Self) -> bool {
         (&self.access, &self.refresh) == (&other.access, &other.refresh)
     }
 
-    /// Its secrets: the access token, and the refresh token where it has one.
+    /// Returns the token's secrets: the access token, and the refresh token if there is one.
     pub(super) fn secrets(&self) -> impl Iterator<Item = Secret> {
         [Some(&self.access), self.refresh.as_ref()].into_iter().flatten().cloned()
     }
@@ -203,15 +203,16 @@ impl Ahead {
         Self(set)
     }
 
-    /// Of a token of this life. At most the half of it: a token that is refreshed at once is refreshed with each request.
+    /// Returns the time for a token of this life. At most half of it: a token that is refreshed at once is refreshed
+    /// with each request.
     fn for_life(self, life: Duration) -> Duration {
         self.0.map_or(LONGEST_AHEAD.min(life / 5), |set| set.min(life / 2))
     }
 }
 
-/// Five minutes, as Genesys asks for; a fifth of its life where that is shorter.
+/// Five minutes, as Genesys asks for; a fifth of the token's life if that is shorter.
 const LONGEST_AHEAD: Duration = Duration::from_secs(5 * 60);
-/// A token that expires on its way is refused; at most 2 % of its life.
+/// A token that expires in transit is refused; at most 2 % of its life.
 const LEEWAY: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! TokenCache: a token that is fetched, refreshed ahead of its end, and fetched once for all who wait.
+//! TokenCache: a token that is fetched, refreshed ahead of its end, and fetched once for all waiting requests.
 
 use std::sync::Arc;
 
@@ -22,8 +22,9 @@ use crate::error::{Error, ErrorKind};
 use crate::event::Mark;
 use crate::redact::{Mask, Secret};
 
-/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. At most
-/// one fetch is under way, in a task of its own: the request that began it may be dropped. Clones share the token.
+/// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. At
+/// most one fetch is in progress, in a task of its own: the request that began it may be dropped. Clones share the
+/// token.
 #[derive(Clone)]
 pub(crate) struct TokenCache(Arc<TokenSlot>);
 
@@ -59,12 +60,12 @@ impl TokenCache {
         self.0.secrets()
     }
 
-    /// Starts to fetch what will be needed, and waits for nothing.
+    /// Starts to fetch a token that will be needed, and waits for nothing.
     pub(super) fn prefetch(&self, transport: &TokenTransport) {
         drop(self.look(transport));
     }
 
-    /// The token to use now, if there is one; if not, a fetch begins.
+    /// Returns the current token, if there is one; if not, a fetch begins.
     pub(super) fn peek(&self, transport: &TokenTransport) -> Option<Arc<ActiveToken>> {
         match self.look(transport) {
             Got::Token(token) => Some(token),
@@ -72,7 +73,7 @@ impl TokenCache {
         }
     }
 
-    /// The token to use now, fetched or waited for where there is none.
+    /// Returns the current token; if there is none, fetches one or waits for it.
     pub(super) async fn get(&self, transport: &TokenTransport) -> Result<Arc<ActiveToken>, Error> {
         loop {
             match self.look(transport) {
@@ -92,38 +93,38 @@ impl TokenCache {
             Access::Fail(error) => return Got::Failed(error),
             Access::Refresh(current) => current,
         };
-        // Begun under the lock that found none under way: the next request waits for this one.
+        // Begun under the lock that found no fetch in progress: the next request waits for this one.
         let (guard, refresh) = RefreshGuard::begin(&self.0, &mut memory, Work::Refresh);
-        // Spawned without it: a runtime that has ended drops the task, and the guard in it, on the spot.
+        // Spawned without the lock: a runtime that has ended drops the task, and the guard in it, at once.
         drop(memory);
         guard.spawn(transport);
         current.map_or(Got::Pending(refresh), Got::Token)
     }
 
-    /// Whether requests may still carry a token.
+    /// Returns whether requests may still carry a token.
     pub(super) fn is_good(&self, token: &ActiveToken, transport: &TokenTransport) -> bool {
         self.0.lock().state.is_good(token.serial, transport.wall())
     }
 
-    /// Whether there is none that requests may carry.
+    /// Returns whether there is no token that requests may carry.
     pub(super) fn lacks_token(&self, transport: &TokenTransport) -> bool {
         !self.0.lock().state.is_usable(transport.wall())
     }
 
-    /// The service answered with 401 to a request to this route with this token. Returns whether the request is worth
-    /// sending again with another.
+    /// Records that the service answered with 401 to a request to this route with this token. Returns whether the
+    /// request is worth sending again with another.
     pub(super) fn refuse(&self, token: &ActiveToken, route: Route) -> bool {
         let (mut memory, now) = (self.0.lock(), Instant::now());
         !memory.refused_routes.contains(route, now)
             && matches!(memory.next(Event::Refused { serial: token.serial }, now), Effect::Retry)
     }
 
-    /// The service answered with 401 to a fresh token too: the route does not take this login.
+    /// Records that the service answered with 401 to a fresh token too: the route does not accept this login.
     pub(super) fn refuse_again(&self, route: Route) {
         self.0.lock().refused_routes.insert(route, Instant::now());
     }
 
-    /// Waits for a fetch that is under way, if there is one.
+    /// Waits for a fetch in progress, if there is one.
     pub(crate) async fn settle(&self) {
         let refresh = self.0.lock().state.refresh().cloned();
         if let Some(refresh) = refresh {
@@ -131,13 +132,13 @@ impl TokenCache {
         }
     }
 
-    /// Whether this login was begun for it: its code is for no other service.
+    /// Returns whether this login was begun for this cache: its code is for no other service.
     #[cfg(feature = "pkce")]
     pub(crate) fn is_of(&self, login: &Login) -> bool {
         matches!(&self.0.source, Source::OAuth(oauth) if login.is_of(&oauth.0))
     }
 
-    /// Takes the token of a login, saved before it is used.
+    /// Fetches the token of a login, and saves it before it is used.
     #[cfg(feature = "pkce")]
     pub(crate) async fn log_in(self, code: Secret, verifier: Secret, transport: TokenTransport) -> Result<(), Error> {
         let Source::OAuth(oauth) = &self.0.source else {
@@ -155,7 +156,7 @@ impl TokenCache {
         Ok(())
     }
 
-    /// Ends the token at the service, and forgets it here whatever the service says.
+    /// Revokes the token at the service, and forgets it here whatever the service answers.
     pub(crate) async fn revoke(self, transport: TokenTransport) -> Result<(), Error> {
         let slot = &self.0;
         let (_guard, latest) = RefreshGuard::begin_when_free(slot, Work::Logout).await;
@@ -163,7 +164,7 @@ impl TokenCache {
         transport.marks.tell(Mark::LoggedOut { credential: slot.label(), needs_login });
         let stored = slot.load().await.ok().flatten();
         slot.lock().echoed.loaded = None;
-        // The latest: another process may have refreshed.
+        // The latest token: another process may have refreshed.
         let token = latest.into_iter().chain(stored).max_by_key(Token::obtained_at);
         let revoked = match &token {
             Some(token) => self.revoke_at_service(token, &transport).await,
@@ -171,7 +172,7 @@ impl TokenCache {
         };
         let cleared = slot.clear().await;
         revoked.map_err(|error| {
-            // Forgotten here, so the slot's own secrets lack those of the token.
+            // The token is forgotten here, so the slot's own secrets lack those of the token.
             let secrets = token.iter().flat_map(Token::secrets);
             let error = error.to_error(&Mask::of(slot.secrets()).and(secrets));
             let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
@@ -184,7 +185,7 @@ impl TokenCache {
     async fn revoke_at_service(&self, token: &Token, transport: &TokenTransport) -> Result<(), TokenError> {
         let Source::OAuth(oauth) = &self.0.source else { return Ok(()) };
         let requests = TokenRequests::new(oauth, &transport.endpoint);
-        // A request with the token on it needs one that is good.
+        // A request that carries the token needs a valid one.
         if oauth.0.revokes_with_access() && self.0.is_expired(token, transport.wall()) {
             let fresh = requests.next(Some(token)).await?;
             return requests.revoke(&fresh).await;

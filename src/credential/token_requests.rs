@@ -1,4 +1,4 @@
-//! TokenRequests: the requests to a token endpoint, and to where tokens end.
+//! TokenRequests: the requests to a token endpoint, and to the endpoint that revokes tokens.
 
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ impl<'a> TokenRequests<'a> {
         Self { oauth: &oauth.0, endpoint }
     }
 
-    /// The next token: refreshed where there is a refresh token, else begun anew.
+    /// Returns the next token: refreshed if there is a refresh token, otherwise a new one.
     pub(super) async fn next(&self, before: Option<&Token>) -> Result<Token, TokenError> {
-        // A JSON grant without an endpoint for refreshes is asked anew.
+        // A JSON grant without an endpoint for refreshes is requested anew.
         let refreshes = self.oauth.refresh_at.is_some() || !matches!(self.oauth.grant, Grant::Json(_));
         let refresh = before.and_then(Token::expose_refresh).filter(|_| refreshes);
         let Some(refresh) = refresh else { return self.begin().await };
@@ -46,7 +46,7 @@ impl<'a> TokenRequests<'a> {
         self.oauth.answer.parse(&reply, self.endpoint.now(), is_grant)
     }
 
-    /// A token without one before it.
+    /// Requests a token without a previous one.
     async fn begin(&self) -> Result<Token, TokenError> {
         let request = match &self.oauth.grant {
             Grant::Login { .. } => return Err(TokenError::needs_login("there is no token yet: log in first")),
@@ -65,8 +65,8 @@ impl<'a> TokenRequests<'a> {
 
     async fn refresh(&self, refresh: &str) -> Result<Token, TokenError> {
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh)];
-        // A login may have been granted less than it asked for, and a refresh that asks for more is refused. Without a scope
-        // it is for what was granted (RFC 6749, 6).
+        // A login may have been granted less than it asked for, and a refresh that asks for more is refused. A refresh
+        // without a scope asks for the granted one (RFC 6749, 6).
         let is_granted = matches!(self.oauth.grant, Grant::Login { authorize: Some(_), .. });
         form.extend(self.oauth.scope.as_deref().filter(|_| !is_granted).map(|scope| ("scope", scope)));
         let request = self.form(self.oauth.refresh_at.as_ref().unwrap_or(&self.oauth.endpoint), &form)?;
@@ -88,7 +88,7 @@ impl<'a> TokenRequests<'a> {
         self.token(self.form(&self.oauth.endpoint, &form)?, true).await
     }
 
-    /// Ends a token at the service.
+    /// Revokes a token at the service.
     pub(super) async fn revoke(&self, token: &Token) -> Result<(), TokenError> {
         let request = match &self.oauth.revoke {
             None => return Ok(()),
@@ -109,8 +109,8 @@ impl<'a> TokenRequests<'a> {
             }
         };
         let reply = self.endpoint.send(request).await?;
-        // A session that is gone already is what was asked for. RFC 7009 answers 200 for a token that it does not know,
-        // and 401 to a client that it does not know.
+        // A session that is already gone is the goal. RFC 7009 answers 200 for an unknown token, and 401 to an unknown
+        // client.
         let is_gone =
             matches!(self.oauth.revoke, Some(Revoke::Request(..))) && matches!(reply.status().as_u16(), 401 | 404);
         if reply.status().is_success() || is_gone {
@@ -120,12 +120,12 @@ impl<'a> TokenRequests<'a> {
         Err(TokenError::new(why).with_answer(&reply, self.endpoint.now()))
     }
 
-    /// A form with the parameters that the user added to requests for tokens.
+    /// Returns a form with the parameters that the user added to requests for tokens.
     fn form(&self, url: &str, pairs: &[(&str, &str)]) -> Result<http::Request<Bytes>, TokenError> {
         self.form_with(url, pairs, &self.oauth.params)
     }
 
-    /// A form that authenticates the client: in a header, or in the form itself.
+    /// Returns a form that authenticates the client: in a header, or in the form itself.
     fn form_with(
         &self,
         url: &str,

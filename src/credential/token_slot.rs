@@ -18,12 +18,12 @@ use super::token_state::{Effect, Event, TokenState};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Mask, Secret};
 
-/// A token's state, and all that never changes about the token. Credentials that are clones of each other share it.
+/// A token's state, and everything constant about the token. Credentials that are clones of each other share it.
 pub(super) struct TokenSlot {
     pub(super) source: Source,
     store: Option<Arc<dyn CredentialStore>>,
     header: Option<HeaderName>,
-    /// The word before the token in its header, with its space.
+    /// The scheme before the token in its header, with its space.
     scheme: String,
     label: Arc<str>,
     ahead: Ahead,
@@ -37,7 +37,7 @@ pub(super) enum Source {
     Own(Arc<dyn TokenSource>),
 }
 
-/// All that changes about a token.
+/// The mutable data of a token.
 pub(super) struct Memory {
     pub(super) state: TokenState,
     pub(super) echoed: EchoedSecrets,
@@ -45,7 +45,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Takes an event in, and keeps the secrets that it puts out of use.
+    /// Records an event, and keeps the secrets that it puts out of use.
     pub(super) fn next(&mut self, event: Event, now: Instant) -> Effect {
         let effect = self.state.next(event, now);
         match &effect {
@@ -84,7 +84,7 @@ impl TokenSlot {
         &self.label
     }
 
-    /// Tells it from others of this process.
+    /// Returns an id that distinguishes the slot from others of this process.
     pub(super) const fn id(&self) -> u64 {
         self.id
     }
@@ -101,7 +101,7 @@ impl TokenSlot {
         self.header.as_ref().ok_or_else(wrong)
     }
 
-    /// A token as its header has it.
+    /// Returns a token as the value of its header.
     pub(super) fn header_value(&self, token: &Token) -> Result<HeaderValue, Error> {
         let value = zeroize::Zeroizing::new(format!("{}{}", self.scheme, token.expose()));
         secret_value(&value).map_err(|_| {
@@ -114,14 +114,14 @@ impl TokenSlot {
         token.life(wall, self.ahead) == Life::Expired
     }
 
-    /// Never held across an `await`, nor while a [`RefreshGuard`](super::refresh_guard::RefreshGuard) is dropped, which
-    /// locks too.
+    /// Locks the state. The lock is never held across an `await`, nor while a
+    /// [`RefreshGuard`](super::refresh_guard::RefreshGuard) is dropped, which locks too.
     pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
         // No code panics while it holds the lock.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token that the store has.
+    /// Loads the token from the store.
     pub(super) async fn load(&self) -> Result<Option<Token>, Error> {
         let Some(store) = &self.store else { return Ok(None) };
         let loaded = in_time(store.load()).await.map_err(|error| {
@@ -132,13 +132,13 @@ impl TokenSlot {
         Ok(loaded)
     }
 
-    /// Saves a token. Only then may it be used: with rotating refresh tokens the one before is void already, and a process
-    /// that died with the new one in memory alone would be logged out.
+    /// Saves a token. Only then may it be used: with rotating refresh tokens the previous one is void already, and a
+    /// process that died with the new one in memory alone would be logged out.
     pub(super) async fn save(&self, token: Token) -> Result<Token, Error> {
-        // A token that cannot be used must not lie in the store for the next process.
+        // A token that cannot be used must not be stored for the next process.
         self.header_value(&token)?;
         let Some(store) = &self.store else { return Ok(token) };
-        // Kept before the store is asked: it may panic, or its runtime end.
+        // Recorded before the store is asked: the store may panic, or its runtime end.
         self.lock().next(Event::Received(token.clone()), Instant::now());
         in_time(store.save(Some(token.clone()))).await.map_err(|error| {
             let stays = if self.lock().state.token().is_some() { "; the old one stays" } else { "" };
@@ -154,12 +154,12 @@ impl TokenSlot {
         in_time(store.save(None)).await.map_err(|error| store_failed("the token could not be removed", error))
     }
 
-    /// A failure to fetch as the error of a call, without the secrets that were sent, which some services repeat.
+    /// Converts a failed fetch to the error of a call, without the sent secrets, which some services repeat.
     pub(super) fn error(&self, error: &TokenError) -> Error {
         error.to_error(&Mask::of(self.secrets()))
     }
 
-    /// The tokens in use and those before, and all that is sent for them.
+    /// Returns the tokens in use and the previous ones, and every secret sent to obtain them.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let mut secrets = match &self.source {
             Source::OAuth(oauth) => secrets_of_oauth(&oauth.0),

@@ -1,7 +1,7 @@
 //! TokenState: the token that requests carry, and the work on the next one.
 //!
-//! Both functions are pure, and take the time as an argument: [`access`](TokenState::access) decides what a request finds,
-//! [`next`](TokenState::next) what an event changes. The files above this one lock, fetch, save and wait.
+//! Both functions are pure, and take the time as an argument: [`access`](TokenState::access) decides the answer to a
+//! request, [`next`](TokenState::next) the change by an event. The files above this one lock, fetch, save and wait.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,16 +18,17 @@ use crate::hint::FURTHEST;
 
 /// The state of one token: [`Active`], [`Renewal`], and a token that is not saved yet.
 ///
-/// The three are independent. A token that ages stays in use while its refresh runs, or rests after a failure, or has
-/// given a token that no store took: one flat list of states would name each of these with and without a usable token.
+/// The three are independent. An aging token stays in use while its refresh runs, or rests after a failure, or has
+/// returned a token that no store accepted: one flat list of states would name each of these with and without a usable
+/// token.
 pub(super) struct TokenState {
     ahead: Ahead,
     active: Active,
     renewal: Renewal,
-    /// A token that came and is not saved. The one before may be void at the service, so it is never dropped, but saved
-    /// before anything else is done.
+    /// A token that was received and is not saved. The previous token may be void at the service, so this one is never
+    /// dropped, but saved before any other step.
     unsaved: Option<Token>,
-    /// Refreshes that failed in a row.
+    /// The number of consecutive failed refreshes.
     failures: u32,
     /// The serial of the last token that was adopted.
     serial: u64,
@@ -36,10 +37,10 @@ pub(super) struct TokenState {
 /// The token that requests carry.
 enum Active {
     Empty,
-    /// The token that the user began with, never yet in use: a store may have a later one.
+    /// The token that the user passed in, not yet in use: a store may have a later one.
     Given(Token),
     Valid(Arc<ActiveToken>),
-    /// Answered with 401: no request carries it, but its refresh token gives the next one.
+    /// Answered with 401: no request carries the token, but its refresh token obtains the next one.
     Refused(Arc<ActiveToken>),
 }
 
@@ -60,11 +61,11 @@ pub(super) enum Event {
     Begun(Refresh),
     /// A logout begins: every token is forgotten.
     LogoutBegun(Refresh),
-    /// A token came, and the store is asked to save it.
+    /// A token was received, and the store is asked to save it.
     Received(Token),
-    /// The store has the token that came.
+    /// The store has saved the received token.
     Saved,
-    /// Requests carry this token from now on, with this value of their header. `wall` is the client's clock.
+    /// Requests carry this token from now on, with this header value. `wall` is the client's clock.
     Adopted {
         token: Token,
         value: HeaderValue,
@@ -74,10 +75,10 @@ pub(super) enum Event {
     Refused {
         serial: u64,
     },
-    /// The refresh is over. A login or a logout ends so whatever came of it: its caller has the error.
+    /// The refresh is over. A login or a logout ends this way whatever its result: its caller has the error.
     Ended,
     Failed(Error),
-    /// The refresh is over without a word: its runtime ended, or code of its source or store panicked.
+    /// The refresh is over without a result: its runtime ended, or code of its source or store panicked.
     BrokeOff,
 }
 
@@ -85,11 +86,11 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Effect {
     None,
-    /// Requests no longer carry this token. Answers to some that did may be on their way.
+    /// Requests no longer carry this token. Answers to requests that did may be in transit.
     Replaced(Arc<ActiveToken>),
     /// All tokens are forgotten.
     Forgotten,
-    /// The request that was refused is worth sending again, with another token.
+    /// The refused request is worth sending again, with another token.
     Retry,
     /// The answer stands: another token would be refused too.
     GiveUp,
@@ -99,7 +100,7 @@ pub(super) enum Effect {
 #[derive(Debug)]
 pub(super) enum Access {
     Use(Arc<ActiveToken>),
-    /// A refresh has to begin. The request carries the token that there is, or waits where there is none.
+    /// A refresh has to begin. The request carries the current token, or waits if there is none.
     Refresh(Option<Arc<ActiveToken>>),
     Wait(Refresh),
     Fail(Error),
@@ -111,7 +112,7 @@ impl TokenState {
         Self { ahead, active, renewal: Renewal::Idle, unsaved: None, failures: 0, serial: 0 }
     }
 
-    /// The answer to a request at this moment.
+    /// Returns the answer to a request at this moment.
     pub(super) fn access(&self, wall: SystemTime, now: Instant) -> Access {
         let usable = self.usable(wall);
         match (usable, &self.renewal) {
@@ -119,7 +120,7 @@ impl TokenState {
             (None, Renewal::Refreshing(refresh)) => Access::Wait(refresh.clone()),
             (Some((token, _)), Renewal::Resting { until, .. }) if *until > now => Access::Use(token.clone()),
             (None, Renewal::Resting { until, error }) if *until > now => {
-                // With what is left of the wait that was asked for.
+                // With the rest of the requested wait.
                 let left = error.retry_after().map(|asked| asked.min(until.saturating_duration_since(now)));
                 Access::Fail(error.clone().with_retry_after(left))
             }
@@ -160,7 +161,7 @@ impl TokenState {
                 self.rest(error, own.max(asked.unwrap_or_default()), now);
             }
             Event::BrokeOff => {
-                // At once the first time: another runtime may do better than one that ended.
+                // Without a rest the first time: another runtime may do better than one that ended.
                 let rest = self.failures.checked_sub(1).map_or(Duration::ZERO, rest_after);
                 self.rest(Error::new(ErrorKind::TokenUnavailable, BROKE_OFF), rest, now);
             }
@@ -171,7 +172,7 @@ impl TokenState {
     fn adopt(&mut self, token: Token, value: HeaderValue, wall: SystemTime, now: Instant) -> Effect {
         let is_expired = token.life(wall, self.ahead) == Life::Expired;
         let (token, value) = match self.usable(wall) {
-            // The new token came expired: its refresh token counts, and the access token in use stays.
+            // The new token arrived expired: its refresh token counts, and the access token in use stays.
             Some((old, _)) if is_expired => (old.token.clone().or_refreshed_by(&token), old.value.clone()),
             _ => (token, value),
         };
@@ -190,12 +191,12 @@ impl TokenState {
 
     fn refuse(&mut self, serial: u64, now: Instant) -> Effect {
         let Some(token) = self.token().filter(|token| token.serial == serial).cloned() else {
-            // Another is there already, or on its way.
+            // Another token is there already, or on its way.
             return Effect::Retry;
         };
         let is_young = now.saturating_duration_since(token.adopted) < IN_VAIN;
         if token.replaces_refused && !token.is_accepted() && is_young {
-            // A token that replaced a refused one, and is refused too: the next would fare no better.
+            // A token that replaced a refused one is refused too: the next would fare no better.
             return Effect::GiveUp;
         }
         self.active = Active::Refused(token);
@@ -208,24 +209,24 @@ impl TokenState {
         self.renewal = Renewal::Resting { until: now + rest, error };
     }
 
-    /// The token that requests may carry, and how far it is: fresh or aging.
+    /// Returns the token that requests may carry, and its stage: fresh or aging.
     fn usable(&self, wall: SystemTime) -> Option<(&Arc<ActiveToken>, Life)> {
         let Active::Valid(active) = &self.active else { return None };
         let life = active.token.life(wall, self.ahead);
         (life != Life::Expired).then_some((active, life))
     }
 
-    /// Whether requests may carry any token.
+    /// Returns whether requests may carry any token.
     pub(super) fn is_usable(&self, wall: SystemTime) -> bool {
         self.usable(wall).is_some()
     }
 
-    /// Whether requests may still carry the token with this serial.
+    /// Returns whether requests may still carry the token with this serial.
     pub(super) fn is_good(&self, serial: u64, wall: SystemTime) -> bool {
         self.usable(wall).is_some_and(|(token, _)| token.serial == serial)
     }
 
-    /// The token that was adopted last, refused or expired or not.
+    /// Returns the token that was adopted last, whether refused or expired or neither.
     pub(super) fn token(&self) -> Option<&Arc<ActiveToken>> {
         match &self.active {
             Active::Valid(token) | Active::Refused(token) => Some(token),
@@ -233,7 +234,7 @@ impl TokenState {
         }
     }
 
-    /// The latest token of all, which the next fetch begins with: saved or not, given or adopted.
+    /// Returns the latest token of all, which the next fetch begins with: saved or not, given or adopted.
     pub(super) fn latest(&self) -> Option<&Token> {
         self.unsaved.as_ref().or(match &self.active {
             Active::Empty => None,
@@ -246,7 +247,7 @@ impl TokenState {
         self.unsaved.as_ref()
     }
 
-    /// The token that the user began with, while none came after it.
+    /// Returns the token that the user passed in, until another one arrives.
     pub(super) const fn given(&self) -> Option<&Token> {
         match (&self.active, &self.unsaved) {
             (Active::Given(token), None) => Some(token),
@@ -254,14 +255,14 @@ impl TokenState {
         }
     }
 
-    /// Whether a stored token is later than the one in use. Replicas of a store may lag.
+    /// Returns whether a stored token is later than the one in use. Replicas of a store may lag.
     pub(super) fn is_before(&self, stored: &Token) -> bool {
         self.token().is_none_or(|active| {
             !active.token.has_secrets_of(stored) && stored.obtained_at() >= active.token.obtained_at()
         })
     }
 
-    /// The refresh, login or logout that is under way.
+    /// Returns the refresh, login or logout in progress.
     pub(super) const fn refresh(&self) -> Option<&Refresh> {
         match &self.renewal {
             Renewal::Refreshing(refresh) => Some(refresh),
@@ -276,9 +277,9 @@ fn rest_after(failures: u32) -> Duration {
 
 const BROKE_OFF: &str =
     "the fetch broke off: its runtime ended, or there is none, or the code of its source or store panicked";
-/// After a refusal for good. Somebody may have logged in elsewhere.
+/// After a permanent refusal. Somebody may have logged in elsewhere.
 const REFUSED_REST: Duration = Duration::from_secs(60);
-/// Not less: the transport repeated the request already before the fetch failed.
+/// No shorter: the transport repeated the request already before the fetch failed.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 

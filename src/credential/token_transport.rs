@@ -1,4 +1,4 @@
-//! TokenTransport: the way out of requests for tokens and of their events.
+//! TokenTransport: sends requests for tokens and emits their events.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,8 +7,8 @@ use super::source::{Exchange, TokenEndpoint};
 use crate::clock::Clock;
 use crate::event::Marks;
 
-/// The way out of requests for tokens and of their events. Each client has its own; a credential that several
-/// clients share is refreshed over that of the client whose request needs the token.
+/// Sends requests for tokens and emits their events. Each client has its own; a credential that several clients share
+/// is refreshed over that of the client whose request needs the token.
 #[derive(Clone)]
 pub(crate) struct TokenTransport {
     pub(crate) endpoint: TokenEndpoint,
@@ -20,7 +20,7 @@ impl TokenTransport {
         Self { endpoint: TokenEndpoint { exchange, clock }, marks }
     }
 
-    /// The client's wall clock, by which tokens expire.
+    /// Returns the client's wall clock, by which tokens expire.
     pub(super) fn wall(&self) -> SystemTime {
         self.endpoint.now()
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The path with something at its end.
+/// Appends a suffix to the path.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -21,7 +21,7 @@ pub(super) fn check_target(target: &Path) -> io::Result<()> {
         );
         Err(io::Error::new(io::ErrorKind::InvalidInput, why))
     };
-    // A link is followed here: `/dev/stdout` is one.
+    // This call follows links: `/dev/stdout` is one.
     match fs::metadata(target) {
         Ok(found) if found.is_dir() => {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
@@ -32,22 +32,22 @@ pub(super) fn check_target(target: &Path) -> io::Result<()> {
     if lies_among_devices(target) { refused("a name in a folder of devices") } else { Ok(()) }
 }
 
-/// What stands under a name beside the target.
+/// The file under a name beside the target.
 pub(super) enum Found {
     Nothing,
-    /// A regular file under one name, of the user that new files here belong to.
+    /// A regular file under one name, of the user that owns new files here.
     Own(File),
     Folder,
-    /// Anything else, with what it is.
+    /// Any other file, with its description.
     Foreign(&'static str),
     /// A regular file that another user's download has locked.
     Busy,
 }
 
-/// How files that this process makes in a folder look: whose they are, and their mode.
+/// The properties of files that this process creates in a folder: their owner, and their mode.
 ///
-/// A file made for the purpose shows it, because file systems may map users, and the mask of a process cannot be read
-/// without being set.
+/// A file created for the purpose shows them, because file systems may map users, and the mask of a process cannot be
+/// read without being set.
 pub(super) struct Maker {
     #[cfg(unix)]
     owner: u32,
@@ -72,7 +72,7 @@ impl Maker {
         Ok(Self {})
     }
 
-    /// Looks what stands there, and opens it where it is ours. No link is followed, and a FIFO holds up nobody.
+    /// Inspects a path, and opens the file if it is ours. No link is followed, and a FIFO does not block.
     pub(super) fn find(&self, path: &Path) -> io::Result<Found> {
         let named = match fs::symlink_metadata(path) {
             Ok(named) => named,
@@ -86,7 +86,7 @@ impl Maker {
             return Ok(Found::Foreign(what_is(&named)));
         }
         if let Some(what) = self.is_foreign(&named) {
-            // It may be the part of a download that another user has under way.
+            // The file may be the part of a download that another user is running.
             let is_busy =
                 open_plain(path, false).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
             return Ok(if is_busy { Found::Busy } else { Found::Foreign(what) });
@@ -96,7 +96,7 @@ impl Maker {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(_) => return Ok(Found::Foreign("a file that cannot be opened")),
         };
-        // It may have been exchanged between the look and the opening.
+        // The file may have been exchanged between the inspection and the opening.
         let opened = file.metadata()?;
         if !opened.is_file() || !is_same(&named, &opened) {
             return Ok(Found::Foreign("a file that was exchanged while it was opened"));
@@ -123,7 +123,7 @@ impl Maker {
         None
     }
 
-    /// Gives a file the mode that a new one would have.
+    /// Gives a file the mode of a new file.
     #[cfg(unix)]
     pub(super) fn set_mode(&self, file: &File) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -140,12 +140,12 @@ impl Maker {
     }
 }
 
-/// Makes a file under this name, which nothing has yet.
+/// Creates a file under this name, which must be free.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// Makes a file beside another, under a random name with this end.
+/// Creates a file beside another, under a random name with this suffix.
 pub(super) fn create(beside_of: &Path, end: &str) -> io::Result<(File, PathBuf)> {
     let mut taken = 0;
     loop {
@@ -158,7 +158,7 @@ pub(super) fn create(beside_of: &Path, end: &str) -> io::Result<(File, PathBuf)>
     }
 }
 
-/// Removes what stands under a name, a link itself and never what it leads to. Says whether there was anything.
+/// Removes the entry under a name; a link itself is removed, never its target. Returns whether there was an entry.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -167,7 +167,8 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes what killed processes left of writing a journal. A file younger than an hour may be of one that lives.
+/// Removes the leftovers of killed processes that were writing a journal. A file younger than an hour may belong to a
+/// living process.
 pub(super) fn sweep(part: &Path) {
     let (Some(folder), Some(name)) = (part.parent(), part.file_name()) else { return };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -176,20 +177,20 @@ pub(super) fn sweep(part: &Path) {
         let age =
             entry.metadata().ok().filter(Metadata::is_file).and_then(|found| found.modified().ok()?.elapsed().ok());
         if age.is_some_and(|age| age > LEFT_OVER) {
-            // Only tidying: the next sweep finds it again.
+            // Only tidying: the next sweep finds the file again.
             fs::remove_file(entry.path()).ok();
         }
     }
 }
 
-/// Whether this is a name that [`create`] makes for a scratch file beside `name`.
+/// Returns whether [`create`] produces this name for a scratch file beside `name`.
 fn is_scratch(name: &std::ffi::OsStr, found: &OsString) -> bool {
     let middle = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
     let middle = middle.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(SCRATCH.as_bytes()));
     middle.is_some_and(|middle| middle.len() == 16 && middle.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Opens what is there, without following a link and without waiting for the other end of a FIFO.
+/// Opens an existing file, without following a link and without waiting for the other end of a FIFO.
 #[cfg(unix)]
 pub(super) fn open_plain(path: &Path, writes: bool) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -215,7 +216,7 @@ pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// Whether both belong to the same user.
+/// Returns whether both files belong to the same user.
 #[cfg(unix)]
 pub(super) fn is_of_same_user(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -251,7 +252,7 @@ fn what_is(found: &Metadata) -> &'static str {
     }
 }
 
-/// `/dev/stdout` may lead to a regular file, and is none.
+/// Returns whether the target lies among the devices: `/dev/stdout` may lead to a regular file, and is none.
 #[cfg(unix)]
 fn lies_among_devices(target: &Path) -> bool {
     let folder = target.parent().and_then(|folder| fs::canonicalize(folder).ok());
@@ -263,11 +264,11 @@ fn lies_among_devices(_: &Path) -> bool {
     false
 }
 
-/// The end of the names of files that live for a moment.
+/// The suffix of the names of short-lived files.
 pub(super) const SCRATCH: &str = ".new";
-/// Names of 64 random bits are never taken; a folder where they are shall not hold up a download for ever.
+/// Names of 64 random bits are never taken; a folder where they are must not block a download forever.
 const MOST_TAKEN: u32 = 8;
-/// No write of some hundred bytes takes so long.
+/// No write of some hundred bytes takes this long.
 const LEFT_OVER: Duration = Duration::from_secs(3_600);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Carrier: which way a download's requests go, and what they may carry.
+//! Carrier: the route of a download's requests, and the headers that they may carry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,22 +16,22 @@ use crate::redact::SecretUrl;
 use crate::retry::{GiveUp, Schedule};
 use crate::transport::{Broken, Sending, Transport, span};
 
-/// What the downloads of a client share.
+/// The state that the downloads of a client share.
 pub(crate) struct Carrier {
     pub(crate) transport: Arc<Transport>,
-    /// A client that no credential can reach.
+    /// An HTTP client that no credential can reach.
     pub(crate) storage: Arc<dyn Http>,
     pub(crate) schedule: Schedule,
-    /// The storage hosts that asked not to be asked before.
+    /// The storage hosts that asked for a pause, and when it ends.
     not_before: Mutex<HashMap<Origin, Instant>>,
 }
 
-/// Which way a request goes.
+/// The route of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Through the client's pipeline, with its credential and limits: the API's own unsigned links.
     Pipeline,
-    /// Over the client for storage, with nothing of the API's: all others.
+    /// Over the HTTP client for storage, with nothing of the API's: all other links.
     Bare,
 }
 
@@ -40,7 +40,7 @@ impl Carrier {
         Self { transport, storage, schedule, not_before: Mutex::default() }
     }
 
-    /// Whether a link may be fetched: of an answer, or given by the application.
+    /// Checks whether a link may be fetched; an answer or the application gave it.
     pub(super) fn check(&self, link: &SecretUrl, from: Option<&Url>) -> Result<(), Error> {
         match from {
             Some(from) => self.transport.trust.leads(from, link.url()),
@@ -48,7 +48,7 @@ impl Carrier {
         }
     }
 
-    /// A storage asked for a pause: it holds for every download from there, also for one that is begun anew.
+    /// Records a pause that a storage asked for: it holds for every download from there, also for a restarted one.
     pub(super) fn pause(&self, link: &SecretUrl, pause: Duration) {
         let now = Instant::now();
         let until = now + pause.min(FURTHEST);
@@ -68,8 +68,8 @@ impl Carrier {
         kept.get(&Origin::of(link.url())).copied().filter(|until| *until > Instant::now())
     }
 
-    /// Waits until the storage may be asked, and says whether there was a wait. A longer pause than the retry policy allows
-    /// is an error that carries it.
+    /// Waits until the storage may be requested again, and returns whether there was a wait. A pause longer than the
+    /// retry policy allows is an error that carries it.
     ///
     /// Cancel-safe.
     pub(super) async fn may_ask(&self, link: &SecretUrl) -> Result<bool, Error> {
@@ -90,7 +90,8 @@ impl Carrier {
         if !link.is_signed() && self.transport.trust.is_own(link.url()) { Way::Pipeline } else { Way::Bare }
     }
 
-    /// One GET, with these headers. A storage that takes no connection is waited for until `patience` ends.
+    /// Sends one GET, with these headers. If a storage accepts no connection, the request waits for it until `patience`
+    /// ends.
     pub(super) async fn get(
         &self,
         link: &SecretUrl,
@@ -101,7 +102,7 @@ impl Carrier {
         let transport = &self.transport;
         let mut request = Request::new(Method::GET, link.url().clone(), Priority::Download).with_headers(headers);
         request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // A foreign answer may name what lies at the API: without the credential, and within its limits.
+        // A foreign answer may name a link at the API: it is fetched without the credential, but within the limits.
         if way == Way::Pipeline || self.way(link) == Way::Pipeline {
             let request = request.bare(way == Way::Bare);
             return Sending::of(transport, &request).attempt().await;
@@ -140,7 +141,7 @@ impl Carrier {
     }
 }
 
-/// The error of an attempt that is not repeated.
+/// Returns the error of an attempt that is not repeated.
 pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
     match broken {
         Broken::Refused(error) => error,

@@ -1,11 +1,11 @@
-//! Expiry: when a signed link ends.
+//! Expiry: the end of a signed link.
 
 use std::time::{Duration, SystemTime};
 
 use crate::redact::SecretUrl;
 
-/// When a link ends, as its query says: Azure's `se`, the life that S3 and GCS count from a date, or CloudFront's
-/// `Expires`.
+/// Returns when a link expires, by its query: Azure's `se`, the lifetime that S3 and GCS count from a date, or
+/// CloudFront's `Expires`.
 pub(super) fn of(link: &SecretUrl) -> Option<SystemTime> {
     let query = |name: &str| {
         let mut pairs = link.url().query_pairs();

@@ -1,4 +1,4 @@
-//! The file sink: what the reader gives goes into a part, which becomes the target when it is whole.
+//! The file sink: writes the reader's bytes into a part, which becomes the target when it is complete.
 
 use std::io;
 use std::path::{Path, PathBuf, absolute};
@@ -15,7 +15,7 @@ use super::reader::{Piece, Reader};
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind};
 
-/// Writes a result that is held already.
+/// Writes a result that is already held.
 pub(super) async fn write_held(target: &Path, bytes: Bytes, gauge: &Gauge) -> Result<Receipt, Error> {
     let length = bytes.len() as u64;
     gauge.set(0, Some(length));
@@ -29,7 +29,7 @@ pub(super) async fn write_held(target: &Path, bytes: Bytes, gauge: &Gauge) -> Re
     Ok(Receipt { bytes: length, ..Receipt::default() })
 }
 
-/// Fetches into a file, going on with a part of an earlier call.
+/// Fetches into a file, resuming the part of an earlier call.
 pub(super) async fn fetch(target: &Path, mut reader: Reader, gauge: &Gauge) -> Result<Receipt, Error> {
     let part = open(target, Some(journal::object(reader.link()))).await?;
     let kept = part.kept();
@@ -51,7 +51,7 @@ pub(super) async fn fetch(target: &Path, mut reader: Reader, gauge: &Gauge) -> R
     Ok(reader.receipt())
 }
 
-/// Hands what the reader gives to the writer.
+/// Passes the reader's pieces to the writer.
 async fn feed(
     reader: &mut Reader,
     writer: &mut Writer,
@@ -81,7 +81,7 @@ async fn feed(
                 pinned = None;
                 writer.take(Order::BeginAnew).await.map_err(refused)?;
             }
-            // The part of an earlier call is of an older result: nothing of it is used.
+            // The part of an earlier call belongs to an older result: none of it is used.
             Err(error) if untouched && error.kind() == ErrorKind::ResultChanged => {
                 reader.start_over();
                 writer.take(Order::BeginAnew).await.map_err(refused)?;
@@ -92,9 +92,9 @@ async fn feed(
     }
 }
 
-/// Opens the part, with a little patience for the writer of a call that was dropped just now.
+/// Opens the part, after a short wait for the writer of a call that was just dropped.
 async fn open(target: &Path, object: Option<u64>) -> Result<Part, Error> {
-    // Whoever changes the process' folder meanwhile does not change where the file goes.
+    // A later change of the process' working directory does not change the file's location.
     let whole_path = absolute(target).map_err(|error| io_error(target, error))?;
     for _ in 0..LOCK_TRIES {
         let path = whole_path.clone();
@@ -127,7 +127,7 @@ fn io_error(target: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, why).with_source(error)
 }
 
-/// Names the folder that stands in the way: no download makes one, because a slip in a path would then go unseen.
+/// Names the missing folder. A download creates no folder, because a typo in a path would then go unnoticed.
 fn missing_folder(error: &io::Error, target: &Path) -> Option<String> {
     if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
         return None;

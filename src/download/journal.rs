@@ -1,4 +1,5 @@
-//! Journal: what a part file holds, so that another process can go on with it. It never holds a URL.
+//! Journal: the record of a part file's contents, so that another process can resume it. A journal never contains a
+//! URL.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read, Write};
@@ -15,10 +16,10 @@ use crate::redact::SecretUrl;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Journal {
     version: u32,
-    /// What the link was to ([`object`]).
+    /// The hash of the linked object ([`object`]).
     object: u64,
     pub(super) pin: Pin,
-    /// So many bytes are on the disk for certain.
+    /// The number of bytes that are certainly on the disk.
     pub(super) synced: u64,
 }
 
@@ -27,8 +28,8 @@ impl Journal {
         Self { version: VERSION, object, pin, synced }
     }
 
-    /// The journal of a part, if it can be gone on with: a regular file of the part's own user, of some hundred bytes.
-    /// Anything else counts as none, and the download begins anew.
+    /// Returns the journal of a part that can be resumed: a regular file of the part's own user, of some hundred bytes.
+    /// Any other file counts as none, and the download starts anew.
     pub(super) fn of(part: &Path, object: u64, of_part: &Metadata) -> Option<Self> {
         let path = path(part);
         let is_plain = |found: &Metadata| found.is_file() && beside::is_of_same_user(of_part, found);
@@ -46,7 +47,7 @@ impl Journal {
         (journal.version == VERSION && journal.object == object && etag && journal.synced > 0).then_some(journal)
     }
 
-    /// Replaces what was written before, at once or not at all.
+    /// Replaces the previous journal, atomically.
     pub(super) fn write(&self, part: &Path) -> io::Result<()> {
         let (mut file, fresh) = beside::create(part, SCRATCH)?;
         let text = serde_json::to_vec(self)?;
@@ -58,9 +59,9 @@ impl Journal {
         written
     }
 
-    /// Removes it. Says whether there was one.
+    /// Removes the journal. Returns whether there was one.
     pub(super) fn remove(part: &Path) -> io::Result<bool> {
-        // An earlier version wrote its journals here first.
+        // An earlier version wrote its journals to this path first.
         if let Err(error) = beside::remove(&beside(part, SCRATCH)) {
             tracing::debug!(%error, "what an earlier version left beside a part cannot be removed");
         }
@@ -68,8 +69,8 @@ impl Journal {
     }
 }
 
-/// Tells the objects of links apart, because ETags of different objects may be alike, and names none: FNV-1a of the
-/// URL. The query of a signed link is left out, because each renewal has another.
+/// Hashes the object of a link, because ETags of different objects may be equal; the hash names no object: FNV-1a of
+/// the URL. The query of a signed link is left out, because each renewal changes it.
 pub(super) fn object(link: &SecretUrl) -> u64 {
     let (url, query) = link.split_sas();
     let query = if link.is_signed() { "" } else { query };
@@ -81,7 +82,7 @@ fn path(part: &Path) -> PathBuf {
     beside(part, ".json")
 }
 
-/// A journal is some hundred bytes; the ETag in it was sent in a header.
+/// A journal is some hundred bytes; its ETag was sent in a header.
 const LONGEST: u64 = 16 * 1024;
 const VERSION: u32 = 1;
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;

@@ -1,4 +1,4 @@
-//! Part: the file beside the target, which takes the final name only when it is whole.
+//! Part: the file beside the target, which takes the final name only when it is complete.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use super::range::Pin;
 
 /// A part file, locked for as long as it is open. Every method blocks.
 ///
-/// Dropped before its end, it makes what it holds resumable; an empty one it removes.
+/// A part that is dropped before its end makes its contents resumable; an empty part is removed.
 pub(super) struct Part {
     file: File,
     path: PathBuf,
@@ -21,32 +21,33 @@ pub(super) struct Part {
     pin: Option<Pin>,
     length: u64,
     synced: u64,
-    /// It was neither finished, nor did the disk refuse anything: then nobody knows what is on it.
+    /// Whether the part is unfinished and the disk refused nothing: otherwise its contents are unknown.
     sound: bool,
-    /// A later call finds it by its name. One beside a file that can neither be used nor removed has a random name, and
-    /// goes with this call.
+    /// Whether a later call finds the part by its name. A part beside a file that can neither be used nor removed has a
+    /// random name, and is removed with this call.
     lasts: bool,
 }
 
-/// What a part is to do.
+/// An order to a part.
 pub(super) enum Order {
-    /// Forget all that came.
+    /// Discard all bytes so far.
     BeginAnew,
-    /// What comes now is of this.
+    /// The bytes that follow belong to this object.
     Pin(Pin),
     Write(Bytes),
-    /// Make what is there resumable.
+    /// Make the bytes so far resumable.
     Keep,
-    /// All is there.
+    /// The part is complete.
     Finish,
 }
 
 impl Part {
-    /// Opens the part of `target`, at the end of what its journal vouches for of this object, else empty; `None` while
-    /// another download holds it.
+    /// Opens the part of `target`. The part begins at the end of the bytes that its journal confirms for this object,
+    /// else empty; `None` while another download holds the part.
     ///
-    /// A part of an earlier call is used only where it is a regular file of our own under one name. Anything else under
-    /// that name, such as a link to a file elsewhere, is removed; where that is refused, the part gets a random name.
+    /// A part of an earlier call is used only if it is a regular file of our own under one name. Anything else under
+    /// that name, such as a link to a file elsewhere, is removed; if the removal is refused, the part gets a random
+    /// name.
     pub(super) fn open(target: &Path, object: Option<u64>) -> io::Result<Option<Self>> {
         beside::check_target(target)?;
         let path = beside(target, ".part");
@@ -75,7 +76,7 @@ impl Part {
                 part.pin = Some(pin);
             }
             None => match part.begin_anew() {
-                // A journal that is not ours and cannot be removed would speak for our part.
+                // A foreign journal that cannot be removed would describe our part.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     tracing::warn!(%error, "the journal of a download is not ours: it begins under another name");
                     (part.length, part.synced) = (0, 0);
@@ -88,7 +89,7 @@ impl Part {
         Ok(Some(part))
     }
 
-    /// A part under a random name, which no later call finds.
+    /// Opens a part under a random name, which no later call finds.
     fn apart(target: &Path) -> io::Result<Self> {
         let (file, path) = beside::create(target, ".part")?;
         let mut part = Self::of(file, path, target, 0);
@@ -101,12 +102,12 @@ impl Part {
         Self { file, path, target, object, pin: None, length: 0, synced: 0, sound: true, lasts: true }
     }
 
-    /// What is there of an earlier call.
+    /// Returns the bytes kept from an earlier call.
     pub(super) fn kept(&self) -> Option<(Pin, u64)> {
         self.pin.clone().map(|pin| (pin, self.synced))
     }
 
-    /// Obeys, until the disk refuses once.
+    /// Carries out an order, until the disk refuses once.
     pub(super) fn obey(&mut self, order: Order) -> io::Result<()> {
         if !self.sound {
             return Err(io::Error::other("it was given up before"));
@@ -127,7 +128,7 @@ impl Part {
 
     fn begin_anew(&mut self) -> io::Result<()> {
         if self.lasts && Journal::remove(&self.path)? {
-            // Before other bytes come under it.
+            // Must precede any other bytes under this name.
             sync_folder(&self.path)?;
         }
         self.pin = None;
@@ -147,7 +148,7 @@ impl Part {
         if self.length - self.synced >= SYNC_EVERY { self.keep() } else { Ok(()) }
     }
 
-    /// Makes what is there resumable: the data first, then the word of it.
+    /// Makes the bytes so far resumable: the data first, then the journal.
     fn keep(&mut self) -> io::Result<()> {
         if self.synced == self.length {
             return Ok(());
@@ -157,13 +158,13 @@ impl Part {
         if let Some(pin) = self.pin.as_ref().filter(|pin| self.lasts && pin.etag.is_some())
             && let Err(error) = Journal::new(self.object, pin.clone(), self.synced).write(&self.path)
         {
-            // The one before vouches for fewer bytes, and stays true.
+            // The previous journal confirms fewer bytes, and stays true.
             tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");
         }
         Ok(())
     }
 
-    /// The whole is there: it takes its final name.
+    /// Gives the complete part its final name.
     fn finish(&mut self) -> io::Result<()> {
         let stated = self.pin.as_ref().and_then(|pin| pin.total);
         if stated.is_some_and(|total| total != self.length) {
@@ -176,7 +177,7 @@ impl Part {
             return Err(error);
         }
         self.sound = false;
-        // From here on nothing is an error: the file is whole and has its name.
+        // From this point on, no failure is an error: the file is complete and has its name.
         let tidied = if self.lasts { Journal::remove(&self.path).map(drop) } else { Ok(()) };
         if let Err(error) = tidied.and_then(|()| sync_folder(&self.target)) {
             tracing::debug!(%error, "the folder of a finished download could not be tidied or synced");
@@ -184,7 +185,7 @@ impl Part {
         Ok(())
     }
 
-    /// Gives the part the name of the target. Hours may have passed since both were looked at.
+    /// Renames the part to the target. Hours may have passed since both were inspected.
     fn place(&self) -> io::Result<()> {
         if !is_at(&self.file, &self.path)? {
             let why = format!("{} is another file than the one that was written", self.path.display());
@@ -210,7 +211,8 @@ impl Drop for Part {
     }
 }
 
-/// Our own file under this name, and whether it was there before; none where the name can neither be used nor freed.
+/// Returns our own file under this name, and whether it existed before; `None` if the name can neither be used nor
+/// freed.
 fn claim(path: &Path) -> io::Result<Option<(File, bool)>> {
     for _ in 0..MOST_TRIES {
         match beside::create_new(path) {
@@ -245,10 +247,10 @@ fn claim(path: &Path) -> io::Result<Option<(File, bool)>> {
     Ok(None)
 }
 
-/// Whether the file still has this name: another download may have finished it between our opening and our lock, and
-/// then it is the target.
+/// Returns whether the file still has this name: another download may have finished it between our opening and our
+/// lock, and then it is the target.
 ///
-/// Elsewhere than on Unix std cannot compare two files: a third download that made a new part meanwhile goes unseen.
+/// Outside Unix, std cannot compare two files: a third download that created a new part meanwhile goes undetected.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -258,15 +260,15 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A rename or a removal must survive a power cut. Windows cannot open a folder for that, and needs not.
+/// A rename or a removal must survive a power failure. Windows cannot open a folder for that, and has no need to.
 fn sync_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !cfg!(windows) && !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// A kill costs at most this much; a sync of it takes well below a second on common disks.
+/// A kill loses at most this much; a sync of this size takes well below a second on common disks.
 const SYNC_EVERY: u64 = 32 << 20;
-/// Whoever plants files as fast as they are removed gets no further turn.
+/// An attacker who plants files as fast as they are removed gets no further turn.
 const MOST_TRIES: u32 = 8;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Progress: how far a download is.
+//! Progress: how far a download has come.
 
 use tokio::sync::watch;
 
-/// How far a download is.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     bytes: u64,
@@ -10,13 +10,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How many bytes are there.
+    /// Returns how many bytes have arrived.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How many there will be, once the storage has said it.
+    /// Returns the total number of bytes, once the storage has stated it.
     #[must_use]
     pub const fn total(&self) -> Option<u64> {
         self.total
@@ -42,13 +42,14 @@ impl Progress {
 pub struct ProgressWatch(watch::Receiver<Progress>);
 
 impl ProgressWatch {
-    /// How far it is now.
+    /// Returns the current progress.
     #[must_use]
     pub fn now(&self) -> Progress {
         *self.0.borrow()
     }
 
-    /// Waits until it is further; `None` when the download has ended. Steps between two calls are not kept.
+    /// Waits for further progress, and returns it; `None` when the download has ended. Steps between two calls are not
+    /// kept.
     ///
     /// # Cancel safety
     /// Cancel-safe.
@@ -58,7 +59,7 @@ impl ProgressWatch {
     }
 }
 
-/// The other side.
+/// The sending side of a watch.
 #[derive(Debug, Default)]
 pub(super) struct Gauge(watch::Sender<Progress>);
 

@@ -1,4 +1,4 @@
-//! Ranges: what a storage says of the part that it sends, and what pins the rest to it.
+//! Ranges: the part that a storage sends, and the conditions that pin the rest to the same object.
 
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
@@ -31,14 +31,14 @@ impl ContentRange {
         fits.then_some(Self { first, end, total })
     }
 
-    /// The total of an unsatisfied range: `bytes */100`.
+    /// Returns the total of an unsatisfied range: `bytes */100`.
     pub(super) fn unsatisfied(headers: &HeaderMap) -> Option<u64> {
         let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
         text.trim().strip_prefix("bytes")?.trim().strip_prefix("*/")?.trim().parse().ok()
     }
 }
 
-/// What identifies the object that the first answer was of: every later answer must be of the same.
+/// The identity of the object in the first answer: every later answer must be of the same object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pin {
     /// A strong ETag, quotes included.
@@ -58,7 +58,7 @@ impl Pin {
         Self { etag, last_modified: text(header::LAST_MODIFIED), total }
     }
 
-    /// Asks the storage to answer only of the same object.
+    /// Adds the condition that the storage answers only for the same object.
     pub(super) fn condition(&self, headers: &mut HeaderMap) {
         let (name, value) = match (&self.etag, &self.last_modified) {
             (Some(etag), _) => (header::IF_MATCH, etag),
@@ -70,7 +70,8 @@ impl Pin {
         }
     }
 
-    /// Why `other` cannot be of the same object, if so. What an answer leaves out proves nothing.
+    /// Returns why `other` cannot be of the same object, if it cannot. A header that an answer leaves out proves
+    /// nothing.
     pub(super) fn differs(&self, other: &Self) -> Option<&'static str> {
         let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
         if differ(&self.etag, &other.etag) {
@@ -83,7 +84,7 @@ impl Pin {
         totals.filter(|(before, now)| before != now).map(|_| "its length changed")
     }
 
-    /// Whether `other`, which does not differ, is provably of the same object.
+    /// Returns whether `other`, which does not differ, is provably of the same object.
     pub(super) fn proves(&self, other: &Self) -> bool {
         match (&self.etag, &self.last_modified) {
             (Some(_), _) => self.etag == other.etag,

@@ -1,4 +1,4 @@
-//! Reader: the bytes behind a link in order, whatever breaks on the way.
+//! Reader: the bytes behind a link in order, across any break.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -22,57 +22,57 @@ use crate::transport::Broken;
 pub(super) struct Reader {
     carrier: Arc<Carrier>,
     link: SecretUrl,
-    /// Where the link last led by a redirect.
+    /// The URL that the link last redirected to.
     led_to: Option<SecretUrl>,
-    /// The answer that named the link; `None` where the application did.
+    /// The answer that named the link; `None` if the application did.
     from: Option<Box<Url>>,
-    /// The caller's, for the API's own origin.
+    /// The caller's headers, for the API's own origin.
     own_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
-    /// A foreign origin named the link, or one that it was renewed from.
+    /// Whether a foreign origin named the link, or a link that it was renewed from.
     is_bare: bool,
-    /// An answer that is here already, and begins at the first byte.
+    /// An answer that was already received, and begins at the first byte.
     opened: Option<Response>,
-    /// What the first answer was of.
+    /// The identity of the first answer's object.
     pin: Option<Pin>,
     offset: u64,
-    /// The furthest offset there was: what comes again after a restart is no progress.
+    /// The furthest offset so far: bytes repeated after a restart are no progress.
     furthest: u64,
     body: Option<Response>,
-    /// Where the last body ends, as the storage said.
+    /// The end of the last body, as the storage stated it.
     body_end: Option<u64>,
-    /// Bytes still to be passed over, of a storage that sends all from the start.
+    /// Bytes still to be skipped, if a storage sends everything from the start.
     pass_over: u64,
     whole: bool,
-    /// The storage refuses ranges.
+    /// Whether the storage refuses ranges.
     without_range: bool,
     /// Failures since the last byte.
     failures: u32,
     /// Bytes of progress since the body was opened.
     since_open: u64,
-    /// When the link came that has not shown yet that it works; `None` for one that was waited with.
+    /// The arrival time of a link that has not yet been proven to work; `None` once the reader has waited with it.
     fresh: Option<Instant>,
-    /// Since when the storage takes no connection.
+    /// The time since which the storage accepts no connection.
     unreachable: Option<Instant>,
     receipt: Receipt,
 }
 
-/// What a reader hands out.
+/// The output of a reader.
 pub(super) enum Piece {
     Chunk(Bytes),
-    /// All that came is void: the storage can only begin anew.
+    /// All bytes so far are void: the storage can only start anew.
     Restart,
     End,
 }
 
-/// What an answer means for the download.
+/// The meaning of an answer for the download.
 enum Opened {
     Body,
     End,
     Restart,
-    /// Try again: the storage is waited for, and this is no failure yet.
+    /// Try again: the reader waits for the storage, and this is not yet a failure.
     Unreachable,
-    /// Try again after this long; `None` where the schedule has ended.
+    /// Try again after this long; `None` if the schedule has ended.
     Again(Option<Duration>, Error),
 }
 
@@ -119,14 +119,14 @@ impl Reader {
         if self.is_bare { Way::Bare } else { self.carrier.way(&self.link) }
     }
 
-    /// Goes on where an earlier reader ended.
+    /// Continues where an earlier reader ended.
     pub(super) fn resume(&mut self, pin: Pin, offset: u64) {
         self.pin = Some(pin);
         self.offset = offset;
         self.receipt.resumed_at = offset;
     }
 
-    /// Forgets all: from the start, with whatever is there now.
+    /// Discards everything: starts at the first byte, with the object as it is now.
     pub(super) fn start_over(&mut self) {
         (self.pin, self.offset, self.body, self.body_end, self.pass_over) = (None, 0, None, None, 0);
         self.receipt.resumed_at = 0;
@@ -144,7 +144,7 @@ impl Reader {
         self.pin.as_ref().and_then(|pin| pin.total)
     }
 
-    /// How many bytes were handed out, counted from the start of the whole.
+    /// Returns how many bytes were handed out, counted from the start of the whole result.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
@@ -153,9 +153,9 @@ impl Reader {
         Receipt { bytes: self.offset, ..self.receipt }
     }
 
-    /// The next piece.
+    /// Returns the next piece.
     ///
-    /// Cancel-safe: what was read is handed out or still to come.
+    /// Cancel-safe: bytes that were read are handed out or still to come.
     pub(super) async fn next(&mut self) -> Result<Piece, Error> {
         loop {
             if self.whole {
@@ -204,7 +204,7 @@ impl Reader {
         }
     }
 
-    /// A link that is waited with is not fresh any more.
+    /// Pauses. A link that had to wait no longer counts as fresh.
     async fn rest(&mut self, pause: Duration) {
         if !pause.is_zero() {
             self.fresh = None;
@@ -212,13 +212,14 @@ impl Reader {
         }
     }
 
-    /// Whether nothing is missing when a body ends here. Of a range without a total nobody knows: more is asked for.
+    /// Returns whether the result is complete if a body ends here. For a range without a total, that is unknown: the
+    /// reader asks for more.
     fn is_whole(&self) -> bool {
         let all = self.total().map_or(self.body_end.is_none(), |total| total == self.offset);
         all && self.pass_over == 0
     }
 
-    /// Counts a chunk in; what was handed out before is cut off.
+    /// Counts a chunk; bytes that were already handed out are cut off.
     fn take(&mut self, mut chunk: Bytes) -> Result<Option<Bytes>, Error> {
         if self.pass_over > 0 {
             let old = usize::try_from(self.pass_over).map_or(chunk.len(), |old| old.min(chunk.len()));
@@ -241,35 +242,35 @@ impl Reader {
         Ok(Some(chunk))
     }
 
-    /// Counts a failure, and gives the pause before the next attempt if there is one.
+    /// Counts a failure, and returns the pause before the next attempt if there is one.
     fn fail(&mut self, error: Error, pause: Option<Duration>) -> Result<Duration, Error> {
         self.failures += 1;
         tracing::debug!(link = %self.link, offset = self.offset, failures = self.failures, %error, "download broke off");
         pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(self.failures))
     }
 
-    /// A body that gave much is reopened at once.
+    /// A body that delivered much is reopened at once.
     fn pause_after_a_break(&self) -> Option<Duration> {
         if self.since_open >= ENOUGH_PROGRESS { Some(Duration::ZERO) } else { self.next_pause() }
     }
 
-    /// `None` where the schedule has ended.
+    /// Returns the next pause; `None` if the schedule has ended.
     fn next_pause(&self) -> Option<Duration> {
         let step = usize::try_from(self.failures).unwrap_or(usize::MAX);
         self.carrier.schedule.delays(fastrand::u64(..)).nth(step)
     }
 
-    /// Asks for the bytes from the offset on.
+    /// Requests the bytes from the offset on.
     async fn open(&mut self) -> Result<Opened, Error> {
         if self.offset == 0 {
-            // Nothing was handed out that the rest would have to fit.
+            // No bytes were handed out that the rest would have to match.
             self.pin = None;
         }
         if let Some(response) = self.opened.take() {
             (self.since_open, self.pass_over) = (0, 0);
             let opened = self.opened_whole(response)?;
             if let Some(pin) = self.pin.as_mut().filter(|pin| pin.total.is_none()) {
-                // Without a length it may have been decoded on the way: no part of what is stored would fit.
+                // A body without a length may have been decoded on the way: no part of the stored object would fit.
                 (pin.etag, pin.last_modified) = (None, None);
             }
             return Ok(opened);
@@ -293,7 +294,7 @@ impl Reader {
                     self.fresh = None;
                     return Ok(Opened::Unreachable);
                 }
-                // A token that cannot be had for now says nothing of the download.
+                // A token that is unavailable for now states nothing about the download.
                 Err(Broken::Refused(error)) if error.kind() == ErrorKind::TokenUnavailable => {
                     return Ok(Opened::Again(self.next_pause(), error));
                 }
@@ -311,7 +312,8 @@ impl Reader {
             target = next;
             self.led_to = Some(target.clone());
             if way == Way::Pipeline {
-                // Once bare, bare to the end: a storage must not make the client call the API in its own name.
+                // A bare download stays bare to the end: a storage must not make the client call the API in its own
+                // name.
                 way = self.carrier.way(&target);
             }
         };
@@ -370,7 +372,7 @@ impl Reader {
         Ok(Opened::Body)
     }
 
-    /// The storage sends all from the start.
+    /// Handles a storage that sends everything from the start.
     fn opened_whole(&mut self, response: Response) -> Result<Opened, Error> {
         let total = response.content_length();
         let now = Pin::of(response.headers(), total);
@@ -381,7 +383,7 @@ impl Reader {
                 if let Some(why) = pin.differs(&now) {
                     return Err(self.changed(why));
                 }
-                // What is there already may stay only if this is provably the same object.
+                // The bytes so far may stay only if this is provably the same object.
                 if pin.proves(&now) {
                     pin.total = pin.total.or(total);
                     self.pass_over = self.offset;
@@ -397,14 +399,14 @@ impl Reader {
         Ok(opened)
     }
 
-    /// A 416: there is no byte at the offset.
+    /// Handles a 416: there is no byte at the offset.
     fn unsatisfied(&mut self, response: &Response) -> Result<Opened, Error> {
         let stated = ContentRange::unsatisfied(response.headers());
         let now = Pin::of(response.headers(), stated);
         if let Some(why) = self.pin.as_ref().and_then(|pin| pin.differs(&now)) {
             return Err(self.changed(why));
         }
-        // Not every storage says of how many; then what it said before holds.
+        // Not every storage states the total; without it, the earlier statement holds.
         let total = stated.or(self.total()).or(self.body_end);
         if total == Some(self.offset) {
             self.pin.get_or_insert_default().total = total;
@@ -421,7 +423,7 @@ impl Reader {
         Ok(Opened::Again(Some(Duration::ZERO), error))
     }
 
-    /// Any other status: a passing one, an expired link, or the end.
+    /// Handles any other status: a passing failure, an expired link, or the end.
     async fn refused(&mut self, response: Response) -> Result<Opened, Error> {
         let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
@@ -429,7 +431,7 @@ impl Reader {
         let (asked, status) = (response.url().clone(), response.status());
         let reply = response.reply_with_what_came(None).await;
         let link = self.link.clone();
-        // Of the link that was asked first too, and of where it led before.
+        // The links include the one that was requested first, and its former redirect target.
         let links = [Some(&link), self.led_to.as_ref()].into_iter().flatten();
         let mask = reply.mask().and(links.flat_map(|link| secrets_in(link.url())));
         let error = |kind, why: String| {
@@ -453,7 +455,7 @@ impl Reader {
         }
     }
 
-    /// The link does not work: a fresh one from the task, once.
+    /// Replaces a link that does not work by a fresh one from the task, once.
     async fn renew(
         &mut self,
         code: u16,
@@ -470,8 +472,8 @@ impl Reader {
             if end <= now { "; the link has expired" } else { "; the link has not expired yet" }
         });
         let known = known.unwrap_or_default();
-        // Only a refusal at once says that a fresh link does not work: one that stood in a queue or behind a slow answer may
-        // have expired like any other.
+        // Only an immediate refusal proves that a fresh link does not work: a link that waited in a queue or behind a
+        // slow answer may have expired like any other.
         let fresh = self.fresh.is_some_and(|since| since.elapsed() < AT_ONCE);
         let Some(renew) = self.renew.as_ref().filter(|_| !fresh) else {
             let fresh = if fresh { ", also with a fresh link" } else { "" };
@@ -502,9 +504,9 @@ fn says_expired(reply: &Reply) -> bool {
 
 /// A fresh link is used at once, and refused at once.
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// Tries in a row without a byte of progress: with the standard pauses, some two minutes.
+/// Attempts in a row without a byte of progress: with the standard pauses, some two minutes.
 const MAX_FAILURES: u32 = 8;
 /// As many as curl allows by custom, fewer than a loop needs to hurt.
 const MAX_REDIRECTS: u32 = 5;
-/// A body that gave at least this much is reopened without a pause.
+/// A body that delivered at least this much is reopened without a pause.
 const ENOUGH_PROGRESS: u64 = 64 * 1024;

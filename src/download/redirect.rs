@@ -1,4 +1,4 @@
-//! Redirect: where a storage sends a request on to.
+//! Redirect: the URL that a storage redirects a request to.
 
 use http::header;
 use url::Url;
@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::redact::SecretUrl;
 
-/// Where a redirect leads; `None` where it is none.
+/// Returns the target of a redirect; `None` for any other answer.
 pub(super) fn read(response: &Response) -> Result<Option<SecretUrl>, Error> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -22,7 +22,7 @@ pub(super) fn read(response: &Response) -> Result<Option<SecretUrl>, Error> {
     if let Ok(link) = SecretUrl::parse(location) {
         return Ok(Some(link));
     }
-    // An absolute one that cannot be sent as it stands; only a relative one is joined.
+    // An absolute URL that cannot be sent unchanged is refused; only a relative one is joined.
     if Url::parse(location).is_ok() {
         return Err(unusable());
     }

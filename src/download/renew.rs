@@ -1,11 +1,11 @@
-//! Renew: where a fresh link comes from when one has expired.
+//! Renew: the source of a fresh link after one has expired.
 
 use futures::future::BoxFuture;
 
 use crate::error::Error;
 use crate::redact::SecretUrl;
 
-/// Gives a fresh link to the same result. A task's outcome does, by asking the status again.
+/// A source of fresh links to the same result. A task's outcome provides them, by asking the status again.
 pub(crate) trait Renew: Send + Sync {
     fn renew(&self) -> BoxFuture<'static, Result<Renewed, Error>>;
 }
@@ -13,6 +13,6 @@ pub(crate) trait Renew: Send + Sync {
 /// A fresh link.
 pub(crate) struct Renewed {
     pub(crate) link: SecretUrl,
-    /// A foreign origin named it.
+    /// Whether a foreign origin named the link.
     pub(crate) is_bare: bool,
 }

@@ -1,4 +1,4 @@
-//! Writer: a part in the hands of threads that may block, one job at a time.
+//! Writer: runs a part on threads that may block, one job at a time.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 
 use super::part::{Order, Part};
 
-/// Hands orders to a part. While a job works on some, the next are gathered.
+/// Passes orders to a part. While a job works on some orders, the next ones are gathered.
 ///
-/// A job ends when it has nothing to do: a transfer that waits for the network holds no thread.
+/// A job ends when it has no orders left: a transfer that waits for the network holds no thread.
 pub(super) struct Writer {
     desk: Arc<Desk>,
     job: Option<JoinHandle<io::Result<()>>>,
@@ -25,7 +25,7 @@ impl Writer {
         Self { desk, job: None, gathered: Vec::new(), runtime: Handle::current(), ended: false }
     }
 
-    /// Takes an order, and waits only while too many are before it. An error may be of an order before.
+    /// Accepts an order, and waits only while too many are queued. An error may belong to an earlier order.
     pub(super) async fn take(&mut self, order: Order) -> io::Result<()> {
         self.gathered.push(order);
         let busy = self.job.as_ref().is_some_and(|job| !job.is_finished());
@@ -37,7 +37,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes the last order, and waits until all are obeyed.
+    /// Accepts the last order, and waits until all orders are carried out.
     pub(super) async fn end(&mut self, last: Order) -> io::Result<()> {
         self.gathered.push(last);
         self.settle().await?;
@@ -65,15 +65,15 @@ impl Writer {
     }
 }
 
-/// A part, and what it is to do.
+/// A part, and its pending orders.
 struct Desk {
     part: Mutex<Part>,
     orders: Mutex<Vec<Order>>,
 }
 
 impl Desk {
-    /// Obeys all that was handed over. The orders are taken with the part in hand: a download that is dropped leaves two
-    /// jobs, and whichever comes first, bytes are written in the order in which they came.
+    /// Carries out all pending orders. The orders are taken while the part is locked: a dropped download leaves two
+    /// jobs, and in either order of execution, bytes are written in the order of arrival.
     fn work(&self) -> io::Result<()> {
         let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
@@ -82,8 +82,8 @@ impl Desk {
 }
 
 impl Drop for Writer {
-    /// The download was dropped: what came is still written, and made resumable, where it may block. At the end of the
-    /// runtime no job begins any more; then the part itself does what it can.
+    /// The download was dropped: the received bytes are still written, and made resumable, on a thread that may block.
+    /// At the end of the runtime, no job starts any more; then the part itself does as much as it can.
     fn drop(&mut self) {
         if !self.ended {
             self.gathered.push(Order::Keep);
@@ -114,7 +114,7 @@ mod tests {
             for chunk in ["a", "b", "c"] {
                 writer.take(Order::Write(chunk.into())).await.unwrap();
             }
-            // The first job, with `a`, waits for a thread. As it is dropped, the second comes before it.
+            // The first job, with `a`, waits for a thread. As it is dropped, the second runs before it.
             writer.gathered.push(Order::Finish);
             writer.hand_over();
             writer.desk.work().unwrap();

@@ -1,10 +1,10 @@
-//! Advised: a cause with what to do about it.
+//! Advised: a cause with advice on the fix.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A cause of which it is known what to change: it stands in the chain of sources above that cause, and what shows the
-/// root of a chain adds the advice.
+/// A cause with a known fix. The advice stands in the chain of sources above the cause, and code that shows the root of
+/// a chain adds it.
 #[derive(Debug)]
 pub(crate) struct Advised {
     advice: &'static str,
@@ -29,7 +29,7 @@ impl StdError for Advised {
     }
 }
 
-/// The words of the error at the end of the chain, which a person needs to know first, and what to do about it.
+/// Returns the message of the error at the end of the chain, which matters most to people, with its advice.
 pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut advice = None;
     let mut last = error;
@@ -43,7 +43,7 @@ pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     advice.map_or_else(|| last.to_string(), |advice| format!("{last}; {advice}"))
 }
 
-/// An error with the root of its chain.
+/// Returns an error's message with the root of its chain.
 pub(crate) fn with_cause(error: &(dyn StdError + 'static)) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", root_cause(source)),

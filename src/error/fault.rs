@@ -1,4 +1,4 @@
-//! Fault: what a service said about a failure.
+//! Fault: a service's description of a failure.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use crate::redact::{self, Mask};
 
-/// What the service said about a failure, in its own words.
+/// A service's description of a failure, in its own words.
 ///
-/// Code, message and correlation id hold `…` where the service repeated a part of the client's credential. `Debug` and
-/// `Display` show them in one line, with every URL stripped of its query, without cookies and JWTs, and 500 characters of
-/// a message at most (100 of a code and of an id). The raw body comes out only by [`body`](Fault::body): it may
-/// hold links, and what was repeated.
+/// Code, message and correlation id contain `…` in place of any part of the client's credential that the service
+/// repeated. `Debug` and `Display` show them in one line, with every URL stripped of its query, without cookies and
+/// JWTs, and with at most 500 characters of a message (100 of a code and of an id). Only [`body`](Fault::body) returns
+/// the raw body, which may contain links, and repeated parts of the credential.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fault {
     code: Option<String>,
@@ -40,32 +40,32 @@ impl Fault {
         self
     }
 
-    /// The service's code, such as `QuotaExceeded`.
+    /// Returns the service's code, such as `QuotaExceeded`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The service's message.
+    /// Returns the service's message.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// The id under which the service's support finds the request, from the header or body that carried one.
+    /// Returns the id under which the service's support finds the request, from the header or the body.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
         self.correlation_id.as_deref()
     }
 
-    /// The raw body as it came, up to the client's body limit. Nothing is taken out of it: show it to nobody whom you would
-    /// not show the credential.
+    /// Returns the raw body as received, up to the client's body limit. Nothing is masked in it: show it only to people
+    /// who may see the credential.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Without what a service repeated of the secrets that it was sent. The raw body stays.
+    /// Masks the secrets that the service repeated. The raw body stays unchanged.
     pub(crate) fn masked(self, mask: &Mask) -> Self {
         Self {
             code: mask.hide_in(self.code.as_deref()),
@@ -75,7 +75,7 @@ impl Fault {
         }
     }
 
-    /// What it says beside a message, which may have named the code.
+    /// Returns the fault's text beside a message that may have named the code already.
     pub(crate) fn beside(&self, message: &str) -> String {
         let short = |text| redact::brief(text, MOST_OF_A_CODE);
         let code = self.code().map(short).filter(|code| !message.contains(&format!("`{code}`")));
@@ -90,9 +90,9 @@ impl Fault {
     }
 }
 
-/// A code or an id is a word; a longer one is none.
+/// A code or an id is one word; a longer text is neither.
 const MOST_OF_A_CODE: usize = 100;
-/// Some sentences. The whole message is there by its getter.
+/// Some sentences. The getter returns the whole message.
 const MOST_OF_A_MESSAGE: usize = 500;
 
 impl fmt::Display for Fault {

@@ -17,9 +17,9 @@ use crate::error::{Error, ErrorKind};
 /// Whole pages as bytes, such as CSV or NDJSON: [`Outcome::page_bytes`](crate::Outcome::page_bytes), and of a listing
 /// [`Client::page_bytes`](crate::Client::page_bytes).
 ///
-/// Pages are as the service wrote them, without empty ones; with
-/// [`PageRule::skip_repeated_header`](crate::protocols::PageRule::skip_repeated_header) a first line that is the header again is left
-/// out. Requests, redirects and repeats are those of [`Pages`](crate::tasks::Pages).
+/// Pages are as the service wrote them, without empty ones. With
+/// [`PageRule::skip_repeated_header`](crate::protocols::PageRule::skip_repeated_header), a first line that repeats the
+/// header is left out. Requests, redirects and repeats are those of [`Pages`](crate::tasks::Pages).
 ///
 /// # Cancel safety
 /// Dropping a `next()` loses nothing.
@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind};
 pub struct PageBytes {
     walk: Walk,
     header: Option<Header>,
-    /// The last page was lines of text.
+    /// Whether the last page was lines of text.
     is_text: bool,
 }
 
@@ -37,20 +37,20 @@ impl PageBytes {
         Self { walk, header: skips.then(Header::default), is_text: false }
     }
 
-    /// How many pages were fetched so far.
+    /// Returns how many pages were fetched so far.
     #[must_use]
     pub const fn fetched(&self) -> u32 {
         self.walk.fetched()
     }
 
-    /// Writes all pages behind each other, and returns the number of bytes. A line break is put between pages of text
-    /// (`text/*`, CSV, JSON and NDJSON) where one ends without.
+    /// Writes all pages one after the other, and returns the number of bytes. If a page of text (`text/*`, CSV, JSON
+    /// and NDJSON) ends without a line break, one is inserted before the next page.
     ///
     /// # Errors
-    /// Those of the stream, and [`ErrorKind::Io`] of the writer. The pages before it were written.
+    /// The errors of the stream, and [`ErrorKind::Io`] of the writer. The pages before the error were written.
     ///
     /// # Cancel safety
-    /// Dropped, part of a page may have been written.
+    /// If the future is dropped, part of a page may have been written.
     pub async fn to_writer(mut self, writer: &mut (impl AsyncWrite + Unpin + Send)) -> Result<u64, Error> {
         let mut seam = Seam::default();
         while let Some(page) = self.next().await {
@@ -62,15 +62,15 @@ impl PageBytes {
         Ok(seam.written)
     }
 
-    /// Writes all pages into one file, as [`to_writer`](PageBytes::to_writer), and returns its length. The name appears
-    /// when the file is whole, and replaces an older file; before, the pages are in a file beside it whose name ends in
-    /// `.part`, which is removed after an error. A result without a byte makes an empty file.
+    /// Writes all pages into one file, as [`to_writer`](PageBytes::to_writer), and returns the length of the file. The
+    /// name appears when the file is complete, and replaces an older file. Until then, the pages are in a file beside
+    /// it whose name ends in `.part`, which is removed after an error. A result without a byte creates an empty file.
     ///
     /// # Errors
-    /// Those of the stream, and [`ErrorKind::Io`] of the file system. An older file stays as it is.
+    /// The errors of the stream, and [`ErrorKind::Io`] of the file system. An older file stays unchanged.
     ///
     /// # Cancel safety
-    /// Dropped, the target stays as it is, and nothing is left beside it.
+    /// If the future is dropped, the target stays unchanged, and no file is left beside it.
     pub async fn to_file(mut self, target: impl AsRef<Path> + Send) -> Result<u64, Error> {
         let target = target.as_ref();
         let refused = |error| io_error(&target.display().to_string(), error);
@@ -115,13 +115,13 @@ impl fmt::Debug for PageBytes {
     }
 }
 
-/// Where one page meets the next.
+/// The boundary between one page and the next.
 #[derive(Default)]
 struct Seam {
     written: u64,
-    /// The last page was text, and ended without a line break.
+    /// Whether the last page was text, and ended without a line break.
     open: bool,
-    /// The text's lines end in CR LF.
+    /// Whether the text's lines end in CR LF.
     crlf: bool,
 }
 

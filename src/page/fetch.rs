@@ -1,4 +1,4 @@
-//! Fetching one page: redirects followed, and again where it broke off.
+//! Fetching one page: follows redirects, and repeats the request if the page breaks off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::message::{Priority, Reply, Request, Response};
 use crate::protocol::{NoPage, Page, PageRule, join};
 use crate::transport::{Breaks, Sending, Transport};
 
-/// How pages are asked for.
+/// The settings of requests for pages.
 #[derive(Clone)]
 pub(crate) struct PageSource {
     pub(crate) transport: Arc<Transport>,
@@ -22,22 +22,23 @@ pub(crate) struct PageSource {
 
 pub(super) struct Fetched {
     pub(super) page: Page,
-    /// Where it stood, behind redirects.
+    /// The URL of the page, after redirects.
     pub(super) at: Url,
-    /// A foreign origin led here, or is here: what the page names is asked without a credential.
+    /// Whether a foreign origin led to the page, or served it: the URLs that the page names are requested without a
+    /// credential.
     pub(super) is_bare: bool,
 }
 
 enum Answered {
-    /// With how long it asks to wait.
+    /// A complete page, and how long it asks to wait.
     Whole(Box<Reply>, Option<Duration>),
-    /// Its body broke off.
+    /// A page whose body broke off.
     Broken(Error),
 }
 
 impl PageSource {
-    /// The page at a URL, whole; without a credential where a foreign origin named it. `held` is an answer that came
-    /// already.
+    /// Returns the complete page at a URL; the request carries no credential if a foreign origin named the page. `held`
+    /// is an answer that was already received.
     pub(super) async fn page(
         &self,
         rule: &PageRule,
@@ -49,7 +50,7 @@ impl PageSource {
         let mut breaks = Breaks::of(&self.transport, &request, false, None);
         let mut held = held.map(|reply| Answered::Whole(Box::new(reply), None));
         loop {
-            // Each attempt is made as the first was, whatever a redirect of that led to.
+            // Each attempt starts like the first, whatever the redirects of an earlier attempt led to.
             let mut led = is_bare;
             let answered = match held.take() {
                 Some(answered) => answered,
@@ -80,8 +81,8 @@ impl PageSource {
         }
     }
 
-    /// Says why an answer may not lead there: never from https to http, but to the client's own origin, which the application
-    /// gave.
+    /// Checks whether an answer may lead to a URL; the error states why not. No answer may lead from https to http,
+    /// except to the client's own origin, which the application chose.
     pub(super) fn leads(&self, from: &Url, to: &Url) -> Result<(), Error> {
         let trust = &self.transport.trust;
         if trust.is_own(to) { Ok(()) } else { trust.leads(from, to) }
@@ -89,7 +90,7 @@ impl PageSource {
 
     async fn ask(&self, mut request: Request, is_bare: &mut bool) -> Result<Answered, Error> {
         for _ in 0..=MAX_HOPS {
-            // Trust, and what may go along, are the transport's to judge at each hop.
+            // At each hop, the transport decides on trust, and on the headers that may be sent.
             request = request.bare(*is_bare);
             let response = Sending::of(&self.transport, &request).call().await?;
             *is_bare |= !self.transport.trust.is_own(response.url());
@@ -125,7 +126,7 @@ async fn held(response: Response) -> Result<Answered, Error> {
     Err(too_large(limit, response.url()))
 }
 
-/// Where a redirect leads; `None` where it is none.
+/// Returns the target of a redirect; `None` for any other answer.
 fn redirect(response: &Response) -> Result<Option<Url>, Error> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -149,5 +150,5 @@ fn too_large(limit: usize, url: &Url) -> Error {
     Error::new(ErrorKind::TooLarge, message).with_url(url)
 }
 
-/// As for polls: more than any service needs.
+/// As for polls: more redirects than any service needs.
 const MAX_HOPS: u8 = 10;

@@ -1,4 +1,4 @@
-//! Sink: a file beside its target, which takes the target's name when it is whole.
+//! Sink: a file beside its target, which takes the target's name when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use bytes::Bytes;
 
-/// Dropped before it has its name, it is removed.
+/// A file that is removed if it is dropped before it has its name.
 pub(super) struct Sink {
     file: File,
     path: PathBuf,
@@ -16,7 +16,7 @@ pub(super) struct Sink {
 
 impl Sink {
     pub(super) async fn beside(target: &Path) -> io::Result<Self> {
-        // Whoever changes the process' folder meanwhile does not change where the file goes.
+        // A later change of the process' working directory does not change the file's location.
         let target = absolute(target)?;
         blocking(move || {
             let name = target.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
@@ -37,7 +37,7 @@ impl Sink {
         .await
     }
 
-    /// Gives it the name of the target: what it holds comes first to the disk, then the name.
+    /// Renames the file to the target: first the contents are synced to the disk, then the name is set.
     pub(super) async fn place(mut self) -> io::Result<()> {
         blocking(move || self.rename()).await
     }

@@ -9,7 +9,8 @@ use crate::message::without_bom;
 pub(super) struct Header(Option<Bytes>);
 
 impl Header {
-    /// The page without its first line, where that is the header again. Byte order marks stand at the beginning alone.
+    /// Returns the page without its first line, if that repeats the header. A byte order mark stays only at the
+    /// beginning of the whole.
     pub(super) fn strip(&mut self, page: Bytes) -> Bytes {
         let page = match &self.0 {
             Some(_) => page.slice_ref(without_bom(&page)),
@@ -29,7 +30,8 @@ impl Header {
     }
 }
 
-/// Where the first record ends, its line break included. A quoted field may hold line breaks (RFC 4180, 2.6).
+/// Returns the end of the first record, including its line break. A quoted field may contain line breaks (RFC 4180,
+/// 2.6).
 fn line_end(text: &[u8]) -> usize {
     let (mut quoted, mut at_field) = (false, true);
     let mut bytes = text.iter().enumerate().peekable();

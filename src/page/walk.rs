@@ -1,4 +1,4 @@
-//! Walk: from page to page, each once.
+//! Walk: visits every page once.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,16 +17,16 @@ use crate::protocol::{Page, PageRule};
 pub(crate) struct Walk {
     way: Option<(PageSource, PageRule)>,
     next: Option<Url>,
-    /// The first page, where it came with the answer before.
+    /// The first page, if the previous answer contained it.
     held: Option<Reply>,
     fetching: Option<BoxFuture<'static, Result<Fetched, Error>>>,
     wrong: Option<Error>,
     /// The URLs of the pages so far, hashed.
     seen: HashSet<u64>,
     fetched: u32,
-    /// Pages in a row that held nothing.
+    /// The number of consecutive empty pages.
     empty: u32,
-    /// A foreign origin named the next page.
+    /// Whether a foreign origin named the next page.
     is_bare: bool,
 }
 
@@ -37,13 +37,13 @@ impl Walk {
         Self { way, next: Some(first), held, fetching: None, wrong: None, seen, fetched: 0, empty: 0, is_bare: false }
     }
 
-    /// Asks for the first page without a credential: a foreign origin named it.
+    /// Sets whether the first page is requested without a credential, because a foreign origin named it.
     pub(crate) const fn bare(mut self, is_bare: bool) -> Self {
         self.is_bare = is_bare;
         self
     }
 
-    /// Nothing but an error.
+    /// Returns a walk that yields only an error.
     pub(crate) fn impossible(error: Error) -> Self {
         let (seen, wrong) = (HashSet::new(), Some(error));
         Self { way: None, next: None, held: None, fetching: None, wrong, seen, fetched: 0, empty: 0, is_bare: false }
@@ -57,7 +57,7 @@ impl Walk {
         self.fetched
     }
 
-    /// The next page; `None` behind the last, and behind an error.
+    /// Returns the next page; `None` after the last, and after an error.
     pub(super) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
         if let Some(error) = self.wrong.take() {
             return Poll::Ready(Some(Err(error)));
@@ -73,7 +73,7 @@ impl Walk {
             self.is_bare |= is_bare;
             self.seen.insert(hash(&at));
             self.next = page.next.take();
-            // A page that was read already would lead round for ever.
+            // A page that was already read would create an endless loop.
             if self.next.as_ref().is_some_and(|url| !self.seen.insert(hash(url))) {
                 self.next = None;
                 let message = "the pages lead in a circle";
@@ -103,7 +103,7 @@ impl Walk {
     }
 }
 
-/// Services that filter send empty pages, some hundred in a row perhaps; one that sends more leads on for ever.
+/// Services that filter send empty pages, perhaps some hundred in a row; a service that sends more never ends.
 const MOST_EMPTY: u32 = 1_000;
 
 fn hash(url: &Url) -> u64 {

@@ -4,14 +4,14 @@ use http::HeaderMap;
 use http::header::LINK;
 use serde_json::Value;
 
-/// The targets of the links of this relation in the header `Link`, as the service wrote them.
+/// Returns the targets of the links of this relation in the header `Link`, as the service wrote them.
 ///
-/// The case of a relation does not count, of several `rel` of one link the first does, and a link with an `anchor` is of
-/// another resource (RFC 8288, 3.2 and 3.3).
+/// The case of a relation does not matter. If a link has several `rel`, the first counts, and a link with an `anchor`
+/// belongs to another resource (RFC 8288, 3.2 and 3.3).
 pub(crate) fn in_headers(headers: &HeaderMap, rel: &str) -> Vec<String> {
     let mut found = Vec::new();
     for value in headers.get_all(LINK) {
-        // A title may hold bytes that are no ASCII.
+        // A title may contain bytes that are not ASCII.
         let value = String::from_utf8_lossy(value.as_bytes());
         let mut rest = &*value;
         while let Some((link, behind)) = next(rest) {
@@ -24,8 +24,9 @@ pub(crate) fn in_headers(headers: &HeaderMap, rel: &str) -> Vec<String> {
     found
 }
 
-/// The targets of the links of this relation in a body: `links` or `link` with entries that have a `rel` and an `href`
-/// (in FHIR `relation` and `url`), or `_links` or `links` with the relation as the name of a member (HAL, JSON:API).
+/// Returns the targets of the links of this relation in a body: `links` or `link` with entries that have a `rel` and an
+/// `href` (in FHIR `relation` and `url`), or `_links` or `links` with the relation as the name of a member (HAL,
+/// JSON:API).
 pub(crate) fn in_body(body: &Value, rel: &str) -> Vec<String> {
     let mut found = Vec::new();
     for name in ["links", "_links", "link"] {
@@ -62,7 +63,7 @@ impl Link<'_> {
     }
 }
 
-/// The next link of a value, and the text behind it.
+/// Returns the next link of a value, and the text after it.
 fn next(text: &str) -> Option<(Link<'_>, &str)> {
     let mut rest = text;
     loop {
@@ -74,7 +75,7 @@ fn next(text: &str) -> Option<(Link<'_>, &str)> {
             let (link, behind) = parameters(target, behind);
             return Some((link, behind));
         }
-        // No link: over it, to the next comma.
+        // Not a link: skip to the next comma.
         rest = rest.split_once(',').map_or("", |(_, behind)| behind);
     }
 }
@@ -85,7 +86,7 @@ fn parameters<'a>(target: &'a str, text: &'a str) -> (Link<'a>, &'a str) {
     loop {
         rest = rest.trim_start_matches([' ', '\t']);
         let Some(parameter) = rest.strip_prefix(';') else {
-            // Up to the comma, whatever stands before it.
+            // Skip to the comma, whatever precedes it.
             return (link, rest.find(',').map_or("", |at| rest.split_at(at).1));
         };
         let end = parameter.find(['=', ';', ',']).unwrap_or(parameter.len());
@@ -104,7 +105,7 @@ fn parameters<'a>(target: &'a str, text: &'a str) -> (Link<'a>, &'a str) {
     }
 }
 
-/// A token, or a quoted string (RFC 9110, 5.6.4), and the text behind it.
+/// Reads a token, or a quoted string (RFC 9110, 5.6.4), and returns it with the text after it.
 fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([';', ',']).unwrap_or(text.len());
@@ -123,7 +124,7 @@ fn read_value(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// Whether a text of relations, or a list of them, has this one.
+/// Returns whether a text of relations, or a list of them, contains this one.
 fn names(rels: &Value, rel: &str) -> bool {
     match rels {
         Value::String(rels) => rels.split_ascii_whitespace().any(|other| other.eq_ignore_ascii_case(rel)),

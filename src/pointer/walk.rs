@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Every value at these parts of a pointer. JSON null, missing members and blank texts are none.
+/// Collects every value at these parts of a pointer. JSON null, missing members and blank texts are left out.
 pub(super) fn values<'a>(value: &'a Value, parts: &[&str], found: &mut Vec<&'a Value>) {
     let Some((part, rest)) = parts.split_first() else {
         if !is_absent(value) {
@@ -32,7 +32,8 @@ pub(super) fn values<'a>(value: &'a Value, parts: &[&str], found: &mut Vec<&'a V
     }
 }
 
-/// As [`values`], as the document has them, byte for byte. `None` where the document is no JSON.
+/// Returns the values as the document has them, byte for byte; otherwise as [`values`]. `None` if the document is not
+/// JSON.
 pub(super) fn raw<'a>(document: &'a [u8], parts: &[&str]) -> Option<Vec<&'a str>> {
     let document: &RawValue = serde_json::from_slice(document).ok()?;
     let mut found = Vec::new();
@@ -59,7 +60,7 @@ fn gather<'a>(value: &'a RawValue, parts: &[&str], found: &mut Vec<&'a str>) {
             }
         }
     } else if text.starts_with('{') {
-        // In the order of a parsed object, where the last of two members with one name counts.
+        // In the order of a parsed object, in which the last of two members with one name counts.
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
         if *part == "*" {
             members.into_values().for_each(|item| gather(item, rest, found));

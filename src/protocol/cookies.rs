@@ -1,4 +1,4 @@
-//! Cookies: what a service wants back with the polls of one task (RFC 6265, as little of it as that takes).
+//! Cookies: the cookies that the polls of one task send back (the smallest necessary part of RFC 6265).
 
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,8 @@ use url::Url;
 
 use crate::message::Request;
 
-/// The cookies of one task. They go to the origin that set them, below their path, and stand in the task's token.
+/// The cookies of one task. They are sent to the origin that set them, below their path, and the task's token contains
+/// them.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Cookies(Vec<Cookie>);
@@ -24,7 +25,7 @@ impl Cookies {
         self.0.is_empty()
     }
 
-    /// Takes what an answer sets.
+    /// Stores the cookies that an answer sets.
     pub(crate) fn take(&mut self, url: &Url, headers: &HeaderMap) {
         let origin = url.origin().ascii_serialization();
         for header in headers.get_all(http::header::SET_COOKIE) {
@@ -66,14 +67,14 @@ impl Cookies {
         self.0.iter().map(|cookie| cookie.name.len() + cookie.value.len() + cookie.path.len()).sum()
     }
 
-    /// Puts those that fit on a request.
+    /// Adds the matching cookies to a request.
     pub(crate) fn give(&self, request: &mut Request) {
         if let Some(value) = self.header(request.url()).and_then(|text| HeaderValue::try_from(text).ok()) {
             request.headers_mut().insert(http::header::COOKIE, value);
         }
     }
 
-    /// The header for a request; `None` where no cookie fits.
+    /// Returns the header for a request; `None` if no cookie matches.
     fn header(&self, url: &Url) -> Option<String> {
         let origin = url.origin().ascii_serialization();
         let fits = |cookie: &&Cookie| {
@@ -86,7 +87,7 @@ impl Cookies {
     }
 }
 
-/// A date of the past takes a cookie back; how long one would have lived beyond its task is of no account.
+/// Returns whether a date lies in the past, which deletes a cookie; a lifetime beyond the task's does not matter.
 fn is_past(date: &str) -> bool {
     let date = httpdate::parse_http_date(&date.replace('-', " ")).or_else(|_| httpdate::parse_http_date(date));
     date.is_ok_and(|date| date < std::time::SystemTime::UNIX_EPOCH + A_YEAR)
@@ -99,11 +100,11 @@ fn folder(url: &Url) -> String {
     }
 }
 
-/// Services write 1970 for a cookie that they take back.
+/// Services write 1970 to delete a cookie.
 const A_YEAR: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
 /// As large as RFC 6265 (6.1) asks of a client.
 const LONGEST: usize = 4 * 1024;
-/// They stand in the token of the task, and go with every poll: servers take headers of 16 KiB, as a rule.
+/// The task's token contains the cookies, and every poll sends them: servers usually accept headers of 16 KiB.
 const MOST_BYTES: usize = 16 * 1024;
 /// As many as RFC 6265 asks of a client for one host.
 const MOST: usize = 50;

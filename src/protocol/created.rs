@@ -1,7 +1,7 @@
-//! Created: looking at the Location of a 201 before anything is said of the task.
+//! Created: checks the Location of a 201 before the answer is interpreted.
 //!
-//! 201 names what was created (RFC 9110, 15.3.2), and that may be a job. Whether it is, the document there shows: a state
-//! makes it a monitor, 202 makes its HTTP status count, a plain resource is the value. Where it may not be looked at, the
+//! 201 names the created resource (RFC 9110, 15.3.2), which may be a job. The document there decides: a state makes it
+//! a monitor, 202 makes its HTTP status count, a plain resource is the value. If the document may not be read, the
 //! submit's own answer is the value.
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use super::words::State;
 use crate::error::ErrorKind;
 use crate::message::is_transient;
 
-/// The Location of a 201 is to be looked at, and this is the value if that may not be done.
+/// Marks the Location of a 201 to be read; this answer is the value if that is not allowed.
 pub(super) fn begin(reading: &mut Reading<'_>) {
     reading.cursor.created = true;
     let reply = reading.reply;
@@ -28,7 +28,7 @@ pub(super) fn begin(reading: &mut Reading<'_>) {
     }
 }
 
-/// Reads what stands at the Location; `None` where it is read on as any status.
+/// Reads the answer from the Location; `None` if it is to be read like any status.
 pub(super) fn read(reading: &mut Reading<'_>, report: &Report) -> Option<Step> {
     let code = reading.code;
     match code {
@@ -45,7 +45,7 @@ pub(super) fn read(reading: &mut Reading<'_>, report: &Report) -> Option<Step> {
             let report = Report { state: State::Succeeded, percent: report.percent.or(Some(100.0)), ..report.clone() };
             return Some(if is_nothing { own_answer(reading, report) } else { itself(reading, report) });
         }
-        // Not visible yet, as for any task.
+        // Not visible yet, as with any task.
         404 if !reading.cursor.seen_alive && reading.cursor.age(reading.now) < reading.rules.visibility => {}
         400..=599 if !is_transient(code) => {
             reading.because(Reason::CreatedRefused(code));
@@ -60,7 +60,7 @@ pub(super) fn read(reading: &mut Reading<'_>, report: &Report) -> Option<Step> {
     None
 }
 
-/// The submit's own answer is the value; an error where a resumed task does not have it any more.
+/// Returns the submit's own answer as the value; an error if a resumed task no longer has it.
 fn own_answer(reading: &mut Reading<'_>, report: Report) -> Step {
     let extra = reading.cursor.extra.as_mut();
     let (was_held, answer) = extra.map_or((false, None), |extra| (extra.created_held, extra.created.take()));

@@ -1,4 +1,4 @@
-//! Cursor: where a task stands in its protocol. All that reading needs beside the answer.
+//! Cursor: the position of a task in its protocol, and everything that reading needs beside the answer.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::error::{ErrorKind, Fault};
 use crate::message::Trust;
 use crate::redact::SecretUrl;
 
-/// Where a task stands in its protocol: what [`Protocol::read`](super::Protocol::read) needs beside the answer.
+/// The position of a task in its protocol: the input of [`Protocol::read`](super::Protocol::read) beside the answer.
 ///
-/// It is data, and part of a resume token. `Debug` shows no query of a URL.
+/// A cursor is data, and part of a resume token. `Debug` shows no query of a URL.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Cursor {
     #[serde(flatten)]
@@ -29,23 +29,23 @@ pub struct Cursor {
     #[serde(flatten)]
     pub(super) trail: Trail,
     pub(super) kind: StatusKind,
-    /// A status was read: the task is known to the service.
+    /// Whether a status was read: the service knows the task.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) seen_alive: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) cancel_asked: bool,
-    /// A status document with a state was read at the status URL.
+    /// Whether a status document with a state was read at the status URL.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) shown_state: bool,
-    /// The status URL is the Location of what was created, and nobody has looked there yet.
+    /// Whether the status URL is the Location of the created resource, and was not requested yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) created: bool,
-    /// The last Location was asked for the result, and refused.
+    /// Whether the last Location was requested for the result, and refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) location_refused: bool,
     #[serde(with = "method")]
     pub(super) method: Method,
-    /// Where it was submitted.
+    /// The URL of the submit.
     pub(super) request_url: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<Box<str>>,
@@ -53,27 +53,27 @@ pub struct Cursor {
     pub(super) status_url: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_location: Option<Box<str>>,
-    /// Milliseconds since 1970.
+    /// The time of the submit, in milliseconds since 1970.
     submitted: u64,
-    /// Since when no answer says anything of the task, in milliseconds since 1970 and one more.
+    /// The time since which no answer states anything about the task, in milliseconds since 1970 plus one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     troubled_since: Option<NonZeroU64>,
-    /// Since when the result is not there, likewise. It outlasts the phase: a service that takes its word back and gives
-    /// it again is not asked for ever.
+    /// The time since which the result is missing, in the same form. It outlasts the phase: a service that withdraws
+    /// and repeats its success is not asked forever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result_since: Option<NonZeroU64>,
-    /// The last hint, in milliseconds and one more: it holds until another comes.
+    /// The last hint, in milliseconds plus one: it holds until the next one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_hint: Option<NonZeroU64>,
-    /// The last state that was reported.
+    /// The last reported state.
     #[serde(default = "accepted", skip_serializing_if = "is_accepted")]
     pub(super) state: State,
-    /// Which of the protocol's starts were fired, a bit each.
+    /// The protocol's start requests that were sent, one bit each.
     #[serde(default, skip_serializing_if = "super::extra::is_zero")]
     started: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) extra: Option<Box<Extra>>,
-    /// Why the submit and the last answer were read as they were.
+    /// The reasons why the submit and the last answer were read as they were.
     #[serde(skip)]
     reasons: (Reason, Reason),
     #[serde(skip)]
@@ -81,7 +81,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A cursor before the submit, for a request of `method` to `url`.
+    /// Creates a cursor before the submit, for a request of `method` to `url`.
     #[must_use]
     pub fn new(method: Method, url: &Url, now: SystemTime) -> Self {
         Self {
@@ -110,13 +110,13 @@ impl Cursor {
         }
     }
 
-    /// The task's id at the service, if it gave one.
+    /// Returns the task's id at the service, if the service gave one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Where the status is asked for. Its query may be secret.
+    /// Returns the status URL. Its query may be secret.
     #[must_use]
     pub fn status_url(&self) -> Option<SecretUrl> {
         self.status_url.as_deref().and_then(|url| Url::parse(url).ok()).map(SecretUrl::from)
@@ -127,17 +127,17 @@ impl Cursor {
         self
     }
 
-    /// The URL to ask next, outside of the submit.
+    /// Returns the URL of the next request, except for the submit.
     pub(crate) fn next_url(&self) -> Option<Url> {
         self.following().or(self.status_url.as_deref()).and_then(|url| Url::parse(url).ok())
     }
 
-    /// The URL that is asked next in place of the status URL.
+    /// Returns the URL that is requested next in place of the status URL.
     pub(super) fn following(&self) -> Option<&str> {
         self.trail.following.as_deref()
     }
 
-    /// Another process begins to wait, with patience of its own.
+    /// Prepares the cursor for another process, whose patience starts anew.
     pub(crate) fn resume(&mut self) {
         self.troubled_since = None;
         if matches!(self.phase, Phase::Submitting | Phase::Starting { .. }) {
@@ -145,7 +145,7 @@ impl Cursor {
         }
     }
 
-    /// Back to where the status is asked for, with nothing remembered of the way to the result.
+    /// Returns to the status URL, and forgets the path to the result.
     pub(crate) fn rewind(&mut self) {
         if self.status_url.is_some() {
             self.phase = Phase::POLLING;
@@ -156,21 +156,21 @@ impl Cursor {
         (self.result_since, self.troubled_since) = (None, None);
     }
 
-    /// The status is asked for where it was: a redirect led nowhere.
+    /// Returns to the previous status URL: a redirect led nowhere.
     pub(super) fn turn_back(&mut self) {
         (self.phase, self.trail.following) = (Phase::POLLING, None);
     }
 
-    /// The status is asked for there from now on.
+    /// Changes the status URL from now on.
     pub(super) fn move_to(&mut self, url: &Url) {
         if self.status_url.as_deref() != Some(url.as_str()) {
             self.status_url = Some(url.as_str().into());
-            // It was of what stood at the other URL.
+            // The ETag belonged to the other URL.
             self.forget_etag();
         }
     }
 
-    /// Whether the redirect that was followed is for good. The mark is taken.
+    /// Returns whether the followed redirect is permanent, and clears the mark.
     pub(super) const fn take_moved(&mut self) -> bool {
         match &mut self.phase {
             Phase::Polling { moved } => std::mem::replace(moved, false),
@@ -178,7 +178,7 @@ impl Cursor {
         }
     }
 
-    /// Counts a redirect; says why there may be no further one.
+    /// Counts a redirect; the error states why no further one is allowed.
     pub(super) fn hop(&mut self, from: &Url, to: &Url) -> Result<(), Step> {
         self.trail.hops = self.trail.hops.saturating_add(1);
         let why = if from == to {
@@ -191,14 +191,14 @@ impl Cursor {
         Err(Step::Stop { kind: ErrorKind::StatusUnreadable, why, fault: Fault::default() })
     }
 
-    /// Says why no request may go to `url`.
+    /// Checks whether a request may go to `url`; the error states why not.
     pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
         let stop = |kind, why: &str| Step::Stop { kind, why: why.to_owned(), fault: Fault::default() };
         let trust = self.trust().ok_or_else(|| stop(ErrorKind::InvalidToken, "the cursor's base is no URL"))?;
         trust.standing(url).map(drop).map_err(|error| stop(error.kind(), error.message()))
     }
 
-    /// Counts one more look at what should be the result; the number of looks, or `None` where there were enough.
+    /// Counts one more look for the result; returns the number of looks, or `None` if the limit is reached.
     pub(super) fn look_again(&mut self) -> Option<u8> {
         self.trail.looks = self.trail.looks.saturating_add(1);
         Some(self.trail.looks).filter(|looks| *looks < MOST_LOOKS)
@@ -210,28 +210,28 @@ impl Cursor {
         }
     }
 
-    /// Whether the next answer is to a poll, and not to a redirect of one.
+    /// Returns whether the next answer belongs to a poll, and not to a redirect of one.
     pub(crate) const fn is_polling(&self) -> bool {
         matches!(self.phase, Phase::Polling { .. }) && self.trail.following.is_none()
     }
 
-    /// Whether its polls have begun: the submit was no end.
+    /// Returns whether polling has begun: the submit did not end the task.
     pub(crate) const fn is_accepted(&self) -> bool {
         matches!(self.phase, Phase::Polling { .. })
     }
 
-    /// Whether the last answers said nothing of the task.
+    /// Returns whether the last answers stated nothing about the task.
     pub(crate) const fn is_troubled(&self) -> bool {
         self.troubled_since.is_some()
     }
 
-    /// The status could be read.
+    /// Records that the status could be read.
     pub(super) const fn settle(&mut self) {
         self.troubled_since = None;
     }
 
-    /// Whether the patience lasts for one more answer that says nothing of the task. `asked` is how long the service asked
-    /// to wait.
+    /// Returns whether the patience lasts for one more answer that states nothing about the task. `asked` is how long
+    /// the service asked to wait.
     pub(super) fn is_patient(&mut self, patience: Duration, asked: Option<Duration>, now: SystemTime) -> bool {
         let now = unix_millis(now);
         let since = *self.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
@@ -239,16 +239,16 @@ impl Cursor {
         if now.saturating_add(1).saturating_sub(since.get()) > patience {
             return false;
         }
-        // Of a wait that the service asks for, no more than a tenth of the patience counts: two of a quarter of an hour are
-        // no outage, and ten answers that say nothing are one.
+        // Of a wait that the service asks for, no more than a tenth of the patience counts: two waits of a quarter of
+        // an hour are no outage, and ten answers that state nothing are one.
         let asked = asked.map_or(0, |hint| u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
-        // A pace may lengthen it by a tenth.
+        // A poll policy may lengthen the wait by a tenth.
         let asked = asked.saturating_add(asked / 10);
         self.troubled_since = Some(since.saturating_add(asked.saturating_sub(patience / 10)));
         true
     }
 
-    /// For how long the result is missing.
+    /// Returns how long the result has been missing.
     pub(super) fn result_missing_for(&mut self, now: SystemTime) -> Duration {
         let now = unix_millis(now);
         let since = self.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now)).get() - 1;
@@ -275,12 +275,12 @@ impl Cursor {
         self.started & (1 << (start & 7)) != 0
     }
 
-    /// The start at this place was sent, or may have been.
+    /// Records that the start request at this index was sent, or may have been.
     pub(super) const fn fired(&mut self, start: u8) {
         self.started |= 1 << (start & 7);
     }
 
-    /// The start that is being fired was provably not done.
+    /// Records that the start request was provably not carried out.
     pub(crate) const fn not_fired(&mut self) {
         if let Phase::Starting { firing } = self.phase {
             self.started &= !(1 << (firing & 7));
@@ -295,12 +295,12 @@ impl Cursor {
         self.extra().key = Some(key);
     }
 
-    /// Says why the submit was read as it was.
+    /// Records why the submit was read as it was.
     pub(super) const fn accepted_because(&mut self, reason: Reason) {
         self.reasons.0 = reason;
     }
 
-    /// Says why this answer is read as it is.
+    /// Records why this answer is read as it is.
     pub(super) const fn because(&mut self, reason: Reason) {
         self.reasons.1 = reason;
     }
@@ -309,7 +309,7 @@ impl Cursor {
         self.reasons
     }
 
-    /// The caller named this header as plain: tokens hold it.
+    /// Records that the caller named this header as plain: tokens contain it.
     pub(crate) fn keep_plain(&mut self, name: HeaderName) {
         self.extra().plain.push(name);
     }
@@ -339,38 +339,38 @@ impl Cursor {
         self.extra.as_ref()?.cancel_url.as_deref()
     }
 
-    /// The URLs that answers named.
+    /// Returns the URLs that answers named.
     pub(super) fn named_urls(&self) -> [Option<&str>; 4] {
         [self.status_url.as_deref(), self.last_location.as_deref(), self.following(), self.cancel_url()]
     }
 
-    /// As [`named_urls`](Self::named_urls), to change them.
+    /// Returns the URLs for modification; otherwise as [`named_urls`](Self::named_urls).
     pub(super) fn named_urls_mut(&mut self) -> impl Iterator<Item = &mut Option<Box<str>>> {
         let cancel = self.extra.as_mut().map(|extra| &mut extra.cancel_url);
         [&mut self.status_url, &mut self.last_location, &mut self.trail.following].into_iter().chain(cancel)
     }
 
-    /// Which of [`named_urls`](Self::named_urls) an answer of a foreign origin named, a bit each.
+    /// Returns which of [`named_urls`](Self::named_urls) came from an answer of a foreign origin, one bit each.
     pub(super) fn bare(&self) -> u8 {
         self.extra.as_ref().map_or(0, |extra| extra.bare)
     }
 
-    /// Whether the URL that is asked next was named by a foreign origin.
+    /// Returns whether a foreign origin named the next URL.
     pub(super) fn is_next_bare(&self) -> bool {
         self.bare() & if self.following().is_some() { FOLLOWING } else { STATUS } != 0
     }
 
-    /// Whether the status URL was.
+    /// Returns whether a foreign origin named the status URL.
     pub(super) fn is_status_bare(&self) -> bool {
         self.bare() & STATUS != 0
     }
 
-    /// Whether the URL for a cancel was.
+    /// Returns whether a foreign origin named the URL for a cancel.
     pub(super) fn is_cancel_bare(&self) -> bool {
         self.bare() & CANCEL != 0
     }
 
-    /// Whose origins these are: the client's, or else that of the submit alone.
+    /// Returns the trusted origins: the client's, or else that of the submit alone.
     pub(super) fn trust(&self) -> Option<Arc<Trust>> {
         let of_submit = || Url::parse(&self.request_url).ok().map(|url| Arc::new(Trust::new(&url, [])));
         self.trust.clone().or_else(of_submit)
@@ -394,14 +394,15 @@ impl std::fmt::Debug for Cursor {
     }
 }
 
-// The places of URLs in `named_urls`.
+// The positions of URLs in `named_urls`.
 const STATUS: u8 = 1;
 const FOLLOWING: u8 = 1 << 2;
 const CANCEL: u8 = 1 << 3;
 
-/// More redirects than any service needs, few enough to end a circle soon.
+/// More redirects than any service needs, few enough to end a loop soon.
 const MAX_HOPS: u8 = 10;
-/// A result that is no document is fetched so often: a gateway's page is gone after seconds, a login page stays.
+/// The number of fetches of a result that is not a document: a gateway's page is gone after seconds, a login page
+/// stays.
 pub(super) const MOST_LOOKS: u8 = 3;
 
 const fn accepted() -> State {

@@ -13,7 +13,7 @@ use super::template::{Filling, Template};
 /// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
 /// for its status URL.
 ///
-/// Written as on the first line of HTTP, also in serialized form. The URL is relative to the client's base.
+/// The text has the form of the first line of HTTP, also in serialized form. The URL is relative to the client's base.
 ///
 /// ```
 /// use longhaul::protocols::Exchange;
@@ -31,7 +31,7 @@ pub struct Exchange {
     body: Option<String>,
 }
 
-/// A text that is no request.
+/// A text that is not a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no request such as `DELETE {{status}}` or `POST jobs/{{id}}/cancel {{\"now\": true}}`")]
 pub struct ExchangeError(String);
@@ -45,17 +45,17 @@ impl Exchange {
         self.to_string() == DEFAULT_CANCEL
     }
 
-    /// Whether it goes to the status URL, or below it.
+    /// Returns whether the request goes to the status URL, or below it.
     pub(super) fn uses_status(&self) -> bool {
         self.target.starts_with("{status}")
     }
 
-    /// Whether its answer has no body (RFC 9110, 9.3.2).
+    /// Returns whether the answer has no body (RFC 9110, 9.3.2).
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD
     }
 
-    /// The URL and the body for a task; `None` where it has no id or status URL to put in.
+    /// Returns the URL and the body for a task; `None` if the task lacks the id or the status URL to insert.
     pub(super) fn fill(&self, base: &Url, id: Option<&str>, status: Option<&str>) -> Option<(Url, Option<String>)> {
         if self.body.as_ref().is_some_and(|body| body.contains("{id}")) && id.is_none_or(str::is_empty) {
             return None;
@@ -86,13 +86,13 @@ impl Exchange {
         Some((url, self.body_for(id)))
     }
 
-    /// Whether its URL can be filled. The braces of a body are its own, `{id}` apart.
+    /// Checks that the URL can be filled. The braces of a body are its own, except `{id}`.
     pub(super) fn check(&self) -> Result<(), String> {
         let below = self.target.strip_prefix("{status}").unwrap_or(&self.target);
         Template::new(below).check_one(false).map_err(|why| format!("`{self}`: {why}"))
     }
 
-    /// The body, with the id inside its JSON text.
+    /// Returns the body, with the id inserted into its JSON text.
     pub(super) fn body_for(&self, id: Option<&str>) -> Option<String> {
         let quoted = serde_json::Value::from(id.unwrap_or_default()).to_string();
         let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
@@ -142,7 +142,7 @@ impl From<Exchange> for String {
 
 pub(super) const DEFAULT_CANCEL: &str = "DELETE {status}";
 
-/// An exchange that may be missing, also where a default has one: the text `none`.
+/// An exchange that may be missing, even if a default has one: the text `none`.
 pub(super) mod or_none {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

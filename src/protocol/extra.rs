@@ -1,4 +1,4 @@
-//! Extra: what few tasks have in their cursor. It is boxed, so that all others stay small.
+//! Extra: the data that few tasks have in their cursor. It is boxed, so that all other cursors stay small.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::clock::unix_millis;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Extra {
-    /// Cookies are kept for this task, whatever its protocol says.
+    /// Whether cookies are kept for this task, whatever its protocol says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) keeps_cookies: bool,
     #[serde(default, skip_serializing_if = "Cookies::is_empty")]
@@ -19,7 +19,7 @@ pub(super) struct Extra {
     /// The ETag of the last status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) etag: Option<String>,
-    /// Where the service says that a cancel goes.
+    /// The URL for a cancel, as the service named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cancel_url: Option<Box<str>>,
     /// The idempotency key of the submit.
@@ -28,25 +28,25 @@ pub(super) struct Extra {
     /// The query members of the submit that every poll repeats.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) query: Vec<(String, String)>,
-    /// The word that nobody knows, and since when it stays the same, in milliseconds since 1970.
+    /// The unknown word, and the time since which it has not changed, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unknown: Option<(String, u64)>,
-    /// The answer of the submit is the value where its Location may not be looked at.
+    /// Whether the answer of the submit is the value if its Location may not be requested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) created_held: bool,
-    /// That answer. It is no part of a token, because nobody knows what it holds.
+    /// The answer of the submit. Tokens do not contain it, because its contents are unknown.
     #[serde(skip)]
     pub(super) created: Option<Bytes>,
     /// The headers that the caller named as plain. A token lists them.
     #[serde(skip)]
     pub(super) plain: Vec<HeaderName>,
-    /// Which of the URLs an answer of a foreign origin named, a bit each.
+    /// The URLs that an answer of a foreign origin named, one bit each.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) bare: u8,
 }
 
 impl Extra {
-    /// Since when this word, which nobody knows, stays the same; `None` where it was reported already.
+    /// Returns how long this unknown word has not changed; `None` if that was already reported.
     pub(super) fn unknown_since(&mut self, word: &str, now: SystemTime) -> Option<Duration> {
         let now = unix_millis(now);
         let unknown = self.unknown.get_or_insert_with(|| (word.to_owned(), now));
@@ -56,20 +56,20 @@ impl Extra {
         (unknown.1 != REPORTED).then(|| Duration::from_millis(now.saturating_sub(unknown.1)))
     }
 
-    /// That the word stays the same was reported.
+    /// Records that the unchanged word was reported.
     pub(super) const fn unknown_was_reported(&mut self) {
         if let Some(unknown) = &mut self.unknown {
             unknown.1 = REPORTED;
         }
     }
 
-    /// A word that is known has come.
+    /// Records that a known word arrived.
     pub(super) fn forget_unknown(&mut self) {
         self.unknown = None;
     }
 }
 
-/// In the place of a time.
+/// The marker in place of a time.
 const REPORTED: u64 = u64::MAX;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]

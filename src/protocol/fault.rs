@@ -1,4 +1,4 @@
-//! What services say of failures: code, message, correlation id, in the shapes that were seen.
+//! How services describe failures: code, message, correlation id, in the shapes seen in the field.
 
 use std::borrow::Cow;
 
@@ -9,12 +9,12 @@ use crate::error::Fault;
 use crate::message::{Reply, without_bom};
 use crate::pointer::Source;
 
-/// Reads a failure as the common shapes have it; the raw body is always kept.
+/// Parses a failure in the common shapes; the raw body is always kept.
 pub(crate) fn parse_common(reply: &Reply, body: Option<&Value>) -> Fault {
     gather(&[], &[], reply, body)
 }
 
-/// Reads a failure; the protocol's own places come first.
+/// Parses a failure; the protocol's own places come first.
 pub(super) fn parse(rules: &Rules, reply: &Reply, body: Option<&Value>) -> Fault {
     gather(&rules.error_code, &rules.error_message, reply, body)
 }
@@ -23,12 +23,12 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     let mut fault = Fault::new(reply.body().clone());
     let find = |places: &[&str]| {
         places.iter().find_map(|place| {
-            // A code of digits may have more of them than a float holds.
+            // A numeric code may have more digits than a float holds.
             Source::pointer(place).exact_text(reply, body)
         })
     };
     let own = |places: &[Source]| places.iter().find_map(|place| place.exact_text(reply, body));
-    // A code that only says the HTTP status again says nothing.
+    // A code that only repeats the HTTP status adds nothing.
     let in_header = || reply.header("x-ms-error-code").map(Cow::into_owned);
     let code = own(codes)
         .or_else(|| find(CODES))
@@ -53,8 +53,8 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     fault
 }
 
-/// Plain text of a gateway, shortened. A page of HTML says nothing in one line, and a document that broke says nothing to
-/// people unless it came with a refusal.
+/// Returns the plain text of a gateway, shortened. A page of HTML has no meaning in one line, and a broken document
+/// means nothing to people unless it came with a refusal.
 fn plain_words(reply: &Reply) -> Option<String> {
     let is_document = reply.media_type().is_json() && reply.status().as_u16() < 400;
     if is_document || reply.headers().contains_key(http::header::CONTENT_ENCODING) {
@@ -66,7 +66,8 @@ fn plain_words(reply: &Reply) -> Option<String> {
     says.then(|| text.chars().take(300).collect())
 }
 
-/// Whether a server says, in a text or a page, that it was spoken to in plain HTTP and wants TLS: nginx, Apache, Go, Tomcat.
+/// Returns whether a server states, in a text or a page, that it received plain HTTP and requires TLS: nginx, Apache,
+/// Go, Tomcat.
 fn wants_tls(reply: &Reply) -> bool {
     if reply.url().scheme() != "http" || !reply.status().is_client_error() {
         return false;
@@ -76,13 +77,13 @@ fn wants_tls(reply: &Reply) -> bool {
     has(&["https", "ssl-enabled", "tls"]) && has(&["plain http", "http request", "requires tls"])
 }
 
-/// Whether the body reports an error, beside whatever word it has.
+/// Returns whether the body reports an error, whatever its word is.
 pub(super) fn has_error(reply: &Reply, body: Option<&Value>) -> bool {
     Source::pointer("/error").value(reply, body).is_some_and(|error| is_error(&error))
 }
 
-/// What the body says of an error in a member that is named for one, in words: for an answer that counts as success all
-/// the same. A count of none is none.
+/// Describes an error that the body reports in a member named for one, for an answer that counts as success
+/// nevertheless. A count of zero is no error.
 pub(super) fn beside_success(rules: &Rules, reply: &Reply, body: Option<&Value>) -> Option<String> {
     let holds_one = |name: &&str| {
         let value = Source::pointer(name).value(reply, body);

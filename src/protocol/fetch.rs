@@ -43,7 +43,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
             again(reply.url(), after.max(LOOK_AGAIN))
         }
         400 | 404 | 405 | 410 | 501 if is_guessed(reading) => {
-            // The Location was of something else: the status document is all there is.
+            // The Location pointed to something else: only the status document remains.
             reading.cursor.location_refused = true;
             reading.cursor.rewind();
             match reading.cursor.next_url() {
@@ -55,13 +55,13 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
     }
 }
 
-/// Whether a success says that the task still runs.
+/// Returns whether a success states that the task still runs.
 fn is_pending(reading: &Reading<'_>) -> bool {
     let is_status = reading.asks_to_retry() || reading.body.is_some_and(has_signs);
     is_status && reading.reply.status().is_success() && word(reading).0.is_some_and(|state| !state.is_terminal())
 }
 
-/// Not there yet: the service takes its word back.
+/// Handles a result that is not there yet: the service withdraws its success.
 fn not_ready(reading: &mut Reading<'_>, hint: Option<Duration>) -> Step {
     reading.because(Reason::ResultNotReady);
     let url = reading.reply.url();
@@ -71,7 +71,7 @@ fn not_ready(reading: &mut Reading<'_>, hint: Option<Duration>) -> Step {
     Step::Wait(Report { hint, ..Report::new(State::Running) })
 }
 
-/// A document stands there: the links in it, or the whole of it.
+/// Handles a document: the links in it, or the whole of it.
 fn found(reading: &mut Reading<'_>) -> Step {
     let report = Report { percent: Some(100.0), ..Report::new(State::Succeeded) };
     for (rule, place) in numbered(&reading.rules.result).filter(|(rule, _)| rule.reads_an_answer()) {
@@ -100,13 +100,13 @@ fn found(reading: &mut Reading<'_>) -> Step {
     whole_body(reading, report)
 }
 
-/// What stands at the URL of the result is no document: it is fetched again, and the task stays succeeded.
+/// Handles a body at the URL of the result that is not a document: it is fetched again, and the task stays succeeded.
 fn flawed(reading: &mut Reading<'_>, flaw: &Flaw, hint: Option<Duration>) -> Step {
     reading.because(Reason::Flawed);
     let url = reading.reply.url();
     let was_redirected = matches!(reading.cursor.phase, Phase::Fetching { redirected: true, .. });
     if was_redirected && reading.cursor.can_be_asked_again() {
-        // Nothing but a redirect said that it is done, and a redirect to such a page says nothing of the task.
+        // Only a redirect indicated the end, and a redirect to such a page states nothing about the task.
         reading.cursor.turn_back();
         let why = format!("the status leads to {}, which answers with {flaw}", shown(url));
         let report = Report { hint, ..Report::new(reading.cursor.state) };
@@ -122,7 +122,7 @@ fn flawed(reading: &mut Reading<'_>, flaw: &Flaw, hint: Option<Duration>) -> Ste
     }
 }
 
-/// Whether the URL is a Location that nothing named as the result's, and there is a status to go back to.
+/// Returns whether the URL is a Location that nothing named as the result's, and there is a status to return to.
 const fn is_guessed(reading: &Reading<'_>) -> bool {
     matches!(reading.cursor.phase, Phase::Fetching { guessed: true, .. }) && reading.cursor.can_be_asked_again()
 }

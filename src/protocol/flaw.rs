@@ -1,4 +1,4 @@
-//! Flaw: why a body that came is no document of the API, and so neither a status nor a result.
+//! Flaw: why a received body is not a document of the API, and so neither a status nor a result.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::message::{Extent, Reply, without_bom};
 
-/// Why a body is no document.
+/// The reason why a body is not a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     Html,
-    /// Declared as JSON, or begun as JSON, and not JSON.
+    /// Declared as JSON, or begun as JSON, but invalid.
     NotJson(String),
     /// In a content coding that nobody asked for.
     Coded(String),
@@ -20,7 +20,8 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
-    /// The flaw of an answer whose body was read as `body`. An empty body has none: what it means depends on the place.
+    /// Returns the flaw of an answer whose body was parsed as `body`. An empty body has none: its meaning depends on
+    /// the place.
     pub(super) fn from_reply(reply: &Reply, body: Option<&Value>, accept_html: bool) -> Option<Self> {
         if body.is_some() {
             return None;
@@ -54,12 +55,12 @@ impl Flaw {
         if media.is_json() {
             let error = serde_json::from_slice::<Value>(without_bom(reply.body())).err();
             if error.as_ref().is_some_and(|error| error.to_string().contains("recursion limit")) {
-                // It may well be JSON, and is only too deep to be looked into.
+                // The body may well be JSON, and is only nested too deeply to be parsed.
                 return None;
             }
             return Some(Self::NotJson(error.map(|error| error.to_string()).unwrap_or_default()));
         }
-        // Lines of JSON begin as one document does, and are a result; a document that breaks off is none.
+        // Lines of JSON begin like one document, and are a result; a truncated document is not.
         if media.is_vague() { breaks_off(reply.body()).map(Self::NotJson) } else { None }
     }
 }

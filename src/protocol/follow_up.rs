@@ -1,4 +1,4 @@
-//! Follow-up: the second request of a task, which a state fires.
+//! Follow-up: the second request of a task, which a state triggers.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::words::{State, plain};
 use super::{report, requests};
 use crate::error::ErrorKind;
 
-/// Fires the request that this word is waited for with, once.
+/// Sends the request that waits for this word, once.
 pub(super) fn fire(reading: &mut Reading<'_>, report: Report) -> Step {
     let cursor = &mut *reading.cursor;
     let is_due =
@@ -28,20 +28,21 @@ pub(super) fn fire(reading: &mut Reading<'_>, report: Report) -> Step {
         return Step::Wait(report);
     };
     if !next.request.method().is_idempotent() {
-        // Of unknown fate it counts as sent: it is not repeated.
+        // A request of unknown fate counts as sent: it is not repeated.
         cursor.fired(firing);
     }
     cursor.because(Reason::StartFired(firing));
     Step::Follow { url: next.request.url().clone(), after: Duration::ZERO, report: Some(report) }
 }
 
-/// Reads the answer to the request that a state fired.
+/// Reads the answer to the request that a state triggered.
 pub(super) fn read(reading: &mut Reading<'_>, firing: u8) -> Step {
     let code = reading.code;
     if reading.reply.status().is_success() {
         reading.cursor.fired(firing);
     } else if matches!(code, 429 | 503) {
-        // Refused for load, and so not done: the next poll that shows the word fires it again.
+        // A refusal for load means that the request was not carried out: the next poll that shows the word sends it
+        // again.
         reading.cursor.not_fired();
     } else {
         reading.cursor.phase = Phase::POLLING;

@@ -1,7 +1,7 @@
-//! Foreign: which URLs of a task an answer of a foreign origin named.
+//! Foreign: tracks which URLs of a task an answer of a foreign origin named.
 //!
-//! A foreign origin gets no credential, and may not direct one either: a URL that its answer names is asked bare, also
-//! where it leads back to the API. What the caller or the API itself named before stays as it was.
+//! A foreign origin gets no credential, and may not direct one either: a URL that its answer names is requested bare,
+//! even if it leads back to the API. URLs that the caller or the API itself named before are unaffected.
 
 use super::cursor::Cursor;
 use super::step::Step;
@@ -9,7 +9,7 @@ use crate::message::Reply;
 
 /// The URLs of a task before an answer is read.
 pub(super) struct Before {
-    /// The answer's word is a foreign one: its origin is, or the URL that was asked was named by one.
+    /// Whether the answer is a foreign one: its origin is foreign, or a foreign origin named the requested URL.
     is_foreign: bool,
     kept: [Option<Box<str>>; 4],
     bare: u8,
@@ -17,7 +17,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// `None` where every URL is the API's own word before and after.
+    /// Returns `None` if every URL was named by the API, before and after.
     pub(super) fn from_cursor(cursor: &Cursor, reply: &Reply) -> Option<Self> {
         let is_foreign = !cursor.is_trusted(reply.url()) || cursor.is_next_bare();
         let bare = cursor.bare();
@@ -29,7 +29,7 @@ impl Before {
         })
     }
 
-    /// Marks what the answer named.
+    /// Marks the URLs that the answer named.
     ///
     /// `pages_are_named`: the URL of the first page is made of members of the answer.
     pub(super) fn mark(&self, cursor: &mut Cursor, mut step: Step, pages_are_named: bool) -> Step {
@@ -58,7 +58,7 @@ impl Before {
         step
     }
 
-    /// Whether a URL that was not kept in this place before is a foreign origin's word.
+    /// Returns whether a URL that was not in this place before comes from a foreign origin.
     fn is_named_by_foreigner(&self, url: &str) -> bool {
         let known = |wanted: bool| {
             let kept = self.kept.iter().enumerate();

@@ -1,4 +1,4 @@
-//! Locations: how a pointer of the service becomes a URL, and where a redirect leads.
+//! Locations: turns a pointer of the service into a URL, and resolves redirects.
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use crate::redact::{SecretUrl, UrlError, is_signed, shown};
 /// Joins a pointer to the URL of the answer that carried it (RFC 3986, 5).
 ///
 /// A space and a letter beyond ASCII are percent-encoded, as browsers and curl do; in a signed URL they are refused,
-/// because the signature is over the bytes.
+/// because the signature covers the bytes.
 pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     let pointer = pointer.trim();
     if pointer.len() > LONGEST {
@@ -35,7 +35,7 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
             return Err(format!("its scheme `{scheme}` is neither http nor https"));
         }
     }
-    // A relative path such as `op:cancel` is no scheme.
+    // A relative path such as `op:cancel` is not a scheme.
     let is_scheme = first != Some(b':') || pointer.contains("//");
     let mut url = if is_scheme { base.join(pointer) } else { base.join(&format!("./{pointer}")) }
         .map_err(|error| error.to_string())?;
@@ -46,8 +46,9 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Joins a filled template to the base. What stands before the first placeholder is the caller's, and may lead anywhere;
-/// what was filled in is the service's, and must stay below it: the same origin, the same beginning of path and query.
+/// Joins a filled template to the base. The text before the first placeholder is the caller's, and may lead anywhere;
+/// the filled-in values are the service's, and must stay below it: the same origin, the same beginning of path and
+/// query.
 pub(super) fn join_template(base: &Url, template: &str, filled: &str) -> Result<Url, String> {
     let fixed = template.split('{').next().unwrap_or_default();
     let root = match fixed.trim() {
@@ -62,7 +63,7 @@ pub(super) fn join_template(base: &Url, template: &str, filled: &str) -> Result<
     }
 }
 
-/// Whether a URL goes on where another ends.
+/// Returns whether a URL continues another.
 pub(super) fn is_below(root: &Url, url: &Url) -> bool {
     let is_same_origin = Origin::of(root) == Origin::of(url);
     is_same_origin && url.username().is_empty() && url.password().is_none() && {
@@ -71,7 +72,7 @@ pub(super) fn is_below(root: &Url, url: &Url) -> bool {
     }
 }
 
-/// A link of the service: kept byte for byte when it is absolute, and encoded where it is not signed.
+/// Parses a link of the service: kept byte for byte if it is absolute, and encoded if it is not signed.
 pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
     if !pointer.trim().contains("://") || pointer.len() > LONGEST {
         return join(base, pointer).map(SecretUrl::from);
@@ -85,14 +86,14 @@ pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
     }
 }
 
-/// A plain path below a folder: most requests have one, and what stands before it is parsed already.
+/// Joins a plain path below a folder: most requests have one, and the part before it is already parsed.
 fn below(folder: &Url, path: &str) -> Option<Url> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'~');
     if path.is_empty()
         || path.starts_with('/')
         || !path.bytes().all(is_plain)
         || !folder.path().ends_with('/')
-        // The root of one is lost with its last slash.
+        // A root like this loses its last slash.
         || folder.path().starts_with("//")
         || folder.query().is_some()
         || folder.fragment().is_some()
@@ -104,16 +105,17 @@ fn below(folder: &Url, path: &str) -> Option<Url> {
     Some(url)
 }
 
-/// The characters of a URI reference (RFC 3986), and what browsers and services also write raw.
+/// Returns whether a character belongs to a URI reference (RFC 3986), or is one that browsers and services also write
+/// raw.
 fn is_uri_char(c: char) -> bool {
     !c.is_control() && (c == ' ' || !c.is_whitespace()) && !matches!(c, '<' | '>' | '"' | '{' | '}' | '^' | '`' | '\\')
 }
 
-/// Schemes whose URLs have no `//`: without this list, they would be taken as paths such as `op:cancel`.
+/// Schemes whose URLs have no `//`: without this list, they would be read as paths such as `op:cancel`.
 const OPAQUE_SCHEMES: [&str; 14] =
     ["about", "arn", "blob", "cid", "data", "did", "file", "javascript", "mailto", "oid", "sip", "tag", "tel", "urn"];
 
-/// Servers take request lines of 8 KiB at most, as a rule; signed URLs of 6 KiB are known.
+/// Servers usually accept request lines of 8 KiB at most; signed URLs of 6 KiB are known.
 pub(super) const LONGEST: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Reading what stands where a poll was redirected to by 302: a status, and the monitor has moved; else the result.
+//! Reads the answer at the target of a poll's 302: a status means that the monitor has moved; anything else is the
+//! result.
 
 use super::named_result::leads_elsewhere;
 use super::patience::wait;
@@ -27,7 +28,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
                 return poll::read(reading);
             }
             let Some(why) = no_result(reading) else { return fetch::read(reading) };
-            // Such as a page to log in. The status is asked for again where it was.
+            // Such as a login page. The status is requested again at the previous URL.
             reading.cursor.turn_back();
             reading.because(Reason::Unreadable);
             let why = format!("the status leads to {}, which {why}", shown(reading.reply.url()));
@@ -35,7 +36,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
         }
         303 | 404 | 410 => fetch::read(reading),
         code if is_transient(code) => {
-            // It may still be either: it is asked again.
+            // The answer may still be either: the URL is requested again.
             let report = report::parse(reading);
             reading.because(Reason::Transient(code));
             wait(reading, report, format!("the redirect's target answered with {code}"))
@@ -65,14 +66,14 @@ fn is_status(reading: &Reading<'_>, report: &Report) -> bool {
     }
 }
 
-/// Why what stands there is no result either.
+/// Returns why the answer there is no result either.
 fn no_result(reading: &Reading<'_>) -> Option<String> {
     let flaw = reading.result_flaw().map(|flaw| format!("answers with {flaw}"));
     let may_be_gap = has_shown(reading) && reading.code != 204 && !reading.was_head();
     flaw.or_else(|| gap(reading.reply, reading.body).filter(|_| may_be_gap).map(str::to_owned))
 }
 
-/// Whether the status URL has shown, or must show, a state.
+/// Returns whether the status URL has shown, or must show, a state.
 fn has_shown(reading: &Reading<'_>) -> bool {
     reading.cursor.shown_state || reading.cursor.kind != StatusKind::Bare
 }

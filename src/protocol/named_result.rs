@@ -1,4 +1,4 @@
-//! Named result: whether an answer says where else than in its whole body the result is.
+//! Named result: whether an answer names a place of the result other than its whole body.
 
 use http::{Method, StatusCode};
 use url::Url;
@@ -10,7 +10,7 @@ use super::result_rule::{ResultKind, ResultRule};
 use super::rules::FinalStateVia;
 use crate::pointer::text;
 
-/// Whether what the protocol says of the result, guesses apart, leads elsewhere than to the whole answer.
+/// Returns whether the protocol's result rules, guesses apart, lead elsewhere than to the whole answer.
 pub(super) fn leads_elsewhere(reading: &Reading<'_>) -> bool {
     let cursor = &reading.cursor;
     let via = match reading.rules.final_state_via {
@@ -24,23 +24,23 @@ pub(super) fn leads_elsewhere(reading: &Reading<'_>) -> bool {
     via || first_page(reading).is_some() || names_result(reading)
 }
 
-/// Whether a value stands at a place that was named for the result, and not guessed.
+/// Returns whether a named place of the result, not a guessed one, holds a value.
 pub(super) fn names_result(reading: &Reading<'_>) -> bool {
     reading.rules.result.iter().any(|rule| !rule.guess && stands(reading, rule))
 }
 
-/// Whether a value stands at a place that was named for the result, behind this one.
+/// Returns whether a named place of the result after this one holds a value.
 pub(super) fn names_another(reading: &Reading<'_>, place: u8) -> bool {
     let behind = reading.rules.result.iter().skip(usize::from(place) + 1);
     behind.filter(|rule| !rule.guess).any(|rule| stands(reading, rule))
 }
 
-/// The URL of the first page, where the protocol has one that can be filled.
+/// Returns the URL of the first page, if the protocol has one that can be filled.
 pub(super) fn first_page(reading: &Reading<'_>) -> Option<Url> {
     reading.rules.pages.as_ref()?.first(reading.cursor.trust()?.base(), reading.filling())
 }
 
-/// The last `Location` that an answer named, where it leads elsewhere than to the status.
+/// Returns the last `Location` that an answer named, if it leads elsewhere than to the status.
 pub(super) fn newest_location(reading: &Reading<'_>) -> Option<Url> {
     let cursor = &reading.cursor;
     let is_submit = cursor.phase == Phase::Submitting;
@@ -52,7 +52,7 @@ pub(super) fn newest_location(reading: &Reading<'_>) -> Option<Url> {
         .filter(|url| Some(url.as_str()) != cursor.status_url.as_deref() && !cursor.location_refused)
 }
 
-/// Whether something stands there. An empty list is nothing, and so is the status URL.
+/// Returns whether the place holds a value. An empty list counts as none, and so does the status URL.
 fn stands(reading: &Reading<'_>, rule: &ResultRule) -> bool {
     let values = reading.values(rule);
     match rule.kind {

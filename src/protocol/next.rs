@@ -12,11 +12,11 @@ use crate::message::Reply;
 use crate::pointer::{Source, SourceError};
 use crate::redact::is_signed;
 
-/// How one page leads to the next: a place that holds its URL, or a cursor for a member of the query. A page is the last
-/// where that is absent, empty, or the text `null`.
+/// How one page leads to the next: a place that holds its URL, or a cursor for a member of the query. A page is the
+/// last if the value is absent, empty, or the text `null`.
 ///
-/// Written `/next` for a URL, `rel:next` for the header `Link`, `/cursor?cursor` or `header:Sforce-Locator?locator` for a
-/// cursor and its member.
+/// The serialized form is `/next` for a URL, `rel:next` for the header `Link`, `/cursor?cursor` or
+/// `header:Sforce-Locator?locator` for a cursor and its member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Next {
@@ -25,26 +25,26 @@ pub struct Next {
 }
 
 impl Next {
-    /// The place of the next page's URL. A relative one is relative to the page.
+    /// Reads the next page's URL at a place. A relative URL is relative to the page.
     #[must_use]
     pub const fn url(at: Source) -> Self {
         Self { at, member: None }
     }
 
-    /// The link of the relation `next`: in the header `Link` (RFC 8288), else in `links` or `_links` of the body.
+    /// Reads the link of the relation `next`: in the header `Link` (RFC 8288), else in `links` or `_links` of the body.
     #[must_use]
     pub fn link() -> Self {
         Self::url(Source::rel("next"))
     }
 
-    /// The place of a cursor, and the member of the query that it goes into. The rest of the page's query stays.
+    /// Reads a cursor at a place, and puts it into this member of the query. The rest of the page's query stays.
     #[must_use]
     pub fn cursor(at: Source, member: impl Into<String>) -> Self {
         Self { at, member: Some(member.into()) }
     }
 
-    /// The URL of the next page, and whether it is the asked one with another cursor; `None` behind the last. An error says
-    /// what stands in its place.
+    /// Returns the URL of the next page, and whether it is the requested URL with another cursor; `None` after the
+    /// last. An error describes the value in its place.
     pub(super) fn parse(
         &self,
         reply: &Reply,
@@ -64,7 +64,7 @@ impl Next {
         if text.eq_ignore_ascii_case("null") {
             return Ok(None);
         }
-        // The cursor is the API's, and a signed storage knows none.
+        // The cursor is the API's, and a signed storage URL accepts none.
         let is_asked = self.member.is_some() && is_signed(reply.url());
         let url = match &self.member {
             None => join(reply.url(), &text).map_err(|why| format!("{}, the next page, is no URL: {why}", self.at))?,

@@ -1,4 +1,4 @@
-//! PageRule: how a result comes in pages. A pure reader, as all of a protocol.
+//! PageRule: how a result is paged. A pure reader, like the rest of a protocol.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::message::{Reply, without_bom};
 use crate::pointer::{Source, link};
 use crate::redact::Hidden;
 
-/// How a result comes in pages: where the first is, where the rows stand, and how one page leads to the next.
+/// How a result is paged: the first page, the place of the rows, and how one page leads to the next.
 ///
 /// ```
 /// use longhaul::protocols::{Next, PageRule, Source};
@@ -49,64 +49,66 @@ pub struct PageRule {
     skip_repeated_header: bool,
 }
 
-/// What a page holds, and where the next one is.
+/// The contents of a page, and the location of the next one.
 pub(crate) struct Page {
-    /// As JSON text, each.
+    /// The rows, each as JSON text.
     pub(crate) rows: Vec<Bytes>,
     pub(crate) bytes: Bytes,
-    /// The bytes are lines of text.
+    /// Whether the bytes are lines of text.
     pub(crate) is_text: bool,
     pub(crate) next: Option<Url>,
-    /// That is where this page was asked for, with another cursor, and not where a redirect led to.
+    /// Whether the next page is at this page's requested URL with another cursor, and not at a redirect's target.
     pub(crate) is_next_asked: bool,
-    /// The secrets that it may repeat.
+    /// The secrets that the page may repeat.
     pub(crate) hidden: Hidden,
 }
 
-/// Why an answer is no page.
+/// The reason why an answer is not a page.
 #[derive(Debug)]
 pub(crate) enum NoPage {
-    /// It may be one when it is fetched again.
+    /// Another fetch may return a page.
     Passing(String),
     Lasting(String),
 }
 
 impl PageRule {
-    /// Rows of JSON at this place of each page. The first page is at a URL relative to the client's base, with `{id}` for
-    /// the task's id and `{/json/pointer}` for a member of the final answer.
+    /// Creates a rule for rows of JSON at this place of each page. The first page is at a URL relative to the client's
+    /// base, with `{id}` for the task's id and `{/json/pointer}` for a member of the final answer.
     #[must_use]
     pub fn new(url: impl Into<String>, rows: Source) -> Self {
         Self::rows(rows).url(url)
     }
 
-    /// Rows of JSON at this place of each page. The result itself is the first page, wherever the other rules find it.
+    /// Creates a rule for rows of JSON at this place of each page. The result itself is the first page, wherever the
+    /// other rules find it.
     #[must_use]
     pub const fn rows(at: Source) -> Self {
         Self { url: None, rows: Some(at), next: None, skip_repeated_header: false }
     }
 
-    /// Pages of bytes, such as CSV or NDJSON. The result itself is the first, until a [`url`](PageRule::url) is set.
+    /// Creates a rule for pages of bytes, such as CSV or NDJSON. The result itself is the first page, until a
+    /// [`url`](PageRule::url) is set.
     #[must_use]
     pub const fn bytes() -> Self {
         Self { url: None, rows: None, next: None, skip_repeated_header: false }
     }
 
-    /// The URL of the first page, as in [`new`](PageRule::new).
+    /// Sets the URL of the first page, as in [`new`](PageRule::new).
     #[must_use]
     pub fn url(mut self, template: impl Into<String>) -> Self {
         self.url = Some(Template::new(template));
         self
     }
 
-    /// How one page leads to the next. Without it there is one page.
+    /// Sets how one page leads to the next. Without it, there is one page.
     #[must_use]
     pub fn next(mut self, next: Next) -> Self {
         self.next = Some(next);
         self
     }
 
-    /// Leaves out the first line of a page of bytes where it is the first line of the first page again, as each page of a
-    /// CSV has it. A first line that differs is kept: it may be a row.
+    /// Leaves out the first line of a page of bytes if it repeats the first line of the first page, as in each page of
+    /// a CSV. A first line that differs is kept: it may be a row.
     #[must_use]
     pub const fn skip_repeated_header(mut self) -> Self {
         self.skip_repeated_header = true;
@@ -117,7 +119,7 @@ impl PageRule {
         self.skip_repeated_header
     }
 
-    /// Whether pages have rows of JSON, and are not only bytes.
+    /// Returns whether pages have rows of JSON, and are not only bytes.
     pub(crate) const fn has_rows(&self) -> bool {
         self.rows.is_some()
     }
@@ -126,12 +128,12 @@ impl PageRule {
         self.url.as_ref()?.url(base, with)?.ok()
     }
 
-    /// Whether the answer names a next page in the header `Link`, and the rule reads none.
+    /// Returns whether the answer names a next page in the header `Link`, and the rule reads none.
     pub(crate) fn passes_next_over(&self, reply: &Reply) -> bool {
         self.next.is_none() && !link::in_headers(reply.headers(), "next").is_empty()
     }
 
-    /// Whether the URL of the first page is made of members of an answer.
+    /// Returns whether the URL of the first page is made of members of an answer.
     pub(super) fn reads_an_answer(&self) -> bool {
         self.url.as_ref().is_some_and(Template::reads_an_answer)
     }
@@ -140,7 +142,7 @@ impl PageRule {
         self.url.as_ref().map_or(Ok(()), |template| template.check_one(true))
     }
 
-    /// Makes the first page of a result that was found by the other rules.
+    /// Turns a result that the other rules found into its first page.
     pub(super) fn begin(&self, step: Step, reply: &Reply) -> Step {
         let Step::Done(report, finding) = step else { return step };
         if self.url.is_some() || !reply.status().is_success() || finding.links.len() > 1 {
@@ -148,13 +150,13 @@ impl PageRule {
         }
         let (pages, page) = match finding.links.first() {
             Some(link) => (link.url().clone(), None),
-            // It came with its first answer, and is not asked for again.
+            // The first page arrived with this answer, and is not requested again.
             None => (reply.url().clone(), Some(Box::new(reply.clone()))),
         };
         Step::Done(report, Finding { links: Vec::new(), pages: Some(pages), page, ..finding })
     }
 
-    /// Reads a page. `asked` is the URL that was asked for before redirects.
+    /// Reads a page. `asked` is the requested URL before redirects.
     pub(crate) fn read(&self, reply: &Reply, asked: &Url) -> Result<Page, NoPage> {
         let bytes = match reply.status().as_u16() {
             204 | 205 => Bytes::new(),
@@ -203,7 +205,7 @@ impl PageRule {
     }
 }
 
-/// The media type, in lower case and without parameters.
+/// Returns the media type, in lower case and without parameters.
 fn content_type(reply: &Reply) -> String {
     let kind = reply.header("content-type").unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -220,7 +222,7 @@ fn is_html(kind: &str, body: &[u8]) -> bool {
         || begins_with(b"<!doctype html")
         || begins_with(b"<html")
 }
-/// Why the rows of a document stand at another place than the rule says; `None` where it may be that it has none.
+/// Returns why the rows of a document are at another place than the rule's; `None` if the document may have no rows.
 fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
     let text = at.to_string();
     let (list, is_each) = text.strip_suffix("/*").map_or((text.as_str(), false), |list| (list, true));

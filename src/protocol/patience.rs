@@ -1,4 +1,4 @@
-//! Patience: the wait goes on for a while where answers say nothing of the task.
+//! Patience: the wait continues for a while if answers state nothing about the task.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,25 +7,25 @@ use super::reading::Reading;
 use super::step::{Report, Step};
 use crate::error::{ErrorKind, Fault};
 
-/// The wait goes on after an answer that says nothing of the task; the warning has the words of the service.
+/// Continues the wait after an answer that states nothing about the task; the warning contains the service's words.
 pub(super) fn wait(reading: &mut Reading<'_>, report: Report, why: impl Into<String>) -> Step {
     let trouble = Trouble { why: why.into(), fault: reading.fault() };
     trouble.wait(reading.cursor, reading.rules.patience, report, reading.now)
 }
 
-/// Why an answer says nothing of the task.
+/// The reason why an answer states nothing about the task.
 pub(super) struct Trouble {
     why: String,
     fault: Fault,
 }
 
 impl Trouble {
-    /// Without words of the service.
+    /// Creates a reason without words of the service.
     pub(super) fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), fault: Fault::default() }
     }
 
-    /// The wait goes on while there is patience.
+    /// Continues the wait while there is patience.
     pub(super) fn wait(self, cursor: &mut Cursor, patience: Duration, mut report: Report, now: SystemTime) -> Step {
         let Self { why, fault } = self;
         if !cursor.is_patient(patience, report.hint, now) {
@@ -39,5 +39,5 @@ impl Trouble {
     }
 }
 
-/// So many characters of a service's words stand in a warning.
+/// The number of characters of a service's words in a warning.
 const MOST_WORDS: usize = 300;

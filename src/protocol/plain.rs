@@ -1,4 +1,5 @@
-//! Plain: what a token in plain text may hold of a cursor, and what of one is believed.
+//! Plain: the parts of a cursor that a token in plain text may contain, and the parts that are trusted when read from
+//! one.
 
 use url::Url;
 
@@ -8,7 +9,8 @@ use super::phase::Phase;
 use crate::message::Trust;
 use crate::redact::{holds_secret, is_signed, looks_secret, shown, sounds_secret};
 
-/// Why a cursor that anybody may have edited cannot be used by a client of these origins.
+/// Checks the URLs of a cursor that anybody may have edited; the error states why a client of these origins cannot use
+/// it.
 pub(crate) fn check_urls(cursor: &Cursor, trust: &Trust) -> Result<(), String> {
     let names = ["its status URL", "its last Location", "the URL that is followed", "its URL for a cancel"];
     let submit = ("the URL of its submit", Some(&*cursor.request_url));
@@ -29,7 +31,7 @@ pub(crate) fn check_urls(cursor: &Cursor, trust: &Trust) -> Result<(), String> {
     Ok(())
 }
 
-/// A cursor without its signed URLs.
+/// Returns a cursor without its signed URLs.
 pub(crate) fn without_signed(mut cursor: Cursor) -> Cursor {
     if let Some(url) = Url::parse(&cursor.request_url).ok().filter(holds_secret) {
         cursor.request_url = without_secrets(url).as_str().into();
@@ -46,7 +48,7 @@ pub(crate) fn without_signed(mut cursor: Cursor) -> Cursor {
     cursor
 }
 
-/// Applies to every URL that is kept: a credential's key that the service echoes is taken out.
+/// Applies `clean` to every URL that is kept: removes a credential's key that the service echoed.
 pub(crate) fn clean_urls(cursor: &mut Cursor, clean: impl Fn(&mut Url)) {
     let cleaned = |text: &str| {
         let mut url = Url::parse(text).ok()?;
@@ -71,7 +73,7 @@ pub(crate) fn clean_urls(cursor: &mut Cursor, clean: impl Fn(&mut Url)) {
     }
 }
 
-/// Without the members of the query that are secrets; of a signed URL, without any.
+/// Returns a URL without the secret members of its query; without any members if it is signed.
 fn without_secrets(mut url: Url) -> Url {
     let is_kept = |name: &str, value: &str| !sounds_secret(name) && !looks_secret(value);
     let kept: Vec<_> = url.query_pairs().filter(|(name, value)| is_kept(name, value)).collect();

@@ -1,4 +1,4 @@
-//! Reading the answer to a poll.
+//! Reads the answer to a poll.
 
 use http::StatusCode;
 use url::Url;
@@ -44,7 +44,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
     reading.because(reason);
     if !matches!(verdict, Verdict::Unreadable(_)) {
         if reading.cursor.take_moved() {
-            // Where a redirect for good led, there is a status indeed.
+            // The target of a permanent redirect does hold a status.
             reading.cursor.move_to(reading.reply.url());
         }
         reading.cursor.seen_alive = true;
@@ -56,7 +56,7 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
     act(reading, verdict, reason, report)
 }
 
-/// Does what the verdict asks for.
+/// Carries out a verdict.
 fn act(reading: &mut Reading<'_>, verdict: Verdict, reason: Reason, report: Report) -> Step {
     if let Verdict::Unreadable(why) = verdict {
         return wait(reading, report, why);
@@ -92,7 +92,7 @@ fn act(reading: &mut Reading<'_>, verdict: Verdict, reason: Reason, report: Repo
     }
 }
 
-/// Whether a verdict is a success whose result is still to be found.
+/// Returns whether a verdict is a success whose result is still to be found.
 const fn is_end(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::IsResult | Verdict::Named => true,
@@ -101,7 +101,7 @@ const fn is_end(verdict: &Verdict) -> bool {
     }
 }
 
-/// HEAD says that the task has come to its end: GET fetches what stands there, a status or the result.
+/// Handles a HEAD that reports the end: GET fetches the body, a status or the result.
 fn found_by_head(reading: &mut Reading<'_>, report: &Report) -> Step {
     reading.because(Reason::FoundByHead);
     let url = reading.reply.url();
@@ -110,7 +110,7 @@ fn found_by_head(reading: &mut Reading<'_>, report: &Report) -> Step {
     Step::Follow { url: url.clone(), after: report.hint.unwrap_or_default(), report: None }
 }
 
-/// A word that nobody knows counts as running; where it stays for long, that is reported, once.
+/// Counts an unknown word as running; a word that stays for long is reported once.
 fn warn_of_word(reading: &mut Reading<'_>, report: &mut Report) {
     let fires = |word: &str| reading.rules.start.iter().any(|start| plain(&start.when) == plain(word));
     let Some(word) = report.word().filter(|word| !fires(word)).map(str::to_owned) else { return };
@@ -128,7 +128,7 @@ fn warn_of_word(reading: &mut Reading<'_>, report: &mut Report) {
     }
 }
 
-/// Still pending: a word may fire a request, and the answer may name a new place to ask.
+/// Handles a task that is still pending: a word may trigger a request, and the answer may name a new status URL.
 fn pending(reading: &mut Reading<'_>, mut report: Report) -> Step {
     if reading.rules.rotates {
         if let Some(url) = rotated(reading, &mut report) {
@@ -143,11 +143,11 @@ fn pending(reading: &mut Reading<'_>, mut report: Report) -> Step {
     follow_up::fire(reading, report)
 }
 
-/// The new place to ask that an answer names, of the same kind as before: the first that can be used.
+/// Returns the new status URL that an answer names, of the same kind as before: the first that can be used.
 fn rotated(reading: &Reading<'_>, report: &mut Report) -> Option<Url> {
     let Reading { rules, cursor, reply, .. } = reading;
     let is_monitor = cursor.kind == StatusKind::Monitor;
-    // A link to itself names what is asked already, and not always by the name that it was asked by.
+    // A self link names the requested URL, and not always under the requested name.
     let pointers = rules
         .status_url
         .iter()
@@ -168,7 +168,7 @@ fn rotated(reading: &Reading<'_>, report: &mut Report) -> Option<Url> {
     rels.filter_map(|rel| rel_link(rel, reading)).find(|url| cursor.admit(url).is_ok())
 }
 
-/// The number that stands for the HTTP status, where the protocol names a place for one.
+/// Returns the number that replaces the HTTP status, if the protocol names a place for one.
 fn out_of_band(reading: &Reading<'_>) -> Option<u16> {
     let text = reading.rules.status_header.as_ref()?.text(reading.reply, reading.body)?;
     text.parse().ok().filter(|code| StatusCode::from_u16(*code).is_ok())

@@ -1,4 +1,4 @@
-//! Reading a 4xx or 5xx in the place of a status: what says nothing of the task, and what ends the wait.
+//! Reads a 4xx or 5xx in place of a status: it states nothing about the task, or ends the wait.
 
 use http::Method;
 
@@ -59,8 +59,8 @@ pub(super) fn read(reading: &mut Reading<'_>, report: Report) -> Step {
     reading.stop(kind, why)
 }
 
-/// It may pass, and says nothing of the task. Durable Functions send a whole status with a 500: what it says of the task
-/// counts. `"status": "error"` does not: it speaks of the request.
+/// Handles a temporary failure that states nothing about the task. Durable Functions send a complete status with a 500:
+/// its statement about the task counts. `"status": "error"` does not: it refers to the request.
 fn transient(reading: &mut Reading<'_>, report: Report) -> Step {
     let code = reading.code;
     let is_whole = code == 500

@@ -11,7 +11,7 @@ use super::words::State;
 use crate::hint::Unit;
 use crate::pointer::Source;
 
-/// `auto`: what a protocol leaves out is as it is there.
+/// The rules of `auto`, which apply to every part that a protocol leaves out.
 impl Default for Rules {
     fn default() -> Self {
         let status_url = [
@@ -157,7 +157,7 @@ pub(super) fn google_operations() -> Rules {
     rules
 }
 
-/// Where services put the word of the state.
+/// The places where services put the word of the state.
 const STATE: [&str; 7] = [
     "/status",
     "/state",
@@ -168,7 +168,7 @@ const STATE: [&str; 7] = [
     "/status/status",
 ];
 
-/// Where they put the progress.
+/// The places where services put the progress.
 const PROGRESS: [&str; 6] = [
     "/percentComplete",
     "/percent_done",

@@ -1,4 +1,4 @@
-//! Reading: one answer while it is read, with all that the readers need beside it.
+//! Reading: one answer, with everything that the readers need beside it.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -22,41 +22,42 @@ pub(super) struct Reading<'a> {
     pub(super) rules: &'a Rules,
     pub(super) cursor: &'a mut Cursor,
     pub(super) reply: &'a Reply,
-    /// Its JSON, where it is some.
+    /// The JSON of the answer, if it is JSON.
     pub(super) body: Option<&'a Value>,
-    /// Its HTTP status, or the number that stands for that.
+    /// The HTTP status of the answer, or the number that replaces it.
     pub(super) code: u16,
     pub(super) now: SystemTime,
 }
 
 impl<'a> Reading<'a> {
-    /// The same answer, with the beginning of a broken or large document in the place of its body.
+    /// Returns the same answer, with the beginning of a broken or large document in place of its body.
     pub(super) fn with_beginning<'b>(&'b mut self, beginning: &'b Value) -> Reading<'b> {
         let Self { rules, reply, code, now, .. } = *self;
         Reading { rules, cursor: self.cursor, reply, body: Some(beginning), code, now }
     }
 
-    /// Says why this answer is read as it is.
+    /// Records why this answer is read as it is.
     pub(super) const fn because(&mut self, reason: Reason) {
         self.cursor.because(reason);
     }
 
-    /// The service's words for a failure.
+    /// Returns the service's words for a failure.
     pub(super) fn fault(&self) -> Fault {
         fault::parse(self.rules, self.reply, self.body)
     }
 
-    /// The end of the wait, with the service's words.
+    /// Returns the end of the wait, with the service's words.
     pub(super) fn stop(&self, kind: ErrorKind, why: impl Into<String>) -> Step {
         Step::Stop { kind, why: why.into(), fault: self.fault() }
     }
 
-    /// Why the body is no document.
+    /// Returns why the body is not a document.
     pub(super) fn flaw(&self) -> Option<Flaw> {
         Flaw::from_reply(self.reply, self.body, self.rules.accept_html)
     }
 
-    /// As [`flaw`](Self::flaw), where a body that is too large to hold is none: it is handed on as it is.
+    /// Returns the flaw of a result; otherwise as [`flaw`](Self::flaw). A body that is too large to hold has none: it
+    /// is handed on unchanged.
     pub(super) fn result_flaw(&self) -> Option<Flaw> {
         self.flaw().filter(|flaw| *flaw != Flaw::TooLarge)
     }
@@ -65,12 +66,12 @@ impl<'a> Reading<'a> {
         fault::has_error(self.reply, self.body)
     }
 
-    /// Whether it is the answer of a HEAD.
+    /// Returns whether the answer belongs to a HEAD.
     pub(super) fn was_head(&self) -> bool {
         self.reply.body().is_empty() && self.rules.poll.as_ref().is_some_and(super::exchange::Exchange::is_head)
     }
 
-    /// Whether the answer came whole, and holds nothing.
+    /// Returns whether the answer arrived complete, and is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.reply.is_whole() && self.reply.body().trim_ascii().is_empty()
     }
@@ -79,17 +80,17 @@ impl<'a> Reading<'a> {
         self.reply.headers().contains_key(http::header::RETRY_AFTER)
     }
 
-    /// The `Location`, where it is a URL that can be asked.
+    /// Returns the `Location`, if it is a URL that may be requested.
     pub(super) fn location(&self) -> Option<Url> {
         self.reply.header("location").and_then(|location| join(self.reply.url(), &location).ok())
     }
 
-    /// What templates are filled with.
+    /// Returns the values that templates are filled with.
     pub(super) fn filling(&self) -> Filling<'_> {
         Filling::new(self.cursor.id(), self.reply, self.body)
     }
 
-    /// Every value at a place of the result; of a template, the URLs that it makes.
+    /// Returns every value at a place of the result; for a template, the URLs that it makes.
     pub(super) fn values(&self, rule: &ResultRule) -> Vec<Cow<'a, Value>> {
         match &rule.at {
             ResultPlace::In(at) => at.values(self.reply, self.body),

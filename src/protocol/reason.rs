@@ -2,7 +2,7 @@
 
 use super::rules::Rules;
 
-/// Why an answer was read as it was. Numbers are places in the lists of the rules.
+/// The reason why an answer was read as it was. Numbers are indices into the lists of the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Reason {
     #[default]
@@ -70,7 +70,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// The reason in words that a person can act on.
+    /// Returns the reason in words that a person can act on.
     pub(super) fn words(self, rules: &Rules) -> String {
         let nth = |list: Vec<String>, at: u8| list.get(usize::from(at)).cloned().unwrap_or_default();
         let pointer = |at| nth(rules.status_url.iter().map(|pointer| pointer.at.to_string()).collect(), at);

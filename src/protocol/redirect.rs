@@ -1,4 +1,4 @@
-//! Redirect: where a poll was redirected to.
+//! Redirect: handles a redirected poll.
 
 use super::location::join;
 use super::patience::Trouble;
@@ -9,7 +9,7 @@ use super::result_link;
 use super::step::{Report, Step};
 use crate::redact::is_signed;
 
-/// Follows a redirect of a poll. `code` is its status, or 302 where it is another redirect behind one.
+/// Follows a redirect of a poll. `code` is its status, or 302 for a redirect after another one.
 pub(super) fn follow(reading: &mut Reading<'_>, code: u16, report: Report) -> Step {
     reading.because(Reason::Redirected(code));
     if code == 303 {
@@ -20,7 +20,7 @@ pub(super) fn follow(reading: &mut Reading<'_>, code: u16, report: Report) -> St
     let url = match target.and_then(|location| join(from, &location)) {
         Ok(url) => url,
         Err(why) => {
-            // It leads nowhere, and so says nothing of the task.
+            // The redirect leads nowhere, and so states nothing about the task.
             reading.cursor.turn_back();
             let trouble = Trouble::new(format!("the status answered with {code}, and {why}"));
             return trouble.wait(reading.cursor, reading.rules.patience, report, reading.now);
@@ -37,7 +37,7 @@ pub(super) fn follow(reading: &mut Reading<'_>, code: u16, report: Report) -> St
     reading.cursor.trail.following = Some(url.as_str().into());
     reading.cursor.phase = match code {
         302 => Phase::Moved,
-        // Kept once a status stands there: it may lead to a page that says that the service is away.
+        // The target is kept once a status is found there: it may be a page that announces an outage.
         301 | 308 => Phase::Polling { moved: true },
         _ => Phase::POLLING,
     };

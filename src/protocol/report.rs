@@ -1,4 +1,4 @@
-//! Reading a report: all that an answer says of the task, its state apart.
+//! Reading a report: everything that an answer states about the task, except its state.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) fn parse(reading: &mut Reading<'_>) -> Report {
         .or_else(|| rules.progress.iter().find_map(|at| percent(&at.text(reply, body)?, rules.progress_unit)));
     report.hint = hint(reading, &mut report);
     if let Some(delay) = report.hint.filter(|_| reply.status().as_u16() < 400) {
-        // How long to stay away after a refusal says nothing of how often to poll.
+        // The wait after a refusal does not determine how often to poll.
         reading.cursor.keep_hint(delay);
     }
     if rules.conditional && reply.status().is_success() {
@@ -46,10 +46,11 @@ pub(super) fn parse(reading: &mut Reading<'_>) -> Report {
     report
 }
 
-/// How long the service asks to wait. The longest counts: nothing is asked before any of them.
+/// Returns how long the service asks to wait. The longest value counts: no request is sent before any of them has
+/// passed.
 fn hint(reading: &Reading<'_>, report: &mut Report) -> Option<Duration> {
     let (rules, reply, now) = (reading.rules, reading.reply, reading.now);
-    // A header that an interval names has the unit of that.
+    // A header that an interval names has the unit of that interval.
     let is_read = |name: &str| rules.intervals.iter().any(|interval| interval.at.header_name() == Some(name));
     let own =
         rules.intervals.iter().filter_map(|interval| Some((interval.at.value(reply, reading.body)?, interval.unit)));
@@ -64,7 +65,7 @@ fn hint(reading: &Reading<'_>, report: &mut Report) -> Option<Duration> {
     found
 }
 
-/// Whether a status speaks of another task than the one that is asked for: a place that holds an id holds another, and
+/// Returns the id if a status belongs to another task than the requested one: a place for ids holds another id, and
 /// none holds the task's own. One id may be written as a path that ends in the other.
 fn other_id(reading: &Reading<'_>) -> Option<String> {
     let Reading { rules, cursor, reply, body, .. } = reading;
@@ -94,5 +95,5 @@ fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
     Some(percent.clamp(0.0, 100.0))
 }
 
-/// A status is asked for again by its ETag, which is some dozen bytes.
+/// A status is requested again by its ETag, which is some dozen bytes.
 const LONGEST_ETAG: usize = 1024;

@@ -1,4 +1,4 @@
-//! Requests: what is sent for the task at a cursor.
+//! Requests: builds the requests for the task at a cursor.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -11,25 +11,26 @@ use super::phase::Phase;
 use super::rules::{Rules, StatusKind};
 use crate::message::{Priority, Request};
 
-/// The request that is next for a task, and how it may be sent.
+/// The next request of a task, and how it may be sent.
 pub(crate) struct Asking {
     pub(crate) request: Request,
     pub(crate) purpose: Purpose,
-    /// What a refusal sets goes with the next attempt.
+    /// A cookie that a refusal sets is sent with the next attempt.
     pub(crate) jar: Option<Cookies>,
 }
 
-/// What a request is sent for: it decides how often it is repeated, and what a missing answer means.
+/// The purpose of a request: it decides how often the request is repeated, and the meaning of a missing answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To see how the task stands.
+    /// To read the task's status.
     Status,
-    /// To start it, once a state has fired that.
+    /// To start the task, after a state has triggered the request.
     Start,
     Result,
 }
 
-/// The next request of the task at the cursor, with the caller's headers; `None` where there is nothing to ask.
+/// Returns the next request of the task at the cursor, with the caller's headers; `None` if there is nothing to
+/// request.
 pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Asking> {
     let purpose = match &cursor.phase {
         Phase::Submitting | Phase::Polling { .. } | Phase::Moved => Purpose::Status,
@@ -82,7 +83,7 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
     Some(Asking { request, purpose, jar })
 }
 
-/// The request that cancels the task; `None` where there is none.
+/// Returns the request that cancels the task; `None` if there is none.
 pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
     let given = cursor.cancel_url().and_then(|url| Url::parse(url).ok());
     let is_bare = match &given {
@@ -92,7 +93,7 @@ pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opti
     let (method, url, body) = match (given, &rules.cancel) {
         (Some(url), Some(how)) if !how.is_default_cancel() => (how.method().clone(), url, how.body_for(cursor.id())),
         (Some(url), _) => (Method::POST, url, None),
-        // What was created is not the task: to delete it would be another thing than to cancel.
+        // The created resource is not the task: deleting it would not be a cancel.
         (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
         (None, how) => {
             let how = how.as_ref()?;
@@ -107,7 +108,7 @@ pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opti
     Some(request)
 }
 
-/// The request that lets the service forget the task; `None` where there is none.
+/// Returns the request that makes the service delete the task; `None` if there is none.
 pub(super) fn cleanup(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
     let cleanup = rules.cleanup.as_ref()?;
     let (url, body) = filled(cleanup, cursor)?;
@@ -119,7 +120,7 @@ fn filled(exchange: &Exchange, cursor: &Cursor) -> Option<(Url, Option<String>)>
     exchange.fill(cursor.trust()?.base(), cursor.id(), cursor.status_url.as_deref())
 }
 
-/// Adds what the submit's query had and every poll must have, where the URL lacks it.
+/// Adds the members of the submit's query that every poll repeats, if the URL lacks them.
 fn repeat(cursor: &Cursor, url: &mut Url) {
     let Some(extra) = &cursor.extra else { return };
     for (name, value) in &extra.query {

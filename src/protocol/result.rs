@@ -1,4 +1,4 @@
-//! Result: where the result of a task stands that has ended.
+//! Result: finds the result of a task that has ended.
 
 use http::Method;
 use url::Url;
@@ -15,9 +15,9 @@ use super::rules::{FinalStateVia, numbered};
 use super::step::{Finding, Report, Step};
 use super::words::State;
 
-/// A terminal state: on to the result, or to the fault.
+/// Handles a terminal state: continues to the result, or to the fault.
 pub(super) fn terminal(reading: &mut Reading<'_>, mut report: Report) -> Step {
-    // A final status is asked for again only to be read anew.
+    // A final status is requested again only to be read anew.
     reading.cursor.forget_etag();
     if report.state.has_result() {
         report.percent = report.percent.or(Some(100.0));
@@ -30,7 +30,7 @@ pub(super) fn terminal(reading: &mut Reading<'_>, mut report: Report) -> Step {
     Step::Ended(report, fault)
 }
 
-/// The task succeeded: where is its result?
+/// Finds the result of a task that succeeded.
 fn find(reading: &mut Reading<'_>, report: Report) -> Step {
     let via = match reading.rules.final_state_via {
         Some(FinalStateVia::Operation) => return document(reading, report, Reason::FinalStateVia),
@@ -52,7 +52,7 @@ fn find(reading: &mut Reading<'_>, report: Report) -> Step {
     }
 }
 
-/// The result at the first of the protocol's places that has one; else the report comes back.
+/// Returns the result at the first of the protocol's places that has one; otherwise returns the report.
 fn named(reading: &mut Reading<'_>, mut report: Report) -> Result<Step, Report> {
     for (rule, place) in numbered(&reading.rules.result) {
         let values = reading.values(rule);
@@ -75,7 +75,7 @@ fn named(reading: &mut Reading<'_>, mut report: Report) -> Result<Step, Report> 
             ResultKind::Link | ResultKind::Url => {
                 reading.because(Reason::ResultAt(place));
                 match links(reading.reply, &values) {
-                    // An empty list: the answer is not what it should have held.
+                    // An empty list: the answer lacks the expected result.
                     Ok(links) if links.is_empty() && names_another(reading, place) => {}
                     Ok(links) if links.is_empty() => return Ok(itself(reading, report)),
                     Ok(links) => return Ok(done(reading, report, links)),
@@ -87,7 +87,7 @@ fn named(reading: &mut Reading<'_>, mut report: Report) -> Result<Step, Report> 
     Err(report)
 }
 
-/// The result where the protocol says nothing of it.
+/// Returns the result if the protocol names no place for it.
 fn unnamed(reading: &mut Reading<'_>, report: Report) -> Step {
     let cursor = &reading.cursor;
     if cursor.method == Method::PUT || cursor.method == Method::PATCH {
@@ -104,7 +104,7 @@ fn unnamed(reading: &mut Reading<'_>, report: Report) -> Step {
     document(reading, report, Reason::StatusDocument)
 }
 
-/// The status document is all there is.
+/// Returns the status document as the result, because there is nothing else.
 fn document(reading: &mut Reading<'_>, report: Report, why: Reason) -> Step {
     reading.because(why);
     let values = reading.rules.result.iter().filter(|rule| rule.kind == ResultKind::Value);

@@ -18,19 +18,19 @@ use crate::message::Reply;
 use crate::pointer::Source;
 use crate::redact::SecretUrl;
 
-/// This answer is the result, because none stands where the protocol says.
+/// Returns this answer as the result, because no place of the protocol holds one.
 pub(super) fn itself(reading: &mut Reading<'_>, mut report: Report) -> Step {
     warn_of_missing(reading, &mut report);
     warn_of_link(reading, &mut report);
     whole_body(reading, report)
 }
 
-/// The body of this answer is the result; one that is too large to hold becomes a link to itself.
+/// Returns the body of this answer as the result; a body that is too large to hold becomes a link to itself.
 pub(super) fn whole_body(reading: &mut Reading<'_>, mut report: Report) -> Step {
     warn_of_error(reading, &mut report);
     let url = reading.reply.url();
     if let Some(flaw) = reading.result_flaw() {
-        // A word says that it is done, and what came is nothing to hand out.
+        // A word states the end, but the received body is not fit to hand out.
         reading.because(Reason::Flawed);
         let look = reading.cursor.look_again().filter(|_| reading.cursor.can_be_asked_again());
         let Some(look) = look else {
@@ -48,7 +48,7 @@ pub(super) fn whole_body(reading: &mut Reading<'_>, mut report: Report) -> Step 
     Step::Done(report, Finding { body: held(reading.reply), ..Finding::default() })
 }
 
-/// The body; JSON of another charset in UTF-8, as JSON has to be (RFC 8259, 8.1).
+/// Returns the body; JSON of another charset is converted to UTF-8, as JSON requires (RFC 8259, 8.1).
 pub(super) fn held(reply: &Reply) -> Option<Bytes> {
     let body = Some(reply.body().clone()).filter(|body| reply.is_whole() && !body.is_empty())?;
     match reply.json_text() {
@@ -68,7 +68,7 @@ pub(super) fn warn_of_error(reading: &Reading<'_>, report: &mut Report) {
     }
 }
 
-/// Warns where an answer that is taken as the result says that it is done, and has a link as a status would.
+/// Warns if an answer that is taken as the result reports the end, and has a link as a status would.
 fn warn_of_link(reading: &Reading<'_>, report: &mut Report) {
     let is_link = |value: &Value| value.as_str().is_some_and(|text| SecretUrl::parse(text).is_ok());
     let value = |at: &str| Source::pointer(at).value(reading.reply, reading.body);
@@ -84,7 +84,7 @@ fn warn_of_link(reading: &Reading<'_>, report: &mut Report) {
     }
 }
 
-/// Warns where the result stands at none of the places that were named for it.
+/// Warns if none of the named places holds the result.
 fn warn_of_missing(reading: &Reading<'_>, report: &mut Report) {
     let named: Vec<_> =
         reading.rules.result.iter().filter(|rule| !rule.guess).map(|rule| rule.at.to_string()).collect();
@@ -96,8 +96,8 @@ fn warn_of_missing(reading: &Reading<'_>, report: &mut Report) {
     }
 }
 
-/// Where services put the link to a result beside the word.
+/// The places where services put the link to a result beside the word.
 const LINKS: [&str; 5] = ["/resultUrl", "/result_url", "/downloadUrl", "/download_url", "/resourceLocation"];
 
-/// The pause before a result is looked for again.
+/// The pause before another look for the result.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);

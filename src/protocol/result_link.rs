@@ -15,7 +15,7 @@ use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
 use crate::redact::{SecretUrl, is_signed};
 
-/// A 303, or a 302 to a signed link: the result is there.
+/// Handles a 303, or a 302 to a signed link: the result is at the target.
 pub(super) fn redirected(reading: &mut Reading<'_>, report: Report) -> Step {
     let percent = report.percent.or(Some(100.0));
     let report = Report { state: State::Succeeded, percent, ..report };
@@ -44,7 +44,8 @@ pub(super) fn redirected(reading: &mut Reading<'_>, report: Report) -> Step {
     step
 }
 
-/// The result is at this URL: fetched if it is the API's own and unsigned, else it is the link itself.
+/// Handles a result at this URL: it is fetched if the URL is the API's own and unsigned; otherwise the result is the
+/// link itself.
 pub(super) fn at(reading: &mut Reading<'_>, url: SecretUrl, report: Report, why: Reason) -> Step {
     let cursor = &mut *reading.cursor;
     cursor.because(why);
@@ -61,7 +62,7 @@ pub(super) fn at(reading: &mut Reading<'_>, url: SecretUrl, report: Report, why:
     Step::Follow { url: url.url().clone(), after, report: Some(report) }
 }
 
-/// The task has ended with these links.
+/// Ends the task with these links.
 pub(super) fn done(reading: &mut Reading<'_>, report: Report, links: Vec<SecretUrl>) -> Step {
     if let Err(step) = links.iter().try_for_each(|link| reading.cursor.admit(link.url())) {
         reading.because(Reason::Untrusted);
@@ -79,12 +80,12 @@ pub(super) fn unusable(reading: &mut Reading<'_>, at: &str, why: &str) -> Step {
     }
 }
 
-/// The links at a place that the protocol names for them.
+/// Returns the links at a place that the protocol names for links.
 pub(super) fn links(reply: &Reply, values: &[Cow<'_, Value>]) -> Result<Vec<SecretUrl>, String> {
     parse_links(reply, values, |_| true)
 }
 
-/// The links at a place of a value: a text that is an absolute URL is one.
+/// Returns the links at a place of a value: a text that is an absolute URL is a link.
 pub(super) fn absolute_links(reply: &Reply, values: &[Cow<'_, Value>]) -> Option<Vec<SecretUrl>> {
     let is_absolute = |text: &str| text.starts_with("http://") || text.starts_with("https://");
     parse_links(reply, values, is_absolute).ok().filter(|links| !links.is_empty())
@@ -106,13 +107,13 @@ fn parse_links(
     items.map(parse).collect()
 }
 
-/// Whether a redirect's target is named as a page to log in. At the API's own origin such a page is fetched, and known by
-/// what it is; elsewhere it would be taken as the link to the result.
+/// Returns whether a redirect's target is named like a login page. At the API's own origin such a page is fetched, and
+/// recognized by its contents; elsewhere it would be taken as the link to the result.
 fn is_login(link: &SecretUrl) -> bool {
     let url = link.url();
     let host = url.host_str().unwrap_or_default();
     let last = url.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    // A file of another ending is a report.
+    // A file with another extension is a report.
     let (last, ending) = last.split_once('.').unwrap_or((&last, ""));
     let is_page = matches!(ending, "" | "html" | "htm" | "php" | "asp" | "aspx" | "jsp" | "do" | "action");
     let by_host = ["login.", "signin.", "sso.", "accounts.", "auth.", "idp."].iter().any(|name| host.starts_with(name));

@@ -1,4 +1,4 @@
-//! ResultRule: a place of the result, in an answer or at a URL that is made of one.
+//! ResultRule: a place of the result, in an answer or at a URL that is built from one.
 
 use std::fmt;
 
@@ -14,7 +14,8 @@ use crate::pointer::Source;
 pub(super) struct ResultRule {
     pub(super) at: ResultPlace,
     pub(super) kind: ResultKind,
-    /// Known from other services, and not said of this one: it does not go before an answer that is the result itself.
+    /// Known from other services, and not set for this one: it does not take precedence over an answer that is the
+    /// result itself.
     pub(super) guess: bool,
 }
 
@@ -26,12 +27,12 @@ pub(super) enum ResultPlace {
 }
 
 impl ResultRule {
-    /// A place that was said of this service.
+    /// Creates a place that was set for this service.
     pub(super) const fn new(at: ResultPlace, kind: ResultKind) -> Self {
         Self { at, kind, guess: false }
     }
 
-    /// The first value as JSON text, with the digits that the service wrote.
+    /// Returns the first value as JSON text, with the digits that the service wrote.
     pub(super) fn written(&self, reply: &Reply) -> Option<Bytes> {
         match &self.at {
             ResultPlace::In(at) => at.raw(reply).into_iter().next(),
@@ -39,8 +40,8 @@ impl ResultRule {
         }
     }
 
-    /// Whether so many values are links. One URL is fetched, as is the first that stands in an answer: among many it may
-    /// have links to other things; a template makes none but the result's.
+    /// Returns whether this many values are links. A single URL is fetched, as is the first URL in an answer: one of
+    /// many may link to other things; a template makes only the result's.
     pub(super) fn is_of_links(&self, values: usize) -> bool {
         match (self.kind, &self.at) {
             (ResultKind::Link, _) => true,
@@ -49,7 +50,7 @@ impl ResultRule {
         }
     }
 
-    /// Whether an answer decides what stands at this place, and not the id alone.
+    /// Returns whether the value at this place depends on an answer, and not on the id alone.
     pub(super) fn reads_an_answer(&self) -> bool {
         match &self.at {
             ResultPlace::In(_) => true,
@@ -77,20 +78,21 @@ impl fmt::Display for ResultPlace {
     }
 }
 
-/// What stands where a result is looked for.
+/// The kind of value at a place of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResultKind {
     /// The value itself. A text that is an absolute URL is taken as a link.
     Value,
-    /// The URL of the result: fetched when it lies on the API's own origin and is not signed; else it is the link.
+    /// The URL of the result: fetched if it lies on the API's own origin and is not signed; otherwise the result is the
+    /// link.
     Url,
-    /// A link, or several, to be downloaded. It is never fetched to be read.
+    /// A link, or several, to be downloaded. A link is never fetched to be read.
     Link,
 }
 
-/// As it stands in JSON and TOML.
+/// The form in JSON and TOML.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

@@ -1,4 +1,4 @@
-//! Rules: all that a protocol says of an API, as data.
+//! Rules: a protocol's description of an API, as data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::clock::seconds;
 use crate::hint::Unit;
 use crate::pointer::Source;
 
-/// What a [`Protocol`](super::Protocol) holds. The readers see this alone, so that nothing in the room depends on the
-/// public face.
+/// The contents of a [`Protocol`](super::Protocol). The readers see only this type, so that nothing in the module
+/// depends on the public face.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "Protocol", default, deny_unknown_fields)]
 pub(super) struct Rules {
@@ -78,13 +78,13 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// The meaning of a word here; `None` where nobody knows it.
+    /// Returns the meaning of a word in this protocol; `None` for an unknown word.
     pub(super) fn classify(&self, word: &str) -> Option<State> {
         let plain = words::plain(word);
         self.words.get(&plain).copied().or_else(|| words::common(&plain))
     }
 
-    /// The first template that cannot be filled, and why.
+    /// Returns the first template that cannot be filled, and the reason.
     pub(super) fn check(&self) -> Result<(), String> {
         let of = |what: &str, checked: Result<(), String>| checked.map_err(|why| format!("{what}: {why}"));
         let url = self.status_template.as_ref();
@@ -98,7 +98,7 @@ impl Rules {
     }
 }
 
-/// What stands behind a status URL.
+/// The kind of document at a status URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -114,7 +114,7 @@ pub enum StatusKind {
 }
 
 impl StatusUrl {
-    /// A place that was said of this service.
+    /// Creates a place that was set for this service.
     pub(super) const fn new(at: Source, kind: StatusKind) -> Self {
         Self { at, kind, only_pending: false, guess: false }
     }
@@ -130,7 +130,7 @@ impl StatusKind {
     }
 }
 
-/// Where the final value is, if the API says so (the `final-state-via` of the Azure specifications).
+/// The location of the final value, if the API defines it (the `final-state-via` of the Azure specifications).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -143,7 +143,7 @@ pub enum FinalStateVia {
     OriginalUri,
 }
 
-/// What the numbers of a progress member mean.
+/// The unit of the numbers of a progress member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -160,10 +160,10 @@ pub enum ProgressUnit {
 pub(super) struct StatusUrl {
     pub(super) at: Source,
     pub(super) kind: StatusKind,
-    /// It counts only beside 202 or a pending word: else it is a link to what was created.
+    /// Whether the place counts only beside 202 or a pending word: otherwise it is a link to the created resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) only_pending: bool,
-    /// Known from other services, and not said of this one: it counts only where the answer shows that there is a task.
+    /// Known from other services, and not set for this one: it counts only if the answer shows that there is a task.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) guess: bool,
 }
@@ -175,17 +175,17 @@ pub(super) struct Interval {
     pub(super) unit: Unit,
 }
 
-/// How the states of several parts make one, where a place such as `/parts/*/state` has several.
+/// How the states of several parts combine into one, for a place such as `/parts/*/state` that has several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reduce {
-    /// The first counts.
+    /// The first part counts.
     #[default]
     First,
-    /// It ends when all have ended: succeeded if all did, partially succeeded if some did.
+    /// The task ends when all parts have ended: succeeded if all did, partially succeeded if some did.
     All,
-    /// It ends with the first that ends.
+    /// The task ends with the first part that ends.
     Any,
 }
 
@@ -203,13 +203,13 @@ pub(super) struct Start {
     pub(super) request: Exchange,
 }
 
-/// Puts a place first, and nowhere else.
+/// Moves a place to the front of the list, and removes it elsewhere.
 pub(super) fn put_first(places: &mut Vec<Source>, at: Source) {
     places.retain(|place| *place != at);
     places.insert(0, at);
 }
 
-/// A list with the place of each item, as a [`Reason`](super::reason::Reason) names it.
+/// Iterates over a list with the index of each item, as a [`Reason`](super::reason::Reason) names it.
 pub(super) fn numbered<T>(list: &[T]) -> impl Iterator<Item = (&T, u8)> {
     list.iter().enumerate().map(|(place, item)| (item, u8::try_from(place).unwrap_or(u8::MAX)))
 }

@@ -1,11 +1,11 @@
-//! Shape: what a document looks like, whatever its words say: a status, an error, or nothing.
+//! Shape: classifies a document by its form, whatever its words state: a status, an error, or nothing.
 
 use serde_json::Value;
 
 use super::words::plain;
 use crate::message::{Reply, without_bom};
 
-/// Why an answer is a gap in a row of status documents, and not the result: `None` where it may be the result.
+/// Returns why an answer is a gap in a row of status documents, and not the result; `None` if it may be the result.
 pub(super) fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
     match body {
         Some(body) if is_hollow(body) => Some("answers with an empty document"),
@@ -18,7 +18,7 @@ pub(super) fn gap(reply: &Reply, body: Option<&Value>) -> Option<&'static str> {
     }
 }
 
-/// Whether a member that has the name of a state is there, and holds none.
+/// Returns whether a member with the name of a state exists, and is empty.
 fn has_empty_state(body: &Value) -> bool {
     let Some(members) = body.as_object() else { return false };
     let is_state =
@@ -26,12 +26,12 @@ fn has_empty_state(body: &Value) -> bool {
     members.iter().any(|(name, value)| is_state(name) && (value.is_null() || value.as_str() == Some("")))
 }
 
-/// Whether a document has an empty state, and nothing but what a status has.
+/// Returns whether a document has an empty state, and otherwise only members of a status.
 pub(super) fn is_unsaid(body: &Value) -> bool {
     has_empty_state(body) && is_monitor_shaped(body)
 }
 
-/// Whether a document has no members but those of an error.
+/// Returns whether a document has no members but those of an error.
 pub(super) fn has_only_an_error(body: &Value) -> bool {
     const ERROR: [&str; 14] = [
         "error",
@@ -54,21 +54,21 @@ pub(super) fn has_only_an_error(body: &Value) -> bool {
     says_one && members.keys().all(|name| ERROR.contains(&plain(name).as_str()))
 }
 
-/// Whether a word is one that a resource rests in. As the state of what was created it says nothing of a task; services
-/// disagree on what it says of one.
+/// Returns whether a word is a resting state of a resource. As the state of a created resource it states nothing about
+/// a task; services disagree on its meaning for a task.
 pub(super) fn is_resting(word: &str) -> bool {
     matches!(plain(word).as_str(), "active" | "ready" | "available" | "ok" | "enabled" | "terminated" | "deleted")
 }
 
-/// The state of a resource of Azure Resource Manager. A failed one is never a word of the result's own; and all but
-/// three words mean that it is not finished.
+/// Returns the state of a resource of Azure Resource Manager. A failed one is never a word of the result's own; and all
+/// but three words mean that the resource is not finished.
 pub(super) fn provisioning_state(body: &Value) -> Option<&str> {
     let of = |value: &'_ Value| value.get("provisioningState").is_some();
     let holder = if of(body) { body } else { body.get("properties").filter(|properties| of(properties))? };
     holder.get("provisioningState")?.as_str().filter(|state| !state.is_empty())
 }
 
-/// Whether a document has members that only a monitor has, or none that a monitor has not.
+/// Returns whether a document has members that only a monitor has, or none that a monitor lacks.
 pub(super) fn is_monitor_shaped(body: &Value) -> bool {
     const PLAIN: [&str; 10] =
         ["id", "name", "jobid", "taskid", "operationid", "status", "state", "message", "result", "links"];
@@ -76,7 +76,7 @@ pub(super) fn is_monitor_shaped(body: &Value) -> bool {
     has_signs(body) || members.keys().all(|name| PLAIN.contains(&plain(name.trim_start_matches('_')).as_str()))
 }
 
-/// Whether a document has members that only a monitor has.
+/// Returns whether a document has members that only a monitor has.
 pub(super) fn has_signs(body: &Value) -> bool {
     const SIGNS: [&str; 21] = [
         "error",
@@ -105,13 +105,13 @@ pub(super) fn has_signs(body: &Value) -> bool {
     members.keys().any(|name| SIGNS.contains(&plain(name.trim_start_matches('_')).as_str()))
 }
 
-/// Whether a text is a word or a sentence of a gateway, or a document that broke: nothing that an export is.
+/// Returns whether a text is a word or a sentence of a gateway, or a broken document: an export is neither.
 fn is_prose(reply: &Reply) -> bool {
     let text = without_bom(reply.body()).trim_ascii();
     reply.media_type().is_vague() && (matches!(text.first(), Some(b'{' | b'[')) || !text.contains(&b'\n'))
 }
 
-/// Whether a document holds nothing that could be a value.
+/// Returns whether a document contains nothing that could be a value.
 pub(super) fn is_hollow(body: &Value) -> bool {
     match body {
         Value::Null => true,

@@ -1,4 +1,4 @@
-//! Status place: where the answer to a submit says that the status is to be asked for.
+//! Status place: finds the status URL in the answer to a submit.
 
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -20,11 +20,11 @@ use crate::pointer::{Source, link};
 #[derive(Clone, Copy)]
 pub(super) struct Said {
     pub(super) known: Option<State>,
-    /// There is a word that nobody knows. The next answer shows its meaning.
+    /// Whether there is an unknown word. The next answer shows its meaning.
     pub(super) is_unknown: bool,
-    /// It is one that a resource rests in, such as `active`.
+    /// Whether the word is a resting state of a resource, such as `active`.
     is_resting: bool,
-    /// The resource has a `provisioningState`: all but three of its words mean that it is not finished.
+    /// Whether the resource has a `provisioningState`: all but three of its words mean that it is not finished.
     is_provisioned: bool,
 }
 
@@ -41,18 +41,18 @@ impl Said {
         self.known.is_some_and(|state| !state.is_terminal())
     }
 
-    /// Beside a place to ask: pending, or a word that may be.
+    /// Returns whether the answer may be pending if it names a status URL: the word is pending, or may be.
     fn may_be_pending(self) -> bool {
         self.is_pending() || (self.is_unknown && !self.is_resting)
     }
 }
 
-/// Where the status is to be asked for.
+/// The place where the status is requested.
 pub(super) struct Place {
     pub(super) url: Url,
     pub(super) kind: StatusKind,
     pub(super) is_location: bool,
-    /// It may hold the created resource, and no status.
+    /// Whether the URL may hold the created resource, and no status.
     pub(super) is_created: bool,
     pub(super) reason: Reason,
 }
@@ -63,7 +63,7 @@ impl Place {
     }
 }
 
-/// The first pointer that this answer may give, and that can be used; `None` where it names nowhere.
+/// Returns the first usable status URL in this answer; `None` if the answer names none.
 pub(super) fn find(reading: &mut Reading<'_>, said: Said) -> Result<Option<Place>, Step> {
     let is_accepted = reading.reply.status() == StatusCode::ACCEPTED;
     let (named, unusable) = named(reading, said);
@@ -95,7 +95,7 @@ pub(super) fn find(reading: &mut Reading<'_>, said: Said) -> Result<Option<Place
     }
 }
 
-/// As [`find`], in the beginning of an acceptance that is no whole JSON.
+/// Finds the status URL in the beginning of an acceptance that is not complete JSON; otherwise as [`find`].
 pub(super) fn find_in_beginning(reading: &mut Reading<'_>, said: Said) -> Option<Place> {
     let is_broken = reading.reply.status() == StatusCode::ACCEPTED && reading.body.is_none();
     let beginning = is_broken.then(|| reading.reply.beginning()).flatten()?;
@@ -105,7 +105,7 @@ pub(super) fn find_in_beginning(reading: &mut Reading<'_>, said: Said) -> Option
     find(&mut reading, said).ok().flatten()
 }
 
-/// The place at one of the protocol's pointers; or why the first of them that has a value cannot be used.
+/// Returns the place at one of the protocol's pointers; or why the first pointer with a value cannot be used.
 fn named(reading: &Reading<'_>, said: Said) -> (Option<Place>, Option<Step>) {
     let (reply, body) = (reading.reply, reading.body);
     let mut unusable = None;
@@ -139,7 +139,7 @@ fn from_template(reading: &Reading<'_>) -> Option<Result<Place, Step>> {
     Some(url.map(|url| Place::new(url, reading.rules.template_kind, Reason::Template)))
 }
 
-/// Whether the status is asked for where it was submitted: at the resource that is put, or that was read.
+/// Returns whether the status is requested at the URL of the submit: at the resource that was put, or read.
 fn own_url(cursor: &Cursor, said: Said, is_accepted: bool) -> Option<(StatusKind, Reason)> {
     let is_read = cursor.method == Method::GET || cursor.method == Method::HEAD;
     let changes = cursor.method == Method::PUT || cursor.method == Method::PATCH;
@@ -150,18 +150,19 @@ fn own_url(cursor: &Cursor, said: Said, is_accepted: bool) -> Option<(StatusKind
     (is_read && is_accepted).then_some((StatusKind::Bare, Reason::OwnUrlAgain))
 }
 
-/// Whether the value of a pointer is where the status is asked for, as which kind, and whether it is to be looked at first.
+/// Returns whether the value of a pointer is the status URL, of which kind, and whether it must be read first.
 fn counts(reading: &Reading<'_>, pointer: &StatusUrl, said: Said, url: &Url) -> Option<(StatusKind, bool)> {
     let status = reading.reply.status();
     let is_accepted = status == StatusCode::ACCEPTED;
     if !pointer.guess && !pointer.only_pending {
         return Some((pointer.kind, false));
     }
-    // `active` of what was created is its rest, and no state of a task; beside a link to the status it may be one.
+    // `active` is the resting state of a created resource, and no state of a task; beside a link to the status it may
+    // be one.
     let rests = said.is_resting && (status == StatusCode::CREATED || pointer.at.ends_with("/self/href"));
     let is_pending = said.is_pending() || (said.is_unknown && !rests);
     if pointer.only_pending && !is_pending && !is_accepted {
-        // A link to itself in a finished answer is no promise of a task.
+        // A self link in a finished answer does not promise a task.
         return None;
     }
     if pointer.kind != StatusKind::Bare || is_accepted {
@@ -174,7 +175,7 @@ fn counts(reading: &Reading<'_>, pointer: &StatusUrl, said: Said, url: &Url) -> 
     if reading.asks_to_retry() {
         return Some((StatusKind::Bare, false));
     }
-    // No state at all: a 201 may be of a job, and so may an answer that holds nothing else.
+    // No state at all: a 201 may belong to a job, and so may an answer that contains nothing else.
     let holds_nothing = reading.is_empty() || reading.body.is_some_and(is_hollow);
     let is_its_own_url = url == reading.reply.url() && !holds_nothing;
     let may_be_a_job = said.known.is_none()
@@ -185,7 +186,8 @@ fn counts(reading: &Reading<'_>, pointer: &StatusUrl, said: Said, url: &Url) -> 
     may_be_a_job.then_some((StatusKind::Bare, true))
 }
 
-/// The link of a relation: in the header `Link` (RFC 8288), or in the body. `self` in the header is of the answer.
+/// Returns the link of a relation: in the header `Link` (RFC 8288), or in the body. `self` in the header refers to the
+/// answer.
 pub(super) fn rel_link(rel: &str, reading: &Reading<'_>) -> Option<Url> {
     let first = |targets: Vec<String>| targets.iter().find_map(|target| join(reading.reply.url(), target).ok());
     let in_header = first(link::in_headers(reading.reply.headers(), rel)).filter(|_| rel != "self");
@@ -193,7 +195,7 @@ pub(super) fn rel_link(rel: &str, reading: &Reading<'_>) -> Option<Url> {
     in_header.or_else(|| in_body(reading.body?))
 }
 
-/// The error of an acceptance that names no status URL.
+/// Returns the error of an acceptance that names no status URL.
 pub(super) fn no_status_url(reading: &Reading<'_>, why: &str) -> Step {
     let why = format!(
         "{why}. Say where it stands with Protocol::status_url, or where the task's id stands with Protocol::id and what URL \

@@ -1,4 +1,4 @@
-//! Step: what an answer means for the task; Report: what it says of the task; Finding: the result.
+//! Step: the consequence of an answer for the task; Report: the answer's statement about it; Finding: the result.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::error::{ErrorKind, Fault};
 use crate::message::Reply;
 use crate::redact::{self, Hidden, SecretUrl, shown};
 
-/// What an answer means for the task, and what to do next.
+/// The consequence of an answer for the task: the next action.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Step {
-    /// The task goes on: look again at the cursor's status URL, no earlier than the report's hint.
+    /// The task continues: poll the cursor's status URL again, no earlier than the report's hint.
     Wait(Report),
-    /// Ask this URL next, with GET, after this long: a redirect, or the result.
+    /// Request this URL next, with GET, after this long: a redirect, or the result.
     Follow {
-        /// Where.
+        /// The URL.
         url: Url,
-        /// How long the service asked to wait before.
+        /// How long the service asked to wait before the request.
         after: Duration,
-        /// What the answer said of the task, where it was a status.
+        /// The answer's report on the task, if it was a status.
         report: Option<Report>,
     },
     /// The task has a result.
     Done(Report, Finding),
-    /// The service says that the task failed, was canceled or expired.
+    /// The service reports that the task failed, was canceled or expired.
     Ended(Report, Fault),
-    /// Waiting makes no sense any more; the task itself may be well.
+    /// Further waiting makes no sense; the task itself may be well.
     Stop {
-        /// Which error the caller gets.
+        /// The kind of the error that the caller gets.
         kind: ErrorKind,
-        /// Why, in words.
+        /// The reason, in words.
         why: String,
-        /// What the service said.
+        /// The service's description of the failure.
         fault: Fault,
     },
 }
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Step {
     }
 }
 
-/// What one answer said of the task.
+/// The statements of one answer about the task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub(crate) state: State,
@@ -60,7 +60,7 @@ pub struct Report {
     pub(crate) percent: Option<f64>,
     pub(crate) hint: Option<Duration>,
     pub(crate) warning: Option<Box<str>>,
-    /// A word that nobody knows has stayed the same for as long as the protocol is patient.
+    /// Whether an unknown word has not changed for as long as the protocol's patience.
     pub(crate) is_stuck: bool,
 }
 
@@ -69,32 +69,33 @@ impl Report {
         Self { state, word: None, percent: None, hint: None, warning: None, is_stuck: false }
     }
 
-    /// The class of the state.
+    /// Returns the class of the state.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
     }
 
-    /// The service's own word for it.
+    /// Returns the service's own word for the state.
     #[must_use]
     pub fn word(&self) -> Option<&str> {
         self.word.as_deref()
     }
 
-    /// How far the task is, 0 to 100.
+    /// Returns the task's progress, 0 to 100.
     #[must_use]
     pub const fn percent(&self) -> Option<f64> {
         self.percent
     }
 
-    /// How long the service asked to wait before the next poll.
+    /// Returns how long the service asked to wait before the next poll.
     #[must_use]
     pub const fn hint(&self) -> Option<Duration> {
         self.hint
     }
 
-    /// What was passed over: a malformed header, an answer that could not be read; and what makes a success doubtful: an
-    /// error in its answer, nothing at a place that was named for the result.
+    /// Returns a description of a tolerated flaw: a malformed header, or an answer that could not be read. For a
+    /// success, the warning describes a doubt: an error in its answer, or nothing at a place that was named for the
+    /// result.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
@@ -109,36 +110,36 @@ impl Report {
     }
 }
 
-/// What a finished task left: links, and the body that holds or describes the result.
+/// The result of a finished task: links, and the body that contains or describes the result.
 #[derive(Clone, Default)]
 pub struct Finding {
     pub(crate) links: Vec<SecretUrl>,
-    /// The one link is the URL of this answer, whose body was too large to hold.
+    /// Whether the one link is the URL of this answer, whose body was too large to hold.
     pub(crate) is_itself: bool,
     pub(crate) body: Option<Bytes>,
     pub(crate) pages: Option<Url>,
-    /// The first page, where it came already.
+    /// The first page, if it was already received.
     pub(crate) page: Option<Box<Reply>>,
     /// The secrets that the body may repeat.
     pub(crate) hidden: Hidden,
-    /// A foreign origin named the links: they are fetched without a credential, wherever they lead.
+    /// Whether a foreign origin named the links: they are fetched without a credential, wherever they lead.
     pub(crate) is_bare: bool,
 }
 
 impl Finding {
-    /// The links, in the service's order.
+    /// Returns the links, in the service's order.
     #[must_use]
     pub fn links(&self) -> &[SecretUrl] {
         &self.links
     }
 
-    /// The URL of the first page, of a result that comes in pages.
+    /// Returns the URL of the first page of a paged result.
     #[must_use]
     pub const fn pages(&self) -> Option<&Url> {
         self.pages.as_ref()
     }
 
-    /// The value as the service wrote it; `None` where there is none, or it was too large to hold.
+    /// Returns the value as the service wrote it; `None` if there is none, or if it was too large to hold.
     #[must_use]
     pub const fn body(&self) -> Option<&Bytes> {
         self.body.as_ref()

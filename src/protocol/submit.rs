@@ -23,7 +23,7 @@ use crate::redact::shown;
 
 pub(super) fn read(reading: &mut Reading<'_>) -> Step {
     let Reading { rules, reply, body, .. } = *reading;
-    // 303 leads to the result, unless the protocol says that it leads to the status (IVOA UWS).
+    // 303 leads to the result, unless the protocol declares that it leads to the status (IVOA UWS).
     let names_status = || rules.status_url.iter().any(|at| !at.guess && at.at.text(reply, body).is_some());
     let leads_to_status = reply.status() == StatusCode::SEE_OTHER && names_status();
     if !reply.status().is_success() && !leads_to_status {
@@ -37,14 +37,14 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
         Ok(place) => place.or_else(|| find_in_beginning(reading, said)),
         Err(step) => return step,
     };
-    // Beside a status URL, 202 says that it is not completed: `"status": "success"` speaks of the submit, and
-    // `provisioningState` of the resource as it was.
+    // Beside a status URL, 202 means not completed: `"status": "success"` refers to the submit, and `provisioningState`
+    // to the previous state of the resource.
     let may_end = place.is_none() || reply.status() != StatusCode::ACCEPTED;
     if let Some(state) = said.known.filter(|state| state.is_terminal() && may_end) {
         reading.cursor.accepted_because(Reason::FinishedAtOnce);
         report.state = state;
         keep_location(reading);
-        // Where it could be asked again, for a fresh link.
+        // The URL at which the status could be requested again, for a fresh link.
         if let Some(place) = place {
             let is_kept = state.has_result() && reply.status() != StatusCode::CREATED;
             reading.cursor.kind = place.kind;
@@ -58,15 +58,15 @@ pub(super) fn read(reading: &mut Reading<'_>) -> Step {
     }
 }
 
-/// Where a submit has moved, to be sent there once more with its method and body (RFC 9110, 15.4.8 and 15.4.9). `moves` is
-/// how often it was already.
+/// Returns the new location of a submit, to be sent there once more with its method and body (RFC 9110, 15.4.8 and
+/// 15.4.9). `moves` is how often the submit has moved already.
 pub(crate) fn moved(cursor: &Cursor, reply: &Reply, moves: u32) -> Option<Url> {
     let is_kept = matches!(reply.status().as_u16(), 307 | 308) && moves < MAX_MOVES;
     let location = std::str::from_utf8(reply.headers().get(http::header::LOCATION).filter(|_| is_kept)?.as_bytes());
     join(reply.url(), location.ok()?).ok().filter(|url| cursor.is_trusted(url))
 }
 
-/// The cursor keeps the members of the submit's query that polls must repeat.
+/// Stores the members of the submit's query that polls must repeat.
 fn remember_query(reading: &mut Reading<'_>) {
     let Ok(submit) = Url::parse(&reading.cursor.request_url) else { return };
     let kept: Vec<_> = submit
@@ -79,7 +79,7 @@ fn remember_query(reading: &mut Reading<'_>) {
     }
 }
 
-/// The service has the task, and says where to ask for it.
+/// Handles an accepted submit that names its status URL.
 fn accepted(reading: &mut Reading<'_>, said: Said, place: Place, mut report: Report) -> Step {
     let Place { url, kind, is_location, is_created, reason } = place;
     reading.cursor.accepted_because(reason);
@@ -100,7 +100,7 @@ fn accepted(reading: &mut Reading<'_>, said: Said, place: Place, mut report: Rep
     follow_up::fire(reading, report)
 }
 
-/// Nothing says where to ask: it is finished, or nobody can ask.
+/// Handles an answer without a status URL: the task is finished, or its status cannot be requested.
 fn nowhere(reading: &mut Reading<'_>, said: Said, mut report: Report) -> Step {
     let flaw = reading.flaw();
     if reading.reply.status() == StatusCode::ACCEPTED || said.is_pending() {
@@ -142,7 +142,7 @@ fn nowhere(reading: &mut Reading<'_>, said: Said, mut report: Report) -> Step {
     itself(reading, report)
 }
 
-/// What an answer holds, by the names of its members: for who has to say where the status URL stands.
+/// Lists the members of an answer by name, to help the person who configures the place of the status URL.
 fn members(reply: &Reply, body: Option<&Value>) -> String {
     match body {
         Some(Value::Object(members)) if !members.is_empty() => {
@@ -193,7 +193,7 @@ fn not_replayed(reading: &Reading<'_>) -> String {
     }
 }
 
-/// So many members are named in an error.
+/// The number of members that an error names.
 const MOST_NAMED: usize = 10;
 /// More moves than a service has reason for.
 const MAX_MOVES: u32 = 5;

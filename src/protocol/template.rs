@@ -1,4 +1,4 @@
-//! Template: how a URL is made of the task's id and of members of an answer.
+//! Template: builds a URL from the task's id and from members of an answer.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::location::{join, join_template};
 use crate::message::Reply;
 use crate::pointer::{Source, exact};
 
-/// A URL relative to the client's base, with `{id}` for the task's id and `{/json/pointer}` for a member of an answer: as
-/// one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570).
+/// A URL relative to the client's base, with `{id}` for the task's id and `{/json/pointer}` for a member of an answer:
+/// as one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Template(String);
 
-/// What a template is filled with.
+/// The values that a template is filled with.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Filling<'a> {
     pub(super) id: Option<&'a str>,
@@ -35,28 +35,28 @@ impl Template {
         Self(text.into())
     }
 
-    /// The texts that it makes: several where a member with `*` stands for several values. None where the answer lacks a
+    /// Returns the filled texts: several if a member with `*` stands for several values. None if the answer lacks a
     /// member, or there is no id.
     pub(super) fn fill(&self, with: Filling<'_>) -> Vec<String> {
         self.filled(with).unwrap_or_default()
     }
 
-    /// The URLs that it makes, joined to the base.
+    /// Returns the filled URLs, joined to the base.
     pub(super) fn urls(&self, base: &Url, with: Filling<'_>) -> Result<Vec<Url>, String> {
         self.fill(with).iter().map(|text| join_template(base, &self.0, text)).collect()
     }
 
-    /// The one URL that it makes.
+    /// Returns the one filled URL.
     pub(super) fn url(&self, base: &Url, with: Filling<'_>) -> Option<Result<Url, String>> {
         self.fill(with).first().map(|text| join_template(base, &self.0, text))
     }
 
-    /// Whether a member of an answer goes into it.
+    /// Returns whether a member of an answer is part of the template.
     pub(super) fn reads_an_answer(&self) -> bool {
         self.0.contains("{/") || self.0.contains("{+/")
     }
 
-    /// As [`check`](Self::check), where one URL is wanted.
+    /// Checks a template for a single URL; otherwise as [`check`](Self::check).
     pub(super) fn check_one(&self, answer: bool) -> Result<(), String> {
         let is_several = |part: &Part<'_>| matches!(part, Part::Member { what: Some(at), .. } if at.is_several());
         if parts(&self.0).is_ok_and(|parts| parts.iter().any(is_several)) {
@@ -65,7 +65,7 @@ impl Template {
         self.check(answer)
     }
 
-    /// Whether it can be filled, and with what; `answer` says whether an answer is at hand where it is.
+    /// Checks that the template can be filled; `answer` states whether an answer is available at that point.
     pub(super) fn check(&self, answer: bool) -> Result<(), String> {
         let parts = parts(&self.0).map_err(|why| format!("the template `{self}`: {why}"))?;
         let wrong = |why: String| Err(format!("the template `{self}`: {why}"));
@@ -98,7 +98,7 @@ impl Template {
         if several > 1 {
             return wrong("only one of its members may have a `*`".to_owned());
         }
-        // As good as any: what it holds beside its members must be a URL.
+        // Any value serves here: the text around the members must be a URL.
         let joined =
             Url::parse("https://a.example/").map_err(|error| error.to_string()).and_then(|base| join(&base, &before));
         joined.map(drop).or_else(|why| wrong(format!("it makes no URL: {why}")))
@@ -136,7 +136,7 @@ impl fmt::Display for Template {
 
 enum Part<'t> {
     Text(&'t str),
-    /// The id, or what stands at a place.
+    /// The id, or the value at a place.
     Member {
         what: Option<Source>,
         slashes: bool,
@@ -172,7 +172,7 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
     Ok(parts)
 }
 
-/// The texts at a place: of a list, the first, and with a `*` all. `None` where something there is no text.
+/// Returns the texts at a place: of a list, the first, and with a `*` all. `None` if a value there is not a text.
 fn texts(at: &Source, reply: &Reply, body: Option<&Value>) -> Option<Vec<String>> {
     let values = at.values(reply, body);
     if !values.is_empty() && values.iter().all(|value| value.is_array()) {
@@ -184,7 +184,7 @@ fn texts(at: &Source, reply: &Reply, body: Option<&Value>) -> Option<Vec<String>
     values.iter().enumerate().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
 }
 
-/// A value as it stands behind this text: nothing of it leads out of the folder, or to another host.
+/// Encodes a value for its position after this text: no part of it leads out of the folder, or to another host.
 fn encoded(value: &str, slashes: bool, before: &str) -> String {
     let in_query = before.contains('?');
     let one = |segment: &str| match segment {
@@ -201,12 +201,12 @@ fn encoded(value: &str, slashes: bool, before: &str) -> String {
     value.split('/').map(one).collect::<Vec<_>>().join("/")
 }
 
-/// Whether an id is bent where it is filled in, so that it stays below its template.
+/// Returns whether an id is altered when it is filled in, so that it stays below its template.
 pub(super) fn is_bent(id: &str) -> bool {
     id.starts_with('/') || id.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
-/// Whether the text behind this one would belong to the host.
+/// Returns whether text after this one would belong to the host.
 fn in_authority(text: &str) -> bool {
     let authority = text.split_once("//").filter(|(before, _)| before.is_empty() || before.ends_with(':'));
     authority.is_some_and(|(_, behind)| !behind.contains(['/', '?', '#']))

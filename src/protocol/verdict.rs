@@ -1,4 +1,4 @@
-//! Verdict: what a 2xx answer says of the task.
+//! Verdict: the meaning of a 2xx answer for the task.
 
 use http::Method;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(super) enum Verdict {
     Pending(State),
     Terminal(State),
     IsResult,
-    /// Finished, and the protocol says where else the result is.
+    /// Finished, and the protocol names another place of the result.
     Named,
     Unreadable(String),
 }
@@ -29,14 +29,14 @@ impl Verdict {
     }
 }
 
-/// What a 2xx answer says of the task, and why.
+/// Returns the meaning of a 2xx answer for the task, and the reason.
 pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Reason) {
     let (state, reason) = word(reading);
     let bare = reading.cursor.kind == StatusKind::Bare;
-    // A HEAD has no body, and 202 says all that there is to say.
+    // A HEAD has no body, and 202 needs none.
     if let Some(flaw) = reading.flaw().filter(|_| reading.code != 202 && !reading.was_head()) {
-        // At a bare URL a body that is too large to hold is the result, unless its beginning has a
-        // state: a pending one, or any where states were shown.
+        // At a bare URL a body that is too large to hold is the result, unless its beginning has a state: a pending
+        // one, or any if states were shown.
         if flaw != Flaw::TooLarge || !bare {
             return flawed(reading, state, reason, &flaw);
         }
@@ -49,7 +49,7 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
         }
     }
     let (verdict, reason) = match state {
-        // What has both a state and the shape of a result, at a bare URL, is the result.
+        // A body with both a state and the shape of a result, at a bare URL, is the result.
         Some(state) if state.is_terminal() && bare && !is_status(reading) => {
             if !state.has_result() && reading.body.and_then(provisioning_state).is_some() {
                 (Verdict::from_state(state), reason)
@@ -63,13 +63,14 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
         None => nameless(reading, report, reason),
     };
     match verdict {
-        // What the protocol names goes before the answer itself.
+        // A place that the protocol names takes precedence over the answer itself.
         Verdict::IsResult if leads_elsewhere(reading) => (Verdict::Named, reason),
         verdict => (verdict, reason),
     }
 }
 
-/// The body is no document: what stands in a header counts, or what the protocol says of the HTTP status; but no success.
+/// Handles a body that is not a document: the value in a header counts, or the protocol's meaning of the HTTP status;
+/// but never as a success.
 fn flawed(reading: &Reading<'_>, state: Option<State>, reason: Reason, flaw: &Flaw) -> (Verdict, Reason) {
     if let Some(state) = state {
         return (Verdict::from_state(state), reason);
@@ -80,7 +81,7 @@ fn flawed(reading: &Reading<'_>, state: Option<State>, reason: Reason, flaw: &Fl
     }
 }
 
-/// What the words say together, and why; `None` where none is known.
+/// Returns the combined meaning of the words, and the reason; `None` if no word is known.
 pub(super) fn word(reading: &Reading<'_>) -> (Option<State>, Reason) {
     let Reading { rules, reply, .. } = reading;
     let found = numbered(&rules.state).find_map(|(at, place)| {
@@ -98,19 +99,19 @@ pub(super) fn word(reading: &Reading<'_>) -> (Option<State>, Reason) {
         },
         (reduce, all) => (Some(together(reduce, all)), Reason::Reduced),
     };
-    // A success beside an error is none.
+    // A success beside an error does not count as one.
     if state == Some(State::Succeeded) && reading.has_error() {
         return (Some(State::Failed), Reason::SuccessBesideError);
     }
     (state, reason)
 }
 
-/// Whether a value at a place of the state may be a word. The HTTP status once more, as some envelopes have it, is none.
+/// Returns whether a value at a place of the state may be a word. A repeated HTTP status, as in some envelopes, is not.
 pub(super) fn is_word(value: &Value, reply: &Reply) -> bool {
     value.as_u64() != Some(reply.status().as_u16().into())
 }
 
-/// What a long-running operation (AIP-151) says by its `done`, beside a member that only an operation has.
+/// Reads the `done` of a long-running operation (AIP-151), beside a member that only an operation has.
 fn operation(reading: &Reading<'_>) -> (Option<State>, Reason) {
     let body = reading.body;
     let done = body.and_then(|body| body.get("done")).and_then(Value::as_bool);
@@ -124,7 +125,7 @@ fn operation(reading: &Reading<'_>) -> (Option<State>, Reason) {
     (Some(state), Reason::Operation)
 }
 
-/// A word that nobody knows counts as running.
+/// Combines the states; an unknown word counts as running.
 fn together(reduce: Reduce, states: &[Option<State>]) -> State {
     let states = || states.iter().map(|state| state.unwrap_or(State::Running));
     let ended = states().filter(|state| state.is_terminal());
@@ -144,7 +145,7 @@ fn together(reduce: Reduce, states: &[Option<State>]) -> State {
     }
 }
 
-/// No word is known.
+/// Handles an answer without a known word.
 fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Reason) {
     let Reading { rules, cursor, reply, code, .. } = reading;
     let (body, code, kind) = (reading.body, *code, cursor.kind);
@@ -158,7 +159,7 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
         return (verdict, Reason::Status(code));
     }
     if let (Some(state), None) = (rules.without_state, report.word()) {
-        // Only of a document: an empty or broken body has no state because it is none.
+        // Only of a document: an empty or broken body has no state because it is not a document.
         if body.is_some_and(Value::is_object) {
             let state = if reading.has_error() { State::Failed } else { state };
             return (Verdict::from_state(state), Reason::PendingByDefault);
@@ -169,13 +170,13 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
         return (Verdict::Pending(State::Running), if has_word { reason } else { Reason::Pending202 });
     }
     if reading.was_head() && code != 204 {
-        // There is no document to read: GET shows what stands there.
+        // There is no document to read: GET shows the contents.
         return (Verdict::IsResult, Reason::BareResult);
     }
     match kind {
         StatusKind::Bare => bare(reading, report, reason),
         _ if has_word => (Verdict::Pending(State::Running), reason),
-        // 204 says that there is nothing to say any more: to a DELETE, and of a task that was seen alive.
+        // 204 means that there is nothing more to report: to a DELETE, and for a task that was seen alive.
         StatusKind::Monitor if code == 204 && (cursor.seen_alive || cursor.method == Method::DELETE) => {
             (Verdict::Terminal(State::Succeeded), Reason::NoContent)
         }
@@ -190,7 +191,7 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
     }
 }
 
-/// As [`nameless`], at a bare URL.
+/// Handles an answer without a known word at a bare URL; otherwise as [`nameless`].
 fn bare(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Reason) {
     let (body, shown_state) = (reading.body, reading.cursor.shown_state);
     let word = report.word();
@@ -200,7 +201,7 @@ fn bare(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Rea
         return pending;
     }
     if !shown_state {
-        // A word that nobody knows, beside what only a status has, is one all the same.
+        // An unknown word beside members that only a status has still makes a status.
         if may_be_pending && (body.is_some_and(has_signs) || reading.asks_to_retry()) {
             return pending;
         }
@@ -211,7 +212,7 @@ fn bare(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict, Rea
     if reading.code == 204 || !shown_state {
         return (Verdict::IsResult, if word.is_some() { reason } else { Reason::BareResult });
     }
-    // A word where states were shown is one too, unless it is one that a resource rests in.
+    // If states were shown, an unknown word is a state too, unless it is a resting state of a resource.
     if may_be_pending {
         return pending;
     }
@@ -225,7 +226,7 @@ fn unreadable(why: &str) -> (Verdict, Reason) {
     (Verdict::Unreadable(why.to_owned()), Reason::Unreadable)
 }
 
-/// Whether a final state at a bare URL is that of a status document, and not of a result.
+/// Returns whether a final state at a bare URL is that of a status document, and not of a result.
 fn is_status(reading: &Reading<'_>) -> bool {
     let is_monitor = || {
         reading.asks_to_retry()
@@ -233,11 +234,11 @@ fn is_status(reading: &Reading<'_>) -> bool {
             || reading.rules.done.iter().any(|at| at.value(reading.reply, reading.body).is_some())
             || is_word_alone(reading)
     };
-    // Where states were shown, a state is one.
+    // If states were shown, a state makes a status.
     reading.cursor.shown_state || is_monitor() || (reading.code != 202 && leads_elsewhere(reading))
 }
 
-/// Whether the body is the state's word and nothing else, where the protocol says so: a status, and no result.
+/// Returns whether the body is only the state's word, as the protocol declares: a status, and no result.
 fn is_word_alone(reading: &Reading<'_>) -> bool {
     reading.rules.state.iter().any(|at| at.is_whole_word(reading.reply, reading.body))
 }

@@ -1,4 +1,4 @@
-//! State, and what the words of services mean.
+//! State, and the meaning of services' words.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,36 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
-    /// The service has it and has not begun.
+    /// The service has accepted the task and has not begun.
     Accepted,
-    /// The service works on it.
+    /// The service is working on the task.
     Running,
-    /// It is done.
+    /// The task is done.
     Succeeded,
-    /// It is done, and part of it failed.
+    /// The task is done, and part of it failed.
     PartiallySucceeded,
-    /// The service says that it failed.
+    /// The service reports that the task failed.
     Failed,
-    /// The service says that it was canceled.
+    /// The service reports that the task was canceled.
     Canceled,
-    /// The service says that it, or its result, is too old.
+    /// The service reports that the task, or its result, is too old.
     Expired,
 }
 
 impl State {
-    /// Whether the task has ended.
+    /// Returns whether the task has ended.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Accepted | Self::Running)
     }
 
-    /// Whether there is a result: succeeded, or partially so.
+    /// Returns whether there is a result: succeeded, or partially succeeded.
     #[must_use]
     pub const fn has_result(self) -> bool {
         matches!(self, Self::Succeeded | Self::PartiallySucceeded)
     }
 
-    /// Its name, as in serialized form.
+    /// Returns the name of the state, as in serialized form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,19 +59,19 @@ impl std::fmt::Display for State {
     }
 }
 
-/// A word without what services vary: case, spaces, `_` and `-`.
+/// Returns a word without the variations between services: case, spaces, `_` and `-`.
 pub(super) fn plain(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// The words of a protocol that was written by hand, however they are spelled there.
+/// Parses the words of a handwritten protocol, in any spelling.
 pub(super) fn plain_keys<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, State>, D::Error> {
     let written = BTreeMap::<String, State>::deserialize(from)?;
     Ok(written.into_iter().map(|(word, state)| (plain(&word), state)).collect())
 }
 
-/// The words that mean the same wherever they were seen. `terminated`, `ready`, `active`, `deleted`, `ok` and
-/// `available` are left to profiles: services disagree on them.
+/// Returns the meaning of the words that mean the same in every known service. `terminated`, `ready`, `active`,
+/// `deleted`, `ok` and `available` are left to profiles: services disagree on them.
 pub(super) fn common(plain: &str) -> Option<State> {
     Some(match plain {
         "succeeded" | "success" | "successful" | "completed" | "complete" | "done" | "finished" | "fulfilled"

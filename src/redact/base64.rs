@@ -1,18 +1,19 @@
-//! Base64: how a secret looks inside of base64, wherever it stands in what was encoded.
+//! Base64: the forms of a secret inside base64, wherever it stands in the encoded data.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::Secret;
 
-/// What is the same in every base64 text over the secret, for each place in a group of three bytes where it may begin;
-/// in both alphabets. A place where too little is the same is left out.
+/// Returns the part that is equal in every base64 text over the secret, for each position in a group of three bytes
+/// where the secret may begin; in both alphabets. A position with too short an equal part is left out.
 pub(super) fn forms(secret: &Secret) -> Vec<Secret> {
     let mut forms = Vec::new();
     for shift in 0..3 {
         let bytes = zeroize::Zeroizing::new([vec![0; shift].as_slice(), secret.expose().as_bytes()].concat());
         let encoded = Secret::new(STANDARD_NO_PAD.encode(bytes.as_slice()));
-        // Characters that hold bits of a neighbour are not its own. A short secret is looked for alone.
+        // Characters that hold bits of a neighbor are not the secret's own. A short secret is searched for only as
+        // encoded alone.
         let alone = shift == 0 && bytes.len() < LEAST_WITHIN;
         let begin = (shift * 8).div_ceil(6);
         let end = if alone { encoded.expose().len() } else { bytes.len() * 8 / 6 };
@@ -28,14 +29,14 @@ pub(super) fn forms(secret: &Secret) -> Vec<Secret> {
     forms
 }
 
-/// Whether a character may stand in base64, of either alphabet.
+/// Returns whether a character may occur in base64, of either alphabet.
 pub(super) const fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=')
 }
 
-/// Fewer characters stand in other texts too.
+/// Fewer characters occur in other texts too.
 const LEAST: usize = 8;
-/// A secret of fewer bytes gives fewer characters than that.
+/// A secret of fewer bytes yields fewer characters than that.
 const LEAST_WITHIN: usize = 6;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Header: what of a header's value is secret by itself.
+//! Header: the parts of a header's value that are secret in themselves.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 use super::Secret;
 
-/// The secrets on a request whose headers are marked as such.
+/// Returns the secrets in the headers of a request that are marked as sensitive.
 pub(crate) fn secrets_on(headers: &HeaderMap) -> Vec<Secret> {
-    // Without an allocation where there are none.
+    // Does not allocate if there are none.
     let marked = headers.values().filter(|value| value.is_sensitive());
     marked.filter_map(|value| value.to_str().ok()).flat_map(secrets_of).collect()
 }
 
-/// The value, what stands behind its scheme, the password of `Basic`, and the values of its parameters.
+/// Returns the value, the part after its scheme, the password of `Basic`, and the values of its parameters.
 pub(crate) fn secrets_of(value: &str) -> Vec<Secret> {
     let value = value.trim();
     let Some((scheme, bare)) = value.split_once(' ') else {
@@ -25,22 +25,22 @@ pub(crate) fn secrets_of(value: &str) -> Vec<Secret> {
     if is("basic") {
         return password(bare).into_iter().chain([Secret::new(bare)]).collect();
     }
-    // Another scheme may be no scheme, but the beginning of a key.
+    // Any other scheme may not be a scheme, but the beginning of a key.
     let whole = (!is("bearer")).then_some(value);
     whole.into_iter().chain([bare]).chain(parameters(bare)).map(Secret::new).collect()
 }
 
-/// The password in the base64 of `Basic` (RFC 7617).
+/// Returns the password in the base64 of `Basic` (RFC 7617).
 fn password(bare: &str) -> Option<Secret> {
     let pair = Zeroizing::new(STANDARD.decode(bare).ok()?);
     Some(Secret::new(str::from_utf8(&pair).ok()?.split_once(':')?.1))
 }
 
-/// Of `Credential=.., Signature=".."` and of cookies the values, without the short ones, which name algorithms and the
-/// like.
+/// Returns the values of `Credential=.., Signature=".."` and of cookies, without the short ones, which name algorithms
+/// and the like.
 fn parameters(value: &str) -> impl Iterator<Item = &str> {
     let values = value.match_indices('=').filter_map(|(at, _)| value.get(at + 1..)).map(|rest| {
-        // A quoted one may hold what separates others (RFC 9110, 5.6.4).
+        // A quoted value may contain the separators of others (RFC 9110, 5.6.4).
         let (rest, ends): (_, &[char]) = rest.strip_prefix('"').map_or((rest, &[',', ';', ' ']), |rest| (rest, &['"']));
         rest.split(ends).next().unwrap_or_default()
     });

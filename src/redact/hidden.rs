@@ -1,22 +1,22 @@
-//! Hidden: the secrets that an answer may repeat, known by whoever sent them.
+//! Hidden: the secrets that an answer may repeat, as the sender of the request knows them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::{Mask, Secret};
 
-/// The secrets that an answer may repeat. They are asked for only where words of the answer are shown; until then it is
-/// a pointer.
+/// The secrets that an answer may repeat. The secrets are collected only when words of the answer are shown; until
+/// then, the value is one pointer.
 #[derive(Clone, Default)]
 pub(crate) struct Hidden(Option<Arc<dyn Fn() -> Vec<Secret> + Send + Sync>>);
 
 impl Hidden {
-    /// Those that this gives when it is asked.
+    /// Creates a value that collects the secrets by this function.
     pub(crate) fn by(secrets: impl Fn() -> Vec<Secret> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(secrets)))
     }
 
-    /// Those and these, which went with one request alone.
+    /// Adds secrets that were sent with one request alone.
     pub(crate) fn and(&self, sent: Vec<Secret>) -> Self {
         if sent.is_empty() {
             return self.clone();

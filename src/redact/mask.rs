@@ -1,4 +1,4 @@
-//! Mask: secrets by their values, and a service's words without them.
+//! Mask: removes known secrets from a service's words.
 
 use std::ops::Range;
 
@@ -8,28 +8,28 @@ use zeroize::Zeroizing;
 use super::written::{self, Written};
 use super::{Secret, base64};
 
-/// Secrets that a service was sent, to be taken out of what it says.
+/// The secrets that were sent to a service, to be removed from its answers.
 ///
-/// They are found as they are, percent-encoded in either case, escaped as JSON, HTML and XML do, in base64 of whatever
-/// else, and where a text was cut inside of one.
+/// Secrets are found plain, percent-encoded in either case, escaped as in JSON, HTML and XML, in base64 of any data,
+/// and in a text that was cut inside a secret.
 #[derive(Default)]
 pub(crate) struct Mask(Vec<Form>);
 
-/// One way in which a secret may stand in a text.
+/// One form in which a secret may occur in a text.
 struct Form {
     text: Secret,
-    /// Inside of a longer text of base64.
+    /// Whether the form occurs inside a longer base64 text.
     is_base64: bool,
     in_any_case: bool,
 }
 
 impl Mask {
-    /// Those of fewer than 4 bytes are left out: they stand in any text.
+    /// Creates a mask. Secrets of fewer than 4 bytes are left out: they occur in any text.
     pub(crate) fn of(secrets: impl IntoIterator<Item = Secret>) -> Self {
         Self::default().and(secrets)
     }
 
-    /// Those and more.
+    /// Adds more secrets.
     pub(crate) fn and(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
         for secret in secrets {
             let secret = Secret::new(secret.expose().trim());
@@ -47,7 +47,8 @@ impl Mask {
         self
     }
 
-    /// The text without them. Where it was cut inside of one, without the beginning of that.
+    /// Returns the text without the secrets. If the text was cut inside a secret, the beginning of the secret is
+    /// removed too.
     pub(crate) fn hide(&self, text: &str) -> String {
         let mut found: Vec<Range<usize>> = Vec::new();
         for (at, _) in text.char_indices() {
@@ -72,14 +73,14 @@ impl Mask {
         shown
     }
 
-    /// As [`hide`](Self::hide), of a text that may be missing.
+    /// Hides the secrets in a text that may be missing; see [`hide`](Self::hide).
     pub(crate) fn hide_in(&self, text: Option<&str>) -> Option<String> {
         text.map(|text| self.hide(text))
     }
 }
 
 impl Form {
-    /// What to hide of a text where this stands at the beginning of the rest.
+    /// Returns the range to hide if this form occurs at the beginning of `rest`.
     fn range(&self, before: &str, rest: &str) -> Option<Range<usize>> {
         let (Written::Whole(length) | Written::Cut(length)) =
             written::find(self.text.expose(), rest, self.in_any_case)?;
@@ -87,14 +88,14 @@ impl Form {
         if !self.is_base64 {
             return Some(before.len()..end);
         }
-        // The characters beside it hold bits of the secret, and the rest belongs to the same text.
+        // The neighboring characters hold bits of the secret, and the rest belongs to the same base64 text.
         let tail = rest.as_bytes().iter().skip(length).take_while(|byte| base64::is_digit(**byte)).count();
         let head = before.bytes().rev().take_while(|byte| base64::is_digit(*byte)).count();
         Some(before.len() - head..end + tail)
     }
 }
 
-/// The secret as it may stand in a text that is then encoded as base64: as it is, in JSON of two kinds, in a form.
+/// Returns the forms of a secret in a text that is then encoded as base64: plain, in JSON of two kinds, in a form.
 fn as_written(secret: &Secret) -> Vec<Secret> {
     let mut all = vec![secret.clone()];
     let json = Zeroizing::new(serde_json::to_string(secret.expose()).unwrap_or_default());
@@ -109,9 +110,9 @@ fn as_written(secret: &Secret) -> Vec<Secret> {
     all
 }
 
-/// A shorter one is a word of any text.
+/// A shorter secret is a word of any text.
 const LEAST: usize = 4;
-/// Some services write a key in the other case; a shorter one may be a word that way.
+/// Some services write a key in the other case; a shorter secret may be a word in that case.
 const LEAST_IN_ANY_CASE: usize = 8;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Names: whether a member of a query or a header is a secret, by its name and by its value.
+//! Names: whether a query member or a header is a secret, by its name and by its value.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Whether a name says that its value lets whoever has it act: a key, a token, a session, a signature.
+/// Returns whether a name indicates that its value grants its holder access: a key, a token, a session, a signature.
 ///
-/// A name is read as words, in whatever case and with whatever between them: `authToken`, `auth_token`, `AUTH-TOKEN`.
+/// A name is read as words, in any case and with any separators: `authToken`, `auth_token`, `AUTH-TOKEN`.
 pub(crate) fn sounds_secret(name: &str) -> bool {
     let words = words(name);
     let joined = words.concat();
@@ -19,7 +19,7 @@ pub(crate) fn sounds_secret(name: &str) -> bool {
     (is_token && !has(&PLACES) && !begins(&PLACES)) || (is_key && !has(&IDENTIFIERS) && !begins(&IDENTIFIERS))
 }
 
-/// Whether a value is a credential by its form: with the scheme before it, or a JSON Web Token (RFC 7519).
+/// Returns whether a value is a credential by its form: with the scheme before it, or a JSON Web Token (RFC 7519).
 pub(crate) fn looks_secret(value: &str) -> bool {
     let value = value.trim();
     let (scheme, rest) = value.split_once([' ', '+']).unwrap_or_default();
@@ -34,7 +34,7 @@ pub(crate) fn looks_secret(value: &str) -> bool {
     has_scheme || (value.starts_with("eyJ") && value.split('.').count() >= 3)
 }
 
-/// The words of a name, in lower case.
+/// Returns the words of a name, in lower case.
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut before = ' ';
@@ -53,9 +53,9 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Secret as the whole name alone: within others they are words such as `statusCode` has.
+/// Secret only as the whole name: other names contain these words too, such as `statusCode`.
 const EXACT: [&str; 2] = ["code", "pin"];
-/// Secret wherever they stand in a name.
+/// Secret anywhere in a name.
 const ALWAYS: [&str; 29] = [
     "assertion",
     "auth",
@@ -87,7 +87,7 @@ const ALWAYS: [&str; 29] = [
     "xsrf",
     "apikey",
 ];
-/// Secret at the end of a name that is written in one.
+/// Secret at the end of a name that is written as one word.
 const ENDS: [&str; 9] = [
     "accesskey",
     "apikey",
@@ -99,10 +99,10 @@ const ENDS: [&str; 9] = [
     "sharedkey",
     "subscriptionkey",
 ];
-/// Tokens that are a place in a list, and no right.
+/// Tokens that are a position in a list, and grant nothing.
 const PLACES: [&str; 11] =
     ["continuation", "continue", "cursor", "delta", "next", "page", "paging", "pagination", "resume", "skip", "sync"];
-/// RequestKey that name a thing, and open none.
+/// Keys that name a thing, and open none.
 const IDENTIFIERS: [&str; 12] = [
     "cache",
     "foreign",

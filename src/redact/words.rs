@@ -1,12 +1,13 @@
-//! Words: text of a service as it may be shown.
+//! Words: a service's text in the form that may be shown.
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Text of a service as it may be shown: every URL in it loses its query and user, cookies and JWTs are left out, and
-/// what could change how a line is read (control characters, line separators, marks of direction) is gone.
+/// Returns a service's text in the form that may be shown: every URL in it loses its query and user, cookies and JWTs
+/// are left out, and characters that could change how a line is read (control characters, line separators, marks of
+/// direction) are removed.
 pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     let clean = without_jwts(on_one_line(text));
     if !(clean.contains("://") || names_signature(&clean) || names_cookie(&clean)) {
@@ -27,7 +28,7 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
         if after_scheme {
             out.push('…');
         } else if in_cookie {
-            // One cookie after the other, with a semicolon between.
+            // A header lists one cookie after the other, separated by semicolons.
             out.push('…');
             in_cookie = word.ends_with(';');
         } else if let Some(value) = cookie(word) {
@@ -38,7 +39,7 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
         } else if let Some(query) = query {
             out.push_str(&strip_user(word.split_at(query).0));
             out.push_str("?…");
-            // What ends the sentence is not the link's.
+            // Punctuation at the end of a sentence is not part of the link.
             let end = word.trim_end_matches(['.', ',', ':', ';', ')']).len();
             out.push_str(word.split_at(end).1);
         } else if names_value(word) && names_signature(word) {
@@ -52,12 +53,12 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// As [`scrub`], line by line.
+/// Scrubs a text line by line; see [`scrub`].
 pub(crate) fn scrub_lines(text: &str) -> String {
     text.lines().map(scrub).collect::<Vec<_>>().join("\n")
 }
 
-/// As [`scrub`], and no longer than so many characters.
+/// Scrubs a text, and cuts it to this many characters; see [`scrub`].
 pub(crate) fn brief(text: &str, most: usize) -> String {
     // A service may send a megabyte of words.
     let looked_at =
@@ -72,7 +73,7 @@ pub(crate) fn brief(text: &str, most: usize) -> String {
 
 fn on_one_line(text: &str) -> Cow<'_, str> {
     let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    // They reorder what stands beside them (Unicode, UAX 9).
+    // These characters reorder the neighboring text (Unicode, UAX 9).
     let is_direction =
         |c: char| matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     if !text.chars().any(|c| is_break(c) || is_direction(c)) {
@@ -82,7 +83,7 @@ fn on_one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if is_break(c) { ' ' } else { c }).collect())
 }
 
-/// JWTs (RFC 7519) are left out: a header that decodes to a JSON object, a dot, and what follows.
+/// Leaves out JWTs (RFC 7519): a header that decodes to a JSON object, a dot, and the text after it.
 fn without_jwts(text: Cow<'_, str>) -> Cow<'_, str> {
     let is_digit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let is_header = |header: &str| {
@@ -104,7 +105,7 @@ fn without_jwts(text: Cow<'_, str>) -> Cow<'_, str> {
         out.push_str(before);
         out.push('…');
         let end = behind.find(|c| !(is_digit(c) || matches!(c, '.' | '='))).unwrap_or(behind.len());
-        // The dot that ends the sentence is not the token's.
+        // A dot at the end of a sentence is not part of the token.
         let token = behind.split_at(end).0.trim_end_matches('.').len();
         (rest, at) = (behind.split_at(token).1, 0);
     }
@@ -152,7 +153,7 @@ fn names_cookie(text: &str) -> bool {
     text.split(' ').any(|word| cookie(word).is_some())
 }
 
-/// Where in a word the value of a `Cookie` or `Set-Cookie` header begins.
+/// Returns the position in a word at which the value of a `Cookie` or `Set-Cookie` header begins.
 fn cookie(word: &str) -> Option<usize> {
     let lower = word.to_ascii_lowercase();
     let name = lower.find("cookie")? + "cookie".len();
@@ -161,7 +162,7 @@ fn cookie(word: &str) -> Option<usize> {
     Some(lower.len() - value.len())
 }
 
-/// A token that begins before the cut is found by what stands behind it.
+/// A token that begins before the cut is recognized by the text after it.
 const LOOK_AHEAD: usize = 4096;
 
 #[cfg(test)]

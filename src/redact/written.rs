@@ -1,22 +1,22 @@
-//! Written: a secret in a text, however the text writes its characters.
+//! Written: a secret in a text, in any encoding of its characters.
 
-/// Where a secret stands at the beginning of a text.
+/// An occurrence of a secret at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// All of it, in so many bytes.
+    /// The whole secret, in this many bytes.
     Whole(usize),
-    /// The text was cut inside of it, after so many bytes.
+    /// The text was cut inside the secret, after this many bytes.
     Cut(usize),
 }
 
-/// Looks for the secret at the beginning of the text. Each of its characters may stand as it is, percent-encoded in
-/// either case and any number of times, or escaped as JSON, HTML and XML do.
+/// Looks for the secret at the beginning of the text. Each of its characters may be plain, percent-encoded in either
+/// case and any number of times, or escaped as in JSON, HTML and XML.
 pub(super) fn find(secret: &str, text: &str, in_any_case: bool) -> Option<Written> {
     let first = secret.chars().next()?;
     if !may_begin(first, text, in_any_case) {
         return None;
     }
-    // Several readings of one text: `%25` is a percent sign, or the beginning of an encoded one.
+    // Several readings of one text are possible: `%25` is a percent sign, or the beginning of an encoded one.
     let (mut ends, mut next) = (vec![0], Vec::new());
     for (count, wanted) in secret.chars().enumerate() {
         for end in &ends {
@@ -40,7 +40,7 @@ pub(super) fn find(secret: &str, text: &str, in_any_case: bool) -> Option<Writte
     ends.into_iter().max().map(Written::Whole)
 }
 
-/// Reports the length of each way in which the character may stand at the beginning of the text.
+/// Reports the length of each encoding of the character at the beginning of the text.
 fn units(wanted: char, text: &str, in_any_case: bool, mut found: impl FnMut(usize)) {
     let Some(first) = text.chars().next() else { return };
     if is_same(first, wanted, in_any_case) {
@@ -56,12 +56,12 @@ fn units(wanted: char, text: &str, in_any_case: bool, mut found: impl FnMut(usiz
 }
 
 fn is_same(found: char, wanted: char, in_any_case: bool) -> bool {
-    // Control characters of a service's words are shown as spaces.
+    // Control characters in a service's words are shown as spaces.
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     found == wanted || in_any_case && found.eq_ignore_ascii_case(&wanted) || is_blank(found) && is_blank(wanted)
 }
 
-/// `%2f`, and encoded again `%252f`; a character beyond ASCII is as many of them as it has bytes.
+/// `%2f`, and encoded again `%252f`; a character beyond ASCII takes one per byte.
 fn percent(wanted: char, text: &str) -> Vec<usize> {
     let mut bytes = [0; 4];
     let mut lengths = vec![0];
@@ -71,7 +71,7 @@ fn percent(wanted: char, text: &str) -> Vec<usize> {
     lengths
 }
 
-/// Where a byte that is percent-encoded from here on may end.
+/// Returns the possible ends of a byte that is percent-encoded from this position on.
 fn octet(wanted: u8, text: &str, at: usize) -> Vec<usize> {
     let digits = |at: usize| text.get(at..at + 2).and_then(hex);
     let mut ends = Vec::new();
@@ -88,13 +88,13 @@ fn octet(wanted: u8, text: &str, at: usize) -> Vec<usize> {
     ends
 }
 
-/// `\"`, `\/`, `\u002f`; of JSON inside of JSON with several backslashes.
+/// `\"`, `\/`, `\u002f`; in JSON inside JSON with several backslashes.
 fn escaped(wanted: char, text: &str, in_any_case: bool) -> Vec<usize> {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
     let mut lengths = Vec::new();
     if wanted == '\\' {
-        // Doubled by each writer.
+        // Each writer doubles the backslashes.
         lengths.extend([2, 4, 8].into_iter().filter(|length| *length <= slashes));
     }
     let Some(first) = rest.chars().next() else { return lengths };
@@ -140,17 +140,17 @@ fn hex(digits: &str) -> Option<u32> {
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// Whether a text may begin with this character at all.
+/// Returns whether a text can begin with this character at all.
 fn may_begin(wanted: char, text: &str, in_any_case: bool) -> bool {
     text.chars().next().is_some_and(|first| {
         is_same(first, wanted, in_any_case) || matches!(first, '%' | '\\' | '&') || first == '+' && wanted == ' '
     })
 }
 
-/// Where what stands behind the beginning of a secret shows that the rest was cut off: how long the character is that was
-/// cut with it.
+/// If the text after the beginning of a secret shows that the rest was cut off, returns the length of the character
+/// that was cut with it.
 fn cut(rest: &str) -> Option<usize> {
-    // The backtick ends what this crate quotes, and what it quotes is cut.
+    // This crate ends its quotations with a backtick, and a quotation may be cut.
     let is_end = |rest: &str| rest.is_empty() || rest.starts_with(['…', '`']) || rest.starts_with("...");
     if is_end(rest) {
         return Some(0);
@@ -163,9 +163,9 @@ fn cut(rest: &str) -> Option<usize> {
 }
 
 const NAMED: [(&str, char); 5] = [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\'')];
-/// The longest that is read, such as `&#x1F600;`.
+/// The longest entity that is parsed, such as `&#x1F600;`.
 const LONGEST_ENTITY: usize = 10;
-/// More often than this nothing is encoded again.
+/// No text is encoded more often than this.
 const MOST_TIMES: usize = 8;
 /// A shorter beginning may be the end of any text.
 const LEAST_BEGINNING: usize = 6;

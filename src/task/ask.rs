@@ -1,4 +1,4 @@
-//! Asking: one request of a task, and what its answer means.
+//! Asking: sends one request of a task, and interprets its answer.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use crate::redact::SecretUrl;
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Sending, Transport, by};
 
-/// What the tasks of one kind share.
+/// The state that the tasks of one kind share.
 pub(crate) struct Core {
     pub(crate) transport: Arc<Transport>,
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) protocol: Protocol,
     /// The kind's name in the client's profile; `None` for the profile's default.
     pub(crate) kind: Option<Arc<str>>,
-    /// The protocol was given with the task, and no profile knows it.
+    /// Whether the protocol was given with the task, and is in no profile.
     pub(crate) given: bool,
     pub(crate) pace: PollPolicy,
-    /// From what age on a task is reported as long.
+    /// The age from which on a task is reported as long.
     pub(crate) long_after: Option<Duration>,
-    /// The client's base, as tokens name it.
+    /// The client's base URL, as tokens record it.
     pub(crate) base: Url,
 }
 
-/// What came back; an error where asking again makes no sense.
+/// The outcome of a request; an error if another attempt makes no sense.
 pub(super) type Answer = Result<Heard, Error>;
 
 pub(super) enum Heard {
-    /// An answer; with a body that is too large to hold, as it comes.
+    /// An answer; with its body as a stream if that is too large to hold.
     Reply(Box<Reply>, Option<Response>),
-    /// Nothing, and asking again may help.
+    /// No answer; another attempt may help.
     Silence(String),
 }
 
 impl Heard {
-    /// The body that is too large to hold, if there is one.
+    /// Returns the body that is too large to hold, if there is one.
     pub(super) fn rest(self) -> Option<Response> {
         match self {
             Self::Reply(_, rest) => rest,
@@ -54,7 +54,7 @@ impl Heard {
         }
     }
 
-    /// For how long a refusal asks to stay away.
+    /// Returns how long a refusal asks the client to stay away.
     pub(super) fn asks_to_wait(&self, now: SystemTime) -> Option<Duration> {
         let Self::Reply(reply, _) = self else { return None };
         let is_refused = reply.status().as_u16() >= 400;
@@ -63,8 +63,8 @@ impl Heard {
 }
 
 impl Core {
-    /// Asks what is next, with the right to it where it was waited for. A poll is one attempt: the task owns the wait
-    /// after it.
+    /// Sends the next request, with the permit if the task waited for one. A poll is a single attempt: the task itself
+    /// schedules the next one.
     pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> Answer {
         let Asking { request, purpose, mut jar } = asking;
         let sending = Sending::of(&self.transport, &request).until(deadline);
@@ -83,7 +83,7 @@ impl Core {
                     .map_err(|late| self.transport.late(late))?
                 {
                     Ok(response) => response,
-                    // The task runs on at the service, and the token may come with the next poll.
+                    // The task continues at the service, and a token may be available for the next poll.
                     Err(Broken::Refused(error)) if is_passing(error.kind()) => {
                         return Ok(Heard::Silence(format!("the status could not be asked for: {error}")));
                     }
@@ -98,19 +98,19 @@ impl Core {
             }
         };
         if purpose == Purpose::Start {
-            // What it was answered with counts; a body that breaks off takes nothing back.
+            // The headers of the answer count; a body that breaks off revokes nothing.
             return Ok(Heard::Reply(Box::new(response.reply_as_far_as_it_comes().await), None));
         }
         let bare = response.cut();
         Ok(match by(deadline, pin!(response.reply_or_rest())).await? {
             Ok((reply, rest)) => Heard::Reply(Box::new(reply), rest),
-            // A status that is no success says what it says without a body.
+            // An error status is complete without a body.
             Err(_) if !bare.status().is_success() => Heard::Reply(Box::new(bare), None),
             Err(_) => Heard::Silence("the answer broke off".into()),
         })
     }
 
-    /// Reads an answer, and moves the cursor.
+    /// Interprets an answer, and advances the cursor.
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
             Heard::Reply(reply, _) => self.read_reply(cursor, reply),
@@ -121,7 +121,7 @@ impl Core {
         }
     }
 
-    /// Reads a reply, and moves the cursor.
+    /// Interprets a reply, and advances the cursor.
     pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
         let before = cursor.status_url();
         let mut step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
@@ -140,7 +140,8 @@ impl Core {
 }
 
 impl Core {
-    /// Whether no URL that an answer names leads from https to http. The client's own origin was given by the application.
+    /// Checks that no URL named by an answer leads from https to http. The client's own origin is exempt: the
+    /// application chose it.
     fn leads_well(&self, from: &Url, before: Option<&SecretUrl>, cursor: &Cursor, step: &Step) -> Result<(), Error> {
         if from.scheme() != "https" {
             return Ok(());
@@ -159,13 +160,13 @@ impl Core {
     }
 }
 
-/// No token for now.
+/// Returns whether the error means that no credential is available for now.
 fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TokenUnavailable | ErrorKind::Store)
 }
 
 impl Shared {
-    /// A place in the throttle's queue for the poll that is next. While it stands there, nothing is built of it.
+    /// Returns a place in the throttle's queue for the next poll. While the poll is queued, its request is not built.
     pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
         let Asking { request, purpose, .. } = self.next()?;
         let transport = &self.core.transport;
@@ -173,7 +174,7 @@ impl Shared {
         goes.then(|| Box::new(transport.admit(&request, deadline)))
     }
 
-    /// The request that is next, as a future of its own.
+    /// Returns the next request, as a future of its own.
     pub(super) fn ask(
         self: &Arc<Self>,
         permit: Option<Permit>,
@@ -192,7 +193,7 @@ impl Shared {
     fn next(self: &Arc<Self>) -> Option<Asking> {
         let live = self.live();
         let asking = self.core.protocol.next(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())?;
-        // Its address tells a task from all others that live.
+        // The address distinguishes the task from all other living tasks.
         let task = Arc::as_ptr(self).addr() as u64;
         Some(Asking { request: asking.request.for_task(self.core.kind.clone(), task), ..asking })
     }

@@ -16,8 +16,8 @@ pub(super) struct Beat {
 }
 
 impl<T> Task<T> {
-    /// Tells the last update again whenever a wait gives nothing new for this long, so that a stream shows life between
-    /// polls that are far apart ([`Update::is_heartbeat`](crate::Update::is_heartbeat)). Nothing is sent for it.
+    /// Repeats the last update whenever a wait brings nothing new for this long, so that a stream shows life between
+    /// polls that are far apart ([`Update::is_heartbeat`](crate::Update::is_heartbeat)). A heartbeat sends no request.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.beat = Some(Box::new(Beat { every: every.max(SHORTEST_BEAT), next: None, alarm: Alarm::default() }));
         self
@@ -39,5 +39,5 @@ impl<T> Task<T> {
     }
 }
 
-/// More often than this a heartbeat is noise.
+/// A shorter interval between heartbeats is noise.
 const SHORTEST_BEAT: Duration = Duration::from_millis(10);

@@ -1,20 +1,20 @@
-//! Counted: a task, as those who count tasks know it.
+//! Counted: how a task appears in the task counts.
 
 use std::time::Duration;
 
 use crate::event::{Mark, Marks};
 use crate::protocol::State;
 
-/// What a task is counted as while it is alive; nothing before it is held, and after its end.
+/// The state under which a living task is counted; nothing before the task is held, and after its end.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     state: Option<State>,
-    /// It was reported as one that runs for long, by this number.
+    /// The number of the report that the task runs for long, if it was made.
     long: Option<u64>,
 }
 
 impl Counted {
-    /// It is in this state now, which may be its end.
+    /// Records the task's new state, which may be its end.
     pub(super) fn turn(&mut self, is: State, marks: &Marks) {
         let was = std::mem::replace(&mut self.state, Some(is).filter(|is| !is.is_terminal()));
         if was != Some(is) {
@@ -25,33 +25,33 @@ impl Counted {
         }
     }
 
-    /// It runs for long: reported once.
+    /// Reports once that the task runs for long.
     pub(super) fn runs_for_long(&mut self, number: u64, name: &str, age: Duration, marks: &Marks) {
         if self.state.is_some() && self.long.replace(number).is_none() {
             marks.tell(Mark::Long { number, name, age });
         }
     }
 
-    /// It is held, and alive where nothing else was told of it yet.
+    /// Records that the task is held, as alive unless a state was already reported.
     pub(super) fn hold(&mut self, is: State, marks: &Marks) {
         if self.state.is_none() {
             self.turn(is, marks);
         }
     }
 
-    /// It came to this end, where nothing else was told of that.
+    /// Records the end of the task, unless an end was already reported.
     pub(super) fn end(&mut self, is: State, marks: &Marks) {
         if self.state.is_some() {
             self.turn(is, marks);
         }
     }
 
-    /// The wait for it ended, and not the work.
+    /// Records that the wait for the task ended, while the work goes on.
     pub(super) fn stop(&mut self, marks: &Marks) {
         self.leave(Some(STOPPED), marks);
     }
 
-    /// It is dropped.
+    /// Records that the task was dropped.
     pub(super) fn drop(&mut self, marks: &Marks) {
         self.leave(None, marks);
     }

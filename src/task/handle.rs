@@ -1,4 +1,4 @@
-//! TaskHandle: a task from elsewhere.
+//! TaskHandle: access to a task from elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use crate::error::{Error, ErrorKind};
 use crate::redact::SecretUrl;
 use crate::transport::Sending;
 
-/// A task from elsewhere: to ask about it, put it away, cancel or nudge it, while somebody else awaits it.
+/// A handle to query, save, cancel or nudge a task while another part of the program awaits it.
 ///
-/// Cheap to clone, `Send` and `Sync`. It does not keep the wait going.
+/// The handle is cheap to clone, `Send` and `Sync`. The handle does not drive the wait.
 #[derive(Clone)]
 pub struct TaskHandle(Arc<Shared>);
 
@@ -19,47 +19,49 @@ impl TaskHandle {
         Self(shared)
     }
 
-    /// The task's id at the service, if it gave one.
+    /// Returns the task's id at the service, if the service gave one.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         self.0.live().cursor.id().map(str::to_owned)
     }
 
-    /// Where its status is asked for; `None` for one that finished at its submit.
+    /// Returns the task's status URL; `None` for a task that finished at its submit.
     #[must_use]
     pub fn status_url(&self) -> Option<SecretUrl> {
         self.0.live().cursor.status_url()
     }
 
-    /// What was last told of it.
+    /// Returns the last update of the task.
     #[must_use]
     pub fn last_update(&self) -> Update {
         self.0.live().last.clone()
     }
 
-    /// The task as data, to go on waiting in another process. Signed URLs are left out.
+    /// Returns the task as data, so that another process can continue the wait. Signed URLs are left out.
     #[must_use]
     pub fn token(&self) -> ResumeToken {
         self.0.token(&self.0.live(), false)
     }
 
-    /// As [`token`](TaskHandle::token), with the signed URLs that are needed to go on: whoever reads it can read what
-    /// they lead to.
+    /// Returns a token with the signed URLs that are needed to continue: whoever reads the token can read the data
+    /// behind them. Otherwise as [`token`](TaskHandle::token).
     #[must_use]
     pub fn token_with_signed_urls(&self) -> ResumeToken {
         self.0.token(&self.0.live(), true)
     }
 
-    /// Asks the service to give the task up. The wait goes on to the true end, which may still be a success.
+    /// Asks the service to cancel the task. The wait continues to the true end, which may still be a success.
     ///
-    /// By default that is `DELETE` on the status URL; [`Protocol::cancel`](crate::Protocol::cancel) says otherwise. After
-    /// the end of the task nothing is sent: there is nothing to give up, and a DELETE might remove the result.
+    /// By default, the request is `DELETE` on the status URL; [`Protocol::cancel`](crate::Protocol::cancel) sets
+    /// another. After the end of the task, no request is sent: there is nothing to cancel, and a DELETE might remove
+    /// the result.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the protocol has no cancel, and those of any call.
+    /// [`ErrorKind::Unsupported`] if the protocol defines no cancel, and the errors of any call.
     ///
     /// # Cancel safety
-    /// Dropped in flight, the service may or may not have heard it; asking again is harmless.
+    /// If the future is dropped in flight, the service may or may not have received the request; a second request is
+    /// harmless.
     pub async fn cancel(&self) -> Result<(), Error> {
         let core = &self.0.core;
         let request = {
@@ -83,14 +85,15 @@ impl TaskHandle {
         Ok(())
     }
 
-    /// Why the answers so far were read as they were: which rule fired, on which header or member, and what to change
-    /// where it is wrong. Some lines of text, without secrets.
+    /// Returns an explanation of how the answers so far were read: which rule matched, on which header or member, and
+    /// what to change if the reading is wrong. Some lines of text, without secrets.
     #[must_use]
     pub fn explain(&self) -> String {
         self.0.explain(&self.0.live())
     }
 
-    /// Asks for a poll now, cutting short a pause of our own choice. What the service asked for is still kept.
+    /// Requests a poll now, and cuts short a pause that the client chose itself. A wait that the service asked for
+    /// still holds.
     pub fn nudge(&self) {
         let waker = {
             let mut live = self.0.live();

@@ -1,12 +1,12 @@
-//! Masked: what an answer told, without what it repeated of the credential.
+//! Masked: a step without the parts of the credential that the answer repeated.
 
 use crate::credential::NO_CREDENTIAL;
 use crate::error::ErrorKind;
 use crate::protocol::{Report, Step};
 use crate::redact::Mask;
 
-/// The step without secrets in its words. Where all went well, there is nothing to look for: a word that the protocol
-/// knows is none.
+/// Returns the step without secrets in its words. A success needs no search: a word that the protocol knows is no
+/// secret.
 pub(super) fn masked(step: Step, mask: impl Fn() -> Mask, sends_none: bool) -> Step {
     match step {
         Step::Wait(report) if report.warning.is_some() => Step::Wait(of_report(report, &mask())),

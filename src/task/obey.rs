@@ -1,4 +1,4 @@
-//! Obeying: what a step of the protocol makes of a task.
+//! Obeying: applies a step of the protocol to a task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::message::Response;
 use crate::protocol::{Report, State, Step};
 
 impl<T> Task<T> {
-    /// Does what a step says. The one place where a task's state changes. `rest` is the body of the answer where that is
-    /// too large to hold.
+    /// Applies a step. All changes of a task's state happen here. `rest` is the body of the answer if it is too large
+    /// to hold.
     pub(super) fn obey(&mut self, step: Step, rest: Option<Response>) {
         match step {
             Step::Wait(report) => {
@@ -77,7 +77,7 @@ impl<T> Task<T> {
         }
     }
 
-    /// A word that nobody knows has stayed for long: people should look at it.
+    /// Reports an unknown state word that has stayed for long, so that people look at it.
     fn report_unknown_word(&self, report: &Report) {
         let live = self.shared.live();
         let said = |text: Option<&str>| self.shared.said(&live, text);
@@ -95,9 +95,9 @@ impl<T> Task<T> {
 
     fn tell(&mut self, mut report: Report, next_poll: Option<Duration>) {
         self.counted.turn(report.state(), self.shared.marks());
-        // Not by `live()`: its borrow would be of all of the task.
+        // Not by `live()`, which would borrow the whole task.
         let mut live = self.shared.live();
-        // An answer that names no progress takes none back.
+        // An answer without progress keeps the last value.
         report.percent = report.percent.or(live.last.report.percent);
         let said = |text: Option<&str>| self.shared.said(&live, text);
         let polls = live.last.polls;
@@ -125,11 +125,11 @@ impl<T> Task<T> {
         self.give_up(error);
     }
 
-    /// An error of waiting, with all that is needed to go on.
+    /// Adds to an error of waiting everything that is needed to continue the wait.
     pub(super) fn with_wait(&self, error: Error) -> Error {
         let live = self.live();
         let token = (live.can_resume() && !error.kind().is_final()).then(|| self.shared.token(&live, false));
-        // One without its status URL would promise what it cannot do.
+        // A token without its status URL would promise a resumption that cannot work.
         let is_kept_out = token.as_ref().is_some_and(|token| !token.can_resume());
         let token = token.filter(|_| !is_kept_out);
         let has_token = token.is_some();
@@ -143,11 +143,11 @@ impl<T> Task<T> {
             Some(status) if error.status().is_none() => error.with_status(status),
             _ => error,
         };
-        // An end that a refusal has brought about says when it would have passed.
+        // An end caused by a refusal reports when the refusal would have passed.
         let asked = error.retry_after().or(live.refusal).filter(|_| !error.kind().is_final());
         let error = error.with_retry_after(asked);
         let is_late = error.kind() == ErrorKind::DeadlineExceeded;
-        // A deadline that troubles have brought about says which.
+        // A deadline missed because of poll errors names them.
         let trouble = live.last.warning().filter(|_| is_late && live.cursor.is_troubled());
         let trouble = trouble.map(|trouble| format!("the last answer: {trouble}"));
         let goes_on = (is_late && has_token).then(|| GOES_ON.to_owned());
@@ -164,11 +164,11 @@ impl<T> Task<T> {
     }
 }
 
-/// A task without an id, whose status URL is not known any more.
+/// The name of a task without an id, whose status URL is no longer known.
 const NAMELESS: &str = "a task without an id";
 
-/// For an error of a task whose status URL stands in no plain token.
+/// The advice for a task whose status URL no plain token may contain.
 const NO_TOKEN: &str = "there is no token, because the status URL is signed or holds a secret in its query: \
                         TaskHandle::token_with_signed_urls gives one";
-/// For a deadline.
+/// The advice for a missed deadline.
 const GOES_ON: &str = "the task goes on at the service, and Error::token() holds what resumes it";

@@ -1,4 +1,4 @@
-//! Outcome: what a finished task gives.
+//! Outcome: the result of a finished task.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,16 +18,16 @@ use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
 use crate::transport::Sending;
 
-/// What a finished task gives: a value, links to download, or both.
+/// The result of a finished task: a value, links to download, or both.
 ///
-/// A partial success is an outcome too: look at [`state`](Outcome::state) where that matters.
+/// A partial success is an outcome too: check [`state`](Outcome::state) if the difference matters.
 pub struct Outcome<T> {
     update: Update,
     finding: Finding,
     core: Arc<Core>,
     cursor: Cursor,
     headers: HeaderMap,
-    /// The result itself, where it was too large to hold: the first download takes it as it comes.
+    /// The result itself, if it was too large to hold: the first download reads it as it arrives.
     rest: Mutex<Option<Response>>,
     output: PhantomData<fn() -> T>,
 }
@@ -47,44 +47,44 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// Succeeded, or partially so.
+    /// Returns the final state: succeeded, or partially succeeded.
     #[must_use]
     pub const fn state(&self) -> State {
         self.update.state()
     }
 
-    /// The last update: word, polls, status.
+    /// Returns the last update: word, polls, status.
     #[must_use]
     pub const fn last_update(&self) -> &Update {
         &self.update
     }
 
-    /// The links to the result, in the service's order. They are as the service gave them, and may expire; a
-    /// [`download`](Outcome::download) renews them.
+    /// Returns the links to the result, in the service's order. The links are as the service gave them, and may expire;
+    /// a [`download`](Outcome::download) renews them.
     #[must_use]
     pub fn links(&self) -> &[SecretUrl] {
         &self.finding.links
     }
 
-    /// The final body as it came: the result, or the document that names its links. `None` where there was none, or it
-    /// is too large to hold and must be downloaded.
+    /// Returns the final body as received: the result, or the document that names its links. `None` if there was no
+    /// body, or if it is too large to hold and must be downloaded.
     #[must_use]
     pub const fn bytes(&self) -> Option<&Bytes> {
         self.finding.body.as_ref()
     }
 
-    /// The final body as text; bytes that are no UTF-8 are replaced.
+    /// Returns the final body as text; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         self.bytes().map(|body| String::from_utf8_lossy(body).into_owned())
     }
 
-    /// The download of the result: of its one link, or of the body where the result came with the answer.
+    /// Returns the download of the result: of its one link, or of the body if the answer contained the result.
     ///
-    /// That there is no such thing, or several links, is an error of the sink.
+    /// The sink reports an error if there is no result to download, or if there are several links.
     ///
     /// A result on the API's own origin that is larger than the client's body limit is not fetched twice: the first
-    /// download goes on with the answer that came, whose connection stays open as long as the outcome lives.
+    /// download continues the received answer, whose connection stays open as long as the outcome lives.
     pub fn download(&self) -> Download {
         match self.finding.links.as_slice() {
             [] => self.held(),
@@ -96,7 +96,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The downloads of all links, in the service's order; the one of the body where there is no link.
+    /// Returns the downloads of all links, in the service's order; the download of the body if there are no links.
     #[must_use]
     pub fn downloads(&self) -> Vec<Download> {
         if self.finding.links.is_empty() && self.finding.body.is_some() {
@@ -105,13 +105,13 @@ impl<T> Outcome<T> {
         self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
     }
 
-    /// Whether the result comes in pages.
+    /// Returns whether the result is paged.
     #[must_use]
     pub const fn has_pages(&self) -> bool {
         self.finding.pages.is_some()
     }
 
-    /// The rows of a result that comes in pages, as the protocol says ([`Protocol::pages`](crate::Protocol::pages)).
+    /// Returns the rows of a paged result, by the rule of the protocol ([`Protocol::pages`](crate::Protocol::pages)).
     ///
     /// ```
     /// use futures::TryStreamExt;
@@ -140,12 +140,12 @@ impl<T> Outcome<T> {
     /// # }
     /// ```
     ///
-    /// That the protocol gives no pages is an error of the stream.
+    /// The stream reports an error if the protocol has no rule for pages.
     pub fn pages<R: DeserializeOwned>(&self) -> Pages<R> {
         Pages::new(self.walk())
     }
 
-    /// The pages as bytes, one after the other, or as one file: for CSV, NDJSON and the like
+    /// Returns the pages as bytes, one after the other, or as one file: for CSV, NDJSON and similar formats
     /// ([`PageRule::bytes`](crate::protocols::PageRule::bytes)).
     ///
     /// ```
@@ -178,7 +178,7 @@ impl<T> Outcome<T> {
     /// # }
     /// ```
     ///
-    /// That the protocol gives no pages is an error of the stream.
+    /// The stream reports an error if the protocol has no rule for pages.
     pub fn page_bytes(&self) -> PageBytes {
         PageBytes::new(self.walk())
     }
@@ -200,11 +200,11 @@ impl<T> Outcome<T> {
         Walk::new(source, rule.clone(), first.clone(), self.finding.page.as_deref().cloned()).bare(self.finding.is_bare)
     }
 
-    /// Lets the service forget the task, where the protocol says how
-    /// ([`Protocol::cleanup`](crate::Protocol::cleanup)). Its results may go with it: take them first.
+    /// Asks the service to delete the task, if the protocol says how ([`Protocol::cleanup`](crate::Protocol::cleanup)).
+    /// The results may be deleted with it: read them first.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the protocol says nothing of it, and those of any call.
+    /// [`ErrorKind::Unsupported`] if the protocol defines no cleanup, and the errors of any call.
     pub async fn cleanup(&self) -> Result<(), Error> {
         let Some(request) = self.core.protocol.cleanup_request(&self.cursor, self.headers.clone()) else {
             let why = format!("the protocol `{}` knows no cleanup for this task", self.core.protocol.name());
@@ -241,11 +241,11 @@ impl<T> Outcome<T> {
 }
 
 impl<T: DeserializeOwned> Outcome<T> {
-    /// The value, decoded from JSON now: a wrong shape never loses finished work.
+    /// Returns the value, decoded from JSON at this point: a body of the wrong shape never loses finished work.
     ///
     /// # Errors
-    /// [`ErrorKind::Decode`] where the body has another shape; [`ErrorKind::ResultShape`] where there is only a link, or
-    /// nothing at all and `T` is not made of nothing, as `()` and `Option` are.
+    /// [`ErrorKind::Decode`] if the body has another shape; [`ErrorKind::ResultShape`] if there is only a link, or if
+    /// there is no result and `T` cannot be made from nothing, as `()` and `Option` can.
     pub fn value(&self) -> Result<T, Error> {
         let Some(body) = &self.finding.body else {
             if !self.finding.links.is_empty() {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use crate::clock::FAR;
 use crate::retry::Schedule;
 
-/// When a task polls, within what the service asks.
+/// When a task polls, within the limits that the service asks for.
 ///
-/// What the service asks (`Retry-After` and its kin) is never undercut, and holds until it says otherwise. Where it
-/// never asked, the pause is 5 % of the task's age, between 1 and 30 seconds, or the protocol's own default: a task of
-/// minutes is seen within seconds of its end, one of hours costs some hundred polls.
+/// The policy never undercuts the wait that the service asks for (`Retry-After` and similar headers); the wait holds until the
+/// service asks for another. If the service never asked, the pause is 5 % of the task's age, between 1 and 30 seconds,
+/// or the protocol's own default: the end of a task of minutes is seen within seconds, and a task of hours costs some
+/// hundred polls.
 ///
-/// Jitter spreads the polls of many tasks: upward only, by up to 10 %, on what the service asked; by 20 % both ways on
-/// our own choice. A [schedule](PollPolicy::schedule) brings its own.
+/// Jitter spreads the polls of many tasks: upward only, by up to 10 %, on a wait that the service asked for; by 20 %
+/// both ways on the policy's own pauses. A [schedule](PollPolicy::schedule) has its own jitter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PollPolicy {
     floor: Duration,
@@ -22,39 +23,41 @@ pub struct PollPolicy {
 }
 
 impl PollPolicy {
-    /// Never twice within 250 ms, and at least every 10 minutes where the service does not ask for longer.
+    /// Returns the default policy: never two polls within 250 ms, and a poll at least every 10 minutes unless the
+    /// service asks for a longer wait.
     #[must_use]
     pub const fn standard() -> Self {
         Self { floor: Duration::from_millis(250), ceiling: Duration::from_secs(600), jitter: true, schedule: None }
     }
 
-    /// Sets the shortest pause, whatever is asked: 250 ms by default, and at most 30 years.
+    /// Sets the shortest pause, whatever the service asks for: 250 ms by default, and at most 30 years.
     #[must_use]
     pub const fn floor(mut self, floor: Duration) -> Self {
         self.floor = floor;
         self
     }
 
-    /// Sets the longest pause of our own choice. What the service asks for is not cut.
+    /// Sets the longest of the policy's own pauses. A wait that the service asks for is not cut.
     #[must_use]
     pub const fn ceiling(mut self, ceiling: Duration) -> Self {
         self.ceiling = ceiling;
         self
     }
 
-    /// Without jitter of the pace's own: for tests. A schedule keeps the jitter that it has.
+    /// Disables the policy's own jitter, for tests. A schedule keeps its jitter.
     #[must_use]
     pub const fn without_jitter(mut self) -> Self {
         self.jitter = false;
         self
     }
 
-    /// Sets what a task polls by where the service does not say, in place of 5 % of its age and of the protocol's own
-    /// default. What the service asks wins, floor and ceiling hold, and no spread is added to the schedule's jitter.
+    /// Sets the schedule of polls for a service that asks for no wait, in place of 5 % of the task's age and of the
+    /// protocol's own default. A wait that the service asks for takes precedence, floor and ceiling apply, and the
+    /// policy adds no jitter to the schedule's own.
     ///
-    /// Each task draws pauses of its own; a resumed one begins anew. Where they end, so does the wait, with
-    /// [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded): the task goes on at the service, and the error
-    /// carries the token.
+    /// Each task draws its own pauses; a resumed task starts the schedule anew. When the schedule ends, the wait ends
+    /// too, with [`ErrorKind::DeadlineExceeded`](crate::ErrorKind::DeadlineExceeded): the task continues at the
+    /// service, and the error carries the token.
     ///
     /// ```
     /// use std::time::Duration;
@@ -79,23 +82,24 @@ impl PollPolicy {
         self
     }
 
-    /// What is wrong with it, and what to write instead.
+    /// Checks the policy; the error names the flaw, and the fix.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.schedule.as_ref().map_or(Ok(()), Schedule::check)
     }
 
-    /// The schedule that decides, where there is one and the service does not say. Zero means soon, and says nothing.
+    /// Returns the schedule if it decides the next pause: there is one, and the service asks for no wait. Zero means
+    /// soon, and asks for none.
     pub(super) fn own_schedule(&self, asked: Option<Duration>) -> Option<&Schedule> {
         self.schedule.as_ref().filter(|_| asked.unwrap_or_default().is_zero())
     }
 
-    /// The next pause where the schedule says `step`.
+    /// Plans the next pause after the schedule returned `step`.
     pub(super) fn plan_by(&self, step: Duration) -> Plan {
         let floor = self.shortest();
         Plan { delay: step.min(self.ceiling).max(floor), earliest: floor }
     }
 
-    /// The next pause. `chance` is drawn from 0 to 1.
+    /// Plans the next pause. `chance` is drawn from 0 to 1.
     pub(super) fn plan(
         &self,
         hint: Option<Duration>,
@@ -106,7 +110,7 @@ impl PollPolicy {
     ) -> Plan {
         let chance = if self.jitter { chance } else { 0.0 };
         if let Some(asked) = hint.or(sticky) {
-            // Zero means soon, and never a hot loop.
+            // Zero means soon, but never a busy loop.
             let base = if asked.is_zero() { own(age) } else { asked };
             let delay = spread(base.max(self.shortest()), 1.0 + 0.1 * chance);
             let earliest = asked.max(self.shortest()).min(FAR);
@@ -129,21 +133,21 @@ impl Default for PollPolicy {
     }
 }
 
-/// The pause that is next.
+/// The next pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// After this long the task polls.
+    /// The delay until the task polls.
     pub(super) delay: Duration,
-    /// Before this long it must not, even when it is nudged.
+    /// The delay before which the task must not poll, even if it is nudged.
     pub(super) earliest: Duration,
 }
 
-/// A pause times a factor, and no longer than a clock can hold.
+/// Returns a pause times a factor, capped at the longest time that a clock can hold.
 fn spread(pause: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(pause.as_secs_f64() * factor).map_or(FAR, |pause| pause.min(FAR))
 }
 
-/// 5 % of the age: the relative error of when the end is seen stays the same.
+/// Returns 5 % of the age, which keeps the relative error of the observed end constant.
 fn own(age: Duration) -> Duration {
     (age / 20).clamp(Duration::from_secs(1), Duration::from_secs(30))
 }
@@ -175,7 +179,7 @@ mod tests {
         ] {
             let plan = pace.plan(hint, sticky, default, secs(age), 0.5);
             assert_eq!(plan.delay, delay, "{hint:?} {sticky:?} {default:?} {age}");
-            // What was asked binds a nudge too, also where this answer did not say it again.
+            // A wait that the service asked for binds a nudge too, even if this answer did not repeat it.
             let asked = hint.or(sticky).unwrap_or_default();
             assert_eq!(plan.earliest, asked.max(Duration::from_millis(250)), "{hint:?} {sticky:?}");
         }

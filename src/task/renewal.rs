@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::Priority;
 use crate::protocol::{Asking, Cursor, Step};
 
-/// What it takes to ask again.
+/// The parts needed to ask the status again.
 #[derive(Clone)]
 pub(super) struct Renewal {
     core: Arc<Core>,
@@ -24,7 +24,7 @@ pub(super) struct Renewal {
 }
 
 impl Renewal {
-    /// For the link at this place; `None` for a task that has no status to ask for.
+    /// Creates a renewal for the link at this index; `None` for a task without a status URL.
     pub(super) fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, index: usize) -> Option<Self> {
         cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index })
     }
@@ -32,7 +32,7 @@ impl Renewal {
     async fn ask(self) -> Result<Renewed, Error> {
         let Self { core, mut cursor, headers, index } = self;
         let begun = Instant::now();
-        // One that ends too late ends at once, and says for how long it would have been.
+        // A wait that would pass the deadline ends at once, and reports its full length.
         let wait = async |asked: Duration| {
             if begun.elapsed().saturating_add(asked) >= LONGEST {
                 return Err(failed("the service asks to wait for longer").with_retry_after(Some(asked)));
@@ -41,12 +41,12 @@ impl Renewal {
             Ok(())
         };
         cursor.rewind();
-        // A party of its own in the queue, as a task is. Tasks go by their addresses, which are even.
+        // A party of its own in the queue, as each task is. Tasks are identified by their addresses, which are even.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let party = NEXT.fetch_add(2, Relaxed);
         for _ in 0..MAX_STEPS {
             let Some(asking) = core.protocol.next(&cursor, headers.clone()) else { break };
-            // For the result, whatever it asks: it must not stand behind the polls of all tasks.
+            // Every request of a renewal has the class of a result: it must not queue behind the polls of all tasks.
             let request = asking.request.for_task(core.kind.clone(), party).of_class(Priority::Result);
             let asking = Asking { request, ..asking };
             let heard = core.ask(asking, None, None).await?;
@@ -59,7 +59,8 @@ impl Renewal {
                         .ok_or_else(|| failed("it names no such link any more"));
                 }
                 Step::Follow { after, .. } => wait(after).await?,
-                // No answer, or a refusal for load: as a task would, it is asked again, but not for ever.
+                // Without an answer, or after a refusal for load, the renewal asks again as a task would, but not
+                // forever.
                 Step::Wait(report) if report.warning().is_some() => {
                     wait(report.hint().unwrap_or(PAUSE).max(PAUSE)).await?;
                 }
@@ -88,6 +89,6 @@ fn failed(why: &str) -> Error {
 
 /// Redirects, the status, the result: more steps than any service needs.
 const MAX_STEPS: u32 = 16;
-/// A download waits no longer for a fresh link.
+/// A download waits no longer than this for a fresh link.
 const LONGEST: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A sealed token: a resume token that nobody without the key can read, or edit unseen.
+//! A sealed token: a resume token that nobody without the key can read, or edit undetected.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,12 +10,12 @@ use crate::credential::{FileKey, RESUME_TOKEN, Unreadable};
 use crate::error::{Error, ErrorKind};
 
 impl ResumeToken {
-    /// The token as text that is encrypted and authenticated (XChaCha20-Poly1305) with your own key: one line of
+    /// Returns the token as text, encrypted and authenticated (XChaCha20-Poly1305) with your own key: one line of
     /// URL-safe base64.
     ///
-    /// Beside what the plain text holds, it keeps every header of the task that was not set as a
-    /// [secret](crate::TaskBuilder::secret_header), a protocol of the task's own, and status URLs of other origins: all of
-    /// them are used again by [`Client::resume`](crate::Client::resume), because nobody can have edited them.
+    /// Beside the contents of the plain text, the sealed token holds every header of the task that was not set as a
+    /// [secret](crate::TaskBuilder::secret_header), a protocol of the task's own, and status URLs of other origins.
+    /// [`Client::resume`](crate::Client::resume) uses all of them again, because nobody can have edited them.
     ///
     /// ```
     /// # use longhaul::testing::{reply, script};
@@ -39,7 +39,7 @@ impl ResumeToken {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidToken`] where the system gives no random numbers.
+    /// [`ErrorKind::InvalidToken`] if the system provides no random numbers.
     pub fn seal(&self, key: &FileKey) -> Result<String, Error> {
         let failed = |why: &str| Error::new(ErrorKind::InvalidToken, format!("it could not be sealed: {why}"));
         let inside = Inside { token: self.clone(), headers: self.unnamed.clone() };
@@ -49,10 +49,10 @@ impl ResumeToken {
         Ok(URL_SAFE_NO_PAD.encode(&*sealed))
     }
 
-    /// Opens what [`seal`](ResumeToken::seal) made. Any edit of the text, and any other key, is an error.
+    /// Opens a token that [`seal`](ResumeToken::seal) created. Any edit of the text, and any other key, is an error.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidToken`], which says whether the text is cut, of another version, plain, or changed.
+    /// [`ErrorKind::InvalidToken`], which states whether the text is cut, of another version, plain, or changed.
     pub fn open_sealed(text: &str, key: &FileKey) -> Result<Self, Error> {
         let wrong = |why: &str| Error::new(ErrorKind::InvalidToken, why);
         let text = text.trim();
@@ -79,10 +79,10 @@ impl ResumeToken {
     }
 }
 
-/// A token is for no place: another process, on another machine, goes on with it.
+/// A token is bound to no place: another process on another machine may resume it.
 const ANYWHERE: &[u8] = b"";
 
-/// What is sealed.
+/// The sealed contents.
 #[derive(Serialize, Deserialize)]
 struct Inside {
     token: ResumeToken,

@@ -1,4 +1,4 @@
-//! What a task and its handles share, under a lock that is never held across an await.
+//! Shared: the state of a task and its handles, under a lock that is never held across an await.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -14,7 +14,7 @@ use crate::protocol::{Cursor, Report};
 use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
 use crate::retry::Delays;
 
-/// What a task and its handles share.
+/// The state that a task and its handles share.
 pub(super) struct Shared {
     pub(super) core: Arc<Core>,
     live: Mutex<Live>,
@@ -25,17 +25,17 @@ pub(super) struct Live {
     /// The caller's headers, for every request of the task to the API's own origin.
     pub(super) headers: Option<Box<HeaderMap>>,
     pub(super) last: Update,
-    /// Milliseconds since 1970: the service asked not to be polled before.
+    /// The service asked not to be polled before this time, in milliseconds since 1970.
     pub(super) not_before: u64,
-    /// How long that was from then on; none where the wait is our own.
+    /// The length of that wait; `None` if the wait is the task's own choice.
     pub(super) asked: Option<Duration>,
-    /// For how long the last answer asked to stay away, where it refused.
+    /// How long the last answer asked the client to stay away, if it was a refusal.
     pub(super) refusal: Option<Duration>,
     pub(super) nudged: bool,
     pub(super) waker: Option<Waker>,
-    /// The pauses of the pace's schedule, from when they are first needed.
+    /// The pauses of the policy's schedule, created when first needed.
     pub(super) pauses: Option<Box<Delays>>,
-    /// The service said how the task ended: there is nothing to cancel any more.
+    /// Whether the service reported the end of the task, after which there is nothing to cancel.
     pub(super) ended: bool,
 }
 
@@ -57,7 +57,7 @@ impl Shared {
         &self.core.transport.wire.marks
     }
 
-    /// When to poll next; `None` where the pace's schedule has ended.
+    /// Plans the next poll; `None` if the policy's schedule has ended.
     pub(super) fn plan(&self, report: &Report) -> Option<Plan> {
         let now = self.now();
         let mut live = self.live();
@@ -67,7 +67,8 @@ impl Shared {
             let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.delays(fastrand::u64(..))));
             pace.plan_by(pauses.next()?)
         } else {
-            // The default is for a service that does not say; before the first poll it could not have said.
+            // The default is for a service that asks for no wait; before the first poll, the service could not have
+            // asked.
             let is_settled = live.last.polls > 0 && !live.cursor.is_troubled();
             let default = protocol.interval_without_hint().filter(|_| is_settled);
             pace.plan(report.hint, sticky, default, live.cursor.age(now), fastrand::f64())
@@ -79,7 +80,7 @@ impl Shared {
         Some(plan)
     }
 
-    /// The service asked for this wait, if it did; nothing is asked for `earliest`.
+    /// Records the wait that the service asked for, if it did. No request is sent for `earliest`.
     pub(super) fn asks(&self, live: &mut Live, asked: Option<Duration>, earliest: Duration) {
         live.asked = asked.filter(|asked| !asked.is_zero());
         live.not_before = unix_millis(wall_later(self.now(), earliest));
@@ -87,7 +88,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// What was read, why, and what comes next.
+    /// Explains what was read, why, and the next step.
     pub(super) fn explain(&self, live: &Live) -> String {
         let mut text = self.core.protocol.explain(&live.cursor);
         let last = &live.last;
@@ -120,12 +121,12 @@ impl Shared {
         scrub_lines(&self.mask(live).hide(&text))
     }
 
-    /// An id or a word of the service, for a log.
+    /// Returns an id or a word of the service, for a log.
     pub(super) fn said(&self, live: &Live, text: Option<&str>) -> Option<String> {
         text.map(|text| brief(&self.mask(live).hide(text), MOST_SAID))
     }
 
-    /// Takes out of words what was sent for the task.
+    /// Returns a mask that removes the task's sent values from text.
     pub(super) fn mask(&self, live: &Live) -> Mask {
         let headers = live.headers.iter().flat_map(|headers| secrets_on(headers));
         let links = live.cursor.next_url();
@@ -133,7 +134,7 @@ impl Shared {
     }
 }
 
-/// Ids and words of states are short; what is longer says nothing more.
+/// Ids and state words are short; text beyond this length adds nothing.
 const MOST_SAID: usize = 100;
 
 impl Live {

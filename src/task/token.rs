@@ -1,4 +1,4 @@
-//! ResumeToken: a task, put away as data.
+//! ResumeToken: a task, saved as data.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,25 +15,25 @@ use crate::message::{Origin, Trust, is_reserved, is_routing};
 use crate::protocol::{Cursor, Protocol, check_urls, without_signed};
 use crate::redact::looks_secret;
 
-/// A task, put away as data: with it another process goes on waiting ([`Client::resume`](crate::Client::resume)).
+/// A task, saved as data: another process continues the wait with it ([`Client::resume`](crate::Client::resume)).
 ///
-/// It is JSON by `Display` and `FromStr`, and serde data. The plain text holds the status URL, the task's id, and the
-/// headers that the caller [named as plain](crate::TaskBuilder::plain_header) or that are known to be; it never holds a
-/// credential, and no signed URL unless it was made by
-/// [`TaskHandle::token_with_signed_urls`](super::TaskHandle::token_with_signed_urls).
+/// The token is JSON by `Display` and `FromStr`, and serde data. The plain text holds the status URL, the task's id,
+/// and the headers that the caller [named as plain](crate::TaskBuilder::plain_header) or that are known to be no
+/// secret. The text never holds a credential, and no signed URL unless
+/// [`TaskHandle::token_with_signed_urls`](super::TaskHandle::token_with_signed_urls) created it.
 ///
 /// # Trust
-/// A token is a list of requests that the client will make in its own name: read tokens only from where nobody else
-/// writes, or seal them (`ResumeToken::seal`, with the feature `token-file`), which makes any edit an error. Of a
-/// token that was read from plain text, as far as an edit could reach:
+/// A token is a list of requests that the client will send in its own name: read tokens only from places where nobody
+/// else writes, or seal them (`ResumeToken::seal`, with the feature `token-file`), which makes any edit an error. For a
+/// token read from plain text, these rules limit the effect of an edit:
 ///
-/// - no protocol is taken: a task with [a protocol of its own](crate::TaskBuilder::protocol) is resumed by
-///   [`Client::resume_with`](crate::Client::resume_with);
+/// - no protocol is read from the token: a task with [a protocol of its own](crate::TaskBuilder::protocol) is resumed
+///   by [`Client::resume_with`](crate::Client::resume_with);
 /// - every URL must be of the client's own origin or an [allowed](crate::ClientBuilder::allow_origin) one;
 /// - headers that frame the message or route the connection are dropped.
 ///
-/// The rest of it still chooses which path of the API is asked with the credential. Tokens that never left the process,
-/// and sealed ones, are taken as they are.
+/// The rest of the token still selects the API path that is requested with the credential. Tokens that never left the
+/// process, and sealed tokens, are used unchanged.
 ///
 /// ```
 /// # use longhaul::testing::Simulator;
@@ -60,38 +60,38 @@ pub struct ResumeToken {
     protocol: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
-    /// The whole protocol, where it was given with the task.
+    /// The whole protocol, if it was given with the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     given: Option<Box<Protocol>>,
-    /// The base of the client that made it.
+    /// The base of the client that created the token.
     base: String,
     cursor: Cursor,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
-    /// Milliseconds since 1970: the service asked not to be polled before.
+    /// The service asked not to be polled before this time, in milliseconds since 1970.
     not_before: u64,
-    /// How many milliseconds that was from then on, where it was more than a day.
+    /// The length of that wait in milliseconds, if it was more than a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<u64>,
     /// Headers that nobody named as plain: kept in memory, and in a sealed token.
     #[serde(skip)]
     pub(super) unnamed: Vec<(String, String)>,
-    /// Nobody can have edited it: it never left the process, or was sealed.
+    /// Whether nobody can have edited the token: it never left the process, or was sealed.
     #[serde(skip)]
     pub(super) trusted: bool,
 }
 
-/// What a token says of the wait that its task was in.
+/// The wait that the task was in, as the token records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResumedPause {
-    /// Milliseconds since 1970.
+    /// The end of the wait, in milliseconds since 1970.
     pub(crate) not_before: u64,
     asked: Option<u64>,
 }
 
 impl ResumedPause {
-    /// What is left of the wait at this time, in milliseconds since 1970. Clocks that differ make it no longer than the
-    /// service asked for; where that is not known, no longer than a day.
+    /// Returns the remaining wait at this time, in milliseconds since 1970. Clocks that differ never make the wait
+    /// longer than the service asked for, or longer than a day if that is not known.
     pub(super) fn left(self, now: u64) -> Duration {
         let most = self.asked.map_or(USUAL, Duration::from_millis).clamp(USUAL, FURTHEST);
         Duration::from_millis(self.not_before.saturating_sub(now)).min(most)
@@ -99,39 +99,40 @@ impl ResumedPause {
 }
 
 impl ResumeToken {
-    /// The task's id at the service, if it gave one.
+    /// Returns the task's id at the service, if the service gave one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.cursor.id()
     }
 
-    /// The name of its kind in the profile; `None` for the profile's default, or a protocol of its own.
+    /// Returns the name of the task's kind in the profile; `None` for the profile's default, or for a protocol of its
+    /// own.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
 
-    /// The base URL of the client that made it: the one to resume it with.
+    /// Returns the base URL of the client that created the token; resume the task with a client of that base.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The idempotency key that its submit carried.
+    /// Returns the idempotency key that the submit carried.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.cursor.idempotency_key()
     }
 
-    /// Whether there is something in it to go on with. A task whose only status URL is signed has nothing, unless
-    /// that was asked for by name.
+    /// Returns whether the task can be resumed with this token. A task whose only status URL is signed cannot be,
+    /// unless the token was asked to include signed URLs.
     #[must_use]
     pub fn can_resume(&self) -> bool {
         self.cursor.can_be_asked_again()
     }
 }
 
-/// What a token says of where it may be used.
+/// The parts of a token, checked against the origins at which it may be used.
 pub(crate) struct Origins {
     pub(crate) protocol: String,
     pub(crate) kind: Option<String>,
@@ -139,12 +140,12 @@ pub(crate) struct Origins {
     pub(crate) cursor: Cursor,
     pub(crate) headers: HeaderMap,
     pub(crate) pause: ResumedPause,
-    /// Its protocol may be used.
+    /// Whether the token's protocol may be used.
     pub(crate) trusted: bool,
 }
 
 impl ResumeToken {
-    /// Takes it apart, for a client of this base.
+    /// Takes the token apart, for a client of this base.
     pub(crate) fn open(self, trust: &Trust) -> Result<Origins, Error> {
         let base = trust.base();
         let wrong = |why: String| Err(Error::new(ErrorKind::InvalidToken, why));
@@ -242,7 +243,7 @@ impl FromStr for ResumeToken {
         let unreadable = |error: serde_json::Error| {
             Error::new(ErrorKind::InvalidToken, "it is not the text of a resume token").with_source(error)
         };
-        // The version first, so that a token of another one is not called malformed.
+        // Parses the version first, so that a token of another version is not reported as malformed.
         let head: Head = serde_json::from_str(text).map_err(unreadable)?;
         if head.version != VERSION {
             let why = format!("its version is {}, and this crate reads {VERSION}", head.version);
@@ -263,7 +264,7 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
-/// Whether a header is of the protocols of the web or of tracing, and never a secret.
+/// Returns whether a header is a standard header of the web or of tracing, and never a secret.
 fn is_known_plain(name: &HeaderName) -> bool {
     const PLAIN: [&str; 19] = [
         "accept",
@@ -290,7 +291,7 @@ fn is_known_plain(name: &HeaderName) -> bool {
 }
 
 const VERSION: u32 = 1;
-/// Shorter waits need no word of their length: a clock that is wrong by more shows elsewhere.
+/// A shorter wait does not record its length: a clock that is wrong by more shows elsewhere.
 const USUAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
@@ -319,11 +320,11 @@ mod tests {
             (0, None, 0),
             (60_000, None, 60_000),
             (DAY, None, DAY),
-            // Of another version, or with a clock that is wrong.
+            // A token of another version, or from a machine with a wrong clock.
             (2 * DAY, None, DAY),
             (10 * DAY, Some(10 * DAY), 10 * DAY),
             (9 * DAY, Some(10 * DAY), 9 * DAY),
-            // The clock was set back, or that of the other machine is ahead.
+            // The clock was set back, or the other machine's clock is ahead.
             (50 * DAY, Some(10 * DAY), 10 * DAY),
             (400 * DAY, Some(400 * DAY), 400 * DAY),
             (5000 * DAY, Some(u64::MAX), 400 * DAY),

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-/// The span of a task, as long as somebody listens; otherwise nothing.
+/// The span of a task, if a subscriber listens; otherwise nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Trace(Option<Box<Traced>>);
 
@@ -12,7 +12,7 @@ pub(crate) struct Trace(Option<Box<Traced>>);
 struct Traced {
     task: Span,
     wait: Option<Span>,
-    /// The id is recorded.
+    /// Whether the id is recorded.
     named: bool,
     polls: u32,
     state: &'static str,
@@ -30,7 +30,7 @@ impl Trace {
         self.0.as_ref().map_or_else(Span::none, |traced| traced.task.clone())
     }
 
-    /// What is sent for the task stands inside its span.
+    /// Runs the task's request inside its span.
     pub(super) fn around<T: Send + 'static>(&mut self, sending: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
         match &mut self.0 {
             Some(traced) => {
@@ -41,14 +41,14 @@ impl Trace {
         }
     }
 
-    /// A wait begins, and ends with the next request.
+    /// Begins a wait, which ends with the next request.
     pub(super) fn wait(&mut self, until_poll: std::time::Duration) {
         if let Some(traced) = &mut self.0 {
             traced.wait = Some(tracing::debug_span!(parent: &traced.task, "wait", seconds = until_poll.as_secs_f64()));
         }
     }
 
-    /// Takes in what is known of the task now. A subscriber may keep every value of a field that is recorded again, and
+    /// Records the task's current values. A subscriber may keep every value of a field that is recorded again, and
     /// write all of them with each line (`tracing_subscriber::fmt` does), so each field is recorded once.
     pub(super) fn tell(&mut self, id: impl FnOnce() -> Option<String>, polls: u32, state: &'static str) {
         let Some(traced) = &mut self.0 else { return };
@@ -64,7 +64,7 @@ impl Trace {
 }
 
 impl Drop for Traced {
-    /// The end of the task's value is the only moment at which polls and state are final.
+    /// Only when the task's value is dropped are polls and state final.
     fn drop(&mut self) {
         self.task.record("task.polls", self.polls).record("task.state", self.state);
     }

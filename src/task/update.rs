@@ -1,4 +1,4 @@
-//! Update: what one poll told.
+//! Update: the report of one poll.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::protocol::{Report, State};
 
-/// What one poll told of a task.
+/// The report of one poll of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
     pub(super) report: Report,
@@ -27,59 +27,61 @@ impl Update {
         self
     }
 
-    /// Whether it says again what was said before ([`Task::heartbeat`](crate::Task::heartbeat)).
+    /// Returns whether the update repeats the previous one ([`Task::heartbeat`](crate::Task::heartbeat)).
     #[must_use]
     pub const fn is_heartbeat(&self) -> bool {
         self.heartbeat
     }
 
-    /// The class of the state.
+    /// Returns the class of the state.
     #[must_use]
     pub const fn state(&self) -> State {
         self.report.state
     }
 
-    /// The service's own word for it, verbatim.
+    /// Returns the service's own word for the state, verbatim.
     #[must_use]
     pub fn word(&self) -> Option<&str> {
         self.report.word.as_deref()
     }
 
-    /// How far the task is, 0 to 100; `None` until the service says it once.
+    /// Returns the task's progress, 0 to 100; `None` until the service reports it once.
     ///
-    /// An update whose answer names no progress keeps the last value, so that a progress bar does not fall back. The value
-    /// itself is the service's, which may lower it. It is kept in this process: a resumed task begins without one.
+    /// An update whose answer names no progress keeps the last value, so that a progress bar does not fall back. The
+    /// value itself is the service's, which may lower it. Progress is kept in this process: a resumed task begins
+    /// without one.
     #[must_use]
     pub const fn percent(&self) -> Option<f64> {
         self.report.percent
     }
 
-    /// How long the service asked to wait before the next poll, if this answer did.
+    /// Returns how long the service asked to wait before the next poll, if this answer did.
     #[must_use]
     pub const fn hint(&self) -> Option<Duration> {
         self.report.hint
     }
 
-    /// What was passed over: a malformed header, a poll that gave no status. The wait goes on. At the end, what makes a
-    /// success doubtful: an error in its answer, nothing at a place that was named for the result.
+    /// Returns a description of a tolerated flaw, such as a malformed header or a poll that returned no status; the
+    /// wait continues. At the end, the warning describes a doubt about a success: an error in its answer, or nothing at
+    /// a place that was named for the result.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.report.warning.as_deref()
     }
 
-    /// The HTTP status of the answer; `None` where none came.
+    /// Returns the HTTP status of the answer; `None` if no answer arrived.
     #[must_use]
     pub const fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// How long the task waits before the next poll; `None` after the last.
+    /// Returns how long the task waits before the next poll; `None` after the last.
     #[must_use]
     pub const fn next_poll(&self) -> Option<Duration> {
         self.next_poll
     }
 
-    /// How often the status was asked for by this task so far.
+    /// Returns how often this task has requested the status so far.
     #[must_use]
     pub const fn polls(&self) -> u32 {
         self.polls

@@ -19,16 +19,16 @@ pub struct Updates<'a, T>(&'a mut Task<T>);
 pub struct TaskUpdates<T>(Task<T>);
 
 impl<T> Task<T> {
-    /// The updates of the task. The first comes at once, from the submit's answer; the last tells how it ended, also
-    /// when it failed.
+    /// Returns the updates of the task as a stream. The first arrives at once, from the submit's answer; the last
+    /// reports how the task ended, also if it failed.
     ///
     /// # Cancel safety
-    /// Dropping the stream at any point loses nothing: another one, or awaiting the task, goes on.
+    /// Dropping the stream at any point loses nothing: another stream, or awaiting the task, continues.
     pub fn updates(&mut self) -> Updates<'_, T> {
         Updates(self)
     }
 
-    /// The updates of the task, as a stream without a lifetime. [`TaskUpdates::into_task`] gives the task back.
+    /// Returns the updates of the task as a stream without a lifetime. [`TaskUpdates::into_task`] returns the task.
     pub fn into_updates(self) -> TaskUpdates<T> {
         TaskUpdates(self)
     }
@@ -39,7 +39,7 @@ impl<T> Task<T> {
 }
 
 impl<T> TaskUpdates<T> {
-    /// The task, for its outcome.
+    /// Returns the task, for its outcome.
     pub fn into_task(self) -> Task<T> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! What an error of waiting carries: how to go on, and how far it came.
+//! The parts of an error of waiting: how to continue the wait, and how far it came.
 
 use std::time::Duration;
 
@@ -12,34 +12,34 @@ pub(super) struct Waited {
     pub(super) explained: String,
 }
 
-/// What an error of waiting for a task carries.
+/// The data that an error of waiting for a task carries.
 impl Error {
-    /// The token with which the wait goes on, where there is something to go on with.
+    /// Returns the token that resumes the wait, if the task can be resumed.
     #[must_use]
     pub fn token(&self) -> Option<&ResumeToken> {
         self.attached::<Waited>()?.token.as_ref()
     }
 
-    /// Why the answers were read as they were: which rule fired, on which header or member
+    /// Returns an explanation of how the answers were read: which rule matched, on which header or member
     /// ([`TaskHandle::explain`](crate::TaskHandle::explain)).
     #[must_use]
     pub fn explain(&self) -> Option<&str> {
         self.attached::<Waited>().map(|waited| waited.explained.as_str())
     }
 
-    /// The last update of the task.
+    /// Returns the last update of the task.
     #[must_use]
     pub fn last_update(&self) -> Option<&Update> {
         self.attached::<Waited>().map(|waited| &waited.last)
     }
 
-    /// How long this process had waited.
+    /// Returns how long this process waited.
     #[must_use]
     pub fn elapsed(&self) -> Option<Duration> {
         self.attached::<Waited>().map(|waited| waited.elapsed)
     }
 
-    /// How often the status had been asked for.
+    /// Returns how often the status was requested.
     #[must_use]
     pub fn polls(&self) -> Option<u32> {
         self.attached::<Waited>().map(|waited| waited.last.polls)

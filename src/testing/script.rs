@@ -1,4 +1,4 @@
-//! A scripted service: answers from a queue, in memory, and a record of what it was asked.
+//! A scripted service: answers from a queue, in memory, and a record of the requests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -17,9 +17,9 @@ use crate::message::{Body, Http, HttpError, Priority, Request, Response};
 use crate::retry::{RetryPolicy, Schedule};
 use crate::task::PollPolicy;
 
-/// A service in memory that gives these answers, in this order.
+/// Returns a service in memory that sends these answers, in this order.
 ///
-/// It works with a paused clock, so that waits of hours take no time and are exact:
+/// The script works with a paused clock, so that waits of hours take no time and are exact:
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,15 +40,15 @@ use crate::task::PollPolicy;
 /// # }
 /// ```
 ///
-/// Past its last answer it says 501 to everything. Answers that are bound to a path ([`Canned::at`]) stand in a queue of
-/// their own, so that a request in the background does not disturb the order.
+/// After its last answer, the script answers every request with 501. Answers that are bound to a path ([`Canned::at`])
+/// are queued separately, so that a request in the background does not disturb the order.
 pub fn script(answers: impl IntoIterator<Item = Canned>) -> Script {
     let mut state = State::default();
     answers.into_iter().for_each(|answer| state.add(answer));
     Script(Arc::new(Mutex::new(state)))
 }
 
-/// An answer with this status. A number that is no status stands for 500.
+/// Returns an answer with this status. A number that is not a valid status becomes 500.
 pub fn reply(status: u16) -> Canned {
     Canned {
         status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -67,7 +67,7 @@ pub struct Script(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     answers: VecDeque<Canned>,
-    /// Those of one path each. A path stays here when its last answer is given.
+    /// The answers bound to one path each. A path stays here after its last answer was sent.
     bound: BTreeMap<String, VecDeque<Canned>>,
     seen: Vec<Recorded>,
     begun: Option<Instant>,
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// The answer to a request of this path.
+    /// Returns the answer to a request for this path.
     fn next(&mut self, path: &str) -> Canned {
         let queue = self.bound.get_mut(path).unwrap_or(&mut self.answers);
         queue.pop_front().unwrap_or_else(|| reply(501).body(format!("the script has no further answer for {path}")))
@@ -107,7 +107,7 @@ pub struct Canned {
 #[derive(Clone, Copy, Debug)]
 enum End {
     Whole,
-    /// The body breaks off behind its bytes.
+    /// The body breaks off after its bytes.
     Cut,
     /// No answer: the connection breaks.
     Lost,
@@ -118,7 +118,7 @@ enum End {
 }
 
 impl Canned {
-    /// Adds a header, letters beyond ASCII as UTF-8. One that is no header is left out.
+    /// Adds a header; letters beyond ASCII are sent as UTF-8. An invalid header is left out.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes())) {
             self.headers.append(name, value);
@@ -126,7 +126,7 @@ impl Canned {
         self
     }
 
-    /// Sets the body, as JSON with its Content-Type.
+    /// Sets the body as JSON, with its Content-Type.
     pub fn json(self, body: impl Into<serde_json::Value>) -> Self {
         let json = body.into().to_string();
         self.header("content-type", "application/json").body(json)
@@ -138,12 +138,12 @@ impl Canned {
         self
     }
 
-    /// Binds the answer to a path: only a request of exactly this path gets it. A path that begins with `/` is one of any
-    /// host, another one stands below the base of [`Script::client`], `/v1/`. The query plays no part.
+    /// Binds the answer to a path: only a request for exactly this path gets it. A path that begins with `/` matches
+    /// any host; any other path is below the base of [`Script::client`], `/v1/`. The query does not matter.
     ///
-    /// Several answers of one path are given in their order, and that path gets no other: past its last one it is answered
-    /// with 501. Requests of all other paths get the answers without a path, in their order. So a token that is fetched or
-    /// refreshed in the background takes no answer away:
+    /// Several answers for one path are sent in their order, and that path gets no other answer: after its last one, it
+    /// is answered with 501. Requests for all other paths get the answers without a path, in their order. So a token
+    /// that is fetched or refreshed in the background uses up no other answer:
     ///
     /// ```
     /// use http::Method;
@@ -173,25 +173,25 @@ impl Canned {
         self
     }
 
-    /// Answers this long after it was asked.
+    /// Delays the answer by this long after the request.
     pub fn after(mut self, delay: Duration) -> Self {
         self.after = delay;
         self
     }
 
-    /// Breaks the body off behind its bytes.
+    /// Breaks the body off after its bytes.
     pub fn cut(mut self) -> Self {
         self.end = End::Cut;
         self
     }
 
-    /// Does not answer: the connection breaks, and the request may have been heard.
+    /// Sends no answer: the connection breaks, and the request may have been received.
     pub fn lost(mut self) -> Self {
         self.end = End::Lost;
         self
     }
 
-    /// Does not answer: no connection is made, and the request was provably not heard.
+    /// Sends no answer: no connection is made, and the request was provably not received.
     pub fn unsent(mut self) -> Self {
         self.end = End::Unsent;
         self
@@ -204,7 +204,7 @@ impl Canned {
     }
 }
 
-/// One request that a scripted service saw.
+/// One request that a scripted service received.
 #[derive(Clone)]
 pub struct Recorded {
     method: Method,
@@ -216,37 +216,37 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub const fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The URL, query included.
+    /// Returns the URL, query included.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// A header as text.
+    /// Returns a header as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// What it was for.
+    /// Returns the priority of the request.
     #[must_use]
     pub const fn priority(&self) -> Priority {
         self.class
     }
 
-    /// When it came, counted from the first request.
+    /// Returns when the request arrived, counted from the first request.
     #[must_use]
     pub const fn at(&self) -> Duration {
         self.at
@@ -265,8 +265,8 @@ impl fmt::Debug for Recorded {
 }
 
 impl Script {
-    /// A client whose API and storage are this script: base `https://api.example.com/v1/`, no jitter, and a wall clock
-    /// that stands at 2030-01-01 and moves with tokio's.
+    /// Returns a client whose API and storage are this script: base `https://api.example.com/v1/`, no jitter, and a
+    /// wall clock that is set to 2030-01-01 and advances with tokio's.
     pub fn client(&self) -> ClientBuilder {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
         Client::builder(format!("https://api.example.com{BASE_PATH}"))
@@ -277,26 +277,26 @@ impl Script {
             .clock(Clock::starting_at(start))
     }
 
-    /// Every request so far.
+    /// Returns every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.state().seen.clone()
     }
 
-    /// The times between one request and the next.
+    /// Returns the times between consecutive requests.
     #[must_use]
     pub fn gaps(&self) -> Vec<Duration> {
         let state = self.state();
         state.seen.iter().zip(state.seen.iter().skip(1)).map(|(one, next)| next.at.saturating_sub(one.at)).collect()
     }
 
-    /// How many answers were not given yet.
+    /// Returns how many answers were not sent yet.
     #[must_use]
     pub fn left(&self) -> usize {
         self.state().left()
     }
 
-    /// Adds an answer at the end, of its path where it is bound to one.
+    /// Adds an answer at the end of the queue, or of its path's queue if it is bound to one.
     pub fn then(&self, answer: Canned) {
         self.state().add(answer);
     }

@@ -1,5 +1,5 @@
-//! The simulated service: an API of long-running exports, the storage of their results and the
-//! issue of tokens, on three ports of this machine.
+//! The simulated service: an API of long-running exports, the storage of their results, and the token endpoint, on
+//! three ports of this machine.
 
 mod access;
 mod answer;
@@ -43,8 +43,8 @@ use self::service::Service;
 use self::tokens::Tokens;
 pub use self::trouble::TokenTrouble;
 
-/// A service of long-running exports, in this process: real HTTP/1.1 over loopback, with real
-/// limits, a real clock and, if asked for, real trouble.
+/// A service of long-running exports, in this process: real HTTP/1.1 over loopback, with real limits, a real clock and,
+/// if configured, real failures.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,47 +73,45 @@ pub use self::trouble::TokenTrouble;
 /// ```
 ///
 /// # The API
-/// Everything lies below [`url`](Self::url), answers JSON and wants both
-/// `Authorization: Bearer <token>` and `Ocp-Apim-Subscription-Key: <key>`.
+/// Every path lies below [`url`](Self::url), answers JSON and requires both `Authorization: Bearer <token>` and
+/// `Ocp-Apim-Subscription-Key: <key>`.
 ///
 /// | request | answer |
 /// | --- | --- |
-/// | `POST exports` | 201 with `TaskUid` and `Location`, the status URL. Of any JSON object it reads `size` (bytes of the result), `duration_ms`, `format` (of the file's name) and `fail` (the message to fail with); no body at all will do, too |
-/// | `GET tasks/{uid}` | 200 with `Status`. First `accepted`, then `started`, with `PercentComplete`, `RetryAfter` in milliseconds and a `Retry-After` in seconds; at last `finished` as [`Finish`] says, or `failed` with `Error` and `CorrelationId`, or `canceled` |
+/// | `POST exports` | 201 with `TaskUid` and `Location`, the status URL. The members `size` (bytes of the result), `duration_ms`, `format` (of the file's name) and `fail` (the message to fail with) of a JSON object are read; a missing body is accepted, too |
+/// | `GET tasks/{uid}` | 200 with `Status`. First `accepted`, then `started`, with `PercentComplete`, `RetryAfter` in milliseconds and a `Retry-After` in seconds; at last `finished` in the form of [`Finish`], or `failed` with `Error` and `CorrelationId`, or `canceled` |
 /// | `DELETE tasks/{uid}` | 202. The task is canceled at once, unless it has ended before |
 /// | `GET results/{uid}` | 200 with `Result`, a signed link, and `Rows`, once the task is finished |
 /// | `GET farms` | 200 with an array: an ordinary call, under the same limits |
 ///
-/// Limits come before credentials: a request that lacks them is counted by the limits as any
-/// other.
+/// Limits are checked before credentials: a request without credentials counts towards the limits like any other.
 ///
 /// # The storage
-/// A signed link opens one result for `GET` and `HEAD`, until it expires; every poll and every
-/// `GET results/{uid}` of a finished task makes a new one. The storage knows single ranges,
-/// `If-Match` and `If-Unmodified-Since`, and ignores `If-Range`. What it must have sent is
-/// known to [`expected`](Self::expected), even of a result of many gigabytes: none is ever held
-/// in memory.
+/// A signed link opens one result for `GET` and `HEAD`, until it expires; every poll and every `GET results/{uid}` of a
+/// finished task creates a new one. The storage supports single ranges, `If-Match` and `If-Unmodified-Since`, and
+/// ignores `If-Range`. [`expected`](Self::expected) returns the bytes that the storage must send, even for a result of
+/// many gigabytes: no result is ever held in memory.
 ///
 /// # The tokens
-/// With [`tokens`](SimulatorBuilder::tokens) the bearer that the API wants is an access token of
-/// the service's own, issued on a third origin, [`token_url`](Self::token_url), and not expired.
+/// With [`tokens`](SimulatorBuilder::tokens) the API requires an unexpired access token of the service's own as the
+/// bearer. The service issues tokens on a third origin, [`token_url`](Self::token_url).
 ///
 /// | request | answer |
 /// | --- | --- |
-/// | `POST /oauth/token`, a form with `grant_type` | 200 with `access_token`, `token_type`, `expires_in` and `refresh_token`, or the `error` of RFC 6749 with 400 or 401. Clients prove themselves by Basic or in the form |
+/// | `POST /oauth/token`, a form with `grant_type` | 200 with `access_token`, `token_type`, `expires_in` and `refresh_token`, or the `error` of RFC 6749 with 400 or 401. Clients authenticate by Basic or in the form |
 /// | … `client_credentials` | a refresh token only if [`refreshable`](SimulatorBuilder::refreshable) |
-/// | … `refresh_token` | good once: whoever brings a spent one ends the whole login. The secret may be left out, as a public client must |
+/// | … `refresh_token` | valid once: a request with a spent one ends the whole login. The secret may be left out, as public clients must |
 /// | … `authorization_code` | with `code` as of [`authorize`](Self::authorize), `redirect_uri` and `code_verifier` (S256) |
 /// | `POST /oauth/revoke`, a form with `token` | 200. An access token ends alone, a refresh token with its whole login |
-/// | `POST /authentication`, JSON with `ApplicationId`, `UserName`, `Password` | 200 with `Token`, a JWT whose `exp` is the expiry, `Refresh_Token`, good at `/oauth/token`, and `UserId`: the manner of SMAG |
+/// | `POST /authentication`, JSON with `ApplicationId`, `UserName`, `Password` | 200 with `Token`, a JWT whose `exp` is the expiry, `Refresh_Token`, valid at `/oauth/token`, and `UserId`, as SMAG answers |
 ///
 /// # The end
-/// Dropping it stops all servers and closes their connections, as soon as the runtime that it
-/// was started in comes to it.
+/// Dropping the simulator stops all servers and closes their connections, as soon as the runtime in which it was
+/// started gets to it.
 ///
 /// # Limits
-/// It keeps a record of every request, so its memory grows with their number. It runs on the
-/// real clock: a paused one would skip its waits, and let a client time out on a real socket.
+/// The simulator records every request, so its memory grows with their number. It runs on the real clock: a paused
+/// clock would skip its waits, and let a client time out on a real socket.
 pub struct Simulator {
     service: Arc<Service>,
     url: Url,
@@ -123,111 +121,108 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts a service with [the defaults](SimulatorBuilder): no limits and no trouble.
+    /// Starts a service with [the defaults](SimulatorBuilder): no limits and no failures.
     ///
     /// # Errors
-    /// What the system answers when asked for a port.
+    /// The error of the system when it was asked for a port.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Sets up a service before it starts.
+    /// Returns a builder, which configures a service before it starts.
     pub fn builder() -> SimulatorBuilder {
         SimulatorBuilder::default()
     }
 
-    /// The base of the API: `http://127.0.0.1:PORT/farmsandfields/v1/`.
+    /// Returns the base of the API: `http://127.0.0.1:PORT/farmsandfields/v1/`.
     pub fn url(&self) -> Url {
         self.url.clone()
     }
 
-    /// The base of the storage: `http://127.0.0.1:PORT/`, on another port than the API and so
-    /// of another origin.
+    /// Returns the base of the storage: `http://127.0.0.1:PORT/`, on another port than the API and so of another
+    /// origin.
     pub fn storage_url(&self) -> Url {
         self.storage_url.clone()
     }
 
-    /// The bearer token that the API wants, unless it [issues its own](SimulatorBuilder::tokens).
+    /// Returns the bearer token that the API requires, unless the service [issues its own](SimulatorBuilder::tokens).
     pub fn bearer(&self) -> &str {
         &self.service.access.bearer
     }
 
-    /// The subscription key that the API wants.
+    /// Returns the subscription key that the API requires.
     pub fn subscription_key(&self) -> &str {
         &self.service.access.key
     }
 
-    /// The uids of all tasks, in the order of their submits.
+    /// Returns the uids of all tasks, in the order of their submits.
     pub fn tasks(&self) -> Vec<String> {
         self.service.state().tasks.uids().to_vec()
     }
 
-    /// What a download of this task's result must give, now; none if there is no such task.
+    /// Returns the content that a download of this task's result must have now; `None` if there is no such task.
     pub fn expected(&self, uid: &str) -> Option<Content> {
         self.service.state().content(uid)
     }
 
-    /// What was asked for so far.
+    /// Returns the request counts so far.
     pub fn counts(&self) -> Counts {
         self.service.state().counts
     }
 
-    /// Every request so far, in the order of arrival.
+    /// Returns every request so far, in the order of arrival.
     pub fn log(&self) -> Vec<Seen> {
         self.service.state().log.clone()
     }
 
-    /// Gives every result, of tasks to come too, other bytes of the same length, with another
-    /// `ETag` and a later `Last-Modified`. A body that is on its way stays what it was.
+    /// Replaces the bytes of every result, of future tasks too, by others of the same length, with another `ETag` and a
+    /// later `Last-Modified`. A body in transit is unchanged.
     pub fn replace_results(&self) {
         self.service.state().version += 1;
     }
 
-    /// Makes every signed link issued so far expired. Those issued from now on are good.
+    /// Expires every signed link issued so far. Links issued from now on are valid.
     pub fn expire_links(&self) {
         self.service.state().generation += 1;
     }
 
-    /// Where tokens are issued: `http://127.0.0.1:PORT/oauth/token`, of another origin than the
-    /// API and the storage.
+    /// Returns the token endpoint: `http://127.0.0.1:PORT/oauth/token`, of another origin than the API and the storage.
     pub fn token_url(&self) -> Url {
         self.at_tokens(oauth::TOKEN)
     }
 
-    /// Where tokens are revoked: `/oauth/revoke`, beside [`token_url`](Self::token_url).
+    /// Returns the revocation endpoint: `/oauth/revoke`, beside [`token_url`](Self::token_url).
     pub fn revoke_url(&self) -> Url {
         self.at_tokens(oauth::REVOKE)
     }
 
-    /// Where a user logs in, in the manner of SMAG: `/authentication`, beside
-    /// [`token_url`](Self::token_url).
+    /// Returns the URL at which a user logs in, as with SMAG: `/authentication`, beside [`token_url`](Self::token_url).
     pub fn login_url(&self) -> Url {
         self.at_tokens(oauth::LOGIN)
     }
 
-    /// The id of the client that tokens are issued to.
+    /// Returns the id of the client that tokens are issued to.
     pub fn client_id(&self) -> &str {
         &self.service.access.client_id
     }
 
-    /// The secret of the client that tokens are issued to.
+    /// Returns the secret of the client that tokens are issued to.
     pub fn client_secret(&self) -> &str {
         &self.service.access.client_secret
     }
 
-    /// The name of the user that may log in.
+    /// Returns the name of the user that may log in.
     pub fn user(&self) -> &str {
         &self.service.access.user
     }
 
-    /// The password of the user that may log in.
+    /// Returns the password of the user that may log in.
     pub fn password(&self) -> &str {
         &self.service.access.password
     }
 
-    /// An authorization code, as if the user had agreed to this client: good once, within a
-    /// minute, for whoever has the verifier of the challenge (RFC 7636, S256). Where tokens are
-    /// not issued, it is good for nothing.
+    /// Returns an authorization code, as if the user had agreed to this client. The code is valid once, within a
+    /// minute, with the verifier of the challenge (RFC 7636, S256). If no tokens are issued, the code is worthless.
     pub fn authorize(&self, redirect_uri: &str, code_challenge: &str) -> String {
         let state = &mut *self.service.state();
         let code =
@@ -235,23 +230,22 @@ impl Simulator {
         state.tokens.as_mut().map(code).unwrap_or_default()
     }
 
-    /// Ends all access tokens issued so far: the API refuses them with 401. Refresh tokens stay
-    /// good.
+    /// Revokes all access tokens issued so far: the API refuses them with 401. Refresh tokens stay valid.
     pub fn void_tokens(&self) {
         if let Some(tokens) = &mut self.service.state().tokens {
             tokens.void_access();
         }
     }
 
-    /// Ends all logins: every access token, refresh token and code issued so far.
+    /// Ends all logins: revokes every access token, refresh token and code issued so far.
     pub fn void_logins(&self) {
         if let Some(tokens) = &mut self.service.state().tokens {
             tokens.void_all();
         }
     }
 
-    /// Troubles the next `n` requests for tokens, after those that were given trouble before.
-    /// Those that the limit refuses, and revocations, do not count.
+    /// Applies a failure to the next `n` requests for tokens, after those of earlier calls. Requests that the limit
+    /// refuses, and revocations, do not count.
     pub fn token_trouble(&self, n: usize, trouble: TokenTrouble) {
         if let Some(tokens) = &mut self.service.state().tokens {
             tokens.trouble.extend(std::iter::repeat_n(trouble, n));

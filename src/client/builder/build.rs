@@ -1,4 +1,4 @@
-//! Building: a client out of its settings, all checked before anything is kept.
+//! Building: turns settings into a client; all of them are checked before any is applied.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl ClientBuilder {
     /// Builds the client.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming the setting that is wrong.
+    /// [`ErrorKind::Config`], naming the invalid setting.
     pub fn build(self) -> Result<Client, Error> {
         let base = base(&self.base)?;
         let allowed = self.allowed.iter().map(|origin| allowed(origin, &base)).collect::<Result<Vec<_>, _>>()?;
@@ -60,13 +60,13 @@ impl ClientBuilder {
             Some(http) => http,
             None => Arc::new(self.connector.connect(Purpose::Storage)?),
         };
-        // The last that can fail: a client that is not built leaves no limit behind.
+        // The last step that can fail: a client that is not built leaves no limit behind.
         throttle.install(&with_token_limit(limits, &self.credential, &throttle))?;
         let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
         let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
         let marks = Marks::to(move |mark, now| sink.fold(mark, now));
-        // So that no sum of times runs over.
+        // Prevents sums of times from overflowing.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
         let connect_timeout = self.connector.connect_timeout;
         let trust = Arc::new(Trust::new(&base, allowed));
@@ -129,7 +129,7 @@ impl ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Whether what it is told makes sense.
+    /// Checks that the settings are consistent.
     fn check(&self) -> Result<(), Error> {
         self.alerts.check().map_err(|why| wrong(&format!("the alerts: {why}")))?;
         let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
@@ -146,7 +146,7 @@ impl ClientBuilder {
     }
 }
 
-/// With the limit that token endpoints have where nobody declares another: one a second, as Constant Contact's.
+/// Adds the limit for token endpoints unless another is declared: one request a second, as Constant Contact documents.
 fn with_token_limit(mut limits: Vec<Limit>, credential: &Credential, throttle: &Throttle) -> Vec<Limit> {
     let kept = throttle.limits();
     let declared = limits.iter().chain(&kept).any(|limit| *limit.scoped() == Scope::TokenEndpoint);
@@ -174,7 +174,7 @@ fn base(text: &str) -> Result<Url, Error> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("the base URL has a query or a fragment; give those with each request"));
     }
-    // Paths are joined below it, so it must end as a folder.
+    // Paths are joined below the base, so it must end as a folder.
     if !url.path().ends_with('/') {
         let folder = format!("{}/", url.path());
         url.set_path(&folder);
@@ -182,7 +182,7 @@ fn base(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// An origin by its name alone: each is named, and nothing of it is passed over in silence.
+/// Parses an origin that consists of its name alone: any other part is an error, and none is silently ignored.
 fn allowed(text: &str, base: &Url) -> Result<Origin, Error> {
     let text = text.trim();
     let refused = |why: &str| {

@@ -1,6 +1,6 @@
-//! Tables: state and event give the next state and the effect; state and time give what a request finds.
+//! Tables: state and event give the next state and the effect; state and time give the answer to a request.
 //!
-//! A state is written in three words: the token, the renewal, and `unsaved` where a token is not saved.
+//! A state is written in three words: the token, the renewal, and `unsaved` if a token is not saved.
 
 use super::*;
 

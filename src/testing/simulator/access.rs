@@ -1,4 +1,4 @@
-//! Who may call the API, and where the proof of it has no business to be.
+//! Access: the credentials of callers, and the places where credentials must not appear.
 
 use std::fmt::{self, Debug, Formatter};
 
@@ -9,7 +9,8 @@ use url::form_urlencoded;
 use super::seen::Side;
 use super::tokens::Marks;
 
-/// The bearer token and the subscription key, of which the API wants both, and what tokens are issued for.
+/// The bearer token and the subscription key, both of which the API requires, and the accounts that tokens are issued
+/// to.
 #[derive(Clone)]
 pub(super) struct Access {
     pub(super) bearer: String,
@@ -22,7 +23,7 @@ pub(super) struct Access {
     pub(super) marks: Marks,
 }
 
-/// Why the API lets nobody in.
+/// The reason why the API denies a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Denied {
     pub(super) message: &'static str,
@@ -48,7 +49,7 @@ impl Access {
         if token.is_some_and(is_bearer) { Ok(()) } else { Err(WRONG_TOKEN) }
     }
 
-    /// Whether a request brought along what is another origin's alone.
+    /// Returns whether a request carries a credential that belongs to another origin alone.
     pub(super) fn is_misplaced(&self, side: Side, headers: &HeaderMap, target: &Uri) -> bool {
         let named = [REFERER.as_str(), COOKIE.as_str(), SUBSCRIPTION_KEY, AUTHORIZATION.as_str()];
         let named = match side {
@@ -94,7 +95,7 @@ impl Debug for Access {
     }
 }
 
-/// Whether a request to the API brought along a signature, which is storage's alone.
+/// Returns whether a request to the API carries a signature, which belongs to storage alone.
 fn carries_signature(target: &Uri) -> bool {
     let query = target.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case("sig"))

@@ -1,4 +1,4 @@
-//! What the API answers: JSON, in the manner of Azure API Management.
+//! Answers of the API: JSON, in the style of Azure API Management.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Answer {
         Self::new(status, json!({ "statusCode": status.as_u16(), "message": message }))
     }
 
-    /// Refused by a limit that stays shut for so long.
+    /// Returns the refusal by a limit that stays closed for this long.
     pub(super) fn throttled(shut: Duration) -> Self {
         let seconds = shut.as_secs().saturating_add(u64::from(shut.subsec_nanos() > 0));
         let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
@@ -71,7 +71,7 @@ impl Answer {
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
-        // All that we write is visible ASCII, so this always holds.
+        // All written values are visible ASCII, so this always holds.
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
@@ -79,7 +79,7 @@ impl Answer {
     }
 }
 
-/// Whole seconds as an integer, others with as many decimals as they need.
+/// Formats whole seconds as an integer, and others with as many decimals as needed.
 pub(super) fn seconds(wait: Duration) -> String {
     let (whole, nanos) = (wait.as_secs(), wait.subsec_nanos());
     if nanos == 0 {

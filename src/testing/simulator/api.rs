@@ -19,7 +19,7 @@ use super::server::Body;
 use super::service::{Service, State};
 use super::tasks::{Standing, uid};
 
-/// Answers one request, after as long as the service takes for one.
+/// Answers one request, after the latency of the service.
 pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Response<Body> {
     let delay = service.delay();
     pause(delay / 2).await;
@@ -27,7 +27,7 @@ pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) ->
     let (parts, body) = request.into_parts();
     let route = Route::of(&parts);
     let (entry, refusal) = arrive(&service, &parts, &route);
-    // Read even if it is refused: a connection with an unread body could not be used again.
+    // Read even if it is refused: a connection with an unread body could not be reused.
     let body = Limited::new(body, LONGEST_BODY).collect().await;
     pause(delay / 2).await;
 
@@ -50,7 +50,7 @@ pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) ->
     answer.into_response(&correlation_id)
 }
 
-/// Counts a request at the moment of its arrival, and refuses it if it may not come in.
+/// Counts a request at the moment of its arrival, and refuses it if it is not admitted.
 fn arrive(service: &Service, parts: &Parts, route: &Route<'_>) -> (usize, Option<Answer>) {
     let state = &mut *service.state();
     let now = Instant::now();
@@ -74,7 +74,7 @@ fn arrive(service: &Service, parts: &Parts, route: &Route<'_>) -> (usize, Option
     (entry, None)
 }
 
-/// What a request asks for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug)]
 enum Route<'a> {
     Submit,
@@ -82,7 +82,7 @@ enum Route<'a> {
     Cancel(&'a str),
     FollowUp(&'a str),
     Farms,
-    /// A path of ours, but only with these methods.
+    /// A known path, but only with these methods.
     Disallowed(&'static str),
     Unknown,
 }
@@ -241,7 +241,7 @@ fn not_found(message: &str) -> Answer {
     Answer::error(StatusCode::NOT_FOUND, message)
 }
 
-/// Sleeps, unless for nothing: that would still cost a tick of the timer.
+/// Sleeps, but not for zero: that would still cost a tick of the timer.
 pub(super) async fn pause(wait: Duration) {
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;

@@ -1,4 +1,4 @@
-//! The knobs of a simulator, to be set before it starts.
+//! The settings of a simulator, made before it starts.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::Simulator;
 use super::access::Access;
 use super::knobs::{Finish, Knobs};
 
-/// Sets up a [`Simulator`].
+/// Configures a [`Simulator`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,43 +40,42 @@ pub struct SimulatorBuilder {
 
 /// # The API
 impl SimulatorBuilder {
-    /// Takes the bearer token to be `token`; by default it is random.
+    /// Sets the bearer token; by default it is random.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
         self.access.bearer = token.into();
         self
     }
 
-    /// Takes the subscription key to be `key`; by default it is random.
+    /// Sets the subscription key; by default it is random.
     pub fn subscription_key(mut self, key: impl Into<String>) -> Self {
         self.access.key = key.into();
         self
     }
 
-    /// Lets everybody in: neither the token nor the key is looked at.
+    /// Admits every caller: neither the token nor the key is checked.
     pub fn open(mut self) -> Self {
         self.access.open = true;
         self
     }
 
-    /// Adds a limit: no more than `n` requests in any span of time as long as `per`. By default
-    /// there is none, and all that are given hold at once.
+    /// Adds a limit: no more than `n` requests in any span of time as long as `per`. By default there is none, and all
+    /// added limits apply at once.
     ///
-    /// It counts arrivals at the API, on every route and whoever calls; what it refused does
-    /// not count.
+    /// A limit counts arrivals at the API, on every route and of every caller; refused requests do not count.
     pub fn limit(mut self, n: u32, per: Duration) -> Self {
         self.knobs.limits.push((n, per));
         self
     }
 
-    /// How long a request to the API takes, at least; 0 by default. It arrives, as far as
-    /// limits and counts are concerned, after half of it.
+    /// Sets the minimum time that a request to the API takes; 0 by default. For limits and counts, the request arrives
+    /// after half of it.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.knobs.latency = latency;
         self
     }
 
-    /// How much longer than [`latency`](Self::latency) a request to the API takes at most, each
-    /// another time, evenly spread; 0 by default.
+    /// Sets the maximum time that a request to the API takes beyond [`latency`](Self::latency), drawn for each request
+    /// from an even distribution; 0 by default.
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.knobs.jitter = jitter;
         self
@@ -85,32 +84,31 @@ impl SimulatorBuilder {
 
 /// # Tasks
 impl SimulatorBuilder {
-    /// How long a task runs unless its submit says otherwise; 500 ms by default.
+    /// Sets how long a task runs unless its submit states otherwise; 500 ms by default.
     pub fn task_duration(mut self, duration: Duration) -> Self {
         self.knobs.task_duration = duration;
         self
     }
 
-    /// What a poll of a running task asks for as `Retry-After`; 200 ms by default.
+    /// Sets the `Retry-After` of a poll of a running task; 200 ms by default.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.knobs.retry_after = wait;
         self
     }
 
-    /// Whether the answer to a submit asks for the [`retry_after`](Self::retry_after) too; not
-    /// by default.
+    /// Sets whether the answer to a submit contains the [`retry_after`](Self::retry_after) too; not by default.
     pub fn hint_on_submit(mut self, hint: bool) -> Self {
         self.knobs.hint_on_submit = hint;
         self
     }
 
-    /// The length of a result in bytes unless its submit says otherwise; 1,000,000 by default.
+    /// Sets the length of a result in bytes unless its submit states otherwise; 1,000,000 by default.
     pub fn result_size(mut self, bytes: u64) -> Self {
         self.knobs.result_size = bytes;
         self
     }
 
-    /// The status of an accepted submit, a 2xx that may have a body; 201 by default.
+    /// Sets the status of an accepted submit, a 2xx that may have a body; 201 by default.
     pub fn accept_status(mut self, status: u16) -> Self {
         match StatusCode::from_u16(status) {
             Ok(parsed) if parsed.is_success() && !matches!(status, 204 | 205) => {
@@ -121,21 +119,20 @@ impl SimulatorBuilder {
         }
     }
 
-    /// Whether a `Location` of the API is only a path; not by default. A signed link is always
-    /// absolute.
+    /// Sets whether a `Location` of the API is only a path; not by default. A signed link is always absolute.
     pub fn relative_locations(mut self, relative: bool) -> Self {
         self.knobs.relative_locations = relative;
         self
     }
 
-    /// How a finished task tells where its result is; [`Finish::Resource`] by default.
+    /// Sets how a finished task names its result; [`Finish::Resource`] by default.
     pub fn finish(mut self, finish: Finish) -> Self {
         self.knobs.finish = finish;
         self
     }
 }
 
-/// # Trouble with tasks
+/// # Task failures
 impl SimulatorBuilder {
     /// Answers the first `n` polls of each task with `status`, a 4xx or 5xx.
     pub fn fail_polls(mut self, n: u32, status: u16) -> Self {
@@ -146,8 +143,8 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Answers the first `n` polls of each task with 404, as a service does whose replicas lag.
-    /// They come before those of [`fail_polls`](Self::fail_polls).
+    /// Answers the first `n` polls of each task with 404, as a service with lagging replicas does. They come before
+    /// those of [`fail_polls`](Self::fail_polls).
     pub fn lose_first_polls(mut self, n: u32) -> Self {
         self.knobs.lost_polls = n;
         self
@@ -159,8 +156,8 @@ impl SimulatorBuilder {
         self
     }
 
-    /// The `Retry-After` of what [`fail_polls`](Self::fail_polls) and
-    /// [`fail_storage`](Self::fail_storage) answer; none by default.
+    /// Sets the `Retry-After` of the failures of [`fail_polls`](Self::fail_polls) and
+    /// [`fail_storage`](Self::fail_storage); none by default.
     pub fn trouble_retry_after(mut self, wait: Duration) -> Self {
         self.knobs.trouble_retry_after = Some(wait);
         self
@@ -169,14 +166,13 @@ impl SimulatorBuilder {
 
 /// # Storage
 impl SimulatorBuilder {
-    /// How long a signed link opens its result; an hour by default, exact to 100 ns.
+    /// Sets how long a signed link is valid; an hour by default, exact to 100 ns.
     pub fn link_life(mut self, life: Duration) -> Self {
         self.knobs.link_life = life;
         self
     }
 
-    /// How fast a connection to storage is, in bytes a second; 0, the default, is as fast as it
-    /// goes.
+    /// Sets the rate of a connection to storage in bytes per second; 0, the default, is as fast as possible.
     pub fn storage_rate(mut self, bytes_per_second: u64) -> Self {
         self.knobs.storage_rate = bytes_per_second;
         self
@@ -191,28 +187,27 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Cuts every body that is longer than `bytes`: the client gets so many, then the
-    /// connection is dropped.
+    /// Cuts every body that is longer than `bytes`: the client gets this many, then the connection is dropped.
     pub fn cut_bodies_every(mut self, bytes: u64) -> Self {
         self.knobs.cut_every = Some(bytes);
         self
     }
 
-    /// Cuts the first `n` bodies of each result that are longer than `after_bytes`. With
-    /// [`cut_bodies_every`](Self::cut_bodies_every) beside it, this one comes first.
+    /// Cuts the first `n` bodies of each result that are longer than `after_bytes`. If
+    /// [`cut_bodies_every`](Self::cut_bodies_every) is set too, this setting takes precedence.
     pub fn cut_bodies(mut self, n: u32, after_bytes: u64) -> Self {
         self.knobs.cut_first = Some((n, after_bytes));
         self
     }
 
-    /// Whether storage knows nothing of ranges: every answer is a 200 with the whole body, and
-    /// there is no `Accept-Ranges`.
+    /// Sets whether storage ignores ranges: every answer is then a 200 with the whole body, and there is no
+    /// `Accept-Ranges`.
     pub fn ignore_ranges(mut self, ignore: bool) -> Self {
         self.knobs.ignore_ranges = ignore;
         self
     }
 
-    /// Whether storage gives neither an `ETag` nor a `Last-Modified`, and asks for none.
+    /// Sets whether storage sends neither an `ETag` nor a `Last-Modified`, and requires none.
     pub fn no_validators(mut self, none: bool) -> Self {
         self.knobs.no_validators = none;
         self
@@ -221,18 +216,16 @@ impl SimulatorBuilder {
 
 /// # Tokens
 impl SimulatorBuilder {
-    /// Issues access tokens that live so long, and takes no other as bearer; by default the
-    /// bearer is fixed, and the token endpoint answers 404. The subscription key is wanted as
-    /// before.
+    /// Issues access tokens with this lifetime, and accepts no other bearer. By default the bearer is fixed, and the
+    /// token endpoint answers 404. The subscription key is required in either case.
     ///
-    /// `expires_in` says whole seconds, rounded down, and 1 at least.
+    /// `expires_in` contains whole seconds, rounded down, and at least 1.
     pub fn tokens(mut self, life: Duration) -> Self {
         self.knobs.token_life = Some(life);
         self
     }
 
-    /// Gives a refresh token also for `client_credentials`; by default only for the other
-    /// grants.
+    /// Issues a refresh token for `client_credentials` too; by default only for the other grants.
     pub fn refreshable(mut self) -> Self {
         self.knobs.refreshable = true;
         self
@@ -244,19 +237,19 @@ impl SimulatorBuilder {
         self
     }
 
-    /// How long a request to the token endpoint takes; 0 by default. It arrives after half of it.
+    /// Sets how long a request to the token endpoint takes; 0 by default. The request arrives after half of it.
     pub fn token_latency(mut self, latency: Duration) -> Self {
         self.knobs.token_latency = latency;
         self
     }
 
-    /// The id and the secret of the client that tokens are issued to; by default they are random.
+    /// Sets the id and the secret of the client that tokens are issued to; by default they are random.
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         (self.access.client_id, self.access.client_secret) = (id.into(), secret.into());
         self
     }
 
-    /// The name and the password of the user; by default they are random.
+    /// Sets the name and the password of the user; by default they are random.
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         (self.access.user, self.access.password) = (name.into(), password.into());
         self
@@ -267,11 +260,11 @@ impl SimulatorBuilder {
 impl SimulatorBuilder {
     /// Starts the service on three free ports of 127.0.0.1.
     ///
-    /// Must run inside a tokio runtime with I/O and time, which the service then lives in.
+    /// Must be called in a tokio runtime with I/O and time, on which the service then runs.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a knob was given a status that does not
-    /// fit it; otherwise what the system answers when asked for a port.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a setting has an unsuitable status; otherwise the error of the
+    /// system when it was asked for a port.
     pub async fn start(self) -> io::Result<Simulator> {
         match self.refused {
             Some(reason) => Err(io::Error::new(io::ErrorKind::InvalidInput, reason)),

@@ -1,12 +1,12 @@
-//! The bytes of a result: computed at any offset, held nowhere.
+//! The bytes of a result: computed at any offset, never held as a whole.
 
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
-/// What the bytes of one result must be.
+/// The expected bytes of one result.
 ///
-/// The bytes follow from the task and the version of its result alone, so a test can check a
-/// download of any size without a second copy of it:
+/// The bytes depend on the task and the version of its result alone, so a test can check a download of any size without
+/// a second copy of it:
 ///
 /// ```
 /// use longhaul::testing::Simulator;
@@ -19,7 +19,7 @@ use std::ops::Range;
 /// # }
 /// ```
 ///
-/// A value of the moment it was asked for: after [`Simulator::replace_results`] ask again.
+/// The value is valid at the moment of the call: after [`Simulator::replace_results`], request it again.
 ///
 /// [`Simulator::replace_results`]: super::Simulator::replace_results
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +34,19 @@ impl Content {
         Self { seed: mix(named ^ mix(version)), len }
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there are no bytes at all.
+    /// Returns whether there are no bytes.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The bytes of `range`, less whatever of it lies behind the end.
+    /// Returns the bytes of `range`, without the part of it beyond the end.
     ///
-    /// Holds them all in memory; to check much at once there is [`verify`](Self::verify).
+    /// The result is held in memory; to check a large range, use [`verify`](Self::verify).
     pub fn bytes(&self, range: Range<u64>) -> Vec<u8> {
         let end = range.end.min(self.len);
         let start = range.start.min(end);
@@ -62,12 +62,12 @@ impl Content {
         bytes
     }
 
-    /// Whether `reader` holds exactly these bytes: all of them, and nothing behind them.
+    /// Returns whether `reader` yields exactly these bytes: all of them, and nothing after them.
     ///
-    /// Reads to the first difference, 64 KiB at a time.
+    /// Reads up to the first difference, 64 KiB at a time.
     ///
     /// # Errors
-    /// What the reader answers, other than [`ErrorKind::Interrupted`].
+    /// The error of the reader, other than [`ErrorKind::Interrupted`].
     pub fn verify(&self, mut reader: impl Read) -> io::Result<bool> {
         let mut buffer = vec![0; PORTION];
         let mut at = 0_u64;
@@ -86,7 +86,7 @@ impl Content {
         }
     }
 
-    /// A strong entity tag, in quotes: another one for other bytes.
+    /// Returns a strong entity tag, in quotes: different bytes have a different tag.
     pub(super) fn entity_tag(&self) -> String {
         format!("\"0x{:016X}\"", mix(self.seed ^ self.len))
     }
@@ -96,7 +96,7 @@ impl Content {
     }
 }
 
-/// The finalizer of SplitMix64: one bit in, half the bits out.
+/// The finalizer of SplitMix64: one changed bit in, half the bits changed out.
 fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(GOLDEN);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

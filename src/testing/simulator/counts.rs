@@ -1,10 +1,9 @@
-//! How often the service was asked for what.
+//! The request counts of the service.
 
-/// What a [`Simulator`] was asked for, up to the moment of [`Simulator::counts`].
+/// The request counts of a [`Simulator`], up to the call of [`Simulator::counts`].
 ///
-/// A request to the API is counted when it arrives, and under one heading only: as throttled,
-/// else as unauthorized, else by its route. So retries of a refused submit do not swell
-/// [`submits`](Self::submits).
+/// A request to the API is counted when it arrives, and in one category only: as throttled, else as unauthorized, else
+/// by its route. So retries of a refused submit do not increase [`submits`](Self::submits).
 ///
 /// [`Simulator`]: super::Simulator
 /// [`Simulator::counts`]: super::Simulator::counts
@@ -30,7 +29,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All requests to the API, whatever was answered.
+    /// Returns the number of all requests to the API, whatever the answers.
     pub const fn requests(&self) -> u64 {
         self.submits
             + self.polls
@@ -41,96 +40,95 @@ impl Counts {
             + self.unauthorized
     }
 
-    /// `POST exports`.
+    /// Returns the number of `POST exports`.
     pub const fn submits(&self) -> u64 {
         self.submits
     }
 
-    /// `GET tasks/{uid}`, those answered with trouble or 404 included.
+    /// Returns the number of `GET tasks/{uid}`, including those answered with a failure or 404.
     pub const fn polls(&self) -> u64 {
         self.polls
     }
 
-    /// `DELETE tasks/{uid}`.
+    /// Returns the number of `DELETE tasks/{uid}`.
     pub const fn cancels(&self) -> u64 {
         self.cancels
     }
 
-    /// `GET results/{uid}`: the final location, followed.
+    /// Returns the number of `GET results/{uid}`: the final location, followed.
     pub const fn follow_ups(&self) -> u64 {
         self.follow_ups
     }
 
-    /// Every other request to the API: `GET farms`, unknown paths, wrong methods.
+    /// Returns the number of all other requests to the API: `GET farms`, unknown paths, wrong methods.
     pub const fn other_calls(&self) -> u64 {
         self.other_calls
     }
 
-    /// Requests that a limit refused with 429.
+    /// Returns the number of requests that a limit refused with 429.
     pub const fn throttled(&self) -> u64 {
         self.throttled
     }
 
-    /// Requests refused with 401.
+    /// Returns the number of requests refused with 401.
     pub const fn unauthorized(&self) -> u64 {
         self.unauthorized
     }
 
-    /// Polls that arrived before the last `Retry-After` sent for their task had passed, counted
-    /// from the moment that answer was written. No tolerance. A poll that is refused counts too,
-    /// and a 429 to a poll sets a new time as any other answer does.
+    /// Returns the number of polls that arrived before the last `Retry-After` sent for their task had passed, counted
+    /// from the moment when that answer was written. There is no tolerance. A refused poll counts too, and a 429 to a
+    /// poll sets a new time as any other answer does.
     pub const fn early_polls(&self) -> u64 {
         self.early_polls
     }
 
-    /// Requests to storage, whatever was answered.
+    /// Returns the number of requests to storage, whatever the answers.
     pub const fn downloads(&self) -> u64 {
         self.downloads
     }
 
-    /// Bytes of results handed to connections. A client that hangs up early has received
-    /// somewhat less.
+    /// Returns the number of result bytes passed to connections. A client that hangs up early has received somewhat
+    /// less.
     pub const fn storage_bytes(&self) -> u64 {
         self.storage_bytes
     }
 
-    /// Requests whose secrets went to the wrong origin: to storage with `Authorization`,
-    /// `Ocp-Apim-Subscription-Key`, `Cookie` or `Referer`; to the token endpoint with the last
-    /// three; to either with the bearer token, the key, any token that was issued, or the secret
-    /// of the client or the user, in any header or in the URL; to the API with a `sig` in the
-    /// query, or with a refresh token or one of the secrets.
+    /// Returns the number of requests whose secrets went to the wrong origin: to storage with `Authorization`,
+    /// `Ocp-Apim-Subscription-Key`, `Cookie` or `Referer`; to the token endpoint with the last three; to either with
+    /// the bearer token, the key, any issued token, or the secret of the client or the user, in any header or in the
+    /// URL; to the API with a `sig` in the query, or with a refresh token or one of the secrets.
     pub const fn misplaced_credentials(&self) -> u64 {
         self.misplaced_credentials
     }
 
-    /// Requests to the token endpoint, whatever was answered. They are none of
-    /// [`requests`](Self::requests).
+    /// Returns the number of requests to the token endpoint, whatever the answers. [`requests`](Self::requests) does
+    /// not include them.
     pub const fn token_requests(&self) -> u64 {
         self.token_requests
     }
 
-    /// Requests to the token endpoint that its limit refused with 429.
+    /// Returns the number of requests to the token endpoint that its limit refused with 429.
     pub const fn tokens_throttled(&self) -> u64 {
         self.tokens_throttled
     }
 
-    /// Those [`unauthorized`](Self::unauthorized) requests to the API whose key was right, and
-    /// whose token was not, or was missing.
+    /// Returns the number of [`unauthorized`](Self::unauthorized) requests to the API whose key was right, and whose
+    /// token was wrong or missing.
     pub const fn tokens_refused(&self) -> u64 {
         self.tokens_refused
     }
 
-    /// Tokens granted by `client_credentials`, by `authorization_code` or by name and password.
+    /// Returns the number of tokens granted by `client_credentials`, by `authorization_code` or by name and password.
     pub const fn logins(&self) -> u64 {
         self.logins
     }
 
-    /// Tokens granted by `refresh_token`, those whose answer was lost included.
+    /// Returns the number of tokens granted by `refresh_token`, including those whose answer was lost.
     pub const fn refreshes(&self) -> u64 {
         self.refreshes
     }
 
-    /// `POST /oauth/revoke` by a client that proved who it is.
+    /// Returns the number of `POST /oauth/revoke` by an authenticated client.
     pub const fn revocations(&self) -> u64 {
         self.revocations
     }

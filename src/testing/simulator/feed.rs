@@ -1,5 +1,4 @@
-//! The body of a result on its way: made as it is sent, at the rate and to the length that the
-//! knobs allow.
+//! The body of a result in transit: generated as it is sent, at the configured rate and length.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -14,7 +13,7 @@ use super::content::Content;
 use super::server::{Body, Connection};
 use super::service::Service;
 
-/// What is left of a body.
+/// The rest of a body.
 pub(super) struct Feed {
     service: Arc<Service>,
     connection: Connection,
@@ -24,7 +23,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The bytes of `range`, cut after `cut` of them if it says so.
+    /// Creates a feed of the bytes of `range`, cut after `cut` bytes if it is set.
     pub(super) fn new(
         service: Arc<Service>,
         connection: Connection,

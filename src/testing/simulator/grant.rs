@@ -1,4 +1,4 @@
-//! What a client asks the token endpoint for, and the proof of who it is.
+//! Grants: parses a token request, and authenticates the client.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use url::form_urlencoded;
 
 use super::access::Access;
 
-/// A request for tokens, by a client that has proved who it is.
+/// A request for tokens, by an authenticated client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Grant {
-    /// By its own right ([RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    /// In the client's own right ([RFC 6749, 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
     Client,
     Refresh {
         token: String,
@@ -28,7 +28,7 @@ pub(super) enum Grant {
     Password,
 }
 
-/// Why there is nothing for it ([RFC 6749, 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+/// The reason why a request is refused ([RFC 6749, 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     InvalidRequest,
@@ -75,7 +75,7 @@ impl Grant {
         }
     }
 
-    /// Of SMAG's JSON.
+    /// Parses SMAG's JSON.
     pub(super) fn of_login(access: &Access, body: &[u8]) -> Result<Self, Refusal> {
         let json: Value = serde_json::from_slice(body).map_err(|_| Refusal::InvalidRequest)?;
         let text = |name: &str| json.get(name).and_then(Value::as_str).ok_or(Refusal::InvalidRequest);
@@ -94,7 +94,7 @@ impl Grant {
     }
 }
 
-/// No parameter may come twice (RFC 6749, 3.2).
+/// Parses a form, in which no parameter may occur twice (RFC 6749, 3.2).
 fn form(headers: &HeaderMap, body: &[u8]) -> Result<HashMap<String, String>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
@@ -113,7 +113,8 @@ fn needed(form: &HashMap<String, String>, name: &str) -> Result<String, Refusal>
     form.get(name).cloned().ok_or(Refusal::InvalidRequest)
 }
 
-/// Whether the client gave its secret; a public one has only an id. Never in two ways at once (RFC 6749, 2.3).
+/// Returns whether the client sent its secret; a public client has only an id. A client must not use two methods at
+/// once (RFC 6749, 2.3).
 fn authenticate(access: &Access, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<bool, Refusal> {
     let (id, secret) = match headers.get(AUTHORIZATION) {
         Some(_) if form.contains_key("client_secret") => return Err(Refusal::InvalidRequest),
@@ -130,7 +131,7 @@ fn authenticate(access: &Access, headers: &HeaderMap, form: &HashMap<String, Str
     if is_right { Ok(secret.is_some()) } else { Err(Refusal::InvalidClient) }
 }
 
-/// Both parts are form-encoded before they are joined (RFC 6749, 2.3.1).
+/// Parses HTTP Basic, whose parts are form-encoded before they are joined (RFC 6749, 2.3.1).
 fn basic(value: &str) -> Option<(String, String)> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -1,10 +1,10 @@
-//! Everything that can be set before the start, with what holds if it is not.
+//! The settings that can be made before the start, with their defaults.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// How a finished task tells where its result is.
+/// How a finished task names its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finish {

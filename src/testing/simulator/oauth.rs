@@ -22,7 +22,7 @@ use super::tasks::uid;
 use super::tokens::{Login, Tokens, unix};
 use super::trouble::TokenTrouble;
 
-/// Answers one request, unless trouble has it otherwise.
+/// Answers one request, unless a configured failure applies.
 pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let delay = service.knobs.token_latency;
     pause(delay / 2).await;
@@ -49,7 +49,7 @@ pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) ->
     Ok(response)
 }
 
-/// What comes of a request.
+/// The outcome of a request.
 enum End {
     Answer(Answer),
     /// HTML.
@@ -76,7 +76,7 @@ impl Route {
     }
 }
 
-/// Counts a request at the moment of its arrival, and refuses it if it comes too soon or nobody listens.
+/// Counts a request at the moment of its arrival, and refuses it if it comes too soon or the endpoint is not enabled.
 fn arrive(service: &Service, parts: &Parts) -> (usize, Option<Answer>) {
     let state = &mut *service.state();
     let now = Instant::now();
@@ -127,7 +127,7 @@ fn handle(service: &Service, parts: &Parts, body: &[u8]) -> End {
     End::Answer(answer)
 }
 
-/// What a token says of its expiry.
+/// How a token states its expiry.
 #[derive(Clone, Copy, Debug)]
 enum Expiry {
     True,
@@ -137,7 +137,7 @@ enum Expiry {
 }
 
 impl Expiry {
-    /// As `expires_in`: whole seconds, rounded down, and one at least.
+    /// Returns `expires_in`: whole seconds, rounded down, and at least one.
     fn relative(self, life: Duration) -> Option<Value> {
         match self {
             Self::True => Some(json!(life.as_secs().max(1))),
@@ -147,7 +147,7 @@ impl Expiry {
         }
     }
 
-    /// As the `exp` of a JWT.
+    /// Returns the `exp` of a JWT.
     fn absolute(self, life: Duration, now: SystemTime) -> Option<Value> {
         #[expect(clippy::cast_precision_loss, reason = "a test that says more than 285 million years is beyond us")]
         let seconds_from_now = |seconds: i64| unix(now) + seconds as f64;
@@ -208,7 +208,7 @@ fn login(tokens: &mut Tokens, grant: &Grant, now: Instant) -> Option<Login> {
     }
 }
 
-/// A token that is unknown is as good as revoked (RFC 7009, 2.2).
+/// Handles a revocation. An unknown token counts as revoked (RFC 7009, 2.2).
 fn revoke(service: &Service, state: &mut State, parts: &Parts, body: &[u8]) -> Answer {
     let token = match Grant::token_to_revoke(&service.access, &parts.headers, body) {
         Ok(token) => token,

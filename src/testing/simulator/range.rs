@@ -1,21 +1,21 @@
-//! Which bytes a request for a result wants.
+//! The range of bytes that a request asks for.
 
 use std::ops::Range;
 
 use http::HeaderValue;
 
-/// What a `Range` comes to for a body of a known length.
+/// A `Range`, resolved against a body of a known length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Whole,
     Part(Range<u64>),
-    /// It begins where the body has ended.
+    /// The range begins after the end of the body.
     Beyond,
 }
 
 impl Wanted {
-    /// Reads `bytes=a-b` and `bytes=a-`. As [RFC 9110, 14.2][rfc] allows, all else is ignored:
-    /// Azure knows neither several ranges nor those from the end.
+    /// Parses `bytes=a-b` and `bytes=a-`. As [RFC 9110, 14.2][rfc] allows, any other form is ignored: Azure supports
+    /// neither several ranges nor ranges from the end.
     ///
     /// [rfc]: https://www.rfc-editor.org/rfc/rfc9110#section-14.2
     pub(super) fn of(header: Option<&HeaderValue>, len: u64) -> Self {

@@ -1,4 +1,4 @@
-//! Signed links: what lets a bare GET read one result, and for how long.
+//! Signed links: they allow a bare GET to read one result, for a limited time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,20 +8,20 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use url::form_urlencoded;
 
-/// Signs the paths of results, and checks what comes back.
+/// Signs the paths of results, and checks signatures.
 pub(super) struct Signer {
     key: [u8; 64],
     life: Duration,
 }
 
-/// What a query is worth.
+/// The validity of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Signed by us, in time.
+    /// Signed by the simulator, and not expired.
     Valid,
-    /// Signed by us, and no longer in time.
+    /// Signed by the simulator, and expired.
     Expired,
-    /// Not signed by us, or changed on the way.
+    /// Not signed by the simulator, or changed in transit.
     Forged,
 }
 
@@ -32,7 +32,7 @@ impl Signer {
         Self { key, life }
     }
 
-    /// The query that opens `path`, expiring one life after `now`.
+    /// Returns the query that opens `path`, expiring one lifetime after `now`.
     pub(super) fn sign(&self, generation: u64, path: &str, now: SystemTime) -> String {
         let latest = UNIX_EPOCH + END_OF_9999;
         let expiry = timestamp(now.checked_add(self.life).map_or(latest, |at| at.min(latest)));
@@ -46,7 +46,7 @@ impl Signer {
             .finish()
     }
 
-    /// What `query` is worth for `path`. Links of a generation before `generation` have expired.
+    /// Checks `query` for `path`. Links of a generation before `generation` have expired.
     pub(super) fn check(&self, generation: u64, path: &str, query: &str, now: SystemTime) -> Verdict {
         let value = |name: &str| {
             form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
@@ -60,7 +60,7 @@ impl Signer {
         let signed_in = (0..=generation).rev().find(|&g| self.mac(g, path, &expiry).verify_slice(&signature).is_ok());
         match signed_in {
             None => Verdict::Forged,
-            // Our own timestamps are all of one width and in UTC: they sort as they read.
+            // The simulator's own timestamps have one width and are in UTC: their text order is the time order.
             Some(signed) if signed < generation || expiry <= timestamp(now) => Verdict::Expired,
             Some(_) => Verdict::Valid,
         }
@@ -75,7 +75,7 @@ impl Signer {
     }
 }
 
-/// RFC 3339 in UTC with seven decimals, the finest that Azure itself writes.
+/// Formats a time by RFC 3339 in UTC with seven decimals, the finest that Azure itself writes.
 fn timestamp(at: SystemTime) -> String {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
@@ -85,10 +85,10 @@ fn timestamp(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{decimals:07}Z")
 }
 
-/// Year, month and day of a day after the epoch.
+/// Returns year, month and day of a day after the epoch.
 ///
-/// Years are counted from March, so that a leap day is the last day of its year and the lengths
-/// of the months before it repeat every five: 153 days.
+/// Years are counted from March, so that a leap day is the last day of its year and the lengths of the months before it
+/// repeat every five: 153 days.
 fn date(days_after_epoch: u64) -> (u64, u64, u64) {
     let days = days_after_epoch + DAYS_TO_EPOCH;
     let (cycle, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);

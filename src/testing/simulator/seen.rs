@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
-/// A request that a [`Simulator`] has seen.
+/// A request that a [`Simulator`] has received.
 ///
-/// Holds no header values and no query, so it may be printed anywhere.
+/// The record contains no header values and no query, so it may be printed anywhere.
 ///
 /// [`Simulator`]: super::Simulator
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,33 +34,33 @@ pub enum Side {
 }
 
 impl Seen {
-    /// The origin that the request went to.
+    /// Returns the origin that the request went to.
     pub const fn side(&self) -> Side {
         self.side
     }
 
-    /// The method.
+    /// Returns the method.
     pub const fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path, without its query.
+    /// Returns the path, without its query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The status of the answer; none before there is one, or if the client hung up
-    /// first, or if there never is one.
+    /// Returns the status of the answer; `None` before there is one, if the client hung up first, or if there never is
+    /// one.
     pub const fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// When the request arrived, counted from the start of the simulator.
+    /// Returns when the request arrived, counted from the start of the simulator.
     pub const fn at(&self) -> Duration {
         self.at
     }
 
-    /// The names of the request's headers, in lower case, each once.
+    /// Returns the names of the request's headers, in lower case, each once.
     pub fn header_names(&self) -> &[HeaderName] {
         &self.header_names
     }

@@ -1,4 +1,4 @@
-//! One listening port, and the connections that came in through it.
+//! One listening port, and its incoming connections.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -27,7 +27,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers whatever comes in at `listener` with what `answer` makes of it; an error cuts the connection.
+    /// Serves `listener` with the answers of `answer`; an error cuts the connection.
     pub(super) fn start<A, F>(listener: TcpListener, answer: A) -> Self
     where
         A: Fn(Request<Incoming>, Connection) -> F + Clone + Send + Sync + 'static,
@@ -49,14 +49,14 @@ where
     A: Fn(Request<Incoming>, Connection) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
 {
-    // Aborts all that is left in it when this future is dropped.
+    // Aborts all remaining connections when this future is dropped.
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 connections.spawn(serve(stream, answer.clone()));
             }
-            // Most likely out of file descriptors, of which others may give some back.
+            // Most likely out of file descriptors; other connections may free some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -68,18 +68,18 @@ where
     A: Fn(Request<Incoming>, Connection) -> F,
     F: Future<Output = io::Result<Response<Body>>>,
 {
-    // Without it the head of an answer could wait for the acknowledgement of the one before.
+    // Without it, the head of an answer could wait for the acknowledgement of the previous one.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let (flushes, flushed) = watch::channel(());
     let connection = Connection { flushed, free_at: Arc::new(Mutex::new(Instant::now())) };
     let service = service_fn(|request| answer(request, connection.clone()));
-    // An error here is a client that hung up, or an answer that we cut: both end the connection.
+    // An error means that the client hung up, or that the answer was cut: both end the connection.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(Wire { stream, flushes }), service).await;
 }
 
-/// What an answer may know of the connection that carries it.
+/// The information that an answer may have about its connection.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     flushed: watch::Receiver<()>,
@@ -87,14 +87,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Waits until the system has taken all that was written so far.
+    /// Waits until the system has accepted all bytes written so far.
     pub(super) async fn flushed(&mut self) {
         self.flushed.mark_unchanged();
-        // An error is a connection that is gone: nothing more to wait for.
+        // An error means that the connection is gone: there is nothing more to wait for.
         let _ = self.flushed.changed().await;
     }
 
-    /// Waits its turn to send something that keeps the connection busy for so long.
+    /// Waits for a turn to send data that keeps the connection busy for this long.
     pub(super) async fn occupy(&self, busy: Duration) {
         let free_at = {
             let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl Connection {
     }
 }
 
-/// A socket that tells when it has been flushed.
+/// A socket that signals when it has been flushed.
 #[derive(Debug)]
 struct Wire {
     stream: TcpStream,

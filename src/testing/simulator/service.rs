@@ -1,4 +1,4 @@
-//! What the API, the storage, the token endpoint and the test that runs them have in common.
+//! The state that the API, the storage, the token endpoint and the test share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +19,7 @@ use super::window::Windows;
 pub(super) struct Service {
     pub(super) access: Access,
     pub(super) knobs: Knobs,
-    /// Scheme, host and port, with nothing behind.
+    /// Scheme, host and port, with nothing after them.
     pub(super) api_origin: String,
     pub(super) storage_origin: String,
     signer: Signer,
@@ -28,17 +28,17 @@ pub(super) struct Service {
     state: Mutex<State>,
 }
 
-/// All that changes, under one lock: requests are counted, admitted and logged in one order.
+/// All mutable data, under one lock: requests are counted, admitted and logged in one order.
 pub(super) struct State {
     pub(super) windows: Windows,
     pub(super) tasks: Tasks,
-    /// None where the API wants a fixed bearer.
+    /// `None` if the API requires a fixed bearer.
     pub(super) tokens: Option<Tokens>,
     pub(super) counts: Counts,
     pub(super) log: Vec<Seen>,
-    /// Of all results: how often they were replaced.
+    /// How often all results were replaced.
     pub(super) version: u64,
-    /// Of all links: how often they were made to expire.
+    /// How often all links were made to expire.
     pub(super) generation: u64,
 }
 
@@ -70,13 +70,13 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the next request to the API takes.
+    /// Returns how long the next request to the API takes.
     pub(super) fn delay(&self) -> Duration {
         let jitter = self.knobs.jitter.mul_f64(fastrand::f64());
         self.knobs.latency.saturating_add(jitter)
     }
 
-    /// Logs a request, and gives its place in the log. Counts it where it brings what has no business there.
+    /// Logs a request, and returns its index in the log. Counts the request if it carries a misplaced credential.
     pub(super) fn enter(&self, state: &mut State, side: Side, parts: &Parts, now: Instant) -> usize {
         let misplaced = self.access.is_misplaced(side, &parts.headers, &parts.uri);
         state.counts.misplaced_credentials += u64::from(misplaced);
@@ -91,7 +91,7 @@ impl Service {
         state.log.len() - 1
     }
 
-    /// A fresh signed link to the result of a task.
+    /// Returns a fresh signed link to the result of a task.
     pub(super) fn link(&self, generation: u64, uid: &str, task: &Task) -> String {
         let path = format!("{EXPORTS}{uid}.{}", task.format());
         let query = self.signer.sign(generation, &path, SystemTime::now());
@@ -103,8 +103,8 @@ impl Service {
         self.signer.check(generation, parts.uri.path(), query, SystemTime::now())
     }
 
-    /// When a version of a result was written: an hour before the start, and every later one a
-    /// second later, because the header that tells it is no finer than that.
+    /// Returns when a version of a result was written: an hour before the start, and every later version a second
+    /// later, because the header has no finer resolution.
     pub(super) fn modified(&self, version: u64) -> SystemTime {
         self.first_modified.checked_add(Duration::from_secs(version)).unwrap_or(self.first_modified)
     }
@@ -117,18 +117,18 @@ impl State {
         }
     }
 
-    /// Whether the API takes this token.
+    /// Returns whether the API accepts this token.
     pub(super) fn is_bearer(&self, access: &Access, token: &str, now: Instant) -> bool {
         self.tokens.as_ref().map_or(token == access.bearer, |tokens| tokens.is_good(token, now))
     }
 
-    /// What the result of a task is now.
+    /// Returns the current content of a task's result.
     pub(super) fn content(&self, uid: &str) -> Option<Content> {
         let task = self.tasks.get(uid)?;
         Some(Content::new(uid, self.version, task.size()))
     }
 }
 
-/// What the paths of all results begin with.
+/// The common beginning of the paths of all results.
 pub(super) const EXPORTS: &str = "/exports/";
 const HOUR: Duration = Duration::from_secs(3_600);

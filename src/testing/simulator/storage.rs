@@ -1,4 +1,4 @@
-//! The storage origin: results behind signed links, in the manner of Azure Blob Storage.
+//! The storage origin: results behind signed links, in the style of Azure Blob Storage.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -22,7 +22,7 @@ use super::server::{Body, Connection};
 use super::service::{EXPORTS, Service, State};
 use super::tasks::uid;
 
-/// Answers one request. The body of a result follows at the pace of its connection.
+/// Answers one request. The body of a result follows at the rate of its connection.
 pub(super) fn answer(service: &Arc<Service>, request: Request<Incoming>, connection: Connection) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let state = &mut *service.state();
@@ -40,7 +40,7 @@ pub(super) fn answer(service: &Arc<Service>, request: Request<Incoming>, connect
     response
 }
 
-/// The result that a request may read, as far as the request can say without reading it.
+/// Finds the result that a request may read, as far as the request's head determines it.
 fn find(service: &Service, state: &State, parts: &Parts) -> Result<Blob, Refusal> {
     if let Some((n, status)) = service.knobs.failed_storage
         && state.counts.downloads <= u64::from(n)
@@ -87,7 +87,7 @@ struct Blob {
 
 impl Blob {
     fn at(service: &Service, state: &State, path: &str) -> Option<Self> {
-        // A path with a good signature is one that we made: its format needs no second look.
+        // A path with a valid signature was created by the simulator: its format needs no second check.
         let (uid, _format) = path.strip_prefix(EXPORTS)?.rsplit_once('.')?;
         let content = state.content(uid)?;
         Some(Self {
@@ -98,8 +98,8 @@ impl Blob {
         })
     }
 
-    /// Whether the request was meant for another version. `If-Match` outranks the date, as
-    /// [RFC 9110, 13.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2) has it.
+    /// Returns whether the request was meant for another version. `If-Match` takes precedence over the date ([RFC 9110,
+    /// 13.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2)).
     fn has_changed(&self, headers: &HeaderMap) -> bool {
         if headers.contains_key(IF_MATCH) {
             let mut tags = headers
@@ -114,7 +114,7 @@ impl Blob {
             .get(IF_UNMODIFIED_SINCE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| httpdate::parse_http_date(value).ok())
-            // By the second, as the client was told.
+            // To the second, the resolution that the client received.
             .is_some_and(|since| httpdate::HttpDate::from(self.modified) > since.into())
     }
 
@@ -162,7 +162,7 @@ impl Blob {
     }
 }
 
-/// After how many bytes to cut a body of this length, if at all.
+/// Returns after how many bytes to cut a body of this length, if at all.
 fn cut(service: &Service, state: &mut State, uid: &str, length: u64) -> Option<u64> {
     if let Some((n, after)) = service.knobs.cut_first
         && length > after
@@ -230,7 +230,7 @@ fn empty() -> Body {
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    // All that we write is visible ASCII, so this always holds.
+    // All written values are visible ASCII, so this always holds.
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

@@ -1,4 +1,4 @@
-//! The tasks of the service: what was asked for, and how far it is.
+//! The tasks of the service: their requests, and their progress.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Takes a new task from the JSON of its submit, and gives its uid.
+    /// Creates a task from the JSON of its submit, and returns its uid.
     pub(super) fn submit(&mut self, body: &Value, knobs: &Knobs, now: Instant) -> String {
         let number = self.order.len() + 1;
         let fails = usize::try_from(knobs.fail_every).is_ok_and(|k| k > 0 && number.is_multiple_of(k));
@@ -34,7 +34,7 @@ impl Tasks {
         self.by_uid.get_mut(uid)
     }
 
-    /// The uids, in the order of their submits.
+    /// Returns the uids, in the order of their submits.
     pub(super) fn uids(&self) -> &[String] {
         &self.order
     }
@@ -48,16 +48,16 @@ pub(super) struct Task {
     duration: Duration,
     failure: Option<String>,
     canceled: bool,
-    /// How many polls were let through to it.
+    /// The number of admitted polls.
     polls: u32,
-    /// Whether a poll has found it alive.
+    /// Whether a poll has found the task alive.
     seen: bool,
     not_before: Option<Instant>,
-    /// How many bodies of its result were cut.
+    /// The number of cut bodies of the result.
     cuts: u32,
 }
 
-/// How a task stands.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Running { percent: u64 },
@@ -91,7 +91,7 @@ impl Task {
         if self.canceled {
             Standing::Canceled
         } else if age < self.duration {
-            // The age is the smaller, so this is 99 at most.
+            // The age is the smaller number, so this is 99 at most.
             let percent = age.as_nanos() * 100 / self.duration.as_nanos();
             Standing::Running { percent: u64::try_from(percent).unwrap_or(99) }
         } else {
@@ -99,24 +99,24 @@ impl Task {
         }
     }
 
-    /// Ends it as canceled, unless it has ended already.
+    /// Cancels the task, unless it has already ended.
     pub(super) fn cancel(&mut self, now: Instant) {
         self.canceled |= matches!(self.standing(now), Standing::Running { .. });
     }
 
-    /// Counts one more poll, and gives how many there were before.
+    /// Counts one more poll, and returns how many there were before.
     pub(super) fn poll(&mut self) -> u32 {
         let before = self.polls;
         self.polls = before.saturating_add(1);
         before
     }
 
-    /// Whether this is the first poll that finds it alive.
+    /// Returns whether this is the first poll that finds the task alive.
     pub(super) fn see(&mut self) -> bool {
         !std::mem::replace(&mut self.seen, true)
     }
 
-    /// Notes that its next poll was asked to wait.
+    /// Records that the next poll was asked to wait.
     pub(super) fn ask_to_wait(&mut self, now: Instant, wait: Duration) {
         self.not_before = now.checked_add(wait);
     }
@@ -125,7 +125,7 @@ impl Task {
         self.not_before.is_some_and(|at| now < at)
     }
 
-    /// Whether to cut one more of its bodies, out of `most`.
+    /// Returns whether to cut one more of the bodies, out of `most`.
     pub(super) fn cut(&mut self, most: u32) -> bool {
         let cut = self.cuts < most;
         self.cuts += u32::from(cut);
@@ -141,7 +141,7 @@ impl Task {
     }
 }
 
-/// Random, in the shape of a UUID.
+/// Returns a random id, in the shape of a UUID.
 pub(super) fn uid() -> String {
     let digits = format!("{:032x}", fastrand::u128(..));
     let (a, rest) = digits.split_at(8);

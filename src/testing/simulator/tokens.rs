@@ -1,4 +1,4 @@
-//! The tokens of the service: which it issued, and which of them are good.
+//! The tokens of the service: the issued ones, and their validity.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::trouble::TokenTrouble;
 use super::window::Windows;
 
-/// Every token that was issued, spent or not.
+/// Every issued token, spent or not.
 #[derive(Debug)]
 pub(super) struct Tokens {
     marks: Marks,
@@ -21,18 +21,18 @@ pub(super) struct Tokens {
     codes: HashMap<String, Code>,
     logins: u64,
     pub(super) windows: Windows,
-    /// What befalls the next requests, in this order.
+    /// The failures of the next requests, in this order.
     pub(super) trouble: VecDeque<TokenTrouble>,
 }
 
-/// What stands in every token of this service and in no other text, so that one in a wrong place is found.
+/// Marks that every token of this service contains and no other text does, so that a misplaced token is found.
 #[derive(Clone, Debug)]
 pub(super) struct Marks {
     pub(super) access: String,
     pub(super) refresh: String,
 }
 
-/// One login, and all tokens that came of it.
+/// One login, and all tokens that originate from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Login(u64);
 
@@ -53,7 +53,7 @@ struct Code {
     redirect_uri: String,
     challenge: String,
     until: Option<Instant>,
-    /// What it was good for.
+    /// The login that it belonged to.
     spent: Option<Login>,
 }
 
@@ -84,13 +84,13 @@ impl Tokens {
         Login(self.logins)
     }
 
-    /// A new access token that tells nothing.
+    /// Issues a new access token that reveals nothing.
     pub(super) fn opaque(&mut self, login: Login, now: Instant) -> String {
         let token = format!("{}{}", self.marks.access, random(32));
         self.keep(token, login, now)
     }
 
-    /// A new access token that says for whom it is and, in this member, when it expires.
+    /// Issues a new access token that names its user and, in this member, its expiry.
     pub(super) fn jwt(&mut self, login: Login, user: &str, expiry: Option<Value>, now: Instant) -> String {
         let mut claims = json!({ "sub": user, "iat": unix(SystemTime::now()) });
         if let (Some(expiry), Some(claims)) = (expiry, claims.as_object_mut()) {
@@ -107,15 +107,15 @@ impl Tokens {
         token
     }
 
-    /// A new refresh token, good for once.
+    /// Issues a new refresh token, valid once.
     pub(super) fn renewable(&mut self, login: Login) -> String {
         let token = format!("{}{}", self.marks.refresh, random(32));
         self.refresh.insert(token.clone(), Refresh { login, spent: false });
         token
     }
 
-    /// Spends a refresh token. One that was spent before is stolen, as far as anybody can tell: its whole login ends
-    /// ([RFC 9700, 4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
+    /// Spends a refresh token. A token that was spent before must be assumed stolen: its whole login ends ([RFC 9700,
+    /// 4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
     pub(super) fn spend(&mut self, refresh: &str) -> Option<Login> {
         let found = self.refresh.get_mut(refresh)?;
         let login = found.login;
@@ -126,7 +126,7 @@ impl Tokens {
         Some(login)
     }
 
-    /// A code, as if a user had agreed.
+    /// Issues a code, as if a user had agreed.
     pub(super) fn authorize(&mut self, redirect_uri: String, challenge: String, now: Instant) -> String {
         let code = random(24);
         let until = now.checked_add(LIFE_OF_A_CODE);
@@ -134,8 +134,8 @@ impl Tokens {
         code
     }
 
-    /// Spends a code ([RFC 7636, 4.6](https://www.rfc-editor.org/rfc/rfc7636#section-4.6)). Whoever brings it a second
-    /// time, or with something wrong, has it from somebody else: it is good for nothing any more.
+    /// Spends a code ([RFC 7636, 4.6](https://www.rfc-editor.org/rfc/rfc7636#section-4.6)). A second use of a code, or
+    /// a use with a wrong parameter, indicates a stolen code: the code is void from then on.
     pub(super) fn redeem(&mut self, code: &str, redirect_uri: &str, verifier: &str, now: Instant) -> Option<Login> {
         let found = self.codes.remove(code)?;
         if let Some(login) = found.spent {
@@ -152,8 +152,8 @@ impl Tokens {
         Some(login)
     }
 
-    /// Ends an access token, or the whole login of a refresh token
-    /// ([RFC 7009, 2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)).
+    /// Revokes an access token, or the whole login of a refresh token ([RFC 7009,
+    /// 2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)).
     pub(super) fn revoke(&mut self, token: &str) {
         self.access.remove(token);
         if let Some(login) = self.refresh.get(token).map(|refresh| refresh.login) {
@@ -161,12 +161,12 @@ impl Tokens {
         }
     }
 
-    /// Ends every access token.
+    /// Revokes every access token.
     pub(super) fn void_access(&mut self) {
         self.access.clear();
     }
 
-    /// Ends everything that was issued.
+    /// Revokes everything that was issued.
     pub(super) fn void_all(&mut self) {
         self.access.clear();
         self.refresh.clear();
@@ -185,7 +185,7 @@ impl Default for Marks {
     }
 }
 
-/// Seconds since 1970, to the millisecond.
+/// Returns the seconds since 1970, to the millisecond.
 pub(super) fn unix(moment: SystemTime) -> f64 {
     let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (since.as_secs_f64() * 1_000.0).round() / 1_000.0

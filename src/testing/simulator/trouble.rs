@@ -1,10 +1,10 @@
-//! The trouble that a token endpoint can be.
+//! The failures of a token endpoint.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// What becomes of a request for tokens, instead of a good answer.
+/// A failure in place of a good answer to a token request.
 ///
 /// ```
 /// use http::StatusCode;
@@ -17,26 +17,26 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenTrouble {
-    /// 200 and a page of HTML, as a login portal in between sends it.
+    /// 200 and a page of HTML, as a captive portal sends it.
     NotJson,
     /// 200 and an empty JSON object.
     NoToken,
     /// This status and the `error` of RFC 6749, 5.2. Nothing is granted, spent or voided.
     Denied(StatusCode, &'static str),
-    /// This status and no words that a machine could read.
+    /// This status, without a machine-readable body.
     Status(StatusCode),
     /// This status with this `Retry-After`.
     Wait(StatusCode, Duration),
-    /// A good token that does not say when it expires.
+    /// A valid token that does not state its expiry.
     NoExpiry,
-    /// A good token, and so many seconds as `expires_in`, whatever its life is.
+    /// A valid token, with this many seconds as `expires_in`, whatever its lifetime is.
     ExpiresIn(i64),
     /// As [`ExpiresIn`](Self::ExpiresIn), but as a string.
     ExpiresInText(i64),
     /// No answer, ever.
     Hang,
-    /// All is done that was asked for, a refresh token spent, and then the connection is cut.
+    /// The request is carried out, including the spending of a refresh token, and then the connection is cut.
     Lost,
-    /// 307 to a place of the storage, which is another origin: to follow it would send it the login.
+    /// 307 to a URL of the storage, which is another origin: following it would send the login there.
     Redirect,
 }

@@ -1,4 +1,4 @@
-//! The strict sliding window: no more than so many arrivals within any span of time.
+//! The strict sliding window: no more than a number of arrivals within any span of time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ impl Windows {
         Self { windows: windows.collect() }
     }
 
-    /// Admits an arrival, or says how long the strictest limit stays shut.
+    /// Admits an arrival, or returns how long the strictest limit stays closed.
     ///
     /// A refused arrival leaves no trace, so it never makes the wait longer.
     pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
