@@ -260,7 +260,7 @@ impl fmt::Display for RetryReason {
 
 /// An observation that is counted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mark<'a> {
+pub(crate) enum Observation<'a> {
     /// A request is sent, after it waited in the queue.
     Sent {
         class: Priority,
@@ -268,13 +268,13 @@ pub(crate) enum Mark<'a> {
     },
     /// The headers of the response have arrived.
     Answered {
-        asked: Asked<'a>,
+        asked: RequestInfo<'a>,
         status: StatusCode,
         took: Duration,
     },
     /// No response arrived.
     Broke {
-        asked: Asked<'a>,
+        asked: RequestInfo<'a>,
         unsent: bool,
         took: Duration,
     },
@@ -287,7 +287,7 @@ pub(crate) enum Mark<'a> {
         kept: bool,
     },
     Retrying {
-        asked: Asked<'a>,
+        asked: RequestInfo<'a>,
         reason: RetryReason,
         attempts: u32,
         pause: Duration,
@@ -332,7 +332,7 @@ pub(crate) enum Mark<'a> {
 
 /// A request, as metrics see it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestInfo<'a> {
     pub(crate) class: Priority,
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Url,
@@ -340,7 +340,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) route: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestInfo<'a> {
     pub(crate) const fn of(request: &'a Request) -> Self {
         Self { class: request.priority(), method: request.method(), url: request.url(), route: None }
     }
@@ -353,25 +353,25 @@ impl<'a> Asked<'a> {
 
 /// The receiver of observations. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Marks(Arc<dyn Fn(Mark<'_>, Instant) + Send + Sync>);
+pub(crate) struct Observer(Arc<dyn Fn(Observation<'_>, Instant) + Send + Sync>);
 
-impl Marks {
-    pub(crate) fn to(sink: impl Fn(Mark<'_>, Instant) + Send + Sync + 'static) -> Self {
+impl Observer {
+    pub(crate) fn to(sink: impl Fn(Observation<'_>, Instant) + Send + Sync + 'static) -> Self {
         Self(Arc::new(sink))
     }
 
-    pub(crate) fn tell(&self, mark: Mark<'_>) {
-        self.tell_at(mark, Instant::now());
+    pub(crate) fn record(&self, mark: Observation<'_>) {
+        self.record_at(mark, Instant::now());
     }
 
     /// As `tell`, for a caller that has already read the clock.
-    pub(crate) fn tell_at(&self, mark: Mark<'_>, now: Instant) {
+    pub(crate) fn record_at(&self, mark: Observation<'_>, now: Instant) {
         (self.0)(mark, now);
     }
 }
 
-impl fmt::Debug for Marks {
+impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Marks")
+        f.write_str("Observer")
     }
 }

@@ -123,7 +123,9 @@ pub mod limits {
     pub use crate::hint::{Budget, HintFact, HintRule, Hints, Unit};
     pub use crate::limit::{Anchor, Scope, Window};
     pub use crate::message::Priority;
-    pub use crate::throttle::{Acquire, Feedback, Learned, LimitUsage, Permit, QueueEstimate, RequestKey};
+    pub use crate::throttle::{
+        Acquire, Feedback, Learned, LearnedLimit, LimitUsage, Permit, QueueEstimate, RequestKey,
+    };
     #[cfg(feature = "tower")]
     pub use crate::throttle::{Counted, ThrottleLayer, Throttled};
 }

@@ -4,19 +4,20 @@
 //! [aside](aside) and folded into the [ledger](ledger) in batches; all others are counted at once. Lock order: aside,
 //! then ledger; the throttle's lock is held with neither.
 
+mod alert_rules;
+mod alert_state;
 mod alerts;
 mod aside;
 mod counts;
 mod endpoint;
-mod judge;
 mod kept;
 mod latency;
-mod ledger;
 mod long;
+mod metrics_facade;
 #[cfg(test)]
 mod properties;
-mod published;
 mod recent;
+mod recorder;
 mod refusals;
 mod snapshot;
 mod summary;
@@ -24,7 +25,6 @@ mod tally;
 mod tasks;
 mod telemetry;
 mod token;
-mod watch;
 
 pub use alerts::Alerts;
 pub use endpoint::Endpoint;

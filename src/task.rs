@@ -1,23 +1,23 @@
 //! Task: a handle to long-running work. The future and the stream are thin layers over one state machine.
 
-mod ask;
-mod beat;
-mod counted;
 mod deadline;
 mod handle;
+mod heartbeat;
 mod masked;
-mod obey;
 mod outcome;
 mod poll_policy;
+mod polling;
 mod renewal;
 #[cfg(feature = "token-file")]
 mod sealed;
 mod shared;
+mod state_metrics;
 mod token;
 mod trace;
+mod transitions;
 mod update;
 mod updates;
-mod waited;
+mod wait_error;
 
 use std::fmt;
 use std::future::Future;
@@ -42,14 +42,14 @@ pub use token::ResumeToken;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
-pub(crate) use ask::Core;
+pub(crate) use polling::Core;
 pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
-use ask::Answer;
-use beat::Beat;
-use counted::Counted;
+use heartbeat::Beat;
+use polling::Answer;
 use shared::{Live, Shared};
+use state_metrics::Counted;
 
 /// A handle to a long-running task at a service.
 ///
@@ -194,7 +194,7 @@ impl<T> Task<T> {
     /// Continues the task inside this span.
     pub(crate) fn traced(mut self, mut trace: Trace) -> Self {
         let live = self.shared.live();
-        trace.tell(|| self.shared.said(&live, live.cursor.id()), live.last.polls, live.last.report.state().as_str());
+        trace.record(|| self.shared.said(&live, live.cursor.id()), live.last.polls, live.last.report.state().as_str());
         drop(live);
         if let Doing::Waiting { due, .. } = &self.doing {
             trace.wait(due.saturating_duration_since(Instant::now()));

@@ -105,7 +105,7 @@ pub use explain::QueueEstimate;
 pub use feedback::Feedback;
 #[cfg(feature = "tower")]
 pub use layer::{Counted, ThrottleLayer, Throttled};
-pub use learned::Learned;
+pub use learned::{Learned, LearnedLimit};
 pub use permit::Permit;
 pub use request_key::RequestKey;
 pub use usage::LimitUsage;

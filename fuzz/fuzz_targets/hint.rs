@@ -90,7 +90,7 @@ fuzz_target!(|data: &[u8]| {
             headers.append(name, value);
         }
     }
-    let of_headers = Hints::of(&headers, now);
+    let of_headers = Hints::from_headers(&headers, now);
     check(&of_headers);
 
     let (bytes, text) = match rest.iter().position(|byte| *byte == 0x7F) {
@@ -101,8 +101,8 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(text);
     let body = serde_json::json!({ "text": text, "number": text.parse::<f64>().unwrap_or(7.0) });
     let reply = Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, body.to_string());
-    assert_eq!(Hints::read(&reply, &[], now), of_headers);
-    check(&Hints::read(&reply, &rules, now));
+    assert_eq!(Hints::from_reply(&reply, &[], now), of_headers);
+    check(&Hints::from_reply(&reply, &rules, now));
     let written = serde_json::to_string(&rules).unwrap();
     assert_eq!(serde_json::from_str::<Vec<HintRule>>(&written).unwrap(), rules);
 });

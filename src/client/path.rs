@@ -77,7 +77,7 @@ mod tests {
 
     fn trust() -> Trust {
         let url = |text: &str| Url::parse(text).unwrap();
-        Trust::new(&url("https://api.example.com/v1/"), [Origin::of(&url("https://eu.example.com"))])
+        Trust::new(&url("https://api.example.com/v1/"), [Origin::from_url(&url("https://eu.example.com"))])
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Login {
         }
         if let Some(error) = find("error") {
             let own = [self.state.clone(), self.verifier.clone()].into_iter().chain(find("code").map(Secret::new));
-            let mask = Mask::of(known).and(own);
+            let mask = Mask::from_secrets(known).and(own);
             let shown = |text: &str, most| brief(&mask.hide(text), most);
             let said = find("error_description").map(|said| format!(": {}", shown(&said, 300))).unwrap_or_default();
             return Err(wrong(format!("the login was refused: `{}`{said}", shown(&error, 100))));

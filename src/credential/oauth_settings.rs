@@ -185,7 +185,7 @@ fn check_url(text: &str) -> Result<(), &'static str> {
     }
     match url.scheme() {
         "https" => Ok(()),
-        "http" if Origin::of(&url).is_loopback() => Ok(()),
+        "http" if Origin::from_url(&url).is_loopback() => Ok(()),
         "http" => Err("is plain http: secrets go over https"),
         _ => Err("is neither http nor https"),
     }

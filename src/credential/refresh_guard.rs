@@ -14,7 +14,7 @@ use super::token_slot::{Memory, TokenSlot};
 use super::token_state::Event;
 use super::token_transport::TokenTransport;
 use crate::error::{Error, ErrorKind};
-use crate::event::Mark;
+use crate::event::Observation;
 
 /// The right to change a token. At most one exists for a token at a time. However the guard ends, even with its runtime
 /// or by a panic, the state records the end, and all waiting requests check the state again.
@@ -89,7 +89,7 @@ impl RefreshGuard {
         match fetched.and_then(|token| self.adopt(token, transport)) {
             Ok(valid_for) => {
                 tracing::info!(credential, ?valid_for, "token refreshed");
-                transport.marks.tell(Mark::Refreshed { credential, valid_for, took: begun.elapsed() });
+                transport.marks.record(Observation::Refreshed { credential, valid_for, took: begun.elapsed() });
                 self.ending = Event::Ended;
             }
             Err(error) => {
@@ -99,7 +99,7 @@ impl RefreshGuard {
                 } else {
                     tracing::warn!(credential, error = %why, "token not refreshed");
                 }
-                transport.marks.tell(Mark::RefreshFailed { credential, why: &why, needs_login });
+                transport.marks.record(Observation::RefreshFailed { credential, why: &why, needs_login });
                 self.ending = Event::Failed(error);
             }
         }
@@ -139,7 +139,7 @@ mod tests {
     use crate::credential::oauth::OAuth;
     use crate::credential::source::Exchange;
     use crate::credential::token_slot::Source;
-    use crate::event::Marks;
+    use crate::event::Observer;
     use crate::message::Reply;
 
     /// An endpoint that receives no request.
@@ -182,7 +182,7 @@ mod tests {
         for fetched in [Ok(Token::new("A1")), Err(Error::new(ErrorKind::TokenUnavailable, "down"))] {
             let slot = slot();
             let was_under_way = Arc::new(AtomicBool::new(false));
-            let marks = Marks::to({
+            let marks = Observer::to({
                 let (slot, was_under_way) = (slot.clone(), was_under_way.clone());
                 move |_, _| was_under_way.store(slot.lock().state.refresh().is_some(), SeqCst)
             });

@@ -185,7 +185,7 @@ impl TokenError {
     /// Adds an answer as the cause, with the wait that it asks for.
     pub(super) fn with_answer(mut self, reply: &Reply, now: SystemTime) -> Self {
         self.answered = Some((reply.url().clone().into(), reply.status()));
-        self.retry_after = Hints::of(reply.headers(), now).wait_after(reply.status());
+        self.retry_after = Hints::from_headers(reply.headers(), now).wait_after(reply.status());
         self
     }
 

@@ -19,7 +19,7 @@ use super::token_slot::{Source, TokenSlot};
 use super::token_state::{Access, Effect, Event};
 use super::token_transport::TokenTransport;
 use crate::error::{Error, ErrorKind};
-use crate::event::Mark;
+use crate::event::Observation;
 use crate::redact::{Mask, Secret};
 
 /// A token that is fetched when it is first needed, refreshed ahead of its end in the background, and after a 401. At
@@ -161,7 +161,7 @@ impl TokenCache {
         let slot = &self.0;
         let (_guard, latest) = RefreshGuard::begin_when_free(slot, Work::Logout).await;
         let needs_login = matches!(&slot.source, Source::OAuth(oauth) if !oauth.0.begins_alone());
-        transport.marks.tell(Mark::LoggedOut { credential: slot.label(), needs_login });
+        transport.marks.record(Observation::LoggedOut { credential: slot.label(), needs_login });
         let stored = slot.load().await.ok().flatten();
         slot.lock().echoed.loaded = None;
         // The latest token: another process may have refreshed.
@@ -174,7 +174,7 @@ impl TokenCache {
         revoked.map_err(|error| {
             // The token is forgotten here, so the slot's own secrets lack those of the token.
             let secrets = token.iter().flat_map(Token::secrets);
-            let error = error.to_error(&Mask::of(slot.secrets()).and(secrets));
+            let error = error.to_error(&Mask::from_secrets(slot.secrets()).and(secrets));
             let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
             let shown = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
             error.status().into_iter().fold(shown, Error::with_status)

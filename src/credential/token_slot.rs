@@ -156,7 +156,7 @@ impl TokenSlot {
 
     /// Converts a failed fetch to the error of a call, without the sent secrets, which some services repeat.
     pub(super) fn error(&self, error: &TokenError) -> Error {
-        error.to_error(&Mask::of(self.secrets()))
+        error.to_error(&Mask::from_secrets(self.secrets()))
     }
 
     /// Returns the tokens in use and the previous ones, and every secret sent to obtain them.

@@ -5,18 +5,18 @@ use std::time::SystemTime;
 
 use super::source::{Exchange, TokenEndpoint};
 use crate::clock::Clock;
-use crate::event::Marks;
+use crate::event::Observer;
 
 /// Sends requests for tokens and emits their events. Each client has its own; a credential that several clients share
 /// is refreshed over that of the client whose request needs the token.
 #[derive(Clone)]
 pub(crate) struct TokenTransport {
     pub(crate) endpoint: TokenEndpoint,
-    pub(crate) marks: Marks,
+    pub(crate) marks: Observer,
 }
 
 impl TokenTransport {
-    pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Marks) -> Self {
+    pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Observer) -> Self {
         Self { endpoint: TokenEndpoint { exchange, clock }, marks }
     }
 

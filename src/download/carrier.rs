@@ -55,7 +55,7 @@ impl Carrier {
         // No code panics while it holds the lock.
         let mut kept = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, until| *until > now);
-        let origin = Origin::of(link.url());
+        let origin = Origin::from_url(link.url());
         let latest = kept.get(&origin).map_or(until, |known| until.max(*known));
         kept.insert(origin, latest);
     }
@@ -65,7 +65,7 @@ impl Carrier {
         if kept.is_empty() {
             return None;
         }
-        kept.get(&Origin::of(link.url())).copied().filter(|until| *until > Instant::now())
+        kept.get(&Origin::from_url(link.url())).copied().filter(|until| *until > Instant::now())
     }
 
     /// Waits until the storage may be requested again, and returns whether there was a wait. A pause longer than the

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("ratelimit-policy", r#""burst";q=100;w=60, "volume";q=5000;qu="content-bytes""#.parse()?);
 /// headers.insert("ratelimit", r#""burst";r=20;t=15"#.parse()?);
-/// let hints = Hints::of(&headers, SystemTime::now());
+/// let hints = Hints::from_headers(&headers, SystemTime::now());
 ///
 /// let burst = &hints.budgets()[0];
 /// assert_eq!((burst.name(), burst.limit(), burst.remaining()), (Some("burst"), Some(100), Some(20)));

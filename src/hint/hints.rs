@@ -27,7 +27,7 @@ use crate::redact::Mask;
 /// headers.insert("x-ratelimit-remaining-minute", "0".parse()?);
 /// headers.insert("x-ratelimit-reset", "soon".parse()?);
 ///
-/// let hints = Hints::of(&headers, SystemTime::now());
+/// let hints = Hints::from_headers(&headers, SystemTime::now());
 /// assert_eq!(hints.delay(), Some(Duration::from_secs(2)));
 /// let minute = &hints.budgets()[0];
 /// assert_eq!((minute.name(), minute.remaining(), minute.limit()), (Some("minute"), Some(0), Some(60)));
@@ -56,13 +56,13 @@ pub struct Hints {
 impl Hints {
     /// Reads headers. The call allocates nothing if none of them concerns limits.
     #[must_use]
-    pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
-        Self::of_answer(headers, || now)
+    pub fn from_headers(headers: &HeaderMap, now: SystemTime) -> Self {
+        Self::from_answer_headers(headers, || now)
     }
 
-    /// As [`of`](Hints::of), for a caller that has not read the clock: most responses state no limits, and those cost
+    /// As [`of`](Hints::from_headers), for a caller that has not read the clock: most responses state no limits, and those cost
     /// one pass over the names.
-    pub(crate) fn of_answer(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Self {
+    pub(crate) fn from_answer_headers(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Self {
         if may_speak(headers) { Self::of_headers(headers, now()) } else { Self::default() }
     }
 
@@ -90,15 +90,15 @@ impl Hints {
     /// let reply = Reply::new(http::StatusCode::TOO_MANY_REQUESTS, url, http::HeaderMap::new(), body);
     ///
     /// let rules = [HintRule::new(Source::pointer("/error/retry_after"), HintFact::Delay)];
-    /// let hints = Hints::read(&reply, &rules, SystemTime::now());
+    /// let hints = Hints::from_reply(&reply, &rules, SystemTime::now());
     /// assert_eq!(hints.delay(), Some(Duration::from_secs(15)));
     /// # Ok::<(), url::ParseError>(())
     /// ```
     #[must_use]
-    pub fn read(reply: &Reply, rules: &[HintRule], now: SystemTime) -> Self {
+    pub fn from_reply(reply: &Reply, rules: &[HintRule], now: SystemTime) -> Self {
         // A rule may name any header, so the check of the names cannot rule out a hint.
         if rules.is_empty() {
-            return Self::of(reply.headers(), now);
+            return Self::from_headers(reply.headers(), now);
         }
         let mut ledger = Ledger::new(Since::new(reply.headers(), now));
         let asking = read_headers(reply.headers(), rules, &mut ledger);
@@ -215,7 +215,7 @@ pub(crate) fn from_answer(
     if hint.delay.is_some() || status.is_success() {
         return hint;
     }
-    Hint { delay: Hints::of(headers, now).wait_after(status), ..hint }
+    Hint { delay: Hints::from_headers(headers, now).wait_after(status), ..hint }
 }
 
 fn read<'a>(name: &'a str, text: &'a str, ledger: &mut Ledger<'a>) -> Option<()> {
@@ -263,7 +263,7 @@ pub(super) mod tests {
     }
 
     fn hints(pairs: &Pairs) -> Hints {
-        Hints::of(&headers(pairs), now())
+        Hints::from_headers(&headers(pairs), now())
     }
 
     #[test]
@@ -319,14 +319,14 @@ pub(super) mod tests {
         }
         let mut headers = headers(&[("x-ratelimit-bucket", "x")]);
         headers.insert("x-ratelimit-bucket", http::HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(Hints::of(&headers, now()).ignored(), ["ignored x-ratelimit-bucket: ``"]);
+        assert_eq!(Hints::from_headers(&headers, now()).ignored(), ["ignored x-ratelimit-bucket: ``"]);
     }
 
     #[test]
     fn holds_few_budgets_of_many_and_says_so() {
         let many: Vec<String> = (0..5_000).map(|number| format!("\"{number}\";q=1;w=1")).collect();
         let headers = HeaderMap::from_iter([("ratelimit-policy".parse().unwrap(), many.join(",").parse().unwrap())]);
-        let hints = Hints::of(&headers, now());
+        let hints = Hints::from_headers(&headers, now());
         assert_eq!(hints.budgets().len(), 32);
         assert_eq!(hints.ignored()[0], "ignored more than 32 budgets");
         assert_eq!(hints.ignored().len(), 2);

@@ -142,7 +142,7 @@ fn check(hints: &Hints) {
 
 fn read_one(pairs: &[(&'static str, String)], now: u64) -> Hints {
     let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-    let hints = Hints::of(&pairs.collect(), at(now));
+    let hints = Hints::from_headers(&pairs.collect(), at(now));
     assert_eq!((hints.budgets().len(), hints.ignored()), (1, &[][..]));
     hints
 }
@@ -170,11 +170,11 @@ proptest! {
         now in 0..8_000_000_000_u64,
     ) {
         let headers = headers(&pairs);
-        let hints = Hints::of(&headers, at(now));
+        let hints = Hints::from_headers(&headers, at(now));
         check(&hints);
         prop_assert_eq!(hints.delay(), super::from_answer(StatusCode::OK, &headers, at(now), |_| false).delay);
         let reply = Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), headers, "");
-        prop_assert_eq!(Hints::read(&reply, &[], at(now)), hints);
+        prop_assert_eq!(Hints::from_reply(&reply, &[], at(now)), hints);
     }
 
     /// Words that the dialects consist of, and any others.
@@ -191,7 +191,7 @@ proptest! {
         let headers = HeaderMap::from_iter([(name, value)]);
         let read = Hints::of_headers(&headers, at(now));
         prop_assert!(may_speak(&headers) || read == Hints::default(), "{:?}: {:?}", headers, read);
-        prop_assert_eq!(Hints::of(&headers, at(now)), read);
+        prop_assert_eq!(Hints::from_headers(&headers, at(now)), read);
     }
 
     #[test]
@@ -220,7 +220,7 @@ proptest! {
             .collect();
         let url = "https://a.example".parse().unwrap();
         let reply = Reply::new(StatusCode::OK, url, headers(&pairs), body.to_string());
-        check(&Hints::read(&reply, &rules, at(now)));
+        check(&Hints::from_reply(&reply, &rules, at(now)));
         let text = serde_json::to_string(&rules).unwrap();
         prop_assert_eq!(serde_json::from_str::<Vec<HintRule>>(&text).unwrap(), rules);
     }
@@ -315,7 +315,7 @@ proptest! {
             headers.append(NAMES[other], HeaderValue::from_str(&less.min(wait).to_string()).unwrap());
             headers.append(NAMES[name], HeaderValue::from_str(&text).unwrap());
             headers.append(NAMES[other], HeaderValue::from_str(&junk).unwrap());
-            prop_assert_eq!(Hints::of(&headers, at(now)).delay(), Some(asked), "{}", text);
+            prop_assert_eq!(Hints::from_headers(&headers, at(now)).delay(), Some(asked), "{}", text);
         }
     }
 

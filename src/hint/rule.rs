@@ -24,7 +24,7 @@ use crate::pointer::{self, Source};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// The value of a rule takes precedence over the values that [`Hints::of`](crate::limits::Hints::of) finds in headers,
+/// The value of a rule takes precedence over the values that [`Hints::from_headers`](crate::limits::Hints::from_headers) finds in headers,
 /// and an earlier rule over a later one. Of delays the longest counts, wherever it is. A header that a rule names is
 /// read by that rule alone, which settles the unit of a `Reset`, or of a `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,7 +150,7 @@ mod tests {
     fn read(pairs: &Pairs, body: &Value, rules: &[HintRule]) -> Hints {
         let url = "https://a.example".parse().unwrap();
         let reply = Reply::new(StatusCode::TOO_MANY_REQUESTS, url, headers(pairs), body.to_string());
-        Hints::read(&reply, rules, now())
+        Hints::from_reply(&reply, rules, now())
     }
 
     #[test]

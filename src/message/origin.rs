@@ -14,7 +14,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(url: &Url) -> Self {
+    pub(crate) fn from_url(url: &Url) -> Self {
         Self {
             scheme: url.scheme().to_owned(),
             host: url.host_str().unwrap_or_default().trim_end_matches('.').to_owned(),
@@ -55,7 +55,7 @@ pub(crate) enum Standing {
 
 impl Trust {
     pub(crate) fn new(base: &Url, allowed: impl IntoIterator<Item = Origin>) -> Self {
-        Self { base: base.clone(), own: Origin::of(base), allowed: allowed.into_iter().collect() }
+        Self { base: base.clone(), own: Origin::from_url(base), allowed: allowed.into_iter().collect() }
     }
 
     /// Returns the contents that may be sent to `url`, or the reason why nothing may.
@@ -71,7 +71,7 @@ impl Trust {
         match url.scheme() {
             "https" => Ok(Standing::Foreign),
             "http" if self.own.scheme == "https" => refused("from https to http"),
-            "http" if Origin::of(url).is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
+            "http" if Origin::from_url(url).is_loopback() && self.own.is_loopback() => Ok(Standing::Foreign),
             "http" => refused("plain http to another origin"),
             _ => refused("neither http nor https"),
         }
@@ -86,7 +86,7 @@ impl Trust {
         if !to.username().is_empty() || to.password().is_some() {
             return refused("it names a user");
         }
-        let (one, next) = (Origin::of(from), Origin::of(to));
+        let (one, next) = (Origin::from_url(from), Origin::from_url(to));
         match to.scheme() {
             "https" => Ok(()),
             "http" if self.allowed.contains(&next) => Ok(()),
@@ -100,7 +100,7 @@ impl Trust {
     /// Checks whether the client may fetch a link that the application supplied: over https, from this machine, or from
     /// an origin of the client.
     pub(crate) fn may_fetch(&self, given: &Url) -> Result<(), Error> {
-        if given.scheme() == "http" && Origin::of(given).is_loopback() && given.username().is_empty() {
+        if given.scheme() == "http" && Origin::from_url(given).is_loopback() && given.username().is_empty() {
             return Ok(());
         }
         self.standing(given).map(drop)
@@ -143,7 +143,7 @@ mod tests {
             ("http://localhost:80/v1", "http://[::1]:81/x", foreign),
             ("http://127.0.0.1:80/v1", "http://b.example/x", None),
         ] {
-            let allowed = Origin::of(&Url::parse("https://allowed.example").unwrap());
+            let allowed = Origin::from_url(&Url::parse("https://allowed.example").unwrap());
             let trust = Trust::new(&Url::parse(base).unwrap(), [allowed]);
             assert_eq!(trust.standing(&Url::parse(url).unwrap()).ok(), expected, "{base} -> {url}");
         }
@@ -169,7 +169,7 @@ mod tests {
             ("https://a.example", "https://a.example/x", "https://u@b.example/x", false),
             ("https://a.example", "https://a.example/x", "ftp://b.example/x", false),
         ] {
-            let allowed = Origin::of(&Url::parse("http://allowed.example").unwrap());
+            let allowed = Origin::from_url(&Url::parse("http://allowed.example").unwrap());
             let trust = Trust::new(&Url::parse(base).unwrap(), [allowed]);
             let [from, to] = [from, to].map(|url| Url::parse(url).unwrap());
             assert_eq!(trust.leads(&from, &to).is_ok(), may, "{base}: {from} -> {to}");

@@ -65,7 +65,7 @@ pub(super) fn join_template(base: &Url, template: &str, filled: &str) -> Result<
 
 /// Returns whether a URL continues another.
 pub(super) fn is_below(root: &Url, url: &Url) -> bool {
-    let is_same_origin = Origin::of(root) == Origin::of(url);
+    let is_same_origin = Origin::from_url(root) == Origin::from_url(url);
     is_same_origin && url.username().is_empty() && url.password().is_none() && {
         let target = |url: &Url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         target(url).starts_with(&target(root))

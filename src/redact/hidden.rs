@@ -26,7 +26,7 @@ impl Hidden {
     }
 
     pub(crate) fn mask(&self) -> Mask {
-        Mask::of(self.secrets())
+        Mask::from_secrets(self.secrets())
     }
 
     fn secrets(&self) -> Vec<Secret> {

@@ -25,7 +25,7 @@ struct Form {
 
 impl Mask {
     /// Creates a mask. Secrets of fewer than 4 bytes are left out: they occur in any text.
-    pub(crate) fn of(secrets: impl IntoIterator<Item = Secret>) -> Self {
+    pub(crate) fn from_secrets(secrets: impl IntoIterator<Item = Secret>) -> Self {
         Self::default().and(secrets)
     }
 
@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn takes_secrets_out_however_they_are_written() {
-        let mask = Mask::of(["K3Y/ONE+2", "abc", "S3CRET", "S3CRET-AND-MORE", "Q\"Y\\E", "line\n"].map(Secret::new));
+        let mask =
+            Mask::from_secrets(["K3Y/ONE+2", "abc", "S3CRET", "S3CRET-AND-MORE", "Q\"Y\\E", "line\n"].map(Secret::new));
         for (text, shown) in [
             ("the key K3Y/ONE+2 is wrong", "the key … is wrong"),
             ("?key=K3Y%2FONE%2B2&a=1", "?key=…&a=1"),
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn takes_base64_out_that_holds_a_secret() {
-        let mask = Mask::of([Secret::new("S3CRET-AND-MORE")]);
+        let mask = Mask::from_secrets([Secret::new("S3CRET-AND-MORE")]);
         for (text, shown) in [
             // S3CRET-AND-MORE, user:S3CRET-AND-MORE, S3CRET-AND-MORE:, and one that is not of it.
             ("of UzNDUkVULUFORC1NT1JF here", "of … here"),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::ledger::{Ended, Ledger, Names, Place, Sent};
-use crate::event::Asked;
+use super::recorder::{Ended, Names, Place, Recorder, Sent};
+use crate::event::RequestInfo;
 use crate::message::{Priority, write_route};
 
 /// Observations that are not in the ledger yet, in the order of their arrival.
@@ -49,11 +49,11 @@ impl Aside {
     /// Records its response. Returns the names under which the response is counted.
     pub(super) fn answered(
         &mut self,
-        asked: &Asked<'_>,
+        asked: &RequestInfo<'_>,
         status: StatusCode,
         took: Duration,
         second: u64,
-        place: impl FnOnce(&Asked<'_>) -> (Place, Names),
+        place: impl FnOnce(&RequestInfo<'_>) -> (Place, Names),
     ) -> Names {
         let (place, names) = self.look_up(asked, place);
         self.ended.push(Ended { place, class: asked.class, status: Some(status), took, second });
@@ -67,13 +67,17 @@ impl Aside {
 
     /// Counts the whole batch in the ledger.
     #[inline(never)]
-    pub(super) fn fold_into(&mut self, ledger: &mut Ledger, slow_after: Duration) {
+    pub(super) fn fold_into(&mut self, ledger: &mut Recorder, slow_after: Duration) {
         self.sent.drain(..).for_each(|sent| ledger.sent(&sent));
         self.ended.drain(..).for_each(|ended| ledger.ended(&ended, slow_after));
     }
 
     /// Returns the place of a request; `place` finds it in the ledger if it is not known here.
-    fn look_up(&mut self, asked: &Asked<'_>, place: impl FnOnce(&Asked<'_>) -> (Place, Names)) -> (Place, Names) {
+    fn look_up(
+        &mut self,
+        asked: &RequestInfo<'_>,
+        place: impl FnOnce(&RequestInfo<'_>) -> (Place, Names),
+    ) -> (Place, Names) {
         let mut text = mem::take(&mut self.text);
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 use url::Url;
 
-use super::ledger::Ledger;
+use super::recorder::Recorder;
 use super::{Alerts, Telemetry};
-use crate::event::{Asked, Mark, RefusalCause, RetryReason};
+use crate::event::{Observation, RefusalCause, RequestInfo, RetryReason};
 use crate::message::Priority;
 use crate::throttle::Throttle;
 
@@ -45,26 +45,29 @@ fn any_step() -> impl Strategy<Value = Did> {
 async fn count_both(steps: Vec<Did>) {
     let (alerts, began) = (Alerts::standard(), Instant::now());
     let telemetry = Telemetry::new(Throttle::new(), alerts, MINUTE);
-    let mut ledger = Ledger::new(began);
+    let mut ledger = Recorder::new(began);
     let urls: Vec<Url> =
         (0..9).map(|route| format!("https://h{}.example/r{}", route % 3, "x".repeat(route)).parse().unwrap()).collect();
-    let asked = |route: usize| Asked { class: Priority::Call, method: &Method::GET, url: &urls[route], route: None };
+    let asked =
+        |route: usize| RequestInfo { class: Priority::Call, method: &Method::GET, url: &urls[route], route: None };
     let millis = Duration::from_millis;
     let mut looked = 0;
     for step in steps.into_iter().chain([Did::Looked]) {
         let now = Instant::now();
         let mark = match step {
-            Did::Sent(class, queued) => Mark::Sent { class, queued: millis(queued) },
-            Did::Answered(route, status, took) => Mark::Answered {
+            Did::Sent(class, queued) => Observation::Sent { class, queued: millis(queued) },
+            Did::Answered(route, status, took) => Observation::Answered {
                 asked: asked(route),
                 status: StatusCode::from_u16(status).unwrap(),
                 took: millis(took),
             },
-            Did::Broke(route, unsent) => Mark::Broke { asked: asked(route), unsent, took: millis(7) },
-            Did::Refused(is_new) => Mark::Refused { limit: "l", cause: RefusalCause::NoKnownLimit, is_new, kept: true },
+            Did::Broke(route, unsent) => Observation::Broke { asked: asked(route), unsent, took: millis(7) },
+            Did::Refused(is_new) => {
+                Observation::Refused { limit: "l", cause: RefusalCause::NoKnownLimit, is_new, kept: true }
+            }
             Did::Retried => {
                 let (asked, reason) = (asked(0), RetryReason::Transient);
-                Mark::Retrying { asked, reason, attempts: 1, pause: Duration::ZERO }
+                Observation::Retrying { asked, reason, attempts: 1, pause: Duration::ZERO }
             }
             Did::Passed(time) => {
                 tokio::time::advance(millis(time)).await;
@@ -77,8 +80,8 @@ async fn count_both(steps: Vec<Did>) {
                 continue;
             }
         };
-        telemetry.fold(mark, now);
-        ledger.fold(&mark, MINUTE, now);
+        telemetry.record(mark, now);
+        ledger.record(&mark, MINUTE, now);
         // As the telemetry does: alerts end by the checks.
         let second = now.duration_since(began).as_secs() + 1;
         if looked < second {

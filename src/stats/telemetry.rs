@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::alerts::Alerts;
 use super::aside::Aside;
-use super::ledger::{Ledger, Names};
-use super::published;
+use super::metrics_facade;
+use super::recorder::{Names, Recorder};
 use super::snapshot::Stats;
 use super::summary::Summary;
-use crate::event::{self, Asked, Event, Events, Mark};
+use crate::event::{self, Event, Events, Observation, RequestInfo};
 use crate::redact::shown;
 use crate::throttle::{LimitUsage, Throttle};
 
@@ -27,7 +27,7 @@ pub(crate) struct Telemetry {
     began: Instant,
     /// Locked before the ledger.
     aside: Mutex<Aside>,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<Recorder>,
     /// The second of the last check, from 1 on.
     looked: AtomicU64,
     events: broadcast::Sender<Event>,
@@ -42,23 +42,23 @@ impl Telemetry {
             slow_after,
             began,
             aside: Mutex::default(),
-            ledger: Mutex::new(Ledger::new(began)),
+            ledger: Mutex::new(Recorder::new(began)),
             looked: AtomicU64::new(0),
             events: broadcast::Sender::new(event::KEPT),
         }
     }
 
     /// Records an observation.
-    pub(crate) fn fold(&self, mark: Mark<'_>, now: Instant) {
+    pub(crate) fn record(&self, mark: Observation<'_>, now: Instant) {
         let second = now.saturating_duration_since(self.began).as_secs();
         let names = match mark {
-            Mark::Sent { class, queued } => {
+            Observation::Sent { class, queued } => {
                 let mut aside = self.aside();
                 aside.sent(class, queued, second);
                 self.fold_where_full(aside);
                 Names::default()
             }
-            Mark::Answered { asked, status, took } if self.is_ordinary(status, took) => {
+            Observation::Answered { asked, status, took } if self.is_ordinary(status, took) => {
                 let mut aside = self.aside();
                 let names = aside.answered(&asked, status, took, second, |asked| {
                     let mut ledger = self.ledger();
@@ -70,8 +70,8 @@ impl Telemetry {
             }
             _ => self.count(&mark, now),
         };
-        published::mark(&mark, &names);
-        self.tell(&mark);
+        metrics_facade::mark(&mark, &names);
+        self.emit(&mark);
         // Once a second, the first caller runs the checks.
         let second = second + 1;
         if self.looked.load(Relaxed) < second && self.looked.fetch_max(second, Relaxed) < second {
@@ -101,12 +101,12 @@ impl Telemetry {
     /// Checks whether alerts are due. The throttle's lock is released before the ledger's lock is taken.
     fn look(&self, now: Instant) -> Vec<LimitUsage> {
         let usage = self.throttle.look();
-        published::usage(&usage);
+        metrics_facade::usage(&usage);
         let unmatched = self.throttle.unmatched();
         let told = self.whole_ledger().look(&self.alerts, &usage, unmatched, now);
         for event in told {
             if let Event::Alert(alert) = &event {
-                published::alert(alert);
+                metrics_facade::alert(alert);
             }
             // No watcher may be left.
             let _ = self.events.send(event);
@@ -123,8 +123,8 @@ impl Telemetry {
     /// Counts an observation at once, after those that came before it: minutes, and series of refusals, depend on the
     /// order.
     #[inline(never)]
-    fn count(&self, mark: &Mark<'_>, now: Instant) -> Names {
-        self.whole_ledger().fold(mark, self.slow_after, now)
+    fn count(&self, mark: &Observation<'_>, now: Instant) -> Names {
+        self.whole_ledger().record(mark, self.slow_after, now)
     }
 
     fn fold_where_full(&self, mut aside: MutexGuard<'_, Aside>) {
@@ -134,7 +134,7 @@ impl Telemetry {
     }
 
     /// Returns the ledger, with all observations so far counted.
-    fn whole_ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn whole_ledger(&self) -> MutexGuard<'_, Recorder> {
         let mut aside = self.aside();
         let mut ledger = self.ledger();
         aside.fold_into(&mut ledger, self.slow_after);
@@ -147,18 +147,19 @@ impl Telemetry {
     }
 
     /// Emits the event of an observation, if it is watched.
-    fn tell(&self, mark: &Mark<'_>) {
+    fn emit(&self, mark: &Observation<'_>) {
         let is_told = match mark {
-            Mark::Answered { took, .. } | Mark::Broke { took, .. } => *took > self.slow_after,
-            Mark::Retrying { .. } | Mark::Refreshed { .. } | Mark::RefreshFailed { .. } | Mark::UnknownWord { .. } => {
-                true
-            }
-            Mark::Sent { .. }
-            | Mark::Refused { .. }
-            | Mark::LoggedOut { .. }
-            | Mark::Task { .. }
-            | Mark::Long { .. }
-            | Mark::NoLonger { .. } => false,
+            Observation::Answered { took, .. } | Observation::Broke { took, .. } => *took > self.slow_after,
+            Observation::Retrying { .. }
+            | Observation::Refreshed { .. }
+            | Observation::RefreshFailed { .. }
+            | Observation::UnknownWord { .. } => true,
+            Observation::Sent { .. }
+            | Observation::Refused { .. }
+            | Observation::LoggedOut { .. }
+            | Observation::Task { .. }
+            | Observation::Long { .. }
+            | Observation::NoLonger { .. } => false,
         };
         if is_told && self.events.receiver_count() > 0 {
             // No watcher may be left.
@@ -166,34 +167,36 @@ impl Telemetry {
         }
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, Recorder> {
         // No code panics while it holds the lock; if it did, the numbers behind the lock would still be intact.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn event_of(mark: &Mark<'_>) -> Option<Event> {
-    let request = |asked: &Asked<'_>| format!("{} {}", asked.method, shown(asked.url)).into();
+fn event_of(mark: &Observation<'_>) -> Option<Event> {
+    let request = |asked: &RequestInfo<'_>| format!("{} {}", asked.method, shown(asked.url)).into();
     match *mark {
-        Mark::Answered { asked, took, .. } | Mark::Broke { asked, took, .. } => {
+        Observation::Answered { asked, took, .. } | Observation::Broke { asked, took, .. } => {
             Some(Event::Slow { request: request(&asked), took })
         }
-        Mark::Retrying { asked, reason, attempts, pause } => {
+        Observation::Retrying { asked, reason, attempts, pause } => {
             Some(Event::Retrying { request: request(&asked), reason, attempts, pause })
         }
-        Mark::Refreshed { credential, valid_for, .. } => {
+        Observation::Refreshed { credential, valid_for, .. } => {
             Some(Event::Refreshed { credential: credential.into(), valid_for })
         }
-        Mark::RefreshFailed { credential, why, needs_login } => {
+        Observation::RefreshFailed { credential, why, needs_login } => {
             Some(Event::RefreshFailed { credential: credential.into(), why: why.into(), needs_login })
         }
-        Mark::UnknownWord { task, word } => Some(Event::UnknownWord { task: task.map(Into::into), word: word.into() }),
-        Mark::Sent { .. }
-        | Mark::Refused { .. }
-        | Mark::LoggedOut { .. }
-        | Mark::Task { .. }
-        | Mark::Long { .. }
-        | Mark::NoLonger { .. } => None,
+        Observation::UnknownWord { task, word } => {
+            Some(Event::UnknownWord { task: task.map(Into::into), word: word.into() })
+        }
+        Observation::Sent { .. }
+        | Observation::Refused { .. }
+        | Observation::LoggedOut { .. }
+        | Observation::Task { .. }
+        | Observation::Long { .. }
+        | Observation::NoLonger { .. } => None,
     }
 }
 
@@ -213,15 +216,18 @@ mod tests {
 
     fn refreshed(telemetry: &Telemetry, valid_for: Option<Duration>) {
         let took = Duration::from_millis(5);
-        telemetry.fold(Mark::Refreshed { credential: "oauth", valid_for, took }, Instant::now());
+        telemetry.record(Observation::Refreshed { credential: "oauth", valid_for, took }, Instant::now());
     }
 
     fn failed(telemetry: &Telemetry, needs_login: bool) {
-        telemetry.fold(Mark::RefreshFailed { credential: "oauth", why: "invalid_grant", needs_login }, Instant::now());
+        telemetry.record(
+            Observation::RefreshFailed { credential: "oauth", why: "invalid_grant", needs_login },
+            Instant::now(),
+        );
     }
 
     fn sent(telemetry: &Telemetry) {
-        telemetry.fold(Mark::Sent { class: Priority::Call, queued: Duration::ZERO }, Instant::now());
+        telemetry.record(Observation::Sent { class: Priority::Call, queued: Duration::ZERO }, Instant::now());
     }
 
     fn kinds(telemetry: &Telemetry) -> Vec<AlertKind> {

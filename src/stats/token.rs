@@ -144,8 +144,8 @@ impl Tokens {
         }
     }
 
-    pub(super) fn told(&self, now: Instant) -> Vec<TokenUse> {
-        self.0.iter().map(|token| token.told(now)).collect()
+    pub(super) fn report(&self, now: Instant) -> Vec<TokenUse> {
+        self.0.iter().map(|token| token.report(now)).collect()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Token> {
@@ -196,7 +196,7 @@ impl Token {
         Some(self.valid_for?.saturating_sub(now.saturating_duration_since(self.refreshed?)))
     }
 
-    fn told(&self, now: Instant) -> TokenUse {
+    fn report(&self, now: Instant) -> TokenUse {
         TokenUse {
             credential: self.credential.clone(),
             age: self.refreshed.map(|at| now.saturating_duration_since(at)),

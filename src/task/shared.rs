@@ -9,7 +9,7 @@ use http::HeaderMap;
 use super::poll_policy::Plan;
 use super::{Core, Update};
 use crate::clock::{unix_millis, wall_later};
-use crate::event::Marks;
+use crate::event::Observer;
 use crate::protocol::{Cursor, Report};
 use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
 use crate::retry::Delays;
@@ -53,7 +53,7 @@ impl Shared {
         self.core.transport.wire.clock.now()
     }
 
-    pub(super) fn marks(&self) -> &Marks {
+    pub(super) fn marks(&self) -> &Observer {
         &self.core.transport.wire.marks
     }
 

@@ -155,7 +155,7 @@ impl ResumeToken {
         let Ok(theirs) = Url::parse(&self.base) else {
             return wrong("its base is no URL".into());
         };
-        if Origin::of(&theirs) != Origin::of(base) {
+        if Origin::from_url(&theirs) != Origin::from_url(base) {
             let (theirs, ours) = (crate::redact::shown(&theirs), crate::redact::shown(base));
             return wrong(format!("it is of a task at {theirs}, and this client is for {ours}"));
         }

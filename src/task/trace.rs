@@ -50,7 +50,7 @@ impl Trace {
 
     /// Records the task's current values. A subscriber may keep every value of a field that is recorded again, and
     /// write all of them with each line (`tracing_subscriber::fmt` does), so each field is recorded once.
-    pub(super) fn tell(&mut self, id: impl FnOnce() -> Option<String>, polls: u32, state: &'static str) {
+    pub(super) fn record(&mut self, id: impl FnOnce() -> Option<String>, polls: u32, state: &'static str) {
         let Some(traced) = &mut self.0 else { return };
         if !traced.named
             && !traced.task.is_disabled()

@@ -243,7 +243,7 @@ mod tests {
         for (name, value) in headers {
             map.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        Hints::of(&map, SystemTime::UNIX_EPOCH)
+        Hints::from_headers(&map, SystemTime::UNIX_EPOCH)
     }
 
     fn limiter(slot: u32, width: u8) -> LimiterView {

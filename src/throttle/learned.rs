@@ -14,15 +14,42 @@ use crate::clock::seconds;
 /// Serde data. It holds no secrets unless the name of an account is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Learned(Vec<Entry>);
+pub struct Learned(Vec<LearnedLimit>);
 
+/// A limit that a throttle has found out: [`Learned::limits`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
+pub struct LearnedLimit {
     origin: String,
     account: String,
     count: u32,
     #[serde(with = "seconds")]
     seconds: Duration,
+}
+
+impl LearnedLimit {
+    /// The origin of the service; empty for a throttle without an account.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The name of the account.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// How many requests the service admits in a window.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The length of the window.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        self.seconds
+    }
 }
 
 impl Learned {
@@ -32,9 +59,9 @@ impl Learned {
         self.0.is_empty()
     }
 
-    /// Returns the limits: origin, account, count and window of each.
-    pub fn limits(&self) -> impl Iterator<Item = (&str, &str, u32, Duration)> {
-        self.0.iter().map(|entry| (entry.origin.as_str(), entry.account.as_str(), entry.count, entry.seconds))
+    /// The limits, in the order in which their accounts were made.
+    pub fn limits(&self) -> impl Iterator<Item = &LearnedLimit> {
+        self.0.iter()
     }
 
     /// Returns the limits that the learners of all accounts have found.
@@ -42,7 +69,7 @@ impl Learned {
         let entries = accounts.iter().filter_map(|account| {
             let Counter::Learner(learner) = limiters.of(account.learner?).counter() else { return None };
             let (count, seconds) = learner.found()?;
-            Some(Entry { origin: account.origin.clone(), account: account.name.clone(), count, seconds })
+            Some(LearnedLimit { origin: account.origin.clone(), account: account.name.clone(), count, seconds })
         });
         Self(entries.collect())
     }
@@ -52,7 +79,7 @@ impl Learned {
         if self.0.len() > MOST_ENTRIES {
             tracing::warn!(entries = self.0.len(), "more learned limits than are taken on: the rest is left out");
         }
-        for Entry { origin, account, count, seconds } in self.0.iter().take(MOST_ENTRIES) {
+        for LearnedLimit { origin, account, count, seconds } in self.0.iter().take(MOST_ENTRIES) {
             if *count == 0 || seconds.is_zero() || *seconds > LONGEST {
                 tracing::warn!(%origin, count, ?seconds, "a learned limit is no limit that can have been found: it is left out");
                 continue;

@@ -82,10 +82,10 @@ impl Permit {
     /// 503, and keeps within the budgets that the headers state.
     pub fn heard(&mut self, status: StatusCode, headers: &HeaderMap) {
         let now = self.shared.lock().accounts.clock().now();
-        let stopped = self.hear(status, &Hints::of(headers, now), Instant::now());
+        let stopped = self.hear(status, &Hints::from_headers(headers, now), Instant::now());
         if let Some(Stopped { limit, cause, .. }) = stopped {
             let request = self.attribution.route.clone().unwrap_or_else(|| "a request".into());
-            self.tell(|| Event::Refused { status, request, credential: None, limit, cause });
+            self.emit(|| Event::Refused { status, request, credential: None, limit, cause });
         }
     }
 
@@ -141,7 +141,7 @@ impl Permit {
         self.shared.with(|core, now| core.report(self.id, report, now));
     }
 
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if self.shared.is_watched.load(Relaxed) {
             // No watcher may be left.
             let _ = self.shared.events.send(event());

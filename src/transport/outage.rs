@@ -58,7 +58,7 @@ impl Outages {
         if self.count.load(Relaxed) == 0 {
             return free();
         }
-        let origin = Origin::of(url);
+        let origin = Origin::from_url(url);
         let mut down = self.lock();
         let Some(outage) = down.get_mut(&origin) else { return free() };
         let now = Instant::now();
@@ -83,7 +83,7 @@ impl Outages {
     ///
     /// Cancel-safe.
     pub(crate) async fn wait(&self, url: &Url, patience: Instant) {
-        let origin = Origin::of(url);
+        let origin = Origin::from_url(url);
         loop {
             let (due, mut changed) = {
                 let down = self.lock();
@@ -104,12 +104,12 @@ impl Outages {
         if self.count.load(Relaxed) == 0 {
             return Duration::ZERO;
         }
-        let until = self.lock().get(&Origin::of(url)).map(|outage| outage.until);
+        let until = self.lock().get(&Origin::from_url(url)).map(|outage| outage.until);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     pub(crate) fn is_down(&self, url: &Url) -> bool {
-        self.count.load(Relaxed) > 0 && self.lock().contains_key(&Origin::of(url))
+        self.count.load(Relaxed) > 0 && self.lock().contains_key(&Origin::from_url(url))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Outage>> {
@@ -156,7 +156,7 @@ impl Pass<'_> {
     /// Records that the origin accepted the connection.
     pub(crate) fn connected(mut self, url: &Url) {
         if self.outages.count.load(Relaxed) > 0 {
-            let origin = self.probes.take().unwrap_or_else(|| Box::new(Origin::of(url)));
+            let origin = self.probes.take().unwrap_or_else(|| Box::new(Origin::from_url(url)));
             self.outages.end(&mut self.outages.lock(), &origin);
         }
     }
@@ -165,7 +165,7 @@ impl Pass<'_> {
     pub(crate) fn refused(mut self, url: &Url) {
         match self.probes.take() {
             Some(origin) => self.outages.back(&origin, true),
-            None => self.outages.close(Origin::of(url)),
+            None => self.outages.close(Origin::from_url(url)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{Asked, Mark, Marks};
+use crate::event::{Observation, Observer, RequestInfo};
 use crate::message::Request;
 use crate::retry::{Budget, Case, Decision, Delays, FailedAttempt, Failure, GiveUp, RetryPolicy, decide};
 
@@ -15,7 +15,7 @@ pub(super) struct Retries<'a> {
     keyed: bool,
     policy: &'a RetryPolicy,
     budget: &'a Budget,
-    marks: &'a Marks,
+    marks: &'a Observer,
     deadline: Option<Instant>,
     /// The longest wait that is kept.
     most_asked: Option<Duration>,
@@ -42,7 +42,7 @@ pub(super) struct Absence {
 }
 
 impl<'a> Retries<'a> {
-    pub(super) fn new(request: &'a Request, policy: &'a RetryPolicy, budget: &'a Budget, marks: &'a Marks) -> Self {
+    pub(super) fn new(request: &'a Request, policy: &'a RetryPolicy, budget: &'a Budget, marks: &'a Observer) -> Self {
         let pauses = policy.pauses().delays(fastrand::u64(..));
         let most_asked = policy.most_asked();
         Self { request, keyed: false, policy, budget, marks, deadline: None, most_asked, pauses, made: 0 }
@@ -104,7 +104,7 @@ impl<'a> Retries<'a> {
             Decision::Retry { after, reason, cost } => (after, reason, cost),
         };
         tracing::info!(class = ?request.priority(), attempts, ?pause, %reason, "retrying");
-        self.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts, pause });
+        self.marks.record(Observation::Retrying { asked: RequestInfo::of(request), reason, attempts, pause });
         self.budget.take(cost);
         if absence.is_none() {
             self.made += 1;

@@ -21,7 +21,7 @@ use super::wire::DRAIN;
 use crate::clock::{NO_RUNTIME, has_runtime};
 use crate::credential::{AttachedTokens, Credential};
 use crate::error::{Error, ErrorKind};
-use crate::event::{Asked, Mark, RetryReason};
+use crate::event::{Observation, RequestInfo, RetryReason};
 use crate::message::{HttpError, Request, Response, Standing};
 use crate::protocol::Cookies;
 use crate::redact::secrets_on;
@@ -178,7 +178,12 @@ impl<'a> Sending<'a> {
             }
             tracing::info!(class = ?request.priority(), "the token was refused: another is fetched");
             let (reason, pause) = (RetryReason::Unauthorized, Duration::ZERO);
-            transport.wire.marks.tell(Mark::Retrying { asked: Asked::of(request), reason, attempts: sends, pause });
+            transport.wire.marks.record(Observation::Retrying {
+                asked: RequestInfo::of(request),
+                reason,
+                attempts: sends,
+                pause,
+            });
             drop(Box::pin(response.held(DRAIN)).await);
         }
     }

@@ -15,7 +15,7 @@ use tracing::Span;
 
 use super::span;
 use crate::clock::Clock;
-use crate::event::{Asked, Event, Mark, Marks};
+use crate::event::{Event, Observation, Observer, RequestInfo};
 use crate::hint::{HintRule, Hints};
 use crate::message::{Body, Http, HttpError, Priority, Reply, Request, Response, Trust};
 use crate::redact::{Hidden, secrets_in};
@@ -38,7 +38,7 @@ pub(crate) struct Wire {
     pub(crate) hint_rules: Vec<HintRule>,
     /// The origins whose responses count for the account: its own.
     pub(crate) trust: Arc<Trust>,
-    pub(crate) marks: Marks,
+    pub(crate) marks: Observer,
     pub(crate) clock: Clock,
     pub(crate) idle_timeout: Duration,
     /// The least average rate of a body, in bytes per second; 0 for no bound.
@@ -96,16 +96,16 @@ impl Wire {
             permit.waited()
         });
         let begun = Instant::now();
-        self.marks.tell_at(Mark::Sent { class: request.priority(), queued }, begun);
+        self.marks.record_at(Observation::Sent { class: request.priority(), queued }, begun);
         let mut answer = self.http.send(outgoing);
         let answered = in_time(&mut answer, begun + timeout, &span).await;
-        let (now, asked) = (Instant::now(), Asked::of(request));
+        let (now, asked) = (Instant::now(), RequestInfo::of(request));
         let took = now - begun;
         match answered {
             Ok(response) => {
                 let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
                 let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
-                    let hints = Hints::of_answer(response.headers(), || self.clock.now());
+                    let hints = Hints::from_answer_headers(response.headers(), || self.clock.now());
                     (response, hints)
                 } else {
                     Box::pin(self.read(response, request.priority())).await
@@ -118,7 +118,7 @@ impl Wire {
                 span::answered(&span, status);
                 tracing::debug!(parent: &span, status = status.as_u16(), "answered");
                 let route = permit.as_ref().and_then(Permit::route);
-                self.marks.tell_at(Mark::Answered { asked: asked.on(route), status, took }, now);
+                self.marks.record_at(Observation::Answered { asked: asked.on(route), status, took }, now);
                 if let Some(permit) = permit {
                     self.hear(permit, (status, now), &hints, asked);
                 }
@@ -135,7 +135,7 @@ impl Wire {
                 }
                 span::broke(&span, &error);
                 tracing::debug!(parent: &span, %error, "no answer");
-                self.marks.tell_at(Mark::Broke { asked, unsent, took }, now);
+                self.marks.record_at(Observation::Broke { asked, unsent, took }, now);
                 Err(error)
             }
         }
@@ -162,17 +162,17 @@ impl Wire {
             response = response.reads_as(meant);
         }
         let hints = if refuses(response.status()) || !hints_at() {
-            Hints::read(&reply, &self.hint_rules, now)
+            Hints::from_reply(&reply, &self.hint_rules, now)
         } else {
-            Hints::read(&bare(&response), &self.hint_rules, now)
+            Hints::from_reply(&bare(&response), &self.hint_rules, now)
         };
         (response, hints)
     }
 
     /// Reports a response to the throttle: one refusal for load stops all requests under the limit.
-    fn hear(&self, permit: &mut Permit, (status, at): (StatusCode, Instant), hints: &Hints, asked: Asked<'_>) {
+    fn hear(&self, permit: &mut Permit, (status, at): (StatusCode, Instant), hints: &Hints, asked: RequestInfo<'_>) {
         let Some(stopped) = permit.hear(status, hints, at) else { return };
-        permit.tell(|| Event::Refused {
+        permit.emit(|| Event::Refused {
             status,
             request: format!("{} {}", asked.method, crate::redact::shown(asked.url)).into(),
             credential: self.credential_label.clone(),
@@ -180,7 +180,7 @@ impl Wire {
             cause: stopped.cause,
         });
         let Stopped { limit, cause, is_new, kept } = &stopped;
-        self.marks.tell(Mark::Refused { limit, cause: *cause, is_new: *is_new, kept: *kept });
+        self.marks.record(Observation::Refused { limit, cause: *cause, is_new: *is_new, kept: *kept });
         if *is_new {
             let pause = hints.wait_after(status);
             tracing::warn!(status = status.as_u16(), %limit, ?pause, ?cause, "refused for load: all under it pause");

@@ -11,7 +11,7 @@ use crate::client::{Client, Inner};
 use crate::credential::{Credential, TokenTransport};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
-use crate::event::Marks;
+use crate::event::Observer;
 use crate::limit::{Limit, Scope};
 use crate::message::{Origin, Trust};
 use crate::protocol::Protocol;
@@ -65,7 +65,7 @@ impl ClientBuilder {
         let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
         let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
-        let marks = Marks::to(move |mark, now| sink.fold(mark, now));
+        let marks = Observer::to(move |mark, now| sink.record(mark, now));
         // Prevents sums of times from overflowing.
         let attempt_timeout = self.attempt_timeout.min(Duration::from_secs(24 * 60 * 60));
         let connect_timeout = self.connector.connect_timeout;
@@ -206,7 +206,7 @@ fn allowed(text: &str, base: &Url) -> Result<Origin, Error> {
         url if url.scheme() == "http" && https => {
             refused("is plain http, and the base URL is https: the credential would travel in the open")
         }
-        url => Ok(Origin::of(url)),
+        url => Ok(Origin::from_url(url)),
     }
 }
 

@@ -242,7 +242,7 @@ proptest! {
                     let (set, attribution) = world.meet(account, &pool[at]);
                     let mut headers = HeaderMap::new();
                     headers.insert("ratelimit", HeaderValue::from_static(r#""one";r=5;t=30"#));
-                    let hints = Hints::of(&headers, SystemTime::UNIX_EPOCH);
+                    let hints = Hints::from_headers(&headers, SystemTime::UNIX_EPOCH);
                     world.with(|accounts, editing| {
                         if let Some(account) = accounts.answering(&attribution) {
                             account.record_budgets(&attribution, set, hints.budgets(), 0, editing);

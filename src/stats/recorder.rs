@@ -1,4 +1,4 @@
-//! Ledger: all counts, behind one lock.
+//! Recorder: all counts, behind one lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +7,11 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::alert_rules::{Seen, judge};
+use super::alert_state::Watch;
 use super::alerts::Alerts;
 use super::counts::Counts;
 use super::endpoint::{Endpoints, OTHER};
-use super::judge::{Seen, judge};
 use super::latency::Timing;
 use super::long::LongTasks;
 use super::recent::{Minutes, Seconds};
@@ -19,14 +20,13 @@ use super::snapshot::Stats;
 use super::summary::{Day, Summary};
 use super::tasks::TaskCounts;
 use super::token::Tokens;
-use super::watch::Watch;
-use crate::event::{Alert, AlertKind, Asked, Event, Mark, RefusalCause, RetryReason};
+use crate::event::{Alert, AlertKind, Event, Observation, RefusalCause, RequestInfo, RetryReason};
 use crate::message::{Priority, write_route};
 use crate::throttle::LimitUsage;
 
 /// All counts.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Recorder {
     began: Instant,
     counts: Counts,
     statuses: BTreeMap<u16, u64>,
@@ -95,7 +95,7 @@ pub(super) struct Names {
     pub(super) about: Option<Arc<str>>,
 }
 
-impl Ledger {
+impl Recorder {
     pub(super) fn new(began: Instant) -> Self {
         Self {
             began,
@@ -120,14 +120,14 @@ impl Ledger {
     }
 
     /// Counts an observation. `slow_after`: a longer latency is slow.
-    pub(super) fn fold(&mut self, mark: &Mark<'_>, slow_after: Duration, now: Instant) -> Names {
+    pub(super) fn record(&mut self, mark: &Observation<'_>, slow_after: Duration, now: Instant) -> Names {
         let second = self.second(now);
         let mut names = Names::default();
         match *mark {
-            Mark::Sent { class, queued } => {
+            Observation::Sent { class, queued } => {
                 self.sent(&Sent { second, requests: 1, polls: u64::from(class == Priority::Poll), queued });
             }
-            Mark::Answered { asked, status, took } => {
+            Observation::Answered { asked, status, took } => {
                 let place = self.place(&asked);
                 self.ended(&Ended { place, class: asked.class, status: Some(status), took, second }, slow_after);
                 if status == StatusCode::TOO_MANY_REQUESTS {
@@ -135,13 +135,13 @@ impl Ledger {
                 }
                 names = self.names(place);
             }
-            Mark::Broke { asked, unsent, took } => {
+            Observation::Broke { asked, unsent, took } => {
                 let place = self.place(&asked);
                 self.ended(&Ended { place, class: asked.class, status: None, took, second }, slow_after);
                 self.counts.unsent += u64::from(unsent);
                 names = self.names(place);
             }
-            Mark::Refused { limit, cause, is_new, kept } => {
+            Observation::Refused { limit, cause, is_new, kept } => {
                 self.counts.pauses += u64::from(is_new);
                 let limit = self.refuse(limit, cause);
                 if kept && is_new {
@@ -149,21 +149,21 @@ impl Ledger {
                 }
                 names.about = Some(limit);
             }
-            Mark::Retrying { reason, .. } => *self.retries.entry(reason).or_default() += 1,
-            Mark::Refreshed { credential, valid_for, took } => {
+            Observation::Retrying { reason, .. } => *self.retries.entry(reason).or_default() += 1,
+            Observation::Refreshed { credential, valid_for, took } => {
                 self.day.refreshes += 1;
                 names.about = self.tokens.refreshed(credential, valid_for, took, now);
             }
-            Mark::RefreshFailed { credential, needs_login, .. } => {
+            Observation::RefreshFailed { credential, needs_login, .. } => {
                 self.day.failed_refreshes += 1;
                 names.about = self.tokens.failed(credential, needs_login);
             }
-            Mark::LoggedOut { credential, needs_login } => self.tokens.logged_out(credential, needs_login),
-            Mark::Task { was, is } => self.tasks.turn(was, is),
+            Observation::LoggedOut { credential, needs_login } => self.tokens.logged_out(credential, needs_login),
+            Observation::Task { was, is } => self.tasks.turn(was, is),
             // Reported, and not counted.
-            Mark::UnknownWord { .. } => {}
-            Mark::Long { number, name, age } => self.long.add(number, name, age, now),
-            Mark::NoLonger { number } => self.long.remove(number),
+            Observation::UnknownWord { .. } => {}
+            Observation::Long { number, name, age } => self.long.add(number, name, age, now),
+            Observation::NoLonger { number } => self.long.remove(number),
         }
         names
     }
@@ -201,7 +201,7 @@ impl Ledger {
     }
 
     /// Returns the place at which a request is counted.
-    pub(super) fn place(&mut self, asked: &Asked<'_>) -> Place {
+    pub(super) fn place(&mut self, asked: &RequestInfo<'_>) -> Place {
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {
             self.text.clear();
@@ -300,7 +300,7 @@ impl Ledger {
             statuses: self.statuses.clone(),
             retries: self.retries.clone(),
             refusals: self.refusals.clone(),
-            tokens: self.tokens.told(now),
+            tokens: self.tokens.report(now),
             tasks: self.tasks.clone(),
             alerts: self.watch.alerts(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Mark, Marks};
+use crate::event::{Observation, Observer};
 use crate::protocol::State;
 
 /// The state under which a living task is counted; nothing before the task is held, and after its end.
@@ -15,10 +15,10 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Records the task's new state, which may be its end.
-    pub(super) fn turn(&mut self, is: State, marks: &Marks) {
+    pub(super) fn turn(&mut self, is: State, marks: &Observer) {
         let was = std::mem::replace(&mut self.state, Some(is).filter(|is| !is.is_terminal()));
         if was != Some(is) {
-            marks.tell(Mark::Task { was: was.map(State::as_str), is: Some(is.as_str()) });
+            marks.record(Observation::Task { was: was.map(State::as_str), is: Some(is.as_str()) });
         }
         if is.is_terminal() {
             self.no_longer(marks);
@@ -26,46 +26,46 @@ impl Counted {
     }
 
     /// Reports once that the task runs for long.
-    pub(super) fn runs_for_long(&mut self, number: u64, name: &str, age: Duration, marks: &Marks) {
+    pub(super) fn runs_for_long(&mut self, number: u64, name: &str, age: Duration, marks: &Observer) {
         if self.state.is_some() && self.long.replace(number).is_none() {
-            marks.tell(Mark::Long { number, name, age });
+            marks.record(Observation::Long { number, name, age });
         }
     }
 
     /// Records that the task is held, as alive unless a state was already reported.
-    pub(super) fn hold(&mut self, is: State, marks: &Marks) {
+    pub(super) fn hold(&mut self, is: State, marks: &Observer) {
         if self.state.is_none() {
             self.turn(is, marks);
         }
     }
 
     /// Records the end of the task, unless an end was already reported.
-    pub(super) fn end(&mut self, is: State, marks: &Marks) {
+    pub(super) fn end(&mut self, is: State, marks: &Observer) {
         if self.state.is_some() {
             self.turn(is, marks);
         }
     }
 
     /// Records that the wait for the task ended, while the work goes on.
-    pub(super) fn stop(&mut self, marks: &Marks) {
+    pub(super) fn stop(&mut self, marks: &Observer) {
         self.leave(Some(STOPPED), marks);
     }
 
     /// Records that the task was dropped.
-    pub(super) fn drop(&mut self, marks: &Marks) {
+    pub(super) fn drop(&mut self, marks: &Observer) {
         self.leave(None, marks);
     }
 
-    fn leave(&mut self, is: Option<&'static str>, marks: &Marks) {
+    fn leave(&mut self, is: Option<&'static str>, marks: &Observer) {
         if let Some(was) = self.state.take() {
-            marks.tell(Mark::Task { was: Some(was.as_str()), is });
+            marks.record(Observation::Task { was: Some(was.as_str()), is });
         }
         self.no_longer(marks);
     }
 
-    fn no_longer(&mut self, marks: &Marks) {
+    fn no_longer(&mut self, marks: &Observer) {
         if let Some(number) = self.long.take() {
-            marks.tell(Mark::NoLonger { number });
+            marks.record(Observation::NoLonger { number });
         }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::waited::Waited;
+use super::wait_error::Waited;
 use super::{Doing, Outcome, Ready, Task};
 use crate::clock::later;
 use crate::error::{Error, ErrorKind};
-use crate::event::Mark;
+use crate::event::Observation;
 use crate::message::Response;
 use crate::protocol::{Report, State, Step};
 
@@ -24,14 +24,14 @@ impl<T> Task<T> {
                     self.report_unknown_word(&report);
                 }
                 let Some(plan) = self.shared.plan(&report) else {
-                    self.tell(report, None);
+                    self.emit(report, None);
                     self.end_of_schedule();
                     return;
                 };
                 let now = Instant::now();
                 self.wait_until(later(now, plan.delay), later(now, plan.earliest));
                 self.trace.wait(plan.delay);
-                self.tell(report, Some(plan.delay));
+                self.emit(report, Some(plan.delay));
                 self.keep_deadline();
             }
             Step::Follow { after, report, .. } => {
@@ -50,7 +50,7 @@ impl<T> Task<T> {
                     let id = self.shared.said(&live, live.cursor.id());
                     tracing::warn!(parent: &span, id, warning, "a success that is doubtful");
                 }
-                self.tell(report, None);
+                self.emit(report, None);
                 self.counted.end(State::Succeeded, self.shared.marks());
                 self.live().ended = true;
                 let outcome = Outcome::new(&self.shared, finding, rest);
@@ -65,7 +65,7 @@ impl<T> Task<T> {
                 self.live().ended = true;
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
-                self.tell(report, None);
+                self.emit(report, None);
                 self.counted.end(State::Failed, self.shared.marks());
                 let error = self.with_wait(error);
                 self.doing = Doing::Over(Some(Box::new(Err(error))));
@@ -90,10 +90,10 @@ impl<T> Task<T> {
             word,
             "the state of a task is not known and does not change: say what it means with Protocol::word"
         );
-        self.shared.marks().tell(Mark::UnknownWord { task: id, word: &word });
+        self.shared.marks().record(Observation::UnknownWord { task: id, word: &word });
     }
 
-    fn tell(&mut self, mut report: Report, next_poll: Option<Duration>) {
+    fn emit(&mut self, mut report: Report, next_poll: Option<Duration>) {
         self.counted.turn(report.state(), self.shared.marks());
         // Not by `live()`, which would borrow the whole task.
         let mut live = self.shared.live();
@@ -101,7 +101,7 @@ impl<T> Task<T> {
         report.percent = report.percent.or(live.last.report.percent);
         let said = |text: Option<&str>| self.shared.said(&live, text);
         let polls = live.last.polls;
-        self.trace.tell(|| said(live.cursor.id()), polls, report.state().as_str());
+        self.trace.record(|| said(live.cursor.id()), polls, report.state().as_str());
         let span = self.trace.span();
         let (id, word) = (|| said(live.cursor.id()), || said(report.word()));
         tracing::debug!(parent: &span, id = id(), polls, state = %report.state(), word = word(), ?next_poll, "update");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::judge::{Finding, is_near};
+use super::alert_rules::{Finding, is_near};
 use crate::event::{Alert, Event};
 use crate::throttle::LimitUsage;
 

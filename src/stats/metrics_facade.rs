@@ -12,32 +12,32 @@ mod facade {
 
     use metrics::{SharedString, counter, gauge, histogram};
 
-    use crate::event::{Alert, Mark, RefusalCause};
+    use crate::event::{Alert, Observation, RefusalCause};
     use crate::message::Priority;
-    use crate::stats::ledger::Names;
+    use crate::stats::recorder::Names;
     use crate::stats::tasks::is_alive;
     use crate::throttle::LimitUsage;
 
-    pub(in crate::stats) fn mark(mark: &Mark<'_>, names: &Names) {
+    pub(in crate::stats) fn mark(mark: &Observation<'_>, names: &Names) {
         let (route, host) = (name(names.route.as_ref()), name(names.host.as_ref()));
         let about = name(names.about.as_ref());
         match *mark {
-            Mark::Sent { class, queued } => {
+            Observation::Sent { class, queued } => {
                 counter!("longhaul.requests", "class" => name_of(class)).increment(1);
                 histogram!("longhaul.queued", "class" => name_of(class)).record(queued.as_secs_f64());
             }
-            Mark::Answered { status, took, .. } => {
+            Observation::Answered { status, took, .. } => {
                 let (family, code) = (family(status.as_u16()), status.as_str().to_owned());
                 let (of, at) = (route.clone(), host.clone());
                 counter!("longhaul.answers", "route" => of, "host" => at, "status_class" => family, "status" => code)
                     .increment(1);
                 histogram!("longhaul.latency", "route" => route, "host" => host).record(took.as_secs_f64());
             }
-            Mark::Broke { unsent, .. } => {
+            Observation::Broke { unsent, .. } => {
                 let reason = if unsent { "unsent" } else { "lost" };
                 counter!("longhaul.broken", "route" => route, "host" => host, "reason" => reason).increment(1);
             }
-            Mark::Refused { cause, is_new, .. } => {
+            Observation::Refused { cause, is_new, .. } => {
                 let cause = match cause {
                     RefusalCause::NoKnownLimit => "no_known_limit",
                     RefusalCause::WithinKnownLimits => "within_known_limits",
@@ -47,18 +47,20 @@ mod facade {
                     counter!("longhaul.pauses", "limit" => about).increment(1);
                 }
             }
-            Mark::Retrying { reason, .. } => counter!("longhaul.retries", "reason" => reason.name()).increment(1),
-            Mark::Refreshed { took, .. } => {
+            Observation::Retrying { reason, .. } => {
+                counter!("longhaul.retries", "reason" => reason.name()).increment(1)
+            }
+            Observation::Refreshed { took, .. } => {
                 counter!("longhaul.refreshes", "credential" => about.clone()).increment(1);
                 histogram!("longhaul.refresh_latency", "credential" => about).record(took.as_secs_f64());
             }
-            Mark::RefreshFailed { .. } => {
+            Observation::RefreshFailed { .. } => {
                 counter!("longhaul.failed_refreshes", "credential" => about).increment(1);
             }
-            Mark::LoggedOut { .. } | Mark::Long { .. } | Mark::NoLonger { .. } => {}
+            Observation::LoggedOut { .. } | Observation::Long { .. } | Observation::NoLonger { .. } => {}
             // Reported, and not counted.
-            Mark::UnknownWord { .. } => {}
-            Mark::Task { was, is } => {
+            Observation::UnknownWord { .. } => {}
+            Observation::Task { was, is } => {
                 if let Some(was) = was {
                     gauge!("longhaul.tasks", "state" => was).decrement(1.0);
                 }
@@ -112,11 +114,11 @@ mod facade {
 
 #[cfg(not(feature = "metrics"))]
 mod nobody {
-    use crate::event::{Alert, Mark};
-    use crate::stats::ledger::Names;
+    use crate::event::{Alert, Observation};
+    use crate::stats::recorder::Names;
     use crate::throttle::LimitUsage;
 
-    pub(in crate::stats) const fn mark(_: &Mark<'_>, _: &Names) {}
+    pub(in crate::stats) const fn mark(_: &Observation<'_>, _: &Names) {}
 
     pub(in crate::stats) const fn usage(_: &[LimitUsage]) {}
 
