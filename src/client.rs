@@ -217,8 +217,8 @@ impl Client {
 
     /// Downloads from a link obtained elsewhere. An invalid link is reported when the download starts.
     ///
-    /// The request carries no credential, unless the link is unsigned and lies on the client's own origin. The download
-    /// cannot renew the link.
+    /// The request is bare (see [`Download`]), unless the link is unsigned and lies on the client's own origin. Nothing
+    /// renews the link.
     pub fn download(&self, link: impl AsRef<str>) -> Download {
         match SecretUrl::parse(link.as_ref()) {
             Ok(link) => Download::linked(self.0.carrier.clone(), link, None, HeaderMap::new(), None),

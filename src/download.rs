@@ -350,7 +350,7 @@ impl Pieces {
     }
 }
 
-/// Fetching and writing to disk need a runtime; bytes that are already held do not.
+/// Checks for a runtime: fetching and writing to disk need one; bytes that are already held do not.
 fn in_runtime() -> Result<(), Error> {
     has_runtime().then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, NO_RUNTIME))
 }

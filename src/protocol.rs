@@ -428,8 +428,8 @@ impl Protocol {
     }
 
     /// Sets the URL of the result as a template, relative to the client's base: `files/{/result/fileId}/content`. The
-    /// template is checked first, as a place of [`result`](Self::result). In data: `{ template = "jobs/{id}/results",
-    /// kind = "url" }`.
+    /// template is checked first, as a place of [`result`](Self::result). In data:
+    /// `{ template = "jobs/{id}/results", kind = "url" }`.
     ///
     /// `{id}` is the task's id, and `{/result/fileId}` a member of the final answer, or the first element if the member
     /// is a list. Each is one path segment, percent-encoded, so that no part of it leaves the folder. `{+/result/path}`
@@ -490,8 +490,8 @@ impl Protocol {
         self
     }
 
-    /// Sets how the status is requested, if a plain GET of the status URL does not suffice, such as `POST {status}
-    /// {"async_job_id": "{id}"}`.
+    /// Sets how the status is requested, if a plain GET of the status URL does not suffice, such as
+    /// `POST {status} {"async_job_id": "{id}"}`.
     pub fn poll(mut self, how: Exchange) -> Self {
         self.0.poll = Some(how);
         self

@@ -32,7 +32,7 @@ impl ActiveToken {
         Self { token, serial, value, replaces_refused, adopted, accepted: AtomicBool::new(false) }
     }
 
-    /// Records that the service accepted it: an answer other than 401.
+    /// Records that the service accepted the token: an answer other than 401.
     pub(super) fn accept(&self) {
         // An unconditional store by each request would move the cache line between cores.
         if !self.accepted.load(Relaxed) {
@@ -40,7 +40,7 @@ impl ActiveToken {
         }
     }
 
-    /// Whether the service ever accepted it.
+    /// Returns whether the service ever accepted the token.
     pub(super) fn is_accepted(&self) -> bool {
         self.accepted.load(Relaxed)
     }

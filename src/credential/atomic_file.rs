@@ -79,7 +79,7 @@ pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A rename or a removal must survive a power failure. Windows cannot open a folder for that, and has no need to.
+/// Makes a rename or a removal survive a power failure. Windows cannot open a folder for that, and has no need to.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(windows) { Ok(()) } else { File::open(folder(path))?.sync_all() }
 }
@@ -111,7 +111,7 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path)
 }
 
-/// The rights are those of the folder.
+/// Creates a file with the rights of the folder.
 #[cfg(not(unix))]
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)

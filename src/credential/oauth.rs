@@ -107,7 +107,7 @@ impl OAuth {
     }
 
     /// Sets the requested scope; several scopes are separated by spaces. With
-    /// [`authorization_code`](OAuth::authorization_code), the scope is sent with the login alone: its refreshes request
+    /// [`authorization_code`](OAuth::authorization_code), the scope is sent with the login alone: its refreshes are for
     /// the scope that was granted then, which may be less. With [`json`](OAuth::json), the scope is sent with refreshes
     /// alone, as are the client's secret and the [parameters](OAuth::param).
     #[must_use]

@@ -260,7 +260,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A rename or a removal must survive a power failure. Windows cannot open a folder for that, and has no need to.
+/// Makes a rename or a removal survive a power failure. Windows cannot open a folder for that, and has no need to.
 fn sync_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !cfg!(windows) && !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())

@@ -249,7 +249,7 @@ impl Reader {
         pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(self.failures))
     }
 
-    /// A body that delivered much is reopened at once.
+    /// Returns the pause after a break; a body that delivered much is reopened at once.
     fn pause_after_a_break(&self) -> Option<Duration> {
         if self.since_open >= ENOUGH_PROGRESS { Some(Duration::ZERO) } else { self.next_pause() }
     }
@@ -497,7 +497,7 @@ impl Reader {
     }
 }
 
-/// S3 answers 400 to an expired session token.
+/// Returns whether the link has expired: S3 answers 400 to an expired session token.
 fn says_expired(reply: &Reply) -> bool {
     String::from_utf8_lossy(reply.body()).contains("Expired")
 }

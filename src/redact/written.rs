@@ -61,7 +61,7 @@ fn is_same(found: char, wanted: char, in_any_case: bool) -> bool {
     found == wanted || in_any_case && found.eq_ignore_ascii_case(&wanted) || is_blank(found) && is_blank(wanted)
 }
 
-/// `%2f`, and encoded again `%252f`; a character beyond ASCII takes one per byte.
+/// Finds `%2f`, and encoded again `%252f`; a character beyond ASCII takes one per byte.
 fn percent(wanted: char, text: &str) -> Vec<usize> {
     let mut bytes = [0; 4];
     let mut lengths = vec![0];
@@ -88,7 +88,7 @@ fn octet(wanted: u8, text: &str, at: usize) -> Vec<usize> {
     ends
 }
 
-/// `\"`, `\/`, `\u002f`; in JSON inside JSON with several backslashes.
+/// Finds `\"`, `\/`, `\u002f`; in JSON inside JSON with several backslashes.
 fn escaped(wanted: char, text: &str, in_any_case: bool) -> Vec<usize> {
     let rest = text.trim_start_matches('\\');
     let slashes = text.len() - rest.len();
@@ -122,7 +122,7 @@ fn escaped(wanted: char, text: &str, in_any_case: bool) -> Vec<usize> {
     lengths
 }
 
-/// `&amp;`, `&#47;`, `&#x2f;`.
+/// Finds `&amp;`, `&#47;`, `&#x2f;`.
 fn entity(wanted: char, text: &str) -> Option<usize> {
     let end = text.bytes().take(LONGEST_ENTITY).position(|byte| byte == b';')?;
     let name = text.get(1..end)?;
@@ -147,8 +147,8 @@ fn may_begin(wanted: char, text: &str, in_any_case: bool) -> bool {
     })
 }
 
-/// If the text after the beginning of a secret shows that the rest was cut off, returns the length of the character
-/// that was cut with it.
+/// Returns the length of the character that was cut with the rest, if the text after the beginning of a secret shows a
+/// cut.
 fn cut(rest: &str) -> Option<usize> {
     // This crate ends its quotations with a backtick, and a quotation may be cut.
     let is_end = |rest: &str| rest.is_empty() || rest.starts_with(['…', '`']) || rest.starts_with("...");

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 
 impl<T> Task<T> {
     /// Sets the timeout of the wait, from now on. After the timeout, the wait ends with
-    /// [`ErrorKind::DeadlineExceeded`]; the wait also ends as soon as the service asks to wait longer than that. The
+    /// [`ErrorKind::DeadlineExceeded`]; the wait also ends as soon as the service asks to wait past the timeout. The
     /// task itself continues at the service.
     ///
     /// The default is the client's [`task_timeout`](crate::ClientBuilder::task_timeout), which this timeout replaces;

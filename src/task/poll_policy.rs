@@ -7,10 +7,10 @@ use crate::retry::Schedule;
 
 /// When a task polls, within the limits that the service asks for.
 ///
-/// The policy never undercuts the wait that the service asks for (`Retry-After` and similar headers); the wait holds until the
-/// service asks for another. If the service never asked, the pause is 5 % of the task's age, between 1 and 30 seconds,
-/// or the protocol's own default: the end of a task of minutes is seen within seconds, and a task of hours costs some
-/// hundred polls.
+/// The policy never undercuts the wait that the service asks for (`Retry-After` and similar headers); the wait holds
+/// until the service asks for another. If the service never asked, the pause is 5 % of the task's age, between 1 and 30
+/// seconds, or the protocol's own default: the end of a task of minutes is seen within seconds, and a task of hours
+/// costs some hundred polls.
 ///
 /// Jitter spreads the polls of many tasks: upward only, by up to 10 %, on a wait that the service asked for; by 20 %
 /// both ways on the policy's own pauses. A [schedule](PollPolicy::schedule) has its own jitter.

@@ -64,7 +64,7 @@ impl Trace {
 }
 
 impl Drop for Traced {
-    /// Only when the task's value is dropped are polls and state final.
+    /// Records the final values: polls and state are final only when the task's value is dropped.
     fn drop(&mut self) {
         self.task.record("task.polls", self.polls).record("task.state", self.state);
     }

@@ -18,12 +18,12 @@ impl Clocks {
         Self { wall: SystemTime::UNIX_EPOCH + 30_000_000 * 60 * SECOND, now: Instant::now() + 1_000 * SECOND }
     }
 
-    /// A token of 1000 seconds that is so old: it ages at 800, and is over at 998.
+    /// Returns a token of 1000 seconds with this age: it ages at 800, and is over at 998.
     fn token(self, name: &str, age: u32) -> Token {
         Token::obtained(name.to_owned(), self.wall - age * SECOND).expires_in(1_000 * SECOND)
     }
 
-    /// The token in use, adopted a minute ago.
+    /// Returns the token in use, adopted a minute ago.
     fn active(self, age: u32, replaces_refused: bool, since: u32) -> Arc<ActiveToken> {
         let (token, value) = (self.token("A1", age).refreshed_by("R1"), HeaderValue::from_static("A1"));
         Arc::new(ActiveToken::new(token, SERIAL, value, replaces_refused, self.now - since * SECOND))
@@ -88,7 +88,7 @@ impl Clocks {
         }
     }
 
-    /// The state in words: the token with its refresh token, the renewal with its rest, the unsaved token.
+    /// Returns the state in words: the token with its refresh token, the renewal with its rest, the unsaved token.
     fn shown(self, state: &TokenState) -> String {
         let named = |token: &Token| match token.expose_refresh() {
             Some(refresh) => format!("{}/{refresh}", token.expose()),

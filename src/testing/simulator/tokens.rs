@@ -53,7 +53,7 @@ struct Code {
     redirect_uri: String,
     challenge: String,
     until: Option<Instant>,
-    /// The login that it belonged to.
+    /// The login that the code granted.
     spent: Option<Login>,
 }
 
