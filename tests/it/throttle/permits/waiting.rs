@@ -123,3 +123,21 @@ async fn a_look_that_was_due_for_one_who_left_delays_nobody() {
     third.answered();
     timeout(5 * SECOND, second).await.expect("its window opens after a second").unwrap().answered();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_an_answer_makes_passes_on_though_the_timer_sleeps() {
+    let throttle = Throttle::new();
+    throttle.add_limit(Limit::concurrent(1)).unwrap();
+    let mut first = send(&throttle, &RequestKey::new()).unwrap();
+    let mut idle = Box::pin(throttle.acquire(Priority::Call, &RequestKey::new()));
+    assert!(idle.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    let next = tokio::spawn(throttle.acquire(Priority::Call, &RequestKey::new()));
+
+    // Nothing is due but the end of the first, two minutes from now.
+    sleep(SECOND).await;
+    first.answered();
+    drop(first);
+    let passed = timeout(SECOND, next).await.expect("the one that is not polled holds up nobody");
+    passed.unwrap().unwrap().answered();
+    drop(idle);
+}
