@@ -94,6 +94,22 @@ mod tests {
     }
 
     #[test]
+    fn every_file_that_the_page_of_the_architecture_names_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+        let (page, request, wait) =
+            (read("docs/how-it-works.md"), read("docs/figures/request.svg"), read("docs/figures/wait.svg"));
+        let drawn = [&request, &wait].into_iter().flat_map(|picture| picture.split(['<', '>']));
+        let words = page.split('`').chain(drawn);
+        let files: Vec<_> = words.filter(|word| word.ends_with(".rs") && !word.contains([' ', '<'])).collect();
+        assert!(files.len() > 60, "{files:?}");
+        for file in files {
+            let is_there = ["src", "src/throttle"].iter().any(|folder| root.join(folder).join(file).exists());
+            assert!(is_there, "there is no {file}");
+        }
+    }
+
+    #[test]
     fn the_links_for_rustdoc_hold_the_pictures() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/figures");
         let kept = fs::read_to_string(docs.join("links.txt")).unwrap();
