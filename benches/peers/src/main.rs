@@ -2,6 +2,7 @@
 
 mod budget;
 mod cpu;
+mod draw;
 mod exact;
 mod fair;
 mod heap;
@@ -68,6 +69,7 @@ fn main() -> Result<(), Failure> {
     let mut parser = Parser::from_env();
     let (mut name, mut json, mut length) = (None, None::<OsString>, Length::Short);
     let (mut only, mut requests) = (None::<String>, None::<u32>);
+    let mut rest = Vec::new();
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("json") => json = Some(parser.value()?),
@@ -75,20 +77,21 @@ fn main() -> Result<(), Failure> {
             Arg::Long("only") => only = Some(parser.value()?.string()?),
             Arg::Long("requests") => requests = Some(parser.value()?.parse()?),
             Arg::Value(value) if name.is_none() => name = Some(value.string()?),
+            Arg::Value(value) if matches!(name.as_deref(), Some("draw" | "links")) => rest.push(value),
             other => return Err(other.unexpected().into()),
         }
     }
-    let name = name
-        .ok_or("usage: NAME [--json FILE] [--long], or pipeline --only SUBJECT --requests N; `list` lists the names")?;
-    // Not for people: `pipeline` starts its server so.
-    if name == "serve" {
-        return pipeline::serve();
-    }
-    if name == "list" {
-        for bench in &BENCHES {
-            println!("{:<14}{}", bench.name, bench.about);
+    let name = name.ok_or(USAGE)?;
+    match &*name {
+        // Not for people: `pipeline` starts its server so.
+        "serve" => return pipeline::serve(),
+        "draw" => return draw::run(&rest),
+        "links" => return draw::links(&rest),
+        "list" => {
+            list();
+            return Ok(());
         }
-        return Ok(());
+        _ => {}
     }
     // For callgrind: so many requests of one subject, and nothing else.
     if let (Some(only), Some(requests), "pipeline") = (&only, requests, &*name) {
@@ -97,4 +100,16 @@ fn main() -> Result<(), Failure> {
     let bench = BENCHES.iter().find(|bench| bench.name == name).ok_or("no such bench; `list` lists them")?;
     let mut report = Report::begin(bench.name, json.as_deref())?;
     (bench.run)(&mut report, length)
+}
+
+const USAGE: &str =
+    "usage: NAME [--json FILE] [--long], or pipeline --only SUBJECT --requests N; `list` lists the names";
+
+fn list() {
+    for bench in &BENCHES {
+        println!("{:<14}{}", bench.name, bench.about);
+    }
+    println!("no benches:");
+    println!("{:<14}pictures of the results, as SVG: draw DIR_OF_JSON DIR_OF_PICTURES", "draw");
+    println!("{:<14}pictures as link definitions for rustdoc: links PICTURE..", "links");
 }
