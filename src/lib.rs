@@ -117,6 +117,10 @@ pub mod guide {}
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
 
+#[doc = include_str!("../docs/figures/links.txt")]
+#[doc = include_str!("../docs/how-it-works.md")]
+pub mod architecture {}
+
 #[doc = include_str!("../docs/throttle.md")]
 pub mod limits {
     pub use crate::clock::Clock;

@@ -279,6 +279,23 @@ mod tests {
     }
 
     #[test]
+    fn more_lengths_than_lists_are_over_in_order_too() {
+        let (mut in_flight, mut limiters) = (InFlight::default(), Limiters::default());
+        for hold in (1..=40).rev() {
+            let set = limiters.number(LimiterSet::default());
+            let id = in_flight.grant(set, 0);
+            in_flight.launch(id, hold, 0);
+        }
+        assert_eq!(in_flight.lists.len(), MOST_LISTS);
+        let mut ends = Vec::new();
+        while let Some((over, _)) = in_flight.next_expiry() {
+            ends.push(over);
+            in_flight.expire(&mut limiters, over);
+        }
+        assert_eq!(ends, (1..=40).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_late_report_finds_another_serial() {
         let (mut in_flight, mut limiters) = (InFlight::default(), Limiters::default());
         let set = limiters.number(LimiterSet::default());

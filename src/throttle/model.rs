@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::core::{Asking, Core, Outcome, Waiting};
 use super::ids::{AccountId, InFlightId};
 use super::in_flight::Report;
-use super::request::RequestFacts;
+use super::limiter::Limiter;
+use super::request::{Attribution, RequestFacts};
 use super::time::Tick;
+use crate::hint::Hints;
 use crate::limit::{Limit, Scope};
 use crate::message::Priority;
 
@@ -338,4 +340,29 @@ fn no_order_passes_a_window_forgets_anybody_or_leaks() {
     }
     println!("{paths} orders of up to {depth} steps");
     assert!(paths > 10_000);
+}
+
+/// A refusal makes a gate for the route that a waiter goes to: the waiter meets it from then on, and nothing leaks.
+#[test]
+fn a_waiter_that_meets_a_new_gate_holds_one_set() {
+    let mut world = World::new(&[(1, None)]);
+    world.take(Step::Poll(0));
+    world.take(Step::Poll(1));
+    let Phase::Granted(id) = world.callers[0].phase else { panic!("the first goes") };
+    let attribution = Attribution { route: Some("GET h/r".into()), ..Attribution::default() };
+    // A 503 is the route's own, whatever limits are declared.
+    let refused = (StatusCode::SERVICE_UNAVAILABLE, &Hints::default());
+    let stopped = world.core.heard(id, &attribution, refused, true, world.now);
+    assert_eq!(&*stopped.expect("it stops").limit, "the route GET h/r");
+    world.callers[0].phase = Phase::Over;
+    world.count(0, world.now);
+    let sets = |world: &World| {
+        let held = |(_, limiter): (_, &Limiter)| limiter.holders;
+        world.core.limiters.iter().map(held).collect::<Vec<_>>()
+    };
+    let before = sets(&world);
+    world.take(Step::Poll(1));
+    assert_eq!(before.last(), Some(&0), "nobody met the gate");
+    assert_eq!(sets(&world).last(), Some(&1), "the waiter meets it");
+    world.drain();
 }
