@@ -7,7 +7,7 @@ mod check;
 mod decide;
 mod delays;
 mod envelope;
-mod predicate;
+mod retry_if;
 mod schedule;
 mod written;
 
@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 
 pub use delays::Delays;
 pub use envelope::EnvelopeRule;
-pub use predicate::FailedAttempt;
+pub use retry_if::FailedAttempt;
 pub use schedule::Schedule;
 
 pub(crate) use budget::Budget;
 pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
 
-use predicate::Predicate;
+use retry_if::Predicate;
 
 /// How often a request is repeated, and after which pauses.
 ///
