@@ -24,7 +24,7 @@ use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
-use crate::task::{Core, PollPolicy, Task};
+use crate::task::{PollPolicy, Task, TaskCore};
 use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
@@ -53,9 +53,9 @@ pub use submit::{TaskBuilder, TaskRequest};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<ClientInner>);
 
-struct Inner {
+struct ClientInner {
     base: Url,
     transport: Arc<Transport>,
     carrier: Arc<Carrier>,
@@ -66,8 +66,8 @@ struct Inner {
     slow_start: bool,
     telemetry: Arc<Telemetry>,
     /// The state that the tasks of each kind share, created once.
-    default: Arc<Core>,
-    kinds: BTreeMap<String, Arc<Core>>,
+    default: Arc<TaskCore>,
+    kinds: BTreeMap<String, Arc<TaskCore>>,
 }
 
 impl Client {
@@ -364,7 +364,7 @@ impl Client {
         &self.0.base
     }
 
-    fn core(&self, kind: &str) -> Result<Arc<Core>, Error> {
+    fn core(&self, kind: &str) -> Result<Arc<TaskCore>, Error> {
         self.0.kinds.get(kind).cloned().ok_or_else(|| {
             let known: Vec<_> = self.0.kinds.keys().map(String::as_str).collect();
             let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -373,8 +373,8 @@ impl Client {
         })
     }
 
-    fn core_of(&self, protocol: Protocol) -> Arc<Core> {
-        Arc::new(Core {
+    fn core_of(&self, protocol: Protocol) -> Arc<TaskCore> {
+        Arc::new(TaskCore {
             transport: self.0.transport.clone(),
             carrier: self.0.carrier.clone(),
             protocol,

@@ -2,7 +2,7 @@
 //!
 //! # Implementation
 //!
-//! A [`Credential`] is a list of [`Part`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`]
+//! A [`Credential`] is a list of [`CredentialPart`]s: a header, a query parameter, a signature, or a [`TokenCache`]. [`stamp`]
 //! puts them on a request, right before it is sent. Constant parts are ready at once; the rest of this module is about
 //! tokens:
 //!
@@ -120,13 +120,13 @@ pub use token::Token;
 pub(crate) use attached_tokens::AttachedTokens;
 #[cfg(feature = "token-file")]
 pub(crate) use encryption::{RESUME_TOKEN, Unreadable};
-pub(crate) use source::Exchange;
+pub(crate) use source::SendToken;
 pub(crate) use token_cache::TokenCache;
 pub(crate) use token_transport::TokenTransport;
 
-use part::Part;
-use refused_routes::Route;
-use token_slot::Source;
+use part::CredentialPart;
+use refused_routes::RefusedRoute;
+use token_slot::TokenOrigin;
 
 /// The proof of the client's identity: keys, tokens, signatures. The client sends a credential to its own origin only,
 /// and never shows it.
@@ -145,7 +145,7 @@ use token_slot::Source;
 ///
 /// Clones share their tokens: several clients with one credential log in once.
 #[derive(Clone, Default)]
-pub struct Credential(Vec<Part>);
+pub struct Credential(Vec<CredentialPart>);
 
 impl Credential {
     /// Returns the empty credential.
@@ -158,7 +158,7 @@ impl Credential {
     /// the token.
     #[must_use]
     pub fn bearer(token: impl AsRef<str>) -> Self {
-        Self(vec![Part::bearer(token.as_ref())])
+        Self(vec![CredentialPart::bearer(token.as_ref())])
     }
 
     /// Creates the credential `Authorization: Basic` with user and password (RFC 7617). A colon in the user's name is a
@@ -166,20 +166,20 @@ impl Credential {
     /// break after the password is left out.
     #[must_use]
     pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        Self(vec![Part::basic(user.as_ref(), password.as_ref())])
+        Self(vec![CredentialPart::basic(user.as_ref(), password.as_ref())])
     }
 
     /// Creates an API key in a header of this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_header(name: impl AsRef<str>, key: impl Into<String>) -> Self {
         let key = Zeroizing::new(key.into());
-        Self(vec![Part::header(&name.as_ref().to_ascii_lowercase(), key.trim(), "")])
+        Self(vec![CredentialPart::header(&name.as_ref().to_ascii_lowercase(), key.trim(), "")])
     }
 
     /// Creates an API key in the query, under this name. White space around the key is left out.
     #[must_use]
     pub fn api_key_query(name: impl Into<String>, key: impl Into<String>) -> Self {
-        Self(vec![Part::Query { name: name.into(), value: Secret::trimmed(key) }])
+        Self(vec![CredentialPart::Query { name: name.into(), value: Secret::trimmed(key) }])
     }
 
     /// Creates tokens by OAuth 2: fetched when they are first needed, refreshed ahead of their end and after a 401.
@@ -187,7 +187,7 @@ impl Credential {
     pub fn oauth(oauth: OAuth) -> Self {
         let (name, scheme) = oauth.0.token_header.clone();
         let store = oauth.0.store.clone();
-        Self(vec![Part::Token(TokenCache::new(Source::OAuth(Box::new(oauth)), store, name, scheme))])
+        Self(vec![CredentialPart::Token(TokenCache::new(TokenOrigin::OAuth(Box::new(oauth)), store, name, scheme))])
     }
 
     /// Creates a credential from your own token source, sent as `Authorization: Bearer` and refreshed like the tokens
@@ -206,7 +206,7 @@ impl Credential {
     /// Creates a credential that your own code computes for each request.
     #[must_use]
     pub fn signed(sign: impl Sign) -> Self {
-        Self(vec![Part::Signed(Arc::new(sign))])
+        Self(vec![CredentialPart::Signed(Arc::new(sign))])
     }
 
     /// Combines this credential with another.
@@ -218,7 +218,7 @@ impl Credential {
 
     fn from_source(source: Arc<dyn TokenSource>, store: Option<Arc<dyn CredentialStore>>) -> Self {
         let name = header::AUTHORIZATION.as_str().to_owned();
-        Self(vec![Part::Token(TokenCache::new(Source::Own(source), store, name, "Bearer ".to_owned()))])
+        Self(vec![CredentialPart::Token(TokenCache::new(TokenOrigin::Own(source), store, name, "Bearer ".to_owned()))])
     }
 
     /// Returns whether the credential is empty.
@@ -228,8 +228,8 @@ impl Credential {
 
     /// Checks that every part can be put on a request, each under a name of its own.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.0.iter().try_for_each(Part::check)?;
-        let fixed = self.0.iter().filter_map(Part::fixed_header).map(|header| header.map(|(name, _)| name));
+        self.0.iter().try_for_each(CredentialPart::check)?;
+        let fixed = self.0.iter().filter_map(CredentialPart::fixed_header).map(|header| header.map(|(name, _)| name));
         let mut names = fixed.chain(self.token_caches().map(TokenCache::header_name)).collect::<Result<Vec<_>, _>>()?;
         while let Some(name) = names.pop() {
             if names.contains(&name) {
@@ -254,7 +254,7 @@ impl Credential {
 
     /// Returns the names of the parts, without the secrets; `None` for an empty credential.
     pub(crate) fn label(&self) -> Option<String> {
-        let labels: Vec<_> = self.0.iter().map(Part::label).collect();
+        let labels: Vec<_> = self.0.iter().map(CredentialPart::label).collect();
         (!labels.is_empty()).then(|| labels.join(", "))
     }
 
@@ -268,12 +268,12 @@ impl Credential {
 
     /// Returns every secret that the credential sends. For errors: the call copies every secret.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        self.0.iter().flat_map(Part::secrets).collect()
+        self.0.iter().flat_map(CredentialPart::secrets).collect()
     }
 
     /// Returns the caches of fetched tokens.
     pub(crate) fn token_caches(&self) -> impl Iterator<Item = &TokenCache> {
-        self.0.iter().filter_map(Part::token)
+        self.0.iter().filter_map(CredentialPart::token)
     }
 
     /// Returns whether the credential has fetched tokens.
@@ -312,14 +312,14 @@ impl Credential {
 
     /// Records that the service answered with 401. Returns whether to send again with other tokens.
     pub(crate) fn refuse(&self, tokens: &AttachedTokens, request: &Request) -> bool {
-        let route = Route::from_request(request);
+        let route = RefusedRoute::from_request(request);
         // Every token records the refusal: the answer does not name the refused one.
         self.token_caches().zip(&tokens.0).fold(false, |again, (cache, token)| cache.refuse(token, route) || again)
     }
 
     /// Records that the service answered with 401 again, to fresh tokens.
     pub(crate) fn refuse_again(&self, request: &Request) {
-        self.token_caches().for_each(|cache| cache.refuse_again(Route::from_request(request)));
+        self.token_caches().for_each(|cache| cache.refuse_again(RefusedRoute::from_request(request)));
     }
 }
 

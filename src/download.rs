@@ -52,11 +52,11 @@ use reader::{Piece, Reader};
 /// [`ErrorKind::Config`], unless the bytes are already held.
 #[must_use = "nothing is sent until a sink is awaited"]
 pub struct Download {
-    source: Result<Source, Error>,
+    source: Result<DownloadSource, Error>,
     gauge: Gauge,
 }
 
-enum Source {
+enum DownloadSource {
     /// The result arrived with the task's last answer.
     Held(Bytes),
     Linked {
@@ -118,13 +118,13 @@ impl Download {
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        let source = Source::Linked { carrier, link, from, headers, renew, is_bare: false, opened: None };
+        let source = DownloadSource::Linked { carrier, link, from, headers, renew, is_bare: false, opened: None };
         Self { source: Ok(source), gauge: Gauge::default() }
     }
 
     /// Sets whether the download is bare wherever the link leads, because a foreign origin named it.
     pub(crate) fn bare(mut self, bare: bool) -> Self {
-        if let Ok(Source::Linked { is_bare, .. }) = &mut self.source {
+        if let Ok(DownloadSource::Linked { is_bare, .. }) = &mut self.source {
             *is_bare = bare;
         }
         self
@@ -132,14 +132,14 @@ impl Download {
 
     /// Starts with an answer that was already received.
     pub(crate) fn opened(mut self, response: Option<Response>) -> Self {
-        if let Ok(Source::Linked { opened, .. }) = &mut self.source {
+        if let Ok(DownloadSource::Linked { opened, .. }) = &mut self.source {
             *opened = response;
         }
         self
     }
 
     pub(crate) fn held(bytes: Bytes) -> Self {
-        Self { source: Ok(Source::Held(bytes)), gauge: Gauge::default() }
+        Self { source: Ok(DownloadSource::Held(bytes)), gauge: Gauge::default() }
     }
 
     pub(crate) fn impossible(error: Error) -> Self {
@@ -150,8 +150,8 @@ impl Download {
     #[must_use]
     pub fn link(&self) -> Option<&SecretUrl> {
         match &self.source {
-            Ok(Source::Linked { link, .. }) => Some(link),
-            Ok(Source::Held(_)) | Err(_) => None,
+            Ok(DownloadSource::Linked { link, .. }) => Some(link),
+            Ok(DownloadSource::Held(_)) | Err(_) => None,
         }
     }
 
@@ -185,8 +185,8 @@ impl Download {
         let source = self.source?;
         in_runtime()?;
         match source {
-            Source::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            Source::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
+            DownloadSource::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
+            DownloadSource::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
                 let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
                 file::fetch(target, reader, &self.gauge).await
             }
@@ -224,7 +224,7 @@ impl Download {
     /// ```
     pub fn stream(self) -> DownloadStream {
         enum At {
-            Start(Result<Source, Error>, Gauge),
+            Start(Result<DownloadSource, Error>, Gauge),
             Open(Pieces),
         }
         let start = At::Start(self.source, self.gauge);
@@ -280,8 +280,8 @@ impl fmt::Debug for DownloadStream {
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Ok(Source::Held(bytes)) => write!(f, "Download({} bytes held)", bytes.len()),
-            Ok(Source::Linked { link, .. }) => write!(f, "Download({link})"),
+            Ok(DownloadSource::Held(bytes)) => write!(f, "Download({} bytes held)", bytes.len()),
+            Ok(DownloadSource::Linked { link, .. }) => write!(f, "Download({link})"),
             Err(error) => write!(f, "Download({error})"),
         }
     }
@@ -294,14 +294,14 @@ enum Pieces {
 }
 
 impl Pieces {
-    fn open(source: Source, gauge: Gauge) -> Self {
+    fn open(source: DownloadSource, gauge: Gauge) -> Self {
         match source {
-            Source::Held(bytes) => {
+            DownloadSource::Held(bytes) => {
                 let length = bytes.len() as u64;
                 gauge.set(0, Some(length));
                 Self::Held(Some(bytes), gauge, length)
             }
-            Source::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
+            DownloadSource::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
                 let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
                 Self::Linked(Box::new(reader), gauge)
             }

@@ -32,14 +32,14 @@ use crate::redact::{self, Mask};
 /// ```
 #[derive(Clone, thiserror::Error)]
 #[error(transparent)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<ErrorInner>);
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ErrorInner {
             kind,
             message: message.into(),
             url: None,
@@ -180,7 +180,7 @@ impl Error {
         own.or_else(|| self.0.source.as_ref()?.downcast_ref::<Self>()?.attached())
     }
 
-    fn amend(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    fn amend(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
         // Clones of the error held elsewhere stay unchanged.
         change(Arc::make_mut(&mut self.0));
         self
@@ -266,7 +266,7 @@ impl fmt::Debug for Error {
 pub(crate) struct NeedsLogin;
 
 #[derive(Clone, Debug)]
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     message: String,
     url: Option<String>,
@@ -283,20 +283,20 @@ struct Inner {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-impl fmt::Display for Inner {
+impl fmt::Display for ErrorInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line())
     }
 }
 
-impl std::error::Error for Inner {
+impl std::error::Error for ErrorInner {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // The source itself, which callers downcast, not the `Arc` around it.
         self.source.as_deref().map(|source| source as _)
     }
 }
 
-impl Inner {
+impl ErrorInner {
     fn line(&self) -> String {
         let mut line = format!("{}: {}", self.kind, redact::scrub(&self.message));
         let said = self.fault.as_ref().map(|fault| fault.beside(&self.message)).unwrap_or_default();

@@ -39,10 +39,10 @@ use crate::message::{Reply, without_bom};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Source(Kind);
+pub struct Source(SourceKind);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum SourceKind {
     Header(Cow<'static, str>),
     Pointer(Cow<'static, str>),
     Rel(Cow<'static, str>),
@@ -53,7 +53,7 @@ impl Source {
     /// Returns the place of a header, by its name in any case.
     #[must_use]
     pub fn header(name: &str) -> Self {
-        Self(Kind::Header(Cow::Owned(name.to_ascii_lowercase())))
+        Self(SourceKind::Header(Cow::Owned(name.to_ascii_lowercase())))
     }
 
     /// Returns the place of a JSON pointer into the body. The empty pointer is the [whole body](Source::body), as in
@@ -64,7 +64,7 @@ impl Source {
             return Self::body();
         }
         let slash = if pointer.starts_with('/') { "" } else { "/" };
-        Self(Kind::Pointer(Cow::Owned(format!("{slash}{pointer}"))))
+        Self(SourceKind::Pointer(Cow::Owned(format!("{slash}{pointer}"))))
     }
 
     /// Returns the place of the whole body: its JSON value. If the body is not JSON and its Content-Type is
@@ -81,7 +81,7 @@ impl Source {
     /// ```
     #[must_use]
     pub const fn body() -> Self {
-        Self(Kind::Body)
+        Self(SourceKind::Body)
     }
 
     /// Returns the place of the targets of the links of this relation: in the header `Link` (RFC 8288), else in the
@@ -89,31 +89,31 @@ impl Source {
     /// of the relation does not matter.
     #[must_use]
     pub fn rel(rel: &str) -> Self {
-        Self(Kind::Rel(Cow::Owned(rel.trim().to_ascii_lowercase())))
+        Self(SourceKind::Rel(Cow::Owned(rel.trim().to_ascii_lowercase())))
     }
 
     /// Returns every value at this place. JSON null, missing members and empty texts count as no value.
     pub(crate) fn values<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Vec<Cow<'a, Value>> {
         match &self.0 {
-            Kind::Header(name) => match reply.header(name) {
+            SourceKind::Header(name) => match reply.header(name) {
                 Some(text) => vec![Cow::Owned(Value::from(text.into_owned()))],
                 None => Vec::new(),
             },
-            Kind::Pointer(pointer) => {
+            SourceKind::Pointer(pointer) => {
                 let mut found = Vec::new();
                 if let Some(body) = body {
                     walk::values(body, &parts(pointer), &mut found);
                 }
                 found.into_iter().map(Cow::Borrowed).collect()
             }
-            Kind::Rel(rel) => {
+            SourceKind::Rel(rel) => {
                 let mut targets = link::in_headers(reply.headers(), rel);
                 if let (true, Some(body)) = (targets.is_empty(), body) {
                     targets = link::in_body(body, rel);
                 }
                 targets.into_iter().map(|target| Cow::Owned(Value::from(target))).collect()
             }
-            Kind::Body => match body {
+            SourceKind::Body => match body {
                 Some(body) if walk::is_absent(body) => Vec::new(),
                 Some(body) => vec![Cow::Borrowed(body)],
                 None => plain_word(reply).map(|word| Cow::Owned(Value::from(word))).into_iter().collect(),
@@ -129,9 +129,9 @@ impl Source {
             Some(found.into_iter().map(|text| reply.body().slice_ref(text.as_bytes())).collect())
         };
         let found = match &self.0 {
-            Kind::Pointer(pointer) => walk(&parts(pointer)),
-            Kind::Body => walk(&[]),
-            Kind::Header(_) | Kind::Rel(_) => None,
+            SourceKind::Pointer(pointer) => walk(&parts(pointer)),
+            SourceKind::Body => walk(&[]),
+            SourceKind::Header(_) | SourceKind::Rel(_) => None,
         };
         found.unwrap_or_else(|| {
             let json = reply.json();
@@ -149,7 +149,7 @@ impl Source {
     /// be usable in part.
     pub(crate) fn texts(&self, reply: &Reply, body: Option<&Value>) -> Vec<String> {
         match &self.0 {
-            Kind::Header(name) => reply.header_fields(name).collect(),
+            SourceKind::Header(name) => reply.header_fields(name).collect(),
             _ => self.values(reply, body).iter().filter_map(|value| text(value)).collect(),
         }
     }
@@ -168,37 +168,37 @@ impl Source {
 
     /// Returns whether the whole body is the word at this place.
     pub(crate) fn is_whole_word(&self, reply: &Reply, body: Option<&Value>) -> bool {
-        self.0 == Kind::Body && self.text(reply, body).is_some()
+        self.0 == SourceKind::Body && self.text(reply, body).is_some()
     }
 
     pub(crate) const fn is_header(&self) -> bool {
-        matches!(self.0, Kind::Header(_))
+        matches!(self.0, SourceKind::Header(_))
     }
 
     /// Returns whether the place is a pointer with this end.
     pub(crate) fn ends_with(&self, end: &str) -> bool {
-        matches!(&self.0, Kind::Pointer(pointer) if pointer.ends_with(end))
+        matches!(&self.0, SourceKind::Pointer(pointer) if pointer.ends_with(end))
     }
 
     /// Returns whether the place may hold several values.
     pub(crate) fn is_several(&self) -> bool {
-        matches!(&self.0, Kind::Pointer(pointer) if parts(pointer).contains(&"*"))
+        matches!(&self.0, SourceKind::Pointer(pointer) if parts(pointer).contains(&"*"))
     }
 
     /// Returns an element or member below this place; the same place if it is not in the body.
     pub(crate) fn below(&self, part: &str) -> Self {
         match &self.0 {
-            Kind::Pointer(pointer) => Self(Kind::Pointer(Cow::Owned(format!("{pointer}/{part}")))),
-            Kind::Body => Self(Kind::Pointer(Cow::Owned(format!("/{part}")))),
-            Kind::Header(_) | Kind::Rel(_) => self.clone(),
+            SourceKind::Pointer(pointer) => Self(SourceKind::Pointer(Cow::Owned(format!("{pointer}/{part}")))),
+            SourceKind::Body => Self(SourceKind::Pointer(Cow::Owned(format!("/{part}")))),
+            SourceKind::Header(_) | SourceKind::Rel(_) => self.clone(),
         }
     }
 
     /// Returns the name of the header, in lower case.
     pub(crate) fn header_name(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Header(name) => Some(name),
-            Kind::Pointer(_) | Kind::Rel(_) | Kind::Body => None,
+            SourceKind::Header(name) => Some(name),
+            SourceKind::Pointer(_) | SourceKind::Rel(_) | SourceKind::Body => None,
         }
     }
 }
@@ -206,10 +206,10 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Header(name) => write!(f, "header:{name}"),
-            Kind::Pointer(pointer) => f.write_str(pointer),
-            Kind::Rel(rel) => write!(f, "rel:{rel}"),
-            Kind::Body => f.write_str("body"),
+            SourceKind::Header(name) => write!(f, "header:{name}"),
+            SourceKind::Pointer(pointer) => f.write_str(pointer),
+            SourceKind::Rel(rel) => write!(f, "rel:{rel}"),
+            SourceKind::Body => f.write_str("body"),
         }
     }
 }

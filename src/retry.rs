@@ -20,7 +20,7 @@ pub use envelope::EnvelopeRule;
 pub use retry_if::FailedAttempt;
 pub use schedule::Schedule;
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::RetryBudget;
 pub(crate) use decide::{Case, Decision, Failure, GiveUp, decide};
 
 use retry_if::Predicate;

@@ -42,14 +42,14 @@ pub use token::ResumeToken;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
-pub(crate) use polling::Core;
+pub(crate) use polling::TaskCore;
 pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
 use heartbeat::Beat;
-use polling::Answer;
-use shared::{Live, Shared};
-use state_metrics::Counted;
+use polling::PollAnswer;
+use shared::{Live, TaskShared};
+use state_metrics::CountedState;
 
 /// A handle to a long-running task at a service.
 ///
@@ -86,7 +86,7 @@ use state_metrics::Counted;
 /// [`ErrorKind::Config`], and the error carries a token.
 #[must_use = "a task makes progress only while it is awaited or watched"]
 pub struct Task<T> {
-    shared: Arc<Shared>,
+    shared: Arc<TaskShared>,
     doing: Doing<T>,
     /// Results that are known and not yet handed out.
     ready: Ready,
@@ -98,7 +98,7 @@ pub struct Task<T> {
     cancel_on_drop: bool,
     /// Whether the deadline is the client's, not yet checked: a deadline of the task's own may still replace it.
     is_default: bool,
-    counted: Counted,
+    counted: CountedState,
     trace: Trace,
     /// Wakes a send in progress at the deadline.
     alarm: Alarm,
@@ -113,7 +113,7 @@ enum Doing<T> {
     },
     /// Waiting in the throttle's queue: a ticket, with no request built yet.
     Queued(Box<Acquire>),
-    Sending(BoxFuture<'static, Answer>),
+    Sending(BoxFuture<'static, PollAnswer>),
     Over(Option<Box<Result<Outcome<T>, Error>>>),
 }
 
@@ -127,7 +127,7 @@ enum Ready {
 impl<T> Task<T> {
     /// Creates a task after the answer to its submit was read.
     pub(crate) fn begin(
-        core: Arc<Core>,
+        core: Arc<TaskCore>,
         cursor: Cursor,
         headers: HeaderMap,
         step: Step,
@@ -151,7 +151,7 @@ impl<T> Task<T> {
     }
 
     /// Creates a resumed task. Its first poll is due at once, or at the time that the service asked for.
-    pub(crate) fn resumed(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, pause: ResumedPause) -> Self {
+    pub(crate) fn resumed(core: Arc<TaskCore>, cursor: Cursor, headers: HeaderMap, pause: ResumedPause) -> Self {
         let wait = pause.left(unix_millis(core.transport.wire.clock.now()));
         let mut task = Self::new(core, cursor, headers, pause.not_before);
         task.live().asked = Some(wait).filter(|wait| !wait.is_zero());
@@ -161,7 +161,7 @@ impl<T> Task<T> {
         task
     }
 
-    fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
+    fn new(core: Arc<TaskCore>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
         let begun = Instant::now();
         let live = Live {
             cursor,
@@ -176,7 +176,7 @@ impl<T> Task<T> {
             ended: false,
         };
         Self {
-            shared: Shared::new(core, live),
+            shared: TaskShared::new(core, live),
             doing: Doing::Waiting { due: begun, earliest: begun, alarm: Alarm::default() },
             ready: Ready::Nothing,
             told: None,
@@ -185,7 +185,7 @@ impl<T> Task<T> {
             beat: None,
             cancel_on_drop: false,
             is_default: false,
-            counted: Counted::default(),
+            counted: CountedState::default(),
             trace: Trace::default(),
             alarm: Alarm::default(),
         }

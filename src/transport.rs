@@ -55,7 +55,7 @@ pub(crate) use breaks::Breaks;
 pub(crate) use broken::Broken;
 pub(crate) use late::by;
 pub(crate) use outage::Outages;
-pub(crate) use reqwest::{Connector, Proxying, Purpose};
+pub(crate) use reqwest::{Connector, ConnectorPurpose, Proxying};
 pub(crate) use sending::Sending;
 pub(crate) use shared::Transport;
 pub(crate) use token_wire::TokenWire;

@@ -17,7 +17,7 @@ use super::request_builder::{earlier, path};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Priority, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step, moved_submit};
-use crate::task::{Core, Task, Trace};
+use crate::task::{Task, TaskCore, Trace};
 use crate::transport::{Breaks, Sending};
 
 /// A request that starts a task, and the type of its result.
@@ -291,7 +291,7 @@ impl TaskBuilder {
         }
     }
 
-    fn core(&self) -> Result<Arc<Core>, Error> {
+    fn core(&self) -> Result<Arc<TaskCore>, Error> {
         match (&self.protocol, &self.kind) {
             (Some(protocol), _) => {
                 let wrong = |why| Error::new(ErrorKind::Config, format!("the protocol `{}`: {why}", protocol.name()));
@@ -306,7 +306,7 @@ impl TaskBuilder {
 
 /// Sends a submit, follows it to a new location, and returns how often it was sent.
 async fn send(
-    core: &Core,
+    core: &TaskCore,
     request: &Request,
     key: Option<&HeaderName>,
     deadline: Option<Instant>,

@@ -2,7 +2,7 @@
 
 use super::source::{TokenError, TokenSource};
 use super::token::Token;
-use super::token_slot::{Source, TokenSlot};
+use super::token_slot::{TokenOrigin, TokenSlot};
 use super::token_transport::TokenTransport;
 use crate::error::Error;
 
@@ -10,13 +10,13 @@ use crate::error::Error;
 pub(super) async fn next_token(slot: &TokenSlot, transport: &TokenTransport) -> Result<Token, Error> {
     let fetch = Fetch { slot, transport };
     let before = match fetch.look_before().await? {
-        Found::Ready(token) => return Ok(token),
-        Found::Before(before) => before,
+        FoundToken::Ready(token) => return Ok(token),
+        FoundToken::Before(before) => before,
     };
     let fetched = match fetch.ask(before.as_ref()).await {
         Err(refused) if refused.refused => match fetch.look_after(before.as_ref()).await {
-            Some(Found::Ready(token)) => return Ok(token),
-            Some(Found::Before(stored)) => fetch.ask(stored.as_ref()).await,
+            Some(FoundToken::Ready(token)) => return Ok(token),
+            Some(FoundToken::Before(stored)) => fetch.ask(stored.as_ref()).await,
             None => Err(refused),
         },
         fetched => fetched,
@@ -32,7 +32,7 @@ struct Fetch<'a> {
 }
 
 /// The result of a lookup, without asking the source.
-enum Found {
+enum FoundToken {
     /// A token that is saved, and good.
     Ready(Token),
     /// No good token was found: the source is asked for the token that replaces this one.
@@ -41,14 +41,18 @@ enum Found {
 
 impl Fetch<'_> {
     /// Checks, before the source is asked: a token that waits to be saved, the store, and the token that the user gave.
-    async fn look_before(&self) -> Result<Found, Error> {
+    async fn look_before(&self) -> Result<FoundToken, Error> {
         let (latest, unsaved, is_first) = {
             let state = &self.slot.lock().state;
             (state.latest().cloned(), state.unsaved().cloned(), state.token().is_none())
         };
         if let Some(token) = unsaved {
             let saved = self.slot.save(token).await?;
-            return Ok(if self.is_expired(&saved) { Found::Before(Some(saved)) } else { Found::Ready(saved) });
+            return Ok(if self.is_expired(&saved) {
+                FoundToken::Before(Some(saved))
+            } else {
+                FoundToken::Ready(saved)
+            });
         }
         match self.slot.load().await {
             // Another process has refreshed, or this one is starting.
@@ -56,18 +60,18 @@ impl Fetch<'_> {
             Ok(_) => {
                 let given = self.slot.lock().state.given().filter(|given| !self.is_expired(given)).cloned();
                 match given {
-                    Some(given) => self.slot.save(given).await.map(Found::Ready),
-                    None => Ok(Found::Before(latest)),
+                    Some(given) => self.slot.save(given).await.map(FoundToken::Ready),
+                    None => Ok(FoundToken::Before(latest)),
                 }
             }
             // The given token may be spent: the store would know.
             Err(error) if is_first => Err(error),
-            Err(_) => Ok(Found::Before(latest)),
+            Err(_) => Ok(FoundToken::Before(latest)),
         }
     }
 
     /// Checks once more after the source refused: another process may have refreshed in between.
-    async fn look_after(&self, before: Option<&Token>) -> Option<Found> {
+    async fn look_after(&self, before: Option<&Token>) -> Option<FoundToken> {
         let stored = self.slot.load().await.ok().flatten()?;
         let is_other = before.is_none_or(|before| !before.has_secrets_of(&stored));
         (is_other && self.is_later(&stored)).then(|| self.found(stored))
@@ -78,8 +82,8 @@ impl Fetch<'_> {
         let endpoint = &self.transport.endpoint;
         let source = match &self.slot.source {
             // Each of its requests has a timeout of its own.
-            Source::OAuth(oauth) => return oauth.fetch(before, endpoint).await,
-            Source::Own(source) => source,
+            TokenOrigin::OAuth(oauth) => return oauth.fetch(before, endpoint).await,
+            TokenOrigin::Own(source) => source,
         };
         let patience = source.patience();
         tokio::time::timeout(patience, source.fetch(before, endpoint)).await.unwrap_or_else(|_| {
@@ -88,9 +92,9 @@ impl Fetch<'_> {
         })
     }
 
-    fn found(&self, stored: Token) -> Found {
+    fn found(&self, stored: Token) -> FoundToken {
         let is_good = !self.is_expired(&stored) && self.slot.header_value(&stored).is_ok();
-        if is_good { Found::Ready(stored) } else { Found::Before(Some(stored)) }
+        if is_good { FoundToken::Ready(stored) } else { FoundToken::Before(Some(stored)) }
     }
 
     /// Returns whether a stored token is later than the one in use.

@@ -64,18 +64,18 @@ use super::token::Token;
 /// # Errors
 /// Each error states the fault of the file and the remedy, and leaves the file unchanged. No error contains a secret.
 #[derive(Clone)]
-pub struct FileStore(Arc<Inner>);
+pub struct FileStore(Arc<FileStoreInner>);
 
-struct Inner {
+struct FileStoreInner {
     path: PathBuf,
-    kind: Kind,
+    kind: FailureKind,
     /// The number of saves so far.
     called: AtomicU64,
     /// The number of the save that wrote last: an older save that arrives late must not undo it.
     written: Mutex<u64>,
 }
 
-enum Kind {
+enum FailureKind {
     Encrypted(FileKey),
     PlainText,
 }
@@ -84,14 +84,14 @@ impl FileStore {
     /// Creates a store in this file, encrypted with this key. No file is read or written yet.
     #[must_use]
     pub fn encrypted(path: impl Into<PathBuf>, key: impl Into<FileKey>) -> Self {
-        Self::new(path.into(), Kind::Encrypted(key.into()))
+        Self::new(path.into(), FailureKind::Encrypted(key.into()))
     }
 
     /// Creates a store in this file, as readable text. A reader of the file, or of a copy in a backup, has the login:
     /// use it only on a machine whose disk is encrypted, and whose only user is its owner.
     #[must_use]
     pub fn plain_text(path: impl Into<PathBuf>) -> Self {
-        Self::new(path.into(), Kind::PlainText)
+        Self::new(path.into(), FailureKind::PlainText)
     }
 
     /// Returns the path of the file.
@@ -100,14 +100,14 @@ impl FileStore {
         &self.0.path
     }
 
-    fn new(path: PathBuf, kind: Kind) -> Self {
-        Self(Arc::new(Inner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
+    fn new(path: PathBuf, kind: FailureKind) -> Self {
+        Self(Arc::new(FileStoreInner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
     }
 
     /// Runs the job on a thread that may block.
     async fn aside<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Inner) -> Result<T, Why> + Send + 'static,
+        job: impl FnOnce(&FileStoreInner) -> Result<T, Why> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
         // The caller's subscriber, on the other thread too.
@@ -117,13 +117,13 @@ impl FileStore {
             Ok(runtime) => runtime.spawn_blocking(job).await.unwrap_or(Err(Why::Unfinished)),
             Err(_) => Err(Why::NoRuntime),
         };
-        done.map_err(|why| Broken { path: self.0.path.clone(), why }.into())
+        done.map_err(|why| BrokenFile { path: self.0.path.clone(), why }.into())
     }
 }
 
 impl CredentialStore for FileStore {
     fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
-        Box::pin(self.aside(Inner::load))
+        Box::pin(self.aside(FileStoreInner::load))
     }
 
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -132,13 +132,13 @@ impl CredentialStore for FileStore {
     }
 }
 
-impl Inner {
+impl FileStoreInner {
     fn load(&self) -> Result<Option<Token>, Why> {
         let Some(bytes) = self.read()? else { return Ok(None) };
         let opened = match &self.kind {
-            Kind::Encrypted(key) => TOKEN_FILE.unseal(key, &self.place(), &bytes)?,
-            Kind::PlainText if TOKEN_FILE.is_sealed(&bytes) => return Err(Why::Encrypted),
-            Kind::PlainText => {
+            FailureKind::Encrypted(key) => TOKEN_FILE.unseal(key, &self.place(), &bytes)?,
+            FailureKind::PlainText if TOKEN_FILE.is_sealed(&bytes) => return Err(Why::Encrypted),
+            FailureKind::PlainText => {
                 self.warn_of_others();
                 bytes
             }
@@ -187,8 +187,8 @@ impl Inner {
     fn write(&self, token: &Token) -> Result<(), Why> {
         let text = Zeroizing::new(token.expose_json().into_bytes());
         let bytes = match &self.kind {
-            Kind::Encrypted(key) => TOKEN_FILE.seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
-            Kind::PlainText => text,
+            FailureKind::Encrypted(key) => TOKEN_FILE.seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
+            FailureKind::PlainText => text,
         };
         if bytes.len() > LONGEST {
             return Err(Why::TooLong);
@@ -241,8 +241,8 @@ impl Inner {
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.0.kind {
-            Kind::Encrypted(_) => "encrypted",
-            Kind::PlainText => "plain text",
+            FailureKind::Encrypted(_) => "encrypted",
+            FailureKind::PlainText => "plain text",
         };
         f.debug_struct("FileStore").field("path", &self.0.path).field("kind", &kind).finish_non_exhaustive()
     }
@@ -251,7 +251,7 @@ impl fmt::Debug for FileStore {
 /// The fault of the file, in one line: the causes add no words of their own.
 #[derive(Debug, thiserror::Error)]
 #[error("the token file `{}` {why}", .path.display())]
-struct Broken {
+struct BrokenFile {
     path: PathBuf,
     why: Why,
 }

@@ -16,17 +16,17 @@ use crate::redact::{Secret, secrets_of};
 
 /// A part of a credential.
 #[derive(Clone)]
-pub(super) enum Part {
-    Header { name: String, value: Secret, header: Header, label: &'static str },
+pub(super) enum CredentialPart {
+    FixedHeader { name: String, value: Secret, header: FixedHeader, label: &'static str },
     Query { name: String, value: Secret },
     Token(TokenCache),
     Signed(Arc<dyn Sign>),
 }
 
 /// A header as a request carries it, or why it cannot.
-pub(super) type Header = Result<(HeaderName, HeaderValue), &'static str>;
+pub(super) type FixedHeader = Result<(HeaderName, HeaderValue), &'static str>;
 
-impl Part {
+impl CredentialPart {
     pub(super) fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
         let value = Secret::new(value);
         let header = HeaderName::try_from(name).map_err(|_| "has what is no name of a header").and_then(|name| {
@@ -35,7 +35,7 @@ impl Part {
             }
             Ok((name, secret_value(value.expose())?))
         });
-        Self::Header { name: name.to_owned(), value, header, label }
+        Self::FixedHeader { name: name.to_owned(), value, header, label }
     }
 
     /// Creates a part from a given token, with or without the word `Bearer` before it.
@@ -64,7 +64,7 @@ impl Part {
 
     /// Adds a flaw, if there is one: the part cannot be put on a request.
     fn flawed(mut self, why: Option<&'static str>) -> Self {
-        if let (Some(why), Self::Header { header, .. }) = (why, &mut self) {
+        if let (Some(why), Self::FixedHeader { header, .. }) = (why, &mut self) {
             *header = Err(why);
         }
         self
@@ -72,7 +72,7 @@ impl Part {
 
     /// Checks that the part can be put on a request.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let (Self::Header { value, .. } | Self::Query { value, .. }) = self else {
+        let (Self::FixedHeader { value, .. } | Self::Query { value, .. }) = self else {
             return if let Self::Token(cache) = self { cache.check() } else { Ok(()) };
         };
         if matches!(value.expose().trim_matches(' '), "" | "Bearer") {
@@ -89,7 +89,7 @@ impl Part {
 
     /// Returns the header that the part sets, if the header never changes.
     pub(super) fn fixed_header(&self) -> Option<Result<(&HeaderName, &HeaderValue), Error>> {
-        let Self::Header { name, header, label, .. } = self else { return None };
+        let Self::FixedHeader { name, header, label, .. } = self else { return None };
         Some(header.as_ref().map(|(name, value)| (name, value)).map_err(|why| {
             let part = if label.is_empty() { format!("header `{}`", shown(name)) } else { format!("`{label}`") };
             Error::new(ErrorKind::Config, format!("the credential's part {part} {why}"))
@@ -103,8 +103,8 @@ impl Part {
     /// Returns the part's name in events and logs, without a secret.
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Header { name, label: "", .. } => format!("header {}", shown(name)),
-            Self::Header { label, .. } => (*label).to_owned(),
+            Self::FixedHeader { name, label: "", .. } => format!("header {}", shown(name)),
+            Self::FixedHeader { label, .. } => (*label).to_owned(),
             Self::Query { name, .. } => format!("query {}", shown(name)),
             Self::Token(cache) => cache.label().to_owned(),
             Self::Signed(sign) => shown(sign.label()),
@@ -114,7 +114,7 @@ impl Part {
     /// Hashes the properties that distinguish the part from others within this process.
     pub(super) fn hash_identity(&self, hasher: &mut impl Hasher) {
         match self {
-            Self::Header { name, value, .. } | Self::Query { name, value } => (name, value.expose()).hash(hasher),
+            Self::FixedHeader { name, value, .. } | Self::Query { name, value } => (name, value.expose()).hash(hasher),
             Self::Token(cache) => cache.id().hash(hasher),
             Self::Signed(sign) => Arc::as_ptr(sign).cast::<()>().hash(hasher),
         }
@@ -124,7 +124,7 @@ impl Part {
     /// it.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         match self {
-            Self::Header { value, .. } => secrets_of(value.expose()),
+            Self::FixedHeader { value, .. } => secrets_of(value.expose()),
             Self::Query { value, .. } => vec![value.clone()],
             Self::Token(cache) => cache.secrets(),
             Self::Signed(_) => Vec::new(),

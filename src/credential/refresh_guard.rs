@@ -11,7 +11,7 @@ use super::fetch::next_token;
 use super::refresh::{Refresh, RefreshEnd};
 use super::token::Token;
 use super::token_slot::{Memory, TokenSlot};
-use super::token_state::Event;
+use super::token_state::TokenEvent;
 use super::token_transport::TokenTransport;
 use crate::error::{Error, ErrorKind};
 use crate::event::Observation;
@@ -21,7 +21,7 @@ use crate::event::Observation;
 pub(super) struct RefreshGuard {
     slot: Arc<TokenSlot>,
     /// The event of the end. Until a better result is known, the fetch counts as broken off.
-    ending: Event,
+    ending: TokenEvent,
     /// Dropped after `ending` is recorded: that wakes all waiting requests.
     _end: RefreshEnd,
 }
@@ -41,10 +41,10 @@ impl RefreshGuard {
     pub(super) fn begin(slot: &Arc<TokenSlot>, memory: &mut Memory, work: Work) -> (Self, Refresh) {
         let (end, refresh) = Refresh::new();
         let (event, ending) = match work {
-            Work::Refresh => (Event::Begun(refresh.clone()), Event::BrokeOff),
+            Work::Refresh => (TokenEvent::Begun(refresh.clone()), TokenEvent::BrokeOff),
             // The caller gets the error.
-            Work::Login => (Event::Begun(refresh.clone()), Event::Ended),
-            Work::Logout => (Event::LogoutBegun(refresh.clone()), Event::Ended),
+            Work::Login => (TokenEvent::Begun(refresh.clone()), TokenEvent::Ended),
+            Work::Logout => (TokenEvent::LogoutBegun(refresh.clone()), TokenEvent::Ended),
         };
         memory.next(event, Instant::now());
         (Self { slot: slot.clone(), ending, _end: end }, refresh)
@@ -90,7 +90,7 @@ impl RefreshGuard {
             Ok(valid_for) => {
                 tracing::info!(credential, ?valid_for, "token refreshed");
                 transport.marks.record(Observation::Refreshed { credential, valid_for, took: begun.elapsed() });
-                self.ending = Event::Ended;
+                self.ending = TokenEvent::Ended;
             }
             Err(error) => {
                 let (why, needs_login) = (error.to_string(), error.needs_login());
@@ -100,7 +100,7 @@ impl RefreshGuard {
                     tracing::warn!(credential, error = %why, "token not refreshed");
                 }
                 transport.marks.record(Observation::RefreshFailed { credential, why: &why, needs_login });
-                self.ending = Event::Failed(error);
+                self.ending = TokenEvent::Failed(error);
             }
         }
     }
@@ -110,7 +110,7 @@ impl RefreshGuard {
         let wall = transport.wall();
         let (left, is_expired) = (token.left(wall), self.slot.is_expired(&token, wall));
         let value = self.slot.header_value(&token)?;
-        self.slot.lock().next(Event::Adopted { token, value, wall }, Instant::now());
+        self.slot.lock().next(TokenEvent::Adopted { token, value, wall }, Instant::now());
         if is_expired {
             let why = "the token that came has expired already: look at this machine's clock, and at the service's";
             return Err(Error::new(ErrorKind::TokenUnavailable, why));
@@ -121,7 +121,7 @@ impl RefreshGuard {
 
 impl Drop for RefreshGuard {
     fn drop(&mut self) {
-        let ending = std::mem::replace(&mut self.ending, Event::Ended);
+        let ending = std::mem::replace(&mut self.ending, TokenEvent::Ended);
         self.slot.lock().next(ending, Instant::now());
     }
 }
@@ -137,15 +137,15 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::credential::oauth::OAuth;
-    use crate::credential::source::Exchange;
-    use crate::credential::token_slot::Source;
+    use crate::credential::source::SendToken;
+    use crate::credential::token_slot::TokenOrigin;
     use crate::event::Observer;
     use crate::message::Reply;
 
     /// An endpoint that receives no request.
     struct Unused;
 
-    impl Exchange for Unused {
+    impl SendToken for Unused {
         fn exchange(&self, _: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>> {
             unreachable!("no request is sent")
         }
@@ -157,7 +157,7 @@ mod tests {
 
     fn slot() -> Arc<TokenSlot> {
         let oauth = OAuth::refresh_only("https://login.example.com/token", "");
-        let source = Source::OAuth(Box::new(oauth));
+        let source = TokenOrigin::OAuth(Box::new(oauth));
         Arc::new(TokenSlot::new(source, None, "authorization".to_owned(), "Bearer ".to_owned()))
     }
 
@@ -167,7 +167,7 @@ mod tests {
         for access in ["A1", "A2"] {
             let token = Token::new(access).refreshed_by("R");
             let (value, wall) = (slot.header_value(&token).unwrap(), std::time::SystemTime::now());
-            slot.lock().next(Event::Adopted { token, value, wall }, Instant::now());
+            slot.lock().next(TokenEvent::Adopted { token, value, wall }, Instant::now());
         }
         let known =
             |slot: &TokenSlot| slot.secrets().iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>();

@@ -89,7 +89,7 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// and redirects are not followed.
 #[derive(Clone)]
 pub struct TokenEndpoint {
-    pub(super) exchange: Arc<dyn Exchange>,
+    pub(super) exchange: Arc<dyn SendToken>,
     pub(super) clock: Clock,
 }
 
@@ -127,7 +127,7 @@ impl std::fmt::Debug for TokenEndpoint {
 }
 
 /// Sends requests for tokens. The transport, which is above this module, implements it.
-pub(crate) trait Exchange: Send + Sync {
+pub(crate) trait SendToken: Send + Sync {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>>;
 
     /// Returns why a request is being repeated at this time, if one is.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use url::{Url, form_urlencoded};
 
 use super::attached_tokens::AttachedTokens;
-use super::part::Part;
+use super::part::CredentialPart;
 use super::sign::Sign;
 use crate::error::{Error, ErrorKind, root_cause};
 use crate::message::{RESERVED_WHY, Request, is_reserved};
@@ -14,12 +14,16 @@ use crate::redact::{Secret, secrets_of};
 
 /// Puts the parts on a request, in place of existing values of the same names. Returns the secrets that were created
 /// for this request alone.
-pub(super) fn stamp(parts: &[Part], request: &mut Request, tokens: &AttachedTokens) -> Result<Vec<Secret>, Error> {
-    for header in parts.iter().filter_map(Part::fixed_header) {
+pub(super) fn stamp(
+    parts: &[CredentialPart],
+    request: &mut Request,
+    tokens: &AttachedTokens,
+) -> Result<Vec<Secret>, Error> {
+    for header in parts.iter().filter_map(CredentialPart::fixed_header) {
         let (name, value) = header?;
         request.headers_mut().insert(name, value.clone());
     }
-    for (cache, token) in parts.iter().filter_map(Part::token).zip(&tokens.0) {
+    for (cache, token) in parts.iter().filter_map(CredentialPart::token).zip(&tokens.0) {
         request.headers_mut().insert(cache.header_name()?, token.value.clone());
     }
     if query_names(parts).next().is_some() {
@@ -27,7 +31,7 @@ pub(super) fn stamp(parts: &[Part], request: &mut Request, tokens: &AttachedToke
         strip(parts, url);
         let mut pairs = url.query_pairs_mut();
         for part in parts {
-            if let Part::Query { name, value } = part {
+            if let CredentialPart::Query { name, value } = part {
                 pairs.append_pair(name, value.expose());
             }
         }
@@ -35,7 +39,7 @@ pub(super) fn stamp(parts: &[Part], request: &mut Request, tokens: &AttachedToke
     let mut made = Vec::new();
     // Last, because a signature covers the rest.
     for part in parts {
-        if let Part::Signed(sign) = part {
+        if let CredentialPart::Signed(sign) = part {
             made.extend(sign_with(sign, request)?);
         }
     }
@@ -63,7 +67,7 @@ fn sign_with(sign: &Arc<dyn Sign>, request: &mut Request) -> Result<Vec<Secret>,
 }
 
 /// Removes the parts from a URL: a service may echo the key in its own links.
-pub(super) fn strip(parts: &[Part], url: &mut Url) {
+pub(super) fn strip(parts: &[CredentialPart], url: &mut Url) {
     let is_ours = |name: &str| query_names(parts).any(|ours| ours.eq_ignore_ascii_case(name));
     // A query is rewritten only if necessary: a signature may cover its bytes.
     if !url.query_pairs().any(|(name, _)| is_ours(&name)) {
@@ -77,8 +81,10 @@ pub(super) fn strip(parts: &[Part], url: &mut Url) {
     url.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
 }
 
-fn query_names(parts: &[Part]) -> impl Iterator<Item = &str> {
-    parts.iter().filter_map(|part| if let Part::Query { name, .. } = part { Some(name.as_str()) } else { None })
+fn query_names(parts: &[CredentialPart]) -> impl Iterator<Item = &str> {
+    parts
+        .iter()
+        .filter_map(|part| if let CredentialPart::Query { name, .. } = part { Some(name.as_str()) } else { None })
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Token {
     /// ```
     #[must_use]
     pub fn expose_json(&self) -> String {
-        let written = Written {
+        let written = WrittenToken {
             access: self.expose().to_owned(),
             refresh: self.expose_refresh().map(str::to_owned),
             obtained_at: unix_millis(self.obtained_at),
@@ -119,7 +119,7 @@ impl Token {
     /// # Errors
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the text is anything else; the text is not shown.
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let mut written: Written = serde_json::from_str(text).map_err(|error| {
+        let mut written: WrittenToken = serde_json::from_str(text).map_err(|error| {
             // The parser's message may quote the text.
             let why = format!("what is stored is no token: JSON at line {}, column {}", error.line(), error.column());
             Error::new(ErrorKind::Store, why)
@@ -216,7 +216,7 @@ const LONGEST_AHEAD: Duration = Duration::from_secs(5 * 60);
 const LEEWAY: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenToken {
     access: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<String>,
@@ -225,7 +225,7 @@ struct Written {
     expires_at: Option<u64>,
 }
 
-impl Drop for Written {
+impl Drop for WrittenToken {
     fn drop(&mut self) {
         self.access.zeroize();
         self.refresh.zeroize();

@@ -10,13 +10,13 @@ use super::active_token::ActiveToken;
 use super::login::Login;
 use super::refresh::Refresh;
 use super::refresh_guard::{RefreshGuard, Work};
-use super::refused_routes::Route;
+use super::refused_routes::RefusedRoute;
 use super::source::TokenError;
 use super::store::CredentialStore;
 use super::token::Token;
 use super::token_requests::TokenRequests;
-use super::token_slot::{Source, TokenSlot};
-use super::token_state::{Access, Effect, Event};
+use super::token_slot::{TokenOrigin, TokenSlot};
+use super::token_state::{Access, Effect, TokenEvent};
 use super::token_transport::TokenTransport;
 use crate::error::{Error, ErrorKind};
 use crate::event::Observation;
@@ -36,7 +36,12 @@ enum Got {
 }
 
 impl TokenCache {
-    pub(super) fn new(source: Source, store: Option<Arc<dyn CredentialStore>>, header: String, scheme: String) -> Self {
+    pub(super) fn new(
+        source: TokenOrigin,
+        store: Option<Arc<dyn CredentialStore>>,
+        header: String,
+        scheme: String,
+    ) -> Self {
         Self(Arc::new(TokenSlot::new(source, store, header, scheme)))
     }
 
@@ -113,14 +118,14 @@ impl TokenCache {
 
     /// Records that the service answered with 401 to a request to this route with this token. Returns whether the
     /// request is worth sending again with another.
-    pub(super) fn refuse(&self, token: &ActiveToken, route: Route) -> bool {
+    pub(super) fn refuse(&self, token: &ActiveToken, route: RefusedRoute) -> bool {
         let (mut memory, now) = (self.0.lock(), Instant::now());
         !memory.refused_routes.contains(route, now)
-            && matches!(memory.next(Event::Refused { serial: token.serial }, now), Effect::Retry)
+            && matches!(memory.next(TokenEvent::Refused { serial: token.serial }, now), Effect::Retry)
     }
 
     /// Records that the service answered with 401 to a fresh token too: the route does not accept this login.
-    pub(super) fn refuse_again(&self, route: Route) {
+    pub(super) fn refuse_again(&self, route: RefusedRoute) {
         self.0.lock().refused_routes.insert(route, Instant::now());
     }
 
@@ -135,13 +140,13 @@ impl TokenCache {
     /// Returns whether this login was begun for this cache: its code is for no other service.
     #[cfg(feature = "pkce")]
     pub(crate) fn is_of(&self, login: &Login) -> bool {
-        matches!(&self.0.source, Source::OAuth(oauth) if login.is_of(&oauth.0))
+        matches!(&self.0.source, TokenOrigin::OAuth(oauth) if login.is_of(&oauth.0))
     }
 
     /// Fetches the token of a login, and saves it before it is used.
     #[cfg(feature = "pkce")]
     pub(crate) async fn log_in(self, code: Secret, verifier: Secret, transport: TokenTransport) -> Result<(), Error> {
-        let Source::OAuth(oauth) = &self.0.source else {
+        let TokenOrigin::OAuth(oauth) = &self.0.source else {
             return Err(Error::new(ErrorKind::Config, "the client's credential has no login"));
         };
         let (guard, _) = RefreshGuard::begin_when_free(&self.0, Work::Login).await;
@@ -160,7 +165,7 @@ impl TokenCache {
     pub(crate) async fn revoke(self, transport: TokenTransport) -> Result<(), Error> {
         let slot = &self.0;
         let (_guard, latest) = RefreshGuard::begin_when_free(slot, Work::Logout).await;
-        let needs_login = matches!(&slot.source, Source::OAuth(oauth) if !oauth.0.begins_alone());
+        let needs_login = matches!(&slot.source, TokenOrigin::OAuth(oauth) if !oauth.0.begins_alone());
         transport.marks.record(Observation::LoggedOut { credential: slot.label(), needs_login });
         let stored = slot.load().await.ok().flatten();
         slot.lock().echoed.loaded = None;
@@ -183,7 +188,7 @@ impl TokenCache {
     }
 
     async fn revoke_at_service(&self, token: &Token, transport: &TokenTransport) -> Result<(), TokenError> {
-        let Source::OAuth(oauth) = &self.0.source else { return Ok(()) };
+        let TokenOrigin::OAuth(oauth) = &self.0.source else { return Ok(()) };
         let requests = TokenRequests::new(oauth, &transport.endpoint);
         // A request that carries the token needs a valid one.
         if oauth.0.revokes_with_access() && self.0.is_expired(token, transport.wall()) {

@@ -14,13 +14,13 @@ use super::secret_header::secret_value;
 use super::source::{TokenError, TokenSource};
 use super::store::{CredentialStore, in_time, store_failed};
 use super::token::{Ahead, Life, Token};
-use super::token_state::{Effect, Event, TokenState};
+use super::token_state::{Effect, TokenEvent, TokenState};
 use crate::error::{Error, ErrorKind};
 use crate::redact::{Mask, Secret};
 
 /// A token's state, and everything constant about the token. Credentials that are clones of each other share it.
 pub(super) struct TokenSlot {
-    pub(super) source: Source,
+    pub(super) source: TokenOrigin,
     store: Option<Arc<dyn CredentialStore>>,
     header: Option<HeaderName>,
     /// The scheme before the token in its header, with its space.
@@ -32,7 +32,7 @@ pub(super) struct TokenSlot {
 }
 
 /// The origin of tokens.
-pub(super) enum Source {
+pub(super) enum TokenOrigin {
     OAuth(Box<OAuth>),
     Own(Arc<dyn TokenSource>),
 }
@@ -46,7 +46,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Records an event, and keeps the secrets that it puts out of use.
-    pub(super) fn next(&mut self, event: Event, now: Instant) -> Effect {
+    pub(super) fn next(&mut self, event: TokenEvent, now: Instant) -> Effect {
         let effect = self.state.next(event, now);
         match &effect {
             Effect::Replaced(token) => self.echoed.push_replaced(token.clone()),
@@ -59,11 +59,16 @@ impl Memory {
 }
 
 impl TokenSlot {
-    pub(super) fn new(source: Source, store: Option<Arc<dyn CredentialStore>>, header: String, scheme: String) -> Self {
+    pub(super) fn new(
+        source: TokenOrigin,
+        store: Option<Arc<dyn CredentialStore>>,
+        header: String,
+        scheme: String,
+    ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let (label, ahead, given) = match &source {
-            Source::OAuth(oauth) => (oauth.label(), oauth.0.ahead, oauth.0.token.clone()),
-            Source::Own(source) => (source.label(), source.refresh_ahead(), None),
+            TokenOrigin::OAuth(oauth) => (oauth.label(), oauth.0.ahead, oauth.0.token.clone()),
+            TokenOrigin::Own(source) => (source.label(), source.refresh_ahead(), None),
         };
         let ahead = Ahead::new(ahead);
         let (echoed, refused_routes) = (EchoedSecrets::default(), RefusedRoutes::default());
@@ -91,8 +96,8 @@ impl TokenSlot {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         match &self.source {
-            Source::OAuth(oauth) => oauth.0.check(),
-            Source::Own(_) => Ok(()),
+            TokenOrigin::OAuth(oauth) => oauth.0.check(),
+            TokenOrigin::Own(_) => Ok(()),
         }
     }
 
@@ -139,12 +144,12 @@ impl TokenSlot {
         self.header_value(&token)?;
         let Some(store) = &self.store else { return Ok(token) };
         // Recorded before the store is asked: the store may panic, or its runtime end.
-        self.lock().next(Event::Received(token.clone()), Instant::now());
+        self.lock().next(TokenEvent::Received(token.clone()), Instant::now());
         in_time(store.save(Some(token.clone()))).await.map_err(|error| {
             let stays = if self.lock().state.token().is_some() { "; the old one stays" } else { "" };
             store_failed(&format!("the new token could not be saved, and is not used before it is{stays}"), error)
         })?;
-        self.lock().next(Event::Saved, Instant::now());
+        self.lock().next(TokenEvent::Saved, Instant::now());
         Ok(token)
     }
 
@@ -162,8 +167,8 @@ impl TokenSlot {
     /// Returns the tokens in use and the previous ones, and every secret sent to obtain them.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let mut secrets = match &self.source {
-            Source::OAuth(oauth) => secrets_of_oauth(&oauth.0),
-            Source::Own(_) => Vec::new(),
+            TokenOrigin::OAuth(oauth) => secrets_of_oauth(&oauth.0),
+            TokenOrigin::Own(_) => Vec::new(),
         };
         let Memory { state, echoed, .. } = &*self.lock();
         let active = state.token().map(|active| &active.token);

@@ -16,7 +16,7 @@ use super::token::{Ahead, Life, Token};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 
-/// The state of one token: [`Active`], [`Renewal`], and a token that is not saved yet.
+/// The state of one token: [`Active`], [`TokenRenewal`], and a token that is not saved yet.
 ///
 /// The three are independent. An aging token stays in use while its refresh runs, or rests after a failure, or has
 /// returned a token that no store accepted: one flat list of states would name each of these with and without a usable
@@ -24,7 +24,7 @@ use crate::hint::FURTHEST;
 pub(super) struct TokenState {
     ahead: Ahead,
     active: Active,
-    renewal: Renewal,
+    renewal: TokenRenewal,
     /// A token that was received and is not saved. The previous token may be void at the service, so this one is never
     /// dropped, but saved before any other step.
     unsaved: Option<Token>,
@@ -45,7 +45,7 @@ enum Active {
 }
 
 /// The work on the next token.
-enum Renewal {
+enum TokenRenewal {
     Idle,
     Refreshing(Refresh),
     /// A refresh failed. None begins before `until`.
@@ -56,7 +56,7 @@ enum Renewal {
 }
 
 /// A change in the life of a token.
-pub(super) enum Event {
+pub(super) enum TokenEvent {
     /// A refresh or a login begins.
     Begun(Refresh),
     /// A logout begins: every token is forgotten.
@@ -109,49 +109,51 @@ pub(super) enum Access {
 impl TokenState {
     pub(super) fn new(ahead: Ahead, given: Option<Token>) -> Self {
         let active = given.map_or(Active::Empty, Active::Given);
-        Self { ahead, active, renewal: Renewal::Idle, unsaved: None, failures: 0, serial: 0 }
+        Self { ahead, active, renewal: TokenRenewal::Idle, unsaved: None, failures: 0, serial: 0 }
     }
 
     /// Returns the answer to a request at this moment.
     pub(super) fn access(&self, wall: SystemTime, now: Instant) -> Access {
         let usable = self.usable(wall);
         match (usable, &self.renewal) {
-            (Some((token, Life::Fresh)), _) | (Some((token, _)), Renewal::Refreshing(_)) => Access::Use(token.clone()),
-            (None, Renewal::Refreshing(refresh)) => Access::Wait(refresh.clone()),
-            (Some((token, _)), Renewal::Resting { until, .. }) if *until > now => Access::Use(token.clone()),
-            (None, Renewal::Resting { until, error }) if *until > now => {
+            (Some((token, Life::Fresh)), _) | (Some((token, _)), TokenRenewal::Refreshing(_)) => {
+                Access::Use(token.clone())
+            }
+            (None, TokenRenewal::Refreshing(refresh)) => Access::Wait(refresh.clone()),
+            (Some((token, _)), TokenRenewal::Resting { until, .. }) if *until > now => Access::Use(token.clone()),
+            (None, TokenRenewal::Resting { until, error }) if *until > now => {
                 // With the rest of the requested wait.
                 let left = error.retry_after().map(|asked| asked.min(until.saturating_duration_since(now)));
                 Access::Fail(error.clone().with_retry_after(left))
             }
-            (usable, Renewal::Idle | Renewal::Resting { .. }) => {
+            (usable, TokenRenewal::Idle | TokenRenewal::Resting { .. }) => {
                 Access::Refresh(usable.map(|(token, _)| token.clone()))
             }
         }
     }
 
     /// Changes the state by an event.
-    pub(super) fn next(&mut self, event: Event, now: Instant) -> Effect {
+    pub(super) fn next(&mut self, event: TokenEvent, now: Instant) -> Effect {
         match event {
-            Event::Begun(refresh) => {
+            TokenEvent::Begun(refresh) => {
                 debug_assert!(self.refresh().is_none(), "two refreshes at once");
-                self.renewal = Renewal::Refreshing(refresh);
+                self.renewal = TokenRenewal::Refreshing(refresh);
             }
-            Event::LogoutBegun(refresh) => {
+            TokenEvent::LogoutBegun(refresh) => {
                 debug_assert!(self.refresh().is_none(), "a logout beside a refresh");
                 (self.active, self.unsaved) = (Active::Empty, None);
-                self.renewal = Renewal::Refreshing(refresh);
+                self.renewal = TokenRenewal::Refreshing(refresh);
                 return Effect::Forgotten;
             }
-            Event::Received(token) => self.unsaved = Some(token),
-            Event::Saved => self.unsaved = None,
-            Event::Adopted { token, value, wall } => return self.adopt(token, value, wall, now),
-            Event::Refused { serial } => return self.refuse(serial, now),
-            Event::Ended => {
+            TokenEvent::Received(token) => self.unsaved = Some(token),
+            TokenEvent::Saved => self.unsaved = None,
+            TokenEvent::Adopted { token, value, wall } => return self.adopt(token, value, wall, now),
+            TokenEvent::Refused { serial } => return self.refuse(serial, now),
+            TokenEvent::Ended => {
                 debug_assert!(self.refresh().is_some(), "an end without a beginning");
-                self.renewal = Renewal::Idle;
+                self.renewal = TokenRenewal::Idle;
             }
-            Event::Failed(error) => {
+            TokenEvent::Failed(error) => {
                 let own = match error.kind() {
                     ErrorKind::TokenRefused => REFUSED_REST,
                     _ => rest_after(self.failures),
@@ -160,7 +162,7 @@ impl TokenState {
                 let asked = error.retry_after().filter(|asked| *asked <= FURTHEST);
                 self.rest(error, own.max(asked.unwrap_or_default()), now);
             }
-            Event::BrokeOff => {
+            TokenEvent::BrokeOff => {
                 // Without a rest the first time: another runtime may do better than one that ended.
                 let rest = self.failures.checked_sub(1).map_or(Duration::ZERO, rest_after);
                 self.rest(Error::new(ErrorKind::TokenUnavailable, BROKE_OFF), rest, now);
@@ -206,7 +208,7 @@ impl TokenState {
     fn rest(&mut self, error: Error, rest: Duration, now: Instant) {
         debug_assert!(self.refresh().is_some(), "a failure without a beginning");
         self.failures = self.failures.saturating_add(1);
-        self.renewal = Renewal::Resting { until: now + rest, error };
+        self.renewal = TokenRenewal::Resting { until: now + rest, error };
     }
 
     /// Returns the token that requests may carry, and its stage: fresh or aging.
@@ -265,8 +267,8 @@ impl TokenState {
     /// Returns the refresh, login or logout in progress.
     pub(super) const fn refresh(&self) -> Option<&Refresh> {
         match &self.renewal {
-            Renewal::Refreshing(refresh) => Some(refresh),
-            Renewal::Idle | Renewal::Resting { .. } => None,
+            TokenRenewal::Refreshing(refresh) => Some(refresh),
+            TokenRenewal::Idle | TokenRenewal::Resting { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::source::{Exchange, TokenEndpoint};
+use super::source::{SendToken, TokenEndpoint};
 use crate::clock::Clock;
 use crate::event::Observer;
 
@@ -16,7 +16,7 @@ pub(crate) struct TokenTransport {
 }
 
 impl TokenTransport {
-    pub(crate) fn new(exchange: Arc<dyn Exchange>, clock: Clock, marks: Observer) -> Self {
+    pub(crate) fn new(exchange: Arc<dyn SendToken>, clock: Clock, marks: Observer) -> Self {
         Self { endpoint: TokenEndpoint { exchange, clock }, marks }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn check_target(target: &Path) -> io::Result<()> {
 }
 
 /// The file under a name beside the target.
-pub(super) enum Found {
+pub(super) enum FoundPart {
     Nothing,
     /// A regular file under one name, of the user that owns new files here.
     Own(File),
@@ -73,37 +73,37 @@ impl Maker {
     }
 
     /// Inspects a path, and opens the file if it is ours. No link is followed, and a FIFO does not block.
-    pub(super) fn find(&self, path: &Path) -> io::Result<Found> {
+    pub(super) fn find(&self, path: &Path) -> io::Result<FoundPart> {
         let named = match fs::symlink_metadata(path) {
             Ok(named) => named,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FoundPart::Nothing),
             Err(error) => return Err(error),
         };
         if named.is_dir() {
-            return Ok(Found::Folder);
+            return Ok(FoundPart::Folder);
         }
         if !named.is_file() {
-            return Ok(Found::Foreign(what_is(&named)));
+            return Ok(FoundPart::Foreign(what_is(&named)));
         }
         if let Some(what) = self.is_foreign(&named) {
             // The file may be the part of a download that another user is running.
             let is_busy =
                 open_plain(path, false).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
-            return Ok(if is_busy { Found::Busy } else { Found::Foreign(what) });
+            return Ok(if is_busy { FoundPart::Busy } else { FoundPart::Foreign(what) });
         }
         let file = match open_plain(path, true) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(_) => return Ok(Found::Foreign("a file that cannot be opened")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FoundPart::Nothing),
+            Err(_) => return Ok(FoundPart::Foreign("a file that cannot be opened")),
         };
         // The file may have been exchanged between the inspection and the opening.
         let opened = file.metadata()?;
         if !opened.is_file() || !is_same(&named, &opened) {
-            return Ok(Found::Foreign("a file that was exchanged while it was opened"));
+            return Ok(FoundPart::Foreign("a file that was exchanged while it was opened"));
         }
         match self.is_foreign(&opened) {
-            Some(what) => Ok(Found::Foreign(what)),
-            None => Ok(Found::Own(file)),
+            Some(what) => Ok(FoundPart::Foreign(what)),
+            None => Ok(FoundPart::Own(file)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::beside::{self, Found, Maker, beside};
+use super::beside::{self, FoundPart, Maker, beside};
 use super::journal::Journal;
 use super::range::Pin;
 
@@ -222,20 +222,20 @@ fn claim(path: &Path) -> io::Result<Option<(File, bool)>> {
         }
         let maker = Maker::beside(path)?;
         match maker.find(path)? {
-            Found::Own(file) => {
+            FoundPart::Own(file) => {
                 maker.set_mode(&file)?;
                 return Ok(Some((file, true)));
             }
-            Found::Nothing => {}
-            Found::Busy => {
+            FoundPart::Nothing => {}
+            FoundPart::Busy => {
                 let why = format!("a download of another user holds {}", path.display());
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
             }
-            Found::Folder => {
+            FoundPart::Folder => {
                 let why = format!("{} is a folder", path.display());
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, why));
             }
-            Found::Foreign(what) => {
+            FoundPart::Foreign(what) => {
                 tracing::warn!(path = %path.display(), what, "what stands beside the target is not ours: it is not used");
                 if let Err(error) = beside::remove(path) {
                     tracing::warn!(%error, "it cannot be removed: the part gets another name, and cannot be resumed");

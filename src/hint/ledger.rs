@@ -13,14 +13,14 @@ use super::span;
 pub(super) struct Ledger<'a> {
     since: Since<'a>,
     pub(super) delay: Option<Duration>,
-    drafts: Vec<Draft<'a>>,
+    drafts: Vec<BudgetDraft<'a>>,
     policies: Vec<Policy<'a>>,
     ignored: Vec<String>,
 }
 
 /// A budget as far as it is known. If a fact is stated twice, the first counts.
 #[derive(Debug, Default)]
-pub(super) struct Draft<'a> {
+pub(super) struct BudgetDraft<'a> {
     /// The text before `ratelimit` in the names of its headers.
     source: &'a str,
     name: Option<Cow<'a, str>>,
@@ -61,20 +61,20 @@ impl<'a> Ledger<'a> {
     }
 
     /// Returns the budget of this name, created if there is none; none if there are too many.
-    pub(super) fn draft(&mut self, source: &'a str, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
+    pub(super) fn draft(&mut self, source: &'a str, name: Option<&'a str>) -> Option<&mut BudgetDraft<'a>> {
         self.find_or_begin(source, name.map(Cow::Borrowed))
     }
 
     /// Returns the budget of a policy that the IETF's fields name.
-    pub(super) fn draft_of_policy(&mut self, name: Cow<'a, str>) -> Option<&mut Draft<'a>> {
+    pub(super) fn draft_of_policy(&mut self, name: Cow<'a, str>) -> Option<&mut BudgetDraft<'a>> {
         self.find_or_begin("", Some(name))
     }
 
     /// Returns the budget of this name, whatever stated it.
-    pub(super) fn draft_named(&mut self, name: Option<&'a str>) -> Option<&mut Draft<'a>> {
+    pub(super) fn draft_named(&mut self, name: Option<&'a str>) -> Option<&mut BudgetDraft<'a>> {
         match self.drafts.iter().position(|draft| draft.title() == name) {
             Some(at) => self.drafts.get_mut(at),
-            None => self.begin(Draft { name: name.map(Cow::Borrowed), ..Draft::default() }),
+            None => self.begin(BudgetDraft { name: name.map(Cow::Borrowed), ..BudgetDraft::default() }),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Ledger<'a> {
             if draft.window.is_none() && draft.limit.is_none_or(|known| known == limit) {
                 (draft.limit, draft.window) = (Some(limit), Some(window));
             } else {
-                self.begin(Draft { source, limit: Some(limit), window: Some(window), ..Draft::default() });
+                self.begin(BudgetDraft { source, limit: Some(limit), window: Some(window), ..BudgetDraft::default() });
             }
         }
         let mut budgets = Vec::new();
@@ -113,14 +113,14 @@ impl<'a> Ledger<'a> {
         Closed { delay: self.delay, budgets, ignored: self.ignored }
     }
 
-    fn find_or_begin(&mut self, source: &'a str, name: Option<Cow<'a, str>>) -> Option<&mut Draft<'a>> {
+    fn find_or_begin(&mut self, source: &'a str, name: Option<Cow<'a, str>>) -> Option<&mut BudgetDraft<'a>> {
         match self.drafts.iter().position(|draft| draft.source == source && draft.name == name) {
             Some(at) => self.drafts.get_mut(at),
-            None => self.begin(Draft { source, name, ..Draft::default() }),
+            None => self.begin(BudgetDraft { source, name, ..BudgetDraft::default() }),
         }
     }
 
-    fn begin(&mut self, draft: Draft<'a>) -> Option<&mut Draft<'a>> {
+    fn begin(&mut self, draft: BudgetDraft<'a>) -> Option<&mut BudgetDraft<'a>> {
         if self.drafts.len() >= MOST {
             self.ignore(format!("ignored more than {MOST} budgets"));
             return None;
@@ -130,7 +130,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-impl Draft<'_> {
+impl BudgetDraft<'_> {
     fn title(&self) -> Option<&str> {
         self.name.as_deref().or(self.label)
     }

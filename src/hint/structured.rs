@@ -21,7 +21,7 @@ pub(super) enum Value<'a> {
 
 /// Parses the members of a list or dictionary; none if any of it is malformed (RFC 9651, 4.2).
 pub(super) fn list(text: &str) -> Option<Vec<Item<'_>>> {
-    let mut reader = Reader(text.trim());
+    let mut reader = FieldReader(text.trim());
     let mut items = Vec::new();
     loop {
         items.push(reader.item()?);
@@ -58,9 +58,9 @@ impl<'a> Value<'a> {
     }
 }
 
-struct Reader<'a>(&'a str);
+struct FieldReader<'a>(&'a str);
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     fn item(&mut self) -> Option<Item<'a>> {
         let mut value = self.value()?;
         let mut key = None;

@@ -21,9 +21,9 @@ pub(super) fn longest(text: &str) -> Option<Duration> {
             continue;
         };
         match sentence.before(at, read) {
-            Before::Broken => return None,
-            Before::Nothing if !sentence.is_past(end) => found = found.max(Some(length)),
-            Before::Nothing | Before::Other => {}
+            WordBefore::Broken => return None,
+            WordBefore::Nothing if !sentence.is_past(end) => found = found.max(Some(length)),
+            WordBefore::Nothing | WordBefore::Other => {}
         }
         (at, read) = (end, end);
     }
@@ -32,13 +32,13 @@ pub(super) fn longest(text: &str) -> Option<Duration> {
 
 /// A piece of a sentence, and whether a space precedes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Token<'a> {
-    kind: Kind<'a>,
+struct WordToken<'a> {
+    kind: WordKind<'a>,
     spaced: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind<'a> {
+enum WordKind<'a> {
     /// Digits, with points and commas between them.
     Number(&'a str),
     Word(&'a str),
@@ -46,7 +46,7 @@ enum Kind<'a> {
 }
 
 /// The text directly before a length of time.
-enum Before {
+enum WordBefore {
     /// Nothing that belongs to the length.
     Nothing,
     /// A word by which the length counts something else: a rate, or a name such as `v2`.
@@ -55,10 +55,10 @@ enum Before {
     Broken,
 }
 
-struct Sentence<'a>(Vec<Token<'a>>);
+struct Sentence<'a>(Vec<WordToken<'a>>);
 
 impl<'a> Sentence<'a> {
-    fn kind(&self, at: usize) -> Option<Kind<'a>> {
+    fn kind(&self, at: usize) -> Option<WordKind<'a>> {
         self.0.get(at).map(|token| token.kind)
     }
 
@@ -73,69 +73,73 @@ impl<'a> Sentence<'a> {
             (end, next) = (after, self.behind_connector(after));
         }
         // `1h30`: the rest has no unit.
-        let breaks_off = end > begin && matches!(self.kind(end), Some(Kind::Number(_))) && self.term(end).is_none();
+        let breaks_off = end > begin && matches!(self.kind(end), Some(WordKind::Number(_))) && self.term(end).is_none();
         (!breaks_off).then_some((end > begin).then_some((total, end)))
     }
 
     /// Returns a number and its unit, in milliseconds, and where they end.
     fn term(&self, at: usize) -> Option<(&'a str, u128, usize)> {
-        let Some(Kind::Number(digits)) = self.kind(at) else { return None };
+        let Some(WordKind::Number(digits)) = self.kind(at) else { return None };
         // The brackets of a template may still surround the number.
-        let marks = |at: &usize| matches!(self.kind(*at), Some(Kind::Mark(mark)) if AROUND.contains(&mark));
+        let marks = |at: &usize| matches!(self.kind(*at), Some(WordKind::Mark(mark)) if AROUND.contains(&mark));
         let unit = (at + 1..).find(|at| !marks(at))?;
-        let Some(Kind::Word(word)) = self.kind(unit) else { return None };
+        let Some(WordKind::Word(word)) = self.kind(unit) else { return None };
         Some((digits, millis(word)?, unit + 1))
     }
 
     /// Skips a comma, an `and`, or both.
     fn behind_connector(&self, at: usize) -> usize {
-        let at = at + usize::from(matches!(self.kind(at), Some(Kind::Mark(',' | '&' | '+'))));
-        at + usize::from(matches!(self.kind(at), Some(Kind::Word(word)) if is_of(AND, word)))
+        let at = at + usize::from(matches!(self.kind(at), Some(WordKind::Mark(',' | '&' | '+'))));
+        at + usize::from(matches!(self.kind(at), Some(WordKind::Word(word)) if is_of(AND, word)))
     }
 
     /// Returns the text before the term at `at`; the terms before `read` are already read.
-    fn before(&self, at: usize, read: usize) -> Before {
+    fn before(&self, at: usize, read: usize) -> WordBefore {
         let last = |end: usize| end.checked_sub(1).filter(|at| *at >= read).and_then(|at| self.kind(at));
         let is_glued = self.0.get(at).is_some_and(|token| !token.spaced);
-        let number_or_word = |kind| matches!(kind, Some(Kind::Number(_) | Kind::Word(_)));
+        let number_or_word = |kind| matches!(kind, Some(WordKind::Number(_) | WordKind::Word(_)));
         match last(at) {
             // The meaning of `1s2s` is unknown.
-            None if is_glued && at > 0 && at == read => return Before::Broken,
-            Some(Kind::Word(_)) if is_glued => return Before::Other,
-            Some(Kind::Mark('/')) => return Before::Other,
-            Some(Kind::Word(word)) if is_of(&["per"], word) => return Before::Other,
-            Some(Kind::Mark('.' | ':' | ',')) if is_glued && number_or_word(last(at - 1)) => {
-                return if matches!(last(at - 1), Some(Kind::Number(_))) { Before::Broken } else { Before::Nothing };
-            }
-            Some(Kind::Mark('-' | '\u{2212}' | '\u{2013}')) if is_glued => {
-                // `1-2 minutes` is a range, whose end is the longer; `T-5` is a name.
-                return match last(at - 1) {
-                    Some(Kind::Number(_)) => Before::Nothing,
-                    Some(Kind::Word(_)) => Before::Other,
-                    _ => Before::Broken,
+            None if is_glued && at > 0 && at == read => return WordBefore::Broken,
+            Some(WordKind::Word(_)) if is_glued => return WordBefore::Other,
+            Some(WordKind::Mark('/')) => return WordBefore::Other,
+            Some(WordKind::Word(word)) if is_of(&["per"], word) => return WordBefore::Other,
+            Some(WordKind::Mark('.' | ':' | ',')) if is_glued && number_or_word(last(at - 1)) => {
+                return if matches!(last(at - 1), Some(WordKind::Number(_))) {
+                    WordBefore::Broken
+                } else {
+                    WordBefore::Nothing
                 };
             }
-            Some(Kind::Number(_)) => return Before::Broken,
+            Some(WordKind::Mark('-' | '\u{2212}' | '\u{2013}')) if is_glued => {
+                // `1-2 minutes` is a range, whose end is the longer; `T-5` is a name.
+                return match last(at - 1) {
+                    Some(WordKind::Number(_)) => WordBefore::Nothing,
+                    Some(WordKind::Word(_)) => WordBefore::Other,
+                    _ => WordBefore::Broken,
+                };
+            }
+            Some(WordKind::Number(_)) => return WordBefore::Broken,
             _ => {}
         }
         let mut end = at;
-        if matches!(last(end), Some(Kind::Word(word)) if is_of(AND, word)) {
+        if matches!(last(end), Some(WordKind::Word(word)) if is_of(AND, word)) {
             end -= 1;
         }
-        if matches!(last(end), Some(Kind::Mark(',' | '&' | '+'))) {
+        if matches!(last(end), Some(WordKind::Mark(',' | '&' | '+'))) {
             end -= 1;
         }
-        let Some(Kind::Word(word)) = last(end) else { return Before::Nothing };
-        let counts = matches!(last(end - 1), Some(Kind::Number(_))) && !is_of(CUES, word);
-        if counts || millis(word).is_some() { Before::Broken } else { Before::Nothing }
+        let Some(WordKind::Word(word)) = last(end) else { return WordBefore::Nothing };
+        let counts = matches!(last(end - 1), Some(WordKind::Number(_))) && !is_of(CUES, word);
+        if counts || millis(word).is_some() { WordBefore::Broken } else { WordBefore::Nothing }
     }
 
     fn is_past(&self, end: usize) -> bool {
-        matches!(self.kind(end), Some(Kind::Word(word)) if is_of(&["ago", "earlier"], word))
+        matches!(self.kind(end), Some(WordKind::Word(word)) if is_of(&["ago", "earlier"], word))
     }
 }
 
-fn tokens(text: &str) -> Vec<Token<'_>> {
+fn tokens(text: &str) -> Vec<WordToken<'_>> {
     let (mut tokens, mut rest) = (Vec::new(), text);
     while let Some(first) = rest.trim_start().chars().next() {
         let spaced = rest.starts_with(char::is_whitespace);
@@ -147,11 +151,11 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         };
         let (piece, behind) = rest.split_at(length);
         let kind = match first {
-            '0'..='9' => Kind::Number(piece),
-            _ if first.is_alphabetic() => Kind::Word(piece),
-            _ => Kind::Mark(first),
+            '0'..='9' => WordKind::Number(piece),
+            _ if first.is_alphabetic() => WordKind::Word(piece),
+            _ => WordKind::Mark(first),
         };
-        tokens.push(Token { kind, spaced });
+        tokens.push(WordToken { kind, spaced });
         rest = behind;
     }
     tokens

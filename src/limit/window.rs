@@ -9,7 +9,7 @@ use crate::clock::seconds;
 
 /// The quantity that a limit counts, and the time over which the limit counts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "WrittenWindow", into = "WrittenWindow")]
 #[non_exhaustive]
 pub enum Window {
     /// A number of requests in any stretch of a length.
@@ -96,7 +96,7 @@ impl fmt::Display for Window {
 /// A window in its serialized form.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenWindow {
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,21 +109,21 @@ struct Written {
     at_once: Option<u32>,
 }
 
-impl TryFrom<Written> for Window {
+impl TryFrom<WrittenWindow> for Window {
     type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, String> {
+    fn try_from(written: WrittenWindow) -> Result<Self, String> {
         match written {
-            Written { count: Some(count), seconds: Some(length), bytes: None, day: None, at_once: None } => {
+            WrittenWindow { count: Some(count), seconds: Some(length), bytes: None, day: None, at_once: None } => {
                 Ok(Self::Sliding { count, length })
             }
-            Written { count: Some(count), day: Some(zone), bytes: None, seconds: None, at_once: None } => {
+            WrittenWindow { count: Some(count), day: Some(zone), bytes: None, seconds: None, at_once: None } => {
                 Ok(Self::Daily { count, zone })
             }
-            Written { bytes: Some(bytes), seconds: Some(length), count: None, day: None, at_once: None } => {
+            WrittenWindow { bytes: Some(bytes), seconds: Some(length), count: None, day: None, at_once: None } => {
                 Ok(Self::Bytes { bytes, length })
             }
-            Written { at_once: Some(count), count: None, bytes: None, seconds: None, day: None } => {
+            WrittenWindow { at_once: Some(count), count: None, bytes: None, seconds: None, day: None } => {
                 Ok(Self::Concurrent { count })
             }
             _ => Err("a window has count and seconds, count and day, bytes and seconds, or at_once".into()),
@@ -131,7 +131,7 @@ impl TryFrom<Written> for Window {
     }
 }
 
-impl From<Window> for Written {
+impl From<Window> for WrittenWindow {
     fn from(window: Window) -> Self {
         let none = Self::default();
         match window {

@@ -11,10 +11,10 @@ use super::flow::Flow;
 
 /// The body of a [`Response`](super::Response): complete, or a stream of chunks.
 #[derive(Default)]
-pub struct Body(Kind);
+pub struct Body(BodyKind);
 
 #[derive(Default)]
-enum Kind {
+enum BodyKind {
     #[default]
     Empty,
     Whole(Bytes),
@@ -27,12 +27,12 @@ impl Body {
     /// Creates an empty body.
     #[must_use]
     pub const fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(BodyKind::Empty)
     }
 
     /// Creates a body that arrives in chunks.
     pub fn stream(chunks: impl Stream<Item = Result<Bytes, HttpError>> + Send + 'static) -> Self {
-        Self(Kind::Stream(chunks.boxed()))
+        Self(BodyKind::Stream(chunks.boxed()))
     }
 
     /// Returns the next chunk; `None` at the end.
@@ -44,14 +44,14 @@ impl Body {
     /// No byte is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
         match &mut self.0 {
-            Kind::Empty => Ok(None),
-            Kind::Whole(bytes) => {
+            BodyKind::Empty => Ok(None),
+            BodyKind::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Kind::Empty;
+                self.0 = BodyKind::Empty;
                 Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
-            Kind::Stream(chunks) => chunks.next().await.transpose(),
-            Kind::Begun(begun, chunks) => match begun.pop_front() {
+            BodyKind::Stream(chunks) => chunks.next().await.transpose(),
+            BodyKind::Begun(begun, chunks) => match begun.pop_front() {
                 Some(chunk) => Ok(Some(chunk)),
                 None => chunks.next().await.transpose(),
             },
@@ -67,14 +67,14 @@ impl Body {
             let first = super::without_bom(bytes).iter().find(|byte| !byte.is_ascii_whitespace());
             first.is_none_or(|first| matches!(first, b'{' | b'['))
         };
-        if let Kind::Whole(bytes) = &self.0 {
+        if let BodyKind::Whole(bytes) = &self.0 {
             return (bytes.len() <= most && is_json(bytes)).then(|| bytes.clone());
         }
-        if let Kind::Stream(chunks) = &mut self.0 {
+        if let BodyKind::Stream(chunks) = &mut self.0 {
             let chunks = std::mem::replace(chunks, futures::stream::empty().boxed());
-            self.0 = Kind::Begun(VecDeque::new(), chunks);
+            self.0 = BodyKind::Begun(VecDeque::new(), chunks);
         }
-        let Kind::Begun(begun, chunks) = &mut self.0 else { return Some(Bytes::new()) };
+        let BodyKind::Begun(begun, chunks) = &mut self.0 else { return Some(Bytes::new()) };
         let mut length: usize = begun.iter().map(Bytes::len).sum();
         loop {
             if length > most || !begun.front().is_none_or(|first| is_json(first)) {
@@ -95,14 +95,14 @@ impl Body {
             }
         }
         let whole = whole(begun, most);
-        self.0 = Kind::Whole(whole.clone());
+        self.0 = BodyKind::Whole(whole.clone());
         Some(whole)
     }
 
     /// Holds the body if it is no longer than `limit`, and returns true. Of a longer body, returns the beginning; the
     /// body can still be read from there.
     pub(crate) async fn hold(&mut self, limit: usize, flow: &mut Flow) -> Result<(Bytes, bool), HttpError> {
-        if let Kind::Whole(bytes) = &self.0 {
+        if let BodyKind::Whole(bytes) = &self.0 {
             return Ok((bytes.slice(..bytes.len().min(limit)), bytes.len() <= limit));
         }
         let (mut begun, mut length) = (VecDeque::new(), 0);
@@ -112,14 +112,14 @@ impl Body {
             if length > limit {
                 let beginning = whole(&begun, limit);
                 let rest = match std::mem::take(&mut self.0) {
-                    Kind::Stream(chunks) => chunks,
-                    Kind::Begun(looked, chunks) => {
+                    BodyKind::Stream(chunks) => chunks,
+                    BodyKind::Begun(looked, chunks) => {
                         begun.extend(looked);
                         chunks
                     }
-                    Kind::Empty | Kind::Whole(_) => futures::stream::empty().boxed(),
+                    BodyKind::Empty | BodyKind::Whole(_) => futures::stream::empty().boxed(),
                 };
-                self.0 = Kind::Begun(begun, rest);
+                self.0 = BodyKind::Begun(begun, rest);
                 return Ok((beginning, false));
             }
         }
@@ -128,7 +128,7 @@ impl Body {
 
     /// Returns the bytes up to `limit`, as far as they arrived, and whether they are the whole body.
     pub(crate) async fn collect(mut self, limit: usize, flow: &mut Flow) -> (Bytes, Result<bool, HttpError>) {
-        if let Kind::Whole(bytes) = &self.0 {
+        if let BodyKind::Whole(bytes) = &self.0 {
             return (bytes.slice(..bytes.len().min(limit)), Ok(bytes.len() <= limit));
         }
         // A body of one chunk is not copied.
@@ -170,16 +170,16 @@ fn whole(chunks: &VecDeque<Bytes>, most: usize) -> Bytes {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Kind::Whole(bytes))
+        Self(BodyKind::Whole(bytes))
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Empty => f.write_str("Body(empty)"),
-            Kind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
-            Kind::Stream(_) | Kind::Begun(..) => f.write_str("Body(stream)"),
+            BodyKind::Empty => f.write_str("Body(empty)"),
+            BodyKind::Whole(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            BodyKind::Stream(_) | BodyKind::Begun(..) => f.write_str("Body(stream)"),
         }
     }
 }

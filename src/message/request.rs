@@ -13,11 +13,11 @@ use crate::redact;
 ///
 /// `Debug` shows the method, the URL without its query, and the names of the headers.
 #[derive(Clone)]
-pub struct Request(Box<Parts>);
+pub struct Request(Box<RequestParts>);
 
 /// Boxed, because a request is moved often and is some hundred bytes.
 #[derive(Clone)]
-struct Parts {
+struct RequestParts {
     method: Method,
     url: Url,
     headers: HeaderMap,
@@ -34,7 +34,7 @@ struct Parts {
 
 impl Request {
     pub(crate) fn new(method: Method, url: Url, class: Priority) -> Self {
-        Self(Box::new(Parts {
+        Self(Box::new(RequestParts {
             method,
             url,
             headers: HeaderMap::new(),
@@ -92,7 +92,7 @@ impl Request {
     }
 
     pub(crate) fn into_parts(self) -> (Method, Url, HeaderMap, Bytes) {
-        let Parts { method, url, headers, body, .. } = *self.0;
+        let RequestParts { method, url, headers, body, .. } = *self.0;
         (method, url, headers, body)
     }
 

@@ -18,10 +18,10 @@ use crate::redact::{self, Hidden};
 /// A response of a service. Status and headers are available; the body arrives as it is read.
 ///
 /// `Debug` shows the status, the URL without its query, and the names of the headers.
-pub struct Response(Box<Parts>);
+pub struct Response(Box<ResponseParts>);
 
 /// Boxed, because a response is moved often and is some hundred bytes.
-struct Parts {
+struct ResponseParts {
     status: StatusCode,
     /// The HTTP status, if an envelope changes it.
     http_status: Option<StatusCode>,
@@ -45,7 +45,7 @@ impl Response {
     /// `url` is the URL of the request: relative links are resolved against it.
     #[must_use]
     pub fn new(status: StatusCode, url: Url) -> Self {
-        Self(Box::new(Parts {
+        Self(Box::new(ResponseParts {
             status,
             http_status: None,
             headers: HeaderMap::new(),
@@ -117,7 +117,7 @@ impl Response {
 
     /// Returns the next chunk, if the body arrives fast enough.
     pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let Parts { body, flow, .. } = &mut *self.0;
+        let ResponseParts { body, flow, .. } = &mut *self.0;
         flow.chunk(body).await
     }
 
@@ -130,7 +130,7 @@ impl Response {
     /// [call](crate::http::RequestBuilder::deadline).
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
         // The other parts stay in place, because a reply would move them all.
-        let Parts { body, flow, limit, .. } = &mut *self.0;
+        let ResponseParts { body, flow, limit, .. } = &mut *self.0;
         match std::mem::take(body).collect(*limit, flow).await {
             (bytes, Ok(true)) if !self.0.cut => Ok(bytes),
             (_, Ok(_)) => {
@@ -168,7 +168,7 @@ impl Response {
 
     /// Reads the body into memory, up to the limit.
     pub(crate) fn reply(self) -> impl Future<Output = Result<Reply, Error>> {
-        let Parts { status, headers, url, body, limit, mut flow, cut, attempts, hint, hidden, .. } = *self.0;
+        let ResponseParts { status, headers, url, body, limit, mut flow, cut, attempts, hint, hidden, .. } = *self.0;
         async move {
             match body.collect(limit, &mut flow).await {
                 (body, Ok(whole)) => {
@@ -184,7 +184,7 @@ impl Response {
 
     /// Reads as much of the body as arrives until then, up to the limit, for a response that counts without its body.
     pub(crate) async fn reply_with_what_came(self, until: Option<Instant>) -> Reply {
-        let Parts { status, headers, url, body, limit, mut flow, cut, hidden, .. } = *self.0;
+        let ResponseParts { status, headers, url, body, limit, mut flow, cut, hidden, .. } = *self.0;
         if until.is_some() {
             flow = flow.until(until);
         }
@@ -209,10 +209,10 @@ impl Response {
         let is_larger = self.content_length().is_some_and(|length| length > limit as u64);
         // If the stated length is too large, the beginning shows what the body is.
         let most = if is_larger { limit.min(BEGINNING) } else { limit };
-        let Parts { body, flow, .. } = &mut *self.0;
+        let ResponseParts { body, flow, .. } = &mut *self.0;
         let (mut body, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
         if whole && weight::is_light(&body, weight::most(limit)) {
-            let Parts { status, headers, url, hidden, .. } = *self.0;
+            let ResponseParts { status, headers, url, hidden, .. } = *self.0;
             return Ok((Reply { status, headers, url, body, extent: Extent::Whole, hidden, limit }, None));
         }
         if whole {

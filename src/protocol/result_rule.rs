@@ -10,7 +10,7 @@ use crate::message::Reply;
 use crate::pointer::Source;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "WrittenResultRule", into = "WrittenResultRule")]
 pub(super) struct ResultRule {
     pub(super) at: ResultPlace,
     pub(super) kind: ResultKind,
@@ -95,7 +95,7 @@ pub enum ResultKind {
 /// The form in JSON and TOML.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct WrittenResultRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Source>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,10 +105,10 @@ struct Written {
     guess: bool,
 }
 
-impl TryFrom<Written> for ResultRule {
+impl TryFrom<WrittenResultRule> for ResultRule {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
+    fn try_from(written: WrittenResultRule) -> Result<Self, Self::Error> {
         let at = match (written.at, written.template) {
             (Some(at), None) => ResultPlace::In(at),
             (None, Some(template)) => ResultPlace::Made(template),
@@ -118,7 +118,7 @@ impl TryFrom<Written> for ResultRule {
     }
 }
 
-impl From<ResultRule> for Written {
+impl From<ResultRule> for WrittenResultRule {
     fn from(rule: ResultRule) -> Self {
         let (at, template) = match rule.at {
             ResultPlace::In(at) => (Some(at), None),

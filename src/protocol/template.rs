@@ -58,7 +58,8 @@ impl Template {
 
     /// Checks a template for a single URL; otherwise as [`check`](Self::check).
     pub(super) fn check_one(&self, answer: bool) -> Result<(), String> {
-        let is_several = |part: &Part<'_>| matches!(part, Part::Member { what: Some(at), .. } if at.is_several());
+        let is_several =
+            |part: &TemplatePart<'_>| matches!(part, TemplatePart::Member { what: Some(at), .. } if at.is_several());
         if parts(&self.0).is_ok_and(|parts| parts.iter().any(is_several)) {
             return Err(format!("the template `{self}`: one URL is wanted here, and `*` stands for several"));
         }
@@ -80,8 +81,8 @@ impl Template {
         let mut several = 0;
         for part in &parts {
             match part {
-                Part::Text(text) => before += text,
-                Part::Member { what, .. } => {
+                TemplatePart::Text(text) => before += text,
+                TemplatePart::Member { what, .. } => {
                     if in_authority(&before) {
                         return wrong("a member may not stand in the host".to_owned());
                     }
@@ -108,8 +109,8 @@ impl Template {
         let mut made = vec![String::new()];
         for part in parts(&self.0).ok()? {
             match part {
-                Part::Text(text) => made.iter_mut().for_each(|made| made.push_str(text)),
-                Part::Member { what, slashes } => {
+                TemplatePart::Text(text) => made.iter_mut().for_each(|made| made.push_str(text)),
+                TemplatePart::Member { what, slashes } => {
                     let values = match what {
                         None => vec![with.id.filter(|id| !id.is_empty())?.to_owned()],
                         Some(at) => {
@@ -134,7 +135,7 @@ impl fmt::Display for Template {
     }
 }
 
-enum Part<'t> {
+enum TemplatePart<'t> {
     Text(&'t str),
     /// The id, or the value at a place.
     Member {
@@ -143,7 +144,7 @@ enum Part<'t> {
     },
 }
 
-fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
+fn parts(text: &str) -> Result<Vec<TemplatePart<'_>>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
@@ -162,13 +163,13 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, String> {
                 ));
             }
         };
-        parts.extend([Part::Text(before), Part::Member { what, slashes }]);
+        parts.extend([TemplatePart::Text(before), TemplatePart::Member { what, slashes }]);
         rest = after;
     }
     if rest.contains(['{', '}']) {
         return Err("it has a `}` without its `{`".to_owned());
     }
-    parts.push(Part::Text(rest));
+    parts.push(TemplatePart::Text(rest));
     Ok(parts)
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// every failure is retried; if most requests fail, retries end soon, and do not double the load of a service that is
 /// down.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct RetryBudget {
     /// The largest number stands for no bound.
     most: u32,
     left: AtomicU32,
@@ -18,7 +18,7 @@ pub(crate) struct Budget {
     broke: Mutex<Option<Instant>>,
 }
 
-impl Budget {
+impl RetryBudget {
     pub(crate) const fn new(most: u32) -> Self {
         Self { most, left: AtomicU32::new(most), broke: Mutex::new(None) }
     }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn connections_that_break_together_are_paid_for_once_a_second() {
-        let budget = Budget::new(500);
+        let budget = RetryBudget::new(500);
         let begun = Instant::now();
         for (millis, paid) in [(0, false), (0, true), (999, true), (1000, false), (1999, true), (5000, false)] {
             assert_eq!(budget.is_paid_for(begun + Duration::from_millis(millis)), paid, "{millis}");
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn is_spent_by_retries_and_refilled_by_successes() {
-        let budget = Budget::new(12);
+        let budget = RetryBudget::new(12);
         budget.take(5);
         budget.take(5);
         assert_eq!(budget.left(), 2);
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(budget.left(), 11);
         budget.give_back(10);
         assert_eq!(budget.left(), 12);
-        let boundless = Budget::new(u32::MAX);
+        let boundless = RetryBudget::new(u32::MAX);
         boundless.take(10);
         boundless.give_back(5);
         assert_eq!(boundless.left(), u32::MAX);

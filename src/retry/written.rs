@@ -11,13 +11,13 @@ use crate::clock::seconds;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenSchedule {
     #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
     first: Option<Duration>,
     #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
     constant: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    steps: Option<Vec<Step>>,
+    steps: Option<Vec<WrittenStep>>,
     #[serde(with = "seconds::option", skip_serializing_if = "Option::is_none")]
     decorrelated: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,9 +30,9 @@ struct Written {
 
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Step(#[serde(with = "seconds")] Duration);
+struct WrittenStep(#[serde(with = "seconds")] Duration);
 
-impl Written {
+impl WrittenSchedule {
     fn of(schedule: &Schedule) -> Result<Self, &'static str> {
         let longest = Some(schedule.longest);
         let jitter = Some(schedule.jitter);
@@ -51,7 +51,9 @@ impl Written {
             }
             Kind::Constant(pause) => Self { constant: Some(*pause), ..short },
             Kind::Steps(steps) if steps.list().is_empty() => return Err(NO_STEPS),
-            Kind::Steps(steps) => Self { steps: Some(steps.list().iter().copied().map(Step).collect()), ..short },
+            Kind::Steps(steps) => {
+                Self { steps: Some(steps.list().iter().copied().map(WrittenStep).collect()), ..short }
+            }
             Kind::Custom(_) => return Err(CUSTOM),
         })
     }
@@ -85,7 +87,7 @@ impl Written {
         let standard = |first: Duration| first.max(Duration::from_secs(30));
         let mut schedule = match (constant, steps, decorrelated) {
             (Some(pause), _, _) => Schedule::constant(pause),
-            (_, Some(steps), _) => Schedule::steps(steps.into_iter().map(|Step(step)| step)),
+            (_, Some(steps), _) => Schedule::steps(steps.into_iter().map(|WrittenStep(step)| step)),
             (_, _, Some(base)) => Schedule::decorrelated(base, standard(base)),
             (None, None, None) => {
                 let first = first.unwrap_or(Duration::from_secs(1));
@@ -105,13 +107,13 @@ impl Written {
 
 impl Serialize for Schedule {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        Written::of(self).map_err(ser::Error::custom)?.serialize(to)
+        WrittenSchedule::of(self).map_err(ser::Error::custom)?.serialize(to)
     }
 }
 
 impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Written::deserialize(from)?.read().map_err(de::Error::custom)
+        WrittenSchedule::deserialize(from)?.read().map_err(de::Error::custom)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::alerts::Alerts;
-use super::kept::{Kept, Verdict};
+use super::kept::{Kept, KeptVerdict};
 use super::long::LongTasks;
 use super::recent::Stretch;
 use super::token::Tokens;
@@ -31,35 +31,35 @@ pub(super) struct Seen<'a> {
 
 /// A condition that is worth an alert.
 #[derive(Debug, PartialEq)]
-pub(super) struct Finding {
+pub(super) struct AlertFinding {
     pub(super) kind: AlertKind,
     pub(super) about: Option<Arc<str>>,
     pub(super) text: String,
 }
 
 /// Returns all conditions that are worth an alert now.
-pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<Finding> {
+pub(super) fn judge(alerts: &Alerts, seen: &Seen<'_>, now: Instant) -> Vec<AlertFinding> {
     let mut found = Vec::new();
     refusals(alerts, seen, &mut found);
     rates(alerts, seen, &mut found);
     latencies(alerts, seen, &mut found);
     for limit in seen.usage.iter().filter(|limit| is_worth(limit) && is_near(limit, alerts.near_limit, alerts.left)) {
         let text = format!("little is left of `{}`: {limit}", limit.label());
-        found.push(Finding { kind: AlertKind::NearLimit, about: Some(limit.label().into()), text });
+        found.push(AlertFinding { kind: AlertKind::NearLimit, about: Some(limit.label().into()), text });
     }
     tokens(alerts, seen, now, &mut found);
     if alerts.running_for.is_some() {
         for (name, age) in seen.long.all(now) {
             let text = format!("the task `{name}` has been running for {age:.0?}");
-            found.push(Finding { kind: AlertKind::RunningForLong, about: Some(name.clone()), text });
+            found.push(AlertFinding { kind: AlertKind::RunningForLong, about: Some(name.clone()), text });
         }
     }
     if let Some(least) = alerts.declared_too_high {
         for (refusals, last) in seen.kept.all() {
             let is_recent = now.saturating_duration_since(last) < RECENT;
             if is_recent && (refusals.cause() == RefusalCause::NoKnownLimit || refusals.count() >= least.into()) {
-                let (kind, text) = (AlertKind::DeclaredTooHigh, Verdict(refusals).to_string());
-                found.push(Finding { kind, about: Some(refusals.limit().into()), text });
+                let (kind, text) = (AlertKind::DeclaredTooHigh, KeptVerdict(refusals).to_string());
+                found.push(AlertFinding { kind, about: Some(refusals.limit().into()), text });
             }
         }
     }
@@ -78,12 +78,15 @@ fn is_worth(limit: &LimitUsage) -> bool {
     limit.window().map_or(limit.is_stated(), |window| window >= Duration::from_secs(60))
 }
 
-fn refusals(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+fn refusals(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<AlertFinding>) {
     let recent = seen.recent;
     if let (Some(least), Some(during)) = (alerts.throttled_for, seen.throttled_for)
         && during >= least
     {
-        found.push(Finding::new(AlertKind::ThrottledForLong, format!("answers of 429 keep coming for {during:.0?}")));
+        found.push(AlertFinding::new(
+            AlertKind::ThrottledForLong,
+            format!("answers of 429 keep coming for {during:.0?}"),
+        ));
     }
     for (kind, least, count, status) in [
         (AlertKind::Unauthorized, alerts.unauthorized, recent.unauthorized, 401),
@@ -92,12 +95,12 @@ fn refusals(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
     ] {
         if least.is_some_and(|least| count > 0 && count >= least.into()) {
             let answers = if count == 1 { "answer was" } else { "answers were" };
-            found.push(Finding::new(kind, format!("{count} {answers} {status} in the last five minutes")));
+            found.push(AlertFinding::new(kind, format!("{count} {answers} {status} in the last five minutes")));
         }
     }
 }
 
-fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<AlertFinding>) {
     let (recent, before) = (seen.recent.tally.unthrottled(), seen.before.tally.unthrottled());
     let least = u64::from(alerts.least_requests);
     let Some(rate) = recent.error_rate().filter(|_| recent.all() >= least) else { return };
@@ -106,7 +109,7 @@ fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
         format!("{errors} of {all} requests failed ({:.0} %) in the last five minutes{of}", rate * 100.0)
     };
     if alerts.error_rate.is_some_and(|most| rate > most) {
-        found.push(Finding::new(AlertKind::ErrorRate, told(String::new())));
+        found.push(AlertFinding::new(AlertKind::ErrorRate, told(String::new())));
     }
     if let (Some(times), Some(was)) = (alerts.rising_errors, before.error_rate().filter(|_| before.all() >= least))
         && rate >= LEAST_ERRORS
@@ -114,11 +117,11 @@ fn rates(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
         && rate >= was * times
     {
         let of = format!(", {:.1} % in the hour before", was * 100.0);
-        found.push(Finding::new(AlertKind::ErrorsRising, told(of)));
+        found.push(AlertFinding::new(AlertKind::ErrorsRising, told(of)));
     }
 }
 
-fn latencies(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+fn latencies(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<AlertFinding>) {
     let (recent, before) = (seen.recent.timing.latency(), seen.before.timing.latency());
     let least = u64::from(alerts.least_requests);
     if recent.count() < least || before.count() < least {
@@ -134,30 +137,30 @@ fn latencies(alerts: &Alerts, seen: &Seen<'_>, found: &mut Vec<Finding>) {
             let text = format!(
                 "the {name} of the latency is {is:.1?} in the last five minutes, and was {was:.1?} in the hour before"
             );
-            found.push(Finding::new(kind, text));
+            found.push(AlertFinding::new(kind, text));
         }
     }
 }
 
-fn tokens(alerts: &Alerts, seen: &Seen<'_>, now: Instant, found: &mut Vec<Finding>) {
+fn tokens(alerts: &Alerts, seen: &Seen<'_>, now: Instant, found: &mut Vec<AlertFinding>) {
     for token in seen.tokens.all() {
         let (about, failed) = (Some(token.credential().clone()), token.failed_in_a_row());
         if alerts.failed_refreshes.is_some_and(|least| failed > 0 && failed >= least.into()) {
             let times = if failed == 1 { String::new() } else { format!(" {failed} times in a row") };
             let text = format!("the token `{}` could not be fetched or refreshed{times}", token.credential());
-            found.push(Finding { kind: AlertKind::RefreshFailed, about: about.clone(), text });
+            found.push(AlertFinding { kind: AlertKind::RefreshFailed, about: about.clone(), text });
         }
         let near = alerts.token_expiry.zip(token.valid_for()).map(|(near, life)| near.min(life / 10));
         if let (true, Some(near), Some(left)) = (seen.is_active, near, token.left(now))
             && left <= near
         {
             let text = format!("the token `{}` ends in {left:.0?}, and was not refreshed", token.credential());
-            found.push(Finding { kind: AlertKind::TokenNotRefreshed, about, text });
+            found.push(AlertFinding { kind: AlertKind::TokenNotRefreshed, about, text });
         }
     }
 }
 
-impl Finding {
+impl AlertFinding {
     fn new(kind: AlertKind, text: String) -> Self {
         Self { kind, about: None, text }
     }

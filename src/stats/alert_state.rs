@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::alert_rules::{Finding, is_near};
+use super::alert_rules::{AlertFinding, is_near};
 use crate::event::{Alert, Event};
 use crate::throttle::LimitUsage;
 
@@ -19,9 +19,9 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Records the conditions found now, and returns the alerts that begin.
-    pub(super) fn take(&mut self, found: Vec<Finding>, quiet: Duration, now: Instant) -> Vec<Alert> {
+    pub(super) fn take(&mut self, found: Vec<AlertFinding>, quiet: Duration, now: Instant) -> Vec<Alert> {
         let mut new = Vec::new();
-        for Finding { kind, about, text } in found {
+        for AlertFinding { kind, about, text } in found {
             let is_full = self.alerts.len() + new.len() >= MOST_ALERTS;
             match self.alerts.iter_mut().find(|(alert, _)| alert.is_of(kind, about.as_deref())) {
                 Some((_, met)) => *met = now,

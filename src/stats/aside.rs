@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::recorder::{Ended, Names, Place, Recorder, Sent};
+use super::recorder::{CountedPlace, Ended, Names, Recorder, Sent};
 use crate::event::RequestInfo;
 use crate::message::{Priority, write_route};
 
@@ -29,7 +29,7 @@ pub(super) struct Aside {
 struct Row {
     route: Box<str>,
     host: Box<str>,
-    place: Place,
+    place: CountedPlace,
     names: Names,
 }
 
@@ -53,7 +53,7 @@ impl Aside {
         status: StatusCode,
         took: Duration,
         second: u64,
-        place: impl FnOnce(&RequestInfo<'_>) -> (Place, Names),
+        place: impl FnOnce(&RequestInfo<'_>) -> (CountedPlace, Names),
     ) -> Names {
         let (place, names) = self.look_up(asked, place);
         self.ended.push(Ended { place, class: asked.class, status: Some(status), took, second });
@@ -76,8 +76,8 @@ impl Aside {
     fn look_up(
         &mut self,
         asked: &RequestInfo<'_>,
-        place: impl FnOnce(&RequestInfo<'_>) -> (Place, Names),
-    ) -> (Place, Names) {
+        place: impl FnOnce(&RequestInfo<'_>) -> (CountedPlace, Names),
+    ) -> (CountedPlace, Names) {
         let mut text = mem::take(&mut self.text);
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {

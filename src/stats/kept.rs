@@ -36,9 +36,9 @@ impl Kept {
 }
 
 /// The conclusion from refusals for a declared limit, in words.
-pub(super) struct Verdict<'a>(pub(super) &'a Refusals);
+pub(super) struct KeptVerdict<'a>(pub(super) &'a Refusals);
 
-impl fmt::Display for Verdict<'_> {
+impl fmt::Display for KeptVerdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Refusals { limit, cause, count } = self.0;
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };

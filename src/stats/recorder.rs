@@ -39,7 +39,7 @@ pub(super) struct Recorder {
     tasks: TaskCounts,
     seconds: Seconds,
     minutes: Minutes,
-    throttled: Option<Throttled>,
+    throttled: Option<ThrottledRun>,
     day: Day,
     long: LongTasks,
     /// Limits that have not counted any request.
@@ -61,7 +61,7 @@ pub(super) struct Sent {
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
-    pub(super) place: Place,
+    pub(super) place: CountedPlace,
     pub(super) class: Priority,
     /// `None` without a response.
     pub(super) status: Option<StatusCode>,
@@ -71,14 +71,14 @@ pub(super) struct Ended {
 
 /// The places at which a request is counted: its route and its host, which keep their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CountedPlace {
     route: u16,
     host: u16,
 }
 
 /// 429s that continue.
 #[derive(Clone, Copy, Debug)]
-struct Throttled {
+struct ThrottledRun {
     first: Instant,
     last: Instant,
     /// Whether other responses arrived since the last 429.
@@ -201,7 +201,7 @@ impl Recorder {
     }
 
     /// Returns the place at which a request is counted.
-    pub(super) fn place(&mut self, asked: &RequestInfo<'_>) -> Place {
+    pub(super) fn place(&mut self, asked: &RequestInfo<'_>) -> CountedPlace {
         let host = asked.url.host_str().unwrap_or_default();
         let route = asked.route.unwrap_or_else(|| {
             self.text.clear();
@@ -210,11 +210,11 @@ impl Recorder {
         });
         // There are at most some hundred of either.
         let small = |place| u16::try_from(place).unwrap_or(u16::MAX);
-        Place { route: small(self.routes.place(route)), host: small(self.hosts.place(host)) }
+        CountedPlace { route: small(self.routes.place(route)), host: small(self.hosts.place(host)) }
     }
 
     /// Returns the names of a place, which only publishing uses.
-    pub(super) fn names(&self, place: Place) -> Names {
+    pub(super) fn names(&self, place: CountedPlace) -> Names {
         let named = |name: Option<&Arc<str>>| name.filter(|_| cfg!(feature = "metrics")).cloned();
         Names {
             route: named(self.routes.name(place.route.into())),
@@ -226,7 +226,7 @@ impl Recorder {
     /// Records a 429, which may continue a series.
     fn throttled_at(&mut self, now: Instant) {
         let first = self.throttled.filter(|throttled| throttled.goes_on(now)).map_or(now, |throttled| throttled.first);
-        self.throttled = Some(Throttled { first, last: now, others: false });
+        self.throttled = Some(ThrottledRun { first, last: now, others: false });
     }
 
     fn refuse(&mut self, limit: &str, cause: RefusalCause) -> Arc<str> {
@@ -311,7 +311,7 @@ impl Recorder {
     }
 }
 
-impl Throttled {
+impl ThrottledRun {
     /// Returns whether a 429 now would continue the series: there was no minute without a 429 in which other responses
     /// arrived.
     fn goes_on(&self, now: Instant) -> bool {

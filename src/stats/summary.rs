@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, Endpoints};
-use super::kept::{Kept, Verdict};
+use super::kept::{Kept, KeptVerdict};
 use super::latency::{Latency, Timing};
 use super::long::LongTasks;
 use super::refusals::Refusals;
@@ -142,7 +142,7 @@ impl fmt::Display for Summary {
             write!(f, "\n  {limit}: no request has matched it so far: does its scope fit any?")?;
         }
         for refusals in &self.refusals {
-            write!(f, "\n  {}", Verdict(refusals))?;
+            write!(f, "\n  {}", KeptVerdict(refusals))?;
         }
         write!(f, "\nperformance: ")?;
         match tally.success_rate() {

@@ -99,10 +99,10 @@ impl fmt::Display for TokenUse {
 
 /// The tokens by their credentials' labels.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tokens(Vec<Token>);
+pub(super) struct Tokens(Vec<TokenStats>);
 
 #[derive(Clone, Debug)]
-pub(super) struct Token {
+pub(super) struct TokenStats {
     credential: Arc<str>,
     refreshed: Option<Instant>,
     took: Option<Duration>,
@@ -148,16 +148,16 @@ impl Tokens {
         self.0.iter().map(|token| token.report(now)).collect()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Token> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &TokenStats> {
         self.0.iter()
     }
 
-    fn token(&mut self, credential: &str) -> Option<&mut Token> {
+    fn token(&mut self, credential: &str) -> Option<&mut TokenStats> {
         let find = |name: &str| self.0.iter().position(|token| &*token.credential == name);
         let name = if self.0.len() >= MOST { OTHER } else { credential };
         let known = find(credential).or_else(|| find(name));
         if known.is_none() {
-            self.0.push(Token::new(name));
+            self.0.push(TokenStats::new(name));
         }
         match known {
             Some(at) => self.0.get_mut(at),
@@ -166,7 +166,7 @@ impl Tokens {
     }
 }
 
-impl Token {
+impl TokenStats {
     fn new(credential: &str) -> Self {
         Self {
             credential: credential.into(),

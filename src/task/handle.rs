@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{ResumeToken, Shared, Update};
+use super::{ResumeToken, TaskShared, Update};
 use crate::error::{Error, ErrorKind};
 use crate::redact::SecretUrl;
 use crate::transport::Sending;
@@ -12,10 +12,10 @@ use crate::transport::Sending;
 ///
 /// The handle is cheap to clone, `Send` and `Sync`. The handle does not drive the wait.
 #[derive(Clone)]
-pub struct TaskHandle(Arc<Shared>);
+pub struct TaskHandle(Arc<TaskShared>);
 
 impl TaskHandle {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+    pub(super) const fn new(shared: Arc<TaskShared>) -> Self {
         Self(shared)
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 
 use super::renewal::Renewal;
-use super::{Core, Shared, Update};
+use super::{TaskCore, TaskShared, Update};
 use crate::download::{Download, Renew};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Priority, Response};
@@ -24,7 +24,7 @@ use crate::transport::Sending;
 pub struct Outcome<T> {
     update: Update,
     finding: Finding,
-    core: Arc<Core>,
+    core: Arc<TaskCore>,
     cursor: Cursor,
     headers: HeaderMap,
     /// The result itself, if it was too large to hold: the first download reads it as it arrives.
@@ -33,7 +33,7 @@ pub struct Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn new(shared: &Arc<Shared>, finding: Finding, rest: Option<Response>) -> Self {
+    pub(super) fn new(shared: &Arc<TaskShared>, finding: Finding, rest: Option<Response>) -> Self {
         let live = shared.live();
         let headers = live.headers.as_deref().cloned().unwrap_or_default();
         Self {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::masked::masked;
-use super::{PollPolicy, Shared};
+use super::{PollPolicy, TaskShared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::hint::from_answer;
@@ -20,7 +20,7 @@ use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Sending, Transport, by};
 
 /// The state that the tasks of one kind share.
-pub(crate) struct Core {
+pub(crate) struct TaskCore {
     pub(crate) transport: Arc<Transport>,
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) protocol: Protocol,
@@ -36,7 +36,7 @@ pub(crate) struct Core {
 }
 
 /// The outcome of a request; an error if another attempt makes no sense.
-pub(super) type Answer = Result<Heard, Error>;
+pub(super) type PollAnswer = Result<Heard, Error>;
 
 pub(super) enum Heard {
     /// An answer; with its body as a stream if that is too large to hold.
@@ -62,10 +62,10 @@ impl Heard {
     }
 }
 
-impl Core {
+impl TaskCore {
     /// Sends the next request, with the permit if the task waited for one. A poll is a single attempt: the task itself
     /// schedules the next one.
-    pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> Answer {
+    pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> PollAnswer {
         let Asking { request, purpose, mut jar } = asking;
         let sending = Sending::of(&self.transport, &request).until(deadline);
         let response = match purpose {
@@ -139,7 +139,7 @@ impl Core {
     }
 }
 
-impl Core {
+impl TaskCore {
     /// Checks that no URL named by an answer leads from https to http. The client's own origin is exempt: the
     /// application chose it.
     fn leads_well(&self, from: &Url, before: Option<&SecretUrl>, cursor: &Cursor, step: &Step) -> Result<(), Error> {
@@ -165,7 +165,7 @@ fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TokenUnavailable | ErrorKind::Store)
 }
 
-impl Shared {
+impl TaskShared {
     /// Returns a place in the throttle's queue for the next poll. While the poll is queued, its request is not built.
     pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
         let Asking { request, purpose, .. } = self.next()?;
@@ -179,7 +179,7 @@ impl Shared {
         self: &Arc<Self>,
         permit: Option<Permit>,
         deadline: Option<Instant>,
-    ) -> BoxFuture<'static, Answer> {
+    ) -> BoxFuture<'static, PollAnswer> {
         let asking = self.next();
         let core = self.core.clone();
         Box::pin(async move {

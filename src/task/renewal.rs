@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::Core;
+use super::TaskCore;
 use crate::download::{Renew, Renewed};
 use crate::error::{Error, ErrorKind};
 use crate::message::Priority;
@@ -17,7 +17,7 @@ use crate::protocol::{Asking, Cursor, Step};
 /// The parts needed to ask the status again.
 #[derive(Clone)]
 pub(super) struct Renewal {
-    core: Arc<Core>,
+    core: Arc<TaskCore>,
     cursor: Cursor,
     headers: HeaderMap,
     index: usize,
@@ -25,7 +25,7 @@ pub(super) struct Renewal {
 
 impl Renewal {
     /// Creates a renewal for the link at this index; `None` for a task without a status URL.
-    pub(super) fn new(core: Arc<Core>, cursor: Cursor, headers: HeaderMap, index: usize) -> Option<Self> {
+    pub(super) fn new(core: Arc<TaskCore>, cursor: Cursor, headers: HeaderMap, index: usize) -> Option<Self> {
         cursor.can_be_asked_again().then_some(Self { core, cursor, headers, index })
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 use super::poll_policy::Plan;
-use super::{Core, Update};
+use super::{TaskCore, Update};
 use crate::clock::{unix_millis, wall_later};
 use crate::event::Observer;
 use crate::protocol::{Cursor, Report};
@@ -15,8 +15,8 @@ use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
 use crate::retry::Delays;
 
 /// The state that a task and its handles share.
-pub(super) struct Shared {
-    pub(super) core: Arc<Core>,
+pub(super) struct TaskShared {
+    pub(super) core: Arc<TaskCore>,
     live: Mutex<Live>,
 }
 
@@ -39,8 +39,8 @@ pub(super) struct Live {
     pub(super) ended: bool,
 }
 
-impl Shared {
-    pub(super) fn new(core: Arc<Core>, live: Live) -> Arc<Self> {
+impl TaskShared {
+    pub(super) fn new(core: Arc<TaskCore>, live: Live) -> Arc<Self> {
         Arc::new(Self { core, live: Mutex::new(live) })
     }
 
@@ -61,7 +61,7 @@ impl Shared {
     pub(super) fn plan(&self, report: &Report) -> Option<Plan> {
         let now = self.now();
         let mut live = self.live();
-        let Core { pace, protocol, .. } = &*self.core;
+        let TaskCore { pace, protocol, .. } = &*self.core;
         let sticky = live.cursor.sticky_hint();
         let mut plan = if let Some(schedule) = pace.own_schedule(report.hint.or(sticky)) {
             let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.delays(fastrand::u64(..))));
@@ -87,7 +87,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl TaskShared {
     /// Explains what was read, why, and the next step.
     pub(super) fn explain(&self, live: &Live) -> String {
         let mut text = self.core.protocol.explain(&live.cursor);

@@ -7,13 +7,13 @@ use crate::protocol::State;
 
 /// The state under which a living task is counted; nothing before the task is held, and after its end.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(super) struct CountedState {
     state: Option<State>,
     /// The number of the report that the task runs for long, if it was made.
     long: Option<u64>,
 }
 
-impl Counted {
+impl CountedState {
     /// Records the task's new state, which may be its end.
     pub(super) fn turn(&mut self, is: State, marks: &Observer) {
         let was = std::mem::replace(&mut self.state, Some(is).filter(|is| !is.is_terminal()));

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Live, Shared};
+use super::{Live, TaskShared};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Origin, Trust, is_reserved, is_routing};
@@ -197,7 +197,7 @@ impl ResumeToken {
     }
 }
 
-impl Shared {
+impl TaskShared {
     pub(super) fn token(&self, live: &Live, signed: bool) -> ResumeToken {
         let cursor = live.cursor.clone();
         let headers = live.headers.iter().flat_map(|headers| headers.iter());

@@ -18,7 +18,7 @@ use crate::hint::Budget;
 use budgets::Budgets;
 use gates::Gates;
 use known::KnownSets;
-use rules::Rules;
+use rules::AccountRules;
 
 /// An account at a service. The first account of a throttle stands for all of them.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Account {
     /// The handles of the account.
     pub(super) lease: Weak<()>,
     /// The declared limits.
-    pub(super) rules: Rules,
+    pub(super) rules: AccountRules,
     /// The gate for all requests of the account, which pauses when the account does.
     pub(super) gate: LimiterId,
     /// The gates of routes and hosts whose refusals no declared limit explains.
@@ -45,7 +45,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(origin: &str, name: &str, rules: Rules, gate: LimiterId) -> Self {
+    pub(super) fn new(origin: &str, name: &str, rules: AccountRules, gate: LimiterId) -> Self {
         Self {
             origin: origin.to_owned(),
             name: name.to_owned(),
@@ -62,7 +62,7 @@ impl Account {
     }
 
     pub(super) fn foreign(home: AccountId, gate: LimiterId) -> Self {
-        Self { home: Some(home), ..Self::new("", "", Rules::default(), gate) }
+        Self { home: Some(home), ..Self::new("", "", AccountRules::default(), gate) }
     }
 
     /// Returns all its limiters, in the order in which they are shown.

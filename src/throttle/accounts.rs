@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::account::Account;
-use super::account::rules::{Matched, Rules};
+use super::account::rules::{AccountRules, Matched};
 use super::feedback::Feedback;
 use super::ids::{AccountId, LimiterId, SetId};
 use super::limiter::Limiter;
@@ -87,7 +87,7 @@ impl Accounts {
             "" => "the account".to_owned(),
             name => format!("the account {}", name.escape_debug()),
         };
-        let rules = Rules::new((!self.accounts.is_empty()).then(|| name.to_owned()));
+        let rules = AccountRules::new((!self.accounts.is_empty()).then(|| name.to_owned()));
         let gate = self.gate(label, editing);
         let id = self.accounts.add(key, Account::new(origin, name, rules, gate));
         if self.feedback == Feedback::Learn {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::core::{Asking, Outcome, Waiting};
+use super::core::{AskOutcome, QueueRequest, Waiting};
 use super::ids::AccountId;
 use super::permit::Permit;
 use super::request::RequestFacts;
@@ -25,14 +25,14 @@ use crate::message::Priority;
 #[must_use = "nobody stands in the queue until this is awaited"]
 pub struct Acquire {
     shared: Arc<Shared>,
-    stage: Stage,
+    stage: AcquireStage,
     class: Priority,
     deadline: Option<Instant>,
     /// How long the request may take, if set.
     hold: Option<Tick>,
 }
 
-enum Stage {
+enum AcquireStage {
     Asking(Wanted),
     Waiting(Waiting),
     Over,
@@ -61,7 +61,7 @@ impl Acquire {
         keys: RequestKey,
         is_foreign: bool,
     ) -> Self {
-        let stage = Stage::Asking(Wanted { account, is_foreign, keys, _lease: lease });
+        let stage = AcquireStage::Asking(Wanted { account, is_foreign, keys, _lease: lease });
         Self { shared, stage, class, deadline: None, hold: None }
     }
 
@@ -88,10 +88,10 @@ impl Acquire {
 
     /// Returns the permit if the request need not wait.
     fn at_once(&mut self) -> Option<Permit> {
-        let Stage::Asking(wanted) = &self.stage else { return None };
+        let AcquireStage::Asking(wanted) = &self.stage else { return None };
         let (request, class, hold) = (wanted.facts(), self.class, self.hold);
         let granted = self.shared.with(|core, now| core.try_acquire(&request, class, hold, now))?;
-        self.stage = Stage::Over;
+        self.stage = AcquireStage::Over;
         Some(Permit::new(self.shared.clone(), granted).lasting(hold.is_some()))
     }
 
@@ -101,37 +101,37 @@ impl Acquire {
         let (class, hold) = (self.class, self.hold);
         let mut starts = None;
         let outcome = self.shared.with(|core, now| match &mut self.stage {
-            Stage::Asking(wanted) => {
+            AcquireStage::Asking(wanted) => {
                 let (runtime, start) = core.timers.here(now);
                 starts = start;
                 let deadline = self.deadline.map_or(Tick::MAX, |deadline| core.time.tick(deadline));
-                let asking = Asking { request: wanted.facts(), class, deadline, hold, runtime: Some(runtime) };
+                let asking = QueueRequest { request: wanted.facts(), class, deadline, hold, runtime: Some(runtime) };
                 Some(core.ask(&asking, cx.waker(), now))
             }
-            Stage::Waiting(waiting) => core.claim(waiting, hold, now).or_else(|| {
+            AcquireStage::Waiting(waiting) => core.claim(waiting, hold, now).or_else(|| {
                 let (runtime, start) = core.timers.here(now);
                 starts = start;
                 core.wait_on(waiting, cx.waker(), Some(runtime), hold, now)
             }),
-            Stage::Over => None,
+            AcquireStage::Over => None,
         });
         if let Some(runtime) = starts {
             timer_task::start(&self.shared, &runtime);
         }
         match outcome {
-            Some(Outcome::Granted(granted)) => {
-                self.stage = Stage::Over;
+            Some(AskOutcome::Granted(granted)) => {
+                self.stage = AcquireStage::Over;
                 Poll::Ready(Ok(Permit::new(self.shared.clone(), granted).lasting(hold.is_some())))
             }
-            Some(Outcome::TooLate(too_late)) => {
-                self.stage = Stage::Over;
+            Some(AskOutcome::TooLate(too_late)) => {
+                self.stage = AcquireStage::Over;
                 Poll::Ready(Err(self.too_late(&too_late)))
             }
-            Some(Outcome::Waiting(waiting)) => {
-                self.stage = Stage::Waiting(waiting);
+            Some(AskOutcome::Waiting(waiting)) => {
+                self.stage = AcquireStage::Waiting(waiting);
                 Poll::Pending
             }
-            None if matches!(self.stage, Stage::Waiting(_)) => Poll::Pending,
+            None if matches!(self.stage, AcquireStage::Waiting(_)) => Poll::Pending,
             None => Poll::Ready(Err(Error::new(ErrorKind::Request, "this permit was taken already"))),
         }
     }
@@ -159,7 +159,7 @@ impl Future for Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        if let Stage::Waiting(waiting) = &self.stage {
+        if let AcquireStage::Waiting(waiting) = &self.stage {
             self.shared.with(|core, now| core.leave(waiting, now));
         }
     }
@@ -167,7 +167,7 @@ impl Drop for Acquire {
 
 impl fmt::Debug for Acquire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waits = matches!(self.stage, Stage::Waiting(_));
+        let waits = matches!(self.stage, AcquireStage::Waiting(_));
         f.debug_struct("Acquire").field("class", &self.class).field("waits", &waits).finish_non_exhaustive()
     }
 }

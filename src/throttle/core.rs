@@ -14,9 +14,9 @@ use super::account::Account;
 use super::accounts::Accounts;
 use super::effects::Effects;
 use super::explain::{LimiterLine, QueueEstimate};
-use super::feedback::{Action, Answer, Stopped, interpret};
+use super::feedback::{Action, ServiceAnswer, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
-use super::in_flight::{DEFAULT_HOLD, InFlight, Report};
+use super::in_flight::{DEFAULT_HOLD, InFlight, PermitReport};
 use super::limiter::{Limiter, Reports};
 use super::limiters::{Editing, Limiters};
 use super::request::{Attribution, RequestFacts};
@@ -41,7 +41,7 @@ pub(super) struct Core {
 }
 
 /// A request that has to wait.
-pub(super) struct Asking<'a> {
+pub(super) struct QueueRequest<'a> {
     pub(super) request: RequestFacts<'a>,
     pub(super) class: Priority,
     /// `Tick::MAX` for none.
@@ -52,7 +52,7 @@ pub(super) struct Asking<'a> {
 }
 
 /// The outcome of asking.
-pub(super) enum Outcome {
+pub(super) enum AskOutcome {
     Granted(Granted),
     Waiting(Waiting),
     TooLate(TooLate),
@@ -135,8 +135,8 @@ impl Core {
     }
 
     /// Joins the queue, after [`try_acquire`](Self::try_acquire) found no permit.
-    pub(super) fn ask(&mut self, asking: &Asking<'_>, waker: &Waker, now: Tick) -> Outcome {
-        let Asking { request, class, deadline, hold, runtime } = asking;
+    pub(super) fn ask(&mut self, asking: &QueueRequest<'_>, waker: &Waker, now: Tick) -> AskOutcome {
+        let QueueRequest { request, class, deadline, hold, runtime } = asking;
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
         let (set, attribution) = accounts.limiters_for(request, *class, &mut editing);
@@ -145,15 +145,15 @@ impl Core {
         let (scheduler, mut parts) = self.parts(now);
         match scheduler.ask(&ask, waker, &mut parts) {
             scheduler::Answer::Granted(id, waited) => {
-                Outcome::Granted(self.hand_over(id, waited, attribution, *hold, now))
+                AskOutcome::Granted(self.hand_over(id, waited, attribution, *hold, now))
             }
-            scheduler::Answer::Waiting(id) => Outcome::Waiting(Waiting { id, attribution, answers }),
-            scheduler::Answer::TooLate(too_late) => Outcome::TooLate(too_late),
+            scheduler::Answer::Waiting(id) => AskOutcome::Waiting(Waiting { id, attribution, answers }),
+            scheduler::Answer::TooLate(too_late) => AskOutcome::TooLate(too_late),
         }
     }
 
     /// Returns the outcome for a request in the queue, if there is one now.
-    pub(super) fn claim(&mut self, waiting: &mut Waiting, hold: Option<Tick>, now: Tick) -> Option<Outcome> {
+    pub(super) fn claim(&mut self, waiting: &mut Waiting, hold: Option<Tick>, now: Tick) -> Option<AskOutcome> {
         self.catch_up(now);
         if waiting.answers != self.accounts.answers() {
             waiting.answers = self.accounts.answers();
@@ -172,9 +172,9 @@ impl Core {
         match scheduler.claim(waiting.id, &mut parts)? {
             scheduler::Answer::Granted(id, waited) => {
                 let attribution = waiting.attribution.clone();
-                Some(Outcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
+                Some(AskOutcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
             }
-            scheduler::Answer::TooLate(too_late) => Some(Outcome::TooLate(too_late)),
+            scheduler::Answer::TooLate(too_late) => Some(AskOutcome::TooLate(too_late)),
             scheduler::Answer::Waiting(_) => None,
         }
     }
@@ -188,14 +188,14 @@ impl Core {
         runtime: Option<Id>,
         hold: Option<Tick>,
         now: Tick,
-    ) -> Option<Outcome> {
+    ) -> Option<AskOutcome> {
         let (scheduler, mut parts) = self.parts(now);
         match scheduler.wait_on(waiting.id, waker, runtime, &mut parts) {
             scheduler::Answer::Granted(id, waited) => {
                 let attribution = waiting.attribution.clone();
-                Some(Outcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
+                Some(AskOutcome::Granted(self.hand_over(id, waited, attribution, hold, now)))
             }
-            scheduler::Answer::TooLate(too_late) => Some(Outcome::TooLate(too_late)),
+            scheduler::Answer::TooLate(too_late) => Some(AskOutcome::TooLate(too_late)),
             scheduler::Answer::Waiting(_) => None,
         }
     }
@@ -207,12 +207,12 @@ impl Core {
     }
 
     /// Records a permit's report on its request.
-    pub(super) fn report(&mut self, id: InFlightId, report: Report, now: Tick) {
+    pub(super) fn report(&mut self, id: InFlightId, report: PermitReport, now: Tick) {
         let changed = self.in_flight.report(id, report, &mut self.limiters, now);
         let Some(set) = changed.filter(|_| self.scheduler.is_active()) else { return };
         let (scheduler, mut parts) = self.parts(now);
         match report {
-            Report::Answered { .. } => scheduler.answered(set, &mut parts),
+            PermitReport::Answered { .. } => scheduler.answered(set, &mut parts),
             _ => scheduler.set_changed(set, &mut parts),
         }
     }
@@ -229,16 +229,16 @@ impl Core {
     ) -> Option<Stopped> {
         self.catch_up(now);
         let (set, sent) = self.in_flight.set_and_send(id)?;
-        let answer = Answer { status, hints, route: attribution.route.as_ref(), sent };
+        let answer = ServiceAnswer { status, hints, route: attribution.route.as_ref(), sent };
         if !answer.is_refusal() {
             self.limiters.each(set, Limiter::calm);
             if hints.says_nothing() && !self.limiters.learn(set) {
-                self.report(id, Report::Answered { whole }, now);
+                self.report(id, PermitReport::Answered { whole }, now);
                 return None;
             }
         }
         self.limiters.hold(set);
-        self.report(id, Report::Answered { whole }, now);
+        self.report(id, PermitReport::Answered { whole }, now);
         let stopped = self.edit(now, |accounts, editing| {
             for ignored in hints.ignored() {
                 editing.effects.report(|| Event::Ignored { what: ignored.as_str().into() });

@@ -44,7 +44,7 @@ impl Feedback {
 
 /// A response, as the throttle sees it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer<'a> {
+pub(super) struct ServiceAnswer<'a> {
     pub(super) status: StatusCode,
     pub(super) hints: &'a Hints,
     /// The route of its request, if it is known.
@@ -53,7 +53,7 @@ pub(super) struct Answer<'a> {
     pub(super) sent: Tick,
 }
 
-impl Answer<'_> {
+impl ServiceAnswer<'_> {
     /// Whether the response is a refusal for load.
     #[inline]
     pub(super) fn is_refusal(&self) -> bool {
@@ -115,12 +115,12 @@ pub(super) enum Action {
     /// Records that the route was unavailable: if another route of its host is unavailable, the host is.
     RememberUnavailable(Arc<str>),
     /// Counts the refusal at a target, and stops the target.
-    Pause(Pause),
+    Pause(PauseOrder),
 }
 
 /// How a refusal stops a limiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pause {
+pub(super) struct PauseOrder {
     pub(super) target: Target,
     pub(super) cause: RefusalCause,
     pub(super) during: During,
@@ -148,7 +148,7 @@ pub(crate) struct Stopped {
 }
 
 /// Returns the actions that follow from a refusal.
-pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Action> {
+pub(super) fn interpret(answer: &ServiceAnswer<'_>, view: &View, now: Tick) -> Vec<Action> {
     let (target, cause, remember) = refusing(answer, view, now);
     let asked = answer.hints.wait_after(answer.status).map(nanos);
     let during = match asked {
@@ -156,12 +156,12 @@ pub(super) fn interpret(answer: &Answer<'_>, view: &View, now: Tick) -> Vec<Acti
         None if view.limiters.iter().any(|limiter| limiter.searches) => During::Searching,
         None => During::Unasked(view.limiters.iter().filter_map(|limiter| limiter.pause_without_hint).max()),
     };
-    let pause = Action::Pause(Pause { target, cause, during });
+    let pause = Action::Pause(PauseOrder { target, cause, during });
     remember.into_iter().chain([pause]).collect()
 }
 
 /// Returns the limiter that refuses, the cause, and the note to keep for the next refusal.
-fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCause, Option<Action>) {
+fn refusing(answer: &ServiceAnswer<'_>, view: &View, now: Tick) -> (Target, RefusalCause, Option<Action>) {
     if let Some(limiter) = named(answer, view).or_else(|| view.limiters.iter().find(|limiter| limiter.is_spent)) {
         let cause = if limiter.is_declared && limiter.is_above {
             RefusalCause::NoKnownLimit
@@ -207,7 +207,7 @@ fn refusing(answer: &Answer<'_>, view: &View, now: Tick) -> (Target, RefusalCaus
 }
 
 /// Returns the limiter that a spent budget of the response names.
-fn named<'a>(answer: &Answer<'_>, view: &'a View) -> Option<&'a LimiterView> {
+fn named<'a>(answer: &ServiceAnswer<'_>, view: &'a View) -> Option<&'a LimiterView> {
     let spent = answer.hints.budgets().iter().filter(|budget| budget.remaining() == Some(0));
     spent
         .filter_map(|budget| budget.name())
@@ -215,7 +215,7 @@ fn named<'a>(answer: &Answer<'_>, view: &'a View) -> Option<&'a LimiterView> {
 }
 
 /// Returns whether the previously refused route is a different route, refused about a round trip ago.
-fn are_together(before: Option<&(Arc<str>, Tick)>, route: &Arc<str>, answer: &Answer<'_>, now: Tick) -> bool {
+fn are_together(before: Option<&(Arc<str>, Tick)>, route: &Arc<str>, answer: &ServiceAnswer<'_>, now: Tick) -> bool {
     let together = now.saturating_sub(answer.sent).max(TOGETHER);
     before.is_some_and(|(other, at)| other != route && now <= at.saturating_add(together))
 }
@@ -255,11 +255,11 @@ mod tests {
         LimiterView { id: LimiterId::from_slot(9), ..LimiterView::default() }
     }
 
-    fn pause(status: u16, headers: &[(&str, &str)], route: Option<&str>, view: &View) -> Pause {
+    fn pause(status: u16, headers: &[(&str, &str)], route: Option<&str>, view: &View) -> PauseOrder {
         let hints = hints(headers);
         let route = route.map(Arc::from);
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, hints: &hints, route: route.as_ref(), sent: 0 };
+        let answer = ServiceAnswer { status, hints: &hints, route: route.as_ref(), sent: 0 };
         match interpret(&answer, view, SECOND / 2).pop() {
             Some(Action::Pause(pause)) => pause,
             other => panic!("{other:?}"),
@@ -413,7 +413,7 @@ mod tests {
         let hints = hints(&[]);
         let route: Arc<str> = ROUTE.into();
         let remembered = |status, limiters: Vec<LimiterView>| {
-            let answer = Answer { status, hints: &hints, route: Some(&route), sent: 0 };
+            let answer = ServiceAnswer { status, hints: &hints, route: Some(&route), sent: 0 };
             let mut actions = interpret(&answer, &View { limiters, ..View::default() }, 0);
             actions.pop();
             actions

@@ -17,14 +17,14 @@ use super::time::Tick;
 /// lengths, so a new permit is the last of its list.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    entries: Slab<Entry>,
+    entries: Slab<FlightEntry>,
     lists: Vec<List>,
     serials: u64,
 }
 
 /// A permit that is out.
 #[derive(Debug)]
-struct Entry {
+struct FlightEntry {
     /// A permit that is late finds another serial in its slot.
     serial: u64,
     granted: Tick,
@@ -36,12 +36,12 @@ struct Entry {
     set: SetId,
     before: u32,
     behind: u32,
-    stage: Stage,
+    stage: FlightStage,
     list: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum FlightStage {
     /// Granted to a waiter that has not claimed it yet.
     Granted,
     /// Handed over; expires at a computed time.
@@ -59,7 +59,7 @@ struct List {
 
 /// The report of a permit on its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(super) enum PermitReport {
     /// From now on the service may count the request.
     Sent,
     /// Bytes were sent or received.
@@ -81,7 +81,7 @@ impl InFlight {
     /// Creates a permit for a set whose slots are taken; the permit holds the set.
     pub(super) fn grant(&mut self, set: SetId, now: Tick) -> InFlightId {
         self.serials += 1;
-        let entry = Entry {
+        let entry = FlightEntry {
             serial: self.serials,
             granted: now,
             sent: None,
@@ -89,7 +89,7 @@ impl InFlight {
             set,
             before: NONE,
             behind: NONE,
-            stage: Stage::Granted,
+            stage: FlightStage::Granted,
             list: 0,
         };
         // Four billion permits do not fit into memory.
@@ -99,7 +99,10 @@ impl InFlight {
     /// Hands over the permit, which expires after `hold` at the latest. Returns whether it is the first of its list to
     /// end.
     pub(super) fn launch(&mut self, id: InFlightId, hold: Tick, now: Tick) -> bool {
-        debug_assert!(self.entry(id).is_some_and(|entry| entry.stage == Stage::Granted), "{id:?} is launched once");
+        debug_assert!(
+            self.entry(id).is_some_and(|entry| entry.stage == FlightStage::Granted),
+            "{id:?} is launched once"
+        );
         let over = now.saturating_add(hold);
         let at = self.list_of(hold);
         let Some(list) = self.lists.get_mut(at) else { return false };
@@ -118,7 +121,7 @@ impl InFlight {
             None => list.last = id.slot,
         }
         if let Some(entry) = self.entries.get_mut(id.slot as usize) {
-            (entry.stage, entry.over, entry.list) = (Stage::Out, over, u8::try_from(at).unwrap_or(0));
+            (entry.stage, entry.over, entry.list) = (FlightStage::Out, over, u8::try_from(at).unwrap_or(0));
             (entry.before, entry.behind) = (before, behind);
         }
         before == NONE
@@ -129,20 +132,20 @@ impl InFlight {
     pub(super) fn report(
         &mut self,
         id: InFlightId,
-        report: Report,
+        report: PermitReport,
         limiters: &mut Limiters,
         now: Tick,
     ) -> Option<SetId> {
         let entry = self.entry(id)?;
-        let (set, is_answered) = (entry.set, entry.stage == Stage::Answered);
+        let (set, is_answered) = (entry.set, entry.stage == FlightStage::Answered);
         match report {
-            Report::Sent if entry.sent.is_none() => {
+            PermitReport::Sent if entry.sent.is_none() => {
                 entry.sent = Some(now);
                 let granted = entry.granted;
                 limiters.each(set, |limiter| limiter.sent(granted, now));
             }
-            Report::Bytes(bytes) => limiters.each(set, |limiter| limiter.counter_mut().charge(bytes, now)),
-            Report::Answered { whole } if !is_answered => {
+            PermitReport::Bytes(bytes) => limiters.each(set, |limiter| limiter.counter_mut().charge(bytes, now)),
+            PermitReport::Answered { whole } if !is_answered => {
                 let (granted, sent) = (entry.granted, entry.sent);
                 limiters.each(set, |limiter| limiter.answered(granted, sent, now));
                 self.unlink(id.slot);
@@ -150,24 +153,24 @@ impl InFlight {
                     self.remove(id.slot, limiters);
                 }
             }
-            Report::Finished | Report::Unsent | Report::GivenUp { .. } if is_answered => {
+            PermitReport::Finished | PermitReport::Unsent | PermitReport::GivenUp { .. } if is_answered => {
                 limiters.each(set, |limiter| limiter.counter_mut().finish());
                 self.remove(id.slot, limiters);
             }
-            Report::Unsent => {
+            PermitReport::Unsent => {
                 let (granted, is_sent) = (entry.granted, entry.sent.is_some());
                 limiters.each(set, |limiter| limiter.refund(granted, is_sent));
                 self.remove(id.slot, limiters);
             }
-            Report::GivenUp { lasts } => {
+            PermitReport::GivenUp { lasts } => {
                 let soon = now.saturating_add(GUARD);
                 let at = if lasts { entry.over.max(soon) } else { soon };
                 self.lose(id.slot, at, limiters);
             }
-            Report::Sent | Report::Answered { .. } | Report::Finished => return None,
+            PermitReport::Sent | PermitReport::Answered { .. } | PermitReport::Finished => return None,
         }
         // A window of bytes only fills; it opens by time.
-        (!matches!(report, Report::Bytes(_))).then_some(set)
+        (!matches!(report, PermitReport::Bytes(_))).then_some(set)
     }
 
     /// Expires the next permit whose time has come, if there is one; returns its set.
@@ -198,7 +201,7 @@ impl InFlight {
     }
 
     #[inline]
-    fn entry(&mut self, id: InFlightId) -> Option<&mut Entry> {
+    fn entry(&mut self, id: InFlightId) -> Option<&mut FlightEntry> {
         self.entries.get_mut(id.slot as usize).filter(|entry| entry.serial == id.serial)
     }
 
@@ -219,8 +222,10 @@ impl InFlight {
 
     /// Removes the permit from its list: it no longer expires.
     fn unlink(&mut self, slot: u32) {
-        let Some(entry) = self.entries.get_mut(slot as usize).filter(|entry| entry.stage == Stage::Out) else { return };
-        entry.stage = Stage::Answered;
+        let Some(entry) = self.entries.get_mut(slot as usize).filter(|entry| entry.stage == FlightStage::Out) else {
+            return;
+        };
+        entry.stage = FlightStage::Answered;
         let (before, behind) = (entry.before, entry.behind);
         let Some(list) = self.lists.get_mut(usize::from(entry.list)) else { return };
         match self.entries.get_mut(before as usize) {
@@ -267,8 +272,8 @@ mod tests {
             in_flight.launch(id, over, 0);
             id
         });
-        in_flight.report(out[2], Report::Unsent, &mut limiters, 0);
-        in_flight.report(out[3], Report::Answered { whole: false }, &mut limiters, 0);
+        in_flight.report(out[2], PermitReport::Unsent, &mut limiters, 0);
+        in_flight.report(out[3], PermitReport::Answered { whole: false }, &mut limiters, 0);
         assert!(in_flight.entry(out[3]).is_some() && in_flight.entry(out[2]).is_none());
         let mut ends = Vec::new();
         while let Some((over, _)) = in_flight.next_expiry() {
@@ -305,10 +310,14 @@ mod tests {
         let set = limiters.number(LimiterSet::default());
         let second = in_flight.grant(set, 20);
         assert_eq!((first.slot, first == second), (second.slot, false));
-        for report in [Report::Sent, Report::Answered { whole: true }, Report::Unsent, Report::GivenUp { lasts: true }]
-        {
+        for report in [
+            PermitReport::Sent,
+            PermitReport::Answered { whole: true },
+            PermitReport::Unsent,
+            PermitReport::GivenUp { lasts: true },
+        ] {
             assert_eq!(in_flight.report(first, report, &mut limiters, 30), None);
         }
-        assert_eq!(in_flight.report(second, Report::Unsent, &mut limiters, 30), Some(set));
+        assert_eq!(in_flight.report(second, PermitReport::Unsent, &mut limiters, 30), Some(set));
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::core::{Asking, Core, Outcome, Waiting};
+use super::core::{AskOutcome, Core, QueueRequest, Waiting};
 use super::ids::{AccountId, InFlightId, LimiterId};
-use super::in_flight::Report;
+use super::in_flight::PermitReport;
 use super::limiter::window::Counter;
 use super::limiter::window::lent::Lent;
 use super::request::RequestFacts;
@@ -123,8 +123,8 @@ proptest! {
                         // A request that was held for too long has expired: it was counted then.
                         let at = now.min(granted + HOLD);
                         counted.push(at + WINDOW);
-                        borrowers[who].core.report(id, Report::Sent, now);
-                        borrowers[who].core.report(id, Report::Answered { whole: true }, now);
+                        borrowers[who].core.report(id, PermitReport::Sent, now);
+                        borrowers[who].core.report(id, PermitReport::Answered { whole: true }, now);
                     }
                 }
                 Step::Unsent(who) => {
@@ -133,7 +133,7 @@ proptest! {
                         if now >= granted + HOLD {
                             counted.push(granted + HOLD + WINDOW);
                         }
-                        borrowers[who].core.report(id, Report::Unsent, now);
+                        borrowers[who].core.report(id, PermitReport::Unsent, now);
                     }
                 }
                 Step::Borrow(who, most) => {
@@ -153,7 +153,7 @@ proptest! {
                     // Its requests may still arrive, and do not bring their slots back.
                     for (id, granted) in std::mem::take(&mut borrowers[who].out) {
                         counted.push(granted + HOLD + WINDOW);
-                        borrowers[who].core.report(id, Report::GivenUp { lasts: true }, now);
+                        borrowers[who].core.report(id, PermitReport::GivenUp { lasts: true }, now);
                     }
                 }
             }
@@ -191,12 +191,12 @@ impl Wake for Woken {
 fn asks(borrower: &mut Borrower, woken: &Arc<Woken>, now: Tick) -> Waiting {
     let (keys, waker) = (RequestKey::new(), Waker::from(woken.clone()));
     let request = request(&keys);
-    let asking = Asking { request, class: Priority::Call, deadline: Tick::MAX, hold: None, runtime: None };
+    let asking = QueueRequest { request, class: Priority::Call, deadline: Tick::MAX, hold: None, runtime: None };
     assert!(borrower.core.try_acquire(&request, Priority::Call, None, now).is_none());
     match borrower.core.ask(&asking, &waker, now) {
-        Outcome::Waiting(waiting) => waiting,
-        Outcome::Granted(granted) => panic!("{granted:?}"),
-        Outcome::TooLate(too_late) => panic!("{too_late:?}"),
+        AskOutcome::Waiting(waiting) => waiting,
+        AskOutcome::Granted(granted) => panic!("{granted:?}"),
+        AskOutcome::TooLate(too_late) => panic!("{too_late:?}"),
     }
 }
 
@@ -211,5 +211,5 @@ fn a_loan_wakes_those_who_wait_for_it() {
     borrower.core.catch_up(500);
     borrower.core.effects.take().carry_out(drop);
     assert!(woken.0.load(Relaxed));
-    assert!(matches!(borrower.core.claim(&mut waiting, None, 500), Some(Outcome::Granted(_))));
+    assert!(matches!(borrower.core.claim(&mut waiting, None, 500), Some(AskOutcome::Granted(_))));
 }

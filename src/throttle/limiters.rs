@@ -23,7 +23,7 @@ use set::LimiterSet;
 #[derive(Debug)]
 pub(super) struct Limiters {
     limiters: Slots<LimiterId, Limiter>,
-    sets: Slots<SetId, Entry>,
+    sets: Slots<SetId, SetEntry>,
     numbers: HashMap<LimiterSet, SetId>,
     /// Sets without a holder are forgotten once there are this many sets in all.
     forget_at: usize,
@@ -46,7 +46,7 @@ pub(super) struct Editing<'a> {
 
 /// A set, and the number of its holders.
 #[derive(Debug)]
-struct Entry {
+struct SetEntry {
     set: LimiterSet,
     holders: u32,
 }
@@ -98,7 +98,7 @@ impl Limiters {
             self.forget_unheld_sets();
             self.forget_at = (self.sets.len() * 2).max(FORGET_FROM);
         }
-        let id = self.sets.insert(Entry { set: set.clone(), holders: 0 });
+        let id = self.sets.insert(SetEntry { set: set.clone(), holders: 0 });
         self.numbers.insert(set, id);
         self.hold(id);
         id

@@ -9,9 +9,9 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::core::{Asking, Core, Outcome, Waiting};
+use super::core::{AskOutcome, Core, QueueRequest, Waiting};
 use super::ids::{AccountId, InFlightId};
-use super::in_flight::Report;
+use super::in_flight::PermitReport;
 use super::limiter::Limiter;
 use super::request::{Attribution, RequestFacts};
 use super::time::Tick;
@@ -151,27 +151,27 @@ impl World {
             }
             Step::Send(at) => {
                 let Phase::Granted(id) = self.callers[at].phase else { return };
-                self.core.report(id, Report::Sent, now);
+                self.core.report(id, PermitReport::Sent, now);
                 self.callers[at].phase = Phase::Sent(id);
             }
             Step::Answer(at) => {
                 let Phase::Sent(id) = self.callers[at].phase else { return };
-                self.core.report(id, Report::Answered { whole: false }, now);
-                self.core.report(id, Report::Finished, now);
+                self.core.report(id, PermitReport::Answered { whole: false }, now);
+                self.core.report(id, PermitReport::Finished, now);
                 self.callers[at].phase = Phase::Over;
                 self.count(at, self.now);
             }
             Step::Drop(at) => match std::mem::replace(&mut self.callers[at].phase, Phase::Over) {
                 Phase::Waiting(waiting) => self.core.leave(&waiting, now),
-                Phase::Granted(id) => self.core.report(id, Report::Unsent, now),
+                Phase::Granted(id) => self.core.report(id, PermitReport::Unsent, now),
                 Phase::Sent(id) => {
-                    self.core.report(id, Report::GivenUp { lasts: true }, now);
+                    self.core.report(id, PermitReport::GivenUp { lasts: true }, now);
                     self.count(at, self.callers[at].over.max(self.now + GUARD));
                 }
                 Phase::Expired(id) => {
-                    self.core.report(id, Report::Unsent, now);
-                    self.core.report(id, Report::GivenUp { lasts: true }, now);
-                    self.core.report(id, Report::Answered { whole: false }, now);
+                    self.core.report(id, PermitReport::Unsent, now);
+                    self.core.report(id, PermitReport::GivenUp { lasts: true }, now);
+                    self.core.report(id, PermitReport::Answered { whole: false }, now);
                 }
                 Phase::New | Phase::Over => {}
             },
@@ -197,9 +197,9 @@ impl World {
                     kind: None,
                     task: 0,
                 };
-                let asking = Asking { request, class, deadline: Tick::MAX, hold: Some(HOLD), runtime: None };
+                let asking = QueueRequest { request, class, deadline: Tick::MAX, hold: Some(HOLD), runtime: None };
                 match self.core.try_acquire(&request, class, Some(HOLD), now) {
-                    Some(granted) => Some(Outcome::Granted(granted)),
+                    Some(granted) => Some(AskOutcome::Granted(granted)),
                     None => Some(self.core.ask(&asking, &waker, now)),
                 }
             }
@@ -210,14 +210,14 @@ impl World {
             _ => return,
         };
         match outcome {
-            Some(Outcome::Granted(granted)) => {
+            Some(AskOutcome::Granted(granted)) => {
                 self.callers[at].over = self.now + HOLD;
                 let gate = self.core.accounts.gate_of_account(AccountId::ALL);
                 assert!(!self.core.limiters.of(gate).is_paused(now), "nobody goes in a pause");
                 self.callers[at].phase = Phase::Granted(granted.id);
             }
-            Some(Outcome::Waiting(waiting)) => self.callers[at].phase = Phase::Waiting(waiting),
-            Some(Outcome::TooLate(_)) => panic!("there is no deadline"),
+            Some(AskOutcome::Waiting(waiting)) => self.callers[at].phase = Phase::Waiting(waiting),
+            Some(AskOutcome::TooLate(_)) => panic!("there is no deadline"),
             None => {}
         }
         self.check();

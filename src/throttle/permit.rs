@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::core::Granted;
 use super::feedback::Stopped;
 use super::ids::InFlightId;
-use super::in_flight::Report;
+use super::in_flight::PermitReport;
 use super::limiter::Reports;
 use super::request::Attribution;
 use super::shared::Shared;
@@ -36,13 +36,13 @@ pub struct Permit {
     waited: Tick,
     attribution: Arc<Attribution>,
     reports: Reports,
-    phase: Phase,
+    phase: PermitPhase,
     /// Whether the request's longest duration was set; then the slot is held until that time.
     lasts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum PermitPhase {
     Reserved,
     Sent,
     Answered,
@@ -52,7 +52,7 @@ enum Phase {
 impl Permit {
     pub(super) fn new(shared: Arc<Shared>, granted: Granted) -> Self {
         let Granted { id, reports, waited, attribution } = granted;
-        Self { shared, id, waited, attribution, reports, phase: Phase::Reserved, lasts: false }
+        Self { shared, id, waited, attribution, reports, phase: PermitPhase::Reserved, lasts: false }
     }
 
     /// Holds the slot until the request is over, even if the permit is dropped after it was sent.
@@ -63,10 +63,10 @@ impl Permit {
 
     /// Reports that the request is being sent: from now on the service may count it.
     pub fn sent(&mut self) {
-        if self.phase == Phase::Reserved {
-            self.phase = Phase::Sent;
+        if self.phase == PermitPhase::Reserved {
+            self.phase = PermitPhase::Sent;
             if self.reports.send {
-                self.report(Report::Sent);
+                self.report(PermitReport::Sent);
             }
         }
     }
@@ -74,7 +74,7 @@ impl Permit {
     /// Reports that the headers of the response have arrived: the service counted the request before now.
     pub fn answered(&mut self) {
         if let Some(whole) = self.arrive() {
-            self.report(Report::Answered { whole });
+            self.report(PermitReport::Answered { whole });
         }
     }
 
@@ -99,24 +99,24 @@ impl Permit {
 
     /// Records the response. Returns whether no limit counts its body, or `None` if the response was already recorded.
     fn arrive(&mut self) -> Option<bool> {
-        if matches!(self.phase, Phase::Over | Phase::Answered) {
+        if matches!(self.phase, PermitPhase::Over | PermitPhase::Answered) {
             return None;
         }
-        self.phase = if self.reports.body { Phase::Answered } else { Phase::Over };
+        self.phase = if self.reports.body { PermitPhase::Answered } else { PermitPhase::Over };
         Some(!self.reports.body)
     }
 
     /// Charges bytes of a body that were sent or received.
     pub fn charge(&mut self, bytes: u64) {
         if self.reports.body && bytes > 0 {
-            self.report(Report::Bytes(bytes));
+            self.report(PermitReport::Bytes(bytes));
         }
     }
 
     /// Refunds the permit, because the request provably was never sent.
     pub fn unsent(mut self) {
-        if self.phase == Phase::Sent {
-            self.phase = Phase::Reserved;
+        if self.phase == PermitPhase::Sent {
+            self.phase = PermitPhase::Reserved;
         }
     }
 
@@ -137,7 +137,7 @@ impl Permit {
         Duration::from_nanos(self.waited)
     }
 
-    fn report(&self, report: Report) {
+    fn report(&self, report: PermitReport) {
         self.shared.with(|core, now| core.report(self.id, report, now));
     }
 
@@ -152,10 +152,10 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         match self.phase {
-            Phase::Over => {}
-            Phase::Reserved => self.report(Report::Unsent),
-            Phase::Sent => self.report(Report::GivenUp { lasts: self.lasts }),
-            Phase::Answered => self.report(Report::Finished),
+            PermitPhase::Over => {}
+            PermitPhase::Reserved => self.report(PermitReport::Unsent),
+            PermitPhase::Sent => self.report(PermitReport::GivenUp { lasts: self.lasts }),
+            PermitPhase::Answered => self.report(PermitReport::Finished),
         }
     }
 }

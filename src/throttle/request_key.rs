@@ -28,12 +28,12 @@ use super::request::RequestFacts;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RequestKey {
-    known: Option<Arc<Known>>,
+    known: Option<Arc<KeyFacts>>,
     task: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct KeyFacts {
     credential: String,
     host: String,
     method: Option<Method>,
@@ -103,7 +103,7 @@ impl RequestKey {
 
     /// Returns the owned key of a request, for a later lookup.
     pub(super) fn of(request: &RequestFacts<'_>) -> Self {
-        let known = Known {
+        let known = KeyFacts {
             credential: request.credential.to_owned(),
             host: request.host.to_owned(),
             method: request.method.cloned(),
@@ -113,7 +113,7 @@ impl RequestKey {
         Self { known: Some(Arc::new(known)), task: request.task }
     }
 
-    fn know(mut self, what: impl FnOnce(&mut Known)) -> Self {
+    fn know(mut self, what: impl FnOnce(&mut KeyFacts)) -> Self {
         what(Arc::make_mut(self.known.get_or_insert_default()));
         self
     }

@@ -34,7 +34,7 @@ use tokio::runtime::Id;
 
 use super::effects::Effects;
 use super::ids::{InFlightId, LaneId, LimiterId, SetId, WaiterId};
-use super::in_flight::{InFlight, Report};
+use super::in_flight::{InFlight, PermitReport};
 use super::limiters::Limiters;
 use super::time::{Opening, Tick, elapsed};
 use super::timers::Timers;
@@ -47,7 +47,7 @@ use grants::Grants;
 use lanes::Lanes;
 use rank::rank;
 use starvation::Starvation;
-use waiters::{Standing, Waiter, Waiters};
+use waiters::{Waiter, WaiterStanding, Waiters};
 
 /// The queue.
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ impl Scheduler {
             return Answer::TooLate(too_late);
         }
         let position = self.turns.give(class, task);
-        let (waker, standing) = (Some(waker.clone()), Standing::Passed);
+        let (waker, standing) = (Some(waker.clone()), WaiterStanding::Passed);
         let waiter = Waiter { set, class, task, position, waker, runtime, joined: now, deadline, standing };
         let id = self.waiters.add(waiter);
         parts.effects.rearm |= deadline != Tick::MAX;
@@ -138,23 +138,23 @@ impl Scheduler {
         let waiter = self.waiters.of(id);
         match waiter.standing {
             // A pause that began since the grant stops the waiter too.
-            Standing::Granted(_) if parts.limiters.is_paused(waiter.set, parts.now) => {
+            WaiterStanding::Granted(_) if parts.limiters.is_paused(waiter.set, parts.now) => {
                 self.take_back(id, parts);
                 None
             }
-            Standing::Granted(in_flight) => {
+            WaiterStanding::Granted(in_flight) => {
                 let (class, waited) = (waiter.class, parts.now.saturating_sub(waiter.joined));
                 parts.effects.report(|| Event::Granted { class, waited: Duration::from_nanos(waited) });
                 self.deactivate(parts.effects);
                 self.forget(id, parts);
                 Some(Answer::Granted(in_flight, waited))
             }
-            Standing::TooLate { limiter, opens } => {
+            WaiterStanding::TooLate { limiter, opens } => {
                 let too_late = too_late(limiter, opens, parts);
                 self.forget(id, parts);
                 Some(Answer::TooLate(too_late))
             }
-            Standing::Parked(_) | Standing::Passed => None,
+            WaiterStanding::Parked(_) | WaiterStanding::Passed => None,
         }
     }
 
@@ -171,7 +171,7 @@ impl Scheduler {
             parts.effects.dropped.extend(waiter.waker.replace(waker.clone()));
         }
         waiter.runtime = runtime;
-        if waiter.standing == Standing::Passed {
+        if waiter.standing == WaiterStanding::Passed {
             self.enqueue(id, parts);
         }
         self.claim(id, parts).unwrap_or(Answer::Waiting(id))
@@ -186,9 +186,9 @@ impl Scheduler {
     /// joins the lane of that set at its next check.
     pub(super) fn change_set(&mut self, id: WaiterId, set: SetId, parts: &mut Parts<'_>) {
         match self.waiters.of(id).standing {
-            Standing::Parked(lane) => self.unpark(id, lane, parts),
-            Standing::Granted(_) => self.take_back(id, parts),
-            Standing::Passed | Standing::TooLate { .. } => {}
+            WaiterStanding::Parked(lane) => self.unpark(id, lane, parts),
+            WaiterStanding::Granted(_) => self.take_back(id, parts),
+            WaiterStanding::Passed | WaiterStanding::TooLate { .. } => {}
         }
         let before = std::mem::replace(&mut self.waiters.of_mut(id).set, set);
         parts.limiters.release(before);
@@ -197,13 +197,13 @@ impl Scheduler {
     /// Removes a waiter that gives up.
     pub(super) fn leave(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         match self.waiters.of(id).standing {
-            Standing::Parked(lane) => self.unpark(id, lane, parts),
-            Standing::Granted(in_flight) => {
+            WaiterStanding::Parked(lane) => self.unpark(id, lane, parts),
+            WaiterStanding::Granted(in_flight) => {
                 self.deactivate(parts.effects);
                 self.forget(id, parts);
                 return self.give_back(in_flight, parts);
             }
-            Standing::Passed | Standing::TooLate { .. } => {}
+            WaiterStanding::Passed | WaiterStanding::TooLate { .. } => {}
         }
         self.forget(id, parts);
     }
@@ -421,7 +421,7 @@ impl Scheduler {
         parts.limiters.hold(set);
         let in_flight = parts.in_flight.grant(set, parts.now);
         let waiter = self.waiters.of_mut(id);
-        waiter.standing = Standing::Granted(in_flight);
+        waiter.standing = WaiterStanding::Granted(in_flight);
         parts.effects.wakes.extend(waiter.waker.take());
         let (ticket, runtime) = (waiter.position.ticket, waiter.runtime);
         parts.effects.rearm |= self.grants.add(id, ticket, runtime, parts.timers, parts.now);
@@ -433,7 +433,7 @@ impl Scheduler {
         let (set, class, position) = (waiter.set, waiter.class, waiter.position);
         let (lane, is_first) = self.lanes.join(set, class, position, id);
         let before = self.lanes.of(lane).at.filter(|_| is_first);
-        self.waiters.of_mut(id).standing = Standing::Parked(lane);
+        self.waiters.of_mut(id).standing = WaiterStanding::Parked(lane);
         self.active += 1;
         let ids = parts.limiters.set(set).clone();
         self.blocked.count_in(ids.ids(), class);
@@ -478,7 +478,7 @@ impl Scheduler {
     /// Takes a waiter out of its lane.
     fn unpark(&mut self, id: WaiterId, lane: LaneId, parts: &mut Parts<'_>) {
         let waiter = self.waiters.of_mut(id);
-        waiter.standing = Standing::Passed;
+        waiter.standing = WaiterStanding::Passed;
         let (set, class, position) = (waiter.set, waiter.class, waiter.position);
         self.deactivate(parts.effects);
         self.blocked.count_out(parts.limiters.set(set).ids(), class);
@@ -509,8 +509,8 @@ impl Scheduler {
     /// Passes the grant of a waiter on; its place is kept until it is polled again.
     fn take_back(&mut self, id: WaiterId, parts: &mut Parts<'_>) {
         let waiter = self.waiters.of_mut(id);
-        let Standing::Granted(in_flight) = waiter.standing else { return };
-        waiter.standing = Standing::Passed;
+        let WaiterStanding::Granted(in_flight) = waiter.standing else { return };
+        waiter.standing = WaiterStanding::Passed;
         let deadline = waiter.deadline;
         self.deactivate(parts.effects);
         parts.effects.rearm |= self.waiters.watch_deadline(deadline, id);
@@ -519,7 +519,7 @@ impl Scheduler {
 
     /// Returns an unused permit.
     fn give_back(&mut self, in_flight: InFlightId, parts: &mut Parts<'_>) {
-        if let Some(set) = parts.in_flight.report(in_flight, Report::Unsent, parts.limiters, parts.now) {
+        if let Some(set) = parts.in_flight.report(in_flight, PermitReport::Unsent, parts.limiters, parts.now) {
             self.set_changed(set, parts);
         }
     }
@@ -530,14 +530,14 @@ impl Scheduler {
         let waiter = self.waiters.of(id);
         let (set, class, task, deadline) = (waiter.set, waiter.class, waiter.task, waiter.deadline);
         match waiter.standing {
-            Standing::Parked(lane) => self.unpark(id, lane, parts),
-            Standing::Passed => {}
-            Standing::Granted(_) | Standing::TooLate { .. } => return,
+            WaiterStanding::Parked(lane) => self.unpark(id, lane, parts),
+            WaiterStanding::Passed => {}
+            WaiterStanding::Granted(_) | WaiterStanding::TooLate { .. } => return,
         }
         let (limiter, opens) = self.not_before(set, class, task, parts.limiters, parts.now).unwrap_or_default();
         parts.effects.report(|| Event::TooLate { class, limit: parts.limiters.of(limiter).label.clone() });
         let waiter = self.waiters.of_mut(id);
-        waiter.standing = Standing::TooLate { limiter, opens: opens.max(deadline) };
+        waiter.standing = WaiterStanding::TooLate { limiter, opens: opens.max(deadline) };
         parts.effects.wakes.extend(waiter.waker.take());
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Timers(Vec<RuntimeTimer>);
 
 /// A grant, as seen in its waiter's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(super) struct GrantTime {
     pub(super) at: Tick,
     /// The rounds of the timer at the time of the grant.
     pub(super) round: u64,
@@ -97,7 +97,7 @@ impl Timers {
 
     /// Returns when an unclaimed grant passes on. `asking` is the runtime whose timer asks: for its own grants, that
     /// timer comes round again at once.
-    pub(super) fn overdue_at(&self, granted: Granted, id: Option<Id>, asking: Option<Id>) -> Tick {
+    pub(super) fn overdue_at(&self, granted: GrantTime, id: Option<Id>, asking: Option<Id>) -> Tick {
         let claim = granted.at + CLAIM;
         match self.0.iter().find(|timer| Some(timer.id) == id) {
             Some(timer) if timer.rounds < granted.round + ROUNDS => {
@@ -108,7 +108,7 @@ impl Timers {
         }
     }
 
-    pub(super) fn is_overdue(&self, granted: Granted, id: Option<Id>, now: Tick) -> bool {
+    pub(super) fn is_overdue(&self, granted: GrantTime, id: Option<Id>, now: Tick) -> bool {
         let alive = |timer: &&RuntimeTimer| {
             Some(timer.id) == id && timer.rounds < granted.round + ROUNDS && now < timer.seen.saturating_add(DEAD)
         };
@@ -136,7 +136,7 @@ mod tests {
             let _guard = timer.enter();
             assert!(timers.here(1000).1.is_some() && timers.here(1000).1.is_none(), "its timer is started once");
         }
-        let granted = Granted { at: 1000, round: timers.round(Some(id)) };
+        let granted = GrantTime { at: 1000, round: timers.round(Some(id)) };
         for (rounds, seen, now, overdue) in [
             (0, 1000, 1000 + CLAIM - 1, false),
             (0, 1000, 1000 + CLAIM, false),

@@ -13,7 +13,7 @@ use crate::message::HttpError;
 use crate::retry::{Failure, GiveUp};
 
 /// The outcome of one attempt: the result of the call (`Break`), or a response or a failure that needs a decision.
-pub(super) type Outcome<A> = ControlFlow<Result<A, Error>, Result<A, HttpError>>;
+pub(super) type AttemptOutcome<A> = ControlFlow<Result<A, Error>, Result<A, HttpError>>;
 
 /// The part of the retry loop that differs between requests to the API and requests for tokens.
 pub(super) trait Attempts: Send {
@@ -32,7 +32,7 @@ pub(super) trait Attempts: Send {
     fn keep(&mut self, failed: Result<Self::Answer, HttpError>) -> impl Future<Output = ()> + Send;
 
     /// Sends the request once more.
-    fn again(&mut self) -> impl Future<Output = Outcome<Self::Answer>> + Send;
+    fn again(&mut self) -> impl Future<Output = AttemptOutcome<Self::Answer>> + Send;
 
     /// Turns the failure of the last attempt into the result.
     fn give_up(&mut self, failed: Result<Self::Answer, HttpError>, why: GiveUp) -> Result<Self::Answer, Error>;
@@ -42,7 +42,7 @@ pub(super) trait Attempts: Send {
 pub(super) async fn repeat<A: Attempts>(
     attempts: &mut A,
     mut retries: Retries<'_>,
-    mut outcome: Outcome<A::Answer>,
+    mut outcome: AttemptOutcome<A::Answer>,
 ) -> Result<A::Answer, Error> {
     let mut cost = 0;
     loop {

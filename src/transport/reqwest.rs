@@ -31,7 +31,7 @@ pub(crate) enum Proxying {
 
 /// The purpose of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum ConnectorPurpose {
     Api,
     ApiAsStored,
     /// HTTP/1.1 only, because parallel ranges over one HTTP/2 connection share its failures and its speed; and bytes as
@@ -40,17 +40,17 @@ pub(crate) enum Purpose {
 }
 
 impl Connector {
-    pub(crate) fn connect(&self, purpose: Purpose) -> Result<impl Http + use<>, Error> {
+    pub(crate) fn connect(&self, purpose: ConnectorPurpose) -> Result<impl Http + use<>, Error> {
         let client = self.client(purpose)?;
         // Downloads of the API's own links are counted and resumed by their bytes, as those of storage are.
         let as_stored = match purpose {
-            Purpose::Api if cfg!(feature = "gzip") => self.client(Purpose::ApiAsStored)?,
+            ConnectorPurpose::Api if cfg!(feature = "gzip") => self.client(ConnectorPurpose::ApiAsStored)?,
             _ => client.clone(),
         };
         Ok(Reqwest { client, as_stored })
     }
 
-    fn client(&self, purpose: Purpose) -> Result<::reqwest::Client, Error> {
+    fn client(&self, purpose: ConnectorPurpose) -> Result<::reqwest::Client, Error> {
         let mut builder = ::reqwest::Client::builder()
             .redirect(::reqwest::redirect::Policy::none())
             .referer(false)
@@ -70,9 +70,9 @@ impl Connector {
             builder = builder.tls_backend_native();
         }
         builder = match purpose {
-            Purpose::Api if cfg!(feature = "gzip") => builder,
-            Purpose::Api | Purpose::ApiAsStored => builder.no_gzip(),
-            Purpose::Storage => builder.no_gzip().http1_only(),
+            ConnectorPurpose::Api if cfg!(feature = "gzip") => builder,
+            ConnectorPurpose::Api | ConnectorPurpose::ApiAsStored => builder.no_gzip(),
+            ConnectorPurpose::Storage => builder.no_gzip().http1_only(),
         };
         builder = match &self.proxy {
             Proxying::FromEnvironment => builder,

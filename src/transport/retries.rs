@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::event::{Observation, Observer, RequestInfo};
 use crate::message::Request;
-use crate::retry::{Budget, Case, Decision, Delays, FailedAttempt, Failure, GiveUp, RetryPolicy, decide};
+use crate::retry::{Case, Decision, Delays, FailedAttempt, Failure, GiveUp, RetryBudget, RetryPolicy, decide};
 
 /// The retries of one request.
 pub(super) struct Retries<'a> {
@@ -14,7 +14,7 @@ pub(super) struct Retries<'a> {
     /// Whether the request carries an idempotency key.
     keyed: bool,
     policy: &'a RetryPolicy,
-    budget: &'a Budget,
+    budget: &'a RetryBudget,
     marks: &'a Observer,
     deadline: Option<Instant>,
     /// The longest wait that is kept.
@@ -42,7 +42,12 @@ pub(super) struct Absence {
 }
 
 impl<'a> Retries<'a> {
-    pub(super) fn new(request: &'a Request, policy: &'a RetryPolicy, budget: &'a Budget, marks: &'a Observer) -> Self {
+    pub(super) fn new(
+        request: &'a Request,
+        policy: &'a RetryPolicy,
+        budget: &'a RetryBudget,
+        marks: &'a Observer,
+    ) -> Self {
         let pauses = policy.pauses().delays(fastrand::u64(..));
         let most_asked = policy.most_asked();
         Self { request, keyed: false, policy, budget, marks, deadline: None, most_asked, pauses, made: 0 }
@@ -63,7 +68,7 @@ impl<'a> Retries<'a> {
         self
     }
 
-    pub(super) const fn budget(&self) -> &'a Budget {
+    pub(super) const fn budget(&self) -> &'a RetryBudget {
         self.budget
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderName, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::attempts::{Attempts, Outcome, repeat};
+use super::attempts::{AttemptOutcome, Attempts, repeat};
 use super::broken::{Broken, lost};
 use super::headers::keep_plain;
 use super::late::{by, late_after};
@@ -323,7 +323,7 @@ impl Attempts for Sending<'_> {
         }
     }
 
-    async fn again(&mut self) -> Outcome<Response> {
+    async fn again(&mut self) -> AttemptOutcome<Response> {
         let attempted = by(self.deadline, pin!(self.attempt())).await;
         ControlFlow::Break(match attempted {
             Ok(Ok(response)) => return ControlFlow::Continue(Ok(response.after(self.sent))),

@@ -12,7 +12,7 @@ use super::wire::Wire;
 use crate::credential::{Credential, TokenTransport};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Request, Trust};
-use crate::retry::{Budget, RetryPolicy};
+use crate::retry::{RetryBudget, RetryPolicy};
 use crate::throttle::{Acquire, Permit};
 
 /// Everything below a task: permits, the credential, sending and retries.
@@ -23,7 +23,7 @@ pub(crate) struct Transport {
     /// The transport of requests for tokens.
     pub(crate) token_transport: TokenTransport,
     pub(crate) retry: RetryPolicy,
-    pub(crate) budget: Budget,
+    pub(crate) budget: RetryBudget,
     pub(crate) outages: Outages,
     pub(crate) attempt_timeout: Duration,
 }

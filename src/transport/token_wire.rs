@@ -10,15 +10,15 @@ use http::StatusCode;
 use tokio::time::Instant;
 use url::Url;
 
-use super::attempts::{Attempts, Outcome, repeat};
+use super::attempts::{AttemptOutcome, Attempts, repeat};
 use super::broken::lost;
 use super::retries::{Absence, Retries};
 use super::wire::{DRAIN, Wire};
-use crate::credential::Exchange;
+use crate::credential::SendToken;
 use crate::error::{Error, ErrorKind, root_cause};
 use crate::message::{HttpError, Priority, RESERVED_WHY, Reply, Request, is_reserved};
 use crate::redact::secrets_on;
-use crate::retry::{Budget, GiveUp, RetryPolicy};
+use crate::retry::{GiveUp, RetryBudget, RetryPolicy};
 
 /// Sends requests for tokens through the throttle, as the most urgent class and with their own retries.
 pub(crate) struct TokenWire {
@@ -59,7 +59,7 @@ impl TokenWire {
         let url = Url::parse(&parts.uri.to_string())
             .map_err(|error| Error::new(ErrorKind::Request, "the token endpoint is no URL").with_source(error))?;
         let request = Request::new(parts.method, url, Priority::Token).with_headers(parts.headers).with_body(body);
-        let (policy, budget) = (RetryPolicy::standard(), Budget::new(u32::MAX));
+        let (policy, budget) = (RetryPolicy::standard(), RetryBudget::new(u32::MAX));
         // Callers wait for the token.
         let retries = Retries::new(&request, &policy, &budget, &self.wire.marks).most_asked(LONGEST_HINT);
         let mut sending = TokenSending { token_transport: self, request: &request, sent: 0 };
@@ -120,7 +120,7 @@ impl Attempts for TokenSending<'_> {
         }));
     }
 
-    async fn again(&mut self) -> Outcome<Self::Answer> {
+    async fn again(&mut self) -> AttemptOutcome<Self::Answer> {
         self.sent += 1;
         match self.token_transport.attempt(self.request).await {
             Ok(outcome) => ControlFlow::Continue(outcome),
@@ -140,7 +140,7 @@ impl Drop for TokenSending<'_> {
     }
 }
 
-impl Exchange for TokenWire {
+impl SendToken for TokenWire {
     fn exchange(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<Reply, Error>> {
         Box::pin(self.send(request))
     }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use url::Url;
 
 use super::ClientBuilder;
-use crate::client::{Client, Inner};
+use crate::client::{Client, ClientInner};
 use crate::credential::{Credential, TokenTransport};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind};
@@ -16,11 +16,11 @@ use crate::limit::{Limit, Scope};
 use crate::message::{Origin, Trust};
 use crate::protocol::Protocol;
 use crate::redact::Hidden;
-use crate::retry::{Budget, EnvelopeRule};
+use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
-use crate::task::Core;
+use crate::task::TaskCore;
 use crate::throttle::Throttle;
-use crate::transport::{Outages, Purpose, TokenWire, Transport, Wire};
+use crate::transport::{ConnectorPurpose, Outages, TokenWire, Transport, Wire};
 
 impl ClientBuilder {
     /// Builds the client.
@@ -54,11 +54,11 @@ impl ClientBuilder {
         }
         let http = match self.http {
             Some(http) => http,
-            None => Arc::new(self.connector.connect(Purpose::Api)?),
+            None => Arc::new(self.connector.connect(ConnectorPurpose::Api)?),
         };
         let storage = match self.storage_http {
             Some(http) => http,
-            None => Arc::new(self.connector.connect(Purpose::Storage)?),
+            None => Arc::new(self.connector.connect(ConnectorPurpose::Storage)?),
         };
         // The last step that can fail: a client that is not built leaves no limit behind.
         throttle.install(&with_token_limit(limits, &self.credential, &throttle))?;
@@ -95,14 +95,14 @@ impl ClientBuilder {
             wire,
             credential: self.credential,
             attempt_timeout,
-            budget: Budget::new(retry.tokens()),
+            budget: RetryBudget::new(retry.tokens()),
             outages: Outages::new(connect_timeout),
             retry,
         });
         let schedule = transport.retry.pauses().clone();
         let carrier = Arc::new(Carrier::new(transport.clone(), storage, schedule));
         let core = |kind: Option<&str>, protocol: &Protocol| {
-            Arc::new(Core {
+            Arc::new(TaskCore {
                 transport: transport.clone(),
                 carrier: carrier.clone(),
                 protocol: protocol.clone(),
@@ -114,7 +114,7 @@ impl ClientBuilder {
             })
         };
         let kinds = self.profile.kinds().iter();
-        Ok(Client(Arc::new(Inner {
+        Ok(Client(Arc::new(ClientInner {
             default: core(None, self.profile.default_protocol()),
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,

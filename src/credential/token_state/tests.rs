@@ -52,38 +52,39 @@ impl Clocks {
         };
         let error = Error::new(ErrorKind::TokenUnavailable, "down").with_retry_after(Some(300 * SECOND));
         state.renewal = match words.next().unwrap() {
-            "idle" => Renewal::Idle,
-            "refreshing" => Renewal::Refreshing(Refresh::new().1),
-            "resting" => Renewal::Resting { until: self.now + SECOND, error },
-            "rested" => Renewal::Resting { until: self.now, error },
+            "idle" => TokenRenewal::Idle,
+            "refreshing" => TokenRenewal::Refreshing(Refresh::new().1),
+            "resting" => TokenRenewal::Resting { until: self.now + SECOND, error },
+            "rested" => TokenRenewal::Resting { until: self.now, error },
             word => panic!("{word}"),
         };
         state.unsaved = words.next().map(|_| self.token("A2", 0));
         state
     }
 
-    fn event(self, text: &str) -> Event {
+    fn event(self, text: &str) -> TokenEvent {
         let failed = |kind| Error::new(kind, "no");
-        let adopted = |token: Token| Event::Adopted { token, value: HeaderValue::from_static("A2"), wall: self.wall };
+        let adopted =
+            |token: Token| TokenEvent::Adopted { token, value: HeaderValue::from_static("A2"), wall: self.wall };
         match text {
-            "begun" => Event::Begun(Refresh::new().1),
-            "logout" => Event::LogoutBegun(Refresh::new().1),
-            "received" => Event::Received(self.token("A2", 0)),
-            "saved" => Event::Saved,
+            "begun" => TokenEvent::Begun(Refresh::new().1),
+            "logout" => TokenEvent::LogoutBegun(Refresh::new().1),
+            "received" => TokenEvent::Received(self.token("A2", 0)),
+            "saved" => TokenEvent::Saved,
             "adopted" => adopted(self.token("A2", 0).refreshed_by("R2")),
             "adopted expired" => adopted(self.token("A2", 1_000).refreshed_by("R2")),
-            "401" => Event::Refused { serial: SERIAL },
-            "401 to the one before" => Event::Refused { serial: SERIAL - 1 },
-            "ended" => Event::Ended,
-            "failed" => Event::Failed(failed(ErrorKind::TokenUnavailable)),
-            "failed for good" => Event::Failed(failed(ErrorKind::TokenRefused)),
+            "401" => TokenEvent::Refused { serial: SERIAL },
+            "401 to the one before" => TokenEvent::Refused { serial: SERIAL - 1 },
+            "ended" => TokenEvent::Ended,
+            "failed" => TokenEvent::Failed(failed(ErrorKind::TokenUnavailable)),
+            "failed for good" => TokenEvent::Failed(failed(ErrorKind::TokenRefused)),
             "failed for 300 s" => {
-                Event::Failed(failed(ErrorKind::TokenUnavailable).with_retry_after(Some(300 * SECOND)))
+                TokenEvent::Failed(failed(ErrorKind::TokenUnavailable).with_retry_after(Some(300 * SECOND)))
             }
             "failed for ever" => {
-                Event::Failed(failed(ErrorKind::TokenUnavailable).with_retry_after(Some(FURTHEST + SECOND)))
+                TokenEvent::Failed(failed(ErrorKind::TokenUnavailable).with_retry_after(Some(FURTHEST + SECOND)))
             }
-            "broke off" => Event::BrokeOff,
+            "broke off" => TokenEvent::BrokeOff,
             _ => panic!("{text}"),
         }
     }
@@ -101,9 +102,9 @@ impl Clocks {
             Active::Refused(active) => format!("refused {}", named(&active.token)),
         };
         let renewal = match &state.renewal {
-            Renewal::Idle => "idle".to_owned(),
-            Renewal::Refreshing(_) => "refreshing".to_owned(),
-            Renewal::Resting { until, .. } => format!("rests {:?}", *until - self.now),
+            TokenRenewal::Idle => "idle".to_owned(),
+            TokenRenewal::Refreshing(_) => "refreshing".to_owned(),
+            TokenRenewal::Resting { until, .. } => format!("rests {:?}", *until - self.now),
         };
         let unsaved = state.unsaved.as_ref().map(|token| format!(", unsaved {}", named(token))).unwrap_or_default();
         format!("{active}, {renewal}{unsaved}").replace('"', "")
@@ -208,7 +209,7 @@ fn rests_double_up_to_a_minute_and_begin_anew_after_a_token_that_is_good() {
                 state.next(clocks.event("ended"), clocks.now);
             }
             match &state.renewal {
-                Renewal::Resting { until, .. } => Some((*until - clocks.now).as_secs()),
+                TokenRenewal::Resting { until, .. } => Some((*until - clocks.now).as_secs()),
                 _ => None,
             }
         });

@@ -37,12 +37,12 @@ pub(super) enum RuleLimiters {
 
 /// The requests that a limit counts, with its route below a base.
 #[derive(Debug, PartialEq)]
-pub(super) struct Counted {
+pub(super) struct CountedRequests {
     pub(super) scope: Scope,
     pub(super) route: Option<Route>,
 }
 
-impl Counted {
+impl CountedRequests {
     pub(super) fn of(limit: &Limit, base: &str) -> Result<Self, Error> {
         let scope = limit.scoped().clone();
         let route = match &scope {
@@ -56,8 +56,8 @@ impl Counted {
 
 impl Rule {
     /// Creates a rule without limiters.
-    pub(super) fn new(counted: Counted, limit: &Limit, window: &Window) -> Self {
-        let Counted { scope, route } = counted;
+    pub(super) fn new(counted: CountedRequests, limit: &Limit, window: &Window) -> Self {
+        let CountedRequests { scope, route } = counted;
         let limiters = RuleLimiters::ByKey(HashMap::new());
         Self { scope, route, limit: limit.clone(), window: window.clone(), limiters, used: false }
     }
@@ -84,7 +84,7 @@ impl Rule {
     }
 
     /// Returns whether the rule counts the same as this window would.
-    pub(super) fn is_of(&self, counted: &Counted, window: &Window) -> bool {
+    pub(super) fn is_of(&self, counted: &CountedRequests, window: &Window) -> bool {
         let same = match (&self.route, &counted.route) {
             (None, None) => self.scope == counted.scope,
             (own, other) => own == other,

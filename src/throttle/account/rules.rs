@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rule::{Counted, Rule, RuleLimiters};
+use super::rule::{CountedRequests, Rule, RuleLimiters};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limit::{Limit, Window};
@@ -14,7 +14,7 @@ use crate::throttle::request::RequestFacts;
 
 /// The limits of an account, each window separately.
 #[derive(Debug, Default)]
-pub(in crate::throttle) struct Rules {
+pub(in crate::throttle) struct AccountRules {
     rules: Vec<Rule>,
     /// The name of the account; `None` for limits of all accounts.
     account: Option<String>,
@@ -28,7 +28,7 @@ pub(in crate::throttle) struct Matched {
     pub(in crate::throttle) declared: bool,
 }
 
-impl Rules {
+impl AccountRules {
     pub(in crate::throttle) fn new(account: Option<String>) -> Self {
         Self { rules: Vec::new(), account }
     }
@@ -87,7 +87,7 @@ impl Rules {
                 return wrong(format!("the limit `{limit}` has two windows as long as `{window}`: which counts?"));
             }
             for window in limit.windows() {
-                let counted = Counted::of(limit, base)?;
+                let counted = CountedRequests::of(limit, base)?;
                 match self.rules.iter().chain(&new).find(|rule| rule.is_of(&counted, window)) {
                     None => new.push(Rule::new(counted, limit, window)),
                     Some(rule) if rule.agrees(limit, window) => {}
@@ -120,7 +120,7 @@ impl Rules {
         limiters: &mut Limiters,
     ) -> Result<Vec<LimiterId>, Error> {
         limit.check()?;
-        let counted = Counted::of(limit, base)?;
+        let counted = CountedRequests::of(limit, base)?;
         let find = |window: &Window| self.rules.iter().position(|rule| rule.is_of(&counted, window));
         let Some(found) = limit.windows().iter().map(find).collect::<Option<Vec<_>>>() else {
             let kept: Vec<_> = self.limits().iter().map(ToString::to_string).collect();
@@ -154,7 +154,7 @@ impl Rules {
         limit: &Limit,
         limiters: &mut Limiters,
     ) -> Option<Vec<LimiterId>> {
-        let counted = Counted::of(limit, base).ok()?;
+        let counted = CountedRequests::of(limit, base).ok()?;
         let is_it = |rule: &Rule| limit.windows().iter().any(|window| rule.is_of(&counted, window));
         let gone: Vec<Rule> = self.rules.extract_if(.., |rule| is_it(rule)).collect();
         let ids: Vec<_> = gone.iter().flat_map(|rule| rule.limiters.ids()).collect();

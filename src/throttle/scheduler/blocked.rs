@@ -12,13 +12,13 @@ use crate::throttle::time::Tick;
 /// For each limiter, the lanes that it blocks, and the waiters that it counts wherever they are parked.
 #[derive(Debug, Default)]
 pub(super) struct Blocked {
-    by_limiter: Vec<Entry>,
+    by_limiter: Vec<BlockedEntry>,
     /// When limiters with parked lanes are checked next.
     agenda: BTreeSet<(Tick, LimiterId)>,
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+struct BlockedEntry {
     /// The lanes whose first waiter waits for this limiter.
     parked: Option<Box<Parked>>,
     /// The number of waiters that this limiter counts, by class.
@@ -117,14 +117,14 @@ impl Blocked {
 
     #[cfg(test)]
     pub(super) fn looks_for_somebody(&self) -> bool {
-        let parked = |entry: &Entry| entry.parked.as_ref().is_some_and(|parked| !parked.is_empty());
+        let parked = |entry: &BlockedEntry| entry.parked.as_ref().is_some_and(|parked| !parked.is_empty());
         self.by_limiter.iter().all(|entry| entry.due.is_none() || parked(entry))
     }
 
-    fn entry(&mut self, limiter: LimiterId) -> &mut Entry {
+    fn entry(&mut self, limiter: LimiterId) -> &mut BlockedEntry {
         let at = limiter.slot() as usize;
         if at >= self.by_limiter.len() {
-            self.by_limiter.resize_with(at + 1, Entry::default);
+            self.by_limiter.resize_with(at + 1, BlockedEntry::default);
         }
         #[expect(clippy::indexing_slicing, reason = "it is that long now")]
         &mut self.by_limiter[at]

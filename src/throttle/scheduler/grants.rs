@@ -7,15 +7,15 @@ use tokio::runtime::Id;
 use super::waiters::Waiters;
 use crate::throttle::ids::WaiterId;
 use crate::throttle::time::Tick;
-use crate::throttle::timers::{Granted, Timers};
+use crate::throttle::timers::{GrantTime, Timers};
 
 /// The unclaimed grants, as far as that is known: claimed grants are dropped from the front.
 #[derive(Debug, Default)]
-pub(super) struct Grants(VecDeque<Grant>);
+pub(super) struct Grants(VecDeque<UnclaimedGrant>);
 
 #[derive(Debug)]
-struct Grant {
-    granted: Granted,
+struct UnclaimedGrant {
+    granted: GrantTime,
     waiter: WaiterId,
     ticket: u64,
 }
@@ -30,8 +30,8 @@ impl Grants {
         timers: &Timers,
         now: Tick,
     ) -> bool {
-        let granted = Granted { at: now, round: timers.round(runtime) };
-        self.0.push_back(Grant { granted, waiter, ticket });
+        let granted = GrantTime { at: now, round: timers.round(runtime) };
+        self.0.push_back(UnclaimedGrant { granted, waiter, ticket });
         self.0.len() == 1
     }
 

@@ -25,12 +25,12 @@ pub(super) struct Waiter {
     pub(super) joined: Tick,
     /// `Tick::MAX` for none.
     pub(super) deadline: Tick,
-    pub(super) standing: Standing,
+    pub(super) standing: WaiterStanding,
 }
 
 /// The state of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum WaiterStanding {
     /// In the queue of a lane.
     Parked(LaneId),
     /// A permit waits to be claimed.
@@ -79,14 +79,14 @@ impl Waiters {
     pub(super) fn is_parked(&self, id: WaiterId, position: Position, lane: LaneId) -> bool {
         self.waiters.has(id) && {
             let waiter = &self.waiters[id];
-            waiter.position == position && waiter.standing == Standing::Parked(lane)
+            waiter.position == position && waiter.standing == WaiterStanding::Parked(lane)
         }
     }
 
     /// Returns the runtime of a waiter that has not claimed its grant; `None` if it has, or is gone.
     pub(super) fn awaits_claim(&self, id: WaiterId, ticket: u64) -> Option<Option<Id>> {
         let waiter = self.waiters.has(id).then(|| &self.waiters[id])?;
-        let is_granted = matches!(waiter.standing, Standing::Granted(_));
+        let is_granted = matches!(waiter.standing, WaiterStanding::Granted(_));
         (is_granted && waiter.position.ticket == ticket).then_some(waiter.runtime)
     }
 

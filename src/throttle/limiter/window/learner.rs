@@ -15,7 +15,7 @@ use pace::{FLOOR, Pace};
 /// window whose count repeats at two refusals is known. From then on that window is kept and probed.
 #[derive(Debug)]
 pub(in crate::throttle) struct Learner {
-    stage: Stage,
+    stage: LearnerStage,
     /// When accepted requests arrived, assumed half way between send and response; those of the last minute.
     accepted: VecDeque<Tick>,
     /// The counts in each of [`WINDOWS`] at the last refusal.
@@ -31,22 +31,22 @@ pub(in crate::throttle) struct Learner {
 }
 
 #[derive(Debug)]
-enum Stage {
+enum LearnerStage {
     Searching(Pace),
     Found(Found),
 }
 
 impl Learner {
     pub(in crate::throttle) fn new() -> Self {
-        Self::at(Stage::Searching(Pace::new(FLOOR, 0)))
+        Self::at(LearnerStage::Searching(Pace::new(FLOOR, 0)))
     }
 
     /// Starts with a limit that was found before.
     pub(in crate::throttle) fn knowing(count: u32, window: Duration) -> Self {
-        Self::at(Stage::Found(Found::new(count, window, PROBE)))
+        Self::at(LearnerStage::Found(Found::new(count, window, PROBE)))
     }
 
-    fn at(stage: Stage) -> Self {
+    fn at(stage: LearnerStage) -> Self {
         Self { stage, accepted: VecDeque::new(), counts: None, since: None, epoch: 0, flying: 0, closed_until: 0 }
     }
 
@@ -61,8 +61,8 @@ impl Learner {
     /// Returns the limit that was found: a count and a window.
     pub(in crate::throttle) fn found(&self) -> Option<(u32, Duration)> {
         match &self.stage {
-            Stage::Searching(_) => None,
-            Stage::Found(found) => Some((found.known(), Duration::from_nanos(found.window.length()))),
+            LearnerStage::Searching(_) => None,
+            LearnerStage::Found(found) => Some((found.known(), Duration::from_nanos(found.window.length()))),
         }
     }
 
@@ -71,8 +71,8 @@ impl Learner {
             return Opening::At(self.closed_until);
         }
         match &mut self.stage {
-            Stage::Searching(pace) => pace.opening(now),
-            Stage::Found(found) => {
+            LearnerStage::Searching(pace) => pace.opening(now),
+            LearnerStage::Found(found) => {
                 found.probe(now);
                 let opening = found.window.opening(now);
                 found.was_full |= opening != Opening::Open;
@@ -84,37 +84,37 @@ impl Learner {
     pub(super) fn take(&mut self, now: Tick) {
         self.flying += 1;
         match &mut self.stage {
-            Stage::Searching(pace) => pace.take(now),
-            Stage::Found(found) => found.window.take(),
+            LearnerStage::Searching(pace) => pace.take(now),
+            LearnerStage::Found(found) => found.window.take(),
         }
     }
 
     pub(super) fn refund(&mut self) {
         self.flying = self.flying.saturating_sub(1);
-        if let Stage::Found(found) = &mut self.stage {
+        if let LearnerStage::Found(found) = &mut self.stage {
             found.window.refund();
         }
     }
 
     pub(super) fn anchor(&mut self, at: Tick) {
         self.flying = self.flying.saturating_sub(1);
-        if let Stage::Found(found) = &mut self.stage {
+        if let LearnerStage::Found(found) = &mut self.stage {
             found.window.anchor(at);
         }
     }
 
     pub(super) fn use_of(&mut self, now: Tick) -> f64 {
         match &mut self.stage {
-            Stage::Searching(_) => f64::from(self.flying.min(1)),
-            Stage::Found(found) => found.window.use_of(now),
+            LearnerStage::Searching(_) => f64::from(self.flying.min(1)),
+            LearnerStage::Found(found) => found.window.use_of(now),
         }
     }
 
     /// Returns how much of the found limit is used, and the limit.
     pub(super) fn amounts(&mut self, now: Tick) -> Option<(u64, u64)> {
         match &mut self.stage {
-            Stage::Searching(_) => None,
-            Stage::Found(found) => Some(found.window.amounts(now)),
+            LearnerStage::Searching(_) => None,
+            LearnerStage::Found(found) => Some(found.window.amounts(now)),
         }
     }
 
@@ -127,8 +127,8 @@ impl Learner {
             self.accepted.pop_front();
         }
         match &mut self.stage {
-            Stage::Searching(_) => false,
-            Stage::Found(found) => found.succeed(sent, now),
+            LearnerStage::Searching(_) => false,
+            LearnerStage::Found(found) => found.succeed(sent, now),
         }
     }
 
@@ -142,7 +142,7 @@ impl Learner {
         let counts = WINDOWS.map(|window| self.count(at, window));
         let before = self.counts.replace(counts);
         match &mut self.stage {
-            Stage::Found(found) => {
+            LearnerStage::Found(found) => {
                 let window = Duration::from_nanos(found.window.length());
                 let counted = WINDOWS.iter().position(|other| *other == window).and_then(|at| *counts.get(at)?);
                 let was_probing = found.probing.is_some();
@@ -159,7 +159,7 @@ impl Learner {
                     None => false,
                 }
             }
-            Stage::Searching(_) => match before.and_then(|before| repeated(before, counts)) {
+            LearnerStage::Searching(_) => match before.and_then(|before| repeated(before, counts)) {
                 Some((count, window)) => {
                     self.find(count, window, now);
                     true
@@ -184,11 +184,11 @@ impl Learner {
     fn search(&mut self, counts: [Option<u32>; WINDOWS.len()], now: Tick) {
         let measured = counts.first().copied().flatten().map_or(FLOOR, f64::from);
         match &mut self.stage {
-            Stage::Searching(pace) => pace.refuse(measured, now),
-            Stage::Found(_) => {
+            LearnerStage::Searching(pace) => pace.refuse(measured, now),
+            LearnerStage::Found(_) => {
                 let mut pace = Pace::new(measured, now);
                 pace.refuse(measured, now);
-                self.stage = Stage::Searching(pace);
+                self.stage = LearnerStage::Searching(pace);
             }
         }
     }
@@ -202,7 +202,7 @@ impl Learner {
             found.window.take();
             found.window.anchor(*at);
         }
-        self.stage = Stage::Found(found);
+        self.stage = LearnerStage::Found(found);
     }
 }
 
