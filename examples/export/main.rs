@@ -12,6 +12,8 @@ mod report;
 mod saved;
 mod screen;
 mod service;
+#[path = "../terminal/terminal.rs"]
+mod terminal;
 
 use std::error::Error;
 use std::path::Path;
@@ -19,6 +21,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use console::Term;
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
 use longhaul::{ErrorKind, Task};
 use serde_json::Value;
@@ -30,6 +33,7 @@ use report::Row;
 use saved::Saved;
 use screen::{Line, Screen};
 use service::Service;
+use terminal::Terminal;
 
 type Failure = Box<dyn Error>;
 
@@ -101,23 +105,31 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
         }
     }
 
+    if interrupted {
+        screen.freeze();
+    }
     let unanswered = submits.len();
     drop((submits, runs));
     report::print(&rows, saved.len(), &service, options.json);
-    eprintln!("files in {}", folder.display());
+    say(&format!("files in {}", folder.display()));
     if unanswered > 0 {
-        eprintln!("{unanswered} submits were not answered yet: the service may have started them");
+        say(&format!("{unanswered} submits were not answered yet: the service may have started them"));
     }
     saved.finish()?;
     if saved.len() > 0 {
-        eprintln!("{} tasks are saved in {}", saved.len(), saved.path().display());
-        eprintln!("{}", options.how_to_go_on(saved.path()));
+        say(&format!("{} tasks are saved in {}", saved.len(), saved.path().display()));
+        say(&options.how_to_go_on(saved.path()));
     }
     Ok(match (interrupted, rows.iter().all(Row::is_right)) {
         (true, _) => ExitCode::from(130),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::FAILURE,
     })
+}
+
+/// Speaks to the user, in lines that fit.
+fn say(text: &str) {
+    eprintln!("{}", Terminal(Term::stderr()).fold(text, 2));
 }
 
 /// One task to its end, and whether nothing is left to go on with.
