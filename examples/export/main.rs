@@ -12,6 +12,8 @@ mod report;
 mod saved;
 mod screen;
 mod service;
+#[path = "../terminal/terminal.rs"]
+mod terminal;
 
 use std::error::Error;
 use std::path::Path;
@@ -19,6 +21,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use console::Term;
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
 use longhaul::{ErrorKind, Task};
 use serde_json::Value;
@@ -30,6 +33,7 @@ use report::Row;
 use saved::Saved;
 use screen::{Line, Screen};
 use service::Service;
+use terminal::Terminal;
 
 type Failure = Box<dyn Error>;
 
@@ -52,7 +56,7 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Submits, watches and downloads all tasks at once: this one loop polls everything below.
+/// Submits all, watches all, downloads all, at once: everything below is polled by this one loop.
 async fn export(options: &Options) -> Result<ExitCode, Failure> {
     let service = Service::of(options).await?;
     let folder = options.folder()?;
@@ -85,7 +89,7 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
             Some(submitted) = submits.next() => match submitted {
                 Ok(task) => {
                     let name = saved.name(task.handle().id(), saved.len() + rows.len());
-                    // From this point on, a crash loses nothing: another process can resume from the token.
+                    // From here on a crash loses nothing: another process can go on from the token.
                     saved.add(&name, task.handle())?;
                     runs.push(run(task, name.clone(), screen.line(&name), &folder, &service));
                 }
@@ -101,17 +105,20 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
         }
     }
 
+    if interrupted {
+        screen.freeze();
+    }
     let unanswered = submits.len();
     drop((submits, runs));
     report::print(&rows, saved.len(), &service, options.json);
-    eprintln!("files in {}", folder.display());
+    say(&format!("files in {}", folder.display()));
     if unanswered > 0 {
-        eprintln!("{unanswered} submits were not answered yet: the service may have started them");
+        say(&format!("{unanswered} submits were not answered yet: the service may have started them"));
     }
     saved.finish()?;
     if saved.len() > 0 {
-        eprintln!("{} tasks are saved in {}", saved.len(), saved.path().display());
-        eprintln!("{}", options.how_to_go_on(saved.path()));
+        say(&format!("{} tasks are saved in {}", saved.len(), saved.path().display()));
+        say(&options.how_to_go_on(saved.path()));
     }
     Ok(match (interrupted, rows.iter().all(Row::is_right)) {
         (true, _) => ExitCode::from(130),
@@ -120,7 +127,12 @@ async fn export(options: &Options) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Runs one task to its end, and returns whether nothing is left to resume.
+/// Speaks to the user, in lines that fit.
+fn say(text: &str) {
+    eprintln!("{}", Terminal(Term::stderr()).fold(text, 2));
+}
+
+/// One task to its end, and whether nothing is left to go on with.
 async fn run(task: Task<Value>, name: String, line: Line, folder: &Path, service: &Service) -> (Row, bool) {
     let handle = task.handle();
     let mut row = Row::new(name);
@@ -129,7 +141,7 @@ async fn run(task: Task<Value>, name: String, line: Line, folder: &Path, service
     (row.state, row.polls) = (last.state().to_string(), last.polls());
     let over = match &ended {
         Ok(()) => true,
-        // A failed wait or download is not a failed task: only these kinds are the task's end.
+        // A failed wait or download is not a failed task: only these are its end.
         Err(error) => error.downcast_ref::<longhaul::Error>().is_some_and(|error| {
             matches!(error.kind(), ErrorKind::TaskFailed | ErrorKind::TaskCanceled | ErrorKind::TaskExpired)
         }),
@@ -181,7 +193,7 @@ async fn watch_and_download(
         let receipt = receipt?;
         row.add(receipt);
         row.took = begun.elapsed();
-        // The expected contents are known for a single file only.
+        // Of one file alone it is known what it must hold.
         let id = id.as_deref().filter(|_| !several);
         row.verified = Some(service.verify(id, &target, receipt).await?);
         row.files.push(target);
@@ -189,7 +201,7 @@ async fn watch_and_download(
     Ok(())
 }
 
-/// Enables longhaul's log on stderr: `RUST_LOG=longhaul=debug`. Off by default.
+/// What longhaul tells of its work, on stderr: `RUST_LOG=longhaul=debug`. Off by default.
 fn log() -> Result<(), Failure> {
     if let Ok(wanted) = std::env::var("RUST_LOG") {
         let targets: Targets = wanted.parse().map_err(|error| format!("RUST_LOG: {error}"))?;

@@ -21,28 +21,32 @@ cargo run --example export -- [OPTIONS]
   --tasks N        how many exports (8)
   --limit N        at most so many requests in any second (15)
   --size BYTES     the size of a simulated result (4194304)
-  --out DIR        where the files go (a fresh folder for temporary files; with --resume, the one of FILE)
+  --out DIR        where the files go (a fresh folder for temporary files; with
+                   --resume, the one of FILE)
   --json           on stdout one JSON object for each task, and one of totals
   --resume FILE    go on with the tasks that an earlier run has saved
 
 A real service, in place of a simulated one in this process:
   --url BASE       its base URL
   --path PATH      where to submit, relative to it (exports)
-  --profile WHAT   how it speaks of tasks: a name such as smag_task, auto or azure, or a file with a profile as
-                   JSON, or as TOML if its name ends in .toml (smag_task)
+  --profile WHAT   how it speaks of tasks: a name such as smag_task, auto or
+                   azure, or a file with a profile as JSON, or as TOML if its
+                   name ends in .toml (smag_task)
 
-  LONGHAUL_BEARER             its bearer token
-  LONGHAUL_API_KEY_HEADER     another secret header, as 'Name: value'
-  LONGHAUL_BODY               the JSON body of each submit ({}); the simulated service knows
-                              size, duration_ms, format and fail
-  RUST_LOG                    what to log on stderr, such as longhaul=debug
+  LONGHAUL_BEARER           its bearer token
+  LONGHAUL_API_KEY_HEADER   another secret header, as 'Name: value'
+  LONGHAUL_BODY             the JSON body of each submit ({}); the simulated
+                            service knows size, duration_ms, format and fail
+  RUST_LOG                  what to log on stderr, such as longhaul=debug
 
-  --serve          only run the simulated service, until stdin ends; it prints what to set, so that
-                   others can be run against it by --url, killed, and resumed
+  --serve          only run the simulated service, until stdin ends; it prints
+                   what to set, so that others can be run against it by --url,
+                   killed, and resumed
   --help           this text
 
-Ctrl-C saves the tokens of unfinished tasks, and prints how to go on. Exit codes: 0 when all is well, 1 when a
-task or its download failed, 2 for wrong options, 130 after Ctrl-C.
+Ctrl-C saves the tokens of unfinished tasks, and prints how to go on. Exit
+codes: 0 when all is well, 1 when a task or its download failed, 2 for wrong
+options, 130 after Ctrl-C.
 ";
 
 pub(crate) struct Options {

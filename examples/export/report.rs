@@ -4,12 +4,14 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use console::Term;
 use indicatif::HumanBytes;
 use longhaul::Stats;
 use longhaul::downloads::Receipt;
 use serde_json::{Value, json};
 
 use crate::service::Service;
+use crate::terminal::Terminal;
 
 /// Numbers with their names, in reading order.
 pub(crate) type Counted = Vec<(&'static str, u64)>;
@@ -79,13 +81,11 @@ impl Row {
         u64::try_from(u128::from(self.bytes.saturating_sub(self.resumed_at)) * 1000 / millis).unwrap_or(u64::MAX)
     }
 
-    fn line(&self) -> String {
+    /// The cells of the table, each as wide as its column.
+    fn line(&self, width: usize) -> String {
         let (bytes, rate) = (HumanBytes(self.bytes).to_string(), format!("{}/s", HumanBytes(self.rate())));
         let (waited, verified) = (format!("{:.1} s", self.waited.as_secs_f64()), self.verified.unwrap_or("-"));
-        format!(
-            "{:36}  {:12}  {:>5}  {waited:>7}  {bytes:>11}  {rate:>13}  {verified}",
-            self.task, self.state, self.polls
-        )
+        table([&self.task, &self.state, &self.polls.to_string(), &waited, &bytes, &rate, verified], width)
     }
 
     fn json(&self) -> Value {
@@ -125,16 +125,27 @@ pub(crate) fn print(rows: &[Row], saved: usize, service: &Service, as_json: bool
         println!("{}", json!({ "totals": totals }));
         return;
     }
-    println!("{:36}  {:12}  {:>5}  {:>7}  {:>11}  {:>13}  checked", "task", "state", "polls", "wait", "bytes", "rate");
+    let terminal = Terminal(Term::stdout());
+    println!("{}", table(["task", "state", "polls", "wait", "bytes", "rate", "checked"], terminal.width()));
     for row in rows {
-        println!("{}", row.line());
+        println!("{}", row.line(terminal.width()));
     }
     for row in rows.iter().filter(|row| !row.is_right()) {
-        println!("{}: {}", row.task, row.outcome());
+        println!("{}", terminal.fold(&format!("{}: {}", row.task, row.outcome()), 2));
     }
-    println!("client:    {}", in_words(&counted(&stats)));
+    println!("{}", terminal.fold(&format!("client:    {}", in_words(&counted(&stats))), 11));
     if let Some(counts) = service.counts() {
-        println!("simulator: {}", in_words(&counts));
+        println!("{}", terminal.fold(&format!("simulator: {}", in_words(&counts)), 11));
+    }
+}
+
+/// A row of the table. Where the terminal is narrow, ids are cut as the bars cut them, then polls and rate are left out.
+fn table([task, state, polls, wait, bytes, rate, checked]: [&str; 7], width: usize) -> String {
+    let short: String = task.chars().take(8).collect();
+    match width {
+        102.. => format!("{task:36}  {state:12}  {polls:>5}  {wait:>7}  {bytes:>11}  {rate:>13}  {checked}"),
+        74.. => format!("{short:8}  {state:12}  {polls:>5}  {wait:>7}  {bytes:>11}  {rate:>13}  {checked}"),
+        _ => format!("{short:8}  {state:12}  {wait:>7}  {bytes:>11}  {checked}"),
     }
 }
 

@@ -1,46 +1,59 @@
-//! The progress display, on stderr: a bar for each task on a terminal, else plain lines.
+//! What the user sees meanwhile, on stderr: a bar for each task on a terminal, else plain lines.
 
 use std::cell::Cell;
 use std::env;
-use std::io::{self, IsTerminal};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use longhaul::Update;
 use longhaul::downloads::Progress;
 
 use crate::report::Row;
+use crate::terminal::Terminal;
 
 pub(crate) struct Screen(Option<MultiProgress>);
 
 impl Screen {
     pub(crate) fn new() -> Self {
         // Bars and a log would overwrite each other.
-        let bars = io::stderr().is_terminal() && env::var_os("RUST_LOG").is_none();
+        let bars = Terminal(Term::stderr()).is_screen() && env::var_os("RUST_LOG").is_none();
         Self(bars.then(MultiProgress::new))
     }
 
-    /// Returns the line of one task.
+    /// Leaves the bars as they are. After Ctrl-C the cursor is not where they were drawn last: to draw them again would
+    /// leave pieces behind.
+    pub(crate) fn freeze(&self) {
+        if let Some(bars) = &self.0 {
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
+        }
+    }
+
+    /// The line of one task.
     pub(crate) fn line(&self, name: &str) -> Line {
         let bar = self.0.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(100)).with_style(style(WAITING)).with_prefix(short(name));
             bar.tick();
             bar
         });
-        Line { name: name.to_owned(), bar, quarter: Cell::new(0) }
+        Line { name: name.to_owned(), bars: self.0.clone(), bar, quarter: Cell::new(0) }
     }
 }
 
 pub(crate) struct Line {
     name: String,
+    bars: Option<MultiProgress>,
     bar: Option<ProgressBar>,
-    /// The number of quarters of the download that were reported.
+    /// How many quarters of the download were told of.
     quarter: Cell<u64>,
 }
 
 impl Line {
     pub(crate) fn update(&self, update: &Update) {
-        let word = update.word().map(|word| format!(" ({word})")).unwrap_or_default();
-        let state = format!("{}{word}", update.state());
+        let state = match update.word() {
+            Some(word) if word != update.state().as_str() => format!("{} ({word})", update.state()),
+            _ => update.state().to_string(),
+        };
         match (&self.bar, update.percent()) {
             (Some(bar), percent) => {
                 bar.set_message(state);
@@ -71,7 +84,7 @@ impl Line {
             bar.set_position(bytes);
             return;
         }
-        // Plain lines report every quarter.
+        // In plain lines, every quarter.
         let quarter = (bytes * 4).checked_div(total).unwrap_or_default();
         if quarter > self.quarter.replace(quarter) && quarter < 4 {
             self.say(&format!("downloading {} %", quarter * 25));
@@ -89,9 +102,11 @@ impl Line {
     }
 
     fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None => eprintln!("{}: {text}", self.name),
+        let text = Terminal(Term::stderr()).fold(&format!("{}: {text}", self.name), 2);
+        match &self.bars {
+            // Above the bars. A terminal that is gone is nobody's concern here.
+            Some(bars) => drop(bars.println(text)),
+            None => eprintln!("{text}"),
         }
     }
 }
@@ -109,6 +124,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-const WAITING: &str = "{prefix:8} {bar:30.cyan} {pos:>3} % {msg}";
-const DOWNLOADING: &str = "{prefix:8} {bar:30.green} {bytes} of {total_bytes}, {bytes_per_sec}";
-const ENDED: &str = "{prefix:8} {bar:30.green} {msg}";
+// The bar takes what the rest leaves of the line, and the rest is of one width: no line wraps, down to 60 columns.
+const WAITING: &str = "{prefix:8} {wide_bar:.cyan} {pos:>3} % {msg:32!}";
+const DOWNLOADING: &str = "{prefix:8} {wide_bar:.green} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>13}";
+const ENDED: &str = "{prefix:8} {wide_bar:.green} {msg:38!}";

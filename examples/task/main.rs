@@ -13,6 +13,7 @@ mod token;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -98,7 +99,7 @@ fn show_token(task: &TaskHandle) -> Result<(), Trouble> {
         return Ok(());
     }
     print(&TokenLine::of(token))?;
-    eprintln!("task: go on with `task --resume FILE`, where FILE holds that line, and the same -H and --profile");
+    eprintln!("task: go on with `task --resume FILE`; FILE holds that line\n      (with the same -H and --profile)");
     Ok(())
 }
 
@@ -106,6 +107,10 @@ fn show_token(task: &TaskHandle) -> Result<(), Trouble> {
 async fn interrupt() {
     if tokio::signal::ctrl_c().await.is_err() {
         pending::<()>().await;
+    }
+    if std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
+        // Behind the `^C` that the terminal shows, the next line of JSON begins on a line of its own.
+        eprintln!();
     }
 }
 

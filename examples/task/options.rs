@@ -18,34 +18,47 @@ Usage: task [OPTIONS] METHOD URL
        task [OPTIONS] --resume FILE [URL]
 
   --json BODY              the body of the submit
-  -H 'Name: value'         a header, for every request to the URL's origin; as often as needed
-  --profile NAME|FILE      auto (default), smag_task, async_request_reply, azure, google_operations,
-                           or a profile as JSON, or as TOML if the name ends in .toml
+  -H 'Name: value'         a header, for every request to the URL's origin; as
+                           often as needed
+  --profile NAME|FILE      auto (default), smag_task, async_request_reply,
+                           azure, google_operations, or a profile as JSON, or
+                           as TOML if the name ends in .toml
   --kind NAME              the kind of task, of those that the profile has
-  --final-state-via PLACE  operation, location or original-uri, whatever the profile says
+  --final-state-via PLACE  operation, location or original-uri, whatever the
+                           profile says
   --deadline SECONDS       how long to wait for the end; the task itself goes on
   --min-interval MS        the shortest pause between polls (250)
-  --token-out FILE         writes a resume token as soon as the submit is accepted, for its owner alone
-  --resume FILE            goes on with the task of that token, or of the line that Ctrl-C prints; give -H, --profile and
+  --token-out FILE         writes a resume token as soon as the submit is
+                           accepted, for its owner alone
+  --resume FILE            goes on with the task of that token, or of the line
+                           that Ctrl-C prints; give -H, --profile and
                            --final-state-via again
-  --out FILE|DIR           downloads the result's link, or writes the value's bytes; several links go into the folder,
-                           which is made where it is not there
-  --cancel-after SECONDS   asks the service to give the task up, and waits on for its true end
+  --out FILE|DIR           downloads the result's link, or writes the value's
+                           bytes; several links go into the folder, which is
+                           made where it is not there
+  --cancel-after SECONDS   asks the service to give the task up, and waits on
+                           for its true end
   --explain                tells on stderr why the answers were read as they were
   --help
 
-It prints JSON, a line for each update, and for the end (here on two lines):
+It prints JSON, a line for each update, and for the end (here on several lines):
 
-  {\"event\":\"update\",\"state\":\"running\",\"word\":\"InProgress\",\"percent\":40.0,\"status\":200,\"next_poll_ms\":1000,\"warning\":null}
+  {\"event\":\"update\",\"state\":\"running\",\"word\":\"InProgress\",\"percent\":40.0,
+   \"status\":200,\"next_poll_ms\":1000,\"warning\":null}
   {\"event\":\"download\",\"bytes\":1000000,\"file\":\"farms.parquet\"}
-  {\"event\":\"outcome\",\"outcome\":\"succeeded\",\"value\":{\"rows\":7},\"link\":\"https://store.example.net/7?\u{2026}\",
-   \"error\":{\"kind\":\"task_failed\",\"code\":\"QuotaExceeded\",\"message\":\"...\",\"body\":\"...\"},\"status\":200,\"polls\":3}
+  {\"event\":\"outcome\",\"outcome\":\"succeeded\",\"value\":{\"rows\":7},
+   \"link\":\"https://store.example.net/7?\u{2026}\",
+   \"error\":{\"kind\":\"task_failed\",\"code\":\"QuotaExceeded\",\"message\":\"...\",
+            \"body\":\"...\"},
+   \"status\":200,\"polls\":3}
 
-Ctrl-C prints {\"event\":\"token\",\"token\":{...}} before the end, where there is a task to go on with.
-`error` is null after a success, and `links` stands behind `link` where there are several. Queries of URLs are left
-out, but in `value` and `body`: these are the service's own words, and may hold signed links.
+Ctrl-C prints {\"event\":\"token\",\"token\":{...}} before the end, where there is a
+task to go on with. `error` is null after a success, and `links` stands behind
+`link` where there are several. Queries of URLs are left out, but in `value` and
+`body`: these are the service's own words, and may hold signed links.
 
-Exit code: 0 succeeded, 3 partially succeeded, 1 failed, canceled or expired, 2 anything else.
+Exit code: 0 succeeded, 3 partially succeeded, 1 failed, canceled or expired,
+2 anything else.
 ";
 
 pub(crate) struct Options {

@@ -8,6 +8,7 @@
 mod export;
 mod folder;
 mod forms;
+mod short;
 mod task;
 
 use std::path::{Path, PathBuf};
