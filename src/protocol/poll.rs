@@ -12,7 +12,7 @@ use super::reason::Reason;
 use super::result::terminal;
 use super::result_body::{itself, warn_of_error};
 use super::rules::StatusKind;
-use super::status_place::rel_link;
+use super::status_place::{may_be_url, rel_link};
 use super::step::{Report, Step};
 use super::verdict::{Verdict, judge};
 use super::words::{State, plain};
@@ -153,7 +153,11 @@ fn rotated(reading: &Reading<'_>, report: &mut Report) -> Option<Url> {
         .iter()
         .filter(|pointer| !(pointer.guess && pointer.at.ends_with("/self/href")))
         .filter(|pointer| (pointer.kind == StatusKind::Bare) != is_monitor);
-    for text in pointers.flat_map(|pointer| pointer.at.texts(reply, reading.body)) {
+    let texts = pointers.flat_map(|pointer| {
+        let texts = pointer.at.texts(reply, reading.body);
+        texts.into_iter().filter(move |text| may_be_url(reading, pointer, text))
+    });
+    for text in texts {
         let usable = join(reply.url(), &text).and_then(|url| match cursor.admit(&url) {
             Ok(()) => Ok(url),
             Err(Step::Stop { why, .. }) => Err(why),

@@ -111,7 +111,8 @@ fn named(reading: &Reading<'_>, said: Said) -> (Option<Place>, Option<Step>) {
     let mut unusable = None;
     for (pointer, place) in numbered(&reading.rules.status_url) {
         // The first of its values that can be used.
-        let url = pointer.at.texts(reply, body).iter().find_map(|text| {
+        let texts = pointer.at.texts(reply, body);
+        let url = texts.iter().filter(|text| may_be_url(reading, pointer, text)).find_map(|text| {
             let url = join(reply.url(), text)
                 .map_err(|why| no_status_url(reading, &format!("{} is no URL that can be asked: {why}", pointer.at)));
             match url.and_then(|url| reading.cursor.admit(&url).map(|()| url)) {
@@ -129,6 +130,14 @@ fn named(reading: &Reading<'_>, said: Said) -> (Option<Place>, Option<Step>) {
         return (Some(Place { url, kind, is_location, is_created, reason }), unusable);
     }
     (None, unusable)
+}
+
+/// Returns whether a text at a pointer may be a URL. A member may hold the URL in the answer to the submit, and the word
+/// of the state in the answers to polls: a word must not become the URL of the next poll.
+pub(super) fn may_be_url(reading: &Reading<'_>, pointer: &StatusUrl, text: &str) -> bool {
+    let is_bare = !text.contains(['/', ':', '?', '#']);
+    let is_word = reading.rules.classify(text).is_some() || reading.cursor.status_url().is_some();
+    pointer.at.is_header() || !is_bare || !is_word
 }
 
 fn from_template(reading: &Reading<'_>) -> Option<Result<Place, Step>> {

@@ -399,3 +399,23 @@ async fn a_large_running_document_is_no_result() {
         assert_eq!(outcome.state(), State::Succeeded);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_word_in_the_member_of_the_url_moves_no_poll() {
+    let protocol = Protocol::auto().status_url(Source::pointer("/status"), StatusKind::Monitor);
+    for word in ["running", "queued", "crunching"] {
+        let accepted = json!({"id": 7, "state": "accepted", "status": "https://api.example.com/v1/exports/7"});
+        let service = script([
+            reply(202).json(accepted),
+            reply(200).json(json!({"state": "running", "status": word})),
+            reply(200).json(json!({"state": "running", "status": "https://api.example.com/v1/exports/7b"})),
+            reply(200).json(json!({"status": "done", "rows": 3})),
+        ]);
+        let client = client(&service);
+        let task: Task<Value> = client.task().protocol(protocol.clone()).post("exports").submit().await.unwrap();
+        let outcome = task.await.unwrap();
+        assert_eq!(outcome.value().unwrap()["rows"], 3, "{word}");
+        let polls = ["/v1/exports/7", "/v1/exports/7", "/v1/exports/7b"];
+        assert_eq!(service.requests()[1..4].iter().map(|sent| sent.url().path().to_owned()).collect::<Vec<_>>(), polls);
+    }
+}
