@@ -48,7 +48,7 @@ mod facade {
                 }
             }
             Observation::Retrying { reason, .. } => {
-                counter!("longhaul.retries", "reason" => reason.name()).increment(1)
+                counter!("longhaul.retries", "reason" => reason.name()).increment(1);
             }
             Observation::Refreshed { took, .. } => {
                 counter!("longhaul.refreshes", "credential" => about.clone()).increment(1);
