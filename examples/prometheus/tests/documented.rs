@@ -91,11 +91,11 @@ fn each_alert_of_the_table_has_a_rule_with_its_threshold() {
 /// An alert, words of its row in the table, and the same in its rule.
 const THRESHOLDS: [(&str, &str, &str); 13] = [
     ("ThrottledForLong", "for 5 minutes", "for: 5m\n"),
-    ("Unauthorized", "5 answers of 401", ">= 5\n"),
-    ("Unavailable", "1 answer of 503", ">= 1\n"),
+    ("Unauthorized", "5 responses of 401", ">= 5\n"),
+    ("Unavailable", "1 response of 503", ">= 1\n"),
     ("ErrorRate", "more than 10 %", "> 0.10\n"),
     ("LatencySpike", "3 times that of the hour before", ">= 3 * "),
-    ("Throttled", "1 answer of 429", ">= 1\n"),
+    ("Throttled", "1 response of 429", ">= 1\n"),
     ("NearLimit", "80 %", ">= 0.80\n"),
     ("RefreshFailed", "could not be fetched or refreshed", ">= 1\n"),
     ("ErrorsRising", "twice as many", ">= 2 * "),
