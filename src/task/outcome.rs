@@ -214,6 +214,11 @@ impl<T> Outcome<T> {
     }
 
     fn held(&self) -> Download {
+        // The pages are elsewhere, and the body only says that the task has ended.
+        if self.finding.pages.is_some() && self.finding.page.is_none() {
+            let why = "the result has pages: `pages()` gives their rows, and `page_bytes()` their bytes";
+            return Download::impossible(Error::new(ErrorKind::ResultShape, why));
+        }
         match &self.finding.body {
             Some(body) => {
                 if crate::message::looks_like_html(body) {

@@ -439,3 +439,23 @@ async fn numbers_keep_their_digits() {
     assert_eq!(rows.iter().map(|row| row.get()).collect::<Vec<_>>(), [id, "1.10", "1e400"]);
     assert_eq!(service.requests()[1].url().query(), Some(&*format!("from={id}")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_task_with_pages_is_no_file() {
+    let service = script([
+        reply(202).json(json!({"id": 7})),
+        reply(200).json(json!({"id": 7, "state": "succeeded", "files": ["https://store.example.net/a?sig=s"]})),
+    ]);
+    let protocol = Protocol::auto()
+        .status_template("jobs/{id}")
+        .result(Source::pointer("/files/*"), ResultKind::Link)
+        .pages(PageRule::new("jobs/{id}/rows", Source::pointer("/rows/*")));
+    let client = service.client().build().unwrap();
+    let outcome = client.task().protocol(protocol).post("jobs").submit::<Value>().await.unwrap().await.unwrap();
+    assert!(outcome.has_pages() && outcome.links().is_empty());
+    for download in outcome.downloads().into_iter().chain([outcome.download()]) {
+        let error = download.to_memory(1 << 20).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResultShape);
+        assert!(error.to_string().contains("`pages()` gives their rows"), "{error}");
+    }
+}
