@@ -81,7 +81,8 @@ impl<T> Outcome<T> {
 
     /// Returns the download of the result: of its one link, or of the body if the answer contained the result.
     ///
-    /// The sink reports an error if there is no result to download, or if there are several links.
+    /// The sink reports an error if there is no result to download, if there are several links, or if the result has
+    /// pages ([`pages`](Outcome::pages), [`page_bytes`](Outcome::page_bytes)).
     ///
     /// A result on the API's own origin that is larger than the client's body limit is not fetched twice: the first
     /// download continues the received answer, whose connection stays open as long as the outcome lives.
@@ -214,8 +215,8 @@ impl<T> Outcome<T> {
     }
 
     fn held(&self) -> Download {
-        // The pages are elsewhere, and the body only says that the task has ended.
-        if self.finding.pages.is_some() && self.finding.page.is_none() {
+        // The body is the first page at most, or only says that the task has ended: a part is not the file.
+        if self.finding.pages.is_some() {
             let why = "the result has pages: `pages()` gives their rows, and `page_bytes()` their bytes";
             return Download::impossible(Error::new(ErrorKind::ResultShape, why));
         }

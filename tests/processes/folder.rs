@@ -1,16 +1,17 @@
-//! A folder of a test's own, which is gone with it.
+//! A folder for one test at a time.
 
 use std::cell::RefCell;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::rc::{Rc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tempfile::TempDir;
+#[expect(dead_code, reason = "the tests of `it` read more of a folder")]
+#[path = "../it/support/folder.rs"]
+mod plain;
 
 /// One test at a time has folders; each test has a thread.
 pub(crate) struct Folder {
-    folder: TempDir,
+    folder: plain::Folder,
     _turn: Turn,
 }
 
@@ -18,32 +19,15 @@ type Turn = Rc<MutexGuard<'static, ()>>;
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), _turn: turn() }
+        Self { folder: plain::Folder::new(), _turn: turn() }
     }
+}
 
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
-    }
+impl Deref for Folder {
+    type Target = plain::Folder;
 
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.path().join(name)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.at(name)).unwrap()
-    }
-
-    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        fs::write(self.at(name), content).unwrap();
-        self.at(name)
-    }
-
-    /// The names of all that is in it, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+    fn deref(&self) -> &plain::Folder {
+        &self.folder
     }
 }
 

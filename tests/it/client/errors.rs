@@ -119,7 +119,7 @@ async fn a_deadline_names_what_failed_last() {
     let error = task.map(drop).unwrap_err();
     assert!(error.to_string().contains("token endpoint: it answered with 502"), "{error}");
 
-    // What an earlier fetch met is not told of this one.
+    // The error does not report the failure of an earlier fetch.
     let silent = script([reply(502)].into_iter().chain((0..9).map(|_| reply(0).silent())));
     let client = silent.client().credential(Credential::oauth(oauth())).build().unwrap();
     client.request(Method::GET, "farms").send().await.unwrap_err();

@@ -441,6 +441,27 @@ async fn numbers_keep_their_digits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_page_is_no_file() {
+    let rows = || PageRule::rows(Source::pointer("/rows/*")).next(Next::url(Source::pointer("/next")));
+    let bytes = || PageRule::bytes().next(Next::url(Source::rel("next")));
+    let more = r#"<https://api.example.com/v1/b>; rel="next""#;
+    for (name, rule, first) in [
+        ("rows, more follow", rows(), reply(200).json(json!({"rows": [1, 2], "next": "/v1/b"}))),
+        ("rows, one page", rows(), reply(200).json(json!({"rows": [1, 2]}))),
+        ("bytes, more follow", bytes(), csv("a,1\n").header("link", more)),
+    ] {
+        let service = script([reply(202).json(json!({"id": 7})), reply(303).header("location", "/v1/a"), first]);
+        let protocol = Protocol::auto().status_template("jobs/{id}").pages(rule);
+        let client = service.client().build().unwrap();
+        let outcome = client.task().protocol(protocol).post("jobs").submit::<Value>().await.unwrap().await.unwrap();
+        assert!(outcome.has_pages(), "{name}");
+        let error = outcome.download().to_memory(1 << 20).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResultShape, "{name}");
+        assert!(error.to_string().contains("`page_bytes()`"), "{name}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_status_of_a_task_with_pages_is_no_file() {
     let service = script([
         reply(202).json(json!({"id": 7})),
