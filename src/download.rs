@@ -1,28 +1,50 @@
 //! Download: the bytes behind a link, into a file, a writer, a stream or memory.
 
+mod answer;
+mod bandwidth;
 mod beside;
 mod carrier;
+mod checksum;
+mod connections;
+mod content_range;
+mod disk;
 mod expiry;
 mod file;
+mod file_name;
+mod folder;
+mod identity;
+mod job;
 mod journal;
+mod kept_file;
+mod names;
+mod ordered;
 mod part;
+mod parts;
+mod plan;
 mod progress;
-mod range;
 mod reader;
+mod receipt;
+mod record;
 mod redirect;
 mod renew;
-mod writer;
+mod runs;
+mod settings;
+mod source;
+mod space;
+mod straight;
+mod stream;
+mod verification;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::Stream;
 use http::HeaderMap;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::{NO_RUNTIME, has_runtime};
@@ -30,13 +52,22 @@ use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::redact::SecretUrl;
 
+pub use checksum::Checksum;
+pub use folder::DownloadAll;
 pub use progress::{Progress, ProgressWatch};
+pub use receipt::Receipt;
+pub use settings::{Overwrite, Verify};
+pub use stream::DownloadStream;
 
 pub(crate) use carrier::Carrier;
 pub(crate) use renew::{Renew, Renewed};
 
+use file::Begun;
+use ordered::{Next, Ordered, cannot_take_back};
 use progress::Gauge;
-use reader::{Piece, Reader};
+use reader::Reader;
+use settings::{MOST_CONNECTIONS, SMALLEST_PART, Settings};
+use source::Source;
 
 /// The bytes behind a link, ready to be fetched: no request is sent before a sink is chosen and awaited.
 ///
@@ -53,58 +84,34 @@ use reader::{Piece, Reader};
 #[must_use = "nothing is sent until a sink is awaited"]
 pub struct Download {
     source: Result<DownloadSource, Error>,
+    settings: Settings,
     gauge: Gauge,
 }
 
 enum DownloadSource {
     /// The result arrived with the task's last answer.
     Held(Bytes),
-    Linked {
-        carrier: Arc<Carrier>,
-        link: SecretUrl,
-        /// The URL of the answer that named the link; `None` if the application did.
-        from: Option<Box<Url>>,
-        headers: HeaderMap,
-        renew: Option<Arc<dyn Renew>>,
-        /// Whether a foreign origin named the link.
-        is_bare: bool,
-        /// The answer to the task's request for the result, still to be read.
-        opened: Option<Response>,
-    },
+    Linked(Box<Linked>),
 }
 
-/// The report of a finished download.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    bytes: u64,
-    resumed_at: u64,
-    reopened: u32,
-    renewed: u32,
+/// A link, and all that is needed to fetch what is behind it.
+struct Linked {
+    carrier: Arc<Carrier>,
+    link: SecretUrl,
+    /// The URL of the answer that named the link; `None` if the application did.
+    from: Option<Box<Url>>,
+    headers: HeaderMap,
+    renew: Option<Arc<dyn Renew>>,
+    /// Whether a foreign origin named the link.
+    is_bare: bool,
+    /// The answer to the task's request for the result, still to be read.
+    received: Option<Response>,
 }
 
-impl Receipt {
-    /// Returns the length of the whole result.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Returns how many of these bytes an earlier call had fetched.
-    #[must_use]
-    pub const fn resumed_at(&self) -> u64 {
-        self.resumed_at
-    }
-
-    /// Returns how often the transfer broke off and was resumed.
-    #[must_use]
-    pub const fn reopened(&self) -> u32 {
-        self.reopened
-    }
-
-    /// Returns how often the link was renewed.
-    #[must_use]
-    pub const fn renewed(&self) -> u32 {
-        self.renewed
+impl Linked {
+    fn into_source(self, settings: &Settings) -> (Source, Option<Response>) {
+        let source = Source::new(self.carrier, self.link, self.from, self.headers, self.renew, self.is_bare);
+        (source.set(settings.trusts_weak, settings.until), self.received)
     }
 }
 
@@ -118,39 +125,43 @@ impl Download {
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        let source = DownloadSource::Linked { carrier, link, from, headers, renew, is_bare: false, opened: None };
-        Self { source: Ok(source), gauge: Gauge::default() }
+        let linked = Linked { carrier, link, from, headers, renew, is_bare: false, received: None };
+        Self::of(Ok(DownloadSource::Linked(Box::new(linked))))
+    }
+
+    fn of(source: Result<DownloadSource, Error>) -> Self {
+        Self { source, settings: Settings::default(), gauge: Gauge::default() }
     }
 
     /// Sets whether the download is bare wherever the link leads, because a foreign origin named it.
     pub(crate) fn bare(mut self, bare: bool) -> Self {
-        if let Ok(DownloadSource::Linked { is_bare, .. }) = &mut self.source {
-            *is_bare = bare;
+        if let Ok(DownloadSource::Linked(linked)) = &mut self.source {
+            linked.is_bare = bare;
         }
         self
     }
 
     /// Starts with an answer that was already received.
     pub(crate) fn opened(mut self, response: Option<Response>) -> Self {
-        if let Ok(DownloadSource::Linked { opened, .. }) = &mut self.source {
-            *opened = response;
+        if let Ok(DownloadSource::Linked(linked)) = &mut self.source {
+            linked.received = response;
         }
         self
     }
 
     pub(crate) fn held(bytes: Bytes) -> Self {
-        Self { source: Ok(DownloadSource::Held(bytes)), gauge: Gauge::default() }
+        Self::of(Ok(DownloadSource::Held(bytes)))
     }
 
     pub(crate) fn impossible(error: Error) -> Self {
-        Self { source: Err(error), gauge: Gauge::default() }
+        Self::of(Err(error))
     }
 
     /// Returns the link, unless the result is already held.
     #[must_use]
     pub fn link(&self) -> Option<&SecretUrl> {
         match &self.source {
-            Ok(DownloadSource::Linked { link, .. }) => Some(link),
+            Ok(DownloadSource::Linked(linked)) => Some(&linked.link),
             Ok(DownloadSource::Held(_)) | Err(_) => None,
         }
     }
@@ -161,12 +172,89 @@ impl Download {
         self.gauge.watch()
     }
 
-    /// Downloads into a file. The bytes are written to `target` + `.part`. The part file takes the name `target`, in
-    /// place of any previous file, only after the download is complete, of the stated length, and synced.
+    /// Sets the largest number of connections for a file: 8 by default, at least 1, at most 8.
+    ///
+    /// A download begins with one connection, and doubles their number while that gains at least 15 %. A storage that
+    /// answers with 429 or 503 gets half as many. Every other sink uses one connection, because its bytes are in order.
+    pub fn connections(mut self, most: usize) -> Self {
+        self.settings.connections = most.clamp(1, MOST_CONNECTIONS);
+        self
+    }
+
+    /// Sets the smallest range that a connection is used for: 4 MiB by default, 64 KiB at least. A small value makes
+    /// the connections end together; a large one makes fewer requests.
+    pub fn part_size(mut self, bytes: u64) -> Self {
+        self.settings.part_size = bytes.max(SMALLEST_PART);
+        self
+    }
+
+    /// Sets which checksums are compared: by default, each one that the storage states ([`Verify::Stated`]).
+    pub const fn verify(mut self, verify: Verify) -> Self {
+        self.settings.verify = verify;
+        self
+    }
+
+    /// Sets a checksum that the application knows. It is compared whatever [`verify`](Download::verify) says.
+    ///
+    /// ```
+    /// use longhaul::downloads::Checksum;
+    ///
+    /// # fn run(client: &longhaul::Client, link: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let expected = Checksum::sha256("84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882")?;
+    /// let download = client.download(link).checksum(expected);
+    /// # drop(download);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn checksum(mut self, checksum: Checksum) -> Self {
+        self.settings.checksum = Some(checksum);
+        self
+    }
+
+    /// Sets what is done about a file that has the name of the target: by default, it is replaced once the download is
+    /// whole ([`Overwrite::Always`]).
+    pub const fn overwrite(mut self, overwrite: Overwrite) -> Self {
+        self.settings.overwrite = overwrite;
+        self
+    }
+
+    /// Limits the bandwidth of this download, in bytes a second. There is no limit by default; 0 counts as 1. The limit
+    /// of [the client](crate::ClientBuilder::download_bandwidth) holds as well.
+    pub fn bandwidth(mut self, bytes_per_second: u64) -> Self {
+        self.settings.bandwidth = Some(NonZeroU64::new(bytes_per_second).unwrap_or(NonZeroU64::MIN));
+        self
+    }
+
+    /// Sets how long the download may take, from the first poll of its sink on. There is no deadline by default, because
+    /// a large result takes as long as it takes. At the deadline, the sink fails with
+    /// [`ErrorKind::DeadlineExceeded`]; a file can be resumed.
+    pub const fn deadline(mut self, within: Duration) -> Self {
+        self.settings.deadline = Some(within);
+        self
+    }
+
+    /// Sets whether the part of an earlier call is used: it is by default.
+    pub const fn resume(mut self, resume: bool) -> Self {
+        self.settings.resumes = resume;
+        self
+    }
+
+    /// Sets whether a weak ETag, Last-Modified and the length, all three unchanged, prove that an object is the same.
+    ///
+    /// By default they do not (RFC 9110, 8.8.1: a weak ETag may stand for other bytes), and a transfer that breaks off
+    /// begins anew. Set this for a service that you know to give each version another weak ETag.
+    pub const fn trust_weak_etags(mut self, trust: bool) -> Self {
+        self.settings.trusts_weak = trust;
+        self
+    }
+
+    /// Downloads into a file. The bytes are written to `target` + `.part`. The part file takes the name `target` only
+    /// after the download is complete, of the stated length, of the stated checksums, and synced.
     ///
     /// After an error or a drop, the part file stays, with a small journal beside it. The same call then continues
     /// where the download ended, also in another process, and with a fresh link to the same object. Resuming needs a
-    /// strong `ETag` from the storage; without one, the download starts anew.
+    /// strong validator from the storage: a strong `ETag`, or a `Last-Modified` that is a minute old. Without one, the
+    /// download starts anew.
     ///
     /// The target may be missing, a regular file, or a symbolic link to one, which is replaced and not followed; a
     /// device, a FIFO, a socket and a folder are refused. The part of an earlier call is used only if it is a regular
@@ -176,37 +264,64 @@ impl Download {
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`] after 8 attempts without a byte of progress, [`ErrorKind::ResultChanged`],
-    /// [`ErrorKind::AccessDenied`], [`ErrorKind::ResultUnavailable`], [`ErrorKind::Io`].
+    /// [`ErrorKind::ChecksumMismatch`], [`ErrorKind::AccessDenied`], [`ErrorKind::ResultUnavailable`],
+    /// [`ErrorKind::DeadlineExceeded`], [`ErrorKind::DiskFull`], [`ErrorKind::Io`].
     ///
     /// # Cancel safety
     /// Dropping the future at any point leaves a part that can be resumed, and never a file under the final name.
     pub async fn to_file(self, target: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
         let target = target.as_ref();
-        let source = self.source?;
+        let (source, settings) = (self.source?, self.settings);
         in_runtime()?;
-        match source {
-            DownloadSource::Held(bytes) => file::write_held(target, bytes, &self.gauge).await,
-            DownloadSource::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
-                let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
-                file::fetch(target, reader, &self.gauge).await
+        let (settings, begun) = settings.begin();
+        let receipt = match source {
+            DownloadSource::Held(bytes) => file::write_held(target, bytes, &settings, &self.gauge).await?,
+            DownloadSource::Linked(linked) => {
+                let (source, received) = linked.into_source(&settings);
+                let first = Begun { received, reader: None };
+                file::fetch(target, Arc::new(source), first, &settings, &self.gauge).await?
             }
-        }
+        };
+        Ok(Receipt { elapsed: begun.elapsed(), ..receipt })
+    }
+
+    /// Downloads into a file in this folder, under the name that the storage suggests (Content-Disposition, RFC 6266),
+    /// else under the last part of the link's path, else as `download`. [`Receipt::path`] returns where it is.
+    ///
+    /// The name comes from a stranger, so it is made safe: one name without a path, control characters and what other
+    /// systems reserve. It may still replace a file in the folder: use a folder for downloads alone, or
+    /// [`Overwrite::Never`].
+    ///
+    /// # Errors
+    /// As [`to_file`](Download::to_file).
+    ///
+    /// # Cancel safety
+    /// As [`to_file`](Download::to_file).
+    pub async fn to_dir(self, folder: impl AsRef<Path> + Send) -> Result<Receipt, Error> {
+        let named = self.begin(&mut folder::Names::default()).await?;
+        named.fetch_into(folder.as_ref()).await
     }
 
     /// Downloads into a writer, in order. The writer is flushed, not shut down.
     ///
     /// # Errors
-    /// As [`to_file`](Download::to_file). Bytes that were written stay written.
+    /// As [`to_file`](Download::to_file). Bytes that were written stay written: also those of a result whose checksum
+    /// turns out to be wrong at its end.
     ///
     /// # Cancel safety
     /// Not cancel-safe: only the writer knows how much was written.
     pub async fn to_writer(self, writer: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Receipt, Error> {
-        let mut pieces = Pieces::open(self.source?, self.gauge);
-        while let Some(chunk) = pieces.next().await? {
-            writer.write_all(&chunk).await.map_err(refused_by_writer)?;
+        let (settings, begun) = self.settings.begin();
+        let mut ordered = Ordered::of(self.source?, settings, self.gauge);
+        loop {
+            match ordered.next().await? {
+                Next::Chunk(chunk) => writer.write_all(&chunk).await.map_err(refused_by_writer)?,
+                Next::Void => return Err(cannot_take_back()),
+                Next::End => break,
+            }
         }
         writer.flush().await.map_err(refused_by_writer)?;
-        Ok(pieces.receipt())
+        Ok(Receipt { elapsed: begun.elapsed(), ..ordered.receipt() })
     }
 
     /// Returns the download as a stream of chunks, in order. The stream ends after an error.
@@ -223,18 +338,8 @@ impl Download {
     /// # }
     /// ```
     pub fn stream(self) -> DownloadStream {
-        enum At {
-            Start(Result<DownloadSource, Error>, Gauge),
-            Open(Pieces),
-        }
-        let start = At::Start(self.source, self.gauge);
-        DownloadStream(Box::pin(futures::stream::try_unfold(start, async |at| {
-            let mut pieces = match at {
-                At::Start(source, gauge) => Pieces::open(source?, gauge),
-                At::Open(pieces) => pieces,
-            };
-            Ok(pieces.next().await?.map(|chunk| (chunk, At::Open(pieces))))
-        })))
+        let (settings, _) = self.settings.begin();
+        DownloadStream::new(self.source.map(|source| Ordered::of(source, settings, self.gauge)))
     }
 
     /// Downloads into memory, up to `limit` bytes.
@@ -246,34 +351,79 @@ impl Download {
             let message = format!("more than the {limit} bytes that were allowed; download it to a file");
             Error::new(ErrorKind::TooLarge, message)
         };
-        let mut pieces = Pieces::open(self.source?, self.gauge);
+        let (settings, _) = self.settings.begin();
+        let mut ordered = Ordered::of(self.source?, settings, self.gauge);
         let mut held = BytesMut::new();
-        while let Some(chunk) = pieces.next().await? {
-            let stated = pieces.total().is_some_and(|total| total > limit as u64);
+        loop {
+            let chunk = match ordered.next().await? {
+                Next::Chunk(chunk) => chunk,
+                Next::Void => {
+                    held.clear();
+                    continue;
+                }
+                Next::End => return Ok(held.freeze()),
+            };
+            let stated = ordered.total().is_some_and(|total| total > limit as u64);
             if stated || held.len() + chunk.len() > limit {
                 return Err(too_large());
             }
             held.extend_from_slice(&chunk);
         }
-        Ok(held.freeze())
+    }
+
+    /// Reads the first answer, which names the file.
+    async fn begin(self, names: &mut folder::Names) -> Result<Named, Error> {
+        let (source, settings) = (self.source?, self.settings);
+        in_runtime()?;
+        let (settings, begun) = settings.begin();
+        let (what, suggested) = match source {
+            DownloadSource::Held(bytes) => (NamedSource::Held(bytes), None),
+            DownloadSource::Linked(linked) => {
+                let (source, received) = linked.into_source(&settings);
+                let source = Arc::new(source);
+                let mut reader = Box::new(Reader::new(source.clone()).received(received));
+                let opening = reader.begin();
+                match settings.until {
+                    Some(until) => tokio::time::timeout_at(until, opening)
+                        .await
+                        .unwrap_or_else(|_| Err(file::too_late(&source, &self.gauge)))?,
+                    None => opening.await?,
+                };
+                let headers = reader.head().map(|head| head.headers.clone()).unwrap_or_default();
+                let suggested = file_name::suggested(&headers, source.url().url().path());
+                (NamedSource::Linked(source, reader), suggested)
+            }
+        };
+        let name = names.take(suggested.as_deref());
+        Ok(Named { what, name, settings, gauge: self.gauge, begun })
     }
 }
 
-/// The bytes of a download, in order: [`Download::stream`]. The stream ends after an error.
-#[must_use = "streams do nothing unless polled"]
-pub struct DownloadStream(Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>);
-
-impl Stream for DownloadStream {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx)
-    }
+/// A download whose name is known.
+struct Named {
+    what: NamedSource,
+    name: String,
+    settings: Settings,
+    gauge: Gauge,
+    begun: Instant,
 }
 
-impl fmt::Debug for DownloadStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DownloadStream").finish_non_exhaustive()
+enum NamedSource {
+    Held(Bytes),
+    Linked(Arc<Source>, Box<Reader>),
+}
+
+impl Named {
+    async fn fetch_into(self, folder: &Path) -> Result<Receipt, Error> {
+        let target = folder.join(&self.name);
+        let receipt = match self.what {
+            NamedSource::Held(bytes) => file::write_held(&target, bytes, &self.settings, &self.gauge).await?,
+            NamedSource::Linked(source, reader) => {
+                let first = Begun { received: None, reader: Some(reader) };
+                file::fetch(&target, source, first, &self.settings, &self.gauge).await?
+            }
+        };
+        Ok(Receipt { elapsed: self.begun.elapsed(), ..receipt })
     }
 }
 
@@ -281,71 +431,8 @@ impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Ok(DownloadSource::Held(bytes)) => write!(f, "Download({} bytes held)", bytes.len()),
-            Ok(DownloadSource::Linked { link, .. }) => write!(f, "Download({link})"),
+            Ok(DownloadSource::Linked(linked)) => write!(f, "Download({})", linked.link),
             Err(error) => write!(f, "Download({error})"),
-        }
-    }
-}
-
-/// The chunks of a source, for sinks that cannot take data back.
-enum Pieces {
-    Held(Option<Bytes>, Gauge, u64),
-    Linked(Box<Reader>, Gauge),
-}
-
-impl Pieces {
-    fn open(source: DownloadSource, gauge: Gauge) -> Self {
-        match source {
-            DownloadSource::Held(bytes) => {
-                let length = bytes.len() as u64;
-                gauge.set(0, Some(length));
-                Self::Held(Some(bytes), gauge, length)
-            }
-            DownloadSource::Linked { carrier, link, from, headers, renew, is_bare, opened } => {
-                let reader = Reader::new(carrier, link, from, headers, renew, opened).bare(is_bare);
-                Self::Linked(Box::new(reader), gauge)
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        if matches!(self, Self::Linked(..)) {
-            in_runtime()?;
-        }
-        match self {
-            Self::Held(bytes, gauge, length) => {
-                gauge.set(*length, Some(*length));
-                Ok(bytes.take().filter(|bytes| !bytes.is_empty()))
-            }
-            Self::Linked(reader, gauge) => match reader.next().await? {
-                Piece::Chunk(chunk) => {
-                    gauge.set(reader.offset(), reader.total());
-                    Ok(Some(chunk))
-                }
-                Piece::End => {
-                    gauge.set(reader.offset(), reader.total());
-                    Ok(None)
-                }
-                Piece::Restart => Err(Error::new(
-                    ErrorKind::Interrupted,
-                    "the transfer broke off, and this storage can neither resume nor prove that the rest would fit; \
-                     a download to a file begins anew",
-                )),
-            },
-        }
-    }
-
-    fn total(&self) -> Option<u64> {
-        match self {
-            Self::Held(_, _, length) => Some(*length),
-            Self::Linked(reader, _) => reader.total(),
-        }
-    }
-
-    fn receipt(&self) -> Receipt {
-        match self {
-            Self::Held(_, _, length) => Receipt { bytes: *length, ..Receipt::default() },
-            Self::Linked(reader, _) => reader.receipt(),
         }
     }
 }

@@ -171,9 +171,11 @@ pub mod tasks {
     pub use crate::task::{TaskUpdates, Updates};
 }
 
-/// The parts of a [`Download`]: its stream of bytes, its progress, and its receipt.
+/// The parts of a [`Download`]: its settings, its stream of bytes, its progress, and its receipt.
 pub mod downloads {
-    pub use crate::download::{DownloadStream, Progress, ProgressWatch, Receipt};
+    pub use crate::download::{
+        Checksum, DownloadAll, DownloadStream, Overwrite, Progress, ProgressWatch, Receipt, Verify,
+    };
     pub use crate::redact::UrlError;
 }
 

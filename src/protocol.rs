@@ -107,7 +107,7 @@ pub use words::State;
 
 pub(crate) use cookies::Cookies;
 pub(crate) use fault::parse_common as read_fault;
-pub(crate) use location::join;
+pub(crate) use location::{is_absolute, join, link};
 pub(crate) use page::{NoPage, Page};
 pub(crate) use plain::{check_urls, clean_urls, without_signed};
 pub(crate) use requests::{Asking, Purpose};

@@ -191,11 +191,11 @@ async fn watch_and_download(
         };
         let (receipt, ()) = tokio::join!(download.to_file(&target), show);
         let receipt = receipt?;
-        row.add(receipt);
+        row.add(&receipt);
         row.took = begun.elapsed();
         // Of one file alone it is known what it must hold.
         let id = id.as_deref().filter(|_| !several);
-        row.verified = Some(service.verify(id, &target, receipt).await?);
+        row.verified = Some(service.verify(id, &target, &receipt).await?);
         row.files.push(target);
     }
     Ok(())

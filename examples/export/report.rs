@@ -70,7 +70,7 @@ impl Row {
     }
 
     /// Adds a downloaded file.
-    pub(crate) fn add(&mut self, receipt: Receipt) {
+    pub(crate) fn add(&mut self, receipt: &Receipt) {
         self.bytes += receipt.bytes();
         self.resumed_at += receipt.resumed_at();
         self.reopened += receipt.reopened();

@@ -50,7 +50,7 @@ impl Service {
         &self,
         id: Option<&str>,
         path: &Path,
-        receipt: Receipt,
+        receipt: &Receipt,
     ) -> Result<&'static str, Failure> {
         let file = File::open(path)?;
         let expected = self.simulator.as_ref().zip(id).and_then(|(simulator, id)| simulator.expected(id));

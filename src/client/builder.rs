@@ -2,6 +2,7 @@
 
 mod build;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct ClientBuilder {
     slow_after: Duration,
     http: Option<Arc<dyn Http>>,
     storage_http: Option<Arc<dyn Http>>,
+    download_connections: usize,
+    download_bandwidth: Option<NonZeroU64>,
 }
 
 impl ClientBuilder {
@@ -77,6 +80,8 @@ impl ClientBuilder {
             slow_after: Duration::from_secs(10),
             http: None,
             storage_http: None,
+            download_connections: DOWNLOAD_CONNECTIONS,
+            download_bandwidth: None,
         }
     }
 
@@ -264,6 +269,24 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how many connections the downloads of this client may use for files at a time, all together: 16 by default,
+    /// 1 at least. Each file has one at least, and waits for it; further ones are taken where they are free. A
+    /// connection needs some 2 MiB of memory.
+    pub const fn download_connections(mut self, connections: usize) -> Self {
+        self.download_connections = connections;
+        self
+    }
+
+    /// Limits the bandwidth of all downloads of this client together, in bytes a second. There is no limit by default.
+    /// 0 counts as 1.
+    pub const fn download_bandwidth(mut self, bytes_per_second: u64) -> Self {
+        self.download_bandwidth = Some(match NonZeroU64::new(bytes_per_second) {
+            Some(rate) => rate,
+            None => NonZeroU64::MIN,
+        });
+        self
+    }
+
     /// Replaces the built-in HTTP client for the API.
     pub fn http(mut self, http: impl Http) -> Self {
         self.http = Some(Arc::new(http));
@@ -285,3 +308,6 @@ impl std::fmt::Debug for ClientBuilder {
             .finish_non_exhaustive()
     }
 }
+
+/// Two files at their full speed, or sixteen at a time.
+const DOWNLOAD_CONNECTIONS: usize = 16;

@@ -6,12 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Appends a suffix to the path.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
+use super::names::with;
 
 /// Refuses a target that a finished download must not replace: a folder, a device, a FIFO, a socket.
 pub(super) fn check_target(target: &Path) -> io::Result<()> {
@@ -149,7 +144,7 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 pub(super) fn create(beside_of: &Path, end: &str) -> io::Result<(File, PathBuf)> {
     let mut taken = 0;
     loop {
-        let path = beside(beside_of, &format!(".{:016x}{end}", fastrand::u64(..)));
+        let path = with(beside_of, &format!(".{:016x}{end}", fastrand::u64(..)));
         match create_new(&path) {
             Ok(file) => return Ok((file, path)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && taken < MOST_TAKEN => taken += 1,
@@ -195,8 +190,10 @@ fn is_scratch(name: &std::ffi::OsStr, found: &OsString) -> bool {
 pub(super) fn open_plain(path: &Path, writes: bool) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    OpenOptions::new().read(true).write(writes).custom_flags(flags).open(path)
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).write(writes).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 #[cfg(not(unix))]

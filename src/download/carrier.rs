@@ -1,14 +1,17 @@
 //! Carrier: the route of a download's requests, and the headers that they may carry.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
+use super::bandwidth::Bandwidth;
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Http, HttpError, Origin, Priority, Request, Response};
@@ -22,6 +25,9 @@ pub(crate) struct Carrier {
     /// An HTTP client that no credential can reach.
     pub(crate) storage: Arc<dyn Http>,
     pub(crate) schedule: Schedule,
+    /// The connections that all downloads of the client may use for files at a time.
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) bandwidth: Option<Bandwidth>,
     /// The storage hosts that asked for a pause, and when it ends.
     not_before: Mutex<HashMap<Origin, Instant>>,
 }
@@ -36,8 +42,16 @@ pub(super) enum Way {
 }
 
 impl Carrier {
-    pub(crate) fn new(transport: Arc<Transport>, storage: Arc<dyn Http>, schedule: Schedule) -> Self {
-        Self { transport, storage, schedule, not_before: Mutex::default() }
+    pub(crate) fn new(
+        transport: Arc<Transport>,
+        storage: Arc<dyn Http>,
+        schedule: Schedule,
+        connections: usize,
+        bandwidth: Option<NonZeroU64>,
+    ) -> Self {
+        let connections = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let bandwidth = bandwidth.map(Bandwidth::new);
+        Self { transport, storage, schedule, connections, bandwidth, not_before: Mutex::default() }
     }
 
     /// Checks whether a link may be fetched; an answer or the application gave it.
@@ -68,17 +82,27 @@ impl Carrier {
         kept.get(&Origin::from_url(link.url())).copied().filter(|until| *until > Instant::now())
     }
 
+    /// Returns why a wait that a storage asked for is an error, if it is one.
+    pub(super) fn is_too_long(&self, wait: Duration, deadline: Option<Instant>) -> Option<TooLong> {
+        let most = self.transport.retry.most_asked().unwrap_or(LONGEST_WAIT);
+        if wait > most {
+            return Some(TooLong { kind: ErrorKind::Interrupted, why: GiveUp::HintTooLong.words() });
+        }
+        let is_past = deadline.is_some_and(|deadline| Instant::now() + wait >= deadline);
+        is_past.then_some(TooLong { kind: ErrorKind::DeadlineExceeded, why: GiveUp::Deadline.words() })
+    }
+
     /// Waits until the storage may be requested again, and returns whether there was a wait. A pause longer than the
     /// retry policy allows is an error that carries it.
     ///
     /// Cancel-safe.
-    pub(super) async fn may_ask(&self, link: &SecretUrl) -> Result<bool, Error> {
+    pub(super) async fn may_ask(&self, link: &SecretUrl, deadline: Option<Instant>) -> Result<bool, Error> {
         let mut waited = false;
         while let Some(until) = self.paused_until(link) {
             let left = until.saturating_duration_since(Instant::now());
-            if self.transport.retry.most_asked().is_some_and(|most| left > most) {
-                let error = Error::new(ErrorKind::Interrupted, "the storage is busy").with_url(link.url());
-                return Err(error.with_retry_after(Some(left)).with_end(Some(HINT_TOO_LONG)));
+            if let Some(end) = self.is_too_long(left, deadline) {
+                let error = Error::new(end.kind, "the storage is busy").with_url(link.url());
+                return Err(error.with_retry_after(Some(left)).with_end(Some(end.why)));
             }
             tokio::time::sleep_until(until).await;
             waited = true;
@@ -155,4 +179,12 @@ pub(super) fn gave_up(broken: Broken, link: &SecretUrl) -> Error {
     }
 }
 
-pub(super) const HINT_TOO_LONG: &str = GiveUp::HintTooLong.words();
+/// A wait that ends a download.
+pub(super) struct TooLong {
+    pub(super) kind: ErrorKind,
+    pub(super) why: &'static str,
+}
+
+/// A storage that is busy says so in seconds or minutes. Who wants to wait for longer in silence sets
+/// `RetryPolicy::give_up_over`.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);

@@ -1,148 +1,285 @@
-//! The file sink: writes the reader's bytes into a part, which becomes the target when it is complete.
+//! The file sink: fetches into a part, which becomes the target when it is complete.
 
 use std::io;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Receipt;
-use super::beside::beside;
+use super::disk::Disk;
+use super::identity::Identity;
+use super::job::{Ended, Job, io_error};
 use super::journal;
-use super::part::{Order, Part};
+use super::kept_file::KeptFile;
+use super::names::Names;
+use super::part::Part;
 use super::progress::Gauge;
 use super::reader::{Piece, Reader};
-use super::writer::Writer;
+use super::receipt::Receipt;
+use super::settings::{Overwrite, Settings};
+use super::source::Source;
+use super::verification::Verification;
+use super::{parts, straight};
 use crate::error::{Error, ErrorKind};
+use crate::message::Response;
 
 /// Writes a result that is already held.
-pub(super) async fn write_held(target: &Path, bytes: Bytes, gauge: &Gauge) -> Result<Receipt, Error> {
-    let length = bytes.len() as u64;
-    gauge.set(0, Some(length));
-    let mut part = open(target, None).await?;
-    blocking(target, move || {
-        part.obey(Order::Write(bytes))?;
-        part.obey(Order::Finish)
-    })
-    .await?;
-    gauge.set(length, Some(length));
-    Ok(Receipt { bytes: length, ..Receipt::default() })
-}
-
-/// Fetches into a file, resuming the part of an earlier call.
-pub(super) async fn fetch(target: &Path, mut reader: Reader, gauge: &Gauge) -> Result<Receipt, Error> {
-    let part = open(target, Some(journal::object(reader.link()))).await?;
-    let kept = part.kept();
-    let resumed = kept.is_some();
-    if let Some((pin, offset)) = kept {
-        gauge.set(offset, pin.total);
-        reader.resume(pin, offset);
-    }
-    let mut writer = Writer::new(part);
-    let refused = |error| io_error(target, error);
-
-    let fed = feed(&mut reader, &mut writer, gauge, resumed, &refused).await;
-    let ended = writer.end(if fed.is_ok() { Order::Finish } else { Order::Keep }).await;
-    if let (Err(_), Err(error)) = (&fed, &ended) {
-        tracing::debug!(%error, "what came of a download could not be kept");
-    }
-    fed?;
-    ended.map_err(refused)?;
-    Ok(reader.receipt())
-}
-
-/// Passes the reader's pieces to the writer.
-async fn feed(
-    reader: &mut Reader,
-    writer: &mut Writer,
+pub(super) async fn write_held(
+    target: &Path,
+    bytes: Bytes,
+    settings: &Settings,
     gauge: &Gauge,
-    resumed: bool,
-    refused: &(impl Fn(io::Error) -> Error + Sync),
-) -> Result<(), Error> {
-    let mut pinned = None;
-    let mut untouched = resumed;
-    loop {
-        match reader.next().await {
-            Ok(Piece::Chunk(chunk)) => {
-                gauge.set(reader.offset(), reader.total());
-                if pinned.as_ref() != reader.pin() {
-                    pinned = reader.pin().cloned();
-                    if let Some(pin) = pinned.clone() {
-                        writer.take(Order::Pin(pin)).await.map_err(refused)?;
-                    }
-                }
-                writer.take(Order::Write(chunk)).await.map_err(refused)?;
-            }
-            Ok(Piece::End) => {
-                gauge.set(reader.offset(), reader.total());
-                return Ok(());
-            }
-            Ok(Piece::Restart) => {
-                pinned = None;
-                writer.take(Order::BeginAnew).await.map_err(refused)?;
-            }
-            // The part of an earlier call belongs to an older result: none of it is used.
-            Err(error) if untouched && error.kind() == ErrorKind::ResultChanged => {
-                reader.start_over();
-                writer.take(Order::BeginAnew).await.map_err(refused)?;
-            }
-            Err(error) => return Err(error),
+) -> Result<Receipt, Error> {
+    let length = bytes.len() as u64;
+    let path = absolute(target).map_err(|error| io_error(target, error))?;
+    check_free(&path, settings.overwrite)?;
+    gauge.set(0, Some(length));
+    let disk = Disk::new(open(target, &path, None).await?);
+    let replaces = settings.overwrite != Overwrite::Never;
+    let verification = Verification::of(None, settings);
+    let algorithms = verification.algorithms();
+    let refused = |error| io_error(target, error);
+    let found = disk
+        .run(move |part| {
+            part.begin(Identity::of_length(length), &algorithms)?;
+            part.write(0, &bytes)?;
+            part.checksums(length, &algorithms)
+        })
+        .await
+        .map_err(refused)?;
+    let verified = match verification.check(&found, Some(length)) {
+        Ok(verified) => verified,
+        Err(error) => {
+            disk.begin_anew().await.ok();
+            return Err(error);
         }
-        untouched = false;
+    };
+    disk.run(move |part| part.finish(length, replaces)).await.map_err(refused)?;
+    gauge.set(length, Some(length));
+    Ok(Receipt { bytes: length, verified, path: Some(path), ..Receipt::default() })
+}
+
+/// Fetches into a file, resuming the part of an earlier call. `begun`: a reader whose first answer was read already.
+pub(super) async fn fetch(
+    target: &Path,
+    source: Arc<Source>,
+    begun: Begun,
+    settings: &Settings,
+    gauge: &Gauge,
+) -> Result<Receipt, Error> {
+    // A later change of the process' working directory does not change the file's location.
+    let path = absolute(target).map_err(|error| io_error(target, error))?;
+    check_free(&path, settings.overwrite)?;
+    let object = journal::object(&source.url());
+    let kept_file = match settings.overwrite {
+        Overwrite::IfDifferent => KeptFile::at(&path, object).await,
+        Overwrite::Never | Overwrite::Always => None,
+    };
+    if let (Some(file), Some(checksum)) = (&kept_file, &settings.checksum)
+        && file.has(std::slice::from_ref(checksum.expected())).await
+    {
+        return Ok(unchanged(file.length(), path, vec![checksum.expected().algorithm.name()], gauge));
     }
+    let permit = source.carrier.connections.clone().acquire_owned().await.ok();
+    let part = open(target, &path, settings.resumes.then_some(object)).await?;
+    let disk = Arc::new(Disk::new(part));
+    let job = Job::new(&source, settings, &disk, target, gauge);
+    let running = run(&job, begun, kept_file.as_ref(), &path);
+    let ran = match settings.until {
+        // The connections are dropped here; what they hold is written all the same.
+        Some(until) => tokio::time::timeout_at(until, running).await.unwrap_or_else(|_| Err(too_late(&source, gauge))),
+        None => running.await,
+    };
+    drop(permit);
+    gauge.connections(0);
+    if ran.is_err() {
+        let kept = match disk.settle().await {
+            Ok(()) => disk.run(Part::keep).await,
+            unsettled => unsettled,
+        };
+        if let Err(error) = kept {
+            tracing::debug!(%error, "what came of a download could not be kept");
+        }
+    }
+    // The lock of the part is free before the caller goes on.
+    if let Some(disk) = Arc::into_inner(disk) {
+        disk.close().await;
+    }
+    ran
+}
+
+/// Returns the error of a download that is not whole at its deadline.
+pub(super) fn too_late(source: &Source, gauge: &Gauge) -> Error {
+    let progress = gauge.now();
+    let of = progress.total().map(|total| format!(" of {total}")).unwrap_or_default();
+    let why = format!("the download was not whole at its deadline: {}{of} bytes had arrived", progress.bytes());
+    source.error(ErrorKind::DeadlineExceeded, why)
+}
+
+/// What was read before the target was known.
+#[derive(Default)]
+pub(super) struct Begun {
+    pub(super) received: Option<Response>,
+    pub(super) reader: Option<Box<Reader>>,
+}
+
+async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &Path) -> Result<Receipt, Error> {
+    let kept = job.blocking(|part| Ok(part.kept())).await?;
+    let resumed_at = kept.as_ref().map_or(0, |kept| kept.bytes);
+    let trusts_weak = job.settings.trusts_weak;
+    let kept = kept.filter(|kept| kept.identity.total.is_some() && kept.identity.has_proof(trusts_weak));
+    let reader = begun.reader.unwrap_or_else(|| {
+        let reader = Reader::new(job.source.clone()).received(begun.received);
+        Box::new(reader.unless(kept_file.and_then(|file| file.etag().map(str::to_owned))))
+    });
+    let mut receipt = Receipt { resumed_at, path: Some(path.to_owned()), ..Receipt::default() };
+    let mut verification = Verification::of(None, job.settings);
+    let mut ended = match kept {
+        Some(kept) => {
+            job.gauge.set(kept.bytes, kept.identity.total);
+            match go_on(job, &kept.identity, &mut verification).await {
+                // The part of an earlier call belongs to an older result: none of it is used.
+                Err(error) if error.kind() == ErrorKind::ResultChanged && job.gauge.now().bytes() == kept.bytes => {
+                    tracing::debug!(%error, "the part of an earlier call is of another object");
+                    Ended::Anew(reader)
+                }
+                ended => ended?,
+            }
+        }
+        None => Ended::Anew(reader),
+    };
+    let mut begins = 0;
+    let total = loop {
+        let mut reader = match ended {
+            Ended::Whole { total } => break total,
+            Ended::Anew(reader) => reader,
+        };
+        if begins > 0 || receipt.resumed_at > 0 {
+            job.disk.begin_anew().await.map_err(|error| job.refused(error))?;
+            job.gauge.set(0, None);
+            receipt.resumed_at = 0;
+        }
+        begins += 1;
+        if begins > MOST_BEGINS {
+            let why = "the download began anew again and again: this storage neither resumes nor sends it all at once";
+            return Err(job.source.error(ErrorKind::Interrupted, why).with_attempts(begins));
+        }
+        match reader.begin().await.inspect_err(|_| job.count(&reader))? {
+            None | Some(Piece::Restart) => {}
+            Some(Piece::NotModified) => {
+                let length = kept_file.map_or(0, KeptFile::length);
+                return Ok(unchanged(length, path.to_owned(), vec!["etag"], job.gauge));
+            }
+            Some(_) => {}
+        }
+        verification = Verification::of(reader.head(), job.settings);
+        if let Some(file) = kept_file {
+            let identity = reader.identity().cloned();
+            if let Some(verified) = file.is_same(identity, &verification).await {
+                return Ok(unchanged(file.length(), path.to_owned(), verified, job.gauge));
+            }
+        }
+        ended = begin(job, reader, &verification).await?;
+    };
+    receipt.verified = verify(job, &verification, total).await?;
+    receipt.warnings = verification.warnings(&job.source.url());
+    let replaces = job.settings.overwrite != Overwrite::Never;
+    job.blocking(move |part| part.finish(total, replaces)).await?;
+    job.gauge.set(total, Some(total));
+    receipt.bytes = total;
+    receipt.renewed = job.source.renewed();
+    (receipt.reopened, receipt.connections) = job.counts();
+    Ok(receipt)
+}
+
+/// Goes on with the part of an earlier call.
+async fn go_on(job: &Job<'_>, identity: &Identity, verification: &mut Verification) -> Result<Ended, Error> {
+    let total = identity.total.unwrap_or_default();
+    let mut missing = job.blocking(move |part| Ok(part.gaps(total))).await?;
+    // The first answer says whether the object is still the same, also if nothing is missing, and what its checksums
+    // are.
+    let mut reader = match missing.first() {
+        Some(gap) => Reader::of_range(job.source.clone(), identity.clone(), gap.start, gap.end),
+        None => Reader::of_rest(job.source.clone(), identity.clone(), total),
+    };
+    match reader.begin().await.inspect_err(|_| job.count(&reader))? {
+        None => {}
+        Some(_) => return Ok(Ended::Anew(Box::new(reader))),
+    }
+    *verification = Verification::of(reader.head(), job.settings);
+    if missing.is_empty() {
+        return Ok(Ended::Whole { total });
+    }
+    let (known, algorithms) = (identity.clone(), verification.algorithms());
+    job.blocking(move |part| part.begin(known, &algorithms)).await?;
+    if let Some(first) = missing.first_mut() {
+        first.start = reader.offset();
+    }
+    parts::fetch(job, Some(reader), identity.clone(), missing).await
+}
+
+/// Begins with the first byte, whose answer is read.
+async fn begin(job: &Job<'_>, reader: Box<Reader>, verification: &Verification) -> Result<Ended, Error> {
+    let identity = reader.identity().cloned().unwrap_or_default();
+    let algorithms = verification.algorithms();
+    job.gauge.set(0, identity.total);
+    let known = identity.clone();
+    job.blocking(move |part| part.begin(known, &algorithms)).await?;
+    let has_ranges = reader.head().is_some_and(|head| head.has_ranges) && job.source.can_resume();
+    match identity.total {
+        Some(total) if has_ranges && total > 0 && identity.has_proof(job.settings.trusts_weak) => {
+            parts::fetch(job, Some(*reader), identity, std::iter::once(0..total).collect()).await
+        }
+        _ => straight::fetch(job, *reader).await,
+    }
+}
+
+/// Compares the checksums. A file that does not fit is discarded: the next call begins anew.
+async fn verify(job: &Job<'_>, verification: &Verification, total: u64) -> Result<Vec<&'static str>, Error> {
+    let algorithms = verification.algorithms();
+    let found = match algorithms.is_empty() {
+        true => Vec::new(),
+        false => job.blocking(move |part| part.checksums(total, &algorithms)).await?,
+    };
+    match verification.check(&found, job.gauge.now().total()) {
+        Ok(verified) => Ok(verified),
+        Err(error) => {
+            job.disk.begin_anew().await.map_err(|error| job.refused(error))?;
+            Err(error.with_url(job.source.url().url()))
+        }
+    }
+}
+
+fn unchanged(length: u64, path: std::path::PathBuf, verified: Vec<&'static str>, gauge: &Gauge) -> Receipt {
+    gauge.set(length, Some(length));
+    Receipt { bytes: length, path: Some(path), is_unchanged: true, verified, ..Receipt::default() }
+}
+
+/// Refuses a name that is taken, before the first request.
+fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), Error> {
+    if overwrite == Overwrite::Never && path.symlink_metadata().is_ok() {
+        return Err(io_error(path, io::ErrorKind::AlreadyExists.into()));
+    }
+    Ok(())
 }
 
 /// Opens the part, after a short wait for the writer of a call that was just dropped.
-async fn open(target: &Path, object: Option<u64>) -> Result<Part, Error> {
-    // A later change of the process' working directory does not change the file's location.
-    let whole_path = absolute(target).map_err(|error| io_error(target, error))?;
+async fn open(target: &Path, path: &Path, object: Option<u64>) -> Result<Part, Error> {
     for _ in 0..LOCK_TRIES {
-        let path = whole_path.clone();
-        if let Some(part) = blocking(target, move || Part::open(&path, object)).await? {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || Part::open(&path, object)).await;
+        let opened = opened.unwrap_or_else(|crash| Err(io::Error::other(crash)));
+        if let Some(part) = opened.map_err(|error| io_error(target, error))? {
             return Ok(part);
         }
         tokio::time::sleep(LOCK_PAUSE).await;
     }
-    let path: PathBuf = beside(target, ".part");
-    Err(Error::new(ErrorKind::Io, format!("another download holds {}", path.display())))
-}
-
-async fn blocking<T: Send + 'static>(
-    target: &Path,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|crash| Err(io::Error::other(crash))).map_err(|error| io_error(target, error))
-}
-
-fn io_error(target: &Path, error: io::Error) -> Error {
-    let mut why = if target.as_os_str().is_empty() {
-        "the path of the target is empty: give a file to write to".to_owned()
-    } else {
-        missing_folder(&error, target).unwrap_or_else(|| format!("{}: {error}", target.display()))
-    };
-    if let Some(advice) = crate::error::out_of_files(&error) {
-        why = format!("{why}: {advice}");
-    }
-    Error::new(ErrorKind::Io, why).with_source(error)
-}
-
-/// Names the missing folder. A download creates no folder, because a typo in a path would then go unnoticed.
-fn missing_folder(error: &io::Error, target: &Path) -> Option<String> {
-    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-        return None;
-    }
-    let whole_path = absolute(target).ok()?;
-    let folder = whole_path.parent()?;
-    let shown = folder.display();
-    if folder.is_dir() {
-        return None;
-    }
-    Some(match folder.ancestors().find(|above| above.exists()) {
-        Some(file) if file.is_file() => format!("{}: {} is a file, and no folder", target.display(), file.display()),
-        _ => format!("{}: the folder {shown} does not exist: make it before the download", target.display()),
-    })
+    let part = Names::of(target).part;
+    Err(Error::new(ErrorKind::Io, format!("another download holds {}", part.display())))
 }
 
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// A storage that breaks off and cannot resume is asked for the whole this often.
+const MOST_BEGINS: u32 = 8;

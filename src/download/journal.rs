@@ -3,13 +3,14 @@
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::beside::{self, SCRATCH, beside};
-use super::range::Pin;
+use super::beside::{self, SCRATCH};
+use super::identity::Identity;
+use super::names::{Names, hash, with};
+use super::runs::Run;
 use crate::redact::SecretUrl;
 
 /// The journal of one part file.
@@ -18,54 +19,61 @@ pub(super) struct Journal {
     version: u32,
     /// The hash of the linked object ([`object`]).
     object: u64,
-    pub(super) pin: Pin,
-    /// The number of bytes that are certainly on the disk.
-    pub(super) synced: u64,
+    /// Called a pin by version 1.
+    #[serde(alias = "pin")]
+    pub(super) identity: Identity,
+    /// The bytes that are certainly on the disk.
+    #[serde(default)]
+    pub(super) runs: Vec<Run>,
+    /// Of version 1: the number of bytes from the start on.
+    #[serde(default, skip_serializing)]
+    synced: u64,
 }
 
 impl Journal {
-    pub(super) const fn new(object: u64, pin: Pin, synced: u64) -> Self {
-        Self { version: VERSION, object, pin, synced }
+    pub(super) const fn new(object: u64, identity: Identity, runs: Vec<Run>) -> Self {
+        Self { version: VERSION, object, identity, runs, synced: 0 }
     }
 
-    /// Returns the journal of a part that can be resumed: a regular file of the part's own user, of some hundred bytes.
-    /// Any other file counts as none, and the download starts anew.
-    pub(super) fn of(part: &Path, object: u64, of_part: &Metadata) -> Option<Self> {
-        let path = path(part);
+    /// Returns the journal of a part that can be resumed: a regular file of the part's own user. Any other file counts
+    /// as none, and the download starts anew.
+    pub(super) fn of(path: &Path, object: u64, of_part: &Metadata) -> Option<Self> {
         let is_plain = |found: &Metadata| found.is_file() && beside::is_of_same_user(of_part, found);
-        let named = fs::symlink_metadata(&path).ok().filter(is_plain)?;
-        let file = beside::open_plain(&path, false).ok()?;
+        let named = fs::symlink_metadata(path).ok().filter(is_plain)?;
+        let file = beside::open_plain(path, false).ok()?;
         file.metadata().ok().filter(|opened| is_plain(opened) && beside::is_same(&named, opened))?;
         let mut text = Vec::new();
         file.take(LONGEST + 1).read_to_end(&mut text).ok()?;
         if text.len() as u64 > LONGEST {
             return None;
         }
-        let journal: Self = serde_json::from_slice(&text).ok()?;
-        // Without a strong ETag that can be sent, nothing proves that the rest would fit.
-        let etag = journal.pin.etag.as_deref().is_some_and(|etag| HeaderValue::from_str(etag).is_ok());
-        (journal.version == VERSION && journal.object == object && etag && journal.synced > 0).then_some(journal)
+        Self::read(&text, object, of_part.len())
+    }
+
+    fn read(text: &[u8], object: u64, length: u64) -> Option<Self> {
+        let mut journal: Self = serde_json::from_slice(text).ok()?;
+        if journal.version == 1 && journal.synced > 0 {
+            journal.runs = vec![Run::unchecked(journal.synced)];
+        }
+        let is_known = matches!(journal.version, 1 | VERSION) && journal.object == object;
+        // Nothing but a strong validator proves that the rest would fit; who trusts weak ones set it for this call.
+        let is_provable = journal.identity.has_proof(true);
+        let most = journal.identity.total.map_or(length, |total| total.min(length));
+        let is_sound = journal.runs.windows(2).all(|pair| matches!(pair, [one, next] if one.end <= next.start))
+            && journal.runs.iter().all(|run| run.start < run.end && run.end <= most);
+        (is_known && is_provable && is_sound && !journal.runs.is_empty()).then_some(journal)
     }
 
     /// Replaces the previous journal, atomically.
-    pub(super) fn write(&self, part: &Path) -> io::Result<()> {
-        let (mut file, fresh) = beside::create(part, SCRATCH)?;
+    pub(super) fn write(&self, names: &Names) -> io::Result<()> {
+        let (mut file, fresh) = beside::create(&names.part, SCRATCH)?;
         let text = serde_json::to_vec(self)?;
         let written =
-            file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, path(part)));
+            file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&fresh, &names.journal));
         if written.is_err() {
             fs::remove_file(fresh).ok();
         }
         written
-    }
-
-    /// Removes the journal. Returns whether there was one.
-    pub(super) fn remove(part: &Path) -> io::Result<bool> {
-        // An earlier version wrote its journals to this path first.
-        if let Err(error) = beside::remove(&beside(part, SCRATCH)) {
-            tracing::debug!(%error, "what an earlier version left beside a part cannot be removed");
-        }
-        beside::remove(&path(part))
     }
 }
 
@@ -75,18 +83,21 @@ pub(super) fn object(link: &SecretUrl) -> u64 {
     let (url, query) = link.split_sas();
     let query = if link.is_signed() { "" } else { query };
     let bytes = url.bytes().chain([b'?']).chain(query.bytes());
-    bytes.fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
+    hash(bytes)
 }
 
-fn path(part: &Path) -> PathBuf {
-    beside(part, ".json")
+/// Removes the journal. Returns whether there was one.
+pub(super) fn remove(names: &Names) -> io::Result<bool> {
+    // Version 0.1 wrote its journals to this path first.
+    if let Err(error) = beside::remove(&with(&names.part, SCRATCH)) {
+        tracing::debug!(%error, "what an earlier version left beside a part cannot be removed");
+    }
+    beside::remove(&names.journal)
 }
 
-/// A journal is some hundred bytes; its ETag was sent in a header.
-const LONGEST: u64 = 16 * 1024;
-const VERSION: u32 = 1;
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+/// Some thousand runs of some fifty bytes each.
+const LONGEST: u64 = 1 << 20;
+const VERSION: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -100,5 +111,34 @@ mod tests {
         assert_ne!(one, object("https://a.example/8?se=2030&sig=1"));
         assert_ne!(one, object("https://b.example/7?se=2030&sig=1"));
         assert_ne!(object("https://a.example/file?id=7"), object("https://a.example/file?id=8"));
+    }
+
+    #[test]
+    fn reads_what_it_wrote_and_what_version_1_wrote_and_nothing_that_does_not_add_up() {
+        let of = |runs: &str| {
+            let text = format!(r#"{{"version":2,"object":7,"identity":{{"etag":"\"a\"","total":100}},"runs":{runs}}}"#);
+            Journal::read(text.as_bytes(), 7, 100)
+        };
+        let journal = of(r#"[{"start":0,"end":10,"crc":"00000000000000ff"},{"start":20,"end":30}]"#).unwrap();
+        assert_eq!(Journal::read(&serde_json::to_vec(&journal).unwrap(), 7, 100), Some(journal));
+        for wrong in [
+            "[]",
+            r#"[{"start":10,"end":10}]"#,
+            r#"[{"start":0,"end":101}]"#,
+            r#"[{"start":20,"end":30},{"start":0,"end":10}]"#,
+            r#"[{"start":0,"end":20},{"start":10,"end":30}]"#,
+            r#"[{"start":0,"end":20,"crc":"xyz"}]"#,
+        ] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
+        let old = br#"{"version":1,"object":7,"pin":{"etag":"\"a\"","total":100},"synced":40}"#;
+        assert_eq!(Journal::read(old, 7, 100).unwrap().runs, [Run::unchecked(40)]);
+        assert_eq!(Journal::read(old, 8, 100), None);
+        assert_eq!(Journal::read(old, 7, 39), None);
+        let weak =
+            br#"{"version":2,"object":7,"identity":{"etag":"W/\"a\"","total":100},"runs":[{"start":0,"end":10}]}"#;
+        assert_eq!(Journal::read(weak, 7, 100), None);
+        let newer = br#"{"version":3,"object":7,"identity":{"etag":"\"a\""},"runs":[{"start":0,"end":10}]}"#;
+        assert_eq!(Journal::read(newer, 7, 100), None);
     }
 }

@@ -1,87 +1,95 @@
 //! Part: the file beside the target, which takes the final name only when it is complete.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use super::beside::{self, FoundPart, Maker};
+use super::checksum::{Algorithm, Crcs, Hasher};
+use super::identity::Identity;
+use super::journal::{self, Journal};
+use super::kept_file::nanos;
+use super::names::Names;
+use super::record::Record;
+use super::runs::{Run, Runs};
+use super::space;
 
-use super::beside::{self, FoundPart, Maker, beside};
-use super::journal::Journal;
-use super::range::Pin;
-
-/// A part file, locked for as long as it is open. Every method blocks.
+/// A part file, locked for as long as it is open. Every method blocks, and several threads may write at a time.
 ///
 /// A part that is dropped before its end makes its contents resumable; an empty part is removed.
 pub(super) struct Part {
     file: File,
-    path: PathBuf,
-    target: PathBuf,
+    names: Names,
     object: u64,
-    pin: Option<Pin>,
-    length: u64,
-    synced: u64,
-    /// Whether the part is unfinished and the disk refused nothing: otherwise its contents are unknown.
-    sound: bool,
     /// Whether a later call finds the part by its name. A part beside a file that can neither be used nor removed has a
     /// random name, and is removed with this call.
     lasts: bool,
+    state: Mutex<State>,
+    /// Held while the journal is written, so that an older one never replaces a newer one.
+    saving: Mutex<()>,
 }
 
-/// An order to a part.
-pub(super) enum Order {
-    /// Discard all bytes so far.
-    BeginAnew,
-    /// The bytes that follow belong to this object.
-    Pin(Pin),
-    Write(Bytes),
-    /// Make the bytes so far resumable.
-    Keep,
-    /// The part is complete.
-    Finish,
+struct State {
+    identity: Option<Identity>,
+    runs: Runs,
+    /// The runs of the last journal.
+    saved: Vec<Run>,
+    /// The checksums that every write computes.
+    also: Vec<Algorithm>,
+    /// The hashes of the bytes from the first one on, while they arrive in order.
+    hashed: Option<Hashed>,
+    /// Whether the part is unfinished and the disk refused nothing: otherwise its contents are unknown.
+    is_sound: bool,
+}
+
+struct Hashed {
+    next: u64,
+    hashers: Vec<(Algorithm, Hasher)>,
+}
+
+/// What an earlier call left.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) identity: Identity,
+    pub(super) bytes: u64,
 }
 
 impl Part {
-    /// Opens the part of `target`. The part begins at the end of the bytes that its journal confirms for this object,
-    /// else empty; `None` while another download holds the part.
+    /// Opens the part of `target`. If its journal is of this object, the part holds what the journal confirms and the
+    /// disk still has; else it begins empty. `None` while another download holds the part.
     ///
     /// A part of an earlier call is used only if it is a regular file of our own under one name. Anything else under
     /// that name, such as a link to a file elsewhere, is removed; if the removal is refused, the part gets a random
     /// name.
     pub(super) fn open(target: &Path, object: Option<u64>) -> io::Result<Option<Self>> {
         beside::check_target(target)?;
-        let path = beside(target, ".part");
-        let Some((file, was_there)) = claim(&path)? else { return Self::apart(target).map(Some) };
+        let names = Names::of(target);
+        let Some((file, was_there)) = claim(&names.part)? else { return Self::apart(names).map(Some) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            // A file system without locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        if !is_at(&file, &path)? {
+        if !is_at(&file, &names.part)? {
             return Ok(None);
         }
         let found = file.metadata()?;
-        let journal = object.and_then(|object| Journal::of(&path, object, &found));
-        let journal = journal.filter(|journal| journal.synced <= found.len());
-        let mut part = Self::of(file, path, target, object.unwrap_or_default());
-        (part.length, part.synced) = (found.len(), found.len());
+        let journal = object.and_then(|object| Journal::of(&names.journal, object, &found));
         if was_there {
-            beside::sweep(&part.path);
+            beside::sweep(&names.part);
         }
+        let part = Self::of(file, names, object.unwrap_or_default());
         match journal {
-            Some(Journal { pin, synced, .. }) => {
-                part.cut(synced)?;
-                part.pin = Some(pin);
-            }
-            None => match part.begin_anew() {
+            Some(journal) => part.take_up(journal)?,
+            None => match part.discard() {
                 // A foreign journal that cannot be removed would describe our part.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     tracing::warn!(%error, "the journal of a download is not ours: it begins under another name");
-                    (part.length, part.synced) = (0, 0);
+                    let names = part.names.clone();
                     drop(part);
-                    return Self::apart(target).map(Some);
+                    return Self::apart(names).map(Some);
                 }
                 done => done?,
             },
@@ -90,125 +98,261 @@ impl Part {
     }
 
     /// Opens a part under a random name, which no later call finds.
-    fn apart(target: &Path) -> io::Result<Self> {
-        let (file, path) = beside::create(target, ".part")?;
-        let mut part = Self::of(file, path, target, 0);
+    fn apart(names: Names) -> io::Result<Self> {
+        let (file, path) = beside::create(&names.part, APART)?;
+        let mut part = Self::of(file, Names { part: path, ..names }, 0);
         part.lasts = false;
         Ok(part)
     }
 
-    fn of(file: File, path: PathBuf, target: &Path, object: u64) -> Self {
-        let target = target.to_owned();
-        Self { file, path, target, object, pin: None, length: 0, synced: 0, sound: true, lasts: true }
-    }
-
-    /// Returns the bytes kept from an earlier call.
-    pub(super) fn kept(&self) -> Option<(Pin, u64)> {
-        self.pin.clone().map(|pin| (pin, self.synced))
-    }
-
-    /// Carries out an order, until the disk refuses once.
-    pub(super) fn obey(&mut self, order: Order) -> io::Result<()> {
-        if !self.sound {
-            return Err(io::Error::other("it was given up before"));
-        }
-        let done = match order {
-            Order::BeginAnew => self.begin_anew(),
-            Order::Pin(pin) => {
-                self.pin = Some(pin);
-                Ok(())
-            }
-            Order::Write(chunk) => self.write(&chunk),
-            Order::Keep => self.keep(),
-            Order::Finish => self.finish(),
+    fn of(file: File, names: Names, object: u64) -> Self {
+        let state = State {
+            identity: None,
+            runs: Runs::new(None),
+            saved: Vec::new(),
+            also: Vec::new(),
+            hashed: None,
+            is_sound: true,
         };
-        self.sound &= done.is_ok();
-        done
+        Self { file, names, object, lasts: true, state: Mutex::new(state), saving: Mutex::default() }
     }
 
-    fn begin_anew(&mut self) -> io::Result<()> {
-        if self.lasts && Journal::remove(&self.path)? {
-            // Must precede any other bytes under this name.
-            sync_folder(&self.path)?;
+    /// Code that panics while it holds the lock leaves the state as it was.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up what an earlier call wrote, as far as its checksums hold: a machine that lost its power may have lost
+    /// bytes that the journal confirms.
+    fn take_up(&self, journal: Journal) -> io::Result<()> {
+        let mut runs = Runs::new(journal.identity.total);
+        let mut damaged = 0;
+        for run in &journal.runs {
+            let mut crcs = Crcs::new(&EVERY_CRC);
+            self.read(run.range(), |bytes| crcs.update(bytes))?;
+            if run.crc.is_none_or(|crc| crc == crcs.crc64()) {
+                runs.add_known(run, crcs);
+            } else {
+                damaged += run.end - run.start;
+            }
         }
-        self.pin = None;
-        self.cut(0)
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)?;
-        self.file.seek(SeekFrom::Start(length))?;
-        (self.length, self.synced) = (length, length);
+        if damaged > 0 {
+            tracing::warn!(damaged, "bytes of a part are not what its journal says: they are fetched again");
+        }
+        let mut state = self.state();
+        state.saved = runs.to_list();
+        (state.runs, state.identity) = (runs, Some(journal.identity));
         Ok(())
     }
 
-    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        self.file.write_all(chunk)?;
-        self.length += chunk.len() as u64;
-        if self.length - self.synced >= SYNC_EVERY { self.keep() } else { Ok(()) }
+    /// Returns what is kept from an earlier call.
+    pub(super) fn kept(&self) -> Option<Kept> {
+        let state = self.state();
+        let identity = state.identity.clone()?;
+        Some(Kept { identity, bytes: state.runs.bytes() }).filter(|kept| kept.bytes > 0)
+    }
+
+    pub(super) fn gaps(&self, total: u64) -> Vec<std::ops::Range<u64>> {
+        self.state().runs.gaps(total)
+    }
+
+    /// Discards all bytes so far. No write may be under way.
+    pub(super) fn begin_anew(&self) -> io::Result<()> {
+        let done = self.discard();
+        self.state().is_sound &= done.is_ok();
+        done
+    }
+
+    fn discard(&self) -> io::Result<()> {
+        if self.lasts && journal::remove(&self.names)? {
+            // Must precede any other bytes under this name.
+            sync_folder(&self.names.part)?;
+        }
+        {
+            let mut state = self.state();
+            (state.identity, state.runs, state.saved, state.hashed) = (None, Runs::new(None), Vec::new(), None);
+        }
+        self.file.set_len(0)
+    }
+
+    /// Prepares for the bytes of an object: computes these checksums on the way, and reserves the space, so that a full
+    /// disk shows before the first byte.
+    pub(super) fn begin(&self, identity: Identity, algorithms: &[Algorithm]) -> io::Result<()> {
+        let total = identity.total;
+        {
+            let mut state = self.state();
+            if state.runs.bytes() == 0 {
+                state.runs = Runs::new(total);
+                state.also = algorithms.iter().copied().filter(|algorithm| algorithm.is_crc()).collect();
+                let hashers = algorithms.iter().filter(|algorithm| !algorithm.is_crc());
+                let hashers: Vec<_> = hashers.map(|algorithm| (*algorithm, Hasher::new(*algorithm))).collect();
+                state.hashed = (!hashers.is_empty()).then_some(Hashed { next: 0, hashers });
+            } else {
+                state.also = EVERY_CRC.to_vec();
+            }
+            state.identity = Some(identity);
+        }
+        let Some(total) = total else { return Ok(()) };
+        space::reserve(&self.file, total, &self.gaps(total))
+    }
+
+    /// Writes bytes at an offset, where none were written before.
+    pub(super) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.state().is_sound {
+            return Err(io::Error::other("it was given up before"));
+        }
+        if let Err(error) = space::write_all_at(&self.file, bytes, at) {
+            // What was written before stays good where there is only no room for more.
+            self.state().is_sound &= is_full(&error);
+            return Err(error);
+        }
+        let length = bytes.len() as u64;
+        let mut state = self.state();
+        let State { runs, also, .. } = &mut *state;
+        runs.add(at, bytes, also);
+        match &mut state.hashed {
+            Some(hashed) if hashed.next == at => {
+                hashed.next += length;
+                hashed.hashers.iter_mut().for_each(|(_, hasher)| hasher.update(bytes));
+            }
+            // Out of order: the whole is read once it is there.
+            _ => state.hashed = None,
+        }
+        Ok(())
     }
 
     /// Makes the bytes so far resumable: the data first, then the journal.
-    fn keep(&mut self) -> io::Result<()> {
-        if self.synced == self.length {
-            return Ok(());
-        }
+    pub(super) fn keep(&self) -> io::Result<()> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let (identity, runs) = {
+            let state = self.state();
+            let runs = state.runs.to_list();
+            if runs == state.saved || !state.is_sound {
+                return Ok(());
+            }
+            (state.identity.clone(), runs)
+        };
         self.file.sync_data()?;
-        self.synced = self.length;
-        if let Some(pin) = self.pin.as_ref().filter(|pin| self.lasts && pin.etag.is_some())
-            && let Err(error) = Journal::new(self.object, pin.clone(), self.synced).write(&self.path)
+        if let Some(identity) = identity.filter(|identity| self.lasts && identity.has_proof(true))
+            && let Err(error) = Journal::new(self.object, identity, runs.clone()).write(&self.names)
         {
             // The previous journal confirms fewer bytes, and stays true.
             tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");
         }
+        self.state().saved = runs;
         Ok(())
     }
 
-    /// Gives the complete part its final name.
-    fn finish(&mut self) -> io::Result<()> {
-        let stated = self.pin.as_ref().and_then(|pin| pin.total);
-        if stated.is_some_and(|total| total != self.length) {
-            self.keep().ok();
+    /// Returns the checksum of the whole file, which must be complete: as it was computed on the way, or from the disk.
+    pub(super) fn checksums(&self, total: u64, algorithms: &[Algorithm]) -> io::Result<Vec<(Algorithm, Vec<u8>)>> {
+        let mut found = Vec::new();
+        {
+            let mut state = self.state();
+            let crcs = state.runs.whole(total);
+            let crcs = algorithms.iter().filter_map(|algorithm| Some((*algorithm, crcs.as_ref()?.value(*algorithm)?)));
+            found.extend(crcs);
+            let hashed = state.hashed.take().filter(|hashed| hashed.next == total);
+            let hashers = hashed.into_iter().flat_map(|hashed| hashed.hashers);
+            found.extend(hashers.map(|(algorithm, hasher)| (algorithm, hasher.finish())));
+        }
+        let missing = algorithms.iter().filter(|algorithm| found.iter().all(|(known, _)| known != *algorithm));
+        let mut hashers: Vec<_> = missing.map(|algorithm| (*algorithm, Hasher::new(*algorithm))).collect();
+        if !hashers.is_empty() {
+            self.read(0..total, |bytes| hashers.iter_mut().for_each(|(_, hasher)| hasher.update(bytes)))?;
+            found.extend(hashers.into_iter().map(|(algorithm, hasher)| (algorithm, hasher.finish())));
+        }
+        found.retain(|(algorithm, _)| algorithms.contains(algorithm));
+        Ok(found)
+    }
+
+    fn read(&self, range: std::ops::Range<u64>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut buffer = vec![0; READ];
+        let mut at = range.start;
+        while at < range.end {
+            let most = usize::try_from(range.end - at).map_or(READ, |left| left.min(READ));
+            let Some(space) = buffer.get_mut(..most) else { break };
+            let read = space::read_at(&self.file, space, at)?;
+            if read == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the part is shorter than its journal says"));
+            }
+            take(space.get(..read).unwrap_or_default());
+            at += read as u64;
+        }
+        Ok(())
+    }
+
+    /// Gives the complete part its final name. `replaces`: whether a file of that name may be there.
+    pub(super) fn finish(&self, total: u64, replaces: bool) -> io::Result<()> {
+        if !self.gaps(total).is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes were written than were stated"));
         }
-        self.file.sync_all()?;
-        if let Err(error) = self.place() {
-            self.keep().ok();
-            return Err(error);
+        // A file that was longer before, or whose space was reserved.
+        self.file.set_len(total)?;
+        if let Some(record) = self.to_record(total) {
+            space::set_attribute(&self.file, &record);
         }
-        self.sound = false;
+        self.file.sync_all()?;
+        self.place(replaces)?;
+        self.state().is_sound = false;
         // From this point on, no failure is an error: the file is complete and has its name.
-        let tidied = if self.lasts { Journal::remove(&self.path).map(drop) } else { Ok(()) };
-        if let Err(error) = tidied.and_then(|()| sync_folder(&self.target)) {
+        let tidied = if self.lasts { journal::remove(&self.names).map(drop) } else { Ok(()) };
+        if let Err(error) = tidied.and_then(|()| sync_folder(&self.names.target)) {
             tracing::debug!(%error, "the folder of a finished download could not be tidied or synced");
         }
         Ok(())
     }
 
+    /// Returns the record of the finished file; `None` if the object has no strong ETag.
+    fn to_record(&self, length: u64) -> Option<Vec<u8>> {
+        let etag = self.state().identity.as_ref()?.to_strong_etag()?;
+        let modified = nanos(self.file.metadata().ok()?.modified().ok()?)?;
+        Record { object: self.object, etag, length, modified }.to_bytes()
+    }
+
     /// Renames the part to the target. Hours may have passed since both were inspected.
-    fn place(&self) -> io::Result<()> {
-        if !is_at(&self.file, &self.path)? {
-            let why = format!("{} is another file than the one that was written", self.path.display());
+    fn place(&self, replaces: bool) -> io::Result<()> {
+        if !is_at(&self.file, &self.names.part)? {
+            let why = format!("{} is another file than the one that was written", self.names.part.display());
             return Err(io::Error::other(why));
         }
-        beside::check_target(&self.target)?;
-        fs::rename(&self.path, &self.target)
+        beside::check_target(&self.names.target)?;
+        if replaces {
+            return fs::rename(&self.names.part, &self.names.target);
+        }
+        space::rename_to_free(&self.names.part, &self.names.target)
+    }
+
+    fn let_go(&self) -> io::Result<()> {
+        let (is_sound, is_resumable) = {
+            let state = self.state();
+            let is_provable = state.identity.as_ref().is_some_and(|identity| identity.has_proof(true));
+            (state.is_sound, is_provable && state.runs.bytes() > 0)
+        };
+        if !is_sound {
+            return Ok(());
+        }
+        if self.lasts && is_resumable { self.keep() } else { beside::remove(&self.names.part).map(drop) }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.sound {
-            return;
-        }
-        let kept = match self.lasts && self.length > 0 {
-            true => self.keep(),
-            false => beside::remove(&self.path).map(drop),
-        };
-        if let Err(error) = kept {
+        if let Err(error) = self.let_go() {
             tracing::debug!(%error, "what came of a download could not be kept");
         }
     }
+}
+
+/// Returns whether a file system refused for want of room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Some file systems have no locks: a network file system without its lock daemon, some in user space.
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || space::lacks_locks(error)
 }
 
 /// Returns our own file under this name, and whether it existed before; `None` if the name can neither be used nor
@@ -266,8 +410,11 @@ fn sync_folder(file: &Path) -> io::Result<()> {
     folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// A kill loses at most this much; a sync of this size takes well below a second on common disks.
-const SYNC_EVERY: u64 = 32 << 20;
+/// The end of the random name of a part that no later call finds.
+const APART: &str = ".part";
+const READ: usize = 1 << 20;
+/// What an earlier call read is read once more on a resume: then all that may be stated is computed.
+const EVERY_CRC: [Algorithm; 2] = [Algorithm::Crc32c, Algorithm::Crc32];
 /// An attacker who plants files as fast as they are removed gets no further turn.
 const MOST_TRIES: u32 = 8;
 

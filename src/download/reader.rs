@@ -1,184 +1,205 @@
-//! Reader: the bytes behind a link in order, across any break.
+//! Reader: the bytes behind a link in order, across any break: of the whole object, or of a range of it.
 
-use std::error::Error as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use tokio::time::Instant;
-use url::Url;
 
-use super::carrier::{Carrier, HINT_TOO_LONG, Way, gave_up};
-use super::range::{ContentRange, Pin};
-use super::{Receipt, Renew, expiry, redirect};
+use super::answer::{Asked, Verdict};
+use super::identity::Identity;
+use super::source::{Ask, Asking, Pause, Refusal, Source};
 use crate::error::{Error, ErrorKind};
-use crate::hint;
-use crate::message::{Reply, Response, is_transient};
-use crate::protocol::read_fault;
-use crate::redact::{SecretUrl, secrets_in};
-use crate::transport::Broken;
+use crate::message::Response;
 
 pub(super) struct Reader {
-    carrier: Arc<Carrier>,
-    link: SecretUrl,
-    /// The URL that the link last redirected to.
-    led_to: Option<SecretUrl>,
-    /// The answer that named the link; `None` if the application did.
-    from: Option<Box<Url>>,
-    /// The caller's headers, for the API's own origin.
-    own_headers: HeaderMap,
-    renew: Option<Arc<dyn Renew>>,
-    /// Whether a foreign origin named the link, or a link that it was renewed from.
-    is_bare: bool,
-    /// An answer that was already received, and begins at the first byte.
-    opened: Option<Response>,
-    /// The identity of the first answer's object.
-    pin: Option<Pin>,
+    source: Arc<Source>,
+    /// The object that the bytes so far are of.
+    identity: Option<Identity>,
+    /// The head of the answer that the identity is from.
+    head: Option<Head>,
     offset: u64,
+    /// One past the last byte that is wanted; `None` for the end of the object.
+    end: Option<u64>,
     /// The furthest offset so far: bytes repeated after a restart are no progress.
     furthest: u64,
+    /// An answer that was already received, and begins at the first byte.
+    received: Option<Response>,
     body: Option<Response>,
     /// The end of the last body, as the storage stated it.
     body_end: Option<u64>,
-    /// Bytes still to be skipped, if a storage sends everything from the start.
+    /// Bytes still to be skipped, if a storage sends more than the rest.
     pass_over: u64,
     whole: bool,
-    /// Whether the storage refuses ranges.
-    without_range: bool,
+    /// Whether other connections are at work, so that this one is not worth reading over what they fetch.
+    is_one_of_many: bool,
+    /// The ETag of a file that is there already.
+    unless: Option<String>,
     /// Failures since the last byte.
     failures: u32,
-    /// Bytes of progress since the body was opened.
+    /// Bytes of progress since the last request.
     since_open: u64,
-    /// The arrival time of a link that has not yet been proven to work; `None` once the reader has waited with it.
-    fresh: Option<Instant>,
-    /// The time since which the storage accepts no connection.
-    unreachable: Option<Instant>,
-    receipt: Receipt,
+    /// Whether the reader waits for a body that is open: it may be dropped then.
+    is_reading: Arc<AtomicBool>,
+    /// Since when the host accepts no connection.
+    absent_since: Option<Instant>,
+    reopened: u32,
 }
 
 /// The output of a reader.
 pub(super) enum Piece {
     Chunk(Bytes),
-    /// All bytes so far are void: the storage can only start anew.
+    /// All bytes so far are void: the download begins anew.
     Restart,
+    /// The storage sends everything from the start, and other connections are at work.
+    NoRanges,
+    /// The object is the one that the caller has already.
+    NotModified,
     End,
 }
 
-/// The meaning of an answer for the download.
+/// The head of the first answer.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) headers: HeaderMap,
+    /// Whether the body of the answer is the whole object.
+    pub(super) is_whole: bool,
+    /// Whether it answered a Range as it should.
+    pub(super) has_ranges: bool,
+}
+
 enum Opened {
     Body,
     End,
     Restart,
+    NoRanges,
+    NotModified,
     /// Try again: the reader waits for the storage, and this is not yet a failure.
-    Unreachable,
-    /// Try again after this long; `None` if the schedule has ended.
-    Again(Option<Duration>, Error),
+    Absent,
+    /// Try again after this pause. Whether it counts as a failure.
+    Again(Pause, Error, bool),
 }
 
 impl Reader {
-    pub(super) fn new(
-        carrier: Arc<Carrier>,
-        link: SecretUrl,
-        from: Option<Box<Url>>,
-        headers: HeaderMap,
-        renew: Option<Arc<dyn Renew>>,
-        opened: Option<Response>,
-    ) -> Self {
+    /// Creates a reader of the whole object.
+    pub(super) fn new(source: Arc<Source>) -> Self {
         Self {
-            opened,
-            carrier,
-            link,
-            led_to: None,
-            from,
-            own_headers: headers,
-            renew,
-            is_bare: false,
-            pin: None,
+            source,
+            identity: None,
+            head: None,
             offset: 0,
+            end: None,
             furthest: 0,
+            received: None,
             body: None,
             body_end: None,
             pass_over: 0,
             whole: false,
-            without_range: false,
+            is_one_of_many: false,
+            unless: None,
             failures: 0,
             since_open: 0,
-            fresh: None,
-            unreachable: None,
-            receipt: Receipt::default(),
+            is_reading: Arc::default(),
+            absent_since: None,
+            reopened: 0,
         }
     }
 
-    pub(super) fn bare(mut self, is_bare: bool) -> Self {
-        self.is_bare = is_bare;
+    /// Creates a reader of a range of an object that is known.
+    pub(super) fn of_range(source: Arc<Source>, identity: Identity, first: u64, end: u64) -> Self {
+        let mut reader = Self::new(source);
+        (reader.identity, reader.offset, reader.furthest, reader.end) = (Some(identity), first, first, Some(end));
+        reader
+    }
+
+    /// Creates a reader of all that follows a byte of an object that is known.
+    pub(super) fn of_rest(source: Arc<Source>, identity: Identity, first: u64) -> Self {
+        let mut reader = Self::new(source);
+        (reader.identity, reader.offset, reader.furthest) = (Some(identity), first, first);
+        reader
+    }
+
+    /// Begins with an answer that was received before.
+    pub(super) fn received(mut self, response: Option<Response>) -> Self {
+        self.received = response;
         self
     }
 
-    fn way(&self) -> Way {
-        if self.is_bare { Way::Bare } else { self.carrier.way(&self.link) }
+    /// Asks for the object unless it is the one with this ETag.
+    pub(super) fn unless(mut self, etag: Option<String>) -> Self {
+        self.unless = etag;
+        self
     }
 
-    /// Continues where an earlier reader ended.
-    pub(super) fn resume(&mut self, pin: Pin, offset: u64) {
-        self.pin = Some(pin);
-        self.offset = offset;
-        self.receipt.resumed_at = offset;
+    /// Moves the end of the range: another connection took the rest, or left it.
+    pub(super) const fn end_at(&mut self, end: u64) {
+        self.end = Some(end);
     }
 
-    /// Discards everything: starts at the first byte, with the object as it is now.
-    pub(super) fn start_over(&mut self) {
-        (self.pin, self.offset, self.body, self.body_end, self.pass_over) = (None, 0, None, None, 0);
-        self.receipt.resumed_at = 0;
+    pub(super) const fn among_others(&mut self, is_one_of_many: bool) {
+        self.is_one_of_many = is_one_of_many;
     }
 
-    pub(super) const fn link(&self) -> &SecretUrl {
-        &self.link
+    pub(super) const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
-    pub(super) const fn pin(&self) -> Option<&Pin> {
-        self.pin.as_ref()
+    pub(super) const fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
     }
 
     pub(super) fn total(&self) -> Option<u64> {
-        self.pin.as_ref().and_then(|pin| pin.total)
+        self.identity.as_ref().and_then(|identity| identity.total)
     }
 
-    /// Returns how many bytes were handed out, counted from the start of the whole result.
+    /// Returns how many bytes were handed out, counted from the start of the whole object.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
 
-    pub(super) const fn receipt(&self) -> Receipt {
-        Receipt { bytes: self.offset, ..self.receipt }
+    /// Returns a flag: whether the reader waits for a body that is open, so that it may be dropped.
+    pub(super) fn is_reading(&self) -> Arc<AtomicBool> {
+        self.is_reading.clone()
+    }
+
+    /// Returns how often a body broke off.
+    pub(super) const fn reopened(&self) -> u32 {
+        self.reopened
+    }
+
+    /// Opens the first body if none is open, and hands out nothing yet.
+    pub(super) async fn begin(&mut self) -> Result<Option<Piece>, Error> {
+        while self.body.is_none() && !self.whole {
+            if let Some(piece) = self.open_once().await? {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the next piece.
     ///
-    /// Cancel-safe: bytes that were read are handed out or still to come.
+    /// Cancel-safe while a body is open: bytes that were read are handed out or still to come. A request that is dropped
+    /// is sent again.
     pub(super) async fn next(&mut self) -> Result<Piece, Error> {
         loop {
-            if self.whole {
+            if self.whole || self.end.is_some_and(|end| self.offset >= end) {
+                self.body = None;
                 return Ok(Piece::End);
             }
             if self.body.is_none() {
-                match self.open().await? {
-                    Opened::Body => {}
-                    Opened::End => {
-                        self.whole = true;
-                        continue;
-                    }
-                    Opened::Restart => return Ok(Piece::Restart),
-                    Opened::Unreachable => continue,
-                    Opened::Again(pause, error) => {
-                        let pause = self.fail(error, pause)?;
-                        self.rest(pause).await;
-                        continue;
-                    }
+                if let Some(piece) = self.open_once().await? {
+                    return Ok(piece);
                 }
+                continue;
             }
             let Some(body) = &mut self.body else { continue };
-            match body.next_chunk().await {
+            self.is_reading.store(true, Relaxed);
+            let chunk = body.next_chunk().await;
+            self.is_reading.store(false, Relaxed);
+            match chunk {
                 Ok(Some(chunk)) => {
                     if let Some(chunk) = self.take(chunk)? {
                         return Ok(Piece::Chunk(chunk));
@@ -189,26 +210,62 @@ impl Reader {
                     self.whole = true;
                 }
                 ended => {
-                    let error = Error::new(ErrorKind::Interrupted, "the transfer broke off").with_url(self.link.url());
+                    let error = self.source.error(ErrorKind::Interrupted, "the transfer broke off");
                     let error = match ended {
                         Err(cause) => error.with_source(cause),
                         Ok(_) => error,
                     };
-                    self.body = None;
-                    self.receipt.reopened += 1;
-                    let pause = self.pause_after_a_break();
-                    let pause = self.fail(error, pause)?;
-                    self.rest(pause).await;
+                    if let Some(piece) = self.reopen(error).await? {
+                        return Ok(piece);
+                    }
                 }
             }
         }
     }
 
-    /// Pauses. A link that had to wait no longer counts as fresh.
-    async fn rest(&mut self, pause: Duration) {
-        if !pause.is_zero() {
-            self.fresh = None;
-            tokio::time::sleep(pause).await;
+    /// Gives up a body that is too slow: the next piece comes from another one.
+    pub(super) async fn reopen_slow(&mut self) -> Result<Option<Piece>, Error> {
+        let error = self.source.error(ErrorKind::Interrupted, "the transfer became too slow");
+        self.reopen(error).await
+    }
+
+    async fn reopen(&mut self, error: Error) -> Result<Option<Piece>, Error> {
+        self.body = None;
+        self.reopened += 1;
+        // A body that delivered much is reopened at once.
+        let pause = if self.since_open >= ENOUGH_PROGRESS { Pause::None } else { Pause::Step(Duration::ZERO) };
+        self.pause(pause, error, true).await?;
+        let trusts_weak = self.source.trusts_weak;
+        let can_prove = self.identity.as_ref().is_some_and(|identity| identity.has_proof(trusts_weak));
+        if self.offset > 0 && !(can_prove && self.source.can_resume()) {
+            return Ok(Some(self.restart()));
+        }
+        Ok(None)
+    }
+
+    /// Voids all bytes so far.
+    fn restart(&mut self) -> Piece {
+        (self.identity, self.head, self.offset, self.body_end, self.pass_over) = (None, None, 0, None, 0);
+        // What follows is the whole, also for a reader of a range.
+        (self.end, self.is_one_of_many) = (None, false);
+        self.body = None;
+        Piece::Restart
+    }
+
+    async fn open_once(&mut self) -> Result<Option<Piece>, Error> {
+        match self.open().await? {
+            Opened::Body | Opened::Absent => Ok(None),
+            Opened::End => {
+                self.whole = true;
+                Ok(None)
+            }
+            Opened::Restart => Ok(Some(Piece::Restart)),
+            Opened::NoRanges => Ok(Some(Piece::NoRanges)),
+            Opened::NotModified => Ok(Some(Piece::NotModified)),
+            Opened::Again(pause, error, counts) => {
+                self.pause(pause, error, counts).await?;
+                Ok(None)
+            }
         }
     }
 
@@ -219,22 +276,25 @@ impl Reader {
         all && self.pass_over == 0
     }
 
-    /// Counts a chunk; bytes that were already handed out are cut off.
+    /// Counts a chunk; bytes that were already handed out, or are not wanted, are cut off.
     fn take(&mut self, mut chunk: Bytes) -> Result<Option<Bytes>, Error> {
         if self.pass_over > 0 {
             let old = usize::try_from(self.pass_over).map_or(chunk.len(), |old| old.min(chunk.len()));
             self.pass_over -= old as u64;
             drop(chunk.split_to(old));
         }
+        if self.body_end.or(self.total()).is_some_and(|end| self.offset + chunk.len() as u64 > end) {
+            return Err(self.changed("the storage sent more bytes than it had stated"));
+        }
+        if let Some(end) = self.end {
+            let wanted = usize::try_from(end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+            chunk.truncate(wanted);
+        }
         if chunk.is_empty() {
             return Ok(None);
         }
         let length = chunk.len() as u64;
         self.offset += length;
-        self.fresh = None;
-        if [self.body_end, self.total()].into_iter().flatten().any(|end| self.offset > end) {
-            return Err(self.changed("the storage sent more bytes than it had stated"));
-        }
         if self.offset > self.furthest {
             self.since_open += length.min(self.offset - self.furthest);
             (self.furthest, self.failures) = (self.offset, 0);
@@ -242,271 +302,157 @@ impl Reader {
         Ok(Some(chunk))
     }
 
-    /// Counts a failure, and returns the pause before the next attempt if there is one.
-    fn fail(&mut self, error: Error, pause: Option<Duration>) -> Result<Duration, Error> {
-        self.failures += 1;
-        tracing::debug!(link = %self.link, offset = self.offset, failures = self.failures, %error, "download broke off");
-        pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(self.failures))
-    }
-
-    /// Returns the pause after a break; a body that delivered much is reopened at once.
-    fn pause_after_a_break(&self) -> Option<Duration> {
-        if self.since_open >= ENOUGH_PROGRESS { Some(Duration::ZERO) } else { self.next_pause() }
-    }
-
-    /// Returns the next pause; `None` if the schedule has ended.
-    fn next_pause(&self) -> Option<Duration> {
+    /// Counts a failure, and waits before the next attempt if there is one.
+    async fn pause(&mut self, pause: Pause, error: Error, counts: bool) -> Result<(), Error> {
         let step = usize::try_from(self.failures).unwrap_or(usize::MAX);
-        self.carrier.schedule.delays(fastrand::u64(..)).nth(step)
+        let pause = match pause {
+            Pause::None => Some(Duration::ZERO),
+            Pause::Step(hint) => {
+                self.source.carrier.schedule.delays(fastrand::u64(..)).nth(step).map(|pause| pause.max(hint))
+            }
+        };
+        self.failures += u32::from(counts);
+        let link = self.source.url();
+        tracing::debug!(%link, offset = self.offset, failures = self.failures, %error, "download broke off");
+        let failures = self.failures.max(1);
+        let pause = pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(failures))?;
+        if !pause.is_zero() {
+            // A link that had to wait no longer counts as fresh.
+            self.source.used();
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
     }
 
     /// Requests the bytes from the offset on.
     async fn open(&mut self) -> Result<Opened, Error> {
-        if self.offset == 0 {
+        if self.offset == 0 && self.end.is_none() {
             // No bytes were handed out that the rest would have to match.
-            self.pin = None;
+            self.identity = None;
         }
-        if let Some(response) = self.opened.take() {
+        let is_first = self.identity.is_none();
+        if let Some(response) = self.received.take() {
             (self.since_open, self.pass_over) = (0, 0);
-            let opened = self.opened_whole(response)?;
-            if let Some(pin) = self.pin.as_mut().filter(|pin| pin.total.is_none()) {
+            let asked = Asked { first: 0, is_ranged: false, identity: None, trusts_weak: false, last_end: None };
+            let verdict = asked.read(response.status(), response.headers());
+            let is_stated = response.content_length().is_some();
+            let opened = self.opened(verdict, response, false).await?;
+            if let Some(identity) = self.identity.as_mut().filter(|_| !is_stated) {
                 // A body without a length may have been decoded on the way: no part of the stored object would fit.
-                (pin.etag, pin.last_modified) = (None, None);
+                *identity = Identity::default();
             }
             return Ok(opened);
         }
-        let mut target = self.link.clone();
-        let mut way = self.way();
-        let mut from = self.from.clone();
-        let mut hops = 0;
-        let response = loop {
-            self.carrier.check(&target, from.as_deref())?;
-            let begun = Instant::now();
-            if way == Way::Bare && self.carrier.may_ask(&target).await? {
-                self.fresh = None;
+        let begun = Instant::now();
+        let wait = self.source.carrier.transport.retry.patience();
+        let is_ranged = !self.source.asks_without_range();
+        let (trusts_weak, last_end) = (self.source.trusts_weak, self.body_end);
+        let identity = self.identity.clone().filter(|_| !is_first);
+        let asked = Asked { first: self.offset, is_ranged, identity: identity.as_ref(), trusts_weak, last_end };
+        let patience = self.absent_since.unwrap_or(begun) + wait;
+        let unless = self.unless.as_deref().filter(|_| is_first);
+        // A range to the end is asked for as all storages know it.
+        let end = self.end.filter(|end| self.total().is_none_or(|total| *end < total));
+        let response = match self.source.ask(&Ask { asked, end, unless, patience }).await? {
+            Asking::Answered(response) => response,
+            Asking::Absent => {
+                self.absent_since.get_or_insert(begun);
+                return Ok(Opened::Absent);
             }
-            let wait = self.carrier.transport.retry.patience();
-            let patience = self.unreachable.unwrap_or(begun) + wait;
-            let response = match self.carrier.get(&target, way, self.headers(way), patience).await {
-                Ok(response) => response,
-                Err(Broken::Lost(error)) if error.is_absence() && Instant::now() < patience => {
-                    self.unreachable.get_or_insert(begun);
-                    self.fresh = None;
-                    return Ok(Opened::Unreachable);
-                }
-                // A token that is unavailable for now states nothing about the download.
-                Err(Broken::Refused(error)) if error.kind() == ErrorKind::TokenUnavailable => {
-                    return Ok(Opened::Again(self.next_pause(), error));
-                }
-                Err(Broken::Refused(error)) => return Err(error),
-                Err(lost) => return Ok(Opened::Again(self.next_pause(), gave_up(lost, &self.link))),
-            };
-            self.unreachable = None;
-            let Some(next) = redirect::read(&response)? else { break response };
-            hops += 1;
-            if hops > MAX_REDIRECTS {
-                let message = format!("more than {MAX_REDIRECTS} redirects");
-                return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
-            }
-            from = Some(Box::new(target.url().clone()));
-            target = next;
-            self.led_to = Some(target.clone());
-            if way == Way::Pipeline {
-                // A bare download stays bare to the end: a storage must not make the client call the API in its own
-                // name.
-                way = self.carrier.way(&target);
-            }
+            Asking::Again(pause, error) => return Ok(Opened::Again(pause, error, true)),
         };
+        self.absent_since = None;
         (self.since_open, self.pass_over) = (0, 0);
-        match response.status().as_u16() {
-            206 => self.opened_partial(response),
-            200 | 203 | 204 => self.opened_whole(response),
-            412 => Err(self.changed("the storage says that it is not the same any more (412)")),
-            416 => self.unsatisfied(&response),
-            _ => self.refused(response).await,
+        let verdict = match asked.read(response.status(), response.headers()) {
+            Verdict::NotModified if unless.is_none() => Verdict::Refused,
+            verdict => verdict,
+        };
+        if matches!(verdict, Verdict::Refused | Verdict::NotYet | Verdict::NoFile) {
+            // A storage that says when the result will be there is not failing.
+            let waits = verdict == Verdict::NotYet && response.headers().contains_key(http::header::RETRY_AFTER);
+            let status = response.status();
+            return match self.source.refused(response, &asked).await? {
+                Refusal::Again(pause, error) => Ok(Opened::Again(pause, error, !waits)),
+                Refusal::OfRange(error) => match asked.refuses_ranges(status) {
+                    Some(Verdict::Anew(_)) => Ok(self.anew()),
+                    _ => self.without_range(error),
+                },
+            };
         }
+        self.opened(verdict, response, is_ranged).await
     }
 
-    fn headers(&self, way: Way) -> HeaderMap {
-        // The caller's headers are for the API: storage gets none of them.
-        let mut headers = if way == Way::Pipeline { self.own_headers.clone() } else { HeaderMap::new() };
-        if !self.without_range
-            && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.offset))
-        {
-            headers.insert(header::RANGE, range);
-        }
-        if let Some(pin) = &self.pin {
-            pin.condition(&mut headers);
-        }
-        headers
-    }
-
-    fn opened_partial(&mut self, response: Response) -> Result<Opened, Error> {
-        let fits = |range: &ContentRange| {
-            let length = range.end - range.first;
-            range.first == self.offset && response.content_length().is_none_or(|stated| stated == length)
-        };
-        let Some(range) = ContentRange::of(response.headers()).filter(fits) else {
-            let message = "the storage answered with another range than was asked for";
-            return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
-        };
-        let now = Pin::of(response.headers(), range.total);
-        match &mut self.pin {
-            None => self.pin = Some(now),
-            Some(pin) => {
-                if let Some(why) = pin.differs(&now) {
-                    return Err(self.changed(why));
-                }
-                if pin.etag.is_none() && pin.last_modified.is_none() && pin.total.is_none() {
-                    self.start_over();
-                    return Ok(Opened::Restart);
-                }
-                pin.total = pin.total.or(range.total);
+    async fn opened(&mut self, verdict: Verdict, response: Response, is_ranged: bool) -> Result<Opened, Error> {
+        let (first, end, identity) = match verdict {
+            Verdict::Body { first, .. } if self.is_one_of_many && first < self.offset => return Ok(Opened::NoRanges),
+            Verdict::BodyAnew { .. } if self.is_one_of_many => return Ok(Opened::NoRanges),
+            Verdict::Body { first, end, identity } => (first, end, identity),
+            Verdict::BodyAnew { end, identity } => {
+                self.restart();
+                self.keep(&response, identity, is_ranged);
+                (self.body_end, self.body) = (end, Some(response));
+                self.source.used();
+                return Ok(Opened::Restart);
             }
-        }
-        if range.end == self.offset && range.total == Some(self.offset) {
-            return Ok(Opened::End);
-        }
-        self.body_end = Some(range.end);
-        self.body = Some(response);
+            Verdict::End(identity) => {
+                self.keep(&response, identity, is_ranged);
+                return Ok(Opened::End);
+            }
+            Verdict::Anew(why) => {
+                tracing::debug!(offset = self.offset, why, "the download begins anew");
+                return Ok(self.anew());
+            }
+            Verdict::WithoutRange(why) => {
+                return self.without_range(self.source.error(ErrorKind::ResultUnavailable, why));
+            }
+            Verdict::Changed(why) => return Err(self.changed(why)),
+            Verdict::NotModified => return Ok(Opened::NotModified),
+            Verdict::NotYet | Verdict::NoFile | Verdict::Refused => {
+                let why = format!("the storage answered with {}, which brings no file", response.status());
+                return Err(self.source.error(ErrorKind::ResultUnavailable, why).with_status(response.status()));
+            }
+        };
+        self.keep(&response, identity, is_ranged);
+        self.pass_over = self.offset - first;
+        (self.body_end, self.body) = (end, Some(response));
+        self.source.used();
         Ok(Opened::Body)
     }
 
-    /// Handles a storage that sends everything from the start.
-    fn opened_whole(&mut self, response: Response) -> Result<Opened, Error> {
-        let total = response.content_length();
-        let now = Pin::of(response.headers(), total);
-        let mut opened = Opened::Body;
-        match &mut self.pin {
-            None => self.pin = Some(now),
-            Some(pin) => {
-                if let Some(why) = pin.differs(&now) {
-                    return Err(self.changed(why));
-                }
-                // The bytes so far may stay only if this is provably the same object.
-                if pin.proves(&now) {
-                    pin.total = pin.total.or(total);
-                    self.pass_over = self.offset;
-                } else {
-                    self.start_over();
-                    self.pin = Some(now);
-                    opened = Opened::Restart;
-                }
+    /// Keeps the identity of the object, if this is its first answer, or what is new of it.
+    fn keep(&mut self, response: &Response, identity: Identity, is_ranged: bool) {
+        match &mut self.identity {
+            Some(known) if self.offset > 0 || self.end.is_some() => known.total = known.total.or(identity.total),
+            _ => {
+                let is_part = response.status() == http::StatusCode::PARTIAL_CONTENT;
+                let has_ranges = is_ranged && is_part;
+                let length = response.content_length();
+                let is_whole = !is_part || (length.is_some() && length == identity.total);
+                self.head = Some(Head { headers: response.headers().clone(), is_whole, has_ranges });
+                self.identity = Some(identity);
             }
         }
-        self.body_end = total;
-        self.body = Some(response);
-        Ok(opened)
     }
 
-    /// Handles a 416: there is no byte at the offset.
-    fn unsatisfied(&mut self, response: &Response) -> Result<Opened, Error> {
-        let stated = ContentRange::unsatisfied(response.headers());
-        let now = Pin::of(response.headers(), stated);
-        if let Some(why) = self.pin.as_ref().and_then(|pin| pin.differs(&now)) {
-            return Err(self.changed(why));
-        }
-        // Not every storage states the total; without it, the earlier statement holds.
-        let total = stated.or(self.total()).or(self.body_end);
-        if total == Some(self.offset) {
-            self.pin.get_or_insert_default().total = total;
-            return Ok(Opened::End);
-        }
-        if self.offset > 0 {
-            return Err(self.changed("it ends before what is asked for (416)"));
-        }
-        if std::mem::replace(&mut self.without_range, true) {
-            let message = "the storage answered with 416 to a request without a range";
-            return Err(Error::new(ErrorKind::ResultUnavailable, message).with_url(self.link.url()));
-        }
-        let error = Error::new(ErrorKind::Interrupted, "the storage refused a range").with_url(self.link.url());
-        Ok(Opened::Again(Some(Duration::ZERO), error))
+    /// Begins anew, because the storage cannot go on in the middle. It counts as a failure: no byte was gained.
+    fn anew(&mut self) -> Opened {
+        self.source.give_up_resumes();
+        self.failures += 1;
+        self.restart();
+        Opened::Restart
     }
 
-    /// Handles any other status: a passing failure, an expired link, or the end.
-    async fn refused(&mut self, response: Response) -> Result<Opened, Error> {
-        let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
-        let stated = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
-        let storage_time = stated.and_then(|date| httpdate::parse_http_date(date).ok());
-        let (asked, status) = (response.url().clone(), response.status());
-        let reply = response.reply_with_what_came(None).await;
-        let link = self.link.clone();
-        // The links include the one that was requested first, and its former redirect target.
-        let links = [Some(&link), self.led_to.as_ref()].into_iter().flatten();
-        let mask = reply.mask().and(links.flat_map(|link| secrets_in(link.url())));
-        let error = |kind, why: String| {
-            let fault = read_fault(&reply, reply.json().as_ref()).masked(&mask);
-            Error::new(kind, why).with_url(link.url()).with_status(status).with_fault(fault)
-        };
-        match status.as_u16() {
-            code if is_transient(code) => {
-                let error = error(ErrorKind::Interrupted, "the storage is busy".into()).with_retry_after(hint);
-                if let Some(hint) = hint {
-                    self.carrier.pause(&SecretUrl::from(asked), hint);
-                    if self.carrier.transport.retry.most_asked().is_some_and(|most| hint > most) {
-                        return Err(error.with_attempts(self.failures + 1).with_end(Some(HINT_TOO_LONG)));
-                    }
-                }
-                Ok(Opened::Again(self.next_pause().map(|pause| hint.unwrap_or_default().max(pause)), error))
-            }
-            code @ (401 | 403 | 404 | 410) => self.renew(code, storage_time, error).await,
-            400 if says_expired(&reply) => self.renew(400, storage_time, error).await,
-            code => Err(error(ErrorKind::ResultUnavailable, format!("the storage answered with {code}"))),
-        }
-    }
-
-    /// Replaces a link that does not work by a fresh one from the task, once.
-    async fn renew(
-        &mut self,
-        code: u16,
-        storage_time: Option<SystemTime>,
-        error: impl Fn(ErrorKind, String) -> Error,
-    ) -> Result<Opened, Error> {
-        let kind = match code {
-            404 | 410 => ErrorKind::ResultUnavailable,
-            401 if self.way() == Way::Pipeline => ErrorKind::Unauthorized,
-            _ => ErrorKind::AccessDenied,
-        };
-        let known = expiry::of(&self.link).map(|end| {
-            let now = storage_time.unwrap_or_else(|| self.carrier.now());
-            if end <= now { "; the link has expired" } else { "; the link has not expired yet" }
-        });
-        let known = known.unwrap_or_default();
-        // Only an immediate refusal proves that a fresh link does not work: a link that waited in a queue or behind a
-        // slow answer may have expired like any other.
-        let fresh = self.fresh.is_some_and(|since| since.elapsed() < AT_ONCE);
-        let Some(renew) = self.renew.as_ref().filter(|_| !fresh) else {
-            let fresh = if fresh { ", also with a fresh link" } else { "" };
-            return Err(error(kind, format!("answered with {code}{fresh}{known}")));
-        };
-        let refused = error(kind, format!("answered with {code}{known}"));
-        let renewed = renew.renew().await.map_err(|error| match error.source() {
-            Some(_) => error,
-            None => error.with_source(refused.clone()),
-        })?;
-        self.link = renewed.link;
-        self.is_bare |= renewed.is_bare;
-        self.fresh = Some(Instant::now());
-        self.receipt.renewed += 1;
-        tracing::debug!(link = %self.link, "link renewed");
-        Ok(Opened::Again(Some(Duration::ZERO), refused))
+    /// Asks once more without a Range.
+    fn without_range(&self, error: Error) -> Result<Opened, Error> {
+        if self.source.give_up_ranges() { Ok(Opened::Again(Pause::None, error, true)) } else { Err(error) }
     }
 
     fn changed(&self, why: &str) -> Error {
-        Error::new(ErrorKind::ResultChanged, why).with_url(self.link.url())
+        self.source.error(ErrorKind::ResultChanged, why)
     }
 }
 
-/// Returns whether the link has expired: S3 answers 400 to an expired session token.
-fn says_expired(reply: &Reply) -> bool {
-    String::from_utf8_lossy(reply.body()).contains("Expired")
-}
-
-/// A fresh link is used at once, and refused at once.
-const AT_ONCE: Duration = Duration::from_secs(5);
 /// Attempts in a row without a byte of progress: with the standard pauses, some two minutes.
 const MAX_FAILURES: u32 = 8;
-/// As many as curl allows by custom, fewer than a loop needs to hurt.
-const MAX_REDIRECTS: u32 = 5;
 /// A body that delivered at least this much is reopened without a pause.
 const ENOUGH_PROGRESS: u64 = 64 * 1024;

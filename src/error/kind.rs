@@ -145,16 +145,27 @@ pub enum ErrorKind {
     /// # Troubleshooting
     /// No wrong data was kept. Download the result again from the start.
     ResultChanged,
+    /// The bytes of the result do not have the checksum that the storage, or the application, stated.
+    ///
+    /// # Troubleshooting
+    /// Nothing was kept, and no file has the final name: the next call begins anew. If the checksum is wrong and the
+    /// bytes are right, [`Verify::Length`](crate::downloads::Verify::Length) leaves it out.
+    ChecksumMismatch,
     /// The download broke off more often than allowed without a byte of progress.
     ///
     /// # Troubleshooting
     /// The received bytes are kept beside the target as a `.part` file; the same call continues where the download
     /// ended.
     Interrupted,
+    /// The disk, or the user's part of it, has no room for the result.
+    ///
+    /// # Troubleshooting
+    /// The message states what is needed and what is free. What was received is kept: make room, and call again.
+    DiskFull,
     /// The file system, or the given writer, refused.
     ///
     /// # Troubleshooting
-    /// The source states why; after a full disk, free space and call again.
+    /// The source states why.
     Io,
     /// The resume token cannot be read, is of an unknown version, or belongs to another service.
     ///
@@ -208,7 +219,9 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge => "the body is too large to hold",
             Self::AccessDenied => "the storage refuses the link",
             Self::ResultChanged => "the result was replaced",
+            Self::ChecksumMismatch => "the result is damaged",
             Self::Interrupted => "the download broke off",
+            Self::DiskFull => "the disk is full",
             Self::Io => "writing failed",
             Self::InvalidToken => "the resume token is not usable",
             Self::Unsupported => "not supported",

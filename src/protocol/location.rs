@@ -73,8 +73,8 @@ pub(super) fn is_below(root: &Url, url: &Url) -> bool {
 }
 
 /// Parses a link of the service: kept byte for byte if it is absolute, and encoded if it is not signed.
-pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
-    if !pointer.trim().contains("://") || pointer.len() > LONGEST {
+pub(crate) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
+    if !is_absolute(pointer.trim()) || pointer.len() > LONGEST {
         return join(base, pointer).map(SecretUrl::from);
     }
     match SecretUrl::parse(pointer) {
@@ -84,6 +84,13 @@ pub(super) fn link(base: &Url, pointer: &str) -> Result<SecretUrl, String> {
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Returns whether a pointer begins with a scheme: `/8?next=https://a.example` does not.
+pub(crate) fn is_absolute(pointer: &str) -> bool {
+    let scheme = pointer.split_once("://").map_or("", |(scheme, _)| scheme);
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(is_of_scheme)
 }
 
 /// Joins a plain path below a folder: most requests have one, and the part before it is already parsed.

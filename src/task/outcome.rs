@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::renewal::Renewal;
 use super::{TaskCore, TaskShared, Update};
-use crate::download::{Download, Renew};
+use crate::download::{Download, DownloadAll, Renew};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Priority, Response};
 use crate::page::{PageBytes, PageSource, Pages, Walk};
@@ -104,6 +105,25 @@ impl<T> Outcome<T> {
             return vec![self.held()];
         }
         self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
+    }
+
+    /// Downloads all links into a folder, each into a file of its own name, several at a time.
+    ///
+    /// ```no_run
+    /// # async fn run(outcome: longhaul::Outcome<()>) -> longhaul::Result<()> {
+    /// for receipt in outcome.download_all("exports").await? {
+    ///     println!("{:?}: {} bytes", receipt.path(), receipt.bytes());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A file that is there already and the same is kept; the same call after an error fetches only what is missing. The
+    /// folder must exist.
+    pub fn download_all(&self, folder: impl Into<PathBuf>) -> DownloadAll {
+        let downloads = self.downloads();
+        let downloads = if downloads.is_empty() { vec![self.download()] } else { downloads };
+        DownloadAll::new(downloads, folder.into())
     }
 
     /// Returns whether the result is paged.

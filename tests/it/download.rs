@@ -24,7 +24,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, StatusCode};
-use longhaul::downloads::{ProgressWatch, Receipt};
+use longhaul::downloads::ProgressWatch;
 use longhaul::http::{Body, Http, HttpError, Request, Response};
 use longhaul::testing::{self, Canned, Finish, Script, Seen, Side, Simulator, SimulatorBuilder, reply, script};
 use longhaul::{Client, Credential, Download, Error, ErrorKind, Outcome, Profile};
@@ -40,6 +40,8 @@ const LINK: &str = "https://store.example.net/exports/7.parquet?se=2030-01-02T00
 /// Another link to the same.
 const FRESH: &str = "https://store.example.net/exports/7.parquet?se=2030-01-03T00%3A00%3A00Z&sig=S3CRET2";
 const DATE: &str = "Mon, 31 Dec 2029 00:00:00 GMT";
+/// A minute or more after the date.
+const MUCH_LATER: &str = "Tue, 01 Jan 2030 00:00:00 GMT";
 const LATER: &str = "Mon, 31 Dec 2029 00:00:01 GMT";
 const GONE: ErrorKind = ErrorKind::ResultUnavailable;
 
@@ -218,16 +220,18 @@ impl Store {
 impl Http for Store {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, HttpError>> {
         let range = request.headers()["range"].to_str().unwrap();
-        let first: usize = range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
+        let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        let first: usize = first.parse().unwrap();
         let mut shelf = self.0.lock().unwrap();
         shelf.asked.push(first);
         let (total, stall) = (shelf.content.len(), shelf.stalls.pop_front());
-        let end = stall.map_or(total, |after| first + after);
+        let stop = last.parse().map_or(total, |last: usize| last + 1);
+        let end = stall.map_or(stop, |after| first + after);
         let body = self.clone().chunks(shelf.content.slice(first..end));
         let body = if stall.is_some() { body.chain(stream::pending()).left_stream() } else { body.right_stream() };
         let headers: HeaderMap = [
             (http::header::ETAG, "\"v1\"".parse().unwrap()),
-            (http::header::CONTENT_RANGE, format!("bytes {first}-{}/{total}", total - 1).parse().unwrap()),
+            (http::header::CONTENT_RANGE, format!("bytes {first}-{}/{total}", stop - 1).parse().unwrap()),
         ]
         .into_iter()
         .collect();

@@ -100,7 +100,13 @@ impl ClientBuilder {
             retry,
         });
         let schedule = transport.retry.pauses().clone();
-        let carrier = Arc::new(Carrier::new(transport.clone(), storage, schedule));
+        let carrier = Arc::new(Carrier::new(
+            transport.clone(),
+            storage,
+            schedule,
+            self.download_connections,
+            self.download_bandwidth,
+        ));
         let core = |kind: Option<&str>, protocol: &Protocol| {
             Arc::new(TaskCore {
                 transport: transport.clone(),

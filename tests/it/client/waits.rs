@@ -256,11 +256,16 @@ async fn a_storage_is_left_alone_for_as_long_as_it_asks() {
         for status in [429, 503, 500] {
             let service =
                 script([reply(status).header("retry-after", &seconds.to_string()), reply(200).body("0123456789")]);
-            let client = service.client().build().unwrap();
+            let patient = RetryPolicy::standard().give_up_over(Duration::from_secs(400 * 24 * 3_600));
+            let client = service.client().retry(patient).build().unwrap();
             let bytes = memory(&client).await.unwrap();
             assert_eq!((bytes.len(), service.gaps()), (10, vec![Duration::from_secs(seconds)]), "{status}");
         }
     }
+    // More than an hour in silence is for those who ask for it.
+    let service = script([reply(503).header("retry-after", "3601"), reply(200).body("0123456789")]);
+    let error = memory(&service.client().build().unwrap()).await.unwrap_err();
+    assert_eq!((error.retry_after(), service.requests().len()), (Some(Duration::from_secs(3_601)), 1), "{error}");
     let service = script([reply(503).header("retry-after", "90000")]);
     let policy = RetryPolicy::standard().give_up_over(DAY);
     let client = service.client().retry(policy).build().unwrap();

@@ -77,7 +77,7 @@ async fn a_part_that_is_whole_already_is_only_asked_about() {
     let folder = Folder::new();
     let service = interrupted(&folder).await;
     let mut journal: Value = serde_json::from_slice(&folder.read("7.part.json")).unwrap();
-    journal["synced"] = json!(10);
+    journal["runs"] = json!([{"start": 0, "end": 10}]);
     let journal = journal.to_string();
     for answer in [
         reply(416).header("content-range", "bytes */10"),
@@ -156,12 +156,16 @@ async fn a_journal_that_cannot_be_read_begins_anew() {
         whole_journal[..whole_journal.len() / 2].to_owned(),
         "\0\0\0\0\0\0\0\0".to_owned(),
         "[]".to_owned(),
-        edited("/version", json!(2)),
-        edited("/synced", json!(0)),
-        edited("/synced", json!(-4)),
-        edited("/synced", json!(u64::MAX)),
-        edited("/pin/etag", Value::Null),
-        edited("/pin/etag", json!("\"v1\"\r\nX-Evil: 1")),
+        edited("/version", json!(3)),
+        edited("/object", json!(7)),
+        edited("/runs/0/end", json!(0)),
+        edited("/runs/0/end", json!(-4)),
+        edited("/runs/0/end", json!(5)),
+        edited("/runs/0/end", json!(u64::MAX)),
+        edited("/runs/0/crc", json!("0000000000000000")),
+        edited("/runs", json!([])),
+        edited("/identity/etag", Value::Null),
+        edited("/identity/etag", json!("\"v1\"\r\nX-Evil: 1")),
     ] {
         let service = script([part_of_ten(0)]);
         folder.write("7.part", "XXXX");

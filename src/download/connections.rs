@@ -1,0 +1,157 @@
+//! Connections: how many of them a download uses at a time.
+
+use std::time::Duration;
+
+/// The number of connections, found by trying: it is doubled while that gains, and halved when the storage is busy.
+#[derive(Debug)]
+pub(super) struct Connections {
+    most: usize,
+    wanted: usize,
+    phase: Phase,
+    /// When the present window began, and the bytes by then.
+    since: Duration,
+    bytes: u64,
+    busy: u32,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Measures the rate of a single connection.
+    First,
+    /// Measures whether twice as many connections gain, against this rate in bytes a second.
+    Trying { before: u64, begun: Duration },
+    /// Stays, until it is time for another try.
+    Settled,
+    /// Stays, because the storage was too busy.
+    Yielding,
+}
+
+impl Connections {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { most, wanted: 1, phase: Phase::First, since: Duration::ZERO, bytes: 0, busy: 0 }
+    }
+
+    /// Uses no further connections from now on.
+    pub(super) fn stay_single(&mut self) {
+        (self.most, self.wanted, self.phase) = (1, 1, Phase::Settled);
+    }
+
+    /// Looks at the progress: the time and the bytes since the first byte, how often the storage was too busy, and how
+    /// many connections deliver. Returns the number of connections that are wanted now.
+    pub(super) fn look(&mut self, now: Duration, bytes: u64, busy: u32, delivering: usize) -> usize {
+        if busy > self.busy {
+            self.busy = busy;
+            self.wanted = (self.wanted / 2).max(1);
+            self.begin(Phase::Yielding, now, bytes);
+            return self.wanted;
+        }
+        let window = now.saturating_sub(self.since);
+        match self.phase {
+            Phase::First if window >= SHORT => self.double(self.rate(window, bytes), now, bytes),
+            // A connection that has delivered nothing yet is still being made.
+            Phase::Trying { begun, .. } if delivering < self.wanted && now.saturating_sub(begun) < STARTUP => {
+                (self.since, self.bytes) = (now, bytes);
+            }
+            Phase::Trying { before, .. } if window >= SHORT => {
+                let rate = self.rate(window, bytes);
+                if rate >= before.saturating_add(before / 100 * GAIN) {
+                    self.double(rate, now, bytes);
+                } else {
+                    self.wanted = (self.wanted / 2).max(1);
+                    self.begin(Phase::Settled, now, bytes);
+                }
+            }
+            Phase::Settled if window >= SETTLED => self.double(self.rate(window, bytes), now, bytes),
+            Phase::Yielding if window >= YIELDING => self.begin(Phase::Settled, now, bytes),
+            Phase::First | Phase::Trying { .. } | Phase::Settled | Phase::Yielding => {}
+        }
+        self.wanted
+    }
+
+    fn double(&mut self, rate: u64, now: Duration, bytes: u64) {
+        let wanted = (self.wanted * 2).min(self.most);
+        let phase = if wanted > self.wanted { Phase::Trying { before: rate, begun: now } } else { Phase::Settled };
+        self.wanted = wanted;
+        self.begin(phase, now, bytes);
+    }
+
+    fn begin(&mut self, phase: Phase, now: Duration, bytes: u64) {
+        (self.phase, self.since, self.bytes) = (phase, now, bytes);
+    }
+
+    fn rate(&self, window: Duration, bytes: u64) -> u64 {
+        let micros = window.as_micros().max(1);
+        let rate = u128::from(bytes - self.bytes) * 1_000_000 / micros;
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
+}
+
+/// A window shows a rate once it holds some round trips. With a longer one, eight connections come too late for a file
+/// of some hundred megabytes.
+const SHORT: Duration = Duration::from_millis(200);
+/// A connection that is not made within this time does not gain anything.
+const STARTUP: Duration = Duration::from_secs(2);
+/// In percent: less is noise.
+const GAIN: u64 = 15;
+/// The load of a network changes over minutes.
+const SETTLED: Duration = Duration::from_secs(60);
+const YIELDING: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs for some seconds over a network that gives each connection `each` bytes a second and all of them `all`, and
+    /// returns the numbers of connections that were wanted, in order.
+    fn run(most: usize, seconds: u64, each: u64, all: u64, busy_at: Option<u64>) -> Vec<usize> {
+        let mut connections = Connections::new(most);
+        let (mut bytes, mut wanted) = (0, vec![1]);
+        for step in 1..=seconds * 20 {
+            let now = Duration::from_millis(step * 50);
+            let at_once = connections.wanted;
+            bytes += (each * at_once as u64).min(all) / 20;
+            let busy = u32::from(busy_at.is_some_and(|at| now.as_secs() >= at));
+            let next = connections.look(now, bytes, busy, at_once);
+            if wanted.last() != Some(&next) {
+                wanted.push(next);
+            }
+        }
+        wanted
+    }
+
+    #[test]
+    fn doubles_while_that_gains() {
+        assert_eq!(run(8, 5, 20, 1_000, None), [1, 2, 4, 8]);
+        assert_eq!(run(3, 5, 20, 1_000, None), [1, 2, 3]);
+        assert_eq!(run(1, 5, 20, 1_000, None), [1]);
+    }
+
+    #[test]
+    fn goes_back_where_nothing_is_gained() {
+        assert_eq!(run(8, 5, 1_000, 1_000, None), [1, 2, 1]);
+        // Three would do: the fourth is not worth giving up, the eighth is.
+        assert_eq!(run(8, 5, 400, 1_200, None), [1, 2, 4, 8, 4]);
+        assert_eq!(run(8, 70, 1_000, 1_000, None), [1, 2, 1, 2, 1]);
+    }
+
+    #[test]
+    fn halves_for_a_storage_that_is_too_busy_and_tries_again_later() {
+        assert_eq!(run(8, 20, 20, 1_000, Some(10)), [1, 2, 4, 8, 4]);
+        assert_eq!(run(8, 120, 20, 1_000, Some(10)), [1, 2, 4, 8, 4, 8]);
+    }
+
+    #[test]
+    fn a_connection_that_never_delivers_ends_the_try() {
+        let mut connections = Connections::new(8);
+        let wanted: Vec<_> =
+            (1..100).map(|step| connections.look(Duration::from_millis(step * 50), step * 50, 0, 1)).collect();
+        assert_eq!((wanted[10], wanted[98]), (2, 1));
+    }
+
+    #[test]
+    fn stays_single_on_demand() {
+        let mut connections = Connections::new(8);
+        connections.stay_single();
+        assert!((1..2_000).all(|step| connections.look(Duration::from_millis(step * 50), step * 500, 0, 1) == 1));
+    }
+}

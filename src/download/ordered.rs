@@ -1,0 +1,161 @@
+//! Ordered: the bytes of a download in order, for sinks that take them one after another.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::bandwidth::Bandwidth;
+use super::checksum::{Algorithm, Hasher};
+use super::progress::Gauge;
+use super::reader::{Piece, Reader};
+use super::receipt::Receipt;
+use super::settings::Settings;
+use super::source::Source;
+use super::verification::Verification;
+use super::{DownloadSource, file, in_runtime};
+use crate::error::{Error, ErrorKind};
+
+/// The bytes of a source, in order.
+pub(super) struct Ordered {
+    from: From,
+    settings: Settings,
+    gauge: Gauge,
+    verification: Option<Verification>,
+    hashers: Vec<(Algorithm, Hasher)>,
+    verified: Vec<&'static str>,
+    bandwidth: Option<Bandwidth>,
+    bytes: u64,
+}
+
+enum From {
+    Held(Option<Bytes>),
+    Linked { source: Arc<Source>, reader: Box<Reader> },
+}
+
+pub(super) enum Next {
+    Chunk(Bytes),
+    /// All bytes so far are void.
+    Void,
+    End,
+}
+
+impl Ordered {
+    pub(super) fn of(source: DownloadSource, settings: Settings, gauge: Gauge) -> Self {
+        let from = match source {
+            DownloadSource::Held(bytes) => {
+                gauge.set(0, Some(bytes.len() as u64));
+                From::Held(Some(bytes))
+            }
+            DownloadSource::Linked(linked) => {
+                let (source, received) = linked.into_source(&settings);
+                let source = Arc::new(source);
+                From::Linked { reader: Box::new(Reader::new(source.clone()).received(received)), source }
+            }
+        };
+        let bandwidth = settings.bandwidth.map(Bandwidth::new);
+        let (verification, hashers, verified) = (None, Vec::new(), Vec::new());
+        Self { from, settings, gauge, verification, hashers, verified, bandwidth, bytes: 0 }
+    }
+
+    /// Returns what comes next. At the end the checksums have been compared.
+    ///
+    /// Cancel-safe, as the reader is.
+    pub(super) async fn next(&mut self) -> Result<Next, Error> {
+        let piece = match &mut self.from {
+            From::Held(bytes) => match bytes.take().filter(|bytes| !bytes.is_empty()) {
+                Some(bytes) => Piece::Chunk(bytes),
+                None => Piece::End,
+            },
+            From::Linked { source, reader } => {
+                in_runtime()?;
+                match self.settings.until {
+                    Some(until) => tokio::time::timeout_at(until, reader.next())
+                        .await
+                        .unwrap_or_else(|_| Err(file::too_late(source, &self.gauge)))?,
+                    None => reader.next().await?,
+                }
+            }
+        };
+        match piece {
+            Piece::Chunk(chunk) => {
+                self.look();
+                self.hashers.iter_mut().for_each(|(_, hasher)| hasher.update(&chunk));
+                self.bytes += chunk.len() as u64;
+                self.gauge.set(self.bytes - chunk.len() as u64, self.total());
+                self.gauge.received(chunk.len() as u64);
+                if let From::Linked { source, .. } = &self.from {
+                    self.gauge.connections(1);
+                    for limit in [self.bandwidth.as_ref(), source.carrier.bandwidth.as_ref()].into_iter().flatten() {
+                        limit.take(chunk.len()).await;
+                    }
+                }
+                Ok(Next::Chunk(chunk))
+            }
+            Piece::End => {
+                self.look();
+                self.verify()?;
+                self.gauge.connections(0);
+                self.gauge.set(self.bytes, self.total());
+                Ok(Next::End)
+            }
+            Piece::Restart | Piece::NoRanges | Piece::NotModified => {
+                (self.verification, self.bytes) = (None, 0);
+                self.hashers.clear();
+                Ok(Next::Void)
+            }
+        }
+    }
+
+    /// Looks at the first answer once: it says which checksums are to be computed.
+    fn look(&mut self) {
+        if self.verification.is_some() {
+            return;
+        }
+        let head = match &self.from {
+            From::Held(_) => None,
+            From::Linked { reader, .. } => reader.head(),
+        };
+        let verification = Verification::of(head, &self.settings);
+        let algorithms = verification.algorithms().into_iter();
+        self.hashers = algorithms.map(|algorithm| (algorithm, Hasher::new(algorithm))).collect();
+        self.verification = Some(verification);
+    }
+
+    fn verify(&mut self) -> Result<(), Error> {
+        let found: Vec<_> = std::mem::take(&mut self.hashers)
+            .into_iter()
+            .map(|(algorithm, hasher)| (algorithm, hasher.finish()))
+            .collect();
+        // The end is reached once; after it, there is nothing to compare.
+        if let Some(verification) = self.verification.as_ref().filter(|_| self.verified.is_empty()) {
+            self.verified = verification.check(&found, self.total())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn total(&self) -> Option<u64> {
+        match &self.from {
+            From::Held(_) => self.gauge.now().total(),
+            From::Linked { reader, .. } => reader.total(),
+        }
+    }
+
+    pub(super) fn receipt(self) -> Receipt {
+        let mut receipt = Receipt { bytes: self.bytes, verified: self.verified, ..Receipt::default() };
+        if let From::Linked { source, reader } = &self.from {
+            (receipt.connections, receipt.reopened, receipt.renewed) = (1, reader.reopened(), source.renewed());
+            let warnings = self.verification.map(|verification| verification.warnings(&source.url()));
+            receipt.warnings = warnings.unwrap_or_default();
+        }
+        receipt
+    }
+}
+
+/// Returns the error of a sink that has passed bytes on which turn out to be void.
+pub(super) fn cannot_take_back() -> Error {
+    Error::new(
+        ErrorKind::Interrupted,
+        "the transfer broke off, and this storage can neither resume nor prove that the rest would fit; a download to a \
+         file begins anew",
+    )
+}
