@@ -172,12 +172,13 @@ impl Download {
         self.gauge.watch()
     }
 
-    /// Sets the largest number of connections for a file: 8 by default, at least 1, at most 8.
+    /// Sets the largest number of connections for a file: at least 1, at most 8. The default is 8; for an unsigned link on
+    /// the API's own origin it is 1, because each request there counts against the limits of the API.
     ///
     /// A download begins with one connection, and doubles their number while that gains at least 15 %. A storage that
     /// answers with 429 or 503 gets half as many. Every other sink uses one connection, because its bytes are in order.
     pub fn connections(mut self, most: usize) -> Self {
-        self.settings.connections = most.clamp(1, MOST_CONNECTIONS);
+        self.settings.connections = Some(most.clamp(1, MOST_CONNECTIONS));
         self
     }
 

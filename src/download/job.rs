@@ -15,7 +15,7 @@ use super::disk::Disk;
 use super::part::{Part, is_full};
 use super::progress::Gauge;
 use super::reader::Reader;
-use super::settings::Settings;
+use super::settings::{MOST_CONNECTIONS, Settings};
 use super::source::Source;
 use crate::error::{Error, ErrorKind};
 
@@ -51,6 +51,12 @@ impl<'a> Job<'a> {
         let bandwidth = settings.bandwidth.map(Bandwidth::new);
         let (reopened, connections) = (AtomicU32::new(0), AtomicUsize::new(0));
         Self { source, settings, disk, target, gauge, bandwidth, reopened, connections }
+    }
+
+    /// Returns how many connections there may be at a time.
+    pub(super) fn most_connections(&self) -> usize {
+        let usual = if self.source.counts_as_a_call() { 1 } else { MOST_CONNECTIONS };
+        self.settings.connections.unwrap_or(usual)
     }
 
     /// Returns how often a body broke off, and the largest number of connections at once.

@@ -53,7 +53,7 @@ pub(super) async fn fetch(
     missing: Vec<std::ops::Range<u64>>,
 ) -> Result<Ended, Error> {
     let total = identity.total.unwrap_or_default();
-    let most = job.settings.connections;
+    let most = job.most_connections();
     let crew = Crew {
         job,
         identity,

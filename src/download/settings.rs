@@ -37,7 +37,8 @@ pub enum Verify {
 /// The settings of one download.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) connections: usize,
+    /// `None`: as many as gain something, but one for a link that counts against the limits of the API.
+    pub(super) connections: Option<usize>,
     pub(super) part_size: u64,
     pub(super) verify: Verify,
     pub(super) checksum: Option<Checksum>,
@@ -53,7 +54,7 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connections: MOST_CONNECTIONS,
+            connections: None,
             part_size: PART_SIZE,
             verify: Verify::default(),
             checksum: None,

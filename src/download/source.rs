@@ -126,6 +126,11 @@ impl Source {
         self.link().url.clone()
     }
 
+    /// Returns whether a request counts against the limits of the API.
+    pub(super) fn counts_as_a_call(&self) -> bool {
+        self.carrier.way(&self.link().url) == Way::Pipeline
+    }
+
     pub(super) fn renewed(&self) -> u32 {
         self.renewed.load(Relaxed)
     }

@@ -70,7 +70,7 @@ async fn a_transfer_that_is_cut_again_and_again_is_sent_only_once() {
     let storage = Storage::cutting([3, 0, 7, 5].map(|mib| Cut { after: mib * MIB, then: Meanwhile::Nothing }));
     let folder = Folder::new();
     let client = client().storage_http(storage.clone()).build().unwrap();
-    let receipt = client.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
+    let receipt = client.download(blob.link(HOUR)).connections(1).to_file(folder.target()).await.unwrap();
     assert_eq!((receipt.bytes(), receipt.reopened()), (20 * MIB as u64, 4));
     assert!(fs::read(folder.target()).unwrap() == blob.content, "other bytes");
     let seen = storage.seen();
@@ -99,12 +99,12 @@ async fn a_blob_replaced_mid_way_is_an_error_and_then_a_new_file() {
     let storage = Storage::cutting([Cut { after: MIB, then }]);
     let folder = Folder::new();
     let client = client().storage_http(storage.clone()).build().unwrap();
-    let error = client.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap_err();
+    let error = client.download(blob.link(HOUR)).connections(1).to_file(folder.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResultChanged, "{error}");
     assert_eq!(folder.names(), ["7.part", "7.part.json"]);
     assert_eq!(storage.seen().iter().map(|seen| seen.status).collect::<Vec<_>>(), [206, 412]);
 
-    let receipt = client.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
+    let receipt = client.download(blob.link(HOUR)).connections(1).to_file(folder.target()).await.unwrap();
     assert_eq!(receipt.resumed_at(), 0);
     assert_eq!(folder.names(), ["7"]);
     assert!(fs::read(folder.target()).unwrap() == newer, "other bytes");
@@ -116,11 +116,11 @@ async fn a_file_that_was_left_goes_on_with_a_fresh_link() {
     let folder = Folder::new();
     let storage = Storage::cutting([Cut { after: 3 * MIB, then: Meanwhile::Expired }]);
     let cut = client().storage_http(storage.clone()).build().unwrap();
-    let error = cut.download(blob.link(SHORT)).to_file(folder.target()).await.unwrap_err();
+    let error = cut.download(blob.link(SHORT)).connections(1).to_file(folder.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AccessDenied, "{error}");
     assert!(error.to_string().contains("the link has expired"), "{error}");
 
-    let receipt = cut.download(blob.link(HOUR)).to_file(folder.target()).await.unwrap();
+    let receipt = cut.download(blob.link(HOUR)).connections(1).to_file(folder.target()).await.unwrap();
     assert_eq!(receipt.resumed_at(), 3 * MIB as u64);
     assert!(fs::read(folder.target()).unwrap() == blob.content, "other bytes");
     assert_eq!(storage.seen().iter().map(|seen| seen.bytes).sum::<usize>(), 4 * MIB);
@@ -134,7 +134,7 @@ async fn a_transfer_that_meets_the_expiry_is_renewed() {
     let api = Api::of(&blob, [SignedLife::Expired, SHORT, HOUR]);
     let storage = Storage::cutting([Cut { after: 3 * MIB, then: Meanwhile::Expired }]);
     let outcome = api.outcome(storage.clone()).await.unwrap();
-    let receipt = outcome.download().to_file(folder.target()).await.unwrap();
+    let receipt = outcome.download().connections(1).to_file(folder.target()).await.unwrap();
     assert_eq!((receipt.bytes(), receipt.renewed(), receipt.reopened()), (4 * MIB as u64, 2, 1));
     assert!(fs::read(folder.target()).unwrap() == blob.content, "other bytes");
     let seen = storage.seen();
@@ -155,10 +155,32 @@ async fn a_body_that_is_on_its_way_survives_the_expiry_of_its_link() {
     assert!(got == blob.content, "other bytes");
 }
 
+#[tokio::test]
+async fn links_that_live_for_two_seconds_carry_a_slow_download_to_its_end() {
+    let is_long = std::env::var_os("LONGHAUL_LONG").is_some_and(|long| long == "1");
+    let (mib, rate) = if is_long { (256, 16 * MIB) } else { (16, 2 * MIB) };
+    let Some(blob) = Blob::put("short-lives", mib * MIB).await else { return };
+    let folder = Folder::new();
+    let api = Api::of(&blob, std::iter::repeat_n(TWO_SECONDS, 1_000));
+    // Each body breaks off after a sixteenth of the whole, so that every link is used several times, also too late.
+    let cuts = (0..1_000).map(|_| Cut { after: mib * MIB / 16, then: Meanwhile::Nothing });
+    let storage = Storage::cutting(cuts);
+    let outcome = api.outcome(storage.clone()).await.unwrap();
+    let receipt = outcome.download().bandwidth(rate as u64).to_file(folder.target()).await.unwrap();
+    assert_eq!(receipt.bytes(), (mib * MIB) as u64);
+    assert!(receipt.renewed() >= 3 && receipt.reopened() >= 8, "{receipt:?}");
+    assert!(fs::read(folder.target()).unwrap() == blob.content, "other bytes");
+    assert_eq!(folder.names(), ["7"]);
+    // What a connection left to another may have been on its way already.
+    let bytes: usize = storage.seen().iter().map(|seen| seen.bytes).sum();
+    assert!(bytes < mib * MIB + 8 * MIB, "{bytes} bytes for {mib} MiB");
+}
+
 /// The name of every blob; each test has a container of its own.
 const BLOB: &str = "export.parquet";
 const MIB: usize = 1 << 20;
 const HOUR: SignedLife = SignedLife::ValidFor(Duration::from_secs(3_600));
+const TWO_SECONDS: SignedLife = SignedLife::ValidFor(Duration::from_secs(2));
 /// Long enough to be used once, short enough to wait for its end.
 const SHORT: SignedLife = SignedLife::ValidFor(Duration::from_secs(3));
 
