@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::location::is_below;
+use super::location::{is_below, join_template};
 use super::template::{Filling, Template};
 
 /// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
@@ -81,7 +81,12 @@ impl Exchange {
             }
             url
         } else {
-            Template::new(&*self.target).url(base, filling)?.ok()?
+            let template = Template::new(&*self.target);
+            match template.url(base, filling)? {
+                Ok(url) => url,
+                // An id that makes no URL is sent encoded, and the service answers that it has no such path.
+                Err(_) => join_template(base, &self.target, template.fill(filling).first()?).ok()?,
+            }
         };
         Some((url, self.body_for(id)))
     }

@@ -75,7 +75,10 @@ fn not_ready(reading: &mut Reading<'_>, hint: Option<Duration>) -> Step {
 fn found(reading: &mut Reading<'_>) -> Step {
     let report = Report { percent: Some(100.0), ..Report::new(State::Succeeded) };
     for (rule, place) in numbered(&reading.rules.result).filter(|(rule, _)| rule.reads_an_answer()) {
-        let values = reading.values(rule);
+        let values = match reading.values(rule) {
+            Ok(values) => values,
+            Err(why) => return unusable(reading, &rule.at.to_string(), &why),
+        };
         if values.is_empty() {
             continue;
         }

@@ -35,8 +35,9 @@ pub(super) fn names_another(reading: &Reading<'_>, place: u8) -> bool {
     behind.filter(|rule| !rule.guess).any(|rule| stands(reading, rule))
 }
 
-/// Returns the URL of the first page, if the protocol has one that can be filled.
-pub(super) fn first_page(reading: &Reading<'_>) -> Option<Url> {
+/// Returns the URL of the first page, or why the answer's values make none; `None` if the protocol names none, or the
+/// answer lacks a value.
+pub(super) fn first_page(reading: &Reading<'_>) -> Option<Result<Url, String>> {
     reading.rules.pages.as_ref()?.first(reading.cursor.trust()?.base(), reading.filling())
 }
 
@@ -54,7 +55,8 @@ pub(super) fn newest_location(reading: &Reading<'_>) -> Option<Url> {
 
 /// Returns whether the place holds a value. An empty list counts as none, and so does the status URL.
 fn stands(reading: &Reading<'_>, rule: &ResultRule) -> bool {
-    let values = reading.values(rule);
+    // A value that makes no URL is there all the same, and ends in an error.
+    let Ok(values) = reading.values(rule) else { return true };
     match rule.kind {
         ResultKind::Value => !values.is_empty(),
         ResultKind::Url if !rule.is_of_links(values.len()) => values.first().is_some_and(|value| {

@@ -124,8 +124,8 @@ impl PageRule {
         self.rows.is_some()
     }
 
-    pub(super) fn first(&self, base: &Url, with: Filling<'_>) -> Option<Url> {
-        self.url.as_ref()?.url(base, with)?.ok()
+    pub(super) fn first(&self, base: &Url, with: Filling<'_>) -> Option<Result<Url, String>> {
+        self.url.as_ref()?.url(base, with)
     }
 
     /// Returns whether the answer names a next page in the header `Link`, and the rule reads none.

@@ -90,14 +90,15 @@ impl<'a> Reading<'a> {
         Filling::new(self.cursor.id(), self.reply, self.body)
     }
 
-    /// Returns every value at a place of the result; for a template, the URLs that it makes.
-    pub(super) fn values(&self, rule: &ResultRule) -> Vec<Cow<'a, Value>> {
+    /// Returns every value at a place of the result; for a template, the URLs that it makes, or why the values make
+    /// none.
+    pub(super) fn values(&self, rule: &ResultRule) -> Result<Vec<Cow<'a, Value>>, String> {
         match &rule.at {
-            ResultPlace::In(at) => at.values(self.reply, self.body),
+            ResultPlace::In(at) => Ok(at.values(self.reply, self.body)),
             ResultPlace::Made(template) => {
-                let Some(trust) = self.cursor.trust() else { return Vec::new() };
-                let urls = template.urls(trust.base(), self.filling()).unwrap_or_default();
-                urls.into_iter().map(|url| Cow::Owned(Value::from(url.as_str()))).collect()
+                let Some(trust) = self.cursor.trust() else { return Ok(Vec::new()) };
+                let urls = template.urls(trust.base(), self.filling())?;
+                Ok(urls.into_iter().map(|url| Cow::Owned(Value::from(url.as_str()))).collect())
             }
         }
     }

@@ -42,6 +42,10 @@ fn find(reading: &mut Reading<'_>, report: Report) -> Step {
         return at(reading, url.into(), report, Reason::FinalStateVia);
     }
     if let Some(url) = first_page(reading) {
+        let url = match url {
+            Ok(url) => url,
+            Err(why) => return unusable(reading, "the URL of the first page", &format!("{why}: {FIRST_PAGE}")),
+        };
         reading.because(Reason::Pages);
         let body = held(reading.reply);
         return Step::Done(report, Finding { pages: Some(url), body, ..Finding::default() });
@@ -55,7 +59,10 @@ fn find(reading: &mut Reading<'_>, report: Report) -> Step {
 /// Returns the result at the first of the protocol's places that has one; otherwise returns the report.
 fn named(reading: &mut Reading<'_>, mut report: Report) -> Result<Step, Report> {
     for (rule, place) in numbered(&reading.rules.result) {
-        let values = reading.values(rule);
+        let values = match reading.values(rule) {
+            Ok(values) => values,
+            Err(why) => return Ok(unusable(reading, &rule.at.to_string(), &format!("{why}: {RESULT}"))),
+        };
         let Some(first) = values.first() else { continue };
         match rule.kind {
             ResultKind::Value => {
@@ -114,3 +121,9 @@ fn document(reading: &mut Reading<'_>, report: Report, why: Reason) -> Step {
         None => itself(reading, report),
     }
 }
+
+/// The advice for a template whose value is a URL of its own.
+const RESULT: &str = "name the place of the URL itself with Protocol::result, such as \
+                      Protocol::result(Source::pointer(\"/url\"), ResultKind::Url)";
+
+const FIRST_PAGE: &str = "name the place of the URL with Protocol::result, and leave the URL out of the PageRule";

@@ -207,8 +207,8 @@ pub(super) fn rel_link(rel: &str, reading: &Reading<'_>) -> Option<Url> {
 /// Returns the error of an acceptance that names no status URL.
 pub(super) fn no_status_url(reading: &Reading<'_>, why: &str) -> Step {
     let why = format!(
-        "{why}. Say where it stands with Protocol::status_url, or where the task's id stands with Protocol::id and what URL \
-         is made of it with Protocol::status_template"
+        "{why}. Name the place of the status URL with Protocol::status_url; or the place of the task's id with Protocol::id, \
+         and the URL that the id makes with Protocol::status_template"
     );
     reading.stop(ErrorKind::NoStatusUrl, why)
 }

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::location::{join, join_template};
+use super::location::{is_below, join, join_template};
 use crate::message::Reply;
 use crate::pointer::{Source, exact};
+use crate::redact::shown;
 
 /// A URL relative to the client's base, with `{id}` for the task's id and `{/json/pointer}` for a member of an answer:
 /// as one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570).
@@ -28,6 +29,14 @@ impl<'a> Filling<'a> {
     pub(super) const fn new(id: Option<&'a str>, reply: &'a Reply, body: Option<&'a Value>) -> Self {
         Self { id, answer: Some((reply, body)) }
     }
+
+    /// Returns the values of a member, or the id; `None` if there is none.
+    fn values(&self, what: Option<&Source>) -> Option<Vec<String>> {
+        match what {
+            None => self.id.filter(|id| !id.is_empty()).map(|id| vec![id.to_owned()]),
+            Some(at) => self.answer.and_then(|(reply, body)| texts(at, reply, body)),
+        }
+    }
 }
 
 impl Template {
@@ -38,17 +47,18 @@ impl Template {
     /// Returns the filled texts: several if a member with `*` stands for several values. None if the answer lacks a
     /// member, or there is no id.
     pub(super) fn fill(&self, with: Filling<'_>) -> Vec<String> {
-        self.filled(with).unwrap_or_default()
+        self.filled(with, |value, slashes, before| Ok(encoded(value, slashes, before))).unwrap_or_default()
     }
 
     /// Returns the filled URLs, joined to the base.
     pub(super) fn urls(&self, base: &Url, with: Filling<'_>) -> Result<Vec<Url>, String> {
-        self.fill(with).iter().map(|text| join_template(base, &self.0, text)).collect()
+        let filled = self.filled(with, |value, slashes, before| placed(base, value, slashes, before))?;
+        filled.iter().map(|text| join_template(base, &self.0, text)).collect()
     }
 
-    /// Returns the one filled URL.
+    /// Returns the one filled URL; `None` if the answer lacks a member, or there is no id.
     pub(super) fn url(&self, base: &Url, with: Filling<'_>) -> Option<Result<Url, String>> {
-        self.fill(with).first().map(|text| join_template(base, &self.0, text))
+        self.urls(base, with).map(|urls| urls.into_iter().next()).transpose()
     }
 
     /// Returns whether a member of an answer is part of the template.
@@ -105,27 +115,32 @@ impl Template {
         joined.map(drop).or_else(|why| wrong(format!("it makes no URL: {why}")))
     }
 
-    fn filled(&self, with: Filling<'_>) -> Option<Vec<String>> {
+    /// Returns the filled texts, with each value as `place` writes it behind the text before it; none if a value is
+    /// missing.
+    fn filled(
+        &self,
+        with: Filling<'_>,
+        place: impl Fn(&str, bool, &str) -> Result<String, String>,
+    ) -> Result<Vec<String>, String> {
         let mut made = vec![String::new()];
-        for part in parts(&self.0).ok()? {
+        for part in parts(&self.0)? {
             match part {
                 TemplatePart::Text(text) => made.iter_mut().for_each(|made| made.push_str(text)),
                 TemplatePart::Member { what, slashes } => {
-                    let values = match what {
-                        None => vec![with.id.filter(|id| !id.is_empty())?.to_owned()],
-                        Some(at) => {
-                            let (reply, body) = with.answer?;
-                            texts(&at, reply, body)?
+                    let Some(values) = with.values(what.as_ref()) else { return Ok(Vec::new()) };
+                    let name = what.map_or_else(|| "id".to_owned(), |at| at.to_string());
+                    let mut longer = Vec::with_capacity(made.len() * values.len());
+                    for before in &made {
+                        for value in &values {
+                            let value = place(value, slashes, before).map_err(|why| format!("{{{name}}} {why}"))?;
+                            longer.push(format!("{before}{value}"));
                         }
-                    };
-                    let behind = |made: &String| -> Vec<String> {
-                        values.iter().map(|value| format!("{made}{}", encoded(value, slashes, made))).collect()
-                    };
-                    made = made.iter().flat_map(behind).collect();
+                    }
+                    made = longer;
                 }
             }
         }
-        Some(made).filter(|made| !made.is_empty())
+        Ok(made)
     }
 }
 
@@ -183,6 +198,27 @@ fn texts(at: &Source, reply: &Reply, body: Option<&Value>) -> Option<Vec<String>
     let raw = || at.raw(reply);
     let text = |(place, value): (usize, &std::borrow::Cow<'_, Value>)| exact(value, || raw().into_iter().nth(place));
     values.iter().enumerate().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
+}
+
+/// Returns a value for its position after this text. An absolute URL would be encoded into a path that does not exist,
+/// so it is taken as the URL that it is, or refused. As one segment behind other text it is an id, which some services
+/// choose to look like a URL.
+fn placed(base: &Url, value: &str, slashes: bool, before: &str) -> Result<String, String> {
+    let is_url = |scheme: &str| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let is_id = !before.is_empty() && !slashes || before.contains('?');
+    if is_id || !(is_url("https://") || is_url("http://")) {
+        return Ok(encoded(value, slashes, before));
+    }
+    let url = join(base, value).map_err(|why| format!("holds an absolute URL that cannot be used: {why}"))?;
+    let folder = base.join(".").map_err(|error| error.to_string())?;
+    if before.is_empty() && is_below(&folder, &url) && url.query().is_none() {
+        return Ok(url.into());
+    }
+    Err(format!(
+        "holds the absolute URL {}, and a template takes one only at its beginning, below {} and without a query",
+        shown(&url),
+        shown(&folder)
+    ))
 }
 
 /// Encodes a value for its position after this text: no part of it leads out of the folder, or to another host.
@@ -294,6 +330,40 @@ mod tests {
     }
 
     #[test]
+    fn an_absolute_url_is_taken_as_it_is_below_the_base_and_else_refused() {
+        let base = Url::parse("https://a.example/v1/").unwrap();
+        let urls = |template: &str, value: &str| {
+            let reply = reply(&json!({"url": value}).to_string());
+            let urls = Template::new(template).urls(&base, Filling::new(Some(value), &reply, reply.json().as_ref()))?;
+            Ok::<_, String>(urls.iter().map(Url::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for (template, value, url) in [
+            ("{/url}", "https://a.example/v1/jobs/7", "https://a.example/v1/jobs/7"),
+            ("{+/url}/rows", "HTTPS://a.example/v1/jobs/7", "https://a.example/v1/jobs/7/rows"),
+            ("{id}", "https://a.example/v1/jobs/7#top", "https://a.example/v1/jobs/7"),
+            // An id that looks like a URL, and a parameter that is one.
+            ("sites/{/url}", "https://b.example/", "https://a.example/v1/sites/https%3A%2F%2Fb.example%2F"),
+            ("check?of={+id}", "https://b.example/", "https://a.example/v1/check?of=https%3A//b.example/"),
+        ] {
+            assert_eq!(urls(template, value).as_deref(), Ok(url), "{template} {value}");
+        }
+        for (template, value) in [
+            ("{/url}", "https://a.example/v2/jobs/7"),
+            ("{/url}", "https://a.example/v1/../v2"),
+            ("{/url}", "https://a.example/v1/jobs/7?x=1"),
+            ("{+id}", "http://a.example/v1/jobs/7"),
+            ("{+id}", "https://b.example/v1/jobs/7"),
+            ("{+id}", "https://me@a.example/v1/jobs/7"),
+            ("jobs/{+/url}", "https://a.example/v1/jobs/7"),
+        ] {
+            let why = urls(template, value).unwrap_err();
+            assert!(why.contains("} holds the absolute URL http"), "{template} {value}: {why}");
+            assert!(why.contains("below https://a.example/v1/ and without a query"), "{template} {value}: {why}");
+        }
+        assert!(urls("{id}", "https://").unwrap_err().starts_with("{id} holds an absolute URL that cannot be used"));
+    }
+
+    #[test]
     fn an_id_cannot_leave_its_segment() {
         assert_eq!(fill("jobs/{id}/x", Some("../a?b#c"), ""), ["jobs/..%2Fa%3Fb%23c/x"]);
         assert_eq!(fill("v1/{+id}", Some("operations/7"), ""), ["v1/operations/7"]);
@@ -316,11 +386,14 @@ mod tests {
                 "{id}", "{+id}", "jobs/{id}", "jobs/{+id}", "jobs/{+id}/x", "{+/v}", "{/v}/x", "a/{+/v}{+id}", "{+id}:cancel",
                 "jobs/x{+id}", "jobs/{id}{/v}", "jobs/.{+/v}",
             ]),
+            begins in prop::sample::select(vec!["", "", "https://a.example/v1/base/", "https://a.example/v1/", "http://"]),
         ) {
-            let value = pieces.concat();
+            let value = format!("{begins}{}", pieces.concat());
             let base = Url::parse("https://a.example/v1/base/").unwrap();
             let reply = reply(&json!({"v": value}).to_string());
-            for url in Template::new(template).urls(&base, Filling::new(Some(&value), &reply, reply.json().as_ref())).unwrap() {
+            let urls = Template::new(template).urls(&base, Filling::new(Some(&value), &reply, reply.json().as_ref()));
+            prop_assert!(urls.is_ok() || !begins.is_empty(), "{urls:?}");
+            for url in urls.unwrap_or_default() {
                 prop_assert!(url.as_str().starts_with("https://a.example/v1/base/"), "{}", url);
                 prop_assert!(url.query().is_none() && url.fragment().is_none(), "{}", url);
             }

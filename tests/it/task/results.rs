@@ -123,6 +123,38 @@ async fn what_a_template_makes_decides_what_becomes_of_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_absolute_url_in_a_template_is_requested_or_names_the_setter() {
+    let urls = |status: &str, file: &str| {
+        script([
+            reply(202).json(json!({"url": status})),
+            reply(200).json(json!({"status": "done", "file": file})),
+            reply(200).json(json!(7)),
+        ])
+    };
+    let template = || Protocol::auto().status_template("{/url}").result_template("{/file}", ResultKind::Url);
+    let below = "https://api.example.com/v1";
+    let service = urls(&format!("{below}/jobs/7"), &format!("{below}/files/7"));
+    assert_eq!(run(&service, &template()).await.unwrap().value().unwrap(), json!(7));
+    assert_eq!(asked(&service), ["GET jobs/7", "GET files/7"]);
+
+    let status = urls("https://status.example.com/jobs/7", "");
+    let error = run(&status, &template()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoStatusUrl);
+    for part in ["{/url} holds the absolute URL https://status.example.com/jobs/7", "Protocol::status_url"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let files = || urls(&format!("{below}/jobs/7"), "https://files.example.com/7");
+    let pages = template().pages(PageRule::new("{/file}", Source::pointer("/rows/*")));
+    for protocol in [template(), pages] {
+        let error = run(&files(), &protocol).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResultUnavailable);
+        for part in ["{/file} holds the absolute URL https://files.example.com/7", "Protocol::result"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_protocol_is_checked_to_its_last_template() {
     let exchange = |text: &str| text.parse().unwrap();
