@@ -173,7 +173,8 @@ impl Client {
     }
 
     /// Returns the rows of a paged listing, without a task. The path is that of the first page and replaces the rule's
-    /// URL; each page is requested as by [`request`](Client::request).
+    /// URL; each page is requested as by [`request`](Client::request), and the path is relative to the base in the same
+    /// way: `farms` is below the base, and `/farms` below the base's host.
     ///
     /// ```
     /// use futures::TryStreamExt;
@@ -210,7 +211,7 @@ impl Client {
         let transport = self.0.transport.clone();
         let source = PageSource { transport, method, headers: HeaderMap::new(), class: Priority::Call };
         match path::join(&self.0.transport.trust, path) {
-            Ok(first) => Walk::new(source, rule, first, None),
+            Ok(first) => Walk::new(source, rule, first, None).advised(path::astray(&self.0.base, path)),
             Err(why) => Walk::impossible(why),
         }
     }

@@ -170,6 +170,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the answer suggests that the path does not exist or is not the API's. Gateways answer an unknown
+    /// path with 403.
+    pub(crate) fn suggests_a_wrong_path(&self) -> bool {
+        matches!(self.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501))
+    }
+
     /// Attaches a value of a higher floor; the typed getter lives on that floor.
     pub(crate) fn attach<A: Any + Send + Sync>(self, thing: A) -> Self {
         self.amend(|inner| inner.attached.push(Arc::new(thing)))

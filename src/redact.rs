@@ -215,6 +215,28 @@ pub(crate) fn shown(url: &Url) -> String {
     format!("{}://{host}{port}{}{query}", url.scheme(), url.path())
 }
 
+/// Returns why a text that begins with a host is no URL; `None` for any other text.
+pub(crate) fn lacks_scheme(text: &str) -> Option<String> {
+    let text = text.trim().trim_start_matches('/');
+    if text.contains("://") {
+        return None;
+    }
+    let mut url = Url::parse(&format!("https://{text}")).ok().filter(|url| url.username().is_empty())?;
+    let is_local = match url.host()? {
+        url::Host::Domain("localhost") => true,
+        url::Host::Domain(name) if name.contains('.') || url.port().is_some() => false,
+        url::Host::Domain(_) => return None,
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    if is_local {
+        url.set_scheme("http").ok()?;
+    }
+    let whole = shown(&url);
+    let whole = if text.contains(['/', '?']) { &*whole } else { whole.trim_end_matches('/') };
+    Some(format!("`{}` has no scheme: write {whole}", whole.split_once("://").map_or(whole, |(_, host)| host)))
+}
+
 /// Returns the part of a URL that goes on the request line: path and query.
 fn target(text: &str) -> &str {
     let text = text.split_once('#').map_or(text, |(before, _)| before);
@@ -231,6 +253,30 @@ fn target(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_without_a_scheme_is_shown_with_one() {
+        for (text, whole) in [
+            ("api.example.net/v1", Some("https://api.example.net/v1")),
+            (" //api.example.net", Some("https://api.example.net")),
+            ("api.example.net:8443/v1?key=S1", Some("https://api.example.net:8443/v1?…")),
+            ("gateway:8080", Some("https://gateway:8080")),
+            ("localhost:8080/v1", Some("http://localhost:8080/v1")),
+            ("127.0.0.1", Some("http://127.0.0.1")),
+            ("[::1]:80/v1", Some("http://[::1]/v1")),
+            ("https://api.example.net", None),
+            ("mailto:me@example.net", None),
+            ("exports", None),
+            ("not a url.", None),
+            ("::", None),
+            ("", None),
+        ] {
+            let why = lacks_scheme(text);
+            let wanted = whole.map(|whole| format!("has no scheme: write {whole}"));
+            assert_eq!(why.as_ref().map(|why| why.split_once("` ").unwrap().1), wanted.as_deref(), "{text}: {why:?}");
+        }
+        assert_eq!(lacks_scheme("a.example/v1").unwrap(), "`a.example/v1` has no scheme: write https://a.example/v1");
+    }
 
     #[test]
     fn keeps_a_signed_url_byte_for_byte_or_refuses_it() {

@@ -104,25 +104,10 @@ impl Draft {
     }
 
     /// Adds a hint about a path outside the base to an error, if the answer suggests that the path does not exist or is
-    /// not the API's. Gateways answer an unknown path with 403.
+    /// not the API's.
     pub(super) fn explain(&self, error: Error, base: &Url) -> Error {
-        let no_place =
-            matches!(error.status().map(|status| status.as_u16()), Some(400 | 403 | 404 | 405 | 410 | 421 | 501));
-        if no_place || error.kind() == ErrorKind::NoStatusUrl { error.with_advice(self.astray(base)) } else { error }
-    }
-
-    /// Returns advice for an answer from a path that does not exist: the path lies outside the base's path, which only
-    /// a path that begins with `/` can.
-    fn astray(&self, base: &Url) -> Option<String> {
-        let path = self.path.trim();
-        let url = crate::protocol::join(base, path).ok()?;
-        // The base's path ends with `/`.
-        let folder = base.path();
-        if url.origin() != base.origin() || url.path().starts_with(folder) || path.contains("://") {
-            return None;
-        }
-        let shown = folder.trim_end_matches('/');
-        Some(format!("the path begins with `/`, which leaves the base's `{shown}`: write it without the `/`"))
+        let no_place = error.suggests_a_wrong_path() || error.kind() == ErrorKind::NoStatusUrl;
+        if no_place { error.with_advice(path::astray(base, &self.path)) } else { error }
     }
 
     fn fail(&mut self, error: Error) {

@@ -33,6 +33,20 @@ pub(super) fn join(trust: &Trust, path: &str) -> Result<Url, Error> {
     }
 }
 
+/// Returns advice for an answer from a path that does not exist: the path lies outside the base's path, which only a
+/// path that begins with `/` can.
+pub(super) fn astray(base: &Url, path: &str) -> Option<String> {
+    let path = path.trim();
+    let url = crate::protocol::join(base, path).ok()?;
+    // The base's path ends with `/`.
+    let folder = base.path();
+    if url.origin() != base.origin() || url.path().starts_with(folder) || path.contains("://") {
+        return None;
+    }
+    let shown = folder.trim_end_matches('/');
+    Some(format!("the path begins with `/`, which leaves the base's `{shown}`: write it without the `/`"))
+}
+
 /// Returns the URL of these segments below a base.
 pub(super) fn of_segments<S: AsRef<str>>(base: &Url, segments: impl IntoIterator<Item = S>) -> Result<Url, Error> {
     let mut url = base.clone();

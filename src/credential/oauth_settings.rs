@@ -1,5 +1,6 @@
 //! OAuthSettings: the settings of an `OAuth`, and their validation.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::store::CredentialStore;
 use super::token::Token;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Origin, RESERVED_WHY, is_reserved};
-use crate::redact::{Secret, shown};
+use crate::redact::{Secret, lacks_scheme, shown};
 
 /// The settings of an [`OAuth`](super::OAuth).
 #[derive(Clone)]
@@ -97,7 +98,7 @@ impl OAuthSettings {
         if let Grant::Json(Err(why)) = &self.grant {
             return Err(wrong("the body for the token does not serialize:", why));
         }
-        urls.into_iter().try_for_each(|(what, url)| check_url(url).map_err(|why| wrong(what, why)))
+        urls.into_iter().try_for_each(|(what, url)| check_url(url).map_err(|why| wrong(what, &why)))
     }
 
     fn check_client(&self) -> Result<(), Error> {
@@ -178,15 +179,20 @@ fn wrong(what: &str, why: &str) -> Error {
 }
 
 /// Checks that secrets are sent over https, or stay on this machine.
-fn check_url(text: &str) -> Result<(), &'static str> {
-    let Ok(url) = Url::parse(text) else { return Err("is no absolute URL, such as https://login.example.com/token") };
+fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
+    if let Some(why) = lacks_scheme(text) {
+        return Err(why.into());
+    }
+    let Ok(url) = Url::parse(text) else {
+        return Err("is no absolute URL, such as https://login.example.com/token".into());
+    };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("names a user; give the client's id and secret instead");
+        return Err("names a user; give the client's id and secret instead".into());
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if Origin::from_url(&url).is_loopback() => Ok(()),
-        "http" => Err("is plain http: secrets go over https"),
-        _ => Err("is neither http nor https"),
+        "http" => Err("is plain http: secrets go over https".into()),
+        _ => Err("is neither http nor https".into()),
     }
 }

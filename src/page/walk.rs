@@ -28,13 +28,16 @@ pub(crate) struct Walk {
     empty: u32,
     /// Whether a foreign origin named the next page.
     is_bare: bool,
+    /// The advice if the path of the first page seems to be wrong.
+    advice: Option<String>,
 }
 
 impl Walk {
     pub(crate) fn new(source: PageSource, rule: PageRule, first: Url, held: Option<Reply>) -> Self {
         let seen = HashSet::from([hash(&first)]);
-        let way = Some((source, rule));
-        Self { way, next: Some(first), held, fetching: None, wrong: None, seen, fetched: 0, empty: 0, is_bare: false }
+        let (way, next) = (Some((source, rule)), Some(first));
+        let (fetched, empty, is_bare, advice) = (0, 0, false, None);
+        Self { way, next, held, fetching: None, wrong: None, seen, fetched, empty, is_bare, advice }
     }
 
     /// Sets whether the first page is requested without a credential, because a foreign origin named it.
@@ -43,10 +46,17 @@ impl Walk {
         self
     }
 
+    /// Sets the advice for an answer which suggests that the path of the first page is wrong.
+    pub(crate) fn advised(mut self, advice: Option<String>) -> Self {
+        self.advice = advice;
+        self
+    }
+
     /// Returns a walk that yields only an error.
     pub(crate) fn impossible(error: Error) -> Self {
         let (seen, wrong) = (HashSet::new(), Some(error));
-        Self { way: None, next: None, held: None, fetching: None, wrong, seen, fetched: 0, empty: 0, is_bare: false }
+        let (fetched, empty, is_bare, advice) = (0, 0, false, None);
+        Self { way: None, next: None, held: None, fetching: None, wrong, seen, fetched, empty, is_bare, advice }
     }
 
     pub(super) fn rule(&self) -> Option<&PageRule> {
@@ -68,6 +78,11 @@ impl Walk {
         let Some(fetching) = &mut self.fetching else { return Poll::Ready(None) };
         let fetched = ready!(fetching.as_mut().poll(cx));
         self.fetching = None;
+        let advice = self.advice.take();
+        let fetched = fetched.map_err(|error| match advice {
+            Some(advice) if error.suggests_a_wrong_path() => error.with_advice(Some(advice)),
+            _ => error,
+        });
         Poll::Ready(Some(fetched.map(|Fetched { mut page, at, is_bare }| {
             self.fetched += 1;
             self.is_bare |= is_bare;

@@ -15,7 +15,7 @@ use crate::event::Observer;
 use crate::limit::{Limit, Scope};
 use crate::message::{Origin, Trust};
 use crate::protocol::Protocol;
-use crate::redact::Hidden;
+use crate::redact::{Hidden, lacks_scheme};
 use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
 use crate::task::TaskCore;
@@ -163,6 +163,9 @@ fn with_token_limit(mut limits: Vec<Limit>, credential: &Credential, throttle: &
 }
 
 fn base(text: &str) -> Result<Url, Error> {
+    if let Some(why) = lacks_scheme(text) {
+        return Err(wrong(&format!("the base URL {why}")));
+    }
     let mut url = Url::parse(text.trim()).map_err(|error| {
         wrong("the base URL is no absolute URL, such as https://api.example.com/v1").with_source(error)
     })?;
@@ -197,6 +200,9 @@ fn allowed(text: &str, base: &Url) -> Result<Origin, Error> {
     };
     if text.contains('*') {
         return refused("has a `*`: a pattern would let the credential go to hosts that nobody named");
+    }
+    if let Some(why) = lacks_scheme(text) {
+        return Err(wrong(&format!("the allowed origin {why}")));
     }
     let url = Url::parse(text)
         .map_err(|error| wrong("an allowed origin is no URL, such as https://api.example.com").with_source(error))?;

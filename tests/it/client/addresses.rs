@@ -4,11 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use futures::StreamExt;
 use http::Method;
 use longhaul::limits::Scope;
+use longhaul::protocols::{Next, PageRule, Source};
 use longhaul::testing::{reply, script};
 use longhaul::{Client, Error, ErrorKind, Limit, RetryPolicy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Folder;
 
@@ -120,11 +122,14 @@ async fn a_path_outside_the_base_is_named_where_nothing_is() {
         ("https://api.example.com/exports", 404, None),
         ("https://other.example.com/exports", 404, None),
     ] {
-        let service = script([reply(status), reply(status)]);
+        let service = script((0..4).map(|_| reply(status)));
         let client = service.client().retry(RetryPolicy::none()).build().unwrap();
         let call = client.request(Method::GET, path).send().await.unwrap_err();
         let submit = client.task().post(path).submit::<Value>().await.unwrap_err();
-        for error in [call, submit] {
+        let rule = || PageRule::rows(Source::pointer("/*"));
+        let row = client.pages::<Value>(Method::GET, path, rule()).next().await.unwrap().unwrap_err();
+        let page = client.page_bytes(Method::GET, path, rule()).next().await.unwrap().unwrap_err();
+        for error in [call, submit, row, page] {
             let text = error.to_string();
             assert_eq!(text.contains("the base's"), named.is_some(), "{path} {status}: {text}");
             assert!(text.contains(named.unwrap_or_default()), "{path} {status}: {text}");
@@ -138,6 +143,12 @@ async fn a_path_outside_the_base_is_named_where_nothing_is() {
     let client = Client::builder("https://api.example.com").http(service).build().unwrap();
     let error = client.request(Method::GET, "/exports").send().await.unwrap_err();
     assert!(!error.to_string().contains("the base's"), "{error}");
+    // A later page is at the URL that the service named.
+    let next = reply(200).header("link", "</v1/farms?page=2>; rel=next").json(json!([1]));
+    let client = script([next, reply(404)]).client().retry(RetryPolicy::none()).build().unwrap();
+    let rule = PageRule::rows(Source::pointer("/*")).next(Next::link());
+    let rows: Vec<_> = client.pages::<Value>(Method::GET, "/farms", rule).collect().await;
+    assert!(rows.len() == 2 && !rows[1].as_ref().unwrap_err().to_string().contains("the base's"), "{rows:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +198,7 @@ async fn an_error_says_what_to_set_in_debug_too() {
     let error = client.task().post("/exports").submit::<Value>().await.unwrap_err();
     assert!(format!("{error:?}").contains("write it without the `/`"), "{error:?}");
     let wrong = |base: &str| Client::builder(base).build().unwrap_err().to_string();
-    assert!(wrong("localhost:8080/v1").contains("the scheme `localhost`"), "{}", wrong("localhost:8080/v1"));
+    assert!(wrong("localhost:8080/v1").contains("write http://localhost:8080/v1"), "{}", wrong("localhost:8080/v1"));
     let refused = client.task().post("exports").header("x-a", "a\nb").submit::<Value>().await.unwrap_err();
     assert!(refused.to_string().contains("the value of the header `x-a`"), "{refused}");
     let refused = client.task().post("exports").header("x a", "b").submit::<Value>().await.unwrap_err();

@@ -180,11 +180,17 @@ async fn statistics_count_what_went_through() {
 #[test]
 fn what_is_set_up_wrongly_is_named_when_the_client_is_built() {
     for (builder, named) in [
-        (Client::builder("api.example.com"), "base URL is no absolute URL"),
+        (Client::builder("exports"), "base URL is no absolute URL"),
+        (
+            Client::builder("api.example.com/v1"),
+            "base URL `api.example.com/v1` has no scheme: write https://api.example.com/v1",
+        ),
+        (Client::builder("localhost:8080"), "write http://localhost:8080"),
         (Client::builder("ftp://api.example.com"), "neither http nor https"),
         (Client::builder("https://u:p@api.example.com"), "names a user"),
         (Client::builder("https://api.example.com/?v=1"), "query"),
         (Client::builder("https://api.example.com").allow_origin("eu"), "allowed origin"),
+        (Client::builder("https://api.example.com").allow_origin("eu.example.com"), "write https://eu.example.com"),
         (Client::builder("https://api.example.com").proxy("::"), "proxy"),
         (Client::builder("https://api.example.com").root_certificate("no PEM"), "root certificate"),
         (Client::builder("https://api.example.com").user_agent("a\nb"), "user agent"),

@@ -359,7 +359,7 @@ async fn a_route_that_refuses_a_thousand_tokens_costs_one_fetch() {
 fn what_cannot_be_sent_is_a_build_error() {
     for (oauth, why) in [
         (OAuth::client_credentials("http://login.example.com/token", "id", "s"), "plain http"),
-        (OAuth::client_credentials("login.example.com", "id", "s"), "no absolute URL"),
+        (OAuth::client_credentials("login.example.com/t", "id", "s"), "write https://login.example.com/t"),
         (OAuth::client_credentials("https://u:p@l.example/token", "id", "s"), "names a user"),
         (OAuth::client_credentials("https://l.example/token", "", "s"), "id is empty"),
         (OAuth::client_credentials("https://l.example/token", "id", ""), "secret is empty"),

@@ -201,7 +201,7 @@ fn an_allowed_origin_is_named_in_full() {
         ("https://me:pw@eu.example.com", "user"),
         ("http://eu.example.com", "plain http"),
         ("ftp://eu.example.com", "neither http nor https"),
-        ("eu.example.com", "no URL"),
+        ("eu.example.com", "has no scheme"),
         ("", "no URL"),
     ] {
         let error = built("https://api.example.com", origin).unwrap_err();

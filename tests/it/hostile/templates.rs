@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode};
-use longhaul::{ErrorKind, Protocol};
 use longhaul::http::Reply;
 use longhaul::protocols::{Cursor, Exchange, Next, PageRule, Source};
 use longhaul::testing::{reply, script};
+use longhaul::{ErrorKind, Protocol};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
