@@ -25,7 +25,10 @@ struct Exported {
 async fn main() -> Result<(), Box<dyn Error>> {
     let service = Simulator::builder().hint_on_submit(true).start().await?;
     let builder = match env::args().nth(1) {
-        Some(url) => Client::builder(url).credential(Credential::bearer(env::var("LONGHAUL_BEARER")?)),
+        Some(url) => {
+            let token = env::var("LONGHAUL_BEARER").map_err(|_| "set LONGHAUL_BEARER to the token of the service")?;
+            Client::builder(url).credential(Credential::bearer(token))
+        }
         None => testing::client(&service),
     };
     let client = builder.limit(Limit::per_second(4)).build()?;

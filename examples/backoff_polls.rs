@@ -29,7 +29,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ..ExponentialBackoff::default()
     };
     let builder = match env::args().nth(1) {
-        Some(url) => Client::builder(url).credential(Credential::bearer(env::var("LONGHAUL_BEARER")?)),
+        Some(url) => {
+            let token = env::var("LONGHAUL_BEARER").map_err(|_| "set LONGHAUL_BEARER to the token of the service")?;
+            Client::builder(url).credential(Credential::bearer(token))
+        }
         None => testing::client(&service),
     };
     let client = builder.poll_policy(PollPolicy::standard().schedule(Schedule::backoff(backoff))).build()?;

@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 async fn main() -> Result<(), Box<dyn Error>> {
     let service = Simulator::builder().task_duration(Duration::from_secs(2)).hint_on_submit(true).start().await?;
     let builder = match env::args().nth(1) {
-        Some(url) => Client::builder(url).credential(Credential::bearer(env::var("LONGHAUL_BEARER")?)),
+        Some(url) => {
+            let token = env::var("LONGHAUL_BEARER").map_err(|_| "set LONGHAUL_BEARER to the token of the service")?;
+            Client::builder(url).credential(Credential::bearer(token))
+        }
         None => testing::client(&service),
     };
     let mut task = builder.build()?.task().post("exports").json(&json!({})).submit::<Value>().await?;

@@ -21,7 +21,8 @@ use crate::redact::{self, Mask};
 /// The error of every fallible call of this crate.
 ///
 /// Match on [`kind`](Error::kind), whose values are named for the caller's next step. `Display` shows the error in one
-/// line, without secrets. Cloning an error is cheap.
+/// line, without secrets. `Debug`, which `fn main() -> longhaul::Result<()>` prints, adds the root of its causes, and
+/// `{:#?}` shows every part. Cloning an error is cheap.
 ///
 /// ```
 /// use longhaul::{Client, ErrorKind};
@@ -238,9 +239,18 @@ pub(crate) fn out_of_files(error: &(dyn std::error::Error + 'static)) -> Option<
 const OUT_OF_FILES: &str = "the process may open no more files and connections: allow it more (`ulimit -n`), or set \
                             ClientBuilder::idle_connections or a Limit::concurrent lower";
 
+/// In one line, as `fn main() -> Result<..>` and `unwrap` print it: the message, and the root of its causes. `{:#?}` shows
+/// every part.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
+        if !f.alternate() {
+            let line = inner.line();
+            let cause = std::error::Error::source(inner).map(root_cause).unwrap_or_default();
+            let cause = redact::scrub(&cause);
+            // The message of a decoder and of a refusal quotes its cause.
+            return if line.contains(&*cause) { f.write_str(&line) } else { write!(f, "{line}: {cause}") };
+        }
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("message", &redact::scrub(&inner.message));
         if let Some(url) = &inner.url {
@@ -262,7 +272,7 @@ impl fmt::Debug for Error {
             out.field("advice", &redact::scrub(advice));
         }
         if let Some(source) = &inner.source {
-            out.field("source", source);
+            out.field("source", &redact::scrub(&with_cause(source.as_ref())));
         }
         out.finish_non_exhaustive()
     }
@@ -360,6 +370,21 @@ mod tests {
         );
         assert!(!format!("{error} {error:?}").contains("sig="));
         assert!(error.fault().unwrap().body().len() > 10);
+    }
+
+    #[test]
+    fn debug_is_the_line_with_its_root_cause_and_the_alternate_form_every_part() {
+        let root = std::io::Error::other("refused at https://s/b?sig=S5");
+        let error = full().with_source(Error::new(ErrorKind::Network, "lost").with_source(root));
+        assert_eq!(format!("{error:?}"), format!("{error}: refused at https://s/b?…"));
+        let parts = format!("{error:#?}");
+        for part in ["Error {", "kind: TaskFailed", "status: 200", "attempts: 3", "the service: lost: refused"] {
+            assert!(parts.contains(part), "{part}: {parts}");
+        }
+        assert!(!parts.contains("S5"), "{parts}");
+        let quoted = Error::new(ErrorKind::Decode, "a row: lost").with_source(std::io::Error::other("lost"));
+        assert_eq!(format!("{quoted:?}"), quoted.to_string());
+        assert_eq!(format!("{:?}", full()), full().to_string());
     }
 
     #[test]

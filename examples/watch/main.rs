@@ -73,10 +73,21 @@ async fn main() -> ExitCode {
     match watch(&options).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            show(error.as_ref());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows an error with its causes.
+fn show(error: &(dyn Error + 'static)) {
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
 }
 
 /// Runs all exports, and shows the client meanwhile.

@@ -49,6 +49,30 @@ async fn a_link_of_elsewhere_is_downloaded() {
     assert!(service.expected(&id).unwrap().verify(file).unwrap());
 }
 
+#[test]
+fn a_slip_is_shown_in_words() {
+    for (token, url, shown) in [
+        (
+            Some("t"),
+            "api.example.net/v1",
+            "the base URL `api.example.net/v1` has no scheme: write https://api.example.net/v1",
+        ),
+        (Some("t"), "http://127.0.0.1:1/v1", "refused"),
+        (None, "https://api.example.net/v1", "set LONGHAUL_BEARER to the token of the service"),
+    ] {
+        let mut command = Command::new(program("await_task"));
+        command
+            .arg(url)
+            .env_remove("LONGHAUL_BEARER")
+            .env("NO_PROXY", "127.0.0.1")
+            .envs(token.map(|token| ("LONGHAUL_BEARER", token)));
+        let Output { status, stderr, .. } = command.output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert!(!status.success() && said.lines().count() == 1 && said.contains(shown), "{url}: {said}");
+        assert!(said.starts_with("Error: ") && !said.contains(" { "), "{url}: {said}");
+    }
+}
+
 fn run(example: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program(example));
     let Output { status, stdout, stderr } =

@@ -21,6 +21,7 @@
 use std::env;
 use std::error::Error;
 use std::io;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -29,7 +30,28 @@ use longhaul::{Client, Credential, Limit, OAuth, Profile};
 use longhaul_prometheus::{export, serve_metrics};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            show(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows an error with its causes: a `main` that returns it would print its `Debug`.
+fn show(error: &(dyn Error + 'static)) {
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     // The recorder first: what is counted before it is there goes nowhere.
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:9464".into()).parse()?;
     serve_metrics(address)?;

@@ -15,6 +15,7 @@
 use std::env;
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use longhaul::testing::{self, Simulator};
@@ -23,7 +24,28 @@ use longhaul_web::{Store, Worker, routes};
 use tokio::net::TcpListener;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            show(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows an error with its causes: a `main` that returns it would print its `Debug`.
+fn show(error: &(dyn Error + 'static)) {
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     // The simulated service ends with this process, so nothing of it is worth keeping.
     let simulator = Simulator::builder().task_duration(Duration::from_secs(10)).start().await?;
