@@ -245,7 +245,7 @@ impl Client {
     pub async fn log_in(&self, login: crate::credential::Login, redirected: impl AsRef<str>) -> Result<(), Error> {
         let code = login.code(redirected.as_ref(), self.0.transport.credential.secrets())?;
         let cache = self.0.transport.credential.token_caches().find(|cache| cache.is_of(&login)).cloned();
-        let none = || Error::new(ErrorKind::Config, "the client's credential is not what this login was begun for");
+        let none = || Error::new(ErrorKind::Config, "this login was begun with another credential than the client's");
         let cache = cache.ok_or_else(none)?;
         detached(cache.log_in(code, login.verifier, self.0.transport.token_transport.clone())).await
     }
@@ -390,7 +390,8 @@ impl Client {
 
 /// Runs the work to its end, even if the caller stops waiting.
 async fn detached(work: impl Future<Output = Result<(), Error>> + Send + 'static) -> Result<(), Error> {
-    let why = "it is done by a task of its own, which needs a tokio runtime that lives until then";
+    let why = "no tokio runtime runs here, or the runtime ended before the work: call this inside a runtime that lives \
+               until it returns";
     let lost = || Error::new(ErrorKind::TokenUnavailable, why);
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| lost())?;
     runtime.spawn(work).await.map_err(|_| lost())?

@@ -236,8 +236,8 @@ pub(crate) fn out_of_files(error: &(dyn std::error::Error + 'static)) -> Option<
     None
 }
 
-const OUT_OF_FILES: &str = "the process may open no more files and connections: allow it more (`ulimit -n`), or set \
-                            ClientBuilder::idle_connections or a Limit::concurrent lower";
+const OUT_OF_FILES: &str = "the process has no file descriptor left: raise its limit (`ulimit -n`), or lower \
+                            ClientBuilder::idle_connections or Limit::concurrent";
 
 /// In one line, as `fn main() -> Result<..>` and `unwrap` print it: the message, and the root of its causes. `{:#?}` shows
 /// every part.

@@ -245,7 +245,7 @@ impl Limit {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |why: String| Err(Error::new(ErrorKind::Config, format!("the limit `{self}`: {why}")));
         if self.windows.is_empty() {
-            return wrong("it has no window, so it promises nothing".into());
+            return wrong("it has no window: give it one, as Limit::per_second does".into());
         }
         for window in &self.windows {
             if let Err(why) = window.check() {
@@ -254,10 +254,12 @@ impl Limit {
         }
         let sliding = |window: &Window| matches!(window, Window::Sliding { .. });
         if self.server_queue.is_some() && self.windows.iter().filter(|window| sliding(window)).count() != 1 {
-            return wrong("a server queue goes with just one window of requests: its rate".into());
+            return wrong("a server queue needs exactly one window of requests, the rate of the queue".into());
         }
         match self.pause_without_hint {
-            Some(pause) if pause.is_zero() => return wrong("its pause without a hint is no time at all".into()),
+            Some(pause) if pause.is_zero() => {
+                return wrong("its pause without a hint is zero: give a longer one".into());
+            }
             Some(pause) if pause > window::LONGEST => {
                 return wrong("its pause without a hint is longer than 400 days".into());
             }
@@ -295,7 +297,7 @@ impl fmt::Display for Limit {
             Anchor::Send => f.write_str(", from the send")?,
         }
         if let Some(pause) = self.pause_without_hint {
-            write!(f, ", pausing for {pause:?} where it is not told how long")?;
+            write!(f, ", pausing for {pause:?} after a refusal without a wait")?;
         }
         f.write_str(if self.soft { ", soft" } else { "" })
     }
@@ -340,10 +342,10 @@ mod tests {
         for (limit, named) in [
             (Limit::default(), "no window"),
             (Limit::per_second(0), "admits nothing"),
-            (Limit::per(1, Duration::ZERO), "no time"),
+            (Limit::per(1, Duration::ZERO), "window is zero"),
             (Limit::per(1, day * 401), "400 days"),
             (Limit::per(1, Duration::MAX), "400 days"),
-            (Limit::per_second(1).and_per(1, Duration::ZERO), "no time"),
+            (Limit::per_second(1).and_per(1, Duration::ZERO), "window is zero"),
             (Limit::per_day(1, "Mars/Olympus"), "Mars/Olympus"),
             (Limit::per_day(0, "UTC"), "admits nothing"),
             (Limit::bytes_per(0, day), "admits nothing"),

@@ -60,7 +60,7 @@ impl Draft {
                 self.headers.insert(name.clone(), value);
             }
             Err(_) => {
-                let why = format!("the value of the header `{name}` holds what no header may: a control character");
+                let why = format!("the value of the header `{name}` contains a control character, which no header may");
                 self.fail(Error::new(ErrorKind::Request, why));
             }
         }

@@ -14,8 +14,8 @@ pub(super) fn join(trust: &Trust, path: &str) -> Result<Url, Error> {
         return Err(Error::new(ErrorKind::Request, why));
     }
     if goes_up(path) {
-        let why = "the path has a segment `..`, which would lead out of its folder: write the path that is meant, and \
-                   make one of data with Client::path";
+        let why = "the path has a segment `..`, which would lead out of its folder: write the resulting path, and \
+                   build paths from data with Client::path";
         return Err(Error::new(ErrorKind::Request, why));
     }
     let url = crate::protocol::join(trust.base(), path)
@@ -52,7 +52,7 @@ pub(super) fn of_segments<S: AsRef<str>>(base: &Url, segments: impl IntoIterator
     let mut url = base.clone();
     let wrong = |segment: &str| {
         let why = format!(
-            "`{}` is no segment of a path: an empty one, `.` and `..` lead to another place than they name",
+            "`{}` cannot be a segment of a path: give one that is not empty, `.` or `..`",
             segment.escape_debug()
         );
         Error::new(ErrorKind::Request, why)

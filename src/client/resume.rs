@@ -57,8 +57,8 @@ impl Client {
             (Some(protocol), ..) => self.core_of(protocol),
             (None, Some(protocol), _) if parts.trusted => self.core_of(*protocol),
             (None, Some(_), _) => {
-                let why = "it has a protocol of its own, which is not taken from a token that anybody may have edited: pass \
-                           the protocol again with Client::resume_with, or seal tokens with ResumeToken::seal";
+                let why = "it contains a protocol, and a client takes none from a token that is not sealed: pass the \
+                           protocol to Client::resume_with, or seal tokens with ResumeToken::seal";
                 return Err(Error::new(ErrorKind::InvalidToken, why));
             }
             (None, None, Some(kind)) => self.core(kind).map_err(|_| {

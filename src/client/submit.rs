@@ -234,8 +234,7 @@ impl TaskBuilder {
     async fn start<T>(self, deadline: Option<Instant>) -> Result<Task<T>, Error> {
         let core = self.core()?;
         if self.draft.path.trim().is_empty() {
-            let why =
-                "it has no path: say where it is submitted, such as post(\"exports\"), or post(\".\") for the base";
+            let why = "it has no path: set one, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
         let Self { mut draft, with_cookies, plain, .. } = self;

@@ -260,7 +260,7 @@ struct BrokenFile {
 enum Why {
     #[error("cannot be {0}: {1}")]
     Io(&'static str, io::Error),
-    #[error("has no folder to lie in: create it first, for this user alone")]
+    #[error("is in a folder that does not exist: create it first, with access for this user alone")]
     NoFolder,
     #[error("is no ordinary file: name another path")]
     NoFile,

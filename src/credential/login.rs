@@ -73,17 +73,17 @@ impl Login {
         let wrong = |why: String| Error::new(ErrorKind::TokenRefused, why);
         // A web server knows only the path and the query.
         let here = Url::parse("http://localhost/").map_err(|_| wrong("there is no URL".into()))?;
-        let url = here.join(redirected).map_err(|_| wrong("what the browser came back with is no URL".into()))?;
+        let url =
+            here.join(redirected).map_err(|_| wrong("the URL that the browser was redirected to is no URL".into()))?;
         let find =
             |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
         if ["state", "code", "error"].into_iter().all(|name| find(name).is_none()) {
-            let why =
-                "the browser came back with neither state nor code: give the whole URL that the browser was sent to";
+            let why = "the redirect has neither state nor code: pass the whole URL that the browser was redirected to";
             return Err(wrong(why.into()));
         }
         // Checked first: an answer that an attacker created must not log in here (RFC 6749, 10.12).
         if !find("state").is_some_and(|state| is_equal(state.as_bytes(), self.state.expose().as_bytes())) {
-            return Err(wrong("the browser came back with another state: it is not of this login".into()));
+            return Err(wrong("the redirect has another state: it belongs to another login".into()));
         }
         if let Some(error) = find("error") {
             let own = [self.state.clone(), self.verifier.clone()].into_iter().chain(find("code").map(Secret::new));
@@ -92,7 +92,7 @@ impl Login {
             let said = find("error_description").map(|said| format!(": {}", shown(&said, 300))).unwrap_or_default();
             return Err(wrong(format!("the login was refused: `{}`{said}", shown(&error, 100))));
         }
-        find("code").map(Secret::new).ok_or_else(|| wrong("the browser came back without a code".into()))
+        find("code").map(Secret::new).ok_or_else(|| wrong("the redirect has no code".into()))
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
             ("/b?code=C&state=other".to_owned(), "another state"),
             ("/b?error=access_denied".to_owned(), "another state"),
             (format!("/b?state={state}&error=access_denied&error_description=no"), "`access_denied`: no"),
-            (format!("/b?state={state}"), "without a code"),
+            (format!("/b?state={state}"), "has no code"),
             ("http://[".to_owned(), "no URL"),
         ] {
             let error = login.code(&redirected, Vec::new()).unwrap_err();

@@ -29,7 +29,7 @@ pub(super) type FixedHeader = Result<(HeaderName, HeaderValue), &'static str>;
 impl CredentialPart {
     pub(super) fn header(name: &str, value: impl Into<String>, label: &'static str) -> Self {
         let value = Secret::new(value);
-        let header = HeaderName::try_from(name).map_err(|_| "has what is no name of a header").and_then(|name| {
+        let header = HeaderName::try_from(name).map_err(|_| "has an invalid header name").and_then(|name| {
             if is_reserved(&name) {
                 return Err(RESERVED_WHY);
             }
@@ -58,7 +58,7 @@ impl CredentialPart {
             _ => basic_value(&Zeroizing::new(format!("{user}:{password}"))),
         };
         let part = Self::header(header::AUTHORIZATION.as_str(), value.as_str(), "basic");
-        let colon = "has a user name with a colon, which cannot be told from the one before the password";
+        let colon = "has a user name with a colon, and basic authentication ends the name at its first colon";
         part.flawed(flaw(user).or(flaw(password)).or(user.contains(':').then_some(colon)))
     }
 

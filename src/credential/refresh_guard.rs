@@ -112,7 +112,7 @@ impl RefreshGuard {
         let value = self.slot.header_value(&token)?;
         self.slot.lock().next(TokenEvent::Adopted { token, value, wall }, Instant::now());
         if is_expired {
-            let why = "the token that came has expired already: look at this machine's clock, and at the service's";
+            let why = "the new token has already expired: compare this machine's clock with the service's";
             return Err(Error::new(ErrorKind::TokenUnavailable, why));
         }
         Ok(left)

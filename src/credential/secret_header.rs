@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 /// Returns the value of a header, marked as a secret; or why a header cannot hold it, without showing it.
 pub(super) fn secret_value(secret: &str) -> Result<HeaderValue, &'static str> {
-    let wrong = |_| flaw(secret).unwrap_or("holds what no header may hold");
+    let wrong = |_| flaw(secret).unwrap_or("contains a character that no header may contain");
     let mut value = HeaderValue::try_from(secret).map_err(wrong)?;
     value.set_sensitive(true);
     Ok(value)

@@ -180,7 +180,7 @@ impl TokenCache {
             // The token is forgotten here, so the slot's own secrets lack those of the token.
             let secrets = token.iter().flat_map(Token::secrets);
             let error = error.to_error(&Mask::from_secrets(slot.secrets()).and(secrets));
-            let why = format!("forgotten here, and perhaps still good at the service: {}", error.message());
+            let why = format!("removed here, and perhaps still valid at the service: {}", error.message());
             let shown = Error::new(ErrorKind::TokenUnavailable, why).at_the_place_of(&error);
             error.status().into_iter().fold(shown, Error::with_status)
         })?;

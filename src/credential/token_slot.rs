@@ -110,7 +110,7 @@ impl TokenSlot {
     pub(super) fn header_value(&self, token: &Token) -> Result<HeaderValue, Error> {
         let value = zeroize::Zeroizing::new(format!("{}{}", self.scheme, token.expose()));
         secret_value(&value).map_err(|_| {
-            let why = "the token that came is not allowed in a header: it holds control characters";
+            let why = "the new token contains control characters, which no header may";
             Error::new(ErrorKind::TokenUnavailable, why)
         })
     }

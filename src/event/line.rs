@@ -36,7 +36,7 @@ impl fmt::Display for Event {
                 valid_for.map_or(Ok(()), |valid_for| write!(f, ", good for {valid_for:.0?}"))
             }
             Self::RefreshFailed { credential, why, needs_login } => {
-                let login = if *needs_login { ", somebody has to log in" } else { "" };
+                let login = if *needs_login { ", a new login is needed" } else { "" };
                 write!(f, "token not refreshed: {credential}{login}: {why}")
             }
             Self::Slow { request, took } => write!(f, "slow, {took:.1?}: {request}"),

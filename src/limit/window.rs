@@ -53,7 +53,7 @@ impl Window {
         };
         match length {
             _ if amount == 0 => Err("zero admits nothing".into()),
-            Some(length) if length.is_zero() => Err("its window is no time at all".into()),
+            Some(length) if length.is_zero() => Err("its window is zero: give a longer one".into()),
             Some(length) if length > LONGEST => Err("its window is longer than 400 days".into()),
             _ => Ok(()),
         }

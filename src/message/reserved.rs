@@ -40,7 +40,7 @@ pub(crate) fn is_routing(name: &HeaderName) -> bool {
 
 /// The reason why a reserved header is refused, for errors that name the header.
 pub(crate) const RESERVED_WHY: &str =
-    "belongs to the connection: the HTTP client sets it from the URL and the body, and nobody else may";
+    "belongs to the connection: leave it out, because the HTTP client sets it from the URL and the body";
 
 #[cfg(test)]
 mod tests {

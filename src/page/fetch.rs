@@ -64,7 +64,8 @@ impl PageSource {
                             let url = crate::redact::shown(reply.url());
                             tracing::warn!(
                                 url,
-                                "the page names a next one in the header Link, which is not read: say PageRule::next(Next::link())"
+                                "the page names a next page in the header Link, which the rule does not read: set \
+                                 PageRule::next(Next::link())"
                             );
                         }
                         let named_here = led || !self.transport.trust.is_own(reply.url());
@@ -133,7 +134,7 @@ fn redirect(response: &Response) -> Result<Option<Url>, Error> {
     }
     let location = response.headers().get(header::LOCATION).and_then(|to| std::str::from_utf8(to.as_bytes()).ok());
     let to = location.ok_or_else(|| "there is no Location".to_owned()).and_then(|to| join(response.url(), to));
-    to.map(Some).map_err(|why| misled(&format!("the page redirects to nowhere: {why}"), response))
+    to.map(Some).map_err(|why| misled(&format!("the page redirects, and its Location cannot be used: {why}"), response))
 }
 
 fn misled(why: &str, response: &Response) -> Error {
@@ -145,8 +146,10 @@ fn no_page(why: &str, reply: &Reply) -> Error {
 }
 
 fn too_large(limit: usize, url: &Url) -> Error {
-    let message =
-        format!("a page is larger than the client's body limit of {limit} bytes; ask for smaller pages, or raise it");
+    let message = format!(
+        "a page is larger than the client's body limit of {limit} bytes: request smaller pages, or raise \
+                 ClientBuilder::body_limit"
+    );
     Error::new(ErrorKind::TooLarge, message).with_url(url)
 }
 

@@ -98,7 +98,7 @@ impl Walk {
             self.empty = if is_empty { self.empty + 1 } else { 0 };
             if self.empty >= MOST_EMPTY && self.next.is_some() {
                 self.next = None;
-                let message = format!("{MOST_EMPTY} pages in a row are empty, and lead on");
+                let message = format!("{MOST_EMPTY} pages in a row are empty, and each names a next page");
                 self.wrong = Some(Error::new(ErrorKind::ResultUnavailable, message).with_url(&at));
             }
             if let (Some((source, _)), Some(to)) = (&self.way, &self.next)

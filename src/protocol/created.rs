@@ -51,7 +51,8 @@ pub(super) fn read(reading: &mut Reading<'_>, report: &Report) -> Option<Step> {
             reading.because(Reason::CreatedRefused(code));
             let mut report = Report { state: State::Succeeded, percent: Some(100.0), ..report.clone() };
             report.warn(format!(
-                "the Location of what was created answered with {code}, so the answer of the submit is taken as the result"
+                "the Location of the created resource answered with {code}, so the answer of the submit is taken as \
+                 the result"
             ));
             return Some(own_answer(reading, report));
         }
@@ -66,8 +67,8 @@ fn own_answer(reading: &mut Reading<'_>, report: Report) -> Step {
     let (was_held, answer) = extra.map_or((false, None), |extra| (extra.created_held, extra.created.take()));
     if was_held && answer.is_none() {
         let why = format!(
-            "the Location of what was created answered with {} and has no result, and the answer of the submit, which is \
-             the result then, is not kept in a token",
+            "the Location of the created resource answered with {} and has no result; the answer of the submit would \
+             be the result, and a token does not contain that answer",
             reading.reply.status().as_u16()
         );
         return reading.stop(ErrorKind::ResultUnavailable, why);

@@ -18,7 +18,7 @@ pub(crate) fn join(base: &Url, pointer: &str) -> Result<Url, String> {
         return Ok(url);
     }
     if let Some(wrong) = pointer.chars().find(|c| !is_uri_char(*c)) {
-        return Err(format!("it holds {wrong:?}, which no URL does"));
+        return Err(format!("it contains {wrong:?}, which no URL may"));
     }
     // A sentence has spaces, and no slash.
     if pointer.contains(' ') && !pointer.contains(['/', '?']) {

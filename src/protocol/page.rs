@@ -170,18 +170,18 @@ impl PageRule {
         let kind = content_type(reply);
         let is_empty = without_bom(&bytes).trim_ascii().is_empty();
         if is_html(&kind, &bytes) {
-            return Err(NoPage::Lasting("a page of HTML came, as a login page or a gateway sends".into()));
+            return Err(NoPage::Lasting("the page is HTML, perhaps of a login page or a gateway".into()));
         }
         if self.rows.is_some() && reply.is_heavy() {
-            let why = "the page is JSON of so many small objects that it is not read: ask for smaller pages, or raise the \
-                       client's body limit";
+            let why = "the page is JSON of too many small objects to be held: request smaller pages, or raise \
+                       ClientBuilder::body_limit";
             return Err(NoPage::Lasting(why.to_owned()));
         }
         let json = if is_empty { None } else { reply.json() };
         let rows = match &self.rows {
             _ if is_empty => Vec::new(),
             Some(_) if json.is_none() && kind.ends_with("json") => {
-                return Err(NoPage::Passing("the page is no whole JSON".into()));
+                return Err(NoPage::Passing("the page is incomplete JSON".into()));
             }
             Some(_) if json.is_none() => return Err(NoPage::Lasting("the page is no JSON".into())),
             Some(at) => {
@@ -232,7 +232,7 @@ fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
     let found = Source::pointer(list).value(reply, Some(json));
     if !is_each {
         let is_list = found.is_some_and(|found| found.is_array());
-        return is_list.then(|| format!("`{text}` is a list: `{text}/*` are its rows"));
+        return is_list.then(|| format!("`{text}` is a list: set the place of its rows, `{text}/*`"));
     }
     let is_there = if list.is_empty() { json.is_array() } else { found.is_some() || json.pointer(list).is_some() };
     if is_there {
@@ -251,5 +251,10 @@ fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
         }
         _ => None,
     };
-    other.map(|other| format!("`{text}` is not in the page; if the rows are at `{other}`, say so with PageRule::rows"))
+    other.map(|other| {
+        format!(
+            "`{text}` is not in the page; if the rows are at `{other}`, set that with \
+                               PageRule::rows"
+        )
+    })
 }

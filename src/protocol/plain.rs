@@ -22,7 +22,7 @@ pub(crate) fn check_urls(cursor: &Cursor, trust: &Trust) -> Result<(), String> {
         }
         if !trust.is_own(&url) {
             return Err(format!(
-                "{what} leads to {}, and the token is not sealed: anybody may have written that. Seal tokens with \
+                "{what} leads to {}, and a token that is not sealed may not lead to another origin: seal tokens with \
                  ResumeToken::seal, or name the origin with ClientBuilder::allow_origin",
                 shown(&url)
             ));

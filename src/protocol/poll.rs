@@ -83,8 +83,8 @@ fn act(reading: &mut Reading<'_>, verdict: Verdict, reason: Reason, report: Repo
             let mut report = Report { state: State::Succeeded, percent, ..report };
             if let (Reason::UnknownWord(_), Some(word)) = (reason, report.word().map(str::to_owned)) {
                 report.warn(format!(
-                    "taken as the result, and it has the word `{word}`, which is not known: if that is the task's state, say \
-                     what it means with Protocol::word"
+                    "taken as the result, although it has the unknown word `{word}`: if that is the task's state, set \
+                     its meaning with Protocol::word"
                 ));
             }
             itself(reading, report)
@@ -120,8 +120,8 @@ fn warn_of_word(reading: &mut Reading<'_>, report: &mut Report) {
         extra.unknown_was_reported();
         report.is_stuck = true;
         report.warn(format!(
-            "the word `{word}` is not known, counts as running, and has stayed for more than {patience:?}: say what it means \
-             with Protocol::word"
+            "the word `{word}` is not known, counts as running, and has stayed for more than {patience:?}: set its \
+             meaning with Protocol::word"
         ));
     } else {
         report.warn(format!("the word `{word}` is not known, and counts as running"));

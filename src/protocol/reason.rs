@@ -86,51 +86,48 @@ impl Reason {
                 let template = rules.status_template.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!("the status URL is the template `{template}` with the task's id")
             }
-            Self::OwnUrl => "a resource that was put, with a pending state, is asked at its own URL".into(),
+            Self::OwnUrl => "a resource that was put, with a pending state, is polled at its own URL".into(),
             Self::FinishedAtOnce => "the submit's answer already holds a final state".into(),
             Self::WholeAtOnce => {
                 "a 200, 201 or 204 without a status URL and without a pending state is the result".into()
             }
             Self::NowhereToAsk => {
-                "202 without a status URL: looked at the protocol's pointers, at links, and for an id with a template"
-                    .into()
+                "202 without a status URL at the protocol's places, in links, or at a template".into()
             }
-            Self::PendingNowhere => "the answer says that the task is pending, and nowhere where to ask".into(),
+            Self::PendingNowhere => "the answer is pending, and names no status URL".into(),
             Self::Flawed => "the body is no document of the API, and no header names a status URL".into(),
-            Self::OwnUrlAgain => "202 to a GET without a status URL: the same URL is asked again".into(),
+            Self::OwnUrlAgain => "202 to a GET without a status URL: the same URL is polled".into(),
             Self::Created(at) => {
-                format!("201 with a URL at {}, and no state: what stands there is looked at", pointer(at))
+                format!("201 with a URL at {}, and no state: the first poll reads that URL", pointer(at))
             }
             Self::Word(at) => format!("the word at {} is known", state(at)),
             Self::UnknownWord(at) => {
                 format!(
-                    "the word at {} is not known, which counts as running: say what it means with Protocol::word",
+                    "the word at {} is not known, which counts as running: set its meaning with Protocol::word",
                     state(at)
                 )
             }
-            Self::Reduced => "the words of all parts were put together".into(),
+            Self::Reduced => "the words of all parts were combined".into(),
             Self::Operation => "`done` of a long-running operation says whether it is finished".into(),
             Self::Status(code) => format!("the protocol gives the HTTP status {code} this state"),
             Self::Pending202 => "202 without a word means that it is not finished".into(),
-            Self::PendingByDefault => "the protocol says what a missing state means".into(),
+            Self::PendingByDefault => "the protocol gives a missing state this meaning".into(),
             Self::DoneAt(at) => format!("there is a value at {}, which means that it is done", done(at)),
             Self::BareResult => {
                 "a 2xx other than 202 at a bare status URL, without a pending word, is the result itself".into()
             }
             Self::WithoutState => "a resource without a state is finished".into(),
             Self::SuccessBesideError => "a success word beside an error means failed".into(),
-            Self::Unreadable => {
-                "a status document must have a state: see Protocol::state for where it is looked for".into()
-            }
+            Self::Unreadable => "a status document must have a state: set its place with Protocol::state".into(),
             Self::NoContent => "204 at a status that was readable before means that it is done".into(),
-            Self::FoundByHead => "HEAD found the end, and GET fetches what stands there".into(),
-            Self::CreatedResource => "what was created is a resource without a state of a task, and the result".into(),
+            Self::FoundByHead => "HEAD found the end, and GET fetches the body".into(),
+            Self::CreatedResource => "the created resource has no state of a task, so it is the result".into(),
             Self::CreatedRefused(code) => {
-                format!("{code} at the Location of what was created: the answer of the submit is the result")
+                format!("{code} at the Location of the created resource: the answer of the submit is the result")
             }
             Self::Unchanged => "304: nothing changed".into(),
-            Self::Transient(code) => format!("{code} says nothing of the task, and may pass"),
-            Self::NoAnswer => "no answer came, which says nothing of the task".into(),
+            Self::Transient(code) => format!("{code} does not describe the task, and may pass"),
+            Self::NoAnswer => "no answer came, so the state of the task is unknown".into(),
             Self::TerminalInError(code) => format!("the body of the {code} holds a final state, which counts"),
             Self::NotVisible => "404 of a task that was never seen, soon after its submit, may pass".into(),
             Self::Redirected(code) => format!("{code} leads on"),
@@ -140,25 +137,25 @@ impl Reason {
             Self::Gone(code) => format!("{code}: the status is gone, and how the task ended is unknown"),
             Self::Forbidden(code) => format!("{code}: the credential may not read the status"),
             Self::BareRefusal(code) => format!("{code} at a bare status URL means that the task failed"),
-            Self::StatusRefused(code) => format!("{code} at a monitor says nothing of the task, and does not pass"),
+            Self::StatusRefused(code) => format!("{code} at a monitor does not describe the task, and does not pass"),
             Self::StartFired(at) => match rules.start.get(usize::from(at)) {
                 Some(start) => format!("the word `{}` fires `{}`", start.when, start.request),
                 None => String::new(),
             },
             Self::StartRefused => "the request that the word fired was refused".into(),
-            Self::FinalStateVia => "the protocol's final-state-via says where the result is".into(),
+            Self::FinalStateVia => "the protocol's final-state-via names the place of the result".into(),
             Self::ResultAt(at) => format!("the result stands at {}", result(at)),
             Self::Pages => "the protocol gives the URL of the first page".into(),
             Self::LastLocation => "the last Location, which is not the status URL, is the result's".into(),
             Self::OriginalUri => "the result of a PUT or PATCH is the resource itself".into(),
-            Self::StatusDocument => "nothing names a result, so the final body is all there is".into(),
+            Self::StatusDocument => "no place names a result, so the final body is the result".into(),
             Self::ResultBody => "the body at the result's URL is the value".into(),
             Self::ResultTooLarge => "the result is larger than the body limit, so its URL is the link".into(),
             Self::LinkInResult(at) => format!("the body at the result's URL holds a link at {}", result(at)),
             Self::ResultNotReady => "202 at the result's URL: back to the status".into(),
             Self::ResultNotVisible => "404 at the result's URL, soon after the end, may pass".into(),
             Self::ResultRefused(code) => format!("{code} at the result's URL"),
-            Self::ResultUnusable => "what should be the result's link cannot be used".into(),
+            Self::ResultUnusable => "the result's link cannot be used".into(),
             Self::Untrusted => "the URL leads where no request may go".into(),
         }
     }

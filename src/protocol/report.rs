@@ -29,14 +29,14 @@ pub(super) fn parse(reading: &mut Reading<'_>) -> Report {
     if rules.conditional && reply.status().is_success() {
         let etag = reply.header("etag").map(Cow::into_owned);
         if etag.as_ref().is_some_and(|etag| etag.len() > LONGEST_ETAG) {
-            report.warn(format!("ignored an ETag of more than {LONGEST_ETAG} bytes: the status is asked for in full"));
+            report.warn(format!("ignored an ETag of more than {LONGEST_ETAG} bytes: the status is requested in full"));
         }
         reading.cursor.extra().etag = etag.filter(|etag| etag.len() <= LONGEST_ETAG);
     }
     if let Some(other) = other_id(reading) {
         let shown = |id: &str| id.chars().take(80).collect::<String>().escape_debug().to_string();
         let own = reading.cursor.id().map(shown).unwrap_or_default();
-        report.warn(format!("the status is of the id `{}`, and the task's is `{own}`", shown(&other)));
+        report.warn(format!("the status has the id `{}`, and the task has the id `{own}`", shown(&other)));
     }
     if let Some(url) = rules.cancel_url.iter().find_map(|at| join(reply.url(), &at.text(reply, body)?).ok())
         && reading.cursor.admit(&url).is_ok()

@@ -63,7 +63,7 @@ pub(super) fn warn_of_error(reading: &Reading<'_>, report: &mut Report) {
         (report.state, fault::beside_success(reading.rules, reading.reply, reading.body))
     {
         report.warn(format!(
-            "taken as a success, and it holds an {error}; if that means a failure, say so with an EnvelopeRule"
+            "taken as a success, although it contains an {error}; if that means a failure, set an EnvelopeRule"
         ));
     }
 }
@@ -78,7 +78,7 @@ fn warn_of_link(reading: &Reading<'_>, report: &mut Report) {
         && is_done()
     {
         report.warn(format!(
-            "taken as the result, and it says that it is done and has a link at {at}: if the result is there, say so \
+            "taken as the result, although it has a final word and a link at {at}: if the result is there, set that \
              with Protocol::result",
         ));
     }
@@ -90,7 +90,8 @@ fn warn_of_missing(reading: &Reading<'_>, report: &mut Report) {
         reading.rules.result.iter().filter(|rule| !rule.guess).map(|rule| rule.at.to_string()).collect();
     if !named.is_empty() && reading.cursor.method != Method::DELETE {
         report.warn(format!(
-            "no result that can be used stands at {}, where the protocol says: the whole answer is taken as the result",
+            "the protocol's place of the result, {}, has none that can be used: the whole answer is taken as the \
+             result",
             named.join(" or "),
         ));
     }

@@ -123,8 +123,8 @@ impl StatusUrl {
 impl StatusKind {
     pub(super) const fn words(self) -> &'static str {
         match self {
-            Self::Bare => "bare: its HTTP status tells",
-            Self::Monitor => "a monitor: its word tells",
+            Self::Bare => "bare: the HTTP status gives the state",
+            Self::Monitor => "a monitor: its word gives the state",
             Self::Resource => "the resource, with a state inside",
         }
     }

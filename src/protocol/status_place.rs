@@ -113,8 +113,9 @@ fn named(reading: &Reading<'_>, said: Said) -> (Option<Place>, Option<Step>) {
         // The first of its values that can be used.
         let texts = pointer.at.texts(reply, body);
         let url = texts.iter().filter(|text| may_be_url(reading, pointer, text)).find_map(|text| {
-            let url = join(reply.url(), text)
-                .map_err(|why| no_status_url(reading, &format!("{} is no URL that can be asked: {why}", pointer.at)));
+            let url = join(reply.url(), text).map_err(|why| {
+                no_status_url(reading, &format!("{} is no URL that can be requested: {why}", pointer.at))
+            });
             match url.and_then(|url| reading.cursor.admit(&url).map(|()| url)) {
                 Ok(url) => Some(url),
                 Err(step) => {

@@ -126,13 +126,13 @@ fn nowhere(reading: &mut Reading<'_>, said: Said, mut report: Report) -> Step {
     report.percent = report.percent.or(Some(100.0));
     if let Some(word) = report.word().filter(|_| said.is_unknown).map(str::to_owned) {
         report.warn(format!(
-            "taken as finished, because nothing says where to ask: what the word `{word}` means is not known; say it with \
-             Protocol::word, and where the status URL stands with Protocol::status_url"
+            "taken as finished, because the answer names no status URL and the word `{word}` is not known: set its \
+             meaning with Protocol::word, and the place of the status URL with Protocol::status_url"
         ));
     } else if reading.reply.headers().contains_key(http::header::LOCATION) {
         report.warn(
             "taken as finished, because its answer has no state and no Retry-After; if its Location is a status URL, \
-             say so with Protocol::status_url",
+             set that with Protocol::status_url",
         );
     }
     if named_result::names_result(reading) {
@@ -189,7 +189,7 @@ fn not_replayed(reading: &Reading<'_>) -> String {
             let url = shown(&url);
             format!("the submit was redirected to {url}, and a submit is not replayed there: use that address")
         }
-        None => "the submit was redirected to nowhere".into(),
+        None => "the submit was redirected without a Location that can be used".into(),
     }
 }
 

@@ -47,8 +47,8 @@ impl EnvelopeRule {
         let Self { reads_as, at, .. } = self;
         if !(400..=599).contains(reads_as) {
             return Err(format!(
-                "the envelope rule at `{at}`: `reads_as` is {reads_as}, and what is wrong with an answer is 400 to 599: \
-                 429 for throttled, 401 for a token that is not accepted, 400 for wrong, 500 for what may pass"
+                "the envelope rule at `{at}`: `reads_as` is {reads_as}, and must be 400 to 599: 429 for throttled, 401 \
+                 for a token that is not accepted, 400 for a wrong request, 500 for a failure that may pass"
             ));
         }
         match self.status {

@@ -153,7 +153,7 @@ impl GiveUp {
             Self::Permanent => "the same again will be answered the same",
             Self::MayHaveActed => "not repeated: the service may have acted, and there is no idempotency key",
             Self::Attempts => "no retries are left",
-            Self::NoConnection => "the host took no connection for as long as the retry policy waits for one",
+            Self::NoConnection => "the host accepted no connection for as long as the retry policy waits for one",
             Self::ScheduleEnded => "the schedule of the retries has ended",
             Self::Budget => "the retry budget is spent: too many requests fail",
             Self::HintTooLong => "the service asks to wait for longer than the retry policy allows",

@@ -18,7 +18,7 @@ use super::schedule::{Given, Jitter, Kind};
 /// let mut pauses = Schedule::constant(Duration::from_secs(5)).delays(1);
 /// assert_eq!(pauses.next(), Some(Duration::from_secs(5)));
 /// ```
-#[must_use = "pauses are told, and nobody waits for them"]
+#[must_use = "the pauses are only listed, without a wait"]
 pub struct Delays {
     schedule: Schedule,
     seed: u64,

@@ -58,7 +58,10 @@ impl Predicate {
 
     /// A function cannot be serialized.
     pub(super) fn serialize<S: Serializer>(_: &Option<Self>, _: S) -> Result<S::Ok, S::Error> {
-        Err(ser::Error::custom("a retry policy with `retry_if` holds a function, which is no data: leave that out"))
+        Err(ser::Error::custom(
+            "a retry policy with `retry_if` contains a function, which cannot be serialized: leave \
+                                `retry_if` out",
+        ))
     }
 }
 

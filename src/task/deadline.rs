@@ -64,7 +64,7 @@ impl<T> Task<T> {
 
     /// Ends the wait because the policy's schedule has no further pause: a deadline that is counted in polls.
     pub(super) fn end_of_schedule(&mut self) {
-        self.give_up(Error::new(ErrorKind::DeadlineExceeded, "the pace's schedule has ended"));
+        self.give_up(Error::new(ErrorKind::DeadlineExceeded, "the poll policy's schedule has ended"));
     }
 
     /// Ends the wait, after the remaining updates are delivered.

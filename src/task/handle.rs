@@ -72,7 +72,10 @@ impl TaskHandle {
             core.protocol.cancel_request(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())
         };
         let Some(request) = request else {
-            let why = format!("the protocol `{}` knows no cancel for this task", core.protocol.name());
+            let why = format!(
+                "the protocol `{}` has no request that cancels this task: see Protocol::cancel",
+                core.protocol.name()
+            );
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
         let response = Sending::of(&core.transport, &request).call().await?;

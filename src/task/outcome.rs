@@ -93,7 +93,7 @@ impl<T> Outcome<T> {
             [link] => self.linked(0, link),
             links => Download::impossible(Error::new(
                 ErrorKind::ResultShape,
-                format!("the result has {} links; `downloads()` gives them all", links.len()),
+                format!("the result has {} links; `downloads()` returns them all", links.len()),
             )),
         }
     }
@@ -208,7 +208,10 @@ impl<T> Outcome<T> {
         let (Some(first), Some(rule)) = (&self.finding.pages, self.core.protocol.page_rule()) else {
             let why = match self.core.protocol.page_rule() {
                 Some(_) => "the task finished without a first page".to_owned(),
-                None => format!("the protocol `{}` says nothing of pages", self.core.protocol.name()),
+                None => format!(
+                    "the protocol `{}` has no rule for pages: set one with Protocol::pages",
+                    self.core.protocol.name()
+                ),
             };
             return Walk::impossible(Error::new(ErrorKind::ResultShape, why));
         };
@@ -228,7 +231,10 @@ impl<T> Outcome<T> {
     /// [`ErrorKind::Unsupported`] if the protocol defines no cleanup, and the errors of any call.
     pub async fn cleanup(&self) -> Result<(), Error> {
         let Some(request) = self.core.protocol.cleanup_request(&self.cursor, self.headers.clone()) else {
-            let why = format!("the protocol `{}` knows no cleanup for this task", self.core.protocol.name());
+            let why = format!(
+                "the protocol `{}` has no request that cleans up this task: see Protocol::cleanup",
+                self.core.protocol.name()
+            );
             return Err(Error::new(ErrorKind::Unsupported, why));
         };
         Sending::of(&self.core.transport, &request).call().await.map(drop)

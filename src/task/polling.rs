@@ -85,7 +85,7 @@ impl TaskCore {
                     Ok(response) => response,
                     // The task continues at the service, and a token may be available for the next poll.
                     Err(Broken::Refused(error)) if is_passing(error.kind()) => {
-                        return Ok(Heard::Silence(format!("the status could not be asked for: {error}")));
+                        return Ok(Heard::Silence(format!("the status could not be requested: {error}")));
                     }
                     Err(Broken::Refused(error)) => return Err(error),
                     Err(Broken::Lost(error)) => {
@@ -185,7 +185,11 @@ impl TaskShared {
         Box::pin(async move {
             match asking {
                 Some(asking) => core.ask(asking, permit, deadline).await,
-                None => Err(Error::new(ErrorKind::NoStatusUrl, "there is nothing to ask")),
+                None => Err(Error::new(
+                    ErrorKind::NoStatusUrl,
+                    "the task has no URL to poll, or lacks the id that the \
+                                                                poll needs",
+                )),
             }
         })
     }

@@ -72,7 +72,7 @@ impl Renewal {
                 Step::Stop { why, fault, .. } => return Err(failed(&why).with_fault(fault)),
             }
         }
-        Err(failed("the status led in circles"))
+        Err(failed("the status redirects in a circle"))
     }
 }
 

@@ -57,14 +57,12 @@ impl ResumeToken {
         let wrong = |why: &str| Error::new(ErrorKind::InvalidToken, why);
         let text = text.trim();
         if text.starts_with('{') {
-            return Err(wrong(
-                "it is the text of a token that is not sealed: read it with `parse`, as what anybody may have edited",
-            ));
+            return Err(wrong("it is a token that is not sealed: read it with `parse` if its text is trusted"));
         }
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong("it is not the text of a sealed token"))?;
         let text = RESUME_TOKEN.unseal(key, ANYWHERE, &sealed).map_err(|why| {
             wrong(match why {
-                Unreadable::Cut => "the sealed token is cut",
+                Unreadable::Cut => "the sealed token is cut off",
                 Unreadable::OtherVersion => "the sealed token is of another version of this crate",
                 Unreadable::PlainText | Unreadable::Foreign => "it is not the text of a sealed token",
                 Unreadable::Changed => "the sealed token was changed, or sealed with another key",

@@ -109,12 +109,12 @@ impl TaskShared {
                 (Some(hint), _) => format!("the service asked for {hint:?}"),
                 (None, Some(hint)) => format!("the service last asked for {hint:?}"),
                 (None, None) if self.core.pace.own_schedule(None).is_some() => {
-                    "the service did not say; the pace's schedule".into()
+                    "the service asked for no wait; the poll policy's schedule".into()
                 }
                 (None, None) if self.core.protocol.interval_without_hint().is_some() => {
-                    "the service did not say; the protocol's interval and the task's age".into()
+                    "the service asked for no wait; the protocol's interval and the task's age".into()
                 }
-                (None, None) => "the service did not say; 5 % of the task's age, 1 to 30 s".into(),
+                (None, None) => "the service asked for no wait; 5 % of the task's age, 1 to 30 s".into(),
             };
             text += &format!("\nnext poll: {next:?} after the last ({why})");
         }

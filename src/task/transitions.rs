@@ -88,7 +88,7 @@ impl<T> Task<T> {
             parent: &self.trace.span(),
             id,
             word,
-            "the state of a task is not known and does not change: say what it means with Protocol::word"
+            "the state of a task is not known and does not change: set its meaning with Protocol::word"
         );
         self.shared.marks().record(Observation::UnknownWord { task: id, word: &word });
     }

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::message::Priority;
 
 /// The future returned by [`Throttle::acquire`](super::Throttle::acquire).
-#[must_use = "nobody stands in the queue until this is awaited"]
+#[must_use = "a request joins the queue only when this is awaited"]
 pub struct Acquire {
     shared: Arc<Shared>,
     stage: AcquireStage,

@@ -77,11 +77,11 @@ impl Learned {
     /// Hands the limits to learners of their accounts.
     pub(super) fn give(&self, accounts: &mut Accounts, editing: &mut Editing<'_>) {
         if self.0.len() > MOST_ENTRIES {
-            tracing::warn!(entries = self.0.len(), "more learned limits than are taken on: the rest is left out");
+            tracing::warn!(entries = self.0.len(), "more learned limits than a throttle keeps: the rest is ignored");
         }
         for LearnedLimit { origin, account, count, seconds } in self.0.iter().take(MOST_ENTRIES) {
             if *count == 0 || seconds.is_zero() || *seconds > LONGEST {
-                tracing::warn!(%origin, count, ?seconds, "a learned limit is no limit that can have been found: it is left out");
+                tracing::warn!(%origin, count, ?seconds, "a learned limit is ignored: no throttle can have learned it");
                 continue;
             }
             let id = accounts.account(origin, account, editing);

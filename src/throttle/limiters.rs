@@ -84,7 +84,7 @@ impl Limiters {
         self.forget_unheld_sets();
         for id in ids {
             let limiter = self.limiters.remove(id);
-            debug_assert_eq!(limiter.holders, 0, "`{}` is in a set that somebody holds", limiter.label);
+            debug_assert_eq!(limiter.holders, 0, "`{}` is in a set that is still held", limiter.label);
         }
     }
 

@@ -69,8 +69,8 @@ const CAUSES: [Cause; 9] = [
             "verify the first certificate",
             "not trusted",
         ],
-        advice: "nobody whom this machine trusts has issued the server's certificate: give the issuer's (PEM) to \
-                 `ClientBuilder::root_certificate`",
+        advice: "this machine does not trust the issuer of the server's certificate: give the issuer's certificate \
+                 (PEM) to `ClientBuilder::root_certificate`",
     },
     Cause {
         scheme: Some("https"),
@@ -98,7 +98,7 @@ const CAUSES: [Cause; 9] = [
             "bad protocol version",
             "unexpected or badly formatted",
         ],
-        advice: "the port answers, and not in TLS: write http:// in place of https://, or name the port that speaks TLS",
+        advice: "the port answers without TLS: write http:// in place of https://, or name the port that speaks TLS",
     },
     Cause {
         scheme: Some("http"),

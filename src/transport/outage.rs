@@ -119,7 +119,7 @@ impl Outages {
 
     fn end(&self, down: &mut HashMap<Origin, Outage>, origin: &Origin) {
         if down.remove(origin).is_some() {
-            tracing::info!("the host takes connections again");
+            tracing::info!("the host accepts connections again");
         }
         self.count.store(down.len(), Relaxed);
     }
@@ -145,7 +145,7 @@ impl Outages {
         }
         // No request went to these origins for a long time, so their state is out of date.
         down.retain(|_, outage| outage.probe.is_some() || outage.until + FORGOTTEN_AFTER > now);
-        tracing::info!("the host takes no connection: one request at a time asks for it");
+        tracing::info!("the host accepts no connection: one request at a time probes it");
         let (pause, changed) = (FIRST_PAUSE, watch::Sender::new(()));
         down.insert(origin, Outage { pause, until: now + jittered(pause), probe: None, changed });
         self.count.store(down.len(), Relaxed);

@@ -277,7 +277,7 @@ impl<'a> Sending<'a> {
         let (transport, request) = (self.transport, self.request);
         let mut late = transport.late(late);
         if transport.outages.is_down(request.url()) {
-            let why = format!("{}; its host takes no connection", late.message());
+            let why = format!("{}; its host accepts no connection", late.message());
             late = Error::new(ErrorKind::DeadlineExceeded, why);
         }
         late.with_url(request.url()).with_attempts(self.sent)

@@ -183,7 +183,8 @@ impl Wire {
         self.marks.record(Observation::Refused { limit, cause: *cause, is_new: *is_new, kept: *kept });
         if *is_new {
             let pause = hints.wait_after(status);
-            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?cause, "refused for load: all under it pause");
+            tracing::warn!(status = status.as_u16(), %limit, ?pause, ?cause, "refused for load: all requests under the \
+                                                                              limit pause");
         }
     }
 }

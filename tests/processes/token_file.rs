@@ -140,8 +140,8 @@ async fn says_what_is_wrong_and_what_to_do() {
 async fn a_folder_that_is_missing_is_named_and_not_made() {
     let folder = Folder::new();
     let store = FileStore::encrypted(folder.at("none/token"), KEY);
-    assert!(error(&store).await.contains("has no folder"));
-    assert!(store.save(Some(token(7))).await.unwrap_err().to_string().contains("has no folder"));
+    assert!(error(&store).await.contains("in a folder that does not exist"));
+    assert!(store.save(Some(token(7))).await.unwrap_err().to_string().contains("in a folder that does not exist"));
     store.save(None).await.unwrap();
     assert_eq!(folder.names(), [""; 0]);
 }

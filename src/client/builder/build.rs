@@ -49,7 +49,11 @@ impl ClientBuilder {
                 && !self.profile.kinds().contains_key(kind)
             {
                 let kinds: Vec<_> = self.profile.kinds().keys().map(String::as_str).collect();
-                return Err(wrong(&format!("the limit `{limit}`: the profile has the kinds [{}]", kinds.join(", "))));
+                return Err(wrong(&format!(
+                    "the limit `{limit}` is for a kind of task that the profile does not have; \
+                                           its kinds are [{}]",
+                    kinds.join(", ")
+                )));
             }
         }
         let http = match self.http {
@@ -141,9 +145,9 @@ impl ClientBuilder {
         let retry = self.retry.as_ref().unwrap_or_else(|| self.profile.retries());
         retry.check().map_err(|why| wrong(&format!("the retries: {why}")))?;
         if self.task_timeout.is_some_and(|within| within.is_zero()) {
-            return Err(wrong("task_timeout(0ns): no task ends in no time; leave it out for none"));
+            return Err(wrong("task_timeout(0ns): no task can end in no time; set a longer timeout, or none"));
         }
-        self.pace.check().map_err(|why| wrong(&format!("the pace: {why}")))?;
+        self.pace.check().map_err(|why| wrong(&format!("the poll policy: {why}")))?;
         let protocols = std::iter::once(self.profile.default_protocol()).chain(self.profile.kinds().values());
         for protocol in protocols {
             protocol.check().map_err(|why| wrong(&format!("the protocol `{}`: {why}", protocol.name())))?;
@@ -199,7 +203,7 @@ fn allowed(text: &str, base: &Url) -> Result<Origin, Error> {
         Err(wrong(&format!("the allowed origin `{shown}` {why}")))
     };
     if text.contains('*') {
-        return refused("has a `*`: a pattern would let the credential go to hosts that nobody named");
+        return refused("has a `*`: the credential goes only to origins that are named in full");
     }
     if let Some(why) = lacks_scheme(text) {
         return Err(wrong(&format!("the allowed origin {why}")));

@@ -84,7 +84,7 @@ impl AccountRules {
         for limit in limits {
             limit.check()?;
             if let Some(window) = limit.repeated() {
-                return wrong(format!("the limit `{limit}` has two windows as long as `{window}`: which counts?"));
+                return wrong(format!("the limit `{limit}` has two windows as long as `{window}`: keep one"));
             }
             for window in limit.windows() {
                 let counted = CountedRequests::of(limit, base)?;
@@ -125,8 +125,8 @@ impl AccountRules {
         let Some(found) = limit.windows().iter().map(find).collect::<Option<Vec<_>>>() else {
             let kept: Vec<_> = self.limits().iter().map(ToString::to_string).collect();
             let why = format!(
-                "`{limit}` changes none that is kept here, which are [{}]: the scope and the lengths of the windows must \
-                 be the same, and `Client::throttle` is the handle for a client's own",
+                "`{limit}` matches none of the limits of this handle, [{}]: the scope and the lengths of the windows \
+                 must be the same, and `Client::throttle` is the handle for a client's own limits",
                 kept.join(", ")
             );
             return Err(Error::new(ErrorKind::Config, why));

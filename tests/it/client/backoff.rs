@@ -90,7 +90,7 @@ async fn its_end_ends_the_wait_with_a_token() {
         service.client().poll_policy(PollPolicy::standard().schedule(Schedule::backoff(Twice(9)))).build().unwrap();
     let error = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(error.to_string().contains("the pace's schedule has ended") && error.token().is_some(), "{error}");
+    assert!(error.to_string().contains("the poll policy's schedule has ended") && error.token().is_some(), "{error}");
     assert_eq!(service.gaps(), [secs(1), secs(2)]);
 }
 

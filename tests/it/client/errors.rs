@@ -188,10 +188,10 @@ async fn what_is_wrong_with_a_login_blames_no_endpoint() {
     let oauth = OAuth::authorization_code("https://login.example.com/authorize", ENDPOINT, "my-id", back);
     let client = client([], Credential::oauth(oauth.clone()));
     for (redirected, why) in [
-        ("C0DE0", "give the whole URL that the browser was sent to"),
-        ("http://127.0.0.1:9000/back", "give the whole URL that the browser was sent to"),
+        ("C0DE0", "pass the whole URL that the browser was redirected to"),
+        ("http://127.0.0.1:9000/back", "pass the whole URL that the browser was redirected to"),
         ("/back?state=other&code=C0DE0", "another state"),
-        ("/back?state=STATE", "without a code"),
+        ("/back?state=STATE", "has no code"),
         ("/back?state=STATE&error=access_denied", "`access_denied`"),
     ] {
         let login = oauth.login().unwrap();

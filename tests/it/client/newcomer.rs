@@ -81,10 +81,14 @@ async fn the_deadline_of_a_client_holds_for_each_task_that_has_none() {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_rule_for_pages_says_where_the_rows_may_be() {
     for (rows, page, said) in [
-        ("/items/*", json!({"farms": [{"id": 1}]}), Some("if the rows are at `/farms/*`, say so with PageRule::rows")),
+        (
+            "/items/*",
+            json!({"farms": [{"id": 1}]}),
+            Some("if the rows are at `/farms/*`, set that with PageRule::rows"),
+        ),
         ("/farms/*", json!([1, 2]), Some("if the rows are at `/*`")),
         ("/*", json!({"farms": [1]}), Some("if the rows are at `/farms/*`")),
-        ("/farms", json!({"farms": [1, 2]}), Some("`/farms` is a list: `/farms/*` are its rows")),
+        ("/farms", json!({"farms": [1, 2]}), Some("`/farms` is a list: set the place of its rows, `/farms/*`")),
         ("/farms/*", json!({"error": {"message": "no such thing"}}), Some("holds nothing but an error")),
         // A page without rows.
         ("/farms/*", json!({"total": 0}), None),

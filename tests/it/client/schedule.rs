@@ -104,7 +104,7 @@ async fn a_schedule_goes_before_the_protocols_default() {
     while service.left() > 0 {
         task.advance().await.unwrap().unwrap();
     }
-    assert!(task.explain().contains("the pace's schedule"), "{}", task.explain());
+    assert!(task.explain().contains("the poll policy's schedule"), "{}", task.explain());
     assert_eq!(service.gaps(), [secs(5), secs(5)]);
 }
 
@@ -132,7 +132,7 @@ async fn the_wait_ends_with_a_token_where_the_schedule_ends() {
     let error = task.advance().await.unwrap().unwrap_err();
     assert!(task.advance().await.is_none());
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(error.to_string().contains("the pace's schedule has ended"), "{error}");
+    assert!(error.to_string().contains("the poll policy's schedule has ended"), "{error}");
     assert_eq!(error.last_update().unwrap().state(), State::Running);
     assert_eq!(service.gaps(), [secs(2), secs(7)]);
     // The task goes on, and so may the wait.

@@ -71,7 +71,7 @@ fn schedules_that_grow_by_what_is_no_number_or_never_pause() {
     for (builder, words) in [
         (builder().retry(policy().schedule(nan.clone())), ["factor", "NaN"]),
         (builder().profile(Profile::auto().retry(policy().schedule(nan.clone()))), ["factor", "retries"]),
-        (builder().poll_policy(PollPolicy::standard().schedule(nan)), ["factor", "pace"]),
+        (builder().poll_policy(PollPolicy::standard().schedule(nan)), ["factor", "poll policy"]),
     ] {
         refused(builder, &words);
     }
@@ -103,7 +103,7 @@ fn credentials_that_no_header_may_hold() {
         (Credential::bearer("TOP\nSECRET"), ["part `bearer` holds a line break", "look at"]),
         (Credential::api_key_header("X-Key", "TOP\r\nSECRET"), ["header `x-key`", "a line break"]),
         (Credential::api_key_header("X-Key", "TOP\0SECRET"), ["header `x-key`", "a control character"]),
-        (Credential::api_key_header("X Key", "SECRET"), ["`x key`", "no name of a header"]),
+        (Credential::api_key_header("X Key", "SECRET"), ["`x key`", "an invalid header name"]),
         (Credential::basic("a:b", "SECRET"), ["basic", "a colon"]),
         (Credential::bearer("Bearer Bearer SECRET"), ["bearer", "a space"]),
         (Credential::bearer("Basic SECRET"), ["bearer", "a space"]),

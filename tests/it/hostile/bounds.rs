@@ -235,7 +235,7 @@ async fn a_status_of_another_id_is_a_warning() {
         let mut task = client(&service).task().post("x").submit::<Value>().await.unwrap();
         task.advance().await.unwrap().unwrap();
         let update = task.advance().await.unwrap().unwrap();
-        let warned = update.warning().is_some_and(|warning| warning.contains("the status is of the id"));
+        let warned = update.warning().is_some_and(|warning| warning.contains("the status has the id"));
         assert_eq!(warned, warns, "{accepted} {status}: {:?}", update.warning());
     }
 }

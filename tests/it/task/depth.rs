@@ -147,7 +147,7 @@ async fn a_task_explains_itself() {
     for part in [
         "protocol: auto",
         "the status URL stands at header:operation-location",
-        "status URL: https://api.example.com/v1/ops/7?… (a monitor: its word tells)",
+        "status URL: https://api.example.com/v1/ops/7?… (a monitor: its word gives the state)",
         "next poll: 9s after the last (the service asked for 9s)",
     ] {
         assert!(text.contains(part), "{part} is not in: {text}");
@@ -301,8 +301,12 @@ async fn a_named_link_is_downloaded_and_not_the_status_that_names_it() {
     let task = submit(&service, protocol()).await;
     let handle = task.handle();
     let outcome = task.await.unwrap();
-    assert!(outcome.last_update().warning().unwrap().contains("stands at /file"));
-    assert!(handle.explain().contains("warning: no result that can be used stands at /file"), "{}", handle.explain());
+    assert!(outcome.last_update().warning().unwrap().contains("place of the result, /file, has none"));
+    assert!(
+        handle.explain().contains("warning: the protocol's place of the result, /file, has none"),
+        "{}",
+        handle.explain()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,7 +168,7 @@ async fn events_and_tokens_are_one_line_each() {
         ),
         (
             Event::RefreshFailed { credential, why: "no".into(), needs_login: true },
-            "token not refreshed: oauth, somebody has to log in: no",
+            "token not refreshed: oauth, a new login is needed: no",
         ),
         (
             Event::NearLimit { limit, used: 48, of: Some(60), left: 12 },

@@ -188,7 +188,7 @@ async fn only_what_is_kept_is_changed() {
         (client.throttle(), Limit::per_minute(3).scope(Scope::Host)),
     ] {
         let error = handle.change_limit(other).unwrap_err();
-        assert!(error.to_string().contains("changes none that is kept here"), "{error}");
+        assert!(error.to_string().contains("matches none of the limits"), "{error}");
     }
     client.throttle().change_limit(Limit::per(4, 10 * SECOND)).unwrap();
     let kept: Vec<_> = client.throttle().limits().iter().map(ToString::to_string).collect();
@@ -227,7 +227,7 @@ async fn what_contradicts_is_an_error_and_what_agrees_is_kept_once() {
     let soft = client("https://a.example/z", "", Limit::per_second(4).soft()).unwrap_err();
     assert!(soft.to_string().contains("`4 per 1s of the account, soft` contradicts `4 per 1s"), "{soft}");
     let kind = client("https://a.example/z", "", Limit::per_second(1).scope(Scope::Kind("exprot".into()))).unwrap_err();
-    assert!(kind.to_string().contains("the profile has the kinds []"), "{kind}");
+    assert!(kind.to_string().contains("its kinds are []"), "{kind}");
     // Another account, another service, another scope.
     client("https://a.example/z", "partner", Limit::per_second(10)).unwrap();
     client("https://b.example", "", Limit::per_second(5)).unwrap();

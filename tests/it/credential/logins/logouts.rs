@@ -66,7 +66,7 @@ async fn an_unconfirmed_logout_is_an_error_and_forgets_all_the_same() {
     assert!(vaults.iter().all(|vault| vault.kept().is_some()));
     let error = client.revoke().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TokenUnavailable);
-    assert!(error.to_string().contains("perhaps still good at the service"), "{error}");
+    assert!(error.to_string().contains("perhaps still valid at the service"), "{error}");
     assert!(vaults.iter().all(|vault| vault.kept().is_none()));
     assert_eq!(service.at("/revoke").len(), 2);
 }
