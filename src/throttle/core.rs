@@ -122,6 +122,7 @@ impl Core {
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
         let (set, attribution) = accounts.limiters_for(request, class, &mut editing);
+        // A limiter may open before the queue is checked: a wall clock that jumps to the next day opens a calendar day.
         if !self.limiters.admit(set, class, now) || self.scheduler.anybody_before(set, class, &self.limiters) {
             self.limiters.release(set);
             return None;

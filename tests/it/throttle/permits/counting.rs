@@ -125,6 +125,23 @@ async fn a_clock_that_was_a_day_ahead_gives_no_day_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_to_the_next_day_opens_the_limit_for_the_queue_alone() {
+    let throttle = Throttle::new();
+    throttle.set_clock(clock("2026-03-03T12:00:00Z"));
+    throttle.add_limit(Limit::per_day(1, "UTC")).unwrap();
+    assert!(passes(&throttle, &get("/x")));
+    let mut waiting = throttle.acquire(Priority::Call, &get("/x"));
+    assert!((&mut waiting).now_or_never().is_none());
+    throttle.set_clock(clock("2026-03-04T12:00:00Z"));
+    // The limiter is open, and the queue is checked within a minute: until then its request is ahead.
+    for class in [Priority::Call, Priority::Batch] {
+        assert!(throttle.explain(class, &get("/x")).limit().is_some(), "{class:?}");
+        assert!(throttle.try_acquire(class, &get("/x")).is_none(), "{class:?}");
+    }
+    drop(waiting.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_of_the_anchor_frees_who_is_on_the_way() {
     let throttle = Throttle::new();
     throttle.add_limit(Limit::per_second(1).anchor(Anchor::ResponseLessRoundTrip)).unwrap();
