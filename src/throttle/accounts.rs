@@ -1,10 +1,10 @@
 //! Accounts: all accounts of a throttle, and the limiters that count a request.
 
 mod directory;
+mod route_names;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::account::Account;
@@ -21,9 +21,10 @@ use super::time::Tick;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{Anchor, Limit};
-use crate::message::{Priority, write_route};
+use crate::message::Priority;
 
 use directory::Directory;
+use route_names::RouteNames;
 
 /// The accounts of a throttle, and their common state.
 #[derive(Debug)]
@@ -39,10 +40,7 @@ pub(super) struct Accounts {
     all_paused_until: Tick,
     /// Limiters of keys are swept when their number exceeds this.
     sweep_at: usize,
-    /// A buffer for names and routes that are compared.
-    text: String,
-    /// Most requests go to the same route as the one before.
-    last_route: Arc<str>,
+    routes: RouteNames,
 }
 
 impl Default for Accounts {
@@ -55,8 +53,7 @@ impl Default for Accounts {
             feedback: Feedback::default(),
             all_paused_until: 0,
             sweep_at: SWEEP_FROM,
-            text: String::new(),
-            last_route: Arc::default(),
+            routes: RouteNames::default(),
         }
     }
 }
@@ -177,7 +174,7 @@ impl Accounts {
             }
         }
         let credential = if self.feedback.reads_answers() { hash(request.credential) } else { 0 };
-        let route = request.method.is_some().then(|| self.route_of(request));
+        let route = request.method.is_some().then(|| self.routes.name(request));
         let attribution = Attribution { account: id, credential, route, _lease: self.lease(id) };
         self.probe_unseen(&attribution, editing);
         for limiter in self.unmet(&attribution, &matched.set) {
@@ -394,32 +391,24 @@ impl Accounts {
     /// the host alone.
     fn foreign(&mut self, request: &RequestFacts<'_>, editing: &mut Editing<'_>) -> AccountId {
         let (home, host) = (request.account, request.host);
-        let mut key = std::mem::take(&mut self.text);
-        key.clear();
-        // Writing to a `String` cannot fail.
-        let _ = write!(key, "host {home:?} {host}");
+        let mut key = format!("host {home:?} {host}");
         let is_one_too_many = self.accounts.find(&key).is_none() && self.accounts.with_hosts(home).len() > MOST_HOSTS;
         if is_one_too_many {
-            key.clear();
-            let _ = write!(key, "host {home:?}");
+            key = format!("host {home:?}");
         }
-        let id = match self.accounts.find(&key) {
-            Some(id) => id,
-            None => {
-                let label = match is_one_too_many {
-                    true => "further foreign hosts".to_owned(),
-                    false => format!("the host {}", host.escape_debug()),
-                };
-                let gate = self.gate(label, editing);
-                let held_until = self.accounts.get(home).map_or(0, |home| home.held_until);
-                if held_until > editing.now {
-                    editing.limiters.pause(gate, held_until, editing.effects, editing.now);
-                }
-                self.accounts.add(key.clone(), Account::foreign(home, gate))
-            }
+        if let Some(id) = self.accounts.find(&key) {
+            return id;
+        }
+        let label = match is_one_too_many {
+            true => "further foreign hosts".to_owned(),
+            false => format!("the host {}", host.escape_debug()),
         };
-        self.text = key;
-        id
+        let gate = self.gate(label, editing);
+        let held_until = self.accounts.get(home).map_or(0, |home| home.held_until);
+        if held_until > editing.now {
+            editing.limiters.pause(gate, held_until, editing.effects, editing.now);
+        }
+        self.accounts.add(key, Account::foreign(home, gate))
     }
 
     /// Creates the gate of a new account, which pauses if all accounts do.
@@ -431,16 +420,6 @@ impl Accounts {
         editing.limiters.add(gate)
     }
 
-    /// Returns the route of a request, to which its responses are attributed.
-    fn route_of(&mut self, request: &RequestFacts<'_>) -> Arc<str> {
-        self.text.clear();
-        write_route(&mut self.text, request.method, request.host, request.path);
-        if *self.last_route != *self.text {
-            self.last_route = self.text.as_str().into();
-        }
-        self.last_route.clone()
-    }
-
     /// Discards unused keys, and accounts without a handle, once there are many.
     fn sweep_if_many(&mut self, limiters: &mut Limiters, now: Tick) {
         if limiters.len() >= self.sweep_at {
@@ -449,51 +428,15 @@ impl Accounts {
         }
     }
 
+    fn sweep(&mut self, limiters: &mut Limiters, now: Tick) {
+        (self.version, self.answers) = (self.version + 1, self.answers + 1);
+        self.accounts.sweep(limiters, now);
+    }
+
     /// Drops all known sets.
     #[cfg(test)]
     pub(super) fn forget_known(&mut self, limiters: &mut Limiters) {
         self.accounts.iter_mut().for_each(|account| account.known.clear(limiters));
-    }
-
-    fn sweep(&mut self, limiters: &mut Limiters, now: Tick) {
-        (self.version, self.answers) = (self.version + 1, self.answers + 1);
-        let mut gone = Vec::new();
-        for account in self.accounts.iter_mut() {
-            // Known sets hold sets, and leases of accounts.
-            account.known.clear(limiters);
-            account.rules.note_use(limiters);
-        }
-        let mut is_kept = |id: LimiterId| {
-            let is_idle = limiters.of_mut(id).is_idle(now);
-            if is_idle {
-                gone.push(id);
-            }
-            !is_idle
-        };
-        for account in self.accounts.iter_mut() {
-            account.rules.retain(&mut is_kept);
-            account.gates.retain(&mut is_kept);
-            account.budgets.retain(&mut is_kept);
-        }
-        limiters.remove(gone);
-        self.give_up_unused(limiters, now);
-    }
-
-    /// Discards accounts and hosts that have no handle, and of which nothing is counted, paused or known.
-    fn give_up_unused(&mut self, limiters: &mut Limiters, now: Tick) {
-        let mut is_used = |account: &Account| {
-            account.lease.strong_count() > 0
-                || account.limiters().into_iter().any(|id| {
-                    let limiter = limiters.of_mut(id);
-                    match limiter.counter() {
-                        // A search without a result holds no knowledge that is worth a place.
-                        Counter::Learner(learner) => learner.found().is_some(),
-                        _ => !limiter.is_idle(now),
-                    }
-                })
-        };
-        let gone = self.accounts.give_up(|account| is_used(account));
-        limiters.remove(gone);
     }
 }
 

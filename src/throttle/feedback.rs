@@ -4,19 +4,21 @@
 //! [core](super::core) carries out its actions. [`limiter::pause`](super::limiter::pause) describes how a limiter
 //! pauses, and [`account::budgets`](super::account::budgets) how a stated budget is kept.
 
+mod view;
+
 use std::sync::Arc;
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::ids::LimiterId;
-use super::limiter::Limiter;
 use super::limiter::pause::During;
-use super::limiter::window::Counter;
 use super::request::host_of;
 use super::time::{Tick, nanos};
 use crate::event::RefusalCause;
-use crate::hint::{Budget, Hints};
+use crate::hint::Hints;
+
+pub(super) use view::{LimiterView, View};
 
 /// How a throttle uses the limits that responses state. The pause after a refusal is always kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,51 +60,6 @@ impl ServiceAnswer<'_> {
     #[inline]
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-    }
-}
-
-/// The limiters that counted a refused request, and the refusals before it.
-#[derive(Debug, Default)]
-pub(super) struct View {
-    pub(super) limiters: Vec<LimiterView>,
-    /// The last route that was refused without a declared limit of its own, and the time.
-    pub(super) refused: Option<(Arc<str>, Tick)>,
-    /// The last route that was unavailable, and the time.
-    pub(super) unavailable: Option<(Arc<str>, Tick)>,
-}
-
-/// A limiter, as a refusal sees it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LimiterView {
-    pub(super) id: LimiterId,
-    pub(super) name: Option<Arc<str>>,
-    /// Whether the limiter is a declared limit that holds requests back.
-    pub(super) is_declared: bool,
-    /// How wide its scope is: 0 is the widest.
-    pub(super) width: u8,
-    /// Whether the service states that nothing is left of the limit.
-    pub(super) is_spent: bool,
-    /// Whether the service states a budget that is certainly smaller.
-    pub(super) is_above: bool,
-    /// Whether the limiter searches for an unknown limit, and slows down by itself.
-    pub(super) searches: bool,
-    /// How long the limiter pauses without a hint, if set.
-    pub(super) pause_without_hint: Option<Tick>,
-}
-
-impl LimiterView {
-    /// Returns the limiter as a refusal sees it, with the budgets of the response.
-    pub(super) fn of_limiter(id: LimiterId, limiter: &mut Limiter, budgets: &[Budget], now: Tick) -> Self {
-        Self {
-            id,
-            name: limiter.name.clone(),
-            is_declared: limiter.holds_back(),
-            width: limiter.width,
-            is_spent: limiter.advertised().is_some_and(|rest| rest.is_spent() && !rest.is_over(now)),
-            is_above: budgets.iter().any(|budget| limiter.is_above(budget, now)),
-            searches: matches!(limiter.counter(), Counter::Learner(_)),
-            pause_without_hint: limiter.pause_without_hint,
-        }
     }
 }
 

@@ -16,6 +16,7 @@
 //! A lane that bounces between limiters starves, and may hold slots for a while ([`starvation`]). All wakes at a time
 //! come from one timer per runtime ([`timers`](super::timers)), which asks [`next_due`](Scheduler::next_due).
 
+mod ask;
 mod blocked;
 mod fair_queue;
 mod grants;
@@ -26,7 +27,6 @@ mod starvation;
 mod wait_queue;
 mod waiters;
 
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ use super::time::{Opening, Tick, elapsed};
 use super::timers::Timers;
 use crate::event::Event;
 use crate::message::Priority;
+
+pub(super) use ask::{Answer, Ask, TooLate};
 
 use blocked::Blocked;
 use fair_queue::FairQueue;
@@ -71,37 +73,6 @@ pub(super) struct Parts<'a> {
     pub(super) now: Tick,
 }
 
-/// A request that has to wait. The request already holds its set.
-#[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) set: SetId,
-    pub(super) class: Priority,
-    pub(super) task: u64,
-    pub(super) deadline: Tick,
-    pub(super) runtime: Option<Id>,
-}
-
-/// The answer to a waiting request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// A permit, and how long the request waited.
-    Granted(InFlightId, Tick),
-    Waiting(WaiterId),
-    TooLate(TooLate),
-}
-
-/// The reason why a request cannot be sent before its deadline.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLate {
-    pub(super) limit: Arc<str>,
-    /// Whether the limit pauses after a refusal.
-    pub(super) is_paused: bool,
-    /// The time until the limit opens.
-    pub(super) opens_in: Duration,
-    /// The time that the service asks to stay away.
-    pub(super) asked: Option<Duration>,
-}
-
 impl Scheduler {
     /// Returns whether a request of this class, or of a more urgent one, is ahead of a request with this set.
     #[inline]
@@ -117,7 +88,7 @@ impl Scheduler {
             && let Some((limiter, opens)) = self.not_before(set, class, task, parts.limiters, now)
             && opens >= deadline
         {
-            let too_late = too_late(limiter, opens, parts);
+            let too_late = TooLate::new(parts.limiters.of(limiter), opens, parts.now);
             parts.effects.report(|| Event::TooLate { class, limit: too_late.limit.clone() });
             parts.limiters.release(set);
             return Answer::TooLate(too_late);
@@ -150,7 +121,7 @@ impl Scheduler {
                 Some(Answer::Granted(in_flight, waited))
             }
             WaiterStanding::TooLate { limiter, opens } => {
-                let too_late = too_late(limiter, opens, parts);
+                let too_late = TooLate::new(parts.limiters.of(limiter), opens, parts.now);
                 self.forget(id, parts);
                 Some(Answer::TooLate(too_late))
             }
@@ -567,15 +538,5 @@ impl Scheduler {
         let at_least = elapsed(parts.now, opens);
         let limit = parts.limiters.of(limiter).label.clone();
         parts.effects.report(|| Event::Waiting { class, limit, ahead, at_least });
-    }
-}
-
-fn too_late(limiter: LimiterId, opens: Tick, parts: &Parts<'_>) -> TooLate {
-    let (limiter, now) = (parts.limiters.of(limiter), parts.now);
-    TooLate {
-        limit: limiter.label.clone(),
-        is_paused: limiter.is_paused(now),
-        opens_in: elapsed(now, opens),
-        asked: limiter.asked_until(now).map(|until| elapsed(now, until)),
     }
 }

@@ -1,10 +1,13 @@
-//! Directory: the accounts of a throttle by number and by name.
+//! Directory: the accounts of a throttle by number and by name, and the sweep of those without a use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::throttle::account::Account;
 use crate::throttle::ids::{AccountId, LimiterId};
+use crate::throttle::limiter::window::Counter;
+use crate::throttle::limiters::Limiters;
+use crate::throttle::time::Tick;
 
 /// The accounts by number and by name. No number is assigned twice.
 #[derive(Debug, Default)]
@@ -68,8 +71,49 @@ impl Directory {
         }))
     }
 
+    /// Discards the limiters of keys that hold nothing back, and the accounts without a use.
+    pub(super) fn sweep(&mut self, limiters: &mut Limiters, now: Tick) {
+        let mut gone = Vec::new();
+        for account in self.iter_mut() {
+            // Known sets hold sets, and leases of accounts.
+            account.known.clear(limiters);
+            account.rules.note_use(limiters);
+        }
+        let mut is_kept = |id: LimiterId| {
+            let is_idle = limiters.of_mut(id).is_idle(now);
+            if is_idle {
+                gone.push(id);
+            }
+            !is_idle
+        };
+        for account in self.iter_mut() {
+            account.rules.retain(&mut is_kept);
+            account.gates.retain(&mut is_kept);
+            account.budgets.retain(&mut is_kept);
+        }
+        limiters.remove(gone);
+        self.give_up_unused(limiters, now);
+    }
+
+    /// Discards accounts and hosts that have no handle, and of which nothing is counted, paused or known.
+    pub(super) fn give_up_unused(&mut self, limiters: &mut Limiters, now: Tick) {
+        let mut is_used = |account: &Account| {
+            account.lease.strong_count() > 0
+                || account.limiters().into_iter().any(|id| {
+                    let limiter = limiters.of_mut(id);
+                    match limiter.counter() {
+                        // A search without a result holds no knowledge that is worth a place.
+                        Counter::Learner(learner) => learner.found().is_some(),
+                        _ => !limiter.is_idle(now),
+                    }
+                })
+        };
+        let gone = self.give_up(|account| is_used(account));
+        limiters.remove(gone);
+    }
+
     /// Discards unused accounts, except the first, and returns their limiters.
-    pub(super) fn give_up(&mut self, mut is_used: impl FnMut(&Account) -> bool) -> Vec<LimiterId> {
+    fn give_up(&mut self, mut is_used: impl FnMut(&Account) -> bool) -> Vec<LimiterId> {
         let mut gone = Vec::new();
         self.accounts.retain(|id, account| {
             let is_kept = *id == AccountId::ALL || is_used(account);

@@ -59,7 +59,7 @@ fn accounts_that_nobody_has_are_given_up_and_no_number_is_given_twice() {
     assert!(world.limiters.len() < 600, "{}", world.limiters.len());
     assert!(world.accounts.get(first).is_some(), "somebody has it");
     drop(lease);
-    world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
+    world.with(|accounts, editing| accounts.accounts.give_up_unused(editing.limiters, 0));
     assert!(world.accounts.get(first).is_none() && world.accounts.get(AccountId::ALL).is_some());
     assert!(world.account("https://a.example", "one") > last);
 }
@@ -74,7 +74,7 @@ fn an_account_that_pauses_or_knows_its_limit_is_kept() {
     let learner = Learner::knowing(4, Duration::from_secs(1));
     world.with(|accounts, editing| accounts.learn(learned, learner, editing.limiters));
     world.account("https://a.example", "neither");
-    world.with(|accounts, editing| accounts.give_up_unused(editing.limiters, 0));
+    world.with(|accounts, editing| accounts.accounts.give_up_unused(editing.limiters, 0));
     assert_eq!(world.accounts.with_hosts(AccountId::ALL), [AccountId::ALL, paused, learned]);
 }
 
