@@ -84,10 +84,12 @@ mod result_link;
 mod result_rule;
 mod rules;
 mod shape;
+mod since;
 mod status_place;
 mod step;
 mod submit;
 mod template;
+mod trail;
 mod verdict;
 mod words;
 

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::extra::Extra;
-use super::phase::{Phase, Trail};
+use super::phase::Phase;
 use super::reason::Reason;
 use super::rules::StatusKind;
+use super::since::Since;
 use super::step::Step;
+use super::trail::Trail;
 use super::words::State;
 use crate::clock::unix_millis;
 use crate::error::{ErrorKind, Fault};
@@ -55,13 +57,13 @@ pub struct Cursor {
     pub(super) last_location: Option<Box<str>>,
     /// The time of the submit, in milliseconds since 1970.
     submitted: u64,
-    /// The time since which no answer states anything about the task, in milliseconds since 1970 plus one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    troubled_since: Option<NonZeroU64>,
-    /// The time since which the result is missing, in the same form. It outlasts the phase: a service that withdraws
-    /// and repeats its success is not asked forever.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    result_since: Option<NonZeroU64>,
+    /// The time since which no answer states anything about the task.
+    #[serde(default, skip_serializing_if = "Since::is_none")]
+    troubled_since: Since,
+    /// The time since which the result is missing. It outlasts the phase: a service that withdraws and repeats its
+    /// success is not asked forever.
+    #[serde(default, skip_serializing_if = "Since::is_none")]
+    result_since: Since,
     /// The last hint, in milliseconds plus one: it holds until the next one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_hint: Option<NonZeroU64>,
@@ -99,8 +101,8 @@ impl Cursor {
             status_url: None,
             last_location: None,
             submitted: unix_millis(now),
-            troubled_since: None,
-            result_since: None,
+            troubled_since: Since::default(),
+            result_since: Since::default(),
             last_hint: None,
             state: State::Accepted,
             started: 0,
@@ -139,7 +141,7 @@ impl Cursor {
 
     /// Prepares the cursor for another process, whose patience starts anew.
     pub(crate) fn resume(&mut self) {
-        self.troubled_since = None;
+        self.settle();
         if matches!(self.phase, Phase::Submitting | Phase::Starting { .. }) {
             self.rewind();
         }
@@ -153,7 +155,7 @@ impl Cursor {
         }
         self.forget_etag();
         (self.trail.hops, self.trail.looks) = (0, 0);
-        (self.result_since, self.troubled_since) = (None, None);
+        (self.result_since, self.troubled_since) = (Since::default(), Since::default());
     }
 
     /// Returns to the previous status URL: a redirect led nowhere.
@@ -178,30 +180,11 @@ impl Cursor {
         }
     }
 
-    /// Counts a redirect; the error states why no further one is allowed.
-    pub(super) fn hop(&mut self, from: &Url, to: &Url) -> Result<(), Step> {
-        self.trail.hops = self.trail.hops.saturating_add(1);
-        let why = if from == to {
-            "it redirects to itself".to_owned()
-        } else if self.trail.hops > MAX_HOPS {
-            format!("more than {MAX_HOPS} redirects in a row")
-        } else {
-            return Ok(());
-        };
-        Err(Step::Stop { kind: ErrorKind::StatusUnreadable, why, fault: Fault::default() })
-    }
-
     /// Checks whether a request may go to `url`; the error states why not.
     pub(super) fn admit(&self, url: &Url) -> Result<(), Step> {
         let stop = |kind, why: &str| Step::Stop { kind, why: why.to_owned(), fault: Fault::default() };
         let trust = self.trust().ok_or_else(|| stop(ErrorKind::InvalidToken, "the cursor's base is no URL"))?;
         trust.standing(url).map(drop).map_err(|error| stop(error.kind(), error.message()))
-    }
-
-    /// Counts one more look for the result; returns the number of looks, or `None` if the limit is reached.
-    pub(super) fn look_again(&mut self) -> Option<u8> {
-        self.trail.looks = self.trail.looks.saturating_add(1);
-        Some(self.trail.looks).filter(|looks| *looks < MOST_LOOKS)
     }
 
     pub(super) fn forget_etag(&mut self) {
@@ -222,37 +205,31 @@ impl Cursor {
 
     /// Returns whether the last answers stated nothing about the task.
     pub(crate) const fn is_troubled(&self) -> bool {
-        self.troubled_since.is_some()
+        !self.troubled_since.is_none()
     }
 
     /// Records that the status could be read.
-    pub(super) const fn settle(&mut self) {
-        self.troubled_since = None;
+    pub(super) fn settle(&mut self) {
+        self.troubled_since = Since::default();
     }
 
     /// Returns whether the patience lasts for one more answer that states nothing about the task. `asked` is how long
     /// the service asked to wait.
     pub(super) fn is_patient(&mut self, patience: Duration, asked: Option<Duration>, now: SystemTime) -> bool {
-        let now = unix_millis(now);
-        let since = *self.troubled_since.get_or_insert(NonZeroU64::MIN.saturating_add(now));
-        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        if now.saturating_add(1).saturating_sub(since.get()) > patience {
+        if self.troubled_since.lasted(now) > patience {
             return false;
         }
         // Of a wait that the service asks for, no more than a tenth of the patience counts: two waits of a quarter of
-        // an hour are no outage, and ten answers that state nothing are one.
-        let asked = asked.map_or(0, |hint| u64::try_from(hint.as_millis()).unwrap_or(u64::MAX));
-        // A poll policy may lengthen the wait by a tenth.
-        let asked = asked.saturating_add(asked / 10);
-        self.troubled_since = Some(since.saturating_add(asked.saturating_sub(patience / 10)));
+        // an hour are no outage, and ten answers that state nothing are one. A poll policy may lengthen the wait by a
+        // tenth.
+        let asked = asked.unwrap_or_default();
+        self.troubled_since.put_off(asked.saturating_add(asked / 10).saturating_sub(patience / 10));
         true
     }
 
     /// Returns how long the result has been missing.
     pub(super) fn result_missing_for(&mut self, now: SystemTime) -> Duration {
-        let now = unix_millis(now);
-        let since = self.result_since.get_or_insert(NonZeroU64::MIN.saturating_add(now)).get() - 1;
-        Duration::from_millis(now.saturating_sub(since))
+        self.result_since.lasted(now)
     }
 
     pub(crate) const fn can_be_asked_again(&self) -> bool {
@@ -398,12 +375,6 @@ impl std::fmt::Debug for Cursor {
 const STATUS: u8 = 1;
 const FOLLOWING: u8 = 1 << 2;
 const CANCEL: u8 = 1 << 3;
-
-/// More redirects than any service needs, few enough to end a loop soon.
-const MAX_HOPS: u8 = 10;
-/// The number of fetches of a result that is not a document: a gateway's page is gone after seconds, a login page
-/// stays.
-pub(super) const MOST_LOOKS: u8 = 3;
 
 const fn accepted() -> State {
     State::Accepted

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::cursor::MOST_LOOKS;
 use super::flaw::Flaw;
 use super::patience::wait;
 use super::phase::Phase;
@@ -14,6 +13,7 @@ use super::result_rule::ResultKind;
 use super::rules::numbered;
 use super::shape::has_signs;
 use super::step::{Report, Step};
+use super::trail::MOST_LOOKS;
 use super::verdict::word;
 use super::words::State;
 use crate::error::ErrorKind;
@@ -115,7 +115,7 @@ fn flawed(reading: &mut Reading<'_>, flaw: &Flaw, hint: Option<Duration>) -> Ste
         let report = Report { hint, ..Report::new(reading.cursor.state) };
         return wait(reading, report, why);
     }
-    match reading.cursor.look_again() {
+    match reading.cursor.trail.look_again() {
         Some(look) => {
             let after = hint.unwrap_or_default().max(LOOK_AGAIN * u32::from(look));
             Step::Follow { url: url.clone(), after, report: None }

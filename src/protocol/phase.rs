@@ -1,6 +1,6 @@
 //! Phase: the request of a task that the next answer belongs to, with the data that is valid in that phase alone.
 //!
-//! In a token both types lie flat in the cursor's own object, under the names that version 1 of the format gave them.
+//! In a token it lies flat in the cursor's own object, under the names that version 1 of the format gave them.
 
 use std::fmt;
 
@@ -58,17 +58,4 @@ impl fmt::Debug for Phase {
             Self::Fetching { .. } => "Fetching",
         })
     }
-}
-
-/// The redirects since the URL that the phase began with.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Trail {
-    /// The URL that is requested next, in place of the status URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) following: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "super::extra::is_zero")]
-    pub(super) hops: u8,
-    /// How often the target was fetched as the result, and was not one.
-    #[serde(default, skip_serializing_if = "super::extra::is_zero")]
-    pub(super) looks: u8,
 }

@@ -31,7 +31,7 @@ pub(super) fn follow(reading: &mut Reading<'_>, code: u16, report: Report) -> St
         reading.because(Reason::SignedRedirect);
         return result_link::redirected(reading, report);
     }
-    if let Err(step) = reading.cursor.hop(from, &url).and_then(|()| reading.cursor.admit(&url)) {
+    if let Err(step) = reading.cursor.trail.hop(from, &url).and_then(|()| reading.cursor.admit(&url)) {
         return step;
     }
     reading.cursor.trail.following = Some(url.as_str().into());

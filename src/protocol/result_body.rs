@@ -32,7 +32,7 @@ pub(super) fn whole_body(reading: &mut Reading<'_>, mut report: Report) -> Step 
     if let Some(flaw) = reading.result_flaw() {
         // A word states the end, but the received body is not fit to hand out.
         reading.because(Reason::Flawed);
-        let look = reading.cursor.look_again().filter(|_| reading.cursor.can_be_asked_again());
+        let look = reading.cursor.trail.look_again().filter(|_| reading.cursor.can_be_asked_again());
         let Some(look) = look else {
             return reading.stop(ErrorKind::ResultUnavailable, format!("the result was answered with {flaw}"));
         };

@@ -25,7 +25,7 @@ pub(super) fn redirected(reading: &mut Reading<'_>, report: Report) -> Step {
         Ok(url) => url,
         Err(why) => return unusable(reading, "the Location of the redirect", &why),
     };
-    if let Err(step) = reading.cursor.hop(reading.reply.url(), url.url()) {
+    if let Err(step) = reading.cursor.trail.hop(reading.reply.url(), url.url()) {
         return step;
     }
     let is_submit = reading.cursor.phase == Phase::Submitting;
