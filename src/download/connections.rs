@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Connections {
     most: usize,
+    /// How long a rate is measured.
+    window: Duration,
     wanted: usize,
     phase: Phase,
     /// When the present window began, and the bytes by then.
@@ -27,8 +29,10 @@ enum Phase {
 }
 
 impl Connections {
-    pub(super) const fn new(most: usize) -> Self {
-        Self { most, wanted: 1, phase: Phase::First, since: Duration::ZERO, bytes: 0, busy: 0 }
+    /// `answered_within`: the time from a request to its answer. A window of some of them shows a rate.
+    pub(super) fn new(most: usize, answered_within: Duration) -> Self {
+        let window = (answered_within * ANSWERS).clamp(SHORTEST, LONGEST);
+        Self { most, window, wanted: 1, phase: Phase::First, since: Duration::ZERO, bytes: 0, busy: 0 }
     }
 
     /// Uses no further connections from now on.
@@ -47,12 +51,12 @@ impl Connections {
         }
         let window = now.saturating_sub(self.since);
         match self.phase {
-            Phase::First if window >= SHORT => self.double(self.rate(window, bytes), now, bytes),
+            Phase::First if window >= self.window => self.double(self.rate(window, bytes), now, bytes),
             // A connection that has delivered nothing yet is still being made.
             Phase::Trying { begun, .. } if delivering < self.wanted && now.saturating_sub(begun) < STARTUP => {
                 (self.since, self.bytes) = (now, bytes);
             }
-            Phase::Trying { before, .. } if window >= SHORT => {
+            Phase::Trying { before, .. } if window >= self.window => {
                 let rate = self.rate(window, bytes);
                 if rate >= before.saturating_add(before / 100 * GAIN) {
                     self.double(rate, now, bytes);
@@ -86,9 +90,11 @@ impl Connections {
     }
 }
 
-/// A window shows a rate once it holds some round trips. With a longer one, eight connections come too late for a file
-/// of some hundred megabytes.
-const SHORT: Duration = Duration::from_millis(200);
+/// In the first round trips, TCP still looks for the rate of the path.
+const ANSWERS: u32 = 5;
+/// With longer windows, eight connections come too late for a file of some hundred megabytes.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
 /// A connection that is not made within this time does not gain anything.
 const STARTUP: Duration = Duration::from_secs(2);
 /// In percent: less is noise.
@@ -104,7 +110,7 @@ mod tests {
     /// Runs for some seconds over a network that gives each connection `each` bytes a second and all of them `all`, and
     /// returns the numbers of connections that were wanted, in order.
     fn run(most: usize, seconds: u64, each: u64, all: u64, busy_at: Option<u64>) -> Vec<usize> {
-        let mut connections = Connections::new(most);
+        let mut connections = Connections::new(most, Duration::from_millis(40));
         let (mut bytes, mut wanted) = (0, vec![1]);
         for step in 1..=seconds * 20 {
             let now = Duration::from_millis(step * 50);
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_never_delivers_ends_the_try() {
-        let mut connections = Connections::new(8);
+        let mut connections = Connections::new(8, Duration::from_millis(40));
         let wanted: Vec<_> =
             (1..100).map(|step| connections.look(Duration::from_millis(step * 50), step * 50, 0, 1)).collect();
         assert_eq!((wanted[10], wanted[98]), (2, 1));
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn stays_single_on_demand() {
-        let mut connections = Connections::new(8);
+        let mut connections = Connections::new(8, Duration::from_millis(40));
         connections.stay_single();
         assert!((1..2_000).all(|step| connections.look(Duration::from_millis(step * 50), step * 500, 0, 1) == 1));
     }

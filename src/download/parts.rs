@@ -72,7 +72,7 @@ pub(super) async fn fetch(
 impl Crew<'_> {
     /// Runs the connections until all is there; a reader if the bytes so far are void.
     async fn work(&self, first: Option<Reader>) -> Result<Option<Box<Reader>>, Error> {
-        let mut connections = Connections::new(self.most);
+        let mut connections = Connections::new(self.most, self.job.source.answered_within());
         let mut at_work: FuturesUnordered<BoxFuture<'_, Result<Left, Error>>> = FuturesUnordered::new();
         at_work.push(self.connection(first, None));
         let mut look = tokio::time::interval(LOOK);
@@ -329,7 +329,7 @@ impl Pace {
 }
 
 /// How often the number of connections is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 /// How often a connection is measured, and the longest that received bytes are held back from the disk.
 const MEASURE: Duration = Duration::from_millis(500);
 /// A connection with less than one eighth of the median for ten seconds is opened anew.

@@ -1,7 +1,7 @@
 //! Source: the link of a download, which all its connections share: it is followed, renewed and asked for bytes here.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +42,8 @@ pub(super) struct Source {
     busy: AtomicU32,
     /// How far the storage's clock is ahead of ours, in seconds.
     ahead: AtomicI64,
+    /// The time from the last request to its answer, in microseconds.
+    answered_within: AtomicU64,
 }
 
 struct Link {
@@ -109,6 +111,7 @@ impl Source {
             renewed: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             ahead: AtomicI64::new(0),
+            answered_within: AtomicU64::new(0),
         }
     }
 
@@ -138,6 +141,11 @@ impl Source {
     /// Returns how often the storage was too busy so far.
     pub(super) fn busy(&self) -> u32 {
         self.busy.load(Relaxed)
+    }
+
+    /// Returns the time from the last request to its answer.
+    pub(super) fn answered_within(&self) -> Duration {
+        Duration::from_micros(self.answered_within.load(Relaxed))
     }
 
     pub(super) fn asks_without_range(&self) -> bool {
@@ -184,6 +192,7 @@ impl Source {
             if way == Way::Bare && self.carrier.may_ask(&target, self.until).await? {
                 self.used();
             }
+            let asked = Instant::now();
             let response = match self.carrier.get(&target, way, self.headers(way, ask), ask.patience).await {
                 Ok(response) => response,
                 Err(Broken::Lost(error)) if error.is_absence() && Instant::now() < ask.patience => {
@@ -197,6 +206,8 @@ impl Source {
                 Err(Broken::Refused(error)) => return Err(error),
                 Err(lost) => return Ok(Asking::Again(Pause::Step(Duration::ZERO), gave_up(lost, &url))),
             };
+            let took = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.answered_within.store(took, Relaxed);
             self.look_at_the_clock(&response);
             let Some(next) = redirect::read(&response)? else { return Ok(Asking::Answered(response)) };
             hops += 1;
