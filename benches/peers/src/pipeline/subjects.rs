@@ -17,6 +17,7 @@ use super::ask::Ask;
 use crate::Failure;
 
 pub(super) fn subjects(url: &str) -> Result<Vec<Subject>, Failure> {
+    #[cfg_attr(not(feature = "longhaul"), expect(unused_mut, reason = "nothing is added"))]
     let mut subjects =
         vec![Subject::new("reqwest", Bare::new(url)?), Subject::new("reqwest-middleware", Layered::new(url)?)];
     #[cfg(feature = "longhaul")]
@@ -97,8 +98,8 @@ impl Ask for Layered {
 mod own {
     use futures::future::BoxFuture;
     use http::Method;
-    use longhaul::{Client, Credential, Limit};
     use longhaul::credentials::{Token, TokenEndpoint, TokenError, TokenSource};
+    use longhaul::{Client, Credential, Limit};
 
     use super::{Arc, Ask, Bytes, Failure, PLENTY, TOKEN};
 

@@ -1,8 +1,8 @@
 //! Longhaul: the throttle of this repository.
 
 use http::{HeaderMap, StatusCode};
-use longhaul::{Limit, Throttle};
 use longhaul::limits::{Anchor, Feedback, Priority, RequestKey};
+use longhaul::{Limit, Throttle};
 
 use crate::Failure;
 use crate::budget::{Budget, Window};
