@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::Failure;
 
 /// User and system time of all threads so far.
 pub(crate) fn used() -> Result<Duration, Failure> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    of(&getrusage(UsageWho::RUSAGE_SELF)?)
+}
+
+/// User and system time together.
+pub(crate) fn of(usage: &Usage) -> Result<Duration, Failure> {
     Ok(duration(usage.user_time())? + duration(usage.system_time())?)
 }
 

@@ -26,7 +26,7 @@ fn locked(name: &str) -> Option<&'static str> {
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
-const MEASURED: [&str; 9] = [
+const MEASURED: [&str; 13] = [
     "longhaul",
     "governor",
     "leaky-bucket",
@@ -35,5 +35,9 @@ const MEASURED: [&str; 9] = [
     "reqwest",
     "reqwest-middleware",
     "reqwest-retry",
+    "object_store",
+    "fast-down",
+    "gosh-dl",
+    "rusty-cat",
     "tokio",
 ];

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cpu;
+mod download;
 mod draw;
 mod exact;
 mod fair;
@@ -18,6 +19,7 @@ mod subject;
 mod subjects;
 mod waiters;
 
+use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 
@@ -55,7 +57,7 @@ struct Bench {
     run: fn(&mut Report, Length) -> Result<(), Failure>,
 }
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
     Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
     Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
@@ -63,10 +65,16 @@ const BENCHES: [Bench; 7] = [
     Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
+    Bench { name: "download", about: "a large file, beside a raw reader and other tools", run: download::run },
 ];
 
 fn main() -> Result<(), Failure> {
-    let mut parser = Parser::from_env();
+    // Not for people: `download` starts its parts so, and their arguments are those of other programs.
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    if let Some(done) = arguments.split_first().and_then(|(name, rest)| download::part(name, rest)) {
+        return done;
+    }
+    let mut parser = Parser::from_args(arguments);
     let (mut name, mut json, mut length) = (None, None::<OsString>, Length::Short);
     let (mut only, mut requests) = (None::<String>, None::<u32>);
     let mut rest = Vec::new();

@@ -26,6 +26,12 @@ impl Report {
         Ok(report)
     }
 
+    /// Adds the versions of programs to the line about the machine.
+    pub(crate) fn tools(&mut self, versions: &str) -> io::Result<()> {
+        println!("{versions}");
+        self.line("machine", "tools", &versions.into())
+    }
+
     /// Prints a table and appends its numbers: of each cell its least and its median, or its only one. The note is for
     /// people alone.
     pub(crate) fn table(&mut self, title: &str, note: &str, rows: &[Row]) -> io::Result<()> {
@@ -99,6 +105,8 @@ pub(crate) enum Unit {
     Microseconds,
     Seconds,
     Ratio,
+    /// A ratio of which small differences count.
+    Precise,
     Share,
 }
 
@@ -110,6 +118,7 @@ impl Unit {
             Self::Microseconds => format!("{value:.2}"),
             Self::Seconds => format!("{value:.3}"),
             Self::Ratio => format!("{value:.2}"),
+            Self::Precise => format!("{value:.4}"),
             Self::Share => format!("{:.2} %", value * 100.0),
         }
     }

@@ -27,6 +27,10 @@ impl Results {
             let member = |name: &str| line.get(name).ok_or_else(|| format!("line {} has no `{name}`", at + 1));
             let word = |name| member(name)?.as_str().ok_or_else(|| format!("line {}: `{name}` is no text", at + 1));
             let (subject, metric) = (word("subject")?.to_owned(), word("metric")?.to_owned());
+            if let (Some(run), "machine", "tools") = (&mut results, &*subject, &*metric) {
+                run.machine = format!("{}; {}", run.machine, word("value")?);
+                continue;
+            }
             if subject == "machine" {
                 results = Some(Self { machine: word("value")?.to_owned(), numbers: Vec::new() });
                 continue;
@@ -87,6 +91,15 @@ mod tests {
         assert_eq!(results.value("4 per 1s", "one", "share").unwrap(), 0.2);
         assert_eq!(results.value("4 per 1s", "two", "share").unwrap(), 0.3);
         assert!(results.value("4 per 1s", "three", "share").is_err());
+    }
+
+    #[test]
+    fn the_versions_of_tools_belong_to_the_machine() {
+        let tools = r#"{"bench":"b","subject":"machine","metric":"tools","value":"curl 7"}"#;
+        let (first, rest) = RUN.split_once('\n').unwrap();
+        let results = Results::parse(&format!("{first}\n{tools}\n{rest}")).unwrap();
+        assert_eq!(results.machine(), "2026-01-02; CPU; curl 7");
+        assert_eq!(results.value("4 per 1s", "two", "share").unwrap(), 0.3);
     }
 
     #[test]
