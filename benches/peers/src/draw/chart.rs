@@ -40,6 +40,7 @@ pub(super) struct Bar {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
     Seconds,
+    Ratio,
     Percent,
 }
 
@@ -47,7 +48,7 @@ impl Unit {
     fn tick(self, value: f64) -> String {
         match self {
             // Two digits, without the noise of binary fractions.
-            Self::Seconds => ((value * 100.0).round() / 100.0).to_string(),
+            Self::Seconds | Self::Ratio => ((value * 100.0).round() / 100.0).to_string(),
             Self::Percent => format!("{:.0}", value * 100.0),
         }
     }
@@ -131,7 +132,7 @@ fn lines(top: f64) -> impl Iterator<Item = f64> {
 }
 
 /// Lines of so many characters at most, broken at spaces, not at no-break spaces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

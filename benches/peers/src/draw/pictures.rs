@@ -23,7 +23,7 @@ impl Picture {
     }
 }
 
-pub(super) const PICTURES: [Picture; 4] = [
+pub(super) const PICTURES: [Picture; 5] = [
     Picture {
         name: "refusals",
         bench: "exact",
@@ -55,7 +55,41 @@ pub(super) const PICTURES: [Picture; 4] = [
                    ratios to reqwest in the same round of 29.",
         rows: pipeline,
     },
+    Picture {
+        name: "download",
+        bench: "download",
+        title: "A large file, beside a raw TCP reader",
+        subtitle: "From nginx on loopback to a file, each subject a process of its own: time as a multiple of a blocking \
+                   reader of 1\u{a0}MiB, median of the ratios in the same round; on disk until all is synced. Below: \
+                   from a server that gives each connection 20\u{a0}MiB/s.",
+        rows: download,
+    },
 ];
+
+fn download(results: &Results) -> Result<Vec<Vec<Panel>>, Failure> {
+    let column = |table: &str, heading: &str, axis: &'static str| {
+        // One that failed has no number, and a bar that says so.
+        let bar = |subject: &str| {
+            let seen = results.value(table, subject, heading);
+            Ok(seen.map_or_else(|_| (0.0, "failed".to_owned()), |ratio| (ratio, format!("{ratio:.2}"))))
+        };
+        let gib = results.value(table, results.subjects(table).first().copied().unwrap_or_default(), "GiB");
+        let heading = gib.map_or_else(|_| table.to_owned(), |gib| format!("{gib} GiB {table}"));
+        let panel = panel(results, table, heading, axis, Unit::Ratio, bar)?;
+        Ok::<_, Failure>(Panel { mark: Some(1.0), ..panel })
+    };
+    Ok(vec![
+        vec![
+            column("to tmpfs", "wall of raw", "wall time, raw reader = 1 (shorter is better)")?,
+            column("to disk", "wall of raw, synced", "wall time until synced, raw reader = 1 (shorter is better)")?,
+        ],
+        vec![column(
+            "at 20 MiB/s per connection",
+            "times one connection",
+            "times as fast as one connection (longer is better)",
+        )?],
+    ])
+}
 
 fn refusals(results: &Results) -> Result<Vec<Vec<Panel>>, Failure> {
     let panel = |table: &str| {
@@ -185,7 +219,8 @@ mod tests {
             "exact" => &["4 per 1s", "15 per 1s", "10 per 10s", "4 per 1s and 100 per 60s"],
             "waiters" => &["100000 waiters at 2000 per 100 ms"],
             "learn" => &["15/s, unknown, 50 workers, 600 s", "15/s, then 5/s, then 15/s, unknown, 50 workers, 600 s"],
-            _ => &["16 at once", "64 at once"],
+            "pipeline" => &["16 at once", "64 at once"],
+            _ => &["to tmpfs", "to disk", "at 20 MiB/s per connection"],
         };
         let headings = [
             "requests",
@@ -196,12 +231,16 @@ mod tests {
             "goodput of limit",
             "of bare",
             "CPU of bare",
+            "wall of raw",
+            "wall of raw, synced",
+            "times one connection",
+            "GiB",
         ];
         for (table, subject) in metrics.iter().flat_map(|table| [(table, "longhaul"), (table, "a <peer>")]) {
             for (at, heading) in headings.iter().enumerate() {
                 lines.push(format!(
                     r#"{{"bench":"b","subject":"{subject}","metric":"{table}: {heading}","value":{}}}"#,
-                    [1234.0, 3.0, 0.002, 0.15, 0.5, 0.9, 0.88, 1.15][at]
+                    [1234.0, 3.0, 0.002, 0.15, 0.5, 0.9, 0.88, 1.15, 0.97, 1.02, 7.6, 2.0][at]
                 ));
             }
         }

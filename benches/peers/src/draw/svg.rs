@@ -7,6 +7,8 @@ use std::fmt::Write;
 pub(super) struct Svg {
     body: String,
     title: String,
+    /// The style of lines, in a picture that has any.
+    lines: &'static str,
 }
 
 /// Where the text stands, as seen from its point.
@@ -19,7 +21,7 @@ pub(super) enum Align {
 
 impl Svg {
     pub(super) fn new(title: &str) -> Self {
-        Self { body: String::new(), title: title.to_owned() }
+        Self { body: String::new(), title: title.to_owned(), lines: "" }
     }
 
     pub(super) fn text(&mut self, class: &str, align: Align, x: f64, y: f64, text: &str) {
@@ -43,14 +45,26 @@ impl Svg {
         self.push(format_args!(r#"<path class="{class}" d="M{x} {top}V{bottom}"/>"#));
     }
 
+    /// A line through all points.
+    pub(super) fn line(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
+        let mut path = String::new();
+        for (x, y) in points {
+            path.push_str(if path.is_empty() { "M" } else { "L" });
+            path.push_str(&format!("{} {}", round(x), round(y)));
+        }
+        self.push(format_args!(r#"<path class="{class}" d="{path}"/>"#));
+        self.lines = LINES;
+    }
+
     /// The whole picture. It brings its own background, in the colours that the reader prefers, and is readable on any.
     pub(super) fn finish(self, width: f64, height: f64) -> String {
-        let (title, body, width, height) = (escaped(&self.title), self.body, round(width), round(height));
+        let (title, body, lines) = (escaped(&self.title), self.body, self.lines);
+        let (width, height) = (round(width), round(height));
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{title}">
 <title>{title}</title>
 <style>
-{STYLE}</style>
+{STYLE}{lines}</style>
 <rect class="paper" x="0.5" y="0.5" width="{}" height="{}" rx="6"/>
 {body}</svg>
 "#,
@@ -95,6 +109,13 @@ text { fill: #f0f6fc }
 .peer { fill: #656c76 }
 .grid { stroke: #262c36 }
 .mark { stroke: #9198a1 }
+}
+";
+
+const LINES: &str = "\
+.own-line { stroke: #0969da; stroke-width: 1.5px; fill: none }
+@media (prefers-color-scheme: dark) {
+.own-line { stroke: #4493f8 }
 }
 ";
 
