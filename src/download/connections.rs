@@ -14,16 +14,20 @@ pub(super) struct Connections {
     since: Duration,
     bytes: u64,
     busy: u32,
+    /// How long the number stays after the next try that gains nothing.
+    stays_for: Duration,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
+    /// Lets the first bytes pass: a storage may have sent what its buffers hold at once.
+    Warming,
     /// Measures the rate of a single connection.
     First,
     /// Measures whether twice as many connections gain, against this rate in bytes a second.
     Trying { before: u64, begun: Duration },
     /// Stays, until it is time for another try.
-    Settled,
+    Settled { until: Duration },
     /// Stays, because the storage was too busy.
     Yielding,
 }
@@ -32,12 +36,21 @@ impl Connections {
     /// `answered_within`: the time from a request to its answer. A window of some of them shows a rate.
     pub(super) fn new(most: usize, answered_within: Duration) -> Self {
         let window = (answered_within * ANSWERS).clamp(SHORTEST, LONGEST);
-        Self { most, window, wanted: 1, phase: Phase::First, since: Duration::ZERO, bytes: 0, busy: 0 }
+        Self {
+            most,
+            window,
+            wanted: 1,
+            phase: Phase::Warming,
+            since: Duration::ZERO,
+            bytes: 0,
+            busy: 0,
+            stays_for: SHORTEST_STAY,
+        }
     }
 
     /// Uses no further connections from now on.
     pub(super) fn stay_single(&mut self) {
-        (self.most, self.wanted, self.phase) = (1, 1, Phase::Settled);
+        (self.most, self.wanted, self.phase) = (1, 1, Phase::Settled { until: Duration::MAX });
     }
 
     /// Looks at the progress: the time and the bytes since the first byte, how often the storage was too busy, and how
@@ -51,6 +64,7 @@ impl Connections {
         }
         let window = now.saturating_sub(self.since);
         match self.phase {
+            Phase::Warming if window >= self.window => self.begin(Phase::First, now, bytes),
             Phase::First if window >= self.window => self.double(self.rate(window, bytes), now, bytes),
             // A connection that has delivered nothing yet is still being made.
             Phase::Trying { begun, .. } if delivering < self.wanted && now.saturating_sub(begun) < STARTUP => {
@@ -59,22 +73,27 @@ impl Connections {
             Phase::Trying { before, .. } if window >= self.window => {
                 let rate = self.rate(window, bytes);
                 if rate >= before.saturating_add(before / 100 * GAIN) {
+                    self.stays_for = SHORTEST_STAY;
                     self.double(rate, now, bytes);
                 } else {
                     self.wanted = (self.wanted / 2).max(1);
-                    self.begin(Phase::Settled, now, bytes);
+                    self.begin(Phase::Settled { until: now + self.stays_for }, now, bytes);
+                    self.stays_for = (self.stays_for * 2).min(LONGEST_STAY);
                 }
             }
-            Phase::Settled if window >= SETTLED => self.double(self.rate(window, bytes), now, bytes),
-            Phase::Yielding if window >= YIELDING => self.begin(Phase::Settled, now, bytes),
-            Phase::First | Phase::Trying { .. } | Phase::Settled | Phase::Yielding => {}
+            Phase::Settled { until } if now >= until => self.double(self.rate(window, bytes), now, bytes),
+            Phase::Yielding if window >= YIELDING => self.begin(Phase::Settled { until: now }, now, bytes),
+            _ => {}
         }
         self.wanted
     }
 
     fn double(&mut self, rate: u64, now: Duration, bytes: u64) {
         let wanted = (self.wanted * 2).min(self.most);
-        let phase = if wanted > self.wanted { Phase::Trying { before: rate, begun: now } } else { Phase::Settled };
+        let phase = match wanted > self.wanted {
+            true => Phase::Trying { before: rate, begun: now },
+            false => Phase::Settled { until: now + LONGEST_STAY },
+        };
         self.wanted = wanted;
         self.begin(phase, now, bytes);
     }
@@ -99,8 +118,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 const STARTUP: Duration = Duration::from_secs(2);
 /// In percent: less is noise.
 const GAIN: u64 = 15;
-/// The load of a network changes over minutes.
-const SETTLED: Duration = Duration::from_secs(60);
+/// The first try may have met a moment that says nothing; later, the load of a network changes over minutes.
+const SHORTEST_STAY: Duration = Duration::from_secs(1);
+const LONGEST_STAY: Duration = Duration::from_secs(60);
 const YIELDING: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -134,10 +154,13 @@ mod tests {
 
     #[test]
     fn goes_back_where_nothing_is_gained() {
-        assert_eq!(run(8, 5, 1_000, 1_000, None), [1, 2, 1]);
+        // After 1, 2 and 4 seconds it is tried again.
+        assert_eq!(run(8, 1, 1_000, 1_000, None), [1, 2, 1]);
+        assert_eq!(run(8, 7, 1_000, 1_000, None), [1, 2, 1, 2, 1, 2, 1]);
         // Three would do: the fourth is not worth giving up, the eighth is.
-        assert_eq!(run(8, 5, 400, 1_200, None), [1, 2, 4, 8, 4]);
-        assert_eq!(run(8, 70, 1_000, 1_000, None), [1, 2, 1, 2, 1]);
+        assert_eq!(run(8, 1, 400, 1_200, None), [1, 2, 4, 8, 4]);
+        let tries = run(8, 600, 1_000, 1_000, None).len() / 2;
+        assert!((12..=16).contains(&tries), "{tries}");
     }
 
     #[test]
@@ -151,7 +174,7 @@ mod tests {
         let mut connections = Connections::new(8, Duration::from_millis(40));
         let wanted: Vec<_> =
             (1..100).map(|step| connections.look(Duration::from_millis(step * 50), step * 50, 0, 1)).collect();
-        assert_eq!((wanted[10], wanted[98]), (2, 1));
+        assert_eq!((wanted[10], wanted[60], wanted[98]), (2, 1, 2));
     }
 
     #[test]
