@@ -76,7 +76,7 @@ async fn run(options: &Options) -> End {
             End::of_error(&error).at(&watch.now())
         }
         None => {
-            screen.end(&watch.now(), false);
+            screen.freeze();
             screen::say("the same command goes on where it was, if the storage can prove that the file is the same");
             End::interrupted().at(&watch.now())
         }

@@ -27,6 +27,15 @@ impl Screen {
         bar.set_message(message(progress));
     }
 
+    /// Leaves the bar as it is. After Ctrl-C the cursor is not where it was drawn last: to draw it again would leave
+    /// pieces behind.
+    pub(crate) fn freeze(&self) {
+        if let Some(bar) = &self.0 {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
+        }
+    }
+
     /// Leaves the last state on a line of its own.
     pub(crate) fn end(&self, progress: &Progress, is_whole: bool) {
         self.show(progress);

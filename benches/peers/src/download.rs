@@ -66,6 +66,29 @@ pub(crate) fn run(report: &mut Report, length: Length) -> Result<(), Failure> {
     Ok(report.table("goals of longhaul", "asked for, and not asserted; median", &goals.0)?)
 }
 
+/// Logs how many connections longhaul uses for one file, ten times a second.
+#[cfg(feature = "longhaul")]
+pub(crate) fn connections(report: &mut Report, length: Length) -> Result<(), Failure> {
+    let bytes = length.pick(512_u64 << 20, 2 << 30);
+    let memory = Folder::on_tmpfs(bytes + ROOM)?;
+    let server = Server::start()?;
+    let url = server.url(server::Kind::Shared, bytes);
+    let target = memory.afresh()?.join("target");
+    let samples = fetch::log_connections(&url, &target)?;
+    content::check(&target, bytes)?;
+    println!("{:>8} {:>12} {:>10}", "seconds", "connections", "MiB/s");
+    for sample in &samples {
+        println!("{:>8.1} {:>12} {:>10.1}", sample.seconds, sample.connections, sample.rate / f64::from(1 << 20));
+        report.sample(sample.seconds, sample.connections, sample.rate)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "longhaul"))]
+pub(crate) fn connections(_: &mut Report, _: Length) -> Result<(), Failure> {
+    Err("built without the feature `longhaul`".into())
+}
+
 /// Does what this program does as a process of its own, if it was started for that.
 pub(crate) fn part(name: &OsStr, arguments: &[OsString]) -> Option<Result<(), Failure>> {
     Some(match name.to_str()? {

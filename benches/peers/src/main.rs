@@ -57,7 +57,7 @@ struct Bench {
     run: fn(&mut Report, Length) -> Result<(), Failure>,
 }
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
     Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
     Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
@@ -65,6 +65,11 @@ const BENCHES: [Bench; 8] = [
     Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
+    Bench {
+        name: "download-connections",
+        about: "how many connections a file gets over time",
+        run: download::connections,
+    },
     Bench { name: "download", about: "a large file, beside a raw reader and other tools", run: download::run },
 ];
 

@@ -53,6 +53,12 @@ impl Report {
         Ok(())
     }
 
+    /// Appends a sample of a download: the seconds since its start, its connections, and its bytes of a second.
+    pub(crate) fn sample(&mut self, seconds: f64, connections: usize, rate: f64) -> io::Result<()> {
+        let Some(file) = &mut self.json else { return Ok(()) };
+        writeln!(file, r#"{{"seconds":{seconds:.2},"connections":{connections},"rate":{rate:.0}}}"#)
+    }
+
     fn line(&mut self, subject: &str, metric: &str, value: &Value) -> io::Result<()> {
         let Some(file) = &mut self.json else { return Ok(()) };
         let (bench, subject, metric) = (Value::from(self.bench), Value::from(subject), Value::from(metric));

@@ -74,10 +74,49 @@ async fn longhaul(url: &str, target: Option<&Path>) -> Result<(), Failure> {
     // The link is of another origin than the API, as that of a storage.
     let client = longhaul::Client::builder("http://127.0.0.1:9").no_proxy().build()?;
     let download = client.download(url);
-    // let download = download.connections(8);
     match target {
         Some(path) => download.to_file(path).await?,
         None => download.to_writer(&mut tokio::io::sink()).await?,
     };
     Ok(())
+}
+
+/// How a download was going.
+#[cfg(feature = "longhaul")]
+pub(super) struct Sample {
+    pub(super) seconds: f64,
+    pub(super) connections: usize,
+    /// Bytes of a second, since the sample before.
+    pub(super) rate: f64,
+}
+
+/// Downloads, and looks at it ten times a second.
+#[cfg(feature = "longhaul")]
+pub(super) fn log_connections(url: &str, target: &Path) -> Result<Vec<Sample>, Failure> {
+    use std::time::{Duration, Instant};
+
+    Runtime::new()?.block_on(async {
+        let client = longhaul::Client::builder("http://127.0.0.1:9").no_proxy().build()?;
+        let download = client.download(url);
+        let watch = download.progress();
+        let begun = Instant::now();
+        let look = async {
+            let (mut samples, mut bytes, mut at) = (Vec::new(), 0, 0.0);
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            tick.tick().await;
+            loop {
+                tick.tick().await;
+                let (progress, seconds) = (watch.now(), begun.elapsed().as_secs_f64());
+                let rate = (progress.bytes() - bytes) as f64 / (seconds - at);
+                samples.push(Sample { seconds, connections: progress.connections(), rate });
+                (bytes, at) = (progress.bytes(), seconds);
+                if progress.total() == Some(bytes) {
+                    return samples;
+                }
+            }
+        };
+        let (receipt, samples) = tokio::join!(download.to_file(target), look);
+        receipt?;
+        Ok(samples)
+    })
 }

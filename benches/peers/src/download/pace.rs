@@ -1,5 +1,6 @@
 //! Pace: so many bytes of a second, without a burst after a rest.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,13 @@ impl Pace {
     pub(super) fn wait(&mut self, bytes: u64) {
         let now = Instant::now();
         let due = self.next(now, bytes);
+        thread::sleep(due.saturating_duration_since(now));
+    }
+
+    /// Waits for a turn among all that share a pace.
+    pub(super) fn wait_for_all(shared: &Mutex<Self>, bytes: u64) {
+        let now = Instant::now();
+        let due = shared.lock().unwrap_or_else(PoisonError::into_inner).next(now, bytes);
         thread::sleep(due.saturating_duration_since(now));
     }
 

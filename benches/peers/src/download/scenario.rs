@@ -138,7 +138,7 @@ impl<'a> Field<'a> {
     pub(super) fn capped(&self, report: &mut Report, how_long: Length) -> Result<Vec<Track<'a>>, Failure> {
         let (length, url) = (self.sizes.capped, self.server.url(Kind::Capped, self.sizes.capped));
         let is_told = |subject: &&Subject| {
-            let one = subject.connections == 1 && ![fetch::RAW, fetch::LONGHAUL].contains(&subject.name);
+            let one = subject.connections == 1 && subject.name != fetch::RAW;
             how_long == Length::Long || !one
         };
         let tracks = rounds(self.subjects.iter().filter(is_told), Rounds::ONE, |subject| {

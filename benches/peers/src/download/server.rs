@@ -5,6 +5,7 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -29,12 +30,15 @@ pub(super) enum Kind {
     Cut,
     /// Each connection has [`RATE`].
     Capped,
+    /// Each connection has [`RATE`], and all together have [`SHARED_RATE`].
+    Shared,
     /// As fast as they can be sent, without a file.
     Made,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 3] = [("cut", Self::Cut), ("capped", Self::Capped), ("made", Self::Made)];
+    const ALL: [(&'static str, Self); 4] =
+        [("cut", Self::Cut), ("capped", Self::Capped), ("shared", Self::Shared), ("made", Self::Made)];
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
@@ -52,6 +56,11 @@ pub(super) const CUT: u64 = 32 << 20;
 
 /// Bytes of a second on one connection.
 const RATE: f64 = (20 << 20) as f64;
+
+/// Bytes of a second on all connections together: more than four of them can use, and not enough for eight.
+const SHARED_RATE: f64 = (90 << 20) as f64;
+
+static ALL: Mutex<Pace> = Mutex::new(Pace::new(SHARED_RATE));
 
 impl Server {
     /// Starts this program anew, as the server.
@@ -157,8 +166,11 @@ impl<'a> Connection<'a> {
             }
             let mut block = std::mem::take(&mut self.block);
             let piece = block.split_at_mut(usize::try_from(length).unwrap_or(PIECE)).0;
-            if kind == Kind::Capped {
+            if matches!(kind, Kind::Capped | Kind::Shared) {
                 self.pace.wait(length);
+            }
+            if kind == Kind::Shared {
+                Pace::wait_for_all(&ALL, length);
             }
             if kind != Kind::Made {
                 content::fill(at, piece);

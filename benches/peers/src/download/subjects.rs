@@ -78,9 +78,7 @@ pub(super) fn subjects() -> (Vec<Subject>, Vec<Missing>) {
         }
     }
     if cfg!(feature = "longhaul") {
-        here.push(Subject::own(fetch::LONGHAUL, 1, true));
-        // With `Download::connections`:
-        // here.push(Subject::own(fetch::LONGHAUL_8, 8, false));
+        here.push(Subject::own(fetch::LONGHAUL, 8, true));
     } else {
         missing.push(Missing { name: fetch::LONGHAUL, why: "built without the feature `longhaul`" });
     }

@@ -41,6 +41,13 @@ impl Log {
                     machine.clone_into(&mut log.machine);
                     continue;
                 }
+                // The first line of a report.
+                if value.get("bench").is_some() {
+                    if let (Some("described"), Some(machine)) = (text_of(&value, "metric"), text_of(&value, "value")) {
+                        machine.clone_into(&mut log.machine);
+                    }
+                    continue;
+                }
                 let number = |name: &str| {
                     value.get(name).and_then(Value::as_f64).ok_or_else(|| format!("no number `{name}` in {value}"))
                 };
@@ -54,6 +61,10 @@ impl Log {
     pub(super) fn draw(&self) -> String {
         draw(&self.samples, &self.machine)
     }
+}
+
+fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name).and_then(Value::as_str)
 }
 
 /// Draws two panels over the same time: the connections as steps, and the rate.
