@@ -62,7 +62,7 @@
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for a task | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`PollPolicy`] |
 //! | resume a task in another process | [`TaskHandle::token`], [`Client::resume`] |
-//! | get the result | [`Outcome`], [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes), [`Download`], [`SecretUrl`] |
+//! | get the result | [`Outcome`], [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes), [`Download`], [`DownloadAll`](downloads::DownloadAll), [`SecretUrl`] |
 //! | read the limits that a service states | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
 //! | observe and measure | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
 //! | handle a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`](retries::Schedule) |
@@ -171,7 +171,19 @@ pub mod tasks {
     pub use crate::task::{TaskUpdates, Updates};
 }
 
-/// The parts of a [`Download`]: its settings, its stream of bytes, its progress, and its receipt.
+/// The parts of a [`Download`], and the page on downloads.
+///
+/// | to | see |
+/// | --- | --- |
+/// | begin a download | [`Outcome::download`], [`Outcome::downloads`], [`Outcome::download_all`], [`Client::download`] |
+/// | choose a sink | [`Download::to_file`], [`to_dir`](Download::to_dir), [`to_writer`](Download::to_writer), [`stream`](Download::stream), [`to_memory`](Download::to_memory) |
+/// | watch it | [`ProgressWatch`](downloads::ProgressWatch), [`Progress`](downloads::Progress) |
+/// | read its report | [`Receipt`](downloads::Receipt) |
+/// | set what is compared and replaced | [`Verify`](downloads::Verify), [`Checksum`](downloads::Checksum), [`Overwrite`](downloads::Overwrite) |
+/// | bound all downloads of a client | [`ClientBuilder::download_connections`], [`ClientBuilder::download_bandwidth`] |
+/// | pass a link to another client | [`SecretUrl`], [`UrlError`](downloads::UrlError) |
+///
+#[doc = include_str!("../docs/downloads.md")]
 pub mod downloads {
     pub use crate::download::{
         Checksum, DownloadAll, DownloadStream, Overwrite, Progress, ProgressWatch, Receipt, Verify,
