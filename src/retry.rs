@@ -134,7 +134,8 @@ impl RetryPolicy {
     }
 
     /// Gives up if the service asks for a longer wait than this. The error states the wait
-    /// ([`Error::retry_after`](crate::Error::retry_after)). By default any wait is kept, up to a deadline. Genesys' own
+    /// ([`Error::retry_after`](crate::Error::retry_after)). By default any wait is kept, up to a deadline; a
+    /// download keeps a wait of up to an hour. Genesys' own
     /// client gives up over 180 seconds.
     #[must_use]
     pub const fn give_up_over(mut self, longest: Duration) -> Self {
