@@ -3,6 +3,7 @@
 mod answer;
 mod bandwidth;
 mod beside;
+mod budget;
 mod carrier;
 mod checksum;
 mod connections;
@@ -279,7 +280,7 @@ impl Download {
             DownloadSource::Held(bytes) => file::write_held(target, bytes, &settings, &self.gauge).await?,
             DownloadSource::Linked(linked) => {
                 let (source, received) = linked.into_source(&settings);
-                let first = Begun { received, reader: None };
+                let first = Begun { received, ..Begun::default() };
                 file::fetch(target, Arc::new(source), first, &settings, &self.gauge).await?
             }
         };
@@ -316,12 +317,14 @@ impl Download {
         let mut ordered = Ordered::of(self.source?, settings, self.gauge);
         loop {
             match ordered.next().await? {
-                Next::Chunk(chunk) => writer.write_all(&chunk).await.map_err(refused_by_writer)?,
+                Next::Chunk(chunk) => {
+                    ordered.in_time(async { writer.write_all(&chunk).await.map_err(refused_by_writer) }).await?;
+                }
                 Next::Void => return Err(cannot_take_back()),
                 Next::End => break,
             }
         }
-        writer.flush().await.map_err(refused_by_writer)?;
+        ordered.in_time(async { writer.flush().await.map_err(refused_by_writer) }).await?;
         Ok(Receipt { elapsed: begun.elapsed(), ..ordered.receipt() })
     }
 
@@ -339,8 +342,10 @@ impl Download {
     /// # }
     /// ```
     pub fn stream(self) -> DownloadStream {
-        let (settings, _) = self.settings.begin();
-        DownloadStream::new(self.source.map(|source| Ordered::of(source, settings, self.gauge)))
+        DownloadStream::new(Box::new(|| {
+            let (settings, _) = self.settings.begin();
+            Ok(Ordered::of(self.source?, settings, self.gauge))
+        }))
     }
 
     /// Downloads into memory, up to `limit` bytes.
@@ -382,6 +387,7 @@ impl Download {
             DownloadSource::Linked(linked) => {
                 let (source, received) = linked.into_source(&settings);
                 let source = Arc::new(source);
+                let permit = file::connection(&source, settings.until, &self.gauge).await?;
                 let mut reader = Box::new(Reader::new(source.clone()).received(received));
                 let opening = reader.begin();
                 match settings.until {
@@ -392,7 +398,7 @@ impl Download {
                 };
                 let headers = reader.head().map(|head| head.headers.clone()).unwrap_or_default();
                 let suggested = file_name::suggested(&headers, source.url().url().path());
-                (NamedSource::Linked(source, reader), suggested)
+                (NamedSource::Linked(source, Begun { permit, reader: Some(reader), received: None }), suggested)
             }
         };
         let name = names.take(suggested.as_deref());
@@ -411,7 +417,7 @@ struct Named {
 
 enum NamedSource {
     Held(Bytes),
-    Linked(Arc<Source>, Box<Reader>),
+    Linked(Arc<Source>, Begun),
 }
 
 impl Named {
@@ -419,9 +425,8 @@ impl Named {
         let target = folder.join(&self.name);
         let receipt = match self.what {
             NamedSource::Held(bytes) => file::write_held(&target, bytes, &self.settings, &self.gauge).await?,
-            NamedSource::Linked(source, reader) => {
-                let first = Begun { received: None, reader: Some(reader) };
-                file::fetch(&target, source, first, &self.settings, &self.gauge).await?
+            NamedSource::Linked(source, begun) => {
+                file::fetch(&target, source, begun, &self.settings, &self.gauge).await?
             }
         };
         Ok(Receipt { elapsed: self.begun.elapsed(), ..receipt })

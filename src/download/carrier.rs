@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
 use super::bandwidth::Bandwidth;
+use super::budget::Budget;
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Http, HttpError, Origin, Priority, Request, Response};
@@ -26,7 +26,7 @@ pub(crate) struct Carrier {
     pub(crate) storage: Arc<dyn Http>,
     pub(crate) schedule: Schedule,
     /// The connections that all downloads of the client may use for files at a time.
-    pub(super) connections: Arc<Semaphore>,
+    pub(super) connections: Budget,
     pub(super) bandwidth: Option<Bandwidth>,
     /// The storage hosts that asked for a pause, and when it ends.
     not_before: Mutex<HashMap<Origin, Instant>>,
@@ -49,7 +49,7 @@ impl Carrier {
         connections: usize,
         bandwidth: Option<NonZeroU64>,
     ) -> Self {
-        let connections = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let connections = Budget::new(connections);
         let bandwidth = bandwidth.map(Bandwidth::new);
         Self { transport, storage, schedule, connections, bandwidth, not_before: Mutex::default() }
     }

@@ -5,10 +5,15 @@ mod hasher;
 mod members;
 mod stated;
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 pub(crate) use self::{crcs::Crcs, hasher::Hasher, stated::stated};
 
 /// A function over the bytes of an object, the cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Algorithm {
     Crc64Nvme,
     Crc32c,
@@ -51,13 +56,13 @@ impl Algorithm {
 }
 
 /// The value that somebody states for a whole object. A checksum guards against accidents, and is no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Expected {
     pub(crate) algorithm: Algorithm,
     /// The bytes of a digest; a CRC has its highest byte first.
     pub(crate) value: Vec<u8>,
     /// The header field, or the application.
-    pub(crate) stated_by: &'static str,
+    pub(crate) stated_by: Cow<'static, str>,
 }
 
 /// A checksum that the application knows from elsewhere: from a manifest, a page or a catalogue.
@@ -103,7 +108,7 @@ impl Checksum {
         let digits: Vec<u8> =
             hex.chars().filter_map(|char| char.to_digit(16)).filter_map(|digit| digit.try_into().ok()).collect();
         let value = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-        Ok(Self(Expected { algorithm, value, stated_by: "the application" }))
+        Ok(Self(Expected { algorithm, value, stated_by: "the application".into() }))
     }
 }
 

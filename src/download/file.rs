@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::disk::Disk;
 use super::identity::Identity;
@@ -13,7 +15,7 @@ use super::job::{Ended, Job, io_error};
 use super::journal;
 use super::kept_file::KeptFile;
 use super::names::Names;
-use super::part::Part;
+use super::part::{Kept, Part};
 use super::progress::Gauge;
 use super::reader::{Piece, Reader};
 use super::receipt::Receipt;
@@ -38,11 +40,12 @@ pub(super) async fn write_held(
     let disk = Disk::new(open(target, &path, None).await?);
     let replaces = settings.overwrite != Overwrite::Never;
     let verification = Verification::of(None, settings);
-    let algorithms = verification.algorithms();
+    verification.check_enough()?;
+    let (algorithms, expected) = (verification.algorithms(), verification.expected().to_vec());
     let refused = |error| io_error(target, error);
     let found = disk
         .run(move |part| {
-            part.begin(Identity::of_length(length), &algorithms)?;
+            part.begin(Identity::of_length(length), &expected)?;
             part.write(0, &bytes)?;
             part.checksums(length, &algorithms)
         })
@@ -64,7 +67,7 @@ pub(super) async fn write_held(
 pub(super) async fn fetch(
     target: &Path,
     source: Arc<Source>,
-    begun: Begun,
+    mut begun: Begun,
     settings: &Settings,
     gauge: &Gauge,
 ) -> Result<Receipt, Error> {
@@ -76,12 +79,20 @@ pub(super) async fn fetch(
         Overwrite::IfDifferent => KeptFile::at(&path, object).await,
         Overwrite::Never | Overwrite::Always => None,
     };
-    if let (Some(file), Some(checksum)) = (&kept_file, &settings.checksum)
-        && file.has(std::slice::from_ref(checksum.expected())).await
-    {
-        return Ok(unchanged(file.length(), path, vec![checksum.expected().algorithm.name()], gauge));
-    }
-    let permit = source.carrier.connections.clone().acquire_owned().await.ok();
+    let kept_file = match (kept_file, &settings.checksum) {
+        (Some(file), Some(checksum)) => {
+            if file.has(std::slice::from_ref(checksum.expected())).await {
+                return Ok(unchanged(file.length(), path, vec![checksum.expected().algorithm.name()], gauge));
+            }
+            // Whatever the storage says, the application wants another file.
+            None
+        }
+        (file, _) => file,
+    };
+    let permit = match begun.permit.take() {
+        Some(permit) => Some(permit),
+        None => connection(&source, settings.until, gauge).await?,
+    };
     let part = open(target, &path, settings.resumes.then_some(object)).await?;
     let disk = Arc::new(Disk::new(part));
     let job = Job::new(&source, settings, &disk, target, gauge);
@@ -109,6 +120,19 @@ pub(super) async fn fetch(
     ran
 }
 
+/// Waits for the right to a connection.
+pub(super) async fn connection(
+    source: &Source,
+    until: Option<Instant>,
+    gauge: &Gauge,
+) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    let waiting = source.carrier.connections.wait();
+    match until {
+        Some(until) => tokio::time::timeout_at(until, waiting).await.map_err(|_| too_late(source, gauge)),
+        None => Ok(waiting.await),
+    }
+}
+
 /// Returns the error of a download that is not whole at its deadline.
 pub(super) fn too_late(source: &Source, gauge: &Gauge) -> Error {
     let progress = gauge.now();
@@ -120,6 +144,8 @@ pub(super) fn too_late(source: &Source, gauge: &Gauge) -> Error {
 /// What was read before the target was known.
 #[derive(Default)]
 pub(super) struct Begun {
+    /// The right to a connection.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
     pub(super) received: Option<Response>,
     pub(super) reader: Option<Box<Reader>>,
 }
@@ -128,7 +154,7 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     let kept = job.blocking(|part| Ok(part.kept())).await?;
     let resumed_at = kept.as_ref().map_or(0, |kept| kept.bytes);
     let trusts_weak = job.settings.trusts_weak;
-    let kept = kept.filter(|kept| kept.identity.total.is_some() && kept.identity.has_proof(trusts_weak));
+    let kept = kept.filter(|kept| kept.identity.has_proof(trusts_weak));
     let reader = begun.reader.unwrap_or_else(|| {
         let reader = Reader::new(job.source.clone()).received(begun.received);
         Box::new(reader.unless(kept_file.and_then(|file| file.etag().map(str::to_owned))))
@@ -138,7 +164,7 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     let mut ended = match kept {
         Some(kept) => {
             job.gauge.set(kept.bytes, kept.identity.total);
-            match go_on(job, &kept.identity, &mut verification).await {
+            match go_on(job, &kept, &mut verification).await {
                 // The part of an earlier call belongs to an older result: none of it is used.
                 Err(error) if error.kind() == ErrorKind::ResultChanged && job.gauge.now().bytes() == kept.bytes => {
                     tracing::debug!(%error, "the part of an earlier call is of another object");
@@ -194,38 +220,41 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
 }
 
 /// Goes on with the part of an earlier call.
-async fn go_on(job: &Job<'_>, identity: &Identity, verification: &mut Verification) -> Result<Ended, Error> {
-    let total = identity.total.unwrap_or_default();
-    let mut missing = job.blocking(move |part| Ok(part.gaps(total))).await?;
+async fn go_on(job: &Job<'_>, kept: &Kept, verification: &mut Verification) -> Result<Ended, Error> {
+    let identity = kept.identity.clone();
+    let (missing, end) = match identity.total {
+        Some(total) => (job.blocking(move |part| Ok(part.gaps(total))).await?, Some(total)),
+        None => (Vec::new(), job.blocking(|part| Ok(part.end_of_beginning())).await?),
+    };
     // The first answer says whether the object is still the same, also if nothing is missing, and what its checksums
     // are.
-    let mut reader = match missing.first() {
-        Some(gap) => Reader::of_range(job.source.clone(), identity.clone(), gap.start, gap.end),
-        None => Reader::of_rest(job.source.clone(), identity.clone(), total),
+    let mut reader = match (missing.first(), end) {
+        (Some(gap), _) => Reader::of_range(job.source.clone(), identity.clone(), gap.start, gap.end),
+        (None, Some(end)) => Reader::of_rest(job.source.clone(), identity.clone(), end),
+        (None, None) => return Ok(Ended::Anew(Box::new(Reader::new(job.source.clone())))),
     };
-    match reader.begin().await.inspect_err(|_| job.count(&reader))? {
-        None => {}
-        Some(_) => return Ok(Ended::Anew(Box::new(reader))),
+    if reader.begin().await.inspect_err(|_| job.count(&reader))?.is_some() {
+        return Ok(Ended::Anew(Box::new(reader)));
     }
-    *verification = Verification::of(reader.head(), job.settings);
-    if missing.is_empty() {
+    *verification = Verification::of(reader.head(), job.settings).with_earlier(&kept.expected, job.settings);
+    if let (Some(total), true) = (identity.total, missing.is_empty()) {
         return Ok(Ended::Whole { total });
     }
-    let (known, algorithms) = (identity.clone(), verification.algorithms());
-    job.blocking(move |part| part.begin(known, &algorithms)).await?;
-    if let Some(first) = missing.first_mut() {
-        first.start = reader.offset();
+    let (known, expected) = (identity.clone(), verification.expected().to_vec());
+    job.blocking(move |part| part.begin(known, &expected)).await?;
+    if missing.is_empty() {
+        return straight::fetch(job, reader).await;
     }
-    parts::fetch(job, Some(reader), identity.clone(), missing).await
+    parts::fetch(job, Some(reader), identity, missing).await
 }
 
 /// Begins with the first byte, whose answer is read.
 async fn begin(job: &Job<'_>, reader: Box<Reader>, verification: &Verification) -> Result<Ended, Error> {
     let identity = reader.identity().cloned().unwrap_or_default();
-    let algorithms = verification.algorithms();
+    verification.check_enough().map_err(|error| error.with_url(job.source.url().url()))?;
     job.gauge.set(0, identity.total);
-    let known = identity.clone();
-    job.blocking(move |part| part.begin(known, &algorithms)).await?;
+    let (known, expected) = (identity.clone(), verification.expected().to_vec());
+    job.blocking(move |part| part.begin(known, &expected)).await?;
     let has_ranges = reader.head().is_some_and(|head| head.has_ranges) && job.source.can_resume();
     match identity.total {
         Some(total) if has_ranges && total > 0 && identity.has_proof(job.settings.trusts_weak) => {

@@ -97,7 +97,12 @@ impl<'a> Job<'a> {
 
     /// Returns the right to a further connection, if the client has one left.
     pub(super) fn try_connection(&self) -> Option<OwnedSemaphorePermit> {
-        self.source.carrier.connections.clone().try_acquire_owned().ok()
+        self.source.carrier.connections.further()
+    }
+
+    /// Returns whether another file waits for its first connection.
+    pub(super) fn is_wanted_elsewhere(&self) -> bool {
+        self.source.carrier.connections.is_short()
     }
 
     /// A short download is resumable, too.
@@ -143,7 +148,7 @@ fn missing_folder(error: &io::Error, target: &Path) -> Option<String> {
     })
 }
 
-/// A kill after this time costs at most what came since.
+/// A kill after this time costs at most what came since. Each connection has begun to write by then.
 const FIRST_SAVE: Duration = Duration::from_millis(250);
 const SAVE_EVERY: Duration = Duration::from_secs(2);
 /// One connection fills a large buffer while another is written; eight of them keep within the same memory.

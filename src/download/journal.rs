@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::beside::{self, SCRATCH};
+use super::checksum::Expected;
 use super::identity::Identity;
 use super::names::{Names, hash, with};
 use super::runs::Run;
@@ -25,14 +26,17 @@ pub(super) struct Journal {
     /// The bytes that are certainly on the disk.
     #[serde(default)]
     pub(super) runs: Vec<Run>,
+    /// The checksums of the whole that the storage stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) expected: Vec<Expected>,
     /// Of version 1: the number of bytes from the start on.
     #[serde(default, skip_serializing)]
     synced: u64,
 }
 
 impl Journal {
-    pub(super) const fn new(object: u64, identity: Identity, runs: Vec<Run>) -> Self {
-        Self { version: VERSION, object, identity, runs, synced: 0 }
+    pub(super) const fn new(object: u64, identity: Identity, runs: Vec<Run>, expected: Vec<Expected>) -> Self {
+        Self { version: VERSION, object, identity, runs, expected, synced: 0 }
     }
 
     /// Returns the journal of a part that can be resumed: a regular file of the part's own user. Any other file counts

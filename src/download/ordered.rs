@@ -61,24 +61,44 @@ impl Ordered {
     ///
     /// Cancel-safe, as the reader is.
     pub(super) async fn next(&mut self) -> Result<Next, Error> {
+        match self.settings.until {
+            Some(until) => match tokio::time::timeout_at(until, self.step()).await {
+                Ok(next) => next,
+                Err(_) => Err(self.too_late()),
+            },
+            None => self.step().await,
+        }
+    }
+
+    /// Runs what the deadline of the download holds for, too.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self.settings.until {
+            Some(until) => tokio::time::timeout_at(until, work).await.unwrap_or_else(|_| Err(self.too_late())),
+            None => work.await,
+        }
+    }
+
+    fn too_late(&self) -> Error {
+        match &self.from {
+            From::Linked { source, .. } => file::too_late(source, &self.gauge),
+            From::Held(_) => Error::new(ErrorKind::DeadlineExceeded, "the result was not passed on at its deadline"),
+        }
+    }
+
+    async fn step(&mut self) -> Result<Next, Error> {
         let piece = match &mut self.from {
             From::Held(bytes) => match bytes.take().filter(|bytes| !bytes.is_empty()) {
                 Some(bytes) => Piece::Chunk(bytes),
                 None => Piece::End,
             },
-            From::Linked { source, reader } => {
+            From::Linked { reader, .. } => {
                 in_runtime()?;
-                match self.settings.until {
-                    Some(until) => tokio::time::timeout_at(until, reader.next())
-                        .await
-                        .unwrap_or_else(|_| Err(file::too_late(source, &self.gauge)))?,
-                    None => reader.next().await?,
-                }
+                reader.next().await?
             }
         };
         match piece {
             Piece::Chunk(chunk) => {
-                self.look();
+                self.look()?;
                 self.hashers.iter_mut().for_each(|(_, hasher)| hasher.update(&chunk));
                 self.bytes += chunk.len() as u64;
                 self.gauge.set(self.bytes - chunk.len() as u64, self.total());
@@ -92,7 +112,7 @@ impl Ordered {
                 Ok(Next::Chunk(chunk))
             }
             Piece::End => {
-                self.look();
+                self.look()?;
                 self.verify()?;
                 self.gauge.connections(0);
                 self.gauge.set(self.bytes, self.total());
@@ -107,18 +127,20 @@ impl Ordered {
     }
 
     /// Looks at the first answer once: it says which checksums are to be computed.
-    fn look(&mut self) {
+    fn look(&mut self) -> Result<(), Error> {
         if self.verification.is_some() {
-            return;
+            return Ok(());
         }
         let head = match &self.from {
             From::Held(_) => None,
             From::Linked { reader, .. } => reader.head(),
         };
         let verification = Verification::of(head, &self.settings);
+        verification.check_enough()?;
         let algorithms = verification.algorithms().into_iter();
         self.hashers = algorithms.map(|algorithm| (algorithm, Hasher::new(algorithm))).collect();
         self.verification = Some(verification);
+        Ok(())
     }
 
     fn verify(&mut self) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::beside::{self, FoundPart, Maker};
-use super::checksum::{Algorithm, Crcs, Hasher};
+use super::checksum::{Algorithm, Crcs, Expected, Hasher};
 use super::identity::Identity;
 use super::journal::{self, Journal};
 use super::kept_file::nanos;
@@ -33,6 +33,8 @@ pub(super) struct Part {
 struct State {
     identity: Option<Identity>,
     runs: Runs,
+    /// The checksums of the whole that the storage stated.
+    expected: Vec<Expected>,
     /// The runs of the last journal.
     saved: Vec<Run>,
     /// The checksums that every write computes.
@@ -53,6 +55,7 @@ struct Hashed {
 pub(super) struct Kept {
     pub(super) identity: Identity,
     pub(super) bytes: u64,
+    pub(super) expected: Vec<Expected>,
 }
 
 impl Part {
@@ -109,6 +112,7 @@ impl Part {
         let state = State {
             identity: None,
             runs: Runs::new(None),
+            expected: Vec::new(),
             saved: Vec::new(),
             also: Vec::new(),
             hashed: None,
@@ -141,7 +145,7 @@ impl Part {
         }
         let mut state = self.state();
         state.saved = runs.to_list();
-        (state.runs, state.identity) = (runs, Some(journal.identity));
+        (state.runs, state.identity, state.expected) = (runs, Some(journal.identity), journal.expected);
         Ok(())
     }
 
@@ -149,7 +153,15 @@ impl Part {
     pub(super) fn kept(&self) -> Option<Kept> {
         let state = self.state();
         let identity = state.identity.clone()?;
-        Some(Kept { identity, bytes: state.runs.bytes() }).filter(|kept| kept.bytes > 0)
+        Some(Kept { identity, bytes: state.runs.bytes(), expected: state.expected.clone() })
+            .filter(|kept| kept.bytes > 0)
+    }
+
+    /// Returns where the bytes end, if none is missing before.
+    pub(super) fn end_of_beginning(&self) -> Option<u64> {
+        let state = self.state();
+        let bytes = state.runs.bytes();
+        state.runs.gaps(bytes).is_empty().then_some(bytes)
     }
 
     pub(super) fn gaps(&self, total: u64) -> Vec<std::ops::Range<u64>> {
@@ -171,16 +183,19 @@ impl Part {
         {
             let mut state = self.state();
             (state.identity, state.runs, state.saved, state.hashed) = (None, Runs::new(None), Vec::new(), None);
+            state.expected.clear();
         }
         self.file.set_len(0)
     }
 
     /// Prepares for the bytes of an object: computes these checksums on the way, and reserves the space, so that a full
     /// disk shows before the first byte.
-    pub(super) fn begin(&self, identity: Identity, algorithms: &[Algorithm]) -> io::Result<()> {
+    pub(super) fn begin(&self, identity: Identity, expected: &[Expected]) -> io::Result<()> {
         let total = identity.total;
+        let algorithms: Vec<_> = expected.iter().map(|expected| expected.algorithm).collect();
         {
             let mut state = self.state();
+            state.expected = expected.to_vec();
             if state.runs.bytes() == 0 {
                 state.runs = Runs::new(total);
                 state.also = algorithms.iter().copied().filter(|algorithm| algorithm.is_crc()).collect();
@@ -224,17 +239,17 @@ impl Part {
     /// Makes the bytes so far resumable: the data first, then the journal.
     pub(super) fn keep(&self) -> io::Result<()> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, runs) = {
+        let (identity, runs, expected) = {
             let state = self.state();
             let runs = state.runs.to_list();
             if runs == state.saved || !state.is_sound {
                 return Ok(());
             }
-            (state.identity.clone(), runs)
+            (state.identity.clone(), runs, state.expected.clone())
         };
         self.file.sync_data()?;
         if let Some(identity) = identity.filter(|identity| self.lasts && identity.has_proof(true))
-            && let Err(error) = Journal::new(self.object, identity, runs.clone()).write(&self.names)
+            && let Err(error) = Journal::new(self.object, identity, runs.clone(), expected).write(&self.names)
         {
             // The previous journal confirms fewer bytes, and stays true.
             tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");

@@ -165,7 +165,7 @@ impl Crew<'_> {
                 Reader::of_range(self.job.source.clone(), self.identity.clone(), range.start, range.end)
             });
             let mut delivers = false;
-            let ended = self.claim(id, &mut reader, &mut lane, &mut delivers).await;
+            let ended = self.claim(id, &mut reader, &mut lane, &mut delivers, is_extra).await;
             if delivers {
                 self.delivering.fetch_sub(1, Relaxed);
             }
@@ -178,8 +178,8 @@ impl Crew<'_> {
                     return Ok(Left::NoRanges);
                 }
                 Ok(_) => {}
-                // The others are more than this one: its range is theirs then.
-                Err(error) if is_extra && error.kind() == ErrorKind::Interrupted => {
+                // The others are more than this one: its range is theirs then, and so is the word on a link that fails.
+                Err(error) if is_extra && !is_final(error.kind()) => {
                     lane.end().await.map_err(|error| self.job.refused(error))?;
                     return Ok(Left::Failed(error));
                 }
@@ -188,7 +188,7 @@ impl Crew<'_> {
                     return Err(error);
                 }
             }
-            if self.is_too_many() {
+            if self.is_too_many() || (is_extra && self.job.is_wanted_elsewhere()) {
                 break;
             }
         }
@@ -207,6 +207,7 @@ impl Crew<'_> {
         reader: &mut Reader,
         lane: &mut Lane,
         delivers: &mut bool,
+        is_extra: bool,
     ) -> Result<Option<Piece>, Error> {
         let mut pace = Pace::new();
         loop {
@@ -237,7 +238,8 @@ impl Crew<'_> {
             pace.bytes += chunk.len() as u64;
             self.job.received(&chunk).await;
             lane.write(at, &chunk).await.map_err(|error| self.job.refused(error))?;
-            if is_last || at + chunk.len() as u64 >= end || self.is_too_many() {
+            let goes = self.is_too_many() || (is_extra && self.job.is_wanted_elsewhere());
+            if is_last || at + chunk.len() as u64 >= end || goes {
                 return Ok(None);
             }
             if pace.is_due() {
@@ -285,21 +287,27 @@ impl Crew<'_> {
     }
 }
 
+/// Returns whether an error of one connection is one of the download: the object is another one, or the disk refuses.
+const fn is_final(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ResultChanged | ErrorKind::Io | ErrorKind::DiskFull)
+}
+
 /// The rate of one connection.
 struct Pace {
     since: Instant,
     bytes: u64,
+    window: Duration,
     /// Since when it has been far slower than the others.
     slow_since: Option<Instant>,
 }
 
 impl Pace {
     fn new() -> Self {
-        Self { since: Instant::now(), bytes: 0, slow_since: None }
+        Self { since: Instant::now(), bytes: 0, window: FIRST_MEASURE, slow_since: None }
     }
 
     fn due(&self) -> Instant {
-        self.since + MEASURE
+        self.since + self.window
     }
 
     fn is_due(&self) -> bool {
@@ -310,7 +318,7 @@ impl Pace {
     fn measure(&mut self) -> u64 {
         let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let rate = self.bytes.saturating_mul(1_000) / millis;
-        (self.since, self.bytes) = (Instant::now(), 0);
+        (self.since, self.bytes, self.window) = (Instant::now(), 0, MEASURE);
         rate
     }
 
@@ -332,6 +340,8 @@ impl Pace {
 const LOOK: Duration = Duration::from_millis(20);
 /// How often a connection is measured, and the longest that received bytes are held back from the disk.
 const MEASURE: Duration = Duration::from_millis(500);
+/// The first bytes are on the disk before the journal is written for the first time.
+const FIRST_MEASURE: Duration = Duration::from_millis(150);
 /// A connection with less than one eighth of the median for ten seconds is opened anew.
 const SLOW: u64 = 8;
 const SLOW_FOR: Duration = Duration::from_secs(10);

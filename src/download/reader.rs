@@ -53,7 +53,8 @@ pub(super) enum Piece {
     Chunk(Bytes),
     /// All bytes so far are void: the download begins anew.
     Restart,
-    /// The storage sends everything from the start, and other connections are at work.
+    /// The storage did not answer with the range as it should, and other connections are at work: they have bytes that
+    /// are good.
     NoRanges,
     /// The object is the one that the caller has already.
     NotModified,
@@ -374,6 +375,7 @@ impl Reader {
             return match self.source.refused(response, &asked).await? {
                 Refusal::Again(pause, error) => Ok(Opened::Again(pause, error, !waits)),
                 Refusal::OfRange(error) => match asked.refuses_ranges(status) {
+                    Some(Verdict::Anew(_)) if self.is_one_of_many => Ok(Opened::NoRanges),
                     Some(Verdict::Anew(_)) => Ok(self.anew()),
                     _ => self.without_range(error),
                 },
@@ -398,6 +400,7 @@ impl Reader {
                 self.keep(&response, identity, is_ranged);
                 return Ok(Opened::End);
             }
+            Verdict::Anew(_) if self.is_one_of_many => return Ok(Opened::NoRanges),
             Verdict::Anew(why) => {
                 tracing::debug!(offset = self.offset, why, "the download begins anew");
                 return Ok(self.anew());

@@ -11,7 +11,8 @@ use super::checksum::Checksum;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overwrite {
-    /// The file stays, and the download fails with [`ErrorKind::Io`](crate::ErrorKind::Io) before its first request.
+    /// The file stays, and the download fails with [`ErrorKind::Io`](crate::ErrorKind::Io): before its first request,
+    /// unless the first answer has to name the file.
     Never,
     /// The file stays if it is the same as the result: by the checksum that the application or the storage states, or
     /// by the ETag that an earlier download kept in an extended attribute of the file. Else it is replaced.

@@ -20,18 +20,19 @@ use crate::error::Error;
 #[must_use = "streams do nothing unless polled"]
 pub struct DownloadStream(State);
 
+type Begin = Box<dyn FnOnce() -> Result<Ordered, Error> + Send>;
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 enum State {
-    /// Boxed, because the other states are small.
-    Start(Box<Result<Ordered, Error>>, usize),
+    /// What begins the download, and how far it reads ahead.
+    Start(Begin, usize),
     Open(Chunks),
     Ended,
 }
 
 impl DownloadStream {
-    pub(super) fn new(ordered: Result<Ordered, Error>) -> Self {
-        Self(State::Start(Box::new(ordered), 0))
+    pub(super) fn new(begin: Begin) -> Self {
+        Self(State::Start(begin, 0))
     }
 
     /// Reads up to so many bytes ahead, in a task of its own, from the first poll on; 0, the default, reads nothing
@@ -55,8 +56,8 @@ impl Stream for DownloadStream {
                 State::Ended => return Poll::Ready(None),
                 State::Start(..) => {}
             }
-            let State::Start(ordered, ahead) = std::mem::replace(&mut self.0, State::Ended) else { continue };
-            match *ordered {
+            let State::Start(begin, ahead) = std::mem::replace(&mut self.0, State::Ended) else { continue };
+            match begin() {
                 Err(error) => return Poll::Ready(Some(Err(error))),
                 // Without a runtime, the first chunk says what is wrong.
                 Ok(ordered) if ahead > 0 && has_runtime() => self.0 = State::Open(read_ahead(ordered, ahead)),

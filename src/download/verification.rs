@@ -51,6 +51,27 @@ impl Verification {
         algorithms
     }
 
+    /// Checks that there is something to compare, if the application asks for that: a first answer shows it.
+    pub(super) fn check_enough(&self) -> Result<(), Error> {
+        if !self.is_required || !self.expected.is_empty() {
+            return Ok(());
+        }
+        let why = "the storage states no checksum of the whole, and `Verify::Required` asks for one";
+        Err(Error::new(ErrorKind::ChecksumMismatch, why))
+    }
+
+    /// Takes over what an earlier call read: not every answer to a part states the checksums of the whole.
+    pub(super) fn with_earlier(mut self, earlier: &[Expected], settings: &Settings) -> Self {
+        if settings.verify != Verify::Length {
+            let missing = earlier
+                .iter()
+                .filter(|earlier| self.expected.iter().all(|expected| expected.algorithm != earlier.algorithm));
+            let missing: Vec<_> = missing.cloned().collect();
+            self.expected.extend(missing);
+        }
+        self
+    }
+
     /// Compares what was computed, and returns the names of what agreed.
     pub(super) fn check(&self, found: &[(Algorithm, Vec<u8>)], total: Option<u64>) -> Result<Vec<&'static str>, Error> {
         let mut verified = Vec::new();
@@ -61,20 +82,15 @@ impl Verification {
             let Some((algorithm, value)) = found.iter().find(|(algorithm, _)| *algorithm == expected.algorithm) else {
                 continue;
             };
-            let (name, stated_by) = (algorithm.name(), expected.stated_by);
+            let (name, stated_by) = (algorithm.name(), &expected.stated_by);
             if *value != expected.value {
                 let (wanted, came) = (hex(&expected.value), hex(value));
-                let why = format!("its {name} is {came}, and {stated_by} says {wanted}: nothing of it was kept");
+                let why = format!("its {name} is {came}, and {stated_by} says {wanted}");
                 return Err(Error::new(ErrorKind::ChecksumMismatch, why));
             }
             if !verified.contains(&name) {
                 verified.push(name);
             }
-        }
-        if self.is_required && verified.iter().all(|name| *name == "length") {
-            let why = "the storage stated no checksum of the whole, and `Verify::Required` asks for one: nothing of it \
-                       was kept";
-            return Err(Error::new(ErrorKind::ChecksumMismatch, why));
         }
         Ok(verified)
     }

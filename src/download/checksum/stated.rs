@@ -137,7 +137,7 @@ impl Found {
     fn take(&mut self, stated_by: &'static str, shown: &str, algorithm: Algorithm, encoded: Option<&str>) {
         let value = encoded.and_then(|encoded| BASE64.decode(encoded.trim()).ok());
         match value.filter(|value| value.len() == algorithm.len()) {
-            Some(value) => self.values.push(Expected { algorithm, value, stated_by }),
+            Some(value) => self.values.push(Expected { algorithm, value, stated_by: stated_by.into() }),
             None => self.warnings.push(format!("{shown} is not base64 of {} bytes: ignored", algorithm.len())),
         }
     }
@@ -153,7 +153,7 @@ impl Found {
                     warnings.push(format!("{} states two values of {}: ignored", first.stated_by, algorithm.name()));
                 }
                 Some(other) => {
-                    let (first, other, name) = (first.stated_by, other.stated_by, algorithm.name());
+                    let (first, other, name) = (&first.stated_by, &other.stated_by, algorithm.name());
                     warnings.push(format!("{first} and {other} state different values of {name}: both ignored"));
                 }
                 None => agreed.push(first.clone()),

@@ -1,0 +1,80 @@
+//! Budget: the connections that all downloads of a client may use for files at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The connections of a client. Each file waits for its first one; further ones are taken while no file waits, and given
+/// back as soon as one does.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn new(connections: usize) -> Self {
+        let free = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { free, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Waits for a first connection.
+    ///
+    /// Cancel-safe.
+    pub(super) async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        self.waiting.fetch_add(1, Relaxed);
+        let _waits = Waits(&self.waiting);
+        self.free.clone().acquire_owned().await.ok()
+    }
+
+    /// Returns a further connection, if one is free and no file waits for its first.
+    pub(super) fn further(&self) -> Option<OwnedSemaphorePermit> {
+        if self.is_short() { None } else { self.free.clone().try_acquire_owned().ok() }
+    }
+
+    /// Returns whether a file waits for its first connection.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+}
+
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_first_connection_goes_before_a_further_one() {
+        let budget = Arc::new(Budget::new(2));
+        let (first, further) = (budget.wait().await, budget.further());
+        assert!(first.is_some() && further.is_some() && budget.further().is_none() && !budget.is_short());
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.wait().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(budget.is_short());
+        drop(further);
+        let second = waiting.await.unwrap();
+        assert!(second.is_some() && !budget.is_short() && budget.further().is_none());
+        // Who gives up does not wait any more.
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.wait().await }
+        });
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.is_err() && !budget.is_short());
+    }
+}
