@@ -1,10 +1,16 @@
 //! Downloads, seen from outside: every sink, over a script, over the simulator, and over a store that stalls.
 
+mod clock;
+mod depot;
 mod disk;
 mod journal;
+mod overwrite;
+mod parallel;
+mod raw;
 mod redirect;
 mod renew;
 mod resume;
+mod runs;
 mod secrets;
 mod sinks;
 mod splice;
@@ -24,14 +30,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderName, StatusCode};
-use longhaul::downloads::ProgressWatch;
+use longhaul::downloads::{ProgressWatch, Receipt};
 use longhaul::http::{Body, Http, HttpError, Request, Response};
 use longhaul::testing::{self, Canned, Finish, Script, Seen, Side, Simulator, SimulatorBuilder, reply, script};
-use longhaul::{Client, Credential, Download, Error, ErrorKind, Outcome, Profile};
+use longhaul::{Client, ClientBuilder, Credential, Download, Error, ErrorKind, Outcome, Profile};
 use serde_json::{Value, json};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
+use self::depot::{Answer, Ask, Depot};
 use crate::support::{Folder, secs, shown};
 
 /// Ten bytes, and the link that they are behind.
@@ -110,6 +117,16 @@ fn assert_all_bare(service: &Script) {
 async fn reaches(progress: &mut ProgressWatch, bytes: u64) {
     while progress.now().bytes() < bytes {
         progress.changed().await.expect("it goes on");
+    }
+}
+
+impl Depot {
+    fn builder(&self) -> ClientBuilder {
+        script([]).client().storage_http(self.clone())
+    }
+
+    fn client(&self) -> Client {
+        self.builder().build().unwrap()
     }
 }
 
