@@ -422,18 +422,21 @@ impl Reader {
         Ok(Opened::Body)
     }
 
-    /// Keeps the identity of the object, if this is its first answer, or what is new of it.
+    /// Keeps the identity of the object, if this is its first answer, or what is new of it; and the head of the first
+    /// answer, also of one that goes on with the part of an earlier call.
     fn keep(&mut self, response: &Response, identity: Identity, is_ranged: bool) {
+        let is_part = response.status() == http::StatusCode::PARTIAL_CONTENT;
+        let length = response.content_length();
+        // A 416 describes its own body.
+        let is_whole =
+            response.status() == http::StatusCode::OK || (is_part && length.is_some() && length == identity.total);
+        let head = || Head { headers: response.headers().clone(), is_whole, has_ranges: is_ranged && is_part };
         match &mut self.identity {
-            Some(known) if self.offset > 0 || self.end.is_some() => known.total = known.total.or(identity.total),
-            _ => {
-                let is_part = response.status() == http::StatusCode::PARTIAL_CONTENT;
-                let has_ranges = is_ranged && is_part;
-                let length = response.content_length();
-                let is_whole = !is_part || (length.is_some() && length == identity.total);
-                self.head = Some(Head { headers: response.headers().clone(), is_whole, has_ranges });
-                self.identity = Some(identity);
+            Some(known) if self.offset > 0 || self.end.is_some() => {
+                known.total = known.total.or(identity.total);
+                self.head.get_or_insert_with(head);
             }
+            _ => (self.head, self.identity) = (Some(head()), Some(identity)),
         }
     }
 
