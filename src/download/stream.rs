@@ -81,6 +81,8 @@ fn read_ahead(mut ordered: Ordered, ahead: usize) -> Chunks {
     let (sender, receiver) = mpsc::unbounded_channel::<Result<(Bytes, OwnedSemaphorePermit), Error>>();
     let task = tokio::spawn(async move {
         loop {
+            // While there is no room at all, nothing is read: a chunk may be longer than all that may be read ahead.
+            let Ok(mut permit) = room.clone().acquire_owned().await else { return };
             let chunk = match next(&mut ordered).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return,
@@ -89,8 +91,9 @@ fn read_ahead(mut ordered: Ordered, ahead: usize) -> Chunks {
                     return;
                 }
             };
-            let wanted = u32::try_from(chunk.len().min(ahead)).unwrap_or(u32::MAX);
-            let Ok(permit) = room.clone().acquire_many_owned(wanted).await else { return };
+            let more = u32::try_from(chunk.len().min(ahead).saturating_sub(1)).unwrap_or(u32::MAX);
+            let Ok(rest) = room.clone().acquire_many_owned(more).await else { return };
+            permit.merge(rest);
             // A chunk keeps the whole buffer of its connection in memory.
             if sender.send(Ok((Bytes::copy_from_slice(&chunk), permit))).is_err() {
                 return;

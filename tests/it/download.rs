@@ -13,6 +13,7 @@ mod renew;
 mod resume;
 mod runs;
 mod secrets;
+mod settings;
 mod sinks;
 mod splice;
 mod whole;
