@@ -70,6 +70,11 @@ impl Disk {
         }
     }
 
+    /// Returns whether some bytes are resumable.
+    pub(super) fn has_kept(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.has_kept())
+    }
+
     /// Waits for the jobs that nobody waits for: from then on the part has no write under way, if no lane is open.
     pub(super) async fn settle(&self) -> io::Result<()> {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));

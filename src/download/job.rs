@@ -110,8 +110,9 @@ impl<'a> Job<'a> {
         Instant::now() + FIRST_SAVE
     }
 
+    /// Until something is resumable, the next try comes soon: what has come may still be in a buffer.
     pub(super) fn next_save(&self) -> Instant {
-        Instant::now() + SAVE_EVERY
+        Instant::now() + if self.disk.has_kept() { SAVE_EVERY } else { FIRST_SAVE }
     }
 }
 

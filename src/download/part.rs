@@ -258,6 +258,11 @@ impl Part {
         Ok(())
     }
 
+    /// Returns whether some bytes are resumable, or would be if a later answer could prove anything.
+    pub(super) fn has_kept(&self) -> bool {
+        !self.state().saved.is_empty()
+    }
+
     /// Returns the checksum of the whole file, which must be complete: as it was computed on the way, or from the disk.
     pub(super) fn checksums(&self, total: u64, algorithms: &[Algorithm]) -> io::Result<Vec<(Algorithm, Vec<u8>)>> {
         let mut found = Vec::new();

@@ -126,3 +126,21 @@ async fn a_part_with_holes_of_a_replaced_object_is_not_used() {
     assert_eq!(receipt.resumed_at(), 0);
     assert!(folder.read("7") == other, "other bytes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_download_can_be_resumed_before_its_second_second_is_over() {
+    for most in [1, 8] {
+        let content = fastrand_bytes(TOTAL);
+        let depot = Depot::new(content.clone(), |_, answer| answer.rate(50_000).pieces(5_000));
+        let folder = Folder::new();
+        let download = depot.client().download(LINK).connections(most).part_size(64 << 10);
+        tokio::select! {
+            ended = download.to_file(folder.at("7")) => panic!("it cannot end so soon: {ended:?}"),
+            () = tokio::time::sleep(Duration::from_millis(1_900)) => {}
+        }
+        // What a kill would leave now: no drop has made it resumable.
+        let runs = runs(&journal(&folder));
+        let kept: usize = runs.iter().map(|(start, end)| end - start).sum();
+        assert!(kept >= 5_000, "{most}: {runs:?}");
+    }
+}
