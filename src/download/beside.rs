@@ -22,6 +22,8 @@ pub(super) fn check_target(target: &Path) -> io::Result<()> {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
         }
         Ok(found) if !found.is_file() => return refused(what_is(&found)),
+        // The part has a shorter name: only the end of the download would show it.
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => return Err(error),
         _ => {}
     }
     if lies_among_devices(target) { refused("a name in a folder of devices") } else { Ok(()) }

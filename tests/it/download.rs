@@ -16,6 +16,7 @@ mod secrets;
 mod settings;
 mod sinks;
 mod splice;
+mod targets;
 mod whole;
 
 use std::collections::{BTreeSet, VecDeque};
