@@ -218,8 +218,11 @@ impl Part {
         }
         if let Err(error) = space::write_all_at(&self.file, bytes, at) {
             // What was written before stays good where there is only no room for more.
-            self.state().is_sound &= is_full(&error);
-            return Err(error);
+            let mut state = self.state();
+            state.is_sound &= is_full(&error);
+            let total = state.identity.as_ref().and_then(|identity| identity.total);
+            let missing = total.map_or(bytes.len() as u64, |total| total.saturating_sub(state.runs.bytes()));
+            return Err(space::with_room(error, &self.file, missing));
         }
         let length = bytes.len() as u64;
         let mut state = self.state();

@@ -53,7 +53,7 @@ pub(super) fn reserve(file: &File, total: u64, missing: &[Range<u64>]) -> io::Re
     let held = file.metadata()?.blocks().saturating_mul(512);
     let needed = missing_bytes.min(total.saturating_sub(held));
     if let Ok(found) = rustix::fs::fstatvfs(file) {
-        let available = found.f_bavail.saturating_mul(found.f_frsize);
+        let available = available(&found);
         // A file system that counts no blocks says nothing about its room.
         if found.f_blocks > 0 && needed > available {
             return Err(full(needed, available));
@@ -100,6 +100,26 @@ fn is_in_memory(file: &File) -> bool {
 #[cfg(all(unix, not(target_os = "linux")))]
 fn is_in_memory(_: &File) -> bool {
     false
+}
+
+#[cfg(unix)]
+fn available(found: &rustix::fs::StatVfs) -> u64 {
+    found.f_bavail.saturating_mul(found.f_frsize)
+}
+
+/// Adds to the error of a write how many bytes are still missing, and how many are free.
+#[cfg(unix)]
+pub(super) fn with_room(error: io::Error, file: &File, missing: u64) -> io::Error {
+    if error.kind() != io::ErrorKind::StorageFull {
+        return error;
+    }
+    let free = rustix::fs::fstatvfs(file).ok().map(|found| available(&found)).filter(|free| *free < missing);
+    free.map_or(error, |free| full(missing, free))
+}
+
+#[cfg(not(unix))]
+pub(super) fn with_room(error: io::Error, _: &File, _: u64) -> io::Error {
+    error
 }
 
 #[cfg(unix)]

@@ -5,7 +5,6 @@ use std::ops::Deref;
 use std::rc::{Rc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-#[expect(dead_code, reason = "the tests of `it` read more of a folder")]
 #[path = "../it/support/folder.rs"]
 mod plain;
 

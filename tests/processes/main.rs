@@ -8,7 +8,12 @@
 #[path = "../it/support/callsites.rs"]
 mod callsites;
 mod child;
+#[expect(dead_code, reason = "the tests of `it` ask for more")]
+#[path = "../it/download/depot.rs"]
+mod depot;
 mod folder;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod killed_download;
 mod killed_login;
 #[path = "../it/support/log.rs"]

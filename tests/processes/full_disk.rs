@@ -1,0 +1,137 @@
+//! A download to a file system that is full, at the start and mid-way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use longhaul::downloads::Receipt;
+use longhaul::testing::script;
+use longhaul::{Error, ErrorKind};
+
+use crate::depot::{Answer, Depot};
+use crate::folder::Folder;
+
+const LINK: &str = "https://store.example.net/7.csv?sig=S3CRET";
+const MIB: usize = 1 << 20;
+
+/// A file system in memory of its own.
+struct Small {
+    at: PathBuf,
+    _folder: Folder,
+}
+
+impl Small {
+    /// `None` where this process may not mount.
+    fn new(mebibytes: usize) -> Option<Self> {
+        let folder = Folder::new();
+        let at = folder.at("small");
+        fs::create_dir(&at).unwrap();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: this process may not mount a small file system");
+            return None;
+        }
+        Some(Self { at, _folder: folder })
+    }
+
+    fn grow(&self, mebibytes: usize) {
+        let size = format!("remount,size={mebibytes}m");
+        assert!(Command::new("mount").args(["-o", &size]).arg(&self.at).status().unwrap().success());
+    }
+
+    fn target(&self) -> PathBuf {
+        self.at.join("7")
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.at).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.at).status().ok();
+    }
+}
+
+fn content() -> Bytes {
+    let mut bytes = vec![0; 3 * MIB];
+    fastrand::fill(&mut bytes);
+    bytes.into()
+}
+
+async fn fetch(depot: &Depot, target: &Path, connections: usize) -> Result<Receipt, Error> {
+    let client = script([]).client().storage_http(depot.clone()).build().unwrap();
+    client.download(LINK).connections(connections).part_size(64 << 10).to_file(target).await
+}
+
+/// Checks the error of a full disk, and that it states numbers.
+fn assert_full(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("more bytes are needed, and the file system has") && text.contains("free"), "{text}");
+    assert!(!format!("{error:?}").contains("S3CRET"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_without_enough_room_shows_at_the_first_byte() {
+    let Some(small) = Small::new(2) else { return };
+    let content = content();
+    for connections in [1, 8] {
+        let depot = Depot::new(content.clone(), |_, answer| answer.rate(100_000));
+        let error = fetch(&depot, &small.target(), connections).await.unwrap_err();
+        assert_full(&error);
+        assert!(error.to_string().contains(&(3 * MIB).to_string()), "{error}");
+        assert_eq!((small.names().len(), depot.asks().len()), (0, 1));
+    }
+    small.grow(8);
+    let depot = Depot::new(content.clone(), |_, answer| answer);
+    assert_eq!(fetch(&depot, &small.target(), 8).await.unwrap().resumed_at(), 0);
+    assert!(fs::read(small.target()).unwrap() == content);
+    assert_eq!(small.names(), ["7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fills_up_mid_way_keeps_the_part_for_the_next_call() {
+    for (connections, has_length) in [(1, true), (8, true), (1, false)] {
+        let Some(small) = Small::new(4) else { return };
+        let content = content();
+        let depot = Depot::new(content.clone(), move |_, answer| {
+            let answer: Answer = answer.rate(200_000);
+            if has_length { answer } else { answer.status(200).without("content-range").chunked() }
+        });
+        let target = small.target();
+        let fetching = fetch(&depot, &target, connections);
+        let filling = async {
+            while depot.sent() < MIB {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            // Somebody else takes all that is left.
+            let filler = vec![7; 4 * MIB];
+            let mut file = fs::File::create(small.at.join("filler")).unwrap();
+            std::io::Write::write_all(&mut file, &filler).unwrap_err();
+        };
+        let (ended, ()) = tokio::join!(fetching, filling);
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+        if has_length {
+            assert_full(&error);
+            assert_eq!(small.names(), ["7.part", "7.part.json", "filler"]);
+            // Without room, the next call says so before it fetches anything.
+            let sent = depot.sent();
+            assert_full(&fetch(&depot, &target, connections).await.unwrap_err());
+            assert_eq!(small.names(), ["7.part", "7.part.json", "filler"]);
+            assert!(depot.sent() - sent <= 16 << 10, "{}", depot.sent() - sent);
+        }
+        fs::remove_file(small.at.join("filler")).unwrap();
+        let receipt = fetch(&depot, &target, connections).await.unwrap();
+        assert_eq!(receipt.resumed_at() > 0, has_length, "{receipt:?}");
+        assert!(fs::read(&target).unwrap() == content, "other bytes");
+        assert_eq!(small.names(), ["7"]);
+    }
+}
