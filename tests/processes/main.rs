@@ -14,6 +14,7 @@ mod depot;
 mod folder;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod kill_rounds;
 mod killed_download;
 mod killed_login;
 #[path = "../it/support/log.rs"]
