@@ -387,18 +387,31 @@ impl Download {
             DownloadSource::Linked(linked) => {
                 let (source, received) = linked.into_source(&settings);
                 let source = Arc::new(source);
-                let permit = file::connection(&source, settings.until, &self.gauge).await?;
-                let mut reader = Box::new(Reader::new(source.clone()).received(received));
-                let opening = reader.begin();
-                match settings.until {
-                    Some(until) => tokio::time::timeout_at(until, opening)
-                        .await
-                        .unwrap_or_else(|_| Err(file::too_late(&source, &self.gauge)))?,
-                    None => opening.await?,
+                let path = source.url().url().path().to_owned();
+                let suggested = |headers: &HeaderMap| file_name::suggested(headers, &path);
+                let opened = async {
+                    let permit = file::connection(&source, settings.until, &self.gauge).await?;
+                    let mut reader = Box::new(Reader::new(source.clone()).received(received));
+                    let opening = reader.begin();
+                    match settings.until {
+                        Some(until) => tokio::time::timeout_at(until, opening)
+                            .await
+                            .unwrap_or_else(|_| Err(file::too_late(&source, &self.gauge)))?,
+                        None => opening.await?,
+                    };
+                    Ok((permit, reader))
+                };
+                let (permit, reader) = match opened.await {
+                    Ok(opened) => opened,
+                    Err(error) => {
+                        // The names of the other files do not depend on a failure that may pass.
+                        names.take(suggested(&HeaderMap::new()).as_deref());
+                        return Err(error);
+                    }
                 };
                 let headers = reader.head().map(|head| head.headers.clone()).unwrap_or_default();
-                let suggested = file_name::suggested(&headers, source.url().url().path());
-                (NamedSource::Linked(source, Begun { permit, reader: Some(reader), received: None }), suggested)
+                let name = suggested(&headers);
+                (NamedSource::Linked(source, Begun { permit, reader: Some(reader), received: None }), name)
             }
         };
         let name = names.take(suggested.as_deref());

@@ -4,6 +4,7 @@ mod checksums;
 mod clock;
 mod depot;
 mod disk;
+mod folder;
 mod journal;
 mod overwrite;
 mod parallel;

@@ -86,13 +86,26 @@ async fn an_odd_answer_to_a_later_connection_ends_in_the_right_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_total_or_a_refusal_on_a_later_connection_keeps_the_part() {
+async fn a_refusal_on_a_later_connection_leaves_its_range_to_the_others() {
+    for status in [401, 403, 404, 410, 400, 409, 422, 501] {
+        let content = fastrand_bytes(TOTAL);
+        let depot = Depot::new(content.clone(), move |ask, answer| match ask.number {
+            3 => Answer::of(status, "no"),
+            _ => answer.rate(EACH),
+        });
+        let folder = Folder::new();
+        let receipt = fetch(&depot, &folder).await.unwrap_or_else(|error| panic!("{status}: {error}"));
+        assert_eq!(receipt.bytes(), TOTAL as u64, "{status}");
+        assert_right(&folder, &content, "a refusal");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_object_on_a_later_connection_keeps_the_part() {
     type Rule = fn(&Ask, Answer) -> Answer;
-    let rules: [(&str, Rule, ErrorKind); 4] = [
+    let rules: [(&str, Rule, ErrorKind); 2] = [
         ("another total", |ask, answer| answer.ranged(ask.first, ask.end, TOTAL + 1), ErrorKind::ResultChanged),
         ("412", |_, _| Answer::of(412, ""), ErrorKind::ResultChanged),
-        ("404", |_, _| Answer::of(404, "gone"), ErrorKind::ResultUnavailable),
-        ("403", |_, _| Answer::of(403, "no"), ErrorKind::AccessDenied),
     ];
     for (why, rule, kind) in rules {
         let content = fastrand_bytes(TOTAL);
