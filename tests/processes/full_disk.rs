@@ -101,9 +101,11 @@ async fn a_disk_that_fills_up_mid_way_keeps_the_part_for_the_next_call() {
     for (connections, has_length) in [(1, true), (8, true), (1, false)] {
         let Some(small) = Small::new(4) else { return };
         let content = content();
+        let whole = content.clone();
         let depot = Depot::new(content.clone(), move |_, answer| {
             let answer: Answer = answer.rate(200_000);
-            if has_length { answer } else { answer.status(200).without("content-range").chunked() }
+            let without = |answer: Answer| answer.status(200).without("content-range").body(whole.clone()).chunked();
+            if has_length { answer } else { without(answer) }
         });
         let target = small.target();
         let fetching = fetch(&depot, &target, connections);
@@ -130,7 +132,7 @@ async fn a_disk_that_fills_up_mid_way_keeps_the_part_for_the_next_call() {
         }
         fs::remove_file(small.at.join("filler")).unwrap();
         let receipt = fetch(&depot, &target, connections).await.unwrap();
-        assert_eq!(receipt.resumed_at() > 0, has_length, "{receipt:?}");
+        assert!(receipt.resumed_at() > 0, "{receipt:?}");
         assert!(fs::read(&target).unwrap() == content, "other bytes");
         assert_eq!(small.names(), ["7"]);
     }
