@@ -58,7 +58,7 @@ pub(super) const CUT: u64 = 32 << 20;
 const RATE: f64 = (20 << 20) as f64;
 
 /// Bytes of a second on all connections together: more than four of them can use, and not enough for eight.
-const SHARED_RATE: f64 = (90 << 20) as f64;
+const SHARED_RATE: f64 = (70 << 20) as f64;
 
 static ALL: Mutex<Pace> = Mutex::new(Pace::new(SHARED_RATE));
 
