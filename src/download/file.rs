@@ -155,7 +155,9 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     let resumed_at = kept.as_ref().map_or(0, |kept| kept.bytes);
     let trusts_weak = job.settings.trusts_weak;
     let kept = kept.filter(|kept| kept.identity.has_proof(trusts_weak));
-    let reader = begun.reader.unwrap_or_else(|| {
+    // A part goes on with another range: the body of an answer that named the file is let go.
+    let opened = begun.reader.filter(|_| kept.is_none());
+    let reader = opened.unwrap_or_else(|| {
         let reader = Reader::new(job.source.clone()).received(begun.received);
         Box::new(reader.unless(kept_file.and_then(|file| file.etag().map(str::to_owned))))
     });
