@@ -64,7 +64,9 @@ async fn a_file_is_right_after_kills_at_any_time() {
         let receipt = download(&link, folder.at("7").to_str().unwrap()).await.unwrap();
         resumed += u32::from(receipt.resumed_at() > 0);
         assert!(folder.read("7") == content, "round {round}: other bytes");
-        assert_eq!(folder.names(), ["7", "printed"], "round {round}");
+        // A kill may leave a journal that was being written: it is swept after an hour.
+        let names: Vec<_> = folder.names().into_iter().filter(|name| !name.ends_with(".new")).collect();
+        assert_eq!(names, ["7", "printed"], "round {round}");
         assert_no_secret(&folder, &log);
         if !receipt.is_unchanged() {
             // What was resumed is not sent again, but for some pieces of each connection.

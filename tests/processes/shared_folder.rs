@@ -182,6 +182,20 @@ async fn a_target_that_is_no_regular_file_is_refused_at_once() {
     assert!(!folder.names().iter().any(|name| name.contains("part")), "{:?}", folder.names());
 }
 
+#[tokio::test]
+async fn a_fifo_is_written_through_by_a_writer() {
+    let folder = Folder::new();
+    make_fifo(&folder.at("fifo"));
+    let path = folder.at("fifo");
+    let reading = std::thread::spawn(move || fs::read(path).unwrap());
+    let mut fifo = tokio::fs::File::options().write(true).open(folder.at("fifo")).await.unwrap();
+    let client = script([whole()]).client().build().unwrap();
+    let receipt = client.download(LINK).to_writer(&mut fifo).await.unwrap();
+    drop(fifo);
+    assert_eq!(reading.join().unwrap().len() as u64, receipt.bytes());
+    assert_eq!(folder.names(), ["fifo"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_target_that_becomes_a_device_meanwhile_is_not_replaced() {
     let folder = Folder::new();

@@ -66,6 +66,8 @@ enum End {
     Reset(usize),
     /// Nothing follows after so many bytes, and the connection stays.
     Stall(usize),
+    /// No answer comes, and the connection stays.
+    Silent,
 }
 
 impl Ask {
@@ -143,6 +145,10 @@ impl Answer {
         self.ends(End::Stall(after))
     }
 
+    pub(crate) fn silent(self) -> Self {
+        self.ends(End::Silent)
+    }
+
     fn ends(mut self, end: End) -> Self {
         self.end = end;
         self
@@ -170,10 +176,17 @@ impl Answer {
         self
     }
 
+    /// Only the beginning of the body, as if it were all.
+    pub(crate) fn short(mut self, bytes: usize) -> Self {
+        self.body.truncate(bytes);
+        self
+    }
+
     /// The bytes that are sent.
     fn sent(&self) -> Bytes {
         let most = match self.end {
             End::Whole => self.body.len(),
+            End::Silent => 0,
             End::Cut(after) | End::Reset(after) | End::Stall(after) => after.min(self.body.len()),
         };
         self.body.slice(..most)
@@ -183,6 +196,7 @@ impl Answer {
     fn early_end(&self) -> End {
         match self.end {
             End::Cut(after) | End::Reset(after) | End::Stall(after) if after < self.body.len() => self.end,
+            End::Silent => End::Silent,
             _ if self.is_chunked => self.end,
             _ => End::Whole,
         }
@@ -278,12 +292,14 @@ impl Depot {
             let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
             let answer = self.answer(target, headers);
             let open = Open::new(self);
-            self.send_over(&answer, &mut stream).await?;
+            if answer.end != End::Silent {
+                self.send_over(&answer, &mut stream).await?;
+            }
             match answer.early_end() {
                 End::Whole => {}
                 End::Cut(_) => return stream.shutdown().await,
                 End::Reset(_) => return stream.set_zero_linger(),
-                End::Stall(_) => {
+                End::Stall(_) | End::Silent => {
                     stream.read_u8().await?;
                 }
             }
@@ -340,6 +356,7 @@ impl Http for Depot {
             End::Whole => stream::empty().boxed(),
             End::Cut(_) | End::Reset(_) => stream::iter([Err(HttpError::broken())]).boxed(),
             End::Stall(_) => stream::pending().boxed(),
+            End::Silent => return Box::pin(std::future::pending()),
         };
         let (body, depot) = (answer.sent(), self.clone());
         let pieces = stream::unfold((answer, body, Open::new(self)), move |(answer, mut body, open)| {

@@ -51,7 +51,7 @@ async fn connections_that_are_all_cut_cost_no_byte_twice() {
 #[tokio::test(start_paused = true)]
 async fn an_odd_answer_to_a_later_connection_ends_in_the_right_bytes() {
     type Rule = fn(&Ask, Answer) -> Answer;
-    let rules: [(&str, Rule); 14] = [
+    let rules: [(&str, Rule); 17] = [
         ("200", |_, answer| answer.without("content-range").status(200)),
         ("416", |_, _| Answer::of(416, "").set("etag", "\"v1\"")),
         ("416 with the total", |_, _| Answer::of(416, "").set("content-range", format!("bytes */{TOTAL}"))),
@@ -66,6 +66,11 @@ async fn an_odd_answer_to_a_later_connection_ends_in_the_right_bytes() {
         ("no Content-Range", |_, answer| answer.without("content-range")),
         ("no total", |ask, answer| answer.set("content-range", format!("bytes {}-{}", ask.first, ask.end - 1))),
         ("another unit", |ask, answer| answer.set("content-range", format!("items {}-{}/*", ask.first, ask.end - 1))),
+        ("another case", |ask, answer| {
+            answer.set("content-range", format!("Bytes={}-{}/{TOTAL}", ask.first, ask.end - 1))
+        }),
+        ("a part of what was asked for", |ask, answer| answer.ranged(ask.first, ask.first + 1_000, TOTAL).short(1_000)),
+        ("never", |_, answer| answer.silent()),
         ("an empty body", |_, answer| answer.cut(0)),
         ("nothing but a head", |_, answer| answer.body("")),
     ];
@@ -97,6 +102,77 @@ async fn a_refusal_on_a_later_connection_leaves_its_range_to_the_others() {
         let receipt = fetch(&depot, &folder).await.unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(receipt.bytes(), TOTAL as u64, "{status}");
         assert_right(&folder, &content, "a refusal");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ranges_that_begin_at_a_block_are_not_taken_for_what_was_asked_for() {
+    let content = fastrand_bytes(TOTAL);
+    let whole = content.clone();
+    // Each range begins at a multiple of 64 KiB, and says so.
+    let depot = Depot::new(content.clone(), move |ask, answer| {
+        let first = ask.first & !0xffff;
+        answer.body(whole.slice(first..ask.end)).ranged(first, ask.end, TOTAL).rate(EACH).cut(500_000)
+    });
+    let folder = Folder::new();
+    fetch(&depot, &folder).await.unwrap();
+    assert_right(&folder, &content, "blocks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_download_goes_on_with_all_that_its_connections_had() {
+    let content = fastrand_bytes(TOTAL);
+    let depot = Depot::new(content.clone(), |_, answer| answer.rate(EACH));
+    let folder = Folder::new();
+    for _ in 0..3 {
+        tokio::select! {
+            ended = fetch(&depot, &folder) => panic!("it cannot end so soon: {ended:?}"),
+            () = tokio::time::sleep(Duration::from_millis(2_300)) => {}
+        }
+    }
+    let receipt = fetch(&depot, &folder).await.unwrap();
+    assert_right(&folder, &content, "dropped");
+    assert!(receipt.resumed_at() > 800_000, "{receipt:?}");
+    // Whatever was on its way at a drop comes again.
+    assert!(depot.sent() <= TOTAL + depot.asks().len() * CHUNK, "{} bytes", depot.sent());
+}
+
+#[tokio::test(start_paused = true)]
+async fn weak_etags_that_are_trusted_are_enough_for_several_connections() {
+    for (second, is_same) in [("W/\"v1\"", true), ("W/\"v2\"", false)] {
+        let content = fastrand_bytes(TOTAL);
+        let depot = Depot::new(content.clone(), move |ask, answer| {
+            let etag = if ask.number < 3 { "W/\"v1\"" } else { second };
+            answer.set("etag", etag).set("last-modified", DATE).set("date", DATE).rate(EACH)
+        });
+        let folder = Folder::new();
+        match many(&depot).trust_weak_etags(true).to_file(folder.at("7")).await {
+            Ok(receipt) => {
+                assert!(is_same && receipt.connections() > 1, "{receipt:?}");
+                assert_right(&folder, &content, "weak");
+            }
+            Err(error) => assert!(!is_same && error.kind() == ErrorKind::ResultChanged, "{error}"),
+        }
+        assert!(depot.asks().iter().all(|ask| ask.header("if-match").is_none()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_to_the_api_itself_carry_its_credential_and_are_several_on_demand() {
+    for (set, several) in [(None, false), (Some(8), true)] {
+        let content = fastrand_bytes(TOTAL);
+        let depot = Depot::new(content.clone(), |ask, answer| match ask.number {
+            4 => Answer::of(503, "busy").set("retry-after", "1"),
+            _ => answer.rate(EACH).cut(300_000),
+        });
+        let client = script([]).client().http(depot.clone()).credential(Credential::bearer("T0KEN")).build().unwrap();
+        let folder = Folder::new();
+        let download = client.download("https://api.example.com/v1/files/7").part_size(64 << 10);
+        let download = if let Some(most) = set { download.connections(most) } else { download };
+        let receipt = download.to_file(folder.at("7")).await.unwrap();
+        assert_right(&folder, &content, "the API");
+        assert_eq!(receipt.connections() > 1, several, "{receipt:?}");
+        assert!(depot.asks().iter().all(|ask| ask.header("authorization") == Some("Bearer T0KEN")));
     }
 }
 

@@ -1,5 +1,8 @@
 //! Real connections that are reset, cut, stalled and dribbled, with bodies of every framing.
 
+use longhaul::RetryPolicy;
+use longhaul::retries::Schedule;
+
 use super::*;
 
 const TOTAL: usize = 1_500_000;
@@ -139,4 +142,56 @@ async fn redirects_over_sockets_end_at_the_bytes_and_carry_no_referer() {
         assert!(["referer", "cookie", "authorization"].iter().all(|name| ask.header(name).is_none()), "{ask:?}");
         assert_eq!((ask.header("accept-encoding"), &*ask.target), (Some("identity"), "/7.csv?sig=S3CRET"));
     }
+}
+
+#[tokio::test]
+async fn eight_breaks_without_a_byte_are_an_error_without_the_signature() {
+    let rules: [(&str, Rule); 5] = [
+        ("reset", |_, answer| answer.reset(0)),
+        ("closed", |_, answer| answer.cut(0)),
+        ("chunked", |_, answer| answer.chunked().cut(0)),
+        ("500", |_, _| Answer::of(500, "see http://a.example/7?sig=S3CRET")),
+        ("no HTTP", |_, answer| answer.set("content-length", "1\r\n\x01: \x02")),
+    ];
+    for (why, rule) in rules {
+        for sink in [Sink::File, Sink::Memory] {
+            let depot = Depot::new(fastrand_bytes(TOTAL), rule);
+            let link = depot.serve().await;
+            let quick = RetryPolicy::standard().schedule(Schedule::constant(Duration::from_millis(1)));
+            let client = Client::builder("http://127.0.0.1:1").no_proxy().retry(quick).build().unwrap();
+            let folder = Folder::new();
+            let error = sink.run(client.download(link), &folder).await.map(|bytes| bytes.len()).unwrap_err();
+            assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 8), "{why}: {error}");
+            assert_eq!(depot.asks().len(), 8, "{why}");
+            assert!(folder.names().is_empty(), "{why}: {:?}", folder.names());
+            let text = shown(&error);
+            assert!(!text.contains("S3CRET") && !text.contains("sig="), "{why}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_encoding_that_nobody_asked_for_is_saved_as_it_came_and_said() {
+    let content = fastrand_bytes(100_000);
+    let depot = Depot::new(content.clone(), |_, answer| answer.set("content-encoding", "gzip"));
+    let link = depot.serve().await;
+    let folder = Folder::new();
+    let receipt = client().download(link).to_file(folder.at("7")).await.unwrap();
+    assert!(folder.read("7") == content);
+    assert!(receipt.warnings().iter().any(|warning| warning.contains("gzip")), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn two_downloads_of_one_target_at_once_end_in_one_right_file() {
+    let content = fastrand_bytes(TOTAL);
+    let depot = Depot::new(content.clone(), |_, answer| answer.rate(2_000_000));
+    let link = depot.serve().await;
+    let folder = Folder::new();
+    let (one, two) = tokio::join!(
+        client().download(&*link).to_file(folder.at("7")),
+        client().download(&*link).to_file(folder.at("7")),
+    );
+    assert_eq!((one.unwrap().bytes(), two.unwrap().bytes()), (TOTAL as u64, TOTAL as u64));
+    assert!(folder.read("7") == content);
+    assert_eq!(folder.names(), ["7"]);
 }

@@ -144,3 +144,20 @@ async fn a_slow_download_can_be_resumed_before_its_second_second_is_over() {
         assert!(kept >= 5_000, "{most}: {runs:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_part_with_a_weak_etag_goes_on_where_that_is_trusted() {
+    let weak = |range: &str, body: &'static str| {
+        bare_part(range, body).header("etag", "W/\"v1\"").header("last-modified", DATE).header("date", DATE)
+    };
+    for (first, second, resumed_at) in [(true, true, 4), (true, false, 0), (false, true, 0), (false, false, 0)] {
+        let folder = Folder::new();
+        let service = script([weak("0-9/10", "0123").cut(), reply(404)]);
+        let client = service.client().build().unwrap();
+        client.download(LINK).trust_weak_etags(first).to_file(folder.at("7")).await.unwrap_err();
+        service.then(if resumed_at > 0 { weak("4-9/10", "456789") } else { weak("0-9/10", "0123456789") });
+        let ended = client.download(LINK).trust_weak_etags(second).to_file(folder.at("7")).await;
+        assert_eq!(ended.map(|receipt| receipt.resumed_at()).ok(), Some(resumed_at), "{first} then {second}");
+        assert_eq!((folder.read("7").as_slice(), folder.names().len()), (TEN_BYTES, 1));
+    }
+}

@@ -64,3 +64,12 @@ async fn a_folder_that_vanishes_meanwhile_is_an_error_that_names_the_target() {
     assert!(error.to_string().contains(&*folder.at("in/7").to_string_lossy()), "{error}");
     assert!(folder.names().is_empty());
 }
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_device_is_written_through_by_a_writer() {
+    let service = script([part("0-9/10", "0123").cut(), part("4-9/10", "456789")]);
+    let mut device = tokio::fs::File::options().write(true).open("/dev/null").await.unwrap();
+    let receipt = service.client().build().unwrap().download(LINK).to_writer(&mut device).await.unwrap();
+    assert_eq!((receipt.bytes(), receipt.path()), (10, None));
+}
