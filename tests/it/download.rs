@@ -1,5 +1,6 @@
 //! Downloads, seen from outside: every sink, over a script, over the simulator, and over a store that stalls.
 
+mod chaos;
 mod checksums;
 mod clock;
 mod depot;
