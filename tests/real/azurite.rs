@@ -163,8 +163,8 @@ async fn links_that_live_for_two_seconds_carry_a_slow_download_to_its_end() {
     let Some(blob) = Blob::put("short-lives", mib * MIB).await else { return };
     let folder = Folder::new();
     let api = Api::of(&blob, std::iter::repeat_n(TWO_SECONDS, 1_000));
-    // Each body breaks off after a sixteenth of the whole, so that every link is used several times, also too late.
-    let cuts = (0..1_000).map(|_| Cut { after: mib * MIB / 16, then: Meanwhile::Nothing });
+    // Each body breaks off after a small part of the whole, so that every link is used several times, also too late.
+    let cuts = (0..1_000).map(|_| Cut { after: mib * MIB / 64, then: Meanwhile::Nothing });
     let storage = Storage::cutting(cuts);
     let outcome = api.outcome(storage.clone()).await.unwrap();
     let receipt = outcome.download().bandwidth(rate as u64).to_file(folder.target()).await.unwrap();
