@@ -138,7 +138,13 @@ pub(super) fn too_late(source: &Source, gauge: &Gauge) -> Error {
     let progress = gauge.now();
     let of = progress.total().map(|total| format!(" of {total}")).unwrap_or_default();
     let why = format!("the download was not whole at its deadline: {}{of} bytes had arrived", progress.bytes());
-    source.error(ErrorKind::DeadlineExceeded, why)
+    match source.trouble() {
+        Some(trouble) => {
+            let why = format!("{why}; before that, {}", trouble.message());
+            source.error(ErrorKind::DeadlineExceeded, why).with_source(trouble)
+        }
+        None => source.error(ErrorKind::DeadlineExceeded, why),
+    }
 }
 
 /// What was read before the target was known.

@@ -315,11 +315,12 @@ impl Reader {
         self.failures += u32::from(counts);
         let link = self.source.url();
         tracing::debug!(%link, offset = self.offset, failures = self.failures, %error, "download broke off");
-        let failures = self.failures.max(1);
+        let (failures, trouble) = (self.failures.max(1), error.clone());
         let pause = pause.filter(|_| self.failures < MAX_FAILURES).ok_or_else(|| error.with_attempts(failures))?;
         if !pause.is_zero() {
             // A link that had to wait no longer counts as fresh.
             self.source.used();
+            self.source.note(Some(trouble));
             tokio::time::sleep(pause).await;
         }
         Ok(())

@@ -38,6 +38,8 @@ pub(super) struct Source {
     /// Whether the storage answered a resume in a way that nothing can be done with.
     is_odd: AtomicBool,
     renewed: AtomicU32,
+    /// What went wrong last, if nothing has come since.
+    trouble: Mutex<Option<Error>>,
     /// How often the storage was too busy.
     busy: AtomicU32,
     /// How far the storage's clock is ahead of ours, in seconds.
@@ -109,6 +111,7 @@ impl Source {
             without_range: AtomicBool::new(false),
             is_odd: AtomicBool::new(false),
             renewed: AtomicU32::new(0),
+            trouble: Mutex::default(),
             busy: AtomicU32::new(0),
             ahead: AtomicI64::new(0),
             answered_within: AtomicU64::new(0),
@@ -127,6 +130,15 @@ impl Source {
 
     pub(super) fn url(&self) -> SecretUrl {
         self.link().url.clone()
+    }
+
+    /// Keeps what went wrong, for the error of a deadline that passes meanwhile.
+    pub(super) fn note(&self, trouble: Option<Error>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns whether a request counts against the limits of the API.
@@ -169,6 +181,7 @@ impl Source {
     /// Notes that the link works, and waited for nothing: it does not count as fresh any more.
     pub(super) fn used(&self) {
         self.link().fresh = None;
+        self.note(None);
     }
 
     pub(super) fn error(&self, kind: ErrorKind, why: impl Into<String>) -> Error {
@@ -197,6 +210,7 @@ impl Source {
                 Ok(response) => response,
                 Err(Broken::Lost(error)) if error.is_absence() && Instant::now() < ask.patience => {
                     self.used();
+                    self.note(Some(gave_up(Broken::Lost(error), &url)));
                     return Ok(Asking::Absent);
                 }
                 // A token that is unavailable for now states nothing about the download.

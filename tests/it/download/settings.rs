@@ -45,6 +45,17 @@ async fn the_deadline_holds_for_every_sink_and_whatever_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_of_a_deadline_says_what_went_wrong_before() {
+    for (answer, words) in [(reply(500), "the storage is busy"), (reply(0).unsent(), "no answer from the storage")] {
+        let service = script((0..9).map(|_| answer.clone()));
+        let download = service.client().build().unwrap().download(LINK).deadline(Duration::from_millis(1_500));
+        let error = download.to_memory(10).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
+        assert!(error.to_string().contains(words) && error.source().is_some(), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_deadline_holds_while_a_download_waits_for_a_connection_of_its_client() {
     let depot = Depot::new(fastrand_bytes(100_000), |_, answer| answer.stall(1_000));
     let client = depot.builder().download_connections(1).build().unwrap();
