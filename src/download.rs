@@ -8,6 +8,7 @@ mod carrier;
 mod checksum;
 mod connections;
 mod content_range;
+mod deadline;
 mod disk;
 mod expiry;
 mod file;
@@ -63,6 +64,7 @@ pub use stream::DownloadStream;
 pub(crate) use carrier::Carrier;
 pub(crate) use renew::{Renew, Renewed};
 
+use deadline::{in_time, too_late};
 use file::Begun;
 use ordered::{Next, Ordered, cannot_take_back};
 use progress::Gauge;
@@ -389,19 +391,14 @@ impl Download {
                 let source = Arc::new(source);
                 let path = source.url().url().path().to_owned();
                 let suggested = |headers: &HeaderMap| file_name::suggested(headers, &path);
-                let opened = async {
-                    let permit = file::connection(&source, settings.until, &self.gauge).await?;
+                let opening = async {
+                    let permit = source.connection().await?;
                     let mut reader = Box::new(Reader::new(source.clone()).received(received));
-                    let opening = reader.begin();
-                    match settings.until {
-                        Some(until) => tokio::time::timeout_at(until, opening)
-                            .await
-                            .unwrap_or_else(|_| Err(file::too_late(&source, &self.gauge)))?,
-                        None => opening.await?,
-                    };
+                    reader.begin().await?;
                     Ok((permit, reader))
                 };
-                let (permit, reader) = match opened.await {
+                let opened = in_time(settings.until, opening, || too_late(&source, &self.gauge)).await;
+                let (permit, reader) = match opened {
                     Ok(opened) => opened,
                     Err(error) => {
                         // The names of the other files do not depend on a failure that may pass.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::deadline::{in_time, too_late};
 use super::disk::Disk;
 use super::identity::Identity;
 use super::job::{Ended, Job, io_error};
@@ -91,17 +92,14 @@ pub(super) async fn fetch(
     };
     let permit = match begun.permit.take() {
         Some(permit) => Some(permit),
-        None => connection(&source, settings.until, gauge).await?,
+        None => in_time(settings.until, source.connection(), || too_late(&source, gauge)).await?,
     };
     let part = open(target, &path, settings.resumes.then_some(object)).await?;
     let disk = Arc::new(Disk::new(part));
     let job = Job::new(&source, settings, &disk, target, gauge);
     let running = run(&job, begun, kept_file.as_ref(), &path);
-    let ran = match settings.until {
-        // The connections are dropped here; what they hold is written all the same.
-        Some(until) => tokio::time::timeout_at(until, running).await.unwrap_or_else(|_| Err(too_late(&source, gauge))),
-        None => running.await,
-    };
+    // At the deadline, the connections are dropped; what they hold is written all the same.
+    let ran = in_time(settings.until, running, || too_late(&source, gauge)).await;
     drop(permit);
     gauge.connections(0);
     if ran.is_err() {
@@ -118,33 +116,6 @@ pub(super) async fn fetch(
         disk.close().await;
     }
     ran
-}
-
-/// Waits for the right to a connection.
-pub(super) async fn connection(
-    source: &Source,
-    until: Option<Instant>,
-    gauge: &Gauge,
-) -> Result<Option<OwnedSemaphorePermit>, Error> {
-    let waiting = source.carrier.connections.wait();
-    match until {
-        Some(until) => tokio::time::timeout_at(until, waiting).await.map_err(|_| too_late(source, gauge)),
-        None => Ok(waiting.await),
-    }
-}
-
-/// Returns the error of a download that is not whole at its deadline.
-pub(super) fn too_late(source: &Source, gauge: &Gauge) -> Error {
-    let progress = gauge.now();
-    let of = progress.total().map(|total| format!(" of {total}")).unwrap_or_default();
-    let why = format!("the download was not whole at its deadline: {}{of} bytes had arrived", progress.bytes());
-    match source.trouble() {
-        Some(trouble) => {
-            let why = format!("{why}; before that, {}", trouble.message());
-            source.error(ErrorKind::DeadlineExceeded, why).with_source(trouble)
-        }
-        None => source.error(ErrorKind::DeadlineExceeded, why),
-    }
 }
 
 /// What was read before the target was known.

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::checksum::{Expected, Hasher};
 use super::identity::Identity;
-use super::record::Record;
+use super::record::{Record, nanos};
 use super::space;
 use super::verification::Verification;
 
@@ -90,9 +89,4 @@ fn has(mut file: &File, expected: &[Expected]) -> bool {
         }
     }
     hashers.into_iter().zip(expected).all(|(hasher, expected)| hasher.finish() == expected.value)
-}
-
-/// Returns a time as nanoseconds, for the comparison with a record.
-pub(super) fn nanos(time: SystemTime) -> Option<u64> {
-    u64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }

@@ -6,20 +6,21 @@ use bytes::Bytes;
 
 use super::bandwidth::Bandwidth;
 use super::checksum::{Algorithm, Hasher};
+use super::deadline::{in_time, too_late};
 use super::progress::Gauge;
 use super::reader::{Piece, Reader};
 use super::receipt::Receipt;
 use super::settings::Settings;
 use super::source::Source;
 use super::verification::Verification;
-use super::{DownloadSource, file, in_runtime};
+use super::{DownloadSource, in_runtime};
 use crate::error::{Error, ErrorKind};
 
 /// The bytes of a source, in order.
 pub(super) struct Ordered {
     from: From,
     settings: Settings,
-    gauge: Gauge,
+    gauge: Arc<Gauge>,
     verification: Option<Verification>,
     hashers: Vec<(Algorithm, Hasher)>,
     verified: Vec<&'static str>,
@@ -54,34 +55,32 @@ impl Ordered {
         };
         let bandwidth = settings.bandwidth.map(Bandwidth::new);
         let (verification, hashers, verified) = (None, Vec::new(), Vec::new());
-        Self { from, settings, gauge, verification, hashers, verified, bandwidth, bytes: 0 }
+        Self { from, settings, gauge: Arc::new(gauge), verification, hashers, verified, bandwidth, bytes: 0 }
     }
 
     /// Returns what comes next. At the end the checksums have been compared.
     ///
     /// Cancel-safe, as the reader is.
     pub(super) async fn next(&mut self) -> Result<Next, Error> {
-        match self.settings.until {
-            Some(until) => match tokio::time::timeout_at(until, self.step()).await {
-                Ok(next) => next,
-                Err(_) => Err(self.too_late()),
-            },
-            None => self.step().await,
-        }
+        let late = self.late();
+        in_time(self.settings.until, self.step(), late).await
     }
 
     /// Runs what the deadline of the download holds for, too.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        match self.settings.until {
-            Some(until) => tokio::time::timeout_at(until, work).await.unwrap_or_else(|_| Err(self.too_late())),
-            None => work.await,
-        }
+        in_time(self.settings.until, work, self.late()).await
     }
 
-    fn too_late(&self) -> Error {
-        match &self.from {
-            From::Linked { source, .. } => file::too_late(source, &self.gauge),
-            From::Held(_) => Error::new(ErrorKind::DeadlineExceeded, "the result was not passed on at its deadline"),
+    /// Returns what makes the error of the deadline.
+    fn late(&self) -> impl FnOnce() -> Error + use<> {
+        let source = match &self.from {
+            From::Linked { source, .. } => Some(source.clone()),
+            From::Held(_) => None,
+        };
+        let gauge = self.gauge.clone();
+        move || match source {
+            Some(source) => too_late(&source, &gauge),
+            None => Error::new(ErrorKind::DeadlineExceeded, "the result was not passed on at its deadline"),
         }
     }
 

@@ -9,9 +9,8 @@ use super::beside::{self, FoundPart, Maker};
 use super::checksum::{Algorithm, Crcs, Expected, Hasher};
 use super::identity::Identity;
 use super::journal::{self, Journal};
-use super::kept_file::nanos;
 use super::names::Names;
-use super::record::Record;
+use super::record::{Record, nanos};
 use super::runs::{Run, Runs};
 use super::space;
 

@@ -1,5 +1,7 @@
 //! Record: what is kept with a finished file, so that a later call knows which result it is.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 
 /// The result that a file is of.
@@ -22,4 +24,9 @@ impl Record {
     pub(super) fn of_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+}
+
+/// Returns a time as nanoseconds, for the comparison with a record.
+pub(super) fn nanos(time: SystemTime) -> Option<u64> {
+    u64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }

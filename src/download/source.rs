@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
@@ -139,6 +140,11 @@ impl Source {
 
     pub(super) fn trouble(&self) -> Option<Error> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for the right to a connection, which the files of a client share.
+    pub(super) async fn connection(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        Ok(self.carrier.connections.wait().await)
     }
 
     /// Returns whether a request counts against the limits of the API.

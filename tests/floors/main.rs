@@ -87,6 +87,11 @@ fn files_of_the_credential_import_what_is_listed() {
 }
 
 #[test]
+fn files_of_the_download_import_what_is_listed() {
+    list::check("download", &table("download", &House::without_tests().edges()));
+}
+
+#[test]
 fn files_of_the_protocol_import_what_is_listed() {
     list::check("protocol", &table("protocol", &House::without_tests().edges()));
 }
