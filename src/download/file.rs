@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 use super::deadline::{in_time, too_late};
 use super::disk::Disk;
