@@ -78,7 +78,7 @@ impl End {
     }
 
     pub(crate) fn of_error(error: &Error) -> Self {
-        let kind = snake_case(&format!("{:?}", error.kind()));
+        let kind = error.kind().as_str().to_owned();
         Self { error: Some(Trouble { kind, message: error.to_string() }), ..Self::new() }
     }
 
@@ -111,15 +111,4 @@ impl End {
             code: 1,
         }
     }
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }

@@ -151,7 +151,7 @@ impl Trouble {
         let fault = error.fault();
         let body = fault.map(longhaul::Fault::body).filter(|body| !body.is_empty());
         Self {
-            kind: snake_case(&format!("{:?}", error.kind())),
+            kind: error.kind().as_str().to_owned(),
             code: fault.and_then(|fault| fault.code()).map(scrub),
             message: fault.and_then(|fault| fault.message()).map_or_else(|| error.to_string(), scrub),
             body: body.map(|body| String::from_utf8_lossy(body).into_owned()),
@@ -200,17 +200,6 @@ fn scrub(text: &str) -> String {
         }
     };
     text.split(' ').map(clean).collect::<Vec<_>>().join(" ")
-}
-
-fn snake_case(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }
 
 fn millis(pause: Duration) -> u64 {

@@ -191,6 +191,47 @@ impl ErrorKind {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::TaskFailed | Self::TaskCanceled | Self::TaskExpired)
     }
+
+    /// Returns the name of the kind in snake case, for logs, labels and scripts: it does not change.
+    ///
+    /// ```
+    /// # use longhaul::ErrorKind;
+    /// assert_eq!(ErrorKind::DeadlineExceeded.as_str(), "deadline_exceeded");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Request => "request",
+            Self::Network => "network",
+            Self::Throttled => "throttled",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenRefused => "token_refused",
+            Self::TokenUnavailable => "token_unavailable",
+            Self::Store => "store",
+            Self::Rejected => "rejected",
+            Self::NoStatusUrl => "no_status_url",
+            Self::Untrusted => "untrusted",
+            Self::StatusUnreadable => "status_unreadable",
+            Self::Gone => "gone",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::TaskFailed => "task_failed",
+            Self::TaskCanceled => "task_canceled",
+            Self::TaskExpired => "task_expired",
+            Self::ResultUnavailable => "result_unavailable",
+            Self::ResultShape => "result_shape",
+            Self::Decode => "decode",
+            Self::TooLarge => "too_large",
+            Self::AccessDenied => "access_denied",
+            Self::ResultChanged => "result_changed",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::Interrupted => "interrupted",
+            Self::DiskFull => "disk_full",
+            Self::Io => "io",
+            Self::InvalidToken => "invalid_token",
+            Self::Unsupported => "unsupported",
+        }
+    }
 }
 
 impl fmt::Display for ErrorKind {
