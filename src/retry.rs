@@ -1,7 +1,7 @@
 //! Retry: which attempts may be repeated, and after which pause.
 
 #[cfg(feature = "backoff")]
-mod backoff;
+mod backoff_crate;
 mod budget;
 mod check;
 mod decide;

@@ -65,6 +65,17 @@ pub(crate) struct Expected {
     pub(crate) stated_by: Cow<'static, str>,
 }
 
+impl Expected {
+    /// Compares with what was computed; the error has both values.
+    pub(crate) fn compare(&self, computed: &[u8]) -> Result<(), String> {
+        if computed == self.value {
+            return Ok(());
+        }
+        let (name, came, wanted) = (self.algorithm.name(), hex(computed), hex(&self.value));
+        Err(format!("its {name} is {came}, and {} says {wanted}", self.stated_by))
+    }
+}
+
 /// A checksum that the application knows from elsewhere: from a manifest, a page or a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checksum(Expected);
@@ -110,6 +121,10 @@ impl Checksum {
         let value = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
         Ok(Self(Expected { algorithm, value, stated_by: "the application".into() }))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
