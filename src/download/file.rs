@@ -215,6 +215,10 @@ async fn go_on(job: &Job<'_>, kept: &Kept, verification: &mut Verification) -> R
         return Ok(Ended::Anew(Box::new(reader)));
     }
     *verification = Verification::of(reader.head(), job.settings).with_earlier(&kept.expected, job.settings);
+    if verification.check_enough().is_err() {
+        // The answer to the whole may state what the answer to a part does not.
+        return Ok(Ended::Anew(Box::new(Reader::new(job.source.clone()))));
+    }
     if let (Some(total), true) = (identity.total, missing.is_empty()) {
         return Ok(Ended::Whole { total });
     }

@@ -157,6 +157,27 @@ async fn the_applications_checksum_holds_for_a_part_of_an_earlier_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_of_an_earlier_call_does_not_do_without_a_checksum_that_is_required() {
+    for is_stated in [true, false] {
+        // The storage states a checksum with the whole alone.
+        let folder = Folder::new();
+        let service = interrupted(&folder).await;
+        service.then(part("4-9/10", "456789"));
+        let whole = part("0-9/10", TEN_BYTES).header("content-length", "10");
+        service.then(if is_stated { whole.header("content-md5", MD5) } else { whole });
+        let download = service.client().build().unwrap().download(LINK).verify(Verify::Required);
+        match download.to_file(folder.at("7")).await {
+            Ok(receipt) => {
+                assert!(is_stated, "{receipt:?}");
+                assert_eq!((receipt.resumed_at(), receipt.verified()), (0, &["length", "md5"][..]));
+            }
+            Err(error) => assert!(!is_stated && error.kind() == ErrorKind::ChecksumMismatch, "{error}"),
+        }
+        assert_eq!(folder.at("7").exists(), is_stated);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_connections_are_verified_as_a_whole() {
     let content = fastrand_bytes(2_000_000);
     let crc = |bytes: &[u8]| format!("crc32c={}", STANDARD.encode(crc32c(bytes).to_be_bytes()));
