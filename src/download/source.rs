@@ -45,6 +45,8 @@ pub(super) struct Source {
     busy: AtomicU32,
     /// How far the storage's clock is ahead of ours, in seconds.
     ahead: AtomicI64,
+    /// Whether the storage has stated its time.
+    knows_time: AtomicBool,
     /// The time from the last request to its answer, in microseconds.
     answered_within: AtomicU64,
 }
@@ -115,6 +117,7 @@ impl Source {
             trouble: Mutex::default(),
             busy: AtomicU32::new(0),
             ahead: AtomicI64::new(0),
+            knows_time: AtomicBool::new(false),
             answered_within: AtomicU64::new(0),
         }
     }
@@ -395,6 +398,12 @@ impl Source {
             Err(behind) => -seconds(behind.duration()),
         };
         self.ahead.store(ahead, Relaxed);
+        if !self.knows_time.swap(true, Relaxed) {
+            // By our clock alone, the link may have seemed to have ended already.
+            let now = self.storage_time();
+            let mut link = self.link();
+            link.stale_from = link.stale_from.or_else(|| stale_from(&link.url, now));
+        }
     }
 
     /// Returns the time by the storage's clock, which decides when a link expires.

@@ -112,6 +112,18 @@ async fn a_clock_that_is_off_by_an_hour_costs_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_that_has_ended_by_our_clock_alone_is_renewed_ahead_by_the_storages() {
+    let link = "https://store.example.net/exports/7.parquet?se=2029-12-31T23%3A00%3A20Z&sig=S3CRET";
+    let service = script([accepted(), told(link)]);
+    let outcome = finished(&service).await;
+    service.then(part("0-9/10", "0123").header("date", "Mon, 31 Dec 2029 23:00:19 GMT").after(secs(19)).cut());
+    service.then(told(FRESH));
+    service.then(part("4-9/10", "456789"));
+    assert_eq!(outcome.download().to_memory(10).await.unwrap(), TEN_BYTES);
+    assert_eq!(links(&service), [link, STATUS, FRESH]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_link_that_has_ended_by_our_clock_alone_is_used() {
     let service = script([accepted(), told("https://store.example.net/7?se=2029-12-31T23%3A59%3A59Z&sig=S3CRET")]);
     let outcome = finished(&service).await;
