@@ -161,3 +161,52 @@ async fn a_part_with_a_weak_etag_goes_on_where_that_is_trusted() {
         assert_eq!((folder.read("7").as_slice(), folder.names().len()), (TEN_BYTES, 1));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_result_of_unknown_length_goes_on_too() {
+    let content = fastrand_bytes(1_000_000);
+    let endless = |_: &Ask, answer: Answer| answer.status(200).without("content-range").chunked().rate(100_000);
+    type Rule = fn(&Ask, Answer) -> Answer;
+    let rules: [(&str, Rule, bool); 5] = [
+        ("a range", |_, answer| answer, true),
+        (
+            "a range without a total",
+            |ask, answer| {
+                let last = ask.end - 1;
+                answer.set("content-range", format!("bytes {}-{last}/*", ask.first)).chunked()
+            },
+            true,
+        ),
+        ("all of it again", |_, answer| answer, true),
+        ("another version", |_, answer| answer.set("etag", "\"v2\""), false),
+        ("no validator", |_, answer| answer.without("etag"), false),
+    ];
+    for (why, rule, goes_on) in rules {
+        let folder = Folder::new();
+        let depot = Depot::new(content.clone(), endless);
+        let download = depot.client().download(LINK).deadline(secs(5));
+        download.to_file(folder.at("7")).await.unwrap_err();
+        let whole = content.clone();
+        let depot = Depot::new(content.clone(), move |ask, answer| match why {
+            "a range" | "a range without a total" => rule(ask, answer),
+            _ => rule(ask, answer.status(200).without("content-range").body(whole.clone()).chunked()),
+        });
+        let receipt = depot.client().download(LINK).to_file(folder.at("7")).await.unwrap();
+        assert!(folder.read("7") == content, "{why}: other bytes");
+        assert_eq!((receipt.resumed_at() > 0, receipt.bytes()), (goes_on, 1_000_000), "{why}: {receipt:?}");
+        assert_eq!(folder.names(), ["7"], "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_with_holes_of_a_result_of_unknown_length_begin_anew() {
+    let folder = Folder::new();
+    let content = with_holes(&folder).await;
+    let mut journal = journal(&folder);
+    journal["identity"].as_object_mut().unwrap().remove("total");
+    folder.write("7.part.json", journal.to_string());
+    let depot = Depot::new(content.clone(), |_, answer| answer);
+    depot.client().download(LINK).to_file(folder.at("7")).await.unwrap();
+    assert!(folder.read("7") == content, "other bytes");
+    assert_eq!(folder.names(), ["7"]);
+}
