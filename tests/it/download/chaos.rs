@@ -1,5 +1,6 @@
 //! Storages that fail in every way at once: a file ends as one version of its object, whole, or not at all.
 
+use std::collections::BTreeMap;
 use std::env;
 
 use super::*;
@@ -64,6 +65,7 @@ fn faulty(ask: &Ask, answer: Answer, whole: &Bytes, random: &mut fastrand::Rng) 
 fn storage(seed: u64, mark: Mark, versions: [Bytes; 2]) -> Depot {
     let mut random = fastrand::Rng::with_seed(seed);
     let replaced_at = random.usize(1..FAULTS);
+    let hashes = random.bool().then(|| versions.clone().map(|version| checksums::goog_hash(&version)));
     let (keeps_conditions, rate) = (random.bool(), random.usize(20_000..300_000));
     Depot::new(versions[0].clone(), move |ask, answer| {
         let mut random = fastrand::Rng::with_seed(seed ^ (ask.number as u64) << 32);
@@ -76,8 +78,48 @@ fn storage(seed: u64, mark: Mark, versions: [Bytes; 2]) -> Depot {
             return Answer::of(412, "");
         }
         let answer = if ask.number < FAULTS { faulty(ask, answer, content, &mut random) } else { answer };
+        let answer = match &hashes {
+            Some(hashes) if answer.is_of_object() => answer.set("x-goog-hash", &*hashes[version]),
+            _ => answer,
+        };
         mark.put(answer, version, &mut random)
     })
+}
+
+/// Links that each serve some requests; the task gives the next one.
+#[tokio::test(start_paused = true)]
+async fn links_that_serve_some_requests_are_enough() {
+    let seeds = if env::var("LONGHAUL_LONG").is_ok() { 500 } else { 40 };
+    for seed in 0..seeds {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (each, rate) = (random.usize(2..8), random.usize(50_000..300_000));
+        let content = fastrand_bytes(TOTAL);
+        let used = Mutex::new(BTreeMap::new());
+        let depot = Depot::new(content.clone(), move |ask, answer| {
+            let mut random = fastrand::Rng::with_seed(seed ^ (ask.number as u64) << 32);
+            let mut used = used.lock().unwrap();
+            let uses = used.entry(ask.target.clone()).or_insert(0);
+            *uses += 1;
+            if *uses > each { Answer::of(403, "expired") } else { answer.rate(rate).cut(random.usize(1..200_000)) }
+        });
+        let api = Depot::new(Bytes::new(), |ask, _| match ask.number {
+            0 => Answer::of(201, "").set("location", "https://api.example.com/v1/tasks/7").set("retry-after", "1"),
+            number => {
+                let link = format!("https://store.example.net/7?sig=S3CRET{number}");
+                Answer::of(200, json!({"Status": "finished", "Result": link}).to_string())
+                    .set("content-type", "application/json")
+            }
+        });
+        let client = script([]).client().http(api.clone()).storage_http(depot.clone());
+        let client = client.profile(Profile::smag_task()).build().unwrap();
+        let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
+        let folder = Folder::new();
+        let download = outcome.download().part_size(64 << 10).connections(random.usize(1..=8));
+        let receipt = download.to_file(folder.at("7")).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(folder.read("7") == content, "seed {seed}: other bytes");
+        assert_eq!(usize::try_from(receipt.renewed()).unwrap(), api.asks().len() - 2, "seed {seed}");
+        assert!(depot.sent() <= TOTAL + depot.asks().len() * CHUNK, "seed {seed}: {} bytes", depot.sent());
+    }
 }
 
 #[tokio::test(start_paused = true)]

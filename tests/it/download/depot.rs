@@ -122,6 +122,11 @@ impl Answer {
         }
     }
 
+    /// Whether it is of the object, and not of an error.
+    pub(crate) fn is_of_object(&self) -> bool {
+        matches!(self.status, 200 | 206)
+    }
+
     pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self = self.without(name);
         self.headers.push((name.to_owned(), value.into()));
