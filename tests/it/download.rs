@@ -1,5 +1,6 @@
 //! Downloads, seen from outside: every sink, over a script, over the simulator, and over a store that stalls.
 
+mod busy;
 mod chaos;
 mod checksums;
 mod clock;
@@ -10,6 +11,7 @@ mod journal;
 mod overwrite;
 mod parallel;
 mod raw;
+mod receipt;
 mod redirect;
 mod renew;
 mod resume;
