@@ -85,42 +85,52 @@ impl Ordered {
     }
 
     async fn step(&mut self) -> Result<Next, Error> {
-        let piece = match &mut self.from {
+        loop {
+            match self.piece().await? {
+                Piece::Chunk(chunk) => return self.pass_on(chunk).await,
+                Piece::End => {
+                    self.look()?;
+                    self.verify()?;
+                    self.gauge.connections(0);
+                    self.gauge.set(self.bytes, self.total());
+                    return Ok(Next::End);
+                }
+                Piece::Restart | Piece::NoRanges | Piece::NotModified => {
+                    self.verification = None;
+                    self.hashers.clear();
+                    // Without a byte so far, there is nothing to take back.
+                    if std::mem::take(&mut self.bytes) > 0 {
+                        return Ok(Next::Void);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pass_on(&mut self, chunk: Bytes) -> Result<Next, Error> {
+        self.look()?;
+        self.hashers.iter_mut().for_each(|(_, hasher)| hasher.update(&chunk));
+        self.bytes += chunk.len() as u64;
+        self.gauge.set(self.bytes - chunk.len() as u64, self.total());
+        self.gauge.received(chunk.len() as u64);
+        if let From::Linked { source, .. } = &self.from {
+            self.gauge.connections(1);
+            for limit in [self.bandwidth.as_ref(), source.carrier.bandwidth.as_ref()].into_iter().flatten() {
+                limit.take(chunk.len()).await;
+            }
+        }
+        Ok(Next::Chunk(chunk))
+    }
+
+    async fn piece(&mut self) -> Result<Piece, Error> {
+        match &mut self.from {
             From::Held(bytes) => match bytes.take().filter(|bytes| !bytes.is_empty()) {
-                Some(bytes) => Piece::Chunk(bytes),
-                None => Piece::End,
+                Some(bytes) => Ok(Piece::Chunk(bytes)),
+                None => Ok(Piece::End),
             },
             From::Linked { reader, .. } => {
                 in_runtime()?;
-                reader.next().await?
-            }
-        };
-        match piece {
-            Piece::Chunk(chunk) => {
-                self.look()?;
-                self.hashers.iter_mut().for_each(|(_, hasher)| hasher.update(&chunk));
-                self.bytes += chunk.len() as u64;
-                self.gauge.set(self.bytes - chunk.len() as u64, self.total());
-                self.gauge.received(chunk.len() as u64);
-                if let From::Linked { source, .. } = &self.from {
-                    self.gauge.connections(1);
-                    for limit in [self.bandwidth.as_ref(), source.carrier.bandwidth.as_ref()].into_iter().flatten() {
-                        limit.take(chunk.len()).await;
-                    }
-                }
-                Ok(Next::Chunk(chunk))
-            }
-            Piece::End => {
-                self.look()?;
-                self.verify()?;
-                self.gauge.connections(0);
-                self.gauge.set(self.bytes, self.total());
-                Ok(Next::End)
-            }
-            Piece::Restart | Piece::NoRanges | Piece::NotModified => {
-                (self.verification, self.bytes) = (None, 0);
-                self.hashers.clear();
-                Ok(Next::Void)
+                reader.next().await
             }
         }
     }

@@ -386,6 +386,8 @@ impl Reader {
     }
 
     async fn opened(&mut self, verdict: Verdict, response: Response, is_ranged: bool) -> Result<Opened, Error> {
+        // Whatever an earlier answer said was of an object without a byte: it may be another one by now.
+        let is_another = self.head.is_some() && self.offset == 0 && self.end.is_none();
         let (first, end, identity) = match verdict {
             Verdict::Body { first, .. } if self.is_one_of_many && first < self.offset => return Ok(Opened::NoRanges),
             Verdict::BodyAnew { .. } if self.is_one_of_many => return Ok(Opened::NoRanges),
@@ -399,7 +401,8 @@ impl Reader {
             }
             Verdict::End(identity) => {
                 self.keep(&response, identity, is_ranged);
-                return Ok(Opened::End);
+                self.whole = true;
+                return Ok(if is_another { Opened::Restart } else { Opened::End });
             }
             Verdict::Anew(_) if self.is_one_of_many => return Ok(Opened::NoRanges),
             Verdict::Anew(why) => {
@@ -420,7 +423,7 @@ impl Reader {
         self.pass_over = self.offset - first;
         (self.body_end, self.body) = (end, Some(response));
         self.source.used();
-        Ok(Opened::Body)
+        Ok(if is_another { Opened::Restart } else { Opened::Body })
     }
 
     /// Keeps the identity of the object, if this is its first answer, or what is new of it; and the head of the first

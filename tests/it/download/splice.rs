@@ -52,6 +52,38 @@ async fn a_result_replaced_before_its_first_byte_is_the_result() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_said_of_a_version_without_a_byte_is_not_held_against_the_next() {
+    // Without ranges, and without a total: one connection fetches it.
+    let first =
+        whole("").header("content-length", "10").header("etag", "\"v0\"").header("x-goog-hash", "crc32c=AAAAAA==");
+    let second = whole(TEN_BYTES).header("content-length", "10").header("etag", "\"v1\"");
+    let second = second.header("x-goog-hash", "crc32c=KAwGng==");
+    for sink in [Sink::File, Sink::Writer, Sink::Stream, Sink::Memory] {
+        let service = script([first.clone().cut(), reply(503), second.clone()]);
+        let folder = Folder::new();
+        let got = sink.run(service.client().build().unwrap().download(LINK), &folder).await;
+        assert_eq!(got.unwrap_or_else(|error| panic!("{sink:?}: {error}")), TEN_BYTES);
+    }
+    // Nor does the journal name it.
+    let service = script([first.cut(), second.body("0123").cut(), reply(404)]);
+    let folder = Folder::new();
+    service.client().build().unwrap().download(LINK).to_file(folder.at("7")).await.unwrap_err();
+    assert!(folder.text("7.part.json").contains(r#""etag":"\"v1\"""#), "{}", folder.text("7.part.json"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_empty_by_now_is_an_empty_file() {
+    for sink in [Sink::File, Sink::Writer, Sink::Stream, Sink::Memory] {
+        let first = whole("").header("content-length", "10").header("x-goog-hash", "crc32c=KAwGng==");
+        let empty = reply(416).header("content-range", "bytes */0").header("x-goog-hash", "crc32c=AAAAAA==");
+        let service = script([first.cut(), empty]);
+        let folder = Folder::new();
+        let got = sink.run(service.client().build().unwrap().download(LINK), &folder).await;
+        assert_eq!(got.unwrap_or_else(|error| panic!("{sink:?}: {error}")), "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_range_that_cannot_be_used_begins_anew() {
     for wrong in [
         bare_part("4-9/10", "456789"),
