@@ -195,3 +195,32 @@ async fn two_downloads_of_one_target_at_once_end_in_one_right_file() {
     assert!(folder.read("7") == content);
     assert_eq!(folder.names(), ["7"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_files_at_once_on_many_threads_are_all_right() {
+    let quick = RetryPolicy::standard().schedule(Schedule::constant(Duration::from_millis(1)));
+    let client = Client::builder("http://127.0.0.1:1").no_proxy().retry(quick).build().unwrap();
+    let folder = Folder::new();
+    let files = (0..8).map(|file| {
+        let (client, folder) = (client.clone(), &folder);
+        async move {
+            let content = fastrand_bytes(3 * TOTAL);
+            let hash = checksums::goog_hash(&content);
+            let depot = Depot::new(content.clone(), move |ask, answer| {
+                let answer = answer.set("x-goog-hash", &*hash).rate(3_000_000).pieces(10_000 + ask.number * 37 % 9_000);
+                let after = 80_000 + (ask.number * 7_919 + file * 101) % 200_000;
+                if ask.number % 4 == 3 { answer.reset(after) } else { answer.cut(after) }
+            });
+            let link = depot.serve().await;
+            let target = folder.at(&file.to_string());
+            let download = client.download(link).part_size(64 << 10);
+            let receipt = tokio::spawn(download.to_file(target.clone())).await.unwrap().unwrap();
+            assert_eq!(receipt.verified(), ["length", "crc32c"], "{receipt:?}");
+            assert!(fs::read(target).unwrap() == content, "{file}: other bytes");
+            receipt.connections()
+        }
+    });
+    let connections = futures::future::join_all(files).await;
+    assert!(connections.iter().any(|connections| *connections > 1), "{connections:?}");
+    assert_eq!(folder.names().len(), 8);
+}
