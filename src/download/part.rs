@@ -308,6 +308,8 @@ impl Part {
         if !self.gaps(total).is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes were written than were stated"));
         }
+        // A journal that is being written is removed below, and none is written later.
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         // A file that was longer before, or whose space was reserved.
         self.file.set_len(total)?;
         if let Some(record) = self.to_record(total) {
@@ -455,6 +457,26 @@ mod tests {
         assert!(!is_at(&file, &path).unwrap());
         File::create(&path).unwrap();
         assert!(!is_at(&file, &path).unwrap() || cfg!(not(unix)));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_is_being_written_does_not_outlive_the_part() {
+        let folder = std::env::temp_dir().join(format!("longhaul-finish-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("7");
+        let headers = [(http::header::ETAG, http::HeaderValue::from_static("\"a\""))].into_iter().collect();
+        for round in 0..100 {
+            let part = Part::open(&target, Some(7)).unwrap().unwrap();
+            part.begin(Identity::of(&headers, Some(10)), &[]).unwrap();
+            part.write(0, b"0123456789").unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| part.keep().unwrap());
+                part.finish(10, true).unwrap();
+            });
+            drop(part);
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "round {round}");
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }
