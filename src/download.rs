@@ -19,6 +19,7 @@ mod job;
 mod journal;
 mod kept_file;
 mod names;
+mod object;
 mod ordered;
 mod part;
 mod parts;

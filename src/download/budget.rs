@@ -11,12 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Budget {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// How many connections are about to be given back for those that wait.
+    promised: AtomicUsize,
 }
 
 impl Budget {
     pub(super) fn new(connections: usize) -> Self {
         let free = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { free, waiting: AtomicUsize::new(0) }
+        Self { free, waiting: AtomicUsize::new(0), promised: AtomicUsize::new(0) }
     }
 
     /// Waits for a first connection.
@@ -37,8 +39,25 @@ impl Budget {
     }
 
     /// Returns whether a file waits for its first connection.
-    pub(super) fn is_short(&self) -> bool {
+    fn is_short(&self) -> bool {
         self.waiting.load(Relaxed) > 0
+    }
+
+    /// Promises to give a further connection back, if a file waits that nobody has promised one to.
+    pub(super) fn promise(&self) -> Option<Promise<'_>> {
+        let waiting = self.waiting.load(Relaxed);
+        let promised = |promised| (promised < waiting).then_some(promised + 1);
+        self.promised.fetch_update(Relaxed, Relaxed, promised).ok().map(|_| Promise(self))
+    }
+}
+
+/// A connection that is about to be given back; it has been when this is dropped.
+#[derive(Debug)]
+pub(super) struct Promise<'a>(&'a Budget);
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.0.promised.fetch_sub(1, Relaxed);
     }
 }
 
@@ -65,7 +84,11 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(budget.is_short());
+        // One that waits takes one connection away, and not all.
+        let promise = budget.promise();
+        assert!(promise.is_some() && budget.promise().is_none());
         drop(further);
+        drop(promise);
         let second = waiting.await.unwrap();
         assert!(second.is_some() && !budget.is_short() && budget.further().is_none());
         // Who gives up does not wait any more.

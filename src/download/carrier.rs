@@ -12,6 +12,7 @@ use url::Url;
 
 use super::bandwidth::Bandwidth;
 use super::budget::Budget;
+use super::object;
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Http, HttpError, Origin, Priority, Request, Response};
@@ -28,8 +29,17 @@ pub(crate) struct Carrier {
     /// The connections that all downloads of the client may use for files at a time.
     pub(super) connections: Budget,
     pub(super) bandwidth: Option<Bandwidth>,
-    /// The storage hosts that asked for a pause, and when it ends.
-    not_before: Mutex<HashMap<Origin, Instant>>,
+    /// The storage hosts and the objects that asked for a pause, and when it ends.
+    not_before: Mutex<HashMap<Paused, Instant>>,
+}
+
+/// What a pause is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Paused {
+    /// A storage that is busy.
+    Host(Origin),
+    /// An object that is not ready ([`object`]).
+    Object(u64),
 }
 
 /// The route of a request.
@@ -64,14 +74,22 @@ impl Carrier {
 
     /// Records a pause that a storage asked for: it holds for every download from there, also for a restarted one.
     pub(super) fn pause(&self, link: &SecretUrl, pause: Duration) {
+        self.keep(Paused::Host(Origin::from_url(link.url())), pause);
+    }
+
+    /// Records a pause that a storage asked for because of one object, which is not ready.
+    pub(super) fn pause_object(&self, link: &SecretUrl, pause: Duration) {
+        self.keep(Paused::Object(object::of(link)), pause);
+    }
+
+    fn keep(&self, paused: Paused, pause: Duration) {
         let now = Instant::now();
         let until = now + pause.min(FURTHEST);
         // No code panics while it holds the lock.
         let mut kept = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, until| *until > now);
-        let origin = Origin::from_url(link.url());
-        let latest = kept.get(&origin).map_or(until, |known| until.max(*known));
-        kept.insert(origin, latest);
+        let latest = kept.get(&paused).map_or(until, |known| until.max(*known));
+        kept.insert(paused, latest);
     }
 
     fn paused_until(&self, link: &SecretUrl) -> Option<Instant> {
@@ -79,7 +97,9 @@ impl Carrier {
         if kept.is_empty() {
             return None;
         }
-        kept.get(&Origin::from_url(link.url())).copied().filter(|until| *until > Instant::now())
+        let paused = [Paused::Host(Origin::from_url(link.url())), Paused::Object(object::of(link))];
+        let latest = paused.iter().filter_map(|paused| kept.get(paused)).max();
+        latest.copied().filter(|until| *until > Instant::now())
     }
 
     /// Returns why a wait that a storage asked for is an error, if it is one.

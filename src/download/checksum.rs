@@ -66,6 +66,13 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
+    /// Computes what a file with these bytes must have.
+    pub(crate) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        Self { algorithm, value: hasher.finish(), stated_by: "the bytes that are held".into() }
+    }
+
     /// Compares with what was computed; the error has both values.
     pub(crate) fn compare(&self, computed: &[u8]) -> Result<(), String> {
         if computed == self.value {

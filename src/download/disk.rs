@@ -93,6 +93,14 @@ impl Disk {
         self.run(Part::begin_anew).await
     }
 
+    /// Gives the complete part its name. A call that is dropped meanwhile keeps it from that.
+    pub(super) async fn finish(&self, total: u64, replaces: bool) -> io::Result<()> {
+        let guard = GivesUp(self.part.clone());
+        let finished = self.run(move |part| part.finish(total, replaces)).await;
+        guard.defuse();
+        finished
+    }
+
     /// Closes the part, and waits for that: its lock is free then.
     pub(super) async fn close(mut self) {
         self.settle().await.ok();
@@ -112,6 +120,23 @@ impl Drop for Disk {
     fn drop(&mut self) {
         if let Some(part) = self.part.take() {
             drop(self.runtime.spawn_blocking(move || drop(part)));
+        }
+    }
+}
+
+/// Gives a part up when it is dropped.
+struct GivesUp(Option<Arc<Part>>);
+
+impl GivesUp {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for GivesUp {
+    fn drop(&mut self) {
+        if let Some(part) = &self.0 {
+            part.give_up();
         }
     }
 }

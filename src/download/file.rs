@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::checksum::{Algorithm, Expected};
 use super::deadline::{in_time, too_late};
 use super::disk::Disk;
 use super::identity::Identity;
 use super::job::{Ended, Job, io_error};
-use super::journal;
 use super::kept_file::KeptFile;
 use super::names::Names;
+use super::object;
 use super::part::{Kept, Part};
 use super::progress::Gauge;
 use super::reader::{Piece, Reader};
@@ -37,7 +38,14 @@ pub(super) async fn write_held(
     let path = absolute(target).map_err(|error| io_error(target, error))?;
     check_free(&path, settings.overwrite)?;
     gauge.set(0, Some(length));
-    let disk = Disk::new(open(target, &path, None).await?);
+    if settings.overwrite == Overwrite::IfDifferent
+        && let Some(file) = KeptFile::at(&path, 0).await
+        && file.length() == length
+        && file.has(&[Expected::of(Algorithm::Sha256, &bytes)]).await
+    {
+        return Ok(unchanged(length, path, vec!["length"], gauge));
+    }
+    let disk = Disk::new(open(target, &path, 0, false).await?);
     let replaces = settings.overwrite != Overwrite::Never;
     let verification = Verification::of(None, settings);
     verification.check_enough()?;
@@ -58,7 +66,7 @@ pub(super) async fn write_held(
             return Err(error);
         }
     };
-    disk.run(move |part| part.finish(length, replaces)).await.map_err(refused)?;
+    disk.finish(length, replaces).await.map_err(refused)?;
     gauge.set(length, Some(length));
     Ok(Receipt { bytes: length, verified, path: Some(path), ..Receipt::default() })
 }
@@ -74,7 +82,7 @@ pub(super) async fn fetch(
     // A later change of the process' working directory does not change the file's location.
     let path = absolute(target).map_err(|error| io_error(target, error))?;
     check_free(&path, settings.overwrite)?;
-    let object = journal::object(&source.url());
+    let object = object::of(&source.url());
     let kept_file = match settings.overwrite {
         Overwrite::IfDifferent => KeptFile::at(&path, object).await,
         Overwrite::Never | Overwrite::Always => None,
@@ -93,12 +101,24 @@ pub(super) async fn fetch(
         Some(permit) => Some(permit),
         None => in_time(settings.until, source.connection(), || too_late(&source, gauge)).await?,
     };
-    let part = open(target, &path, settings.resumes.then_some(object)).await?;
+    let opening = open(target, &path, object, settings.resumes);
+    let part = in_time(settings.until, opening, || too_late(&source, gauge)).await?;
     let disk = Arc::new(Disk::new(part));
     let job = Job::new(&source, settings, &disk, target, gauge);
     let running = run(&job, begun, kept_file.as_ref(), &path);
     // At the deadline, the connections are dropped; what they hold is written all the same.
-    let ran = in_time(settings.until, running, || too_late(&source, gauge)).await;
+    let mut ran = in_time(settings.until, running, || too_late(&source, gauge)).await;
+    // The last step is short, and either done or not: no deadline ends it.
+    if let Ok(receipt) = &ran
+        && !receipt.is_unchanged
+    {
+        let replaces = settings.overwrite != Overwrite::Never;
+        if let Err(error) = disk.finish(receipt.bytes, replaces).await {
+            ran = Err(io_error(target, error));
+        } else {
+            gauge.set(receipt.bytes, Some(receipt.bytes));
+        }
+    }
     drop(permit);
     gauge.connections(0);
     if ran.is_err() {
@@ -134,7 +154,7 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     // A part goes on with another range: the body of an answer that named the file is let go.
     let opened = begun.reader.filter(|_| kept.is_none());
     let reader = opened.unwrap_or_else(|| {
-        let reader = Reader::new(job.source.clone()).received(begun.received);
+        let reader = Reader::new(job.source.clone()).received(begun.received.filter(|_| kept.is_none()));
         Box::new(reader.unless(kept_file.and_then(|file| file.etag().map(str::to_owned))))
     });
     let mut receipt = Receipt { resumed_at, path: Some(path.to_owned()), ..Receipt::default() };
@@ -142,7 +162,7 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     let mut ended = match kept {
         Some(kept) => {
             job.gauge.set(kept.bytes, kept.identity.total);
-            match go_on(job, &kept, &mut verification).await {
+            match go_on(job, &kept, kept_file, &mut verification).await {
                 // The part of an earlier call belongs to an older result: none of it is used.
                 Err(error) if error.kind() == ErrorKind::ResultChanged && job.gauge.now().bytes() == kept.bytes => {
                     tracing::debug!(%error, "the part of an earlier call is of another object");
@@ -158,6 +178,12 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
         let mut reader = match ended {
             Ended::Whole { total } => break total,
             Ended::Anew(reader) => reader,
+            Ended::Unchanged { verified } => {
+                // The part is of no use any more.
+                job.disk.begin_anew().await.map_err(|error| job.refused(error))?;
+                let length = kept_file.map_or(0, KeptFile::length);
+                return Ok(unchanged(length, path.to_owned(), verified, job.gauge));
+            }
         };
         if begins > 0 || receipt.resumed_at > 0 {
             job.disk.begin_anew().await.map_err(|error| job.refused(error))?;
@@ -188,9 +214,6 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
     };
     receipt.verified = verify(job, &verification, total).await?;
     receipt.warnings = verification.warnings(&job.source.url());
-    let replaces = job.settings.overwrite != Overwrite::Never;
-    job.blocking(move |part| part.finish(total, replaces)).await?;
-    job.gauge.set(total, Some(total));
     receipt.bytes = total;
     receipt.renewed = job.source.renewed();
     (receipt.reopened, receipt.connections) = job.counts();
@@ -198,7 +221,12 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
 }
 
 /// Goes on with the part of an earlier call.
-async fn go_on(job: &Job<'_>, kept: &Kept, verification: &mut Verification) -> Result<Ended, Error> {
+async fn go_on(
+    job: &Job<'_>,
+    kept: &Kept,
+    kept_file: Option<&KeptFile>,
+    verification: &mut Verification,
+) -> Result<Ended, Error> {
     let identity = kept.identity.clone();
     let (missing, end) = match identity.total {
         Some(total) => (job.blocking(move |part| Ok(part.gaps(total))).await?, Some(total)),
@@ -215,6 +243,11 @@ async fn go_on(job: &Job<'_>, kept: &Kept, verification: &mut Verification) -> R
         return Ok(Ended::Anew(Box::new(reader)));
     }
     *verification = Verification::of(reader.head(), job.settings).with_earlier(&kept.expected, job.settings);
+    if let Some(file) = kept_file
+        && let Some(verified) = file.is_same(reader.identity().cloned(), verification).await
+    {
+        return Ok(Ended::Unchanged { verified });
+    }
     if verification.check_enough().is_err() {
         // The answer to the whole may state what the answer to a part does not.
         return Ok(Ended::Anew(Box::new(Reader::new(job.source.clone()))));
@@ -276,10 +309,10 @@ fn check_free(path: &Path, overwrite: Overwrite) -> Result<(), Error> {
 }
 
 /// Opens the part, after a short wait for the writer of a call that was just dropped.
-async fn open(target: &Path, path: &Path, object: Option<u64>) -> Result<Part, Error> {
+async fn open(target: &Path, path: &Path, object: u64, resumes: bool) -> Result<Part, Error> {
     for _ in 0..LOCK_TRIES {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Part::open(&path, object)).await;
+        let opened = tokio::task::spawn_blocking(move || Part::open(&path, object, resumes)).await;
         let opened = opened.unwrap_or_else(|crash| Err(io::Error::other(crash)));
         if let Some(part) = opened.map_err(|error| io_error(target, error))? {
             return Ok(part);

@@ -97,11 +97,19 @@ async fn fetch(downloads: Vec<Download>, folder: PathBuf, at_once: usize) -> Vec
         let begun = downloads.next()?.begin(&mut names).await;
         Some((begun, (downloads, names)))
     });
-    let receipts = named.map(move |named| {
+    let receipts = named.enumerate().map(move |(index, named)| {
         let folder = folder.clone();
-        async move { named?.fetch_into(&folder).await }
+        async move {
+            match named {
+                Ok(named) => (index, named.fetch_into(&folder).await),
+                Err(error) => (index, Err(error)),
+            }
+        }
     });
-    receipts.buffered(at_once).collect().await
+    // One slow file holds only its own place.
+    let mut receipts: Vec<_> = receipts.buffer_unordered(at_once).collect().await;
+    receipts.sort_by_key(|(index, _)| *index);
+    receipts.into_iter().map(|(_, receipt)| receipt).collect()
 }
 
 impl IntoFuture for DownloadAll {

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::bandwidth::Bandwidth;
+use super::budget::Promise;
 use super::disk::Disk;
 use super::part::{Part, is_full};
 use super::progress::Gauge;
@@ -29,12 +30,17 @@ pub(super) struct Job<'a> {
     bandwidth: Option<Bandwidth>,
     reopened: AtomicU32,
     connections: AtomicUsize,
+    saves: AtomicU32,
 }
 
 /// How a fetch ended.
 pub(super) enum Ended {
     Whole {
         total: u64,
+    },
+    /// The file that is there already is the result.
+    Unchanged {
+        verified: Vec<&'static str>,
     },
     /// All bytes so far are void; this reader goes on.
     Anew(Box<Reader>),
@@ -50,7 +56,8 @@ impl<'a> Job<'a> {
     ) -> Self {
         let bandwidth = settings.bandwidth.map(Bandwidth::new);
         let (reopened, connections) = (AtomicU32::new(0), AtomicUsize::new(0));
-        Self { source, settings, disk, target, gauge, bandwidth, reopened, connections }
+        let saves = AtomicU32::new(0);
+        Self { source, settings, disk, target, gauge, bandwidth, reopened, connections, saves }
     }
 
     /// Returns how many connections there may be at a time.
@@ -100,9 +107,9 @@ impl<'a> Job<'a> {
         self.source.carrier.connections.further()
     }
 
-    /// Returns whether another file waits for its first connection.
-    pub(super) fn is_wanted_elsewhere(&self) -> bool {
-        self.source.carrier.connections.is_short()
+    /// Promises a connection to another file, if one waits for its first.
+    pub(super) fn promise_connection(&self) -> Option<Promise<'_>> {
+        self.source.carrier.connections.promise()
     }
 
     /// A short download is resumable, too.
@@ -110,9 +117,10 @@ impl<'a> Job<'a> {
         Instant::now() + FIRST_SAVE
     }
 
-    /// Until something is resumable, the next try comes soon: what has come may still be in a buffer.
+    /// Until something is resumable, the next tries come soon: what has come may still be in a buffer.
     pub(super) fn next_save(&self) -> Instant {
-        Instant::now() + if self.disk.has_kept() { SAVE_EVERY } else { FIRST_SAVE }
+        let is_early = self.saves.fetch_add(1, Relaxed) < EARLY_SAVES && !self.disk.has_kept();
+        Instant::now() + if is_early { FIRST_SAVE } else { SAVE_EVERY }
     }
 }
 
@@ -151,6 +159,7 @@ fn missing_folder(error: &io::Error, target: &Path) -> Option<String> {
 
 /// A kill after this time costs at most what came since. Each connection has begun to write by then.
 const FIRST_SAVE: Duration = Duration::from_millis(250);
+const EARLY_SAVES: u32 = 8;
 const SAVE_EVERY: Duration = Duration::from_secs(2);
 /// One connection fills a large buffer while another is written; eight of them keep within the same memory.
 pub(super) const ONE_BUFFER: usize = 1 << 20;

@@ -60,7 +60,7 @@ impl Ordered {
 
     /// Returns what comes next. At the end the checksums have been compared.
     ///
-    /// Cancel-safe, as the reader is.
+    /// Not cancel-safe: a chunk that waits for the bandwidth is lost.
     pub(super) async fn next(&mut self) -> Result<Next, Error> {
         let late = self.late();
         in_time(self.settings.until, self.step(), late).await

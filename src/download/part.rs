@@ -1,8 +1,9 @@
 //! Part: the file beside the target, which takes the final name only when it is complete.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::beside::{self, FoundPart, Maker};
@@ -21,6 +22,7 @@ pub(super) struct Part {
     file: File,
     names: Names,
     object: u64,
+    _opened: OpenPart,
     /// Whether a later call finds the part by its name. A part beside a file that can neither be used nor removed has a
     /// random name, and is removed with this call.
     lasts: bool,
@@ -42,6 +44,10 @@ struct State {
     hashed: Option<Hashed>,
     /// Whether the part is unfinished and the disk refused nothing: otherwise its contents are unknown.
     is_sound: bool,
+    /// What the disk refused with, for the errors of what is tried afterwards.
+    refused: Option<String>,
+    /// Whether nobody waits for the file any more: it does not take its name.
+    is_given_up: bool,
 }
 
 struct Hashed {
@@ -64,10 +70,13 @@ impl Part {
     /// A part of an earlier call is used only if it is a regular file of our own under one name. Anything else under
     /// that name, such as a link to a file elsewhere, is removed; if the removal is refused, the part gets a random
     /// name.
-    pub(super) fn open(target: &Path, object: Option<u64>) -> io::Result<Option<Self>> {
+    ///
+    /// `resumes`: whether what an earlier call wrote is used.
+    pub(super) fn open(target: &Path, object: u64, resumes: bool) -> io::Result<Option<Self>> {
         beside::check_target(target)?;
         let names = Names::of(target);
-        let Some((file, was_there)) = claim(&names.part)? else { return Self::apart(names).map(Some) };
+        let Some(opened) = OpenPart::claim(&names.part) else { return Ok(None) };
+        let Some((file, was_there)) = claim(&names.part)? else { return Self::apart(names, object, opened).map(Some) };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -78,11 +87,11 @@ impl Part {
             return Ok(None);
         }
         let found = file.metadata()?;
-        let journal = object.and_then(|object| Journal::of(&names.journal, object, &found));
+        let journal = resumes.then(|| Journal::of(&names.journal, object, &found)).flatten();
         if was_there {
             beside::sweep(&names.part);
         }
-        let part = Self::of(file, names, object.unwrap_or_default());
+        let part = Self::of(file, names, object, opened);
         match journal {
             Some(journal) => part.take_up(journal)?,
             None => match part.discard() {
@@ -91,7 +100,8 @@ impl Part {
                     tracing::warn!(%error, "the journal of a download is not ours: it begins under another name");
                     let names = part.names.clone();
                     drop(part);
-                    return Self::apart(names).map(Some);
+                    let Some(opened) = OpenPart::claim(&names.part) else { return Ok(None) };
+                    return Self::apart(names, object, opened).map(Some);
                 }
                 done => done?,
             },
@@ -100,14 +110,14 @@ impl Part {
     }
 
     /// Opens a part under a random name, which no later call finds.
-    fn apart(names: Names) -> io::Result<Self> {
+    fn apart(names: Names, object: u64, opened: OpenPart) -> io::Result<Self> {
         let (file, path) = beside::create(&names.part, APART)?;
-        let mut part = Self::of(file, Names { part: path, ..names }, 0);
+        let mut part = Self::of(file, Names { part: path, ..names }, object, opened);
         part.lasts = false;
         Ok(part)
     }
 
-    fn of(file: File, names: Names, object: u64) -> Self {
+    fn of(file: File, names: Names, object: u64, opened: OpenPart) -> Self {
         let state = State {
             identity: None,
             runs: Runs::new(None),
@@ -116,8 +126,10 @@ impl Part {
             also: Vec::new(),
             hashed: None,
             is_sound: true,
+            refused: None,
+            is_given_up: false,
         };
-        Self { file, names, object, lasts: true, state: Mutex::new(state), saving: Mutex::default() }
+        Self { file, names, object, _opened: opened, lasts: true, state: Mutex::new(state), saving: Mutex::default() }
     }
 
     /// Code that panics while it holds the lock leaves the state as it was.
@@ -132,8 +144,9 @@ impl Part {
         let mut damaged = 0;
         for run in &journal.runs {
             let mut crcs = Crcs::new(&EVERY_CRC);
-            self.read(run.range(), |bytes| crcs.update(bytes))?;
-            if run.crc.is_none_or(|crc| crc == crcs.crc64()) {
+            // What cannot be read is damaged.
+            let read = self.read(run.range(), |bytes| crcs.update(bytes));
+            if read.is_ok() && run.crc.is_none_or(|crc| crc == crcs.crc64()) {
                 runs.add_known(run, crcs);
             } else {
                 damaged += run.end - run.start;
@@ -177,7 +190,11 @@ impl Part {
     fn discard(&self) -> io::Result<()> {
         if self.lasts && journal::remove(&self.names)? {
             // Must precede any other bytes under this name.
-            sync_folder(&self.names.part)?;
+            match sync_folder(&self.names.part) {
+                // Not every file system can sync a folder.
+                Err(error) if !is_unable(&error) => return Err(error),
+                _ => {}
+            }
         }
         {
             let mut state = self.state();
@@ -212,13 +229,12 @@ impl Part {
 
     /// Writes bytes at an offset, where none were written before.
     pub(super) fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        if !self.state().is_sound {
-            return Err(io::Error::other("it was given up before"));
-        }
+        self.check()?;
         if let Err(error) = space::write_all_at(&self.file, bytes, at) {
             // What was written before stays good where there is only no room for more.
             let mut state = self.state();
             state.is_sound &= is_full(&error);
+            state.refused.get_or_insert_with(|| error.to_string());
             let total = state.identity.as_ref().and_then(|identity| identity.total);
             let missing = total.map_or(bytes.len() as u64, |total| total.saturating_sub(state.runs.bytes()));
             return Err(space::with_room(error, &self.file, missing));
@@ -238,6 +254,21 @@ impl Part {
         Ok(())
     }
 
+    /// Refuses what would build on contents that are unknown.
+    fn check(&self) -> io::Result<()> {
+        let state = self.state();
+        if state.is_sound {
+            return Ok(());
+        }
+        let cause = state.refused.as_deref().unwrap_or("it was finished before");
+        Err(io::Error::other(format!("the disk refused before: {cause}")))
+    }
+
+    /// Keeps the file from taking its name, because nobody waits for it any more.
+    pub(super) fn give_up(&self) {
+        self.state().is_given_up = true;
+    }
+
     /// Makes the bytes so far resumable: the data first, then the journal.
     pub(super) fn keep(&self) -> io::Result<()> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,14 +280,22 @@ impl Part {
             }
             (state.identity.clone(), runs, state.expected.clone())
         };
-        self.file.sync_data()?;
-        if let Some(identity) = identity.filter(|identity| self.lasts && identity.has_proof(true))
-            && let Err(error) = Journal::new(self.object, identity, runs.clone(), expected).write(&self.names)
-        {
-            // The previous journal confirms fewer bytes, and stays true.
-            tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");
+        // What proves nothing is not resumed.
+        let Some(identity) = identity.filter(|identity| self.lasts && identity.has_proof(true)) else { return Ok(()) };
+        if let Err(error) = self.file.sync_data() {
+            // A system reports this once, and what it could not write is lost: a later sync would succeed.
+            let mut state = self.state();
+            state.is_sound = false;
+            state.refused.get_or_insert_with(|| error.to_string());
+            return Err(error);
         }
-        self.state().saved = runs;
+        match Journal::new(self.object, identity, runs.clone(), expected).write(&self.names) {
+            Ok(()) => self.state().saved = runs,
+            // The previous journal confirms fewer bytes, and stays true.
+            Err(error) => {
+                tracing::warn!(%error, "the journal of a download cannot be written: what came since will come again");
+            }
+        }
         Ok(())
     }
 
@@ -305,6 +344,7 @@ impl Part {
 
     /// Gives the complete part its final name. `replaces`: whether a file of that name may be there.
     pub(super) fn finish(&self, total: u64, replaces: bool) -> io::Result<()> {
+        self.check()?;
         if !self.gaps(total).is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "fewer bytes were written than were stated"));
         }
@@ -316,6 +356,9 @@ impl Part {
             space::set_attribute(&self.file, &record);
         }
         self.file.sync_all()?;
+        if self.state().is_given_up {
+            return Err(io::Error::other("the download was given up before the file had its name"));
+        }
         self.place(replaces)?;
         self.state().is_sound = false;
         // From this point on, no failure is an error: the file is complete and has its name.
@@ -365,6 +408,31 @@ impl Drop for Part {
             tracing::debug!(%error, "what came of a download could not be kept");
         }
     }
+}
+
+/// A part that this process has open. Where a file system has no locks, it keeps a later call off the file that a dropped
+/// one still writes.
+struct OpenPart(PathBuf);
+
+impl OpenPart {
+    /// Claims a path; `None` while another part has it.
+    fn claim(path: &Path) -> Option<Self> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(path.to_owned()).then(|| Self(path.to_owned()))
+    }
+}
+
+impl Drop for OpenPart {
+    fn drop(&mut self) {
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Returns whether a file system cannot do what it was asked for.
+fn is_unable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
 /// Returns whether a file system refused for want of room.
@@ -467,7 +535,7 @@ mod tests {
         let target = folder.join("7");
         let headers = [(http::header::ETAG, http::HeaderValue::from_static("\"a\""))].into_iter().collect();
         for round in 0..100 {
-            let part = Part::open(&target, Some(7)).unwrap().unwrap();
+            let part = Part::open(&target, 7, true).unwrap().unwrap();
             part.begin(Identity::of(&headers, Some(10)), &[]).unwrap();
             part.write(0, b"0123456789").unwrap();
             std::thread::scope(|scope| {

@@ -10,6 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::budget::Promise;
 use super::connections::Connections;
 use super::disk::Lane;
 use super::identity::Identity;
@@ -31,6 +32,16 @@ struct Crew<'a> {
     /// The bytes of this run.
     bytes: AtomicU64,
     most: usize,
+}
+
+/// One connection.
+struct Member<'a> {
+    /// Whether it is one beside the first.
+    is_extra: bool,
+    /// Whether it counts as being at work.
+    is_counted: bool,
+    /// The promise of its connection to another file.
+    promise: Option<Promise<'a>>,
 }
 
 /// How the work of a connection ended.
@@ -75,8 +86,8 @@ impl Crew<'_> {
         let mut connections = Connections::new(self.most, self.job.source.answered_within());
         let mut at_work: FuturesUnordered<BoxFuture<'_, Result<Left, Error>>> = FuturesUnordered::new();
         at_work.push(self.connection(first, None));
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // While nothing comes, there is ever less to look at.
+        let (mut look, mut look_again, mut looked_at) = (Instant::now(), LOOK, 0);
         let mut save = self.job.first_save();
         let mut begun: Option<Instant> = None;
         let mut failures = 0;
@@ -110,8 +121,11 @@ impl Crew<'_> {
                         at_work.push(self.connection(None, None));
                     }
                 }
-                _ = look.tick() => {
+                () = tokio::time::sleep_until(look) => {
                     let bytes = self.bytes.load(Relaxed);
+                    let has_come = std::mem::replace(&mut looked_at, bytes) != bytes;
+                    look_again = if has_come { LOOK } else { (look_again * 2).min(LONGEST_LOOK) };
+                    look = Instant::now() + look_again;
                     if bytes > 0 {
                         let begun = *begun.get_or_insert_with(Instant::now);
                         let delivering = self.delivering.load(Relaxed);
@@ -146,16 +160,19 @@ impl Crew<'_> {
     ) -> BoxFuture<'_, Result<Left, Error>> {
         self.at_work.fetch_add(1, Relaxed);
         Box::pin(async move {
-            let is_extra = permit.is_some();
-            let left = self.claims(first, is_extra).await;
-            self.at_work.fetch_sub(1, Relaxed);
+            let mut member = Member { is_extra: permit.is_some(), is_counted: true, promise: None };
+            let left = self.claims(first, &mut member).await;
+            if member.is_counted {
+                self.at_work.fetch_sub(1, Relaxed);
+            }
+            // The promise is kept once the connection is given back.
             drop(permit);
             left
         })
     }
 
     /// Works on one claim after another.
-    async fn claims(&self, mut first: Option<Reader>, is_extra: bool) -> Result<Left, Error> {
+    async fn claims<'a>(&'a self, mut first: Option<Reader>, member: &mut Member<'a>) -> Result<Left, Error> {
         let size = if self.most == 1 { ONE_BUFFER } else { MANY_BUFFERS };
         let mut lane = Lane::new(Arc::clone(self.job.disk), size);
         loop {
@@ -165,7 +182,7 @@ impl Crew<'_> {
                 Reader::of_range(self.job.source.clone(), self.identity.clone(), range.start, range.end)
             });
             let mut delivers = false;
-            let ended = self.claim(id, &mut reader, &mut lane, &mut delivers, is_extra).await;
+            let ended = self.claim(id, &mut reader, &mut lane, &mut delivers, member).await;
             if delivers {
                 self.delivering.fetch_sub(1, Relaxed);
             }
@@ -179,7 +196,7 @@ impl Crew<'_> {
                 }
                 Ok(_) => {}
                 // The others are more than this one: its range is theirs then, and so is the word on a link that fails.
-                Err(error) if is_extra && !is_final(error.kind()) => {
+                Err(error) if member.is_extra && !is_final(error.kind()) => {
                     lane.end().await.map_err(|error| self.job.refused(error))?;
                     return Ok(Left::Failed(error));
                 }
@@ -188,7 +205,7 @@ impl Crew<'_> {
                     return Err(error);
                 }
             }
-            if self.is_too_many() || (is_extra && self.job.is_wanted_elsewhere()) {
+            if self.leaves(member) {
                 break;
             }
         }
@@ -196,18 +213,32 @@ impl Crew<'_> {
         Ok(Left::Done)
     }
 
-    fn is_too_many(&self) -> bool {
-        self.at_work.load(Relaxed) > self.wanted.load(Relaxed)
+    /// Returns whether a connection ends: because fewer are wanted, or because another file waits for its first. Each
+    /// that leaves is counted at once, so that no more of them leave than have to.
+    fn leaves<'a>(&'a self, member: &mut Member<'a>) -> bool {
+        if !member.is_counted || member.promise.is_some() {
+            return true;
+        }
+        let wanted = self.wanted.load(Relaxed);
+        let fewer = |at_work: usize| at_work.checked_sub(1).filter(|fewer| *fewer >= wanted);
+        if self.at_work.fetch_update(Relaxed, Relaxed, fewer).is_ok() {
+            member.is_counted = false;
+            return true;
+        }
+        if member.is_extra {
+            member.promise = self.job.promise_connection();
+        }
+        member.promise.is_some()
     }
 
     /// Works on a claim to its end, or until it is taken away; a piece if that says how it ended.
-    async fn claim(
-        &self,
+    async fn claim<'a>(
+        &'a self,
         id: ClaimId,
         reader: &mut Reader,
         lane: &mut Lane,
         delivers: &mut bool,
-        is_extra: bool,
+        member: &mut Member<'a>,
     ) -> Result<Option<Piece>, Error> {
         let mut pace = Pace::new();
         loop {
@@ -238,8 +269,7 @@ impl Crew<'_> {
             pace.bytes += chunk.len() as u64;
             self.job.received(&chunk).await;
             lane.write(at, &chunk).await.map_err(|error| self.job.refused(error))?;
-            let goes = self.is_too_many() || (is_extra && self.job.is_wanted_elsewhere());
-            if is_last || at + chunk.len() as u64 >= end || goes {
+            if is_last || at + chunk.len() as u64 >= end || self.leaves(member) {
                 return Ok(None);
             }
             if pace.is_due() {
@@ -265,7 +295,9 @@ impl Crew<'_> {
                 () = tokio::time::sleep_until(pace.due()) => {
                     self.measure(id, lane, pace).await?;
                     // A request that is on its way is not dropped: it may have reached the storage.
-                    if pace.is_too_slow() && is_reading.load(Relaxed) {
+                    if !is_reading.load(Relaxed) {
+                        pace.slow_since = None;
+                    } else if pace.is_too_slow() {
                         return Ok(None);
                     }
                 }
@@ -338,6 +370,7 @@ impl Pace {
 
 /// How often the number of connections is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// How often a connection is measured, and the longest that received bytes are held back from the disk.
 const MEASURE: Duration = Duration::from_millis(500);
 /// The first bytes are on the disk before the journal is written for the first time.

@@ -54,9 +54,9 @@ impl std::iter::Sum for Progress {
     /// Adds up the progress of several downloads. The total is known once each is.
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self { total: Some(0), ..Self::default() }, |sum, one| Self {
-            bytes: sum.bytes + one.bytes,
-            total: sum.total.zip(one.total).map(|(sum, one)| sum + one),
-            rate: sum.rate + one.rate,
+            bytes: sum.bytes.saturating_add(one.bytes),
+            total: sum.total.zip(one.total).map(|(sum, one)| sum.saturating_add(one)),
+            rate: sum.rate.saturating_add(one.rate),
             connections: sum.connections + one.connections,
         })
     }
@@ -142,7 +142,7 @@ impl Gauge {
             meter.received(now, bytes)
         };
         self.sender.send_modify(|progress| {
-            progress.bytes += bytes;
+            progress.bytes = progress.bytes.saturating_add(bytes);
             progress.rate = rate.unwrap_or(progress.rate);
         });
     }

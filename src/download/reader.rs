@@ -18,6 +18,8 @@ pub(super) struct Reader {
     source: Arc<Source>,
     /// The object that the bytes so far are of.
     identity: Option<Identity>,
+    /// The object of an answer that was handed out, and of which no byte came.
+    voided: Option<Identity>,
     /// The head of the answer that the identity is from.
     head: Option<Head>,
     offset: u64,
@@ -37,6 +39,8 @@ pub(super) struct Reader {
     is_one_of_many: bool,
     /// The ETag of a file that is there already.
     unless: Option<String>,
+    /// Whether an answer that may be a gateway's page was asked for once more.
+    has_doubted: bool,
     /// Failures since the last byte.
     failures: u32,
     /// Bytes of progress since the last request.
@@ -89,6 +93,7 @@ impl Reader {
         Self {
             source,
             identity: None,
+            voided: None,
             head: None,
             offset: 0,
             end: None,
@@ -100,6 +105,7 @@ impl Reader {
             whole: false,
             is_one_of_many: false,
             unless: None,
+            has_doubted: false,
             failures: 0,
             since_open: 0,
             is_reading: Arc::default(),
@@ -232,6 +238,7 @@ impl Reader {
 
     async fn reopen(&mut self, error: Error) -> Result<Option<Piece>, Error> {
         self.body = None;
+        self.is_reading.store(false, Relaxed);
         self.reopened += 1;
         // A body that delivered much is reopened at once.
         let pause = if self.since_open >= ENOUGH_PROGRESS { Pause::None } else { Pause::Step(Duration::ZERO) };
@@ -328,9 +335,10 @@ impl Reader {
 
     /// Requests the bytes from the offset on.
     async fn open(&mut self) -> Result<Opened, Error> {
-        if self.offset == 0 && self.end.is_none() {
-            // No bytes were handed out that the rest would have to match.
-            self.identity = None;
+        self.is_reading.store(false, Relaxed);
+        // No bytes were handed out that the rest would have to match.
+        if let Some(identity) = self.identity.take_if(|_| self.offset == 0 && self.end.is_none()) {
+            self.voided = Some(identity);
         }
         let is_first = self.identity.is_none();
         if let Some(response) = self.received.take() {
@@ -338,7 +346,7 @@ impl Reader {
             let asked = Asked { first: 0, is_ranged: false, identity: None, trusts_weak: false, last_end: None };
             let verdict = asked.read(response.status(), response.headers());
             let is_stated = response.content_length().is_some();
-            let opened = self.opened(verdict, response, false).await?;
+            let opened = self.opened(verdict, response, false)?;
             if let Some(identity) = self.identity.as_mut().filter(|_| !is_stated) {
                 // A body without a length may have been decoded on the way: no part of the stored object would fit.
                 *identity = Identity::default();
@@ -353,6 +361,7 @@ impl Reader {
         let asked = Asked { first: self.offset, is_ranged, identity: identity.as_ref(), trusts_weak, last_end };
         let patience = self.absent_since.unwrap_or(begun) + wait;
         let unless = self.unless.as_deref().filter(|_| is_first);
+        let renewals = self.source.renewed();
         // A range to the end is asked for as all storages know it.
         let end = self.end.filter(|end| self.total().is_none_or(|total| *end < total));
         let response = match self.source.ask(&Ask { asked, end, unless, patience }).await? {
@@ -373,7 +382,7 @@ impl Reader {
             // A storage that says when the result will be there is not failing.
             let waits = verdict == Verdict::NotYet && response.headers().contains_key(http::header::RETRY_AFTER);
             let status = response.status();
-            return match self.source.refused(response, &asked).await? {
+            return match self.source.refused(response, &asked, renewals).await? {
                 Refusal::Again(pause, error) => Ok(Opened::Again(pause, error, !waits)),
                 Refusal::OfRange(error) => match asked.refuses_ranges(status) {
                     Some(Verdict::Anew(_)) if self.is_one_of_many => Ok(Opened::NoRanges),
@@ -382,12 +391,35 @@ impl Reader {
                 },
             };
         }
-        self.opened(verdict, response, is_ranged).await
+        if self.is_doubtful(&verdict) {
+            let why = "the storage answered the request for the rest with a body without a length and a validator";
+            return Ok(Opened::Again(
+                Pause::Step(Duration::ZERO),
+                self.source.error(ErrorKind::Interrupted, why),
+                true,
+            ));
+        }
+        let opened = self.opened(verdict, response, is_ranged)?;
+        // The head of another object was handed out: all that was begun with it is begun anew.
+        Ok(match opened {
+            Opened::Body | Opened::End => {
+                let voided = self.voided.take();
+                if voided.is_some() && voided != self.identity { Opened::Restart } else { opened }
+            }
+            opened => opened,
+        })
     }
 
-    async fn opened(&mut self, verdict: Verdict, response: Response, is_ranged: bool) -> Result<Opened, Error> {
-        // Whatever an earlier answer said was of an object without a byte: it may be another one by now.
-        let is_another = self.head.is_some() && self.offset == 0 && self.end.is_none();
+    /// Returns whether an answer may be a gateway's page, where a proven transfer has come some way: it is asked for once
+    /// more before the bytes so far are given up for it.
+    fn is_doubtful(&mut self, verdict: &Verdict) -> bool {
+        let Verdict::BodyAnew { end: None, identity } = verdict else { return false };
+        let is_proven = self.identity.as_ref().is_some_and(|known| known.has_proof(self.source.trusts_weak));
+        let says_nothing = *identity == Identity::default();
+        is_proven && says_nothing && !self.is_one_of_many && !std::mem::replace(&mut self.has_doubted, true)
+    }
+
+    fn opened(&mut self, verdict: Verdict, response: Response, is_ranged: bool) -> Result<Opened, Error> {
         let (first, end, identity) = match verdict {
             Verdict::Body { first, .. } if self.is_one_of_many && first < self.offset => return Ok(Opened::NoRanges),
             Verdict::BodyAnew { .. } if self.is_one_of_many => return Ok(Opened::NoRanges),
@@ -402,7 +434,7 @@ impl Reader {
             Verdict::End(identity) => {
                 self.keep(&response, identity, is_ranged);
                 self.whole = true;
-                return Ok(if is_another { Opened::Restart } else { Opened::End });
+                return Ok(Opened::End);
             }
             Verdict::Anew(_) if self.is_one_of_many => return Ok(Opened::NoRanges),
             Verdict::Anew(why) => {
@@ -423,7 +455,7 @@ impl Reader {
         self.pass_over = self.offset - first;
         (self.body_end, self.body) = (end, Some(response));
         self.source.used();
-        Ok(if is_another { Opened::Restart } else { Opened::Body })
+        Ok(Opened::Body)
     }
 
     /// Keeps the identity of the object, if this is its first answer, or what is new of it; and the head of the first

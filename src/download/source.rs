@@ -271,7 +271,8 @@ impl Source {
     }
 
     /// Handles an answer that refuses: a passing failure, an expired link, a storage without ranges, or the end.
-    pub(super) async fn refused(&self, response: Response, asked: &Asked<'_>) -> Result<Refusal, Error> {
+    /// `renewals`: how often the link had been renewed when it was asked for.
+    pub(super) async fn refused(&self, response: Response, asked: &Asked<'_>, renewals: u32) -> Result<Refusal, Error> {
         let hint = hint::from_answer(response.status(), response.headers(), self.carrier.now(), |_| false).delay;
         let (at, status) = (response.url().clone(), response.status());
         let reply = response.reply_with_what_came(None).await;
@@ -295,7 +296,11 @@ impl Source {
                 let why =
                     if code == 202 { "the storage has not got the result yet (202)" } else { "the storage is busy" };
                 if let Some(hint) = hint {
-                    self.carrier.pause(&SecretUrl::from(at), hint);
+                    // A 202 is about one object, and all else about the storage.
+                    match code {
+                        202 => self.carrier.pause_object(&SecretUrl::from(at), hint),
+                        _ => self.carrier.pause(&SecretUrl::from(at), hint),
+                    }
                     if let Some(end) = self.carrier.is_too_long(hint, self.until) {
                         return Err(error(end.kind, why.into()).with_retry_after(Some(hint)).with_end(Some(end.why)));
                     }
@@ -303,8 +308,8 @@ impl Source {
                 let error = error(ErrorKind::Interrupted, why.into()).with_retry_after(hint);
                 Ok(Refusal::Again(Pause::Step(hint.unwrap_or_default()), error))
             }
-            code @ (401 | 403 | 404 | 410) => self.renew(code, &url, error).await,
-            400 if says_expired(&reply) => self.renew(400, &url, error).await,
+            code @ (401 | 403 | 404 | 410) => self.renew(code, &url, renewals, error).await,
+            400 if says_expired(&reply) => self.renew(400, &url, renewals, error).await,
             code => {
                 let why = if status.is_success() {
                     format!("the storage answered with {code}, which brings no file")
@@ -322,6 +327,7 @@ impl Source {
         &self,
         code: u16,
         tried: &SecretUrl,
+        renewals: u32,
         error: impl Fn(ErrorKind, String) -> Error,
     ) -> Result<Refusal, Error> {
         let is_bare = self.link().is_bare;
@@ -336,7 +342,7 @@ impl Source {
         let known = known.unwrap_or_default();
         let refused = error(kind, format!("answered with {code}{known}"));
         let _renewing = self.renewing.lock().await;
-        if self.link().url != *tried {
+        if self.renewed() != renewals {
             // Another connection renewed it meanwhile.
             return Ok(Refusal::Again(Pause::None, refused));
         }

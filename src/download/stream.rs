@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::ordered::{Next, Ordered, cannot_take_back};
 use crate::clock::has_runtime;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The bytes of a download, in order: [`Download::stream`](crate::Download::stream). The stream ends after an error.
 ///
@@ -78,14 +78,17 @@ fn read_ahead(mut ordered: Ordered, ahead: usize) -> Chunks {
     // A permit is a number of 32 bits.
     let ahead = ahead.min(MOST_AHEAD);
     let room = Arc::new(Semaphore::new(ahead));
-    let (sender, receiver) = mpsc::unbounded_channel::<Result<(Bytes, OwnedSemaphorePermit), Error>>();
+    let (sender, receiver) = mpsc::unbounded_channel::<Result<Ahead, Error>>();
     let task = tokio::spawn(async move {
         loop {
             // While there is no room at all, nothing is read: a chunk may be longer than all that may be read ahead.
             let Ok(mut permit) = room.clone().acquire_owned().await else { return };
             let chunk = match next(&mut ordered).await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return,
+                Ok(None) => {
+                    sender.send(Ok(Ahead::End)).ok();
+                    return;
+                }
                 Err(error) => {
                     sender.send(Err(error)).ok();
                     return;
@@ -95,16 +98,26 @@ fn read_ahead(mut ordered: Ordered, ahead: usize) -> Chunks {
             let Ok(rest) = room.clone().acquire_many_owned(more).await else { return };
             permit.merge(rest);
             // A chunk keeps the whole buffer of its connection in memory.
-            if sender.send(Ok((Bytes::copy_from_slice(&chunk), permit))).is_err() {
+            if sender.send(Ok(Ahead::Chunk(Bytes::copy_from_slice(&chunk), permit))).is_err() {
                 return;
             }
         }
     });
     let task = AbortOnDrop(task);
-    Box::pin(futures::stream::unfold((receiver, task), async |(mut receiver, task)| {
-        let item = receiver.recv().await?;
-        Some((item.map(|(chunk, _permit)| chunk), (receiver, task)))
+    Box::pin(futures::stream::try_unfold((receiver, task), async |(mut receiver, task)| {
+        match receiver.recv().await.transpose()? {
+            Some(Ahead::Chunk(chunk, _permit)) => Ok(Some((chunk, (receiver, task)))),
+            Some(Ahead::End) => Ok(None),
+            // A stream that ends early must not pass for a whole one.
+            None => Err(Error::new(ErrorKind::Interrupted, "the task that read ahead ended before the result did")),
+        }
     }))
+}
+
+/// What was read ahead.
+enum Ahead {
+    Chunk(Bytes, OwnedSemaphorePermit),
+    End,
 }
 
 async fn next(ordered: &mut Ordered) -> Result<Option<Bytes>, Error> {

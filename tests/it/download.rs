@@ -8,6 +8,7 @@ mod depot;
 mod disk;
 mod folder;
 mod journal;
+mod narrow;
 mod overwrite;
 mod parallel;
 mod raw;
