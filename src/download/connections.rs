@@ -65,6 +65,10 @@ impl Connections {
         let window = now.saturating_sub(self.since);
         match self.phase {
             Phase::Warming if window >= self.window => self.begin(Phase::First, now, bytes),
+            // A connection this fast is limited by this machine.
+            Phase::First if window >= self.window && self.rate(window, bytes) > FAST => {
+                self.begin(Phase::Settled { until: now + LONGEST_STAY }, now, bytes);
+            }
             Phase::First if window >= self.window => self.double(self.rate(window, bytes), now, bytes),
             // A connection that has delivered nothing yet is still being made.
             Phase::Trying { begun, .. } if delivering < self.wanted && now.saturating_sub(begun) < STARTUP => {
@@ -116,6 +120,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 /// A connection that is not made within this time does not gain anything.
 const STARTUP: Duration = Duration::from_secs(2);
+/// Bytes a second, or some 4 Gbit: storages give one connection far less.
+const FAST: u64 = 512 << 20;
 /// In percent: less is noise.
 const GAIN: u64 = 15;
 /// The first try may have met a moment that says nothing; later, the load of a network changes over minutes.
