@@ -230,11 +230,18 @@ impl Download {
         self
     }
 
-    /// Sets how long the download may take, from the first poll of its sink on. There is no deadline by default, because
-    /// a large result takes as long as it takes. At the deadline, the sink fails with
+    /// Sets how long the download may take, from the first poll of its sink on. There is no limit by default, because a
+    /// large result takes as long as it takes. When the time is over, the sink fails with
     /// [`ErrorKind::DeadlineExceeded`]; a file can be resumed.
-    pub const fn deadline(mut self, within: Duration) -> Self {
-        self.settings.deadline = Some(within);
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the time by which the download must be complete. If a [`timeout`](Download::timeout) is set too, the earlier
+    /// of the two counts.
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.settings.until = Some(deadline);
         self
     }
 

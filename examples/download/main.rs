@@ -97,7 +97,7 @@ fn download(options: &Options) -> longhaul::Result<Download> {
         download = download.checksum(checksum.clone());
     }
     if let Some(deadline) = options.deadline {
-        download = download.deadline(deadline);
+        download = download.timeout(deadline);
     }
     Ok(download)
 }

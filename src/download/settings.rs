@@ -45,8 +45,8 @@ pub(super) struct Settings {
     pub(super) checksum: Option<Checksum>,
     pub(super) overwrite: Overwrite,
     pub(super) bandwidth: Option<NonZeroU64>,
-    pub(super) deadline: Option<Duration>,
-    /// The deadline, once the download has begun.
+    pub(super) timeout: Option<Duration>,
+    /// The deadline; once the download has begun, also that of its timeout.
     pub(super) until: Option<Instant>,
     pub(super) resumes: bool,
     pub(super) trusts_weak: bool,
@@ -61,7 +61,7 @@ impl Default for Settings {
             checksum: None,
             overwrite: Overwrite::default(),
             bandwidth: None,
-            deadline: None,
+            timeout: None,
             until: None,
             resumes: true,
             trusts_weak: false,
@@ -74,7 +74,8 @@ impl Settings {
     pub(super) fn begin(mut self) -> (Self, Instant) {
         let now = Instant::now();
         // A time beyond the clock's end is no deadline.
-        self.until = self.deadline.and_then(|within| now.checked_add(within));
+        let timeout = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        self.until = [self.until, timeout].into_iter().flatten().min();
         (self, now)
     }
 }

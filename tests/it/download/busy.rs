@@ -62,7 +62,7 @@ async fn a_day_mid_way_keeps_the_part() {
 async fn a_wait_past_the_deadline_ends_it_at_once() {
     let service = script([busy(503, "60")]);
     let begun = Instant::now();
-    let download = service.client().build().unwrap().download(LINK).deadline(secs(30));
+    let download = service.client().build().unwrap().download(LINK).timeout(secs(30));
     let error = download.to_memory(10).await.unwrap_err();
     assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, Duration::ZERO), "{error}");
     assert_eq!(error.retry_after(), Some(secs(60)));

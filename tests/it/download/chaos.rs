@@ -145,7 +145,7 @@ async fn whatever_fails_a_file_is_one_version_as_a_whole() {
         for call in 0..60 {
             let most = random.usize(1..=8);
             let download = client.download(LINK).connections(most).part_size(64 << 10);
-            let download = if random.bool() { download.deadline(secs(random.u64(1..200))) } else { download };
+            let download = if random.bool() { download.timeout(secs(random.u64(1..200))) } else { download };
             let patience = secs(if call < 20 { random.u64(1..400) } else { 100_000 });
             match tokio::time::timeout(patience, download.to_file(folder.at("7"))).await {
                 Ok(Ok(_)) => {

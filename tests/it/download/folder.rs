@@ -131,7 +131,7 @@ async fn the_first_answer_is_let_go_where_a_part_is_there() {
     let depot = Depot::new(fastrand_bytes(1_000_000), |_, answer| answer.rate(100_000));
     let folder = Folder::new();
     let download = || depot.client().download(LINK).connections(1);
-    download().deadline(secs(4)).to_dir(folder.path()).await.unwrap_err();
+    download().timeout(secs(4)).to_dir(folder.path()).await.unwrap_err();
     assert!(download().to_dir(folder.path()).await.unwrap().resumed_at() > 0);
     assert_eq!(depot.most_open(), 1);
 }

@@ -113,7 +113,7 @@ async fn a_host_that_resets_every_connection_is_an_error_that_keeps_the_part() {
     let link = depot.serve().await;
     let folder = Folder::new();
     // The pauses between eight failures take minutes: the deadline ends them.
-    let download = client().download(&*link).deadline(secs(2));
+    let download = client().download(&*link).timeout(secs(2));
     let error = download.to_file(folder.at("7")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
     assert!(error.to_string().contains("500000 of 1500000 bytes"), "{error}");

@@ -37,7 +37,7 @@ async fn a_file_of_several_connections_and_calls_is_known_again() {
     });
     let folder = Folder::new();
     let download = || depot.client().download(LINK).part_size(64 << 10).overwrite(Overwrite::IfDifferent);
-    download().deadline(secs(5)).to_file(folder.at("7")).await.unwrap_err();
+    download().timeout(secs(5)).to_file(folder.at("7")).await.unwrap_err();
     let begun = Instant::now();
     let receipt = download().to_file(folder.at("7")).await.unwrap();
     assert!(receipt.connections() > 1 && receipt.resumed_at() > 0 && !receipt.is_unchanged(), "{receipt:?}");

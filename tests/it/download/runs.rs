@@ -8,7 +8,7 @@ const TOTAL: usize = 4_000_000;
 async fn with_holes(folder: &Folder) -> Bytes {
     let content = fastrand_bytes(TOTAL);
     let depot = Depot::new(content.clone(), |_, answer| answer.rate(100_000));
-    let download = depot.client().download(LINK).part_size(64 << 10).deadline(secs(5));
+    let download = depot.client().download(LINK).part_size(64 << 10).timeout(secs(5));
     let error = download.to_file(folder.at("7")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     content
@@ -184,7 +184,7 @@ async fn a_result_of_unknown_length_goes_on_too() {
     for (why, rule, goes_on) in rules {
         let folder = Folder::new();
         let depot = Depot::new(content.clone(), endless);
-        let download = depot.client().download(LINK).deadline(secs(5));
+        let download = depot.client().download(LINK).timeout(secs(5));
         download.to_file(folder.at("7")).await.unwrap_err();
         let whole = content.clone();
         let depot = Depot::new(content.clone(), move |ask, answer| match why {

@@ -10,12 +10,12 @@ async fn at_the_deadline_a_file_is_kept_and_gone_on_with() {
     let depot = Depot::new(content.clone(), |_, answer| answer.rate(100_000));
     let folder = Folder::new();
     let begun = Instant::now();
-    let download = depot.client().download(LINK).connections(1).deadline(secs(4));
+    let download = depot.client().download(LINK).connections(1).timeout(secs(4));
     let error = download.to_file(folder.at("7")).await.unwrap_err();
     assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(4)), "{error}");
     assert!(error.to_string().contains("of 1000000 bytes had arrived"), "{error}");
     assert_eq!(folder.names(), ["7.part", "7.part.json"]);
-    let receipt = depot.client().download(LINK).connections(1).deadline(secs(7)).to_file(folder.at("7")).await.unwrap();
+    let receipt = depot.client().download(LINK).connections(1).timeout(secs(7)).to_file(folder.at("7")).await.unwrap();
     assert!((380_000..=400_000).contains(&receipt.resumed_at()), "{receipt:?}");
     assert!(folder.read("7") == content);
     assert!(depot.sent() <= 1_000_000 + 2 * CHUNK);
@@ -35,7 +35,7 @@ async fn the_deadline_holds_for_every_sink_and_whatever_is_waited_for() {
         ] {
             let begun = Instant::now();
             let folder = Folder::new();
-            let download = setting(depot.client().download(LINK).deadline(secs(10)));
+            let download = setting(depot.client().download(LINK).timeout(secs(10)));
             let error = sink.run(download, &folder).await.map(|bytes| bytes.len()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{why}, {sink:?}: {error}");
             assert!(begun.elapsed() <= secs(10), "{why}, {sink:?}: {:?}", begun.elapsed());
@@ -48,7 +48,7 @@ async fn the_deadline_holds_for_every_sink_and_whatever_is_waited_for() {
 async fn the_error_of_a_deadline_says_what_went_wrong_before() {
     for (answer, words) in [(reply(500), "the storage is busy"), (reply(0).unsent(), "no answer from the storage")] {
         let service = script((0..9).map(|_| answer.clone()));
-        let download = service.client().build().unwrap().download(LINK).deadline(Duration::from_millis(1_500));
+        let download = service.client().build().unwrap().download(LINK).timeout(Duration::from_millis(1_500));
         let error = download.to_memory(10).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error}");
         assert!(error.to_string().contains(words) && error.source().is_some(), "{error}");
@@ -65,7 +65,7 @@ async fn the_deadline_holds_while_a_download_waits_for_a_connection_of_its_clien
     let second = async {
         reaches(&mut progress, 1_000).await;
         let begun = Instant::now();
-        let error = client.download(FRESH).deadline(secs(5)).to_file(folder.at("8")).await.unwrap_err();
+        let error = client.download(FRESH).timeout(secs(5)).to_file(folder.at("8")).await.unwrap_err();
         (error.kind(), begun.elapsed())
     };
     tokio::select! {
@@ -79,7 +79,7 @@ async fn the_deadline_holds_while_a_download_waits_for_a_connection_of_its_clien
 async fn the_deadline_of_a_stream_counts_from_its_first_poll() {
     let content = fastrand_bytes(1_000_000);
     let depot = Depot::new(content.clone(), |_, answer| answer.rate(200_000));
-    let chunks = depot.client().download(LINK).deadline(secs(10)).stream();
+    let chunks = depot.client().download(LINK).timeout(secs(10)).stream();
     tokio::time::sleep(secs(60)).await;
     assert!(chunks.try_collect::<Vec<_>>().await.unwrap().concat() == content);
 }
@@ -90,7 +90,7 @@ async fn the_deadline_holds_while_a_writer_takes_nothing() {
     // Nobody reads the other end.
     let (mut writer, _reader) = tokio::io::duplex(1_000);
     let begun = Instant::now();
-    let download = depot.client().download(LINK).deadline(secs(10)).to_writer(&mut writer);
+    let download = depot.client().download(LINK).timeout(secs(10)).to_writer(&mut writer);
     let error = tokio::time::timeout(secs(60), download).await.expect("it ends by itself").unwrap_err();
     assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::DeadlineExceeded, secs(10)));
 }
@@ -98,7 +98,7 @@ async fn the_deadline_holds_while_a_writer_takes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_beyond_all_times_is_none() {
     let service = script([whole(TEN_BYTES)]);
-    let download = service.client().build().unwrap().download(LINK).deadline(Duration::MAX);
+    let download = service.client().build().unwrap().download(LINK).timeout(Duration::MAX);
     assert_eq!(download.to_memory(10).await.unwrap(), TEN_BYTES);
 }
 
