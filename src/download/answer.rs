@@ -219,7 +219,7 @@ mod tests {
         ] {
             assert_eq!(read(0, true, status, &head(etag, range, length)), expected, "{status} {range} {length}");
         }
-        // What is odd without a Range stays odd.
+        // An answer that is odd without a Range stays odd.
         for (status, range) in [(206, ""), (400, ""), (416, "bytes */10"), (501, "")] {
             assert_ne!(read(0, false, status, &head("", range, "")), "without", "{status}");
         }

@@ -43,7 +43,7 @@ impl Budget {
         self.waiting.load(Relaxed) > 0
     }
 
-    /// Promises to give a further connection back, if a file waits that nobody has promised one to.
+    /// Promises a connection to a file that waits for its first, if one waits without a promise.
     pub(super) fn promise(&self) -> Option<Promise<'_>> {
         let waiting = self.waiting.load(Relaxed);
         let promised = |promised| (promised < waiting).then_some(promised + 1);
@@ -84,14 +84,14 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(budget.is_short());
-        // One that waits takes one connection away, and not all.
+        // A file that waits takes one connection away, and not all.
         let promise = budget.promise();
         assert!(promise.is_some() && budget.promise().is_none());
         drop(further);
         drop(promise);
         let second = waiting.await.unwrap();
         assert!(second.is_some() && !budget.is_short() && budget.further().is_none());
-        // Who gives up does not wait any more.
+        // A file that is given up does not wait any more.
         let waiting = tokio::spawn({
             let budget = budget.clone();
             async move { budget.wait().await }

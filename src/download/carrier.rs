@@ -33,7 +33,7 @@ pub(crate) struct Carrier {
     not_before: Mutex<HashMap<Paused, Instant>>,
 }
 
-/// What a pause is for.
+/// The scope of a pause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Paused {
     /// A storage that is busy.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::part::Part;
 
-/// A part, and the jobs on it that nobody waits for.
+/// A part, and the background jobs on it.
 ///
 /// When a download is dropped, its last bytes are still written and made resumable, on threads that may block. At the
 /// end of the runtime, no job starts any more; then the part itself does as much as it can.
@@ -75,7 +75,7 @@ impl Disk {
         self.part.as_ref().is_some_and(|part| part.has_kept())
     }
 
-    /// Waits for the jobs that nobody waits for: from then on the part has no write under way, if no lane is open.
+    /// Waits for the background jobs: from then on the part has no write under way, if no lane is open.
     pub(super) async fn settle(&self) -> io::Result<()> {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
         let mut settled = Ok(());

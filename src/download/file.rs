@@ -195,13 +195,9 @@ async fn run(job: &Job<'_>, begun: Begun, kept_file: Option<&KeptFile>, path: &P
             let why = "the download began anew again and again: this storage neither resumes nor sends it all at once";
             return Err(job.source.error(ErrorKind::Interrupted, why).with_attempts(begins));
         }
-        match reader.begin().await.inspect_err(|_| job.count(&reader))? {
-            None | Some(Piece::Restart) => {}
-            Some(Piece::NotModified) => {
-                let length = kept_file.map_or(0, KeptFile::length);
-                return Ok(unchanged(length, path.to_owned(), vec!["etag"], job.gauge));
-            }
-            Some(_) => {}
+        if let Some(Piece::NotModified) = reader.begin().await.inspect_err(|_| job.count(&reader))? {
+            let length = kept_file.map_or(0, KeptFile::length);
+            return Ok(unchanged(length, path.to_owned(), vec!["etag"], job.gauge));
         }
         verification = Verification::of(reader.head(), job.settings);
         if let Some(file) = kept_file {

@@ -13,7 +13,7 @@ const LONGEST_EXTENSION: usize = 32;
 
 /// Returns a name that is safe as a file's on Linux, macOS and Windows, or `None` if nothing of it is left.
 ///
-/// The name is the part behind the last separator, without characters that nobody sees, without dots and spaces at its
+/// The name is the part behind the last separator, without invisible characters, without dots and spaces at its
 /// ends, and of at most 200 bytes. An underscore stands for a character that Windows forbids, before a name that
 /// Windows reserves, and behind a name that the downloader uses itself. A safe name stays as it is.
 pub(crate) fn safe(name: &str) -> Option<String> {

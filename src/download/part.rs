@@ -46,7 +46,7 @@ struct State {
     is_sound: bool,
     /// What the disk refused with, for the errors of what is tried afterwards.
     refused: Option<String>,
-    /// Whether nobody waits for the file any more: it does not take its name.
+    /// Whether the caller has dropped the download: the file does not take its name.
     is_given_up: bool,
 }
 
@@ -264,7 +264,7 @@ impl Part {
         Err(io::Error::other(format!("the disk refused before: {cause}")))
     }
 
-    /// Keeps the file from taking its name, because nobody waits for it any more.
+    /// Keeps the file from taking its name, because the caller has dropped the download.
     pub(super) fn give_up(&self) {
         self.state().is_given_up = true;
     }
@@ -513,6 +513,49 @@ const MOST_TRIES: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ten bytes in a part of `7` in a folder of this name.
+    fn written(folder: &str) -> (PathBuf, Part) {
+        let folder = std::env::temp_dir().join(format!("longhaul-{folder}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let part = Part::open(&folder.join("7"), 7, true).unwrap().unwrap();
+        part.begin(Identity::of_length(10), &[]).unwrap();
+        part.write(0, b"0123456789").unwrap();
+        (folder, part)
+    }
+
+    #[test]
+    fn a_disk_that_refused_once_gets_no_further_trust() {
+        let (folder, part) = written("refused");
+        // A failed sync is reported once, and the next one succeeds.
+        part.state().is_sound = false;
+        part.state().refused = Some("an EIO".into());
+        for error in [part.finish(10, true).unwrap_err(), part.write(10, b"0").unwrap_err()] {
+            assert!(error.to_string().contains("an EIO"), "{error}");
+        }
+        assert!(!folder.join("7").exists());
+        drop(part);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_dropped_download_does_not_give_its_file_the_name() {
+        let (folder, part) = written("given-up");
+        part.give_up();
+        part.finish(10, true).unwrap_err();
+        assert!(!folder.join("7").exists());
+        drop(part);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_process_opens_a_part_once() {
+        let path = Path::new("/no/such/7.part");
+        let open = OpenPart::claim(path);
+        assert!(open.is_some() && OpenPart::claim(path).is_none());
+        drop(open);
+        assert!(OpenPart::claim(path).is_some());
+    }
 
     #[test]
     fn sees_that_a_file_lost_its_name_to_another() {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The bytes that are still to be fetched: gaps that nobody fetches, and the claims of the connections.
+/// The bytes that are still to be fetched: gaps without a connection, and the claims of the connections.
 ///
 /// A claim is one long range, because each request costs a round trip and a slow start. A connection that has nothing
 /// to do takes the second half of the claim that would take longest.

@@ -73,7 +73,7 @@ fn on_demand(ordered: Ordered) -> Chunks {
     }))
 }
 
-/// Reads in a task, up to `ahead` bytes that nobody has taken yet.
+/// Reads in a task, up to `ahead` bytes beyond those that were taken.
 fn read_ahead(mut ordered: Ordered, ahead: usize) -> Chunks {
     // A permit is a number of 32 bits.
     let ahead = ahead.min(MOST_AHEAD);

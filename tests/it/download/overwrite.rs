@@ -172,6 +172,19 @@ async fn a_file_with_the_applications_checksum_needs_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_without_the_applications_checksum_is_not_kept_for_its_etag() {
+    let folder = Folder::new();
+    let service = script([part("0-9/10", TEN_BYTES), part("0-9/10", "ABCDEFGHIJ")]);
+    let client = service.client().build().unwrap();
+    client.download(LINK).to_file(folder.at("7")).await.unwrap();
+    let wanted = Checksum::sha256("261305762671a58cae5b74990bcfc236c2336fb04a0fbac626166d9491d2884c").unwrap();
+    let download = client.download(LINK).overwrite(Overwrite::IfDifferent).checksum(wanted);
+    assert!(!download.to_file(folder.at("7")).await.unwrap().is_unchanged());
+    assert_eq!(folder.read("7"), b"ABCDEFGHIJ");
+    assert_eq!(asked(&service, "if-none-match"), ["-", "-"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_part_beside_a_kept_file_is_not_left_for_ever() {
     let service = script([]);
     let folder = downloaded(&service).await;
