@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Events};
 use crate::message::Priority;
 use crate::page::{PageBytes, PageSource, Pages, Walk};
+use crate::profile::Profile;
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
@@ -74,7 +75,23 @@ impl Client {
     /// Returns a builder for a client. `base` is the URL that the paths of tasks and calls are relative to; a trailing
     /// `/` makes no difference.
     pub fn builder(base: impl AsRef<str>) -> ClientBuilder {
-        ClientBuilder::new(base.as_ref())
+        ClientBuilder::new(Some(base.as_ref()), Profile::auto())
+    }
+
+    /// Begins a client of the API that this profile describes, at the profile's base URL.
+    ///
+    /// ```
+    /// use longhaul::{Client, Profile};
+    ///
+    /// let client = Client::for_profile(Profile::aprimo().variable("env", "acme")).build()?;
+    /// assert_eq!(client.base().as_str(), "https://acme.dam.aprimo.com/");
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// A variable that the profile leaves open, and a profile without a base URL, are errors of
+    /// [`build`](ClientBuilder::build).
+    pub fn for_profile(profile: Profile) -> ClientBuilder {
+        ClientBuilder::new(None, profile)
     }
 
     /// Submits a request whose type names the type of its result.

@@ -152,6 +152,7 @@ pub mod credentials {
     };
     #[cfg(feature = "token-file")]
     pub use crate::credential::{FileKey, FileStore};
+    pub use crate::profile::{BasicStyle, ClientAuth, CredentialStyle, GrantStyle, KeyStyle, OAuthStyle, Secrets};
 }
 
 #[doc = include_str!("../docs/retries.md")]

@@ -1,22 +1,64 @@
 //! Profile: a description of one API, as data.
+//!
+//! # Implementation
+//! - [`catalog`] lists the profiles that are known by name; each service has a file of data of its own.
+//! - [`credential_style`] is the credential as data; [`oauth_style`] is a token endpoint's, and [`secrets`] fills both.
+//! - [`check`] finds the mistakes of a profile.
+//! - [`variables`] fills the parts of a URL that differ from tenant to tenant.
+//! - [`written`] reads profiles from JSON and TOML, and states where in the file a mistake stands.
+
+mod aprimo;
+mod catalog;
+mod check;
+mod constant_contact;
+mod credential_style;
+mod genesys;
+mod oauth_style;
+mod secrets;
+mod sitecore_send;
+mod smag_task;
+mod variables;
+mod written;
 
 use std::collections::BTreeMap;
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+pub use credential_style::{BasicStyle, CredentialStyle, KeyStyle};
+pub use oauth_style::{ClientAuth, GrantStyle, OAuthStyle};
+pub use secrets::Secrets;
+
+use crate::credential::{Credential, OAuth};
+use crate::error::{Error, ErrorKind};
 use crate::hint::HintRule;
 use crate::limit::Limit;
 use crate::protocol::Protocol;
 use crate::retry::{EnvelopeRule, RetryPolicy};
 use crate::throttle::Feedback;
 
-/// A description of one API for longhaul: how the API reports tasks, kind by kind, its limits, and its retries.
+/// A description of one API for longhaul: its base URL, how it identifies callers, how it reports tasks, kind by kind,
+/// its limits, and its retries.
 ///
-/// A profile is data, as JSON or TOML; every part can also be set on the client alone.
+/// A profile is data, as JSON or TOML; every part can also be set on the client alone. Take one of the known profiles,
+/// and change the parts that differ for you:
+///
+/// ```
+/// use longhaul::{Client, Limit, Profile};
+/// use longhaul::credentials::Secrets;
+///
+/// let profile = Profile::genesys().variable("region", "mypurecloud.ie").limit(Limit::per_minute(180));
+/// let client = Client::for_profile(profile)
+///     .secrets(Secrets::new().set("client_id", "my-id").set("client_secret", "my-secret"))
+///     .build()?;
+/// assert_eq!(client.base().as_str(), "https://api.mypurecloud.ie/api/v2/");
+/// # Ok::<(), longhaul::Error>(())
+/// ```
+///
+/// Or describe your own API:
 ///
 /// ```
 /// use longhaul::{Limit, Profile, Protocol};
-/// use longhaul::protocols::Source;
 ///
 /// let profile = Profile::auto()
 ///     .named("video")
@@ -30,6 +72,14 @@ use crate::throttle::Feedback;
 #[serde(default, deny_unknown_fields)]
 pub struct Profile {
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    variables: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    credential: Vec<CredentialStyle>,
     protocol: Protocol,
     kinds: BTreeMap<String, Protocol>,
     limits: Vec<Limit>,
@@ -49,11 +99,60 @@ impl Profile {
         Self::of("auto", Protocol::auto())
     }
 
-    /// Returns the profile of SMAG's tasks ([`Protocol::smag_task`]). SMAG publishes no fixed limits: set those of your
-    /// contract.
+    /// Returns the profile of SMAG's tasks: [`Protocol::smag_task`], limits by calls and bytes that change during the day
+    /// and are found by trial ([`Feedback::Learn`]), a subscription key and a token of 24 hours.
+    ///
+    /// Secrets: `subscription_key`, `application_id`, `user_name`, `password`. Variables: `domain` (`farmsandfields`),
+    /// and, because SMAG publishes neither, `key_header` (`Ocp-Apim-Subscription-Key`) and `token_path`.
     #[must_use]
     pub fn smag_task() -> Self {
-        Self::of("smag_task", Protocol::smag_task())
+        smag_task::profile()
+    }
+
+    /// Returns the profile of Constant Contact's V3 API: the kinds `contact_export`, `contact_import` and `activity`,
+    /// 4 requests a second and 10,000 a day per API key over all its tokens, one request a second at the token endpoint.
+    ///
+    /// Secrets: `client_id`, and `client_secret`, `redirect`, `refresh_token` as the login needs them. Limits count per
+    /// [`account`](crate::ClientBuilder::account): give the API key's name there, and share a
+    /// [`throttle`](crate::ClientBuilder::throttle) between the clients of several tokens.
+    #[must_use]
+    pub fn constant_contact() -> Self {
+        constant_contact::profile()
+    }
+
+    /// Returns the profile of a partner of Constant Contact: [`constant_contact`](Self::constant_contact) with 10
+    /// requests a second and 250,000 a day.
+    #[must_use]
+    pub fn constant_contact_partner() -> Self {
+        constant_contact::partner()
+    }
+
+    /// Returns the profile of Aprimo DAM: the kind `order`, 15 requests a second per tenant over all integrations, with
+    /// the service's queue of 100 behind them.
+    ///
+    /// Variable: `env`, the name of the tenant's environment. Secrets: `client_id`, `client_secret`.
+    #[must_use]
+    pub fn aprimo() -> Self {
+        aprimo::profile()
+    }
+
+    /// Returns the profile of Genesys Cloud: the kinds `conversation_details`, `user_details`,
+    /// `conversation_aggregates`, `audit`, `recording_job`, `recording_batch`, `reporting_export`, `knowledge_export` and
+    /// `bulk_job`. The limits are those that the service states in its headers.
+    ///
+    /// Variable: `region` (`mypurecloud.com`). Secrets: `client_id`, `client_secret`.
+    #[must_use]
+    pub fn genesys() -> Self {
+        genesys::profile()
+    }
+
+    /// Returns the profile of Sitecore Send, which has no tasks: the limits of its routes, refusals inside 200, the
+    /// API key in the query.
+    ///
+    /// Secret: `api_key`.
+    #[must_use]
+    pub fn sitecore_send() -> Self {
+        sitecore_send::profile()
     }
 
     /// Returns the profile of the pattern "Asynchronous Request-Reply" ([`Protocol::async_request_reply`]).
@@ -78,7 +177,7 @@ impl Profile {
     }
 
     /// The names of the built-in profiles.
-    pub const NAMES: [&str; 5] = ["auto", "smag_task", "async_request_reply", "azure", "google_operations"];
+    pub const NAMES: &'static [&'static str] = &catalog::NAMES;
 
     /// Returns the built-in profile of this name, such as `auto` or `smag_task`; `None` for an unknown name.
     ///
@@ -88,15 +187,50 @@ impl Profile {
     /// ```
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::auto, Self::smag_task, Self::async_request_reply, Self::azure, Self::google_operations]
-            .map(|profile| profile())
-            .into_iter()
-            .find(|profile| profile.name == name)
+        catalog::find(name)
+    }
+
+    /// Reads a profile from JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), with the path inside the text (`kinds.export.result[0].kind`),
+    /// the line, and what may stand there.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        written::from_json(text)
+    }
+
+    /// Reads a profile from TOML.
+    ///
+    /// ```
+    /// use longhaul::Profile;
+    ///
+    /// let error = Profile::from_toml("name = \"farms\"\n[protocol]\nstate = [\"/a\", 7]").unwrap_err();
+    /// assert!(error.to_string().contains("`protocol.state[1]`"), "{error}");
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    #[cfg(feature = "toml")]
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        written::from_toml(text)
+    }
+
+    /// Writes the profile as TOML, with all its parts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a part is code: a custom schedule, a retry predicate.
+    #[cfg(feature = "toml")]
+    pub fn to_toml(&self) -> Result<String, Error> {
+        written::to_toml(self)
     }
 
     fn of(name: &str, protocol: Protocol) -> Self {
         Self {
             name: name.to_owned(),
+            base: None,
+            variables: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            credential: Vec::new(),
             protocol,
             kinds: BTreeMap::new(),
             limits: Vec::new(),
@@ -117,6 +251,61 @@ impl Profile {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Sets the base URL, for [`Client::for_profile`](crate::Client::for_profile). It may contain variables in braces:
+    /// `https://api.{region}/v2`.
+    #[must_use]
+    pub fn base(mut self, url: impl Into<String>) -> Self {
+        self.base = Some(url.into());
+        self
+    }
+
+    /// Sets a variable of the base URL, of the credential's URLs and of the headers, such as a region or a tenant.
+    /// An empty value means that the user of the profile must set it.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a header that every request to the API's own origins carries, unless the request sets it itself, such as an
+    /// API version. A header is no place for a secret: use [`credential_style`](Self::credential_style).
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a part of the credential: how the API identifies its callers, without the secrets.
+    #[must_use]
+    pub fn credential_style(mut self, style: CredentialStyle) -> Self {
+        self.credential.push(style);
+        self
+    }
+
+    /// Removes the parts of the credential, so that you can set your own in their place.
+    #[must_use]
+    pub fn without_credential(mut self) -> Self {
+        self.credential.clear();
+        self
+    }
+
+    /// Changes the token endpoint of the profile, if it has one: its URL, its scope, the client's identification.
+    ///
+    /// ```
+    /// use longhaul::Profile;
+    ///
+    /// let profile = Profile::aprimo().map_oauth(|oauth| oauth.token_url("http://127.0.0.1:8080/token"));
+    /// ```
+    #[must_use]
+    pub fn map_oauth(mut self, mut change: impl FnMut(OAuthStyle) -> OAuthStyle) -> Self {
+        for style in &mut self.credential {
+            if let CredentialStyle::Oauth(oauth) = style {
+                *oauth = change(oauth.clone());
+            }
+        }
         self
     }
 
@@ -176,6 +365,105 @@ impl Profile {
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// Returns the names of the secrets that the credential needs, sorted.
+    ///
+    /// ```
+    /// # use longhaul::Profile;
+    /// assert_eq!(Profile::sitecore_send().secret_names(), ["api_key"]);
+    /// ```
+    #[must_use]
+    pub fn secret_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.credential.iter().flat_map(CredentialStyle::secret_names).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Builds the profile's credential from the secrets; the empty credential if the profile has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the secret or the variable that is missing.
+    pub fn credential(&self, secrets: &Secrets) -> Result<Credential, Error> {
+        let fill = |text: &str| self.fill(text);
+        self.credential
+            .iter()
+            .try_fold(Credential::none(), |credential, style| Ok(credential.and(style.build(&fill, secrets)?)))
+    }
+
+    /// Builds the token endpoint's part of the credential, to add a store or a first token to it. Combine the rest of a
+    /// credential by [`Credential::and`].
+    ///
+    /// ```
+    /// use longhaul::{Client, Credential, Profile};
+    /// use longhaul::credentials::{MemoryStore, Secrets};
+    ///
+    /// let profile = Profile::constant_contact();
+    /// let oauth = profile.oauth(&Secrets::new().set("client_id", "my-key"))?.store(MemoryStore::new());
+    /// let client = Client::for_profile(profile).credential(Credential::oauth(oauth)).build()?;
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the profile has no token endpoint, or if a secret or a variable
+    /// is missing.
+    pub fn oauth(&self, secrets: &Secrets) -> Result<OAuth, Error> {
+        let style = self.credential.iter().find_map(|style| match style {
+            CredentialStyle::Oauth(oauth) => Some(oauth),
+            _ => None,
+        });
+        let Some(style) = style else {
+            let why = format!("the profile `{}` has no token endpoint: use Profile::credential", self.name);
+            return Err(Error::new(ErrorKind::Config, why));
+        };
+        style.build(&|text| self.fill(text), secrets)
+    }
+
+    /// Replaces the variables of a text, or explains which is missing.
+    fn fill(&self, text: &str) -> Result<String, String> {
+        variables::fill(text, &self.variables).map_err(|why| format!("the profile `{}`: {why}", self.name))
+    }
+
+    /// Returns the base URL with its variables filled.
+    pub(crate) fn filled_base(&self) -> Result<String, String> {
+        match &self.base {
+            Some(base) => self.fill(base),
+            None => Err(format!(
+                "the profile `{}` has no base URL: give one to Client::builder, or set it by Profile::base",
+                self.name
+            )),
+        }
+    }
+
+    /// Checks the profile: templates, variables, the credential's URLs, limits that contradict each other, routes that no
+    /// request can match, rules without an effect.
+    ///
+    /// ```
+    /// use longhaul::{Limit, Profile};
+    ///
+    /// let profile = Profile::auto().limit(Limit::per_second(4)).limit(Limit::per_second(5));
+    /// let error = profile.check().unwrap_err();
+    /// assert!(error.to_string().contains("4 and 5 in the same window of 1s"), "{error}");
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with all mistakes, each with its place in the data, such as
+    /// `kinds.export` or `limits[1]`.
+    pub fn check(&self) -> Result<(), Error> {
+        check::check(self)
+    }
+
+    /// Returns the headers of every request.
+    pub(crate) fn filled_headers(&self) -> Result<HeaderMap, String> {
+        self.headers
+            .iter()
+            .map(|(name, value)| {
+                self.fill(value)?;
+                check::header(name, value, &self.variables)
+                    .map_err(|why| format!("the profile's header `{name}`: {why}"))
+            })
+            .collect()
     }
 
     pub(crate) const fn default_protocol(&self) -> &Protocol {

@@ -560,6 +560,21 @@ impl Protocol {
         self
     }
 
+    /// Reads a status document without a known word as success once [`progress_of`](Self::progress_of) is full, and as
+    /// pending before: for services that count results and have no word, such as Genesys' batches of recordings
+    /// (`expectedResultCount`, `resultCount`). A total of zero states nothing.
+    pub const fn done_at_full_progress(mut self) -> Self {
+        self.0.done_at_full_progress = true;
+        self
+    }
+
+    /// Adds a place that counts the failed parts of a task, such as `/failedTargetsCount`: a success with a count above
+    /// zero is [`State::PartiallySucceeded`].
+    pub fn failed_parts(mut self, at: Source) -> Self {
+        put_first(&mut self.0.failed_parts, at);
+        self
+    }
+
     /// Adds a place of the error's code, which is checked first.
     pub fn error_code(mut self, at: Source) -> Self {
         put_first(&mut self.0.error_code, at);

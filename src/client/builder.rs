@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::credential::Credential;
 use crate::limit::Limit;
 use crate::message::Http;
-use crate::profile::Profile;
+use crate::profile::{Profile, Secrets};
 use crate::retry::RetryPolicy;
 use crate::stats::Alerts;
 use crate::task::PollPolicy;
@@ -21,14 +21,16 @@ use crate::transport::{Connector, Proxying};
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
-    base: String,
+    /// `None` for the base of the profile.
+    base: Option<String>,
     profile: Profile,
     limits: Vec<Limit>,
     throttle: Option<Throttle>,
     account: String,
     feedback: Option<Feedback>,
     slow_start: bool,
-    credential: Credential,
+    credential: Option<Credential>,
+    secrets: Option<Secrets>,
     retry: Option<RetryPolicy>,
     pace: PollPolicy,
     task_timeout: Option<Duration>,
@@ -49,16 +51,17 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    pub(super) fn new(base: &str) -> Self {
+    pub(super) fn new(base: Option<&str>, profile: Profile) -> Self {
         Self {
-            base: base.to_owned(),
-            profile: Profile::auto(),
+            base: base.map(str::to_owned),
+            profile,
             limits: Vec::new(),
             throttle: None,
             account: String::new(),
             feedback: None,
             slow_start: true,
-            credential: Credential::none(),
+            credential: None,
+            secrets: None,
             retry: None,
             pace: PollPolicy::standard(),
             task_timeout: None,
@@ -129,8 +132,27 @@ impl ClientBuilder {
     }
 
     /// Sets the credential. The client sends it to the base's own origin and the allowed ones, and nowhere else.
+    ///
+    /// The credential replaces the one that the profile describes.
     pub fn credential(mut self, credential: Credential) -> Self {
-        self.credential = credential;
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Sets the secrets of the credential that the profile describes ([`Profile::secret_names`] lists them). Without
+    /// secrets and without a [`credential`](Self::credential), requests are sent without one.
+    ///
+    /// ```
+    /// use longhaul::{Client, Profile};
+    /// use longhaul::credentials::Secrets;
+    ///
+    /// let client = Client::for_profile(Profile::sitecore_send())
+    ///     .secrets(Secrets::new().set("api_key", "5f2b"))
+    ///     .build()?;
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = Some(secrets);
         self
     }
 

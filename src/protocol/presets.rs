@@ -53,6 +53,8 @@ impl Default for Rules {
             without_state: None,
             accept_html: false,
             progress_of: None,
+            done_at_full_progress: false,
+            failed_parts: Vec::new(),
             error_code: Vec::new(),
             error_message: Vec::new(),
             canceled_codes: Vec::new(),

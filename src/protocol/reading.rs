@@ -102,4 +102,21 @@ impl<'a> Reading<'a> {
             }
         }
     }
+
+    /// Returns how much of the work is done, in percent, by the two numbers that the protocol names.
+    pub(super) fn ratio(&self) -> Option<f64> {
+        let of = self.rules.progress_of.as_ref()?;
+        let done = self.number(&of.done)?;
+        let total = self.number(&of.total).filter(|total| *total > 0.0)?;
+        Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
+    }
+
+    /// Returns whether a place that counts failed parts states more than none.
+    pub(super) fn has_failed_parts(&self) -> bool {
+        self.rules.failed_parts.iter().any(|at| self.number(at).is_some_and(|count| count > 0.0))
+    }
+
+    fn number(&self, at: &crate::pointer::Source) -> Option<f64> {
+        at.text(self.reply, self.body)?.parse().ok()
+    }
 }

@@ -29,6 +29,8 @@ pub(super) enum Reason {
     Pending202,
     PendingByDefault,
     DoneAt(u8),
+    FullProgress,
+    PartialProgress,
     BareResult,
     WithoutState,
     SuccessBesideError,
@@ -112,6 +114,8 @@ impl Reason {
             Self::Status(code) => format!("the protocol gives the HTTP status {code} this state"),
             Self::Pending202 => "202 without a word means that it is not finished".into(),
             Self::PendingByDefault => "the protocol gives a missing state this meaning".into(),
+            Self::FullProgress => "its progress is full, which means that it is done".into(),
+            Self::PartialProgress => "its progress is not full yet".into(),
             Self::DoneAt(at) => format!("there is a value at {}, which means that it is done", done(at)),
             Self::BareResult => {
                 "a 2xx other than 202 at a bare status URL, without a pending word, is the result itself".into()

@@ -19,7 +19,8 @@ pub(super) fn parse(reading: &mut Reading<'_>) -> Report {
     let words = rules.state.iter().filter_map(|at| at.value(reply, body)).filter(|value| is_word(value, reply));
     let first = words.filter_map(|value| text(&value)).next();
     report.word = first.map(|word| word.chars().take(80).collect());
-    report.percent = ratio(reading)
+    report.percent = reading
+        .ratio()
         .or_else(|| rules.progress.iter().find_map(|at| percent(&at.text(reply, body)?, rules.progress_unit)));
     report.hint = hint(reading, &mut report);
     if let Some(delay) = report.hint.filter(|_| reply.status().as_u16() < 400) {
@@ -75,14 +76,6 @@ fn other_id(reading: &Reading<'_>) -> Option<String> {
     let found: Vec<_> = rules.id.iter().filter_map(|at| at.text(reply, *body)).collect();
     let is_own = found.iter().any(|id| last(id) == last(own));
     found.into_iter().find(|_| !is_own)
-}
-
-fn ratio(reading: &Reading<'_>) -> Option<f64> {
-    let of = reading.rules.progress_of.as_ref()?;
-    let number = |at: &crate::pointer::Source| at.text(reading.reply, reading.body)?.parse::<f64>().ok();
-    let done = number(&of.done)?;
-    let total = number(&of.total).filter(|total| *total > 0.0)?;
-    Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
 }
 
 fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {

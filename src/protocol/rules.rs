@@ -51,6 +51,10 @@ pub(super) struct Rules {
     pub(super) progress_unit: ProgressUnit,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) progress_of: Option<Fraction>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) done_at_full_progress: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed_parts: Vec<Source>,
     pub(super) error_code: Vec<Source>,
     pub(super) error_message: Vec<Source>,
     pub(super) canceled_codes: Vec<String>,

@@ -65,6 +65,9 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
     match verdict {
         // A place that the protocol names takes precedence over the answer itself.
         Verdict::IsResult if leads_elsewhere(reading) => (Verdict::Named, reason),
+        Verdict::Terminal(State::Succeeded) if reading.has_failed_parts() => {
+            (Verdict::Terminal(State::PartiallySucceeded), reason)
+        }
         verdict => (verdict, reason),
     }
 }
@@ -152,6 +155,15 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
     let done = numbered(&rules.done).find(|(at, _)| at.value(reply, body).is_some());
     if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
         return (Verdict::Terminal(State::Succeeded), Reason::DoneAt(place));
+    }
+    if rules.done_at_full_progress
+        && kind != StatusKind::Bare
+        && let Some(percent) = reading.ratio()
+    {
+        return match percent >= 100.0 {
+            true => (Verdict::Terminal(State::Succeeded), Reason::FullProgress),
+            false => (Verdict::Pending(State::Running), Reason::PartialProgress),
+        };
     }
     if let Some(state) = rules.statuses.get(&code.to_string()) {
         let bare_success = kind == StatusKind::Bare && *state == State::Succeeded;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The class of a task's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,10 +64,18 @@ pub(super) fn plain(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// Parses the words of a handwritten protocol, in any spelling.
+/// Parses the words of a handwritten protocol, in any spelling. One word with two meanings is an error.
 pub(super) fn plain_keys<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, State>, D::Error> {
     let written = BTreeMap::<String, State>::deserialize(from)?;
-    Ok(written.into_iter().map(|(word, state)| (plain(&word), state)).collect())
+    let mut words = BTreeMap::new();
+    for (word, state) in written {
+        if let Some(other) = words.insert(plain(&word), state).filter(|other| *other != state) {
+            let why =
+                format!("the word `{word}` means both {other} and {state}: case, spaces, `_` and `-` do not matter");
+            return Err(de::Error::custom(why));
+        }
+    }
+    Ok(words)
 }
 
 /// Returns the meaning of the words that mean the same in every known service. `terminated`, `ready`, `active`,

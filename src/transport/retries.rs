@@ -93,7 +93,7 @@ impl<'a> Retries<'a> {
             keyed: self.keyed,
             failure,
             own,
-            hint,
+            hint: hint.map(|hint| self.policy.asked_wait(hint, attempts)),
             step: match absence {
                 Some(absence) => Some(absence.pause),
                 None => self.pauses.next(),

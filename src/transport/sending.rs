@@ -203,6 +203,9 @@ impl<'a> Sending<'a> {
         let mut secrets = secrets_on(outgoing.headers());
         let timeout = match standing {
             Standing::Own => {
+                for (name, value) in &transport.headers {
+                    outgoing.headers_mut().entry(name).or_insert_with(|| value.clone());
+                }
                 let made = transport.credential.stamp(&mut outgoing, tokens);
                 secrets.extend(made.map_err(Broken::Refused)?);
                 transport.timeout(request)

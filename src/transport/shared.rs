@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::headers::held_for;
@@ -19,6 +20,8 @@ use crate::throttle::{Acquire, Permit};
 pub(crate) struct Transport {
     pub(crate) wire: Wire,
     pub(crate) trust: Arc<Trust>,
+    /// The headers that each request to the API's own origins carries, unless it sets them itself.
+    pub(crate) headers: HeaderMap,
     pub(crate) credential: Credential,
     /// The transport of requests for tokens.
     pub(crate) token_transport: TokenTransport,

@@ -28,9 +28,24 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::Config`], naming the invalid setting.
     pub fn build(self) -> Result<Client, Error> {
-        let base = base(&self.base)?;
+        let base = match &self.base {
+            Some(given) => base(given)?,
+            None => base(&self.profile.filled_base().map_err(|why| wrong(&why))?)?,
+        };
         let allowed = self.allowed.iter().map(|origin| allowed(origin, &base)).collect::<Result<Vec<_>, _>>()?;
-        self.credential.check()?;
+        let credential = match (self.credential.clone(), &self.secrets) {
+            (Some(_), Some(_)) => {
+                return Err(wrong(
+                    "the client has a credential and secrets: the secrets are for the profile's credential, so set one of \
+                     the two",
+                ));
+            }
+            (Some(credential), None) => credential,
+            (None, Some(secrets)) => self.profile.credential(secrets)?,
+            (None, None) => Credential::none(),
+        };
+        credential.check()?;
+        let headers = self.profile.filled_headers().map_err(|why| wrong(&why))?;
         self.check()?;
         let user_agent = HeaderValue::try_from(&self.user_agent)
             .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
@@ -65,7 +80,7 @@ impl ClientBuilder {
             None => Arc::new(self.connector.connect(ConnectorPurpose::Storage)?),
         };
         // The last step that can fail: a client that is not built leaves no limit behind.
-        throttle.install(&with_token_limit(limits, &self.credential, &throttle))?;
+        throttle.install(&with_token_limit(limits, &credential, &throttle))?;
         let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
         let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());
@@ -78,8 +93,8 @@ impl ClientBuilder {
             trust: trust.clone(),
             http,
             throttle,
-            credential_id: self.credential.id().into(),
-            credential_label: self.credential.label().map(Into::into),
+            credential_id: credential.id().into(),
+            credential_label: credential.label().map(Into::into),
             envelopes: self.profile.envelopes().to_vec(),
             hint_rules: self.profile.hints().to_vec(),
             marks: marks.clone(),
@@ -89,7 +104,7 @@ impl ClientBuilder {
             body_limit: self.body_limit,
             user_agent,
             hidden: Hidden::by({
-                let credential = self.credential.clone();
+                let credential = credential.clone();
                 move || credential.secrets()
             }),
         };
@@ -97,7 +112,8 @@ impl ClientBuilder {
             trust,
             token_transport: TokenTransport::new(Arc::new(TokenWire::over(&wire, attempt_timeout)), self.clock, marks),
             wire,
-            credential: self.credential,
+            credential,
+            headers,
             attempt_timeout,
             budget: RetryBudget::new(retry.tokens()),
             outages: Outages::new(connect_timeout),

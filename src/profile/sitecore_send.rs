@@ -1,0 +1,47 @@
+//! The profile of Sitecore Send. Data only.
+
+use std::time::Duration;
+
+use super::{CredentialStyle, Profile};
+use crate::limit::{Limit, Scope};
+use crate::pointer::Source;
+use crate::protocol::Protocol;
+use crate::retry::{EnvelopeRule, RetryPolicy, Schedule};
+
+pub(super) fn profile() -> Profile {
+    let mut profile = Profile::of("sitecore_send", Protocol::auto().named("sitecore_send"))
+        .base("https://api.sitecoresend.io/v3")
+        .credential_style(CredentialStyle::query("apikey", "api_key"))
+        // Refusals and errors arrive with 200. The word of a refusal is written in two ways, its code in one.
+        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
+        .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
+        .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless())
+        .retry(
+            RetryPolicy::standard()
+                .retries(5)
+                .schedule(Schedule::decorrelated(MEDIAN, WINDOW))
+                .hint_margin(Duration::from_millis(50)),
+        );
+    for (name, route, count, seconds) in ROUTES {
+        profile = profile.limit(Limit::per(count, Duration::from_secs(seconds)).scope(Scope::route(route)).named(name));
+    }
+    profile
+}
+
+/// The limits of an API key: each route has a window of its own.
+const ROUTES: [(&str, &str, u32, u64); 9] = [
+    ("campaign statistics", "GET campaigns/*/stats/*", 2, 60),
+    ("subscribe", "POST subscribers/*/subscribe.json", 10, 10),
+    ("subscribe many", "POST subscribers/*/subscribe_many.json", 2, 10),
+    ("unsubscribe from the account", "POST subscribers/unsubscribe.json", 20, 10),
+    ("unsubscribe from a list", "POST subscribers/*/unsubscribe.json", 20, 10),
+    ("unsubscribe from a list and campaign", "POST subscribers/*/*/unsubscribe.json", 20, 10),
+    ("remove", "DELETE subscribers/*/remove.json", 40, 10),
+    ("remove many", "POST subscribers/*/remove_many.json", 8, 10),
+    ("transactional", "POST campaigns/transactional/send.json", 6, 1),
+];
+
+/// The window over the number of requests in it, times one and a half.
+const MEDIAN: Duration = Duration::from_millis(1_500);
+/// The longest window but that of the statistics, whose end the service states.
+const WINDOW: Duration = Duration::from_secs(10);
