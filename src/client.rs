@@ -401,6 +401,7 @@ impl Client {
             pace: self.0.pace.clone(),
             long_after: self.0.default.long_after,
             base: self.0.base.clone(),
+            transcripts: self.0.default.transcripts.clone(),
         })
     }
 }

@@ -137,6 +137,7 @@ pub mod limits {
 #[doc = include_str!("../docs/protocol.md")]
 pub mod protocols {
     pub use crate::pointer::{Source, SourceError};
+    pub use crate::profile::Replay;
     pub use crate::protocol::{
         Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, ProgressUnit, Reduce, Report,
         ResultKind, StatusKind, Step,
@@ -169,7 +170,7 @@ pub mod telemetry {
 /// The streams of a task: its updates, and the pages of its result.
 pub mod tasks {
     pub use crate::page::{PageBytes, Pages};
-    pub use crate::task::{TaskUpdates, Updates};
+    pub use crate::task::{TaskUpdates, Transcripts, Updates};
 }
 
 /// The parts of a [`Download`], and the page on downloads.
@@ -200,7 +201,7 @@ pub mod http {
     pub use ::url::Url;
 
     pub use crate::client::RequestBuilder;
-    pub use crate::message::{Body, Http, HttpError, Reply, Request, Response};
+    pub use crate::message::{Body, Http, HttpError, Reply, Request, Response, Transcript};
 }
 
 #[cfg(doctest)]

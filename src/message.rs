@@ -12,6 +12,7 @@ mod request;
 mod reserved;
 mod response;
 mod route;
+mod transcript;
 mod weight;
 
 pub use body::Body;
@@ -19,6 +20,7 @@ pub use http::{Http, HttpError};
 pub use reply::Reply;
 pub use request::{Priority, Request};
 pub use response::Response;
+pub use transcript::Transcript;
 
 pub(crate) use media::looks_like_html;
 pub(crate) use reply::Extent;
@@ -27,3 +29,4 @@ pub(crate) use response::{is_transient, without_bom};
 
 pub(crate) use origin::{Origin, Standing, Trust};
 pub(crate) use route::write_route;
+pub(crate) use transcript::Answer;

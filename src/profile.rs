@@ -4,6 +4,7 @@
 //! - [`catalog`] lists the profiles that are known by name; each service has a file of data of its own.
 //! - [`credential_style`] is the credential as data; [`oauth_style`] is a token endpoint's, and [`secrets`] fills both.
 //! - [`check`] finds the mistakes of a profile.
+//! - [`replay`] tries a profile on recorded answers.
 //! - [`variables`] fills the parts of a URL that differ from tenant to tenant.
 //! - [`written`] reads profiles from JSON and TOML, and states where in the file a mistake stands.
 
@@ -14,6 +15,7 @@ mod constant_contact;
 mod credential_style;
 mod genesys;
 mod oauth_style;
+mod replay;
 mod secrets;
 mod sitecore_send;
 mod smag_task;
@@ -27,12 +29,14 @@ use serde::{Deserialize, Serialize};
 
 pub use credential_style::{BasicStyle, CredentialStyle, KeyStyle};
 pub use oauth_style::{ClientAuth, GrantStyle, OAuthStyle};
+pub use replay::Replay;
 pub use secrets::Secrets;
 
 use crate::credential::{Credential, OAuth};
 use crate::error::{Error, ErrorKind};
 use crate::hint::HintRule;
 use crate::limit::Limit;
+use crate::message::Transcript;
 use crate::protocol::Protocol;
 use crate::retry::{EnvelopeRule, RetryPolicy};
 use crate::throttle::Feedback;
@@ -452,6 +456,16 @@ impl Profile {
     /// `kinds.export` or `limits[1]`.
     pub fn check(&self) -> Result<(), Error> {
         check::check(self)
+    }
+
+    /// Tries the profile on the recorded answers of a task, without a request: how it would read each answer, by which
+    /// rule, whether it would have sent the same requests, and where it would have ended. `kind` is the kind of task; by
+    /// default the one of the transcript, or else none.
+    ///
+    /// `task --record FILE` of the examples, and a [`Transcripts`](crate::tasks::Transcripts), write transcripts.
+    #[must_use]
+    pub fn replay(&self, kind: Option<&str>, transcript: &Transcript) -> Replay {
+        replay::replay(self, kind, transcript)
     }
 
     /// Returns the headers of every request.

@@ -5,6 +5,7 @@ mod header;
 mod hidden;
 mod mask;
 mod names;
+mod veil;
 mod words;
 mod written;
 
@@ -18,6 +19,7 @@ pub(crate) use header::{secrets_of, secrets_on};
 pub(crate) use hidden::Hidden;
 pub(crate) use mask::Mask;
 pub(crate) use names::{looks_secret, sounds_secret};
+pub(crate) use veil::{HIDDEN, is_secret, veiled_json, veiled_text, veiled_url};
 pub(crate) use words::{brief, scrub, scrub_lines};
 
 /// A URL whose query may grant access: a SAS or presigned link, or a status URL that contains a key.

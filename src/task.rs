@@ -7,6 +7,7 @@ mod masked;
 mod outcome;
 mod poll_policy;
 mod polling;
+
 mod renewal;
 #[cfg(feature = "token-file")]
 mod sealed;
@@ -14,6 +15,7 @@ mod shared;
 mod state_metrics;
 mod token;
 mod trace;
+mod transcripts;
 mod transitions;
 mod update;
 mod updates;
@@ -39,6 +41,7 @@ pub use handle::TaskHandle;
 pub use outcome::Outcome;
 pub use poll_policy::PollPolicy;
 pub use token::ResumeToken;
+pub use transcripts::Transcripts;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use longhaul::tasks::Transcripts;
 use longhaul::{Client, Credential, Download, Outcome, PollPolicy, Task, TaskHandle};
 use serde_json::value::RawValue;
 
@@ -39,7 +40,13 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let end = run(&options).await;
+    let transcripts = Transcripts::new();
+    let mut end = run(&options, &transcripts).await;
+    if let Some(file) = &options.record
+        && let Err(error) = record(file, &transcripts)
+    {
+        end = end.but(Trouble::io(&format!("--record {}: {error}", file.display())));
+    }
     let code = end.exit_code();
     match print(&end) {
         Ok(()) => ExitCode::from(code),
@@ -48,10 +55,10 @@ async fn main() -> ExitCode {
 }
 
 /// Runs a task from the submit to any end.
-async fn run(options: &Options) -> End {
+async fn run(options: &Options, transcripts: &Transcripts) -> End {
     let mut interrupt = pin!(interrupt());
     let begun = tokio::select! {
-        begun = begin(options) => begun,
+        begun = begin(options, transcripts) => begun,
         () = &mut interrupt => return End::error(Trouble::interrupted("whether the service has the task is unknown")),
     };
     let mut task = match begun {
@@ -115,8 +122,8 @@ async fn interrupt() {
 }
 
 /// Submits a task, or resumes one.
-async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
-    let client = client(options)?;
+async fn begin(options: &Options, transcripts: &Transcripts) -> longhaul::Result<Task<Box<RawValue>>> {
+    let client = client(options, transcripts)?;
     let (method, url) = match &options.start {
         Start::Submit { method, url } => (method.clone(), url),
         Start::Resume { token, .. } => {
@@ -144,17 +151,28 @@ async fn begin(options: &Options) -> longhaul::Result<Task<Box<RawValue>>> {
     new.submit().await
 }
 
-fn client(options: &Options) -> longhaul::Result<Client> {
+fn client(options: &Options, transcripts: &Transcripts) -> longhaul::Result<Client> {
     // As part of the credential, a header is also sent with results and downloads of the same origin, and with a
     // resumed task.
     let carried = options.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-    let credential =
-        carried.fold(Credential::none(), |all, (name, value)| all.and(Credential::api_key_header(name, value)));
+    let given = match &options.secrets {
+        Some(secrets) => options.profile.credential(secrets)?,
+        None => Credential::none(),
+    };
+    let credential = carried.fold(given, |all, (name, value)| all.and(Credential::api_key_header(name, value)));
     let pace = options.min_interval.map_or(PollPolicy::standard(), |floor| PollPolicy::standard().floor(floor));
     let base = options.base();
     let is_loopback = matches!(base.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let builder = Client::builder(&base).profile(options.profile.clone()).credential(credential).poll_policy(pace);
+    let builder = if options.record.is_some() { builder.transcripts(transcripts) } else { builder };
     if is_loopback { builder.no_proxy() } else { builder }.build()
+}
+
+/// Writes the answers of the task, without secrets.
+fn record(file: &Path, transcripts: &Transcripts) -> std::io::Result<()> {
+    let Some(transcript) = transcripts.all().pop() else { return Ok(()) };
+    let text = serde_json::to_string_pretty(&transcript)?;
+    std::fs::write(file, text + "\n")
 }
 
 /// Prints every update, then fetches the result.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use lexopt::{Arg, Parser, ValueExt};
+use longhaul::credentials::Secrets;
 use longhaul::protocols::FinalStateVia;
 use longhaul::{Profile, ResumeToken};
 use serde_json::{Value, json};
@@ -20,9 +21,15 @@ Usage: task [OPTIONS] METHOD URL
   --json BODY              the body of the submit
   -H 'Name: value'         a header, for every request to the URL's origin; as
                            often as needed
-  --profile NAME|FILE      auto (default), smag_task, async_request_reply,
-                           azure, google_operations, or a profile as JSON, or
-                           as TOML if the name ends in .toml
+  --profile NAME|FILE      auto (default), or another name that
+                           `cargo run --example profile -- list` prints, or a
+                           profile as JSON, or as TOML if the name ends in .toml
+  --set NAME=VALUE         a variable of the profile, such as a region
+  --env PREFIX             the secrets of the profile's credential, from the
+                           environment: PREFIX_CLIENT_ID, PREFIX_API_KEY
+  --base URL               the base of the profile's paths; by default the part
+                           of URL that ends as the profile's base does, or else
+                           the folder of URL
   --kind NAME              the kind of task, of those that the profile has
   --final-state-via PLACE  operation, location or original-uri, whatever the
                            profile says
@@ -38,6 +45,8 @@ Usage: task [OPTIONS] METHOD URL
                            made where it is not there
   --cancel-after SECONDS   asks the service to give the task up, and waits on
                            for its true end
+  --record FILE            writes the answers, secrets left out, as a transcript
+                           for `cargo run --example profile -- replay`
   --explain                tells on stderr why the answers were read as they were
   --help
 
@@ -66,6 +75,9 @@ pub(crate) struct Options {
     pub(crate) json: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) profile: Profile,
+    pub(crate) base: Option<Url>,
+    pub(crate) secrets: Option<Secrets>,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) kind: Option<String>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) cancel_after: Option<Duration>,
@@ -85,12 +97,17 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
     let (mut json, mut headers, mut profile, mut kind, mut via) = (None, Vec::new(), None, None, None);
     let (mut deadline, mut cancel_after, mut min_interval, mut explain) = (None, None, None, false);
     let (mut token_out, mut resume, mut out) = (None, None, None);
+    let (mut variables, mut secrets, mut given_base, mut record) = (Vec::new(), None, None, None);
     let mut words = Vec::new();
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("json") => json = Some(body(args.value()?.string()?)?),
             Arg::Short('H') => headers.push(header(&args.value()?.string()?)?),
             Arg::Long("profile") => profile = Some(profile_of(&args.value()?.string()?)?),
+            Arg::Long("set") => variables.push(variable(&args.value()?.string()?)?),
+            Arg::Long("env") => secrets = Some(Secrets::from_env(&args.value()?.string()?)),
+            Arg::Long("base") => given_base = Some(absolute(&args.value()?.string()?)?),
+            Arg::Long("record") => record = Some(PathBuf::from(args.value()?)),
             Arg::Long("kind") => kind = Some(args.value()?.string()?),
             Arg::Long("final-state-via") => via = Some(final_state(&args.value()?.string()?)?),
             Arg::Long("deadline") => deadline = Some(seconds("--deadline", &args.value()?.string()?)?),
@@ -117,7 +134,11 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
     }
     let profile = profile.unwrap_or_default();
     let profile = via.map_or_else(|| Ok(profile.clone()), |via| final_state_via(&profile, via))?;
+    let profile = variables.into_iter().fold(profile, |profile, (name, value)| profile.variable(name, value));
     Ok(Some(Options {
+        base: given_base,
+        secrets,
+        record,
         start,
         json,
         headers,
@@ -133,11 +154,12 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
 }
 
 impl Options {
-    /// Returns the base for relative paths of the service: the folder of the URL.
+    /// Returns the base for relative paths of the service.
     pub(crate) fn base(&self) -> Url {
-        match &self.start {
-            Start::Resume { base, .. } => base.clone(),
-            Start::Submit { url, .. } => folder(url),
+        match (&self.base, &self.start) {
+            (Some(base), _) => base.clone(),
+            (None, Start::Resume { base, .. }) => base.clone(),
+            (None, Start::Submit { url, .. }) => below(url, &self.profile).unwrap_or_else(|| folder(url)),
         }
     }
 
@@ -161,6 +183,24 @@ fn absolute(text: &str) -> Result<Url, String> {
     // The URL may contain a key: the message does not repeat it.
     let url = Url::parse(text).map_err(|error| format!("the URL is no absolute URL: {error}"))?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err("the URL is neither http nor https".into()) }
+}
+
+/// Returns the part of a URL that ends as the profile's base does: `/api/v2/` of `/api/v2/analytics/jobs`.
+fn below(url: &Url, profile: &Profile) -> Option<Url> {
+    let data = serde_json::to_value(profile).ok()?;
+    let (_, rest) = data.get("base")?.as_str()?.split_once("://")?;
+    let path = rest.find('/').map_or("", |slash| rest.split_at(slash).1).trim_end_matches('/');
+    let mut base = url.clone();
+    let is_below = !path.contains('{') && url.path().strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    base.set_path(&format!("{path}/"));
+    base.set_query(None);
+    base.set_fragment(None);
+    is_below.then_some(base)
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("--set: `{text}` is not NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn folder(url: &Url) -> Url {
@@ -210,11 +250,9 @@ fn profile_of(text: &str) -> Result<Profile, String> {
     let file = fs::read_to_string(text).map_err(|error| {
         format!("--profile {text}: it is no profile that is known by name, and no file that can be read: {error}")
     })?;
-    if text.to_ascii_lowercase().ends_with(".toml") {
-        toml::from_str(&file).map_err(|error| format!("--profile {text}: {error}"))
-    } else {
-        serde_json::from_str(&file).map_err(|error| format!("--profile {text}: {error}"))
-    }
+    let is_toml = text.to_ascii_lowercase().ends_with(".toml");
+    let profile = if is_toml { Profile::from_toml(&file) } else { Profile::from_json(&file) };
+    profile.map_err(|error| format!("--profile {text}: {error}"))
 }
 
 fn final_state(text: &str) -> Result<FinalStateVia, &'static str> {

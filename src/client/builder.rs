@@ -13,7 +13,7 @@ use crate::message::Http;
 use crate::profile::{Profile, Secrets};
 use crate::retry::RetryPolicy;
 use crate::stats::Alerts;
-use crate::task::PollPolicy;
+use crate::task::{PollPolicy, Transcripts};
 use crate::throttle::{Feedback, Throttle};
 use crate::transport::{Connector, Proxying};
 
@@ -48,6 +48,7 @@ pub struct ClientBuilder {
     storage_http: Option<Arc<dyn Http>>,
     download_connections: usize,
     download_bandwidth: Option<NonZeroU64>,
+    transcripts: Option<Transcripts>,
 }
 
 impl ClientBuilder {
@@ -85,6 +86,7 @@ impl ClientBuilder {
             storage_http: None,
             download_connections: DOWNLOAD_CONNECTIONS,
             download_bandwidth: None,
+            transcripts: None,
         }
     }
 
@@ -306,6 +308,13 @@ impl ClientBuilder {
             Some(rate) => rate,
             None => NonZeroU64::MIN,
         });
+        self
+    }
+
+    /// Records the answers of all tasks without their secrets, for [`Profile::replay`] and for a look at what a service
+    /// sent. Nothing is recorded by default.
+    pub fn transcripts(mut self, transcripts: &Transcripts) -> Self {
+        self.transcripts = Some(transcripts.clone());
         self
     }
 

@@ -124,6 +124,10 @@ impl Cursor {
         self.status_url.as_deref().and_then(|url| Url::parse(url).ok()).map(SecretUrl::from)
     }
 
+    pub(crate) const fn submit_method(&self) -> &Method {
+        &self.method
+    }
+
     pub(crate) fn on_behalf(mut self, trust: Arc<Trust>) -> Self {
         self.trust = Some(trust);
         self

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::masked::masked;
+use super::transcripts::{Transcripts, names_of};
 use super::{PollPolicy, TaskShared};
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind, Fault};
@@ -33,6 +34,8 @@ pub(crate) struct TaskCore {
     pub(crate) long_after: Option<Duration>,
     /// The client's base URL, as tokens record it.
     pub(crate) base: Url,
+    /// Keeps the answers, if the user asked for it.
+    pub(crate) transcripts: Option<Transcripts>,
 }
 
 /// The outcome of a request; an error if another attempt makes no sense.
@@ -124,6 +127,7 @@ impl TaskCore {
     /// Interprets a reply, and advances the cursor.
     pub(crate) fn read_reply(&self, cursor: &mut Cursor, reply: &Reply) -> Step {
         let before = cursor.status_url();
+        let names = self.transcripts.as_ref().map(|kept| (kept, names_of(cursor)));
         let mut step = self.protocol.read(cursor, reply, self.transport.wire.clock.now());
         if let Err(error) = self.leads_well(reply.url(), before.as_ref(), cursor, &step) {
             let (kind, why) = (error.kind(), error.message().to_owned());
@@ -131,6 +135,10 @@ impl TaskCore {
         }
         let credential = &self.transport.credential;
         clean_urls(cursor, |url| credential.strip(url));
+        if let Some((kept, names)) = names {
+            let now = self.transport.wire.clock.now();
+            kept.record(names, cursor, (&self.base, self.kind.as_deref()), reply, now);
+        }
         let step = match step {
             Step::Done(report, finding) => Step::Done(report, Finding { hidden: reply.hidden(), ..finding }),
             step => step,

@@ -6,6 +6,7 @@ mod chaos;
 mod errors;
 mod newcomer;
 mod no_runtime;
+mod profile;
 mod retry;
 mod schedule;
 mod settings;

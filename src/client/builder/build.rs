@@ -137,6 +137,7 @@ impl ClientBuilder {
                 pace: self.pace.clone(),
                 long_after: self.alerts.long_after(),
                 base: base.clone(),
+                transcripts: self.transcripts.clone(),
             })
         };
         let kinds = self.profile.kinds().iter();
