@@ -201,7 +201,7 @@ pub mod http {
     pub use ::url::Url;
 
     pub use crate::client::RequestBuilder;
-    pub use crate::message::{Body, Http, HttpError, Reply, Request, Response, Transcript};
+    pub use crate::message::{Body, Http, HttpError, Multipart, Reply, Request, Response, Transcript};
 }
 
 #[cfg(doctest)]

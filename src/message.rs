@@ -6,6 +6,7 @@ mod flow;
 mod http;
 mod json;
 mod media;
+mod multipart;
 mod origin;
 mod reply;
 mod request;
@@ -17,6 +18,7 @@ mod weight;
 
 pub use body::Body;
 pub use http::{Http, HttpError};
+pub use multipart::Multipart;
 pub use reply::Reply;
 pub use request::{Priority, Request};
 pub use response::Response;

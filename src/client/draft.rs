@@ -7,7 +7,7 @@ use url::Url;
 
 use super::path;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Priority, RESERVED_WHY, Request, Trust, is_reserved};
+use crate::message::{Multipart, Priority, RESERVED_WHY, Request, Trust, is_reserved};
 use crate::redact::sounds_secret;
 
 /// The parts of a request. An invalid part is kept as an error, and reported when the request is sent.
@@ -37,6 +37,13 @@ impl Draft {
     pub(super) fn bytes(&mut self, body: Bytes, content_type: &str) {
         self.body = body;
         self.header(header::CONTENT_TYPE, content_type);
+    }
+
+    pub(super) fn multipart(&mut self, form: &Multipart) {
+        match form.encode(&mut fastrand::Rng::new()) {
+            Ok((body, content_type)) => self.bytes(body, &content_type),
+            Err(why) => self.fail(Error::new(ErrorKind::Request, why)),
+        }
     }
 
     /// Sets a header; returns its name if the name is valid.

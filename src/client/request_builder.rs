@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Client;
 use super::draft::Draft;
 use crate::error::Error;
-use crate::message::{Priority, Response};
+use crate::message::{Multipart, Priority, Response};
 use crate::transport::Sending;
 
 /// A builder for an ordinary request: [`Client::request`].
@@ -60,6 +60,12 @@ impl RequestBuilder {
     /// Sets the body and its content type.
     pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
         self.draft.bytes(body.into(), content_type.as_ref());
+        self
+    }
+
+    /// Sets the body as a form of fields and files: `multipart/form-data`.
+    pub fn multipart(mut self, form: Multipart) -> Self {
+        self.draft.multipart(&form);
         self
     }
 

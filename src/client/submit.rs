@@ -15,7 +15,7 @@ use super::Client;
 use super::draft::Draft;
 use super::request_builder::{earlier, path};
 use crate::error::{Error, ErrorKind};
-use crate::message::{Priority, Reply, Request, Response};
+use crate::message::{Multipart, Priority, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step, moved_submit};
 use crate::task::{Task, TaskCore, Trace};
 use crate::transport::{Breaks, Sending};
@@ -162,6 +162,12 @@ impl TaskBuilder {
     /// Sets the body and its content type.
     pub fn body(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
         self.draft.bytes(body.into(), content_type.as_ref());
+        self
+    }
+
+    /// Sets the body as a form of fields and files: `multipart/form-data`.
+    pub fn multipart(mut self, form: Multipart) -> Self {
+        self.draft.multipart(&form);
         self
     }
 

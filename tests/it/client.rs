@@ -4,6 +4,7 @@ mod addresses;
 mod backoff;
 mod chaos;
 mod errors;
+mod multipart;
 mod newcomer;
 mod no_runtime;
 mod profile;
