@@ -1,6 +1,7 @@
 //! Client: one account at one service.
 
 mod builder;
+mod bulk;
 mod draft;
 mod path;
 mod request_builder;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -30,6 +32,7 @@ use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
 pub use builder::ClientBuilder;
+pub use bulk::{BulkBuilder, BulkResults, ItemError, ItemFate};
 pub use request_builder::RequestBuilder;
 pub use submit::{TaskBuilder, TaskRequest};
 
@@ -166,6 +169,56 @@ impl Client {
     /// Returns a builder for a DELETE request, as [`request`](Client::request) does.
     pub fn delete(&self, path: impl Into<String>) -> RequestBuilder {
         self.request(Method::DELETE, path)
+    }
+
+    /// Returns a builder that sends many items in requests of at most `most` items each, and gives back one result for
+    /// each item.
+    ///
+    /// ```
+    /// use longhaul::http::ItemFate;
+    /// use longhaul::protocols::Source;
+    /// # use longhaul::testing::{reply, script};
+    /// use serde_json::json;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Row {
+    ///     id: u32,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([
+    /// #     reply(200).json(json!({"entities": [{"id": 1}, {"id": 0, "error": {"code": "bad.email"}}]})),
+    /// #     reply(504),
+    /// # ]);
+    /// # let client = service.client().build()?;
+    /// let contacts = [json!({"email": "ann@example.com"}), json!({"email": "bob"}), json!({"email": "cy@example.com"})];
+    /// let results = client
+    ///     .in_chunks(&contacts, 2)
+    ///     .post("outbound/contactlists/7/contacts")
+    ///     .body(|contacts| json!(contacts))
+    ///     .results(Source::pointer("/entities/*"))
+    ///     .item_error(Source::pointer("/error"))
+    ///     .send::<Row>()
+    ///     .await?;
+    /// assert_eq!(results[0].as_ref().unwrap().id, 1);
+    /// // The service refused this item ...
+    /// let error = results[1].as_ref().err().unwrap();
+    /// assert_eq!((error.index(), error.fate()), (1, ItemFate::Rejected));
+    /// // ... and a gateway answered 504 to the request of that one: the service may have it.
+    /// assert_eq!(results[2].as_ref().err().unwrap().fate(), ItemFate::Uncertain);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The items are consumed; those of a slice (`&contacts`) stay with the caller, who finds the item of an error by its
+    /// [index](crate::http::ItemError::index).
+    pub fn in_chunks<'a, T: Serialize + 'a>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        most: usize,
+    ) -> BulkBuilder<'a, T> {
+        BulkBuilder::new(self.clone(), items.into_iter().collect(), most)
     }
 
     /// Returns the URL of these segments below the base, for [`request`](Client::request) and [`TaskBuilder::post`].

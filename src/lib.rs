@@ -200,7 +200,7 @@ pub mod http {
     pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
     pub use ::url::Url;
 
-    pub use crate::client::RequestBuilder;
+    pub use crate::client::{BulkBuilder, BulkResults, ItemError, ItemFate, RequestBuilder};
     pub use crate::message::{Body, Http, HttpError, Multipart, Reply, Request, Response, Transcript};
 }
 

@@ -140,6 +140,22 @@ impl Source {
         })
     }
 
+    /// Returns the elements of the list at this place as JSON text, JSON null included, so that each keeps its position;
+    /// `None` if there is no list. The place is that of the list itself, or of its elements (`/rows/*`).
+    pub(crate) fn elements(&self, reply: &Reply) -> Option<Vec<Bytes>> {
+        let list = match &self.0 {
+            SourceKind::Pointer(pointer) => match pointer.strip_suffix("/*") {
+                Some("") => Self::body(),
+                Some(list) if !list.contains('*') => Self::pointer(list),
+                Some(_) | None => self.clone(),
+            },
+            SourceKind::Body | SourceKind::Header(_) | SourceKind::Rel(_) => self.clone(),
+        };
+        let text = list.raw(reply).into_iter().next()?;
+        let elements: Vec<&serde_json::value::RawValue> = serde_json::from_slice(&text).ok()?;
+        Some(elements.into_iter().map(|element| text.slice_ref(element.get().as_bytes())).collect())
+    }
+
     /// Returns the first value at this place.
     pub(crate) fn value<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Option<Cow<'a, Value>> {
         self.values(reply, body).into_iter().next()
@@ -298,6 +314,34 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_elements_of_a_list_keep_their_positions() {
+        let body = r#"{"rows": [{"id": 1.10}, null, ""], "one": {"a": 1}, "deep": [{"rows": [1]}]}"#;
+        let reply = |body: &'static str| {
+            Reply::new(StatusCode::OK, "https://a.example".parse().unwrap(), HeaderMap::new(), body)
+        };
+        let rows = Some(vec![r#"{"id": 1.10}"#, "null", "\"\""]);
+        for (place, body, expected) in [
+            ("/rows/*", body, rows.clone()),
+            ("/rows", body, rows),
+            ("/one/*", body, None),
+            ("/none/*", body, None),
+            ("/deep/0/rows/*", body, Some(vec!["1"])),
+            ("body", "[null, 2]", Some(vec!["null", "2"])),
+            ("/*", "[null, 2]", Some(vec!["null", "2"])),
+            ("/*", "[]", Some(vec![])),
+            ("body", "{}", None),
+            ("body", "[1", None),
+        ] {
+            let place: Source = place.parse().unwrap();
+            let reply = reply(body);
+            let found = place.elements(&reply);
+            let found =
+                found.as_ref().map(|found| found.iter().map(|text| std::str::from_utf8(text).unwrap()).collect());
+            assert_eq!(found, expected, "{place} {body}");
+        }
+    }
 
     #[test]
     fn finds_values_by_pointer_and_header() {

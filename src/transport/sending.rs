@@ -22,7 +22,7 @@ use crate::clock::{NO_RUNTIME, has_runtime};
 use crate::credential::{AttachedTokens, Credential};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Observation, RequestInfo, RetryReason};
-use crate::message::{HttpError, Request, Response, Standing};
+use crate::message::{HttpError, Request, Response, Standing, is_transient};
 use crate::protocol::Cookies;
 use crate::redact::secrets_on;
 use crate::retry::GiveUp;
@@ -42,6 +42,8 @@ pub(crate) struct Sending<'a> {
     permit: Option<Permit>,
     /// How often the request was sent.
     sent: u32,
+    /// Whether the service may have acted on an attempt that was no success: it got no answer, or one that leaves it open.
+    is_open: bool,
     /// Since when the host accepts no connection.
     unreachable: Option<Instant>,
     /// The last response, in case no later attempt gets one.
@@ -60,6 +62,7 @@ impl<'a> Sending<'a> {
             jar: None,
             permit: None,
             sent: 0,
+            is_open: false,
             unreachable: None,
             last: None,
             cause: None,
@@ -98,6 +101,11 @@ impl<'a> Sending<'a> {
         let sent_none =
             self.transport.credential.is_none() && !self.request.headers().contains_key(header::AUTHORIZATION);
         Err(Box::pin(rejection(response, sent_none, self.deadline)).await)
+    }
+
+    /// Returns whether the service may have acted on the request, although no attempt was a success.
+    pub(crate) const fn may_have_acted(&self) -> bool {
+        self.is_open
     }
 
     /// Sends the request, and repeats it as the policy allows. The last response is returned whatever its status, even
@@ -216,11 +224,17 @@ impl<'a> Sending<'a> {
             }
         };
         self.sent += 1;
+        // An exchange that is dropped half-way leaves it open, too.
+        let was_open = std::mem::replace(&mut self.is_open, true);
         let hidden = transport.wire.hidden.and(secrets);
         let answer = transport.wire.exchange(&mut self.permit, request, outgoing, timeout, hidden).await;
         match &answer {
-            Ok(_) => pass.connected(request.url()),
+            Ok(response) => {
+                self.is_open = was_open || leaves_open(response.status());
+                pass.connected(request.url());
+            }
             Err(error) if error.is_unsent() => {
+                self.is_open = was_open;
                 self.sent -= 1;
                 if error.is_absence() {
                     pass.refused(request.url());
@@ -290,6 +304,11 @@ impl<'a> Sending<'a> {
     fn last_answer(&mut self, why: &'static str) -> Option<Response> {
         self.last.take().map(|response| response.ended(Some(why)))
     }
+}
+
+/// Returns whether a failure with this status leaves open whether the service acted.
+const fn leaves_open(status: StatusCode) -> bool {
+    is_transient(status.as_u16()) && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
 
 impl Attempts for Sending<'_> {

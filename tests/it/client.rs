@@ -2,6 +2,7 @@
 
 mod addresses;
 mod backoff;
+mod bulk;
 mod chaos;
 mod errors;
 mod multipart;
