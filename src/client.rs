@@ -10,7 +10,7 @@ mod submit;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -27,7 +27,7 @@ use crate::profile::Profile;
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
-use crate::task::{PollPolicy, Task, TaskCore};
+use crate::task::{Gathering, PollPolicy, Task, TaskCore};
 use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
@@ -72,6 +72,8 @@ struct ClientInner {
     /// The state that the tasks of each kind share, created once.
     default: Arc<TaskCore>,
     kinds: BTreeMap<String, Arc<TaskCore>>,
+    /// The same of living tasks whose protocol was given with them, if they share polls.
+    given: Mutex<Vec<Weak<TaskCore>>>,
 }
 
 impl Client {
@@ -445,6 +447,21 @@ impl Client {
     }
 
     fn core_of(&self, protocol: Protocol) -> Arc<TaskCore> {
+        if !protocol.shares_polls() {
+            return self.new_core(protocol);
+        }
+        // Tasks that share polls share their state.
+        let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.retain(|core| core.strong_count() > 0);
+        let known = given.iter().filter_map(Weak::upgrade).find(|core| core.protocol == protocol);
+        known.unwrap_or_else(|| {
+            let core = self.new_core(protocol);
+            given.push(Arc::downgrade(&core));
+            core
+        })
+    }
+
+    fn new_core(&self, protocol: Protocol) -> Arc<TaskCore> {
         Arc::new(TaskCore {
             transport: self.0.transport.clone(),
             carrier: self.0.carrier.clone(),
@@ -455,6 +472,7 @@ impl Client {
             long_after: self.0.default.long_after,
             base: self.0.base.clone(),
             transcripts: self.0.default.transcripts.clone(),
+            gathering: Gathering::default(),
         })
     }
 }

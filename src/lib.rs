@@ -139,8 +139,8 @@ pub mod protocols {
     pub use crate::pointer::{Source, SourceError};
     pub use crate::profile::Replay;
     pub use crate::protocol::{
-        Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, ProgressUnit, Reduce, Report,
-        ResultKind, StatusKind, Step,
+        Cursor, Exchange, ExchangeError, FinalStateVia, Finding, Next, PageRule, PollMany, ProgressUnit, Reduce,
+        Report, ResultKind, StatusKind, Step,
     };
 }
 

@@ -156,6 +156,14 @@ impl Source {
         Some(elements.into_iter().map(|element| text.slice_ref(element.get().as_bytes())).collect())
     }
 
+    /// Returns the text at this place of a JSON text, as [`exact_text`](Self::exact_text) does of an answer.
+    pub(crate) fn text_in(&self, json: Bytes) -> Option<String> {
+        // A place is read from an answer; the URL of this one is not used.
+        let url = url::Url::parse("https://localhost").ok()?;
+        let reply = Reply::new(http::StatusCode::OK, url, http::HeaderMap::new(), json);
+        self.exact_text(&reply, reply.json().as_ref())
+    }
+
     /// Returns the first value at this place.
     pub(crate) fn value<'a>(&self, reply: &'a Reply, body: Option<&'a Value>) -> Option<Cow<'a, Value>> {
         self.values(reply, body).into_iter().next()

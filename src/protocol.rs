@@ -72,6 +72,7 @@ mod phase;
 mod plain;
 mod poll;
 mod poll_error;
+mod poll_many;
 mod presets;
 mod reading;
 mod reason;
@@ -93,8 +94,10 @@ mod trail;
 mod verdict;
 mod words;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +105,7 @@ pub use cursor::Cursor;
 pub use exchange::{Exchange, ExchangeError};
 pub use next::Next;
 pub use page::PageRule;
+pub use poll_many::PollMany;
 pub use result_rule::ResultKind;
 pub use rules::{FinalStateVia, ProgressUnit, Reduce, StatusKind};
 pub use step::{Finding, Report, Step};
@@ -307,6 +311,26 @@ impl Protocol {
         requests::next(&self.0, cursor, headers)
     }
 
+    /// Returns the rule for the status of several tasks, if the next poll of the task at the cursor may follow it.
+    pub(crate) fn shared_poll(&self, cursor: &Cursor) -> Option<&PollMany> {
+        self.0.poll_many.as_ref().filter(|_| requests::is_shareable(&self.0, cursor))
+    }
+
+    /// Returns whether tasks may share polls.
+    pub(crate) const fn shares_polls(&self) -> bool {
+        self.0.poll_many.is_some()
+    }
+
+    /// Returns the request for the status of several tasks, as the task at the cursor would send it.
+    pub(crate) fn many_request(&self, cursor: &Cursor, headers: HeaderMap, ids: &[&str]) -> Option<Request> {
+        requests::many(&self.0, cursor, headers, ids)
+    }
+
+    /// Returns the document of each task in an answer for several; `None` if the answer has no list of them.
+    pub(crate) fn divide(&self, reply: &Reply) -> Option<BTreeMap<String, Bytes>> {
+        self.0.poll_many.as_ref()?.divide(reply)
+    }
+
     /// Returns the request that cancels the task; `None` if there is none.
     pub(crate) fn cancel_request(&self, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
         requests::cancel(&self.0, cursor, headers)
@@ -496,6 +520,45 @@ impl Protocol {
     /// `POST {status} {"async_job_id": "{id}"}`.
     pub fn poll(mut self, how: Exchange) -> Self {
         self.0.poll = Some(how);
+        self
+    }
+
+    /// Sets a request for the status of several tasks. The tasks of one kind, or of one protocol, share it if their polls
+    /// fall due together: see [PollMany]. The first that is due and has its permit asks for all that are due, that wait
+    /// for a permit, or that may be polled [early](PollMany::early).
+    ///
+    /// A task whose id is missing from the answer is polled alone at once, and for good after the third time. If the
+    /// service refuses the shared request itself (such as 400, 404, 413, or an answer without the list), all tasks are
+    /// polled alone for a minute. Tasks with other headers of their own, with cookies, or without an id share no request.
+    ///
+    /// ```
+    /// use longhaul::Protocol;
+    /// use longhaul::protocols::{PollMany, Source};
+    /// use longhaul::testing::{reply, script};
+    /// # use longhaul::Profile;
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let many = PollMany::new("GET jobs?ids={ids}".parse()?, 10).items(Source::pointer("/jobs/*"));
+    /// let jobs = Protocol::auto().status_template("jobs/{id}").poll_many(many);
+    /// let done = |id: u32| json!({"id": id, "status": "succeeded", "result": id * 10});
+    /// let service = script([
+    ///     reply(202).json(json!({"id": 7})),
+    ///     reply(202).json(json!({"id": 8})),
+    ///     reply(200).json(json!({"jobs": [done(8), done(7)]})),
+    /// ]);
+    /// let client = service.client().build()?;
+    /// let start = || client.task().protocol(jobs.clone()).post("jobs").submit::<u32>();
+    /// let (seven, eight) = (start().await?, start().await?);
+    /// let (seven, eight) = tokio::try_join!(seven, eight)?;
+    /// assert_eq!((seven.value()?, eight.value()?), (70, 80));
+    /// assert_eq!(service.requests()[2].url().as_str(), "https://api.example.com/v1/jobs?ids=7,8");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_many(mut self, how: PollMany) -> Self {
+        self.0.poll_many = Some(how);
         self
     }
 

@@ -1,8 +1,10 @@
 //! Task: a handle to long-running work. The future and the stream are thin layers over one state machine.
 
 mod deadline;
+mod gathering;
 mod handle;
 mod heartbeat;
+mod many_answer;
 mod masked;
 mod outcome;
 mod poll_policy;
@@ -26,6 +28,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -45,12 +48,14 @@ pub use transcripts::Transcripts;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
+pub(crate) use gathering::Gathering;
 pub(crate) use polling::TaskCore;
 pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
+use gathering::Seat;
 use heartbeat::Beat;
-use polling::PollAnswer;
+use polling::{Heard, PollAnswer};
 use shared::{Live, TaskShared};
 use state_metrics::CountedState;
 
@@ -105,6 +110,10 @@ pub struct Task<T> {
     trace: Trace,
     /// Wakes a send in progress at the deadline.
     alarm: Alarm,
+    /// The task's seat among those that may share their next poll.
+    seat: Option<Arc<Seat>>,
+    /// How often an answer for several tasks said nothing about this one.
+    absences: u8,
 }
 
 enum Doing<T> {
@@ -160,6 +169,7 @@ impl<T> Task<T> {
         task.live().asked = Some(wait).filter(|wait| !wait.is_zero());
         let due = later(Instant::now(), wait);
         task.doing = Doing::Waiting { due, earliest: due, alarm: Alarm::default() };
+        task.sit(wait, due);
         task.hold();
         task
     }
@@ -191,6 +201,8 @@ impl<T> Task<T> {
             counted: CountedState::default(),
             trace: Trace::default(),
             alarm: Alarm::default(),
+            seat: None,
+            absences: 0,
         }
     }
 
@@ -277,14 +289,23 @@ impl<T> Task<T> {
                 self.stop(Error::new(ErrorKind::Config, NO_RUNTIME));
                 continue;
             }
+            if let Some(part) = self.taken(cx) {
+                self.doing = part;
+            }
             match &mut self.doing {
                 Doing::Waiting { .. } => {
                     if self.poll_wait(cx).is_pending() {
                         return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
                     }
-                    self.doing = match self.shared.admit(self.deadline) {
+                    if self.seat.is_some() && self.shared.core.gathering.rests() {
+                        self.stand();
+                    }
+                    self.doing = match self.shared.admit(self.seat.as_deref(), self.deadline) {
                         Some(acquire) => Doing::Queued(acquire),
-                        None => Doing::Sending(self.trace.around(self.shared.ask(None, self.deadline))),
+                        None => {
+                            self.stand();
+                            Doing::Sending(self.trace.around(self.shared.ask(None, self.deadline)))
+                        }
                     };
                 }
                 Doing::Queued(acquire) => match Pin::new(acquire.as_mut()).poll(cx) {
@@ -293,7 +314,10 @@ impl<T> Task<T> {
                     }
                     Poll::Ready(Ok(permit)) => {
                         self.beat_anew();
-                        let sending = self.shared.ask(Some(permit), self.deadline);
+                        let sending = match self.seat.take() {
+                            Some(seat) => self.shared.lead(&seat, permit, self.deadline),
+                            None => self.shared.ask(Some(permit), self.deadline),
+                        };
                         self.doing = Doing::Sending(self.trace.around(sending));
                     }
                     Poll::Ready(Err(error)) => {
@@ -311,6 +335,7 @@ impl<T> Task<T> {
                     // Frees the send before its result is processed.
                     self.wait_until(Instant::now(), Instant::now());
                     match answer {
+                        Ok(Heard::Absent) => self.absences = self.absences.saturating_add(1),
                         Ok(heard) => {
                             let refusal = heard.asks_to_wait(self.shared.now());
                             self.live().refusal = refusal;
@@ -345,6 +370,31 @@ impl<T> Task<T> {
         alarm.poll_at(*due, cx)
     }
 
+    /// Takes a seat among the tasks that may share their next poll, which is due after `pause`.
+    fn sit(&mut self, pause: Duration, earliest: Instant) {
+        self.stand();
+        if self.absences < MOST_ABSENCES {
+            self.seat = self.shared.seat(pause, earliest);
+        }
+    }
+
+    /// Gives the seat back.
+    fn stand(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            self.shared.core.gathering.leave(&seat);
+        }
+    }
+
+    /// Returns the request that another task leads, if this one waits and is part of it.
+    fn taken(&mut self, cx: &Context<'_>) -> Option<Doing<T>> {
+        let waits = matches!(self.doing, Doing::Waiting { .. } | Doing::Queued(_));
+        let poll = self.seat.as_ref().filter(|_| waits)?.taken(cx)?;
+        let seat = self.seat.take()?;
+        self.beat_anew();
+        let sending = self.shared.part(&seat, poll, self.deadline);
+        Some(Doing::Sending(self.trace.around(sending)))
+    }
+
     /// Counts the task as alive.
     fn hold(&mut self) {
         let state = self.live().last.state();
@@ -375,11 +425,15 @@ impl<T> Future for Task<T> {
     }
 }
 
+/// A task that the answers for several leave out this often is polled alone from then on.
+const MOST_ABSENCES: u8 = 3;
+
 /// No part of a task needs pinning in place: its send and its timer are boxed.
 impl<T> Unpin for Task<T> {}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
+        self.stand();
         self.counted.drop(self.shared.marks());
         let ended = self.live().ended;
         if let (true, false, Ok(runtime)) = (self.cancel_on_drop, ended, tokio::runtime::Handle::try_current()) {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use url::Url;
 
 use super::beginning;
@@ -99,6 +100,27 @@ impl Reply {
         self.headers.get_all(name).into_iter().filter_map(field_text).map(Cow::into_owned)
     }
 
+    /// Returns the part of the response that belongs to `url`, as if a request of it had been answered with `body`. The
+    /// headers that describe the whole response, or lead elsewhere, are left out.
+    pub(crate) fn part(&self, url: Url, body: Bytes) -> Self {
+        let mut headers = self.headers.clone();
+        for name in [CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, ETAG, LAST_MODIFIED, LINK, LOCATION, SET_COOKIE] {
+            headers.remove(name);
+        }
+        headers.remove("operation-location");
+        headers.remove("azure-asyncoperation");
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self {
+            status: self.status,
+            headers,
+            url,
+            body,
+            extent: Extent::Whole,
+            hidden: self.hidden.clone(),
+            limit: self.limit,
+        }
+    }
+
     /// Returns the body as JSON, whatever the Content-Type; `None` if it is not JSON.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         if self.extent != Extent::Whole {
@@ -180,7 +202,7 @@ impl Reply {
     }
 }
 
-fn field_text(field: &http::HeaderValue) -> Option<Cow<'_, str>> {
+fn field_text(field: &HeaderValue) -> Option<Cow<'_, str>> {
     let bytes = field.as_bytes().trim_ascii();
     if bytes.is_empty() {
         return None;

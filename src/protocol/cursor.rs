@@ -244,6 +244,11 @@ impl Cursor {
         self.extra.get_or_insert_default()
     }
 
+    /// Returns the query members of the submit that every poll repeats.
+    pub(crate) fn repeated_query(&self) -> &[(String, String)] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.query)
+    }
+
     pub(super) fn keeps_cookies(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.keeps_cookies)
     }

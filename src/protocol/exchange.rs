@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::location::{is_below, join_template};
-use super::template::{Filling, Template};
+use super::template::{self, Filling, Template};
 
 /// A request of a protocol: method, URL, and a JSON body if there is one, with `{id}` for the task's id and `{status}`
 /// for its status URL.
@@ -97,9 +98,42 @@ impl Exchange {
         Template::new(below).check_one(false).map_err(|why| format!("`{self}`: {why}"))
     }
 
+    /// Returns the URL and the body for several tasks; `None` if their ids make no URL below the fixed part.
+    pub(super) fn fill_many(&self, base: &Url, ids: &[&str]) -> Option<(Url, Option<String>)> {
+        let encoded: Vec<_> = ids.iter().map(|id| template::encoded(id, false, "?")).collect();
+        let filled = map_places(&self.target, |place| match place {
+            "ids" => Some(encoded.join(",")),
+            place => exploded(place).map(|(first, name)| {
+                let pairs: Vec<_> = encoded.iter().map(|id| format!("{name}={id}")).collect();
+                format!("{first}{}", pairs.join("&"))
+            }),
+        });
+        let url = join_template(base, &self.target, &filled.ok()?).ok()?;
+        let body = self.body.as_ref().and_then(|body| {
+            let mut body = serde_json::from_str(body).ok()?;
+            insert(&mut body, ids);
+            Some(body.to_string())
+        });
+        Some((url, body))
+    }
+
+    /// Checks that there is a place for the ids of several tasks, and no other place.
+    pub(super) fn check_many(&self) -> Result<(), String> {
+        let in_body = self.body.as_ref().is_some_and(|body| body.contains("{ids}"));
+        let mut in_url = false;
+        map_places(&self.target, |place| {
+            let is_known = place == "ids" || exploded(place).is_some();
+            in_url |= is_known;
+            is_known.then(String::new)
+        })
+        .map_err(|why| format!("`{self}`: {why}"))?;
+        let none = || format!("`{self}` has no place for the ids: write `{{ids}}`, or `{{?id*}}` for a pair of each");
+        if in_url || in_body { Ok(()) } else { Err(none()) }
+    }
+
     /// Returns the body, with the id inserted into its JSON text.
     pub(super) fn body_for(&self, id: Option<&str>) -> Option<String> {
-        let quoted = serde_json::Value::from(id.unwrap_or_default()).to_string();
+        let quoted = Value::from(id.unwrap_or_default()).to_string();
         let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
         self.body.as_ref().map(|body| body.replace("{id}", inside))
     }
@@ -124,7 +158,7 @@ impl FromStr for Exchange {
             return Err(wrong());
         }
         let body = body.map(|body| body.trim().to_owned()).filter(|body| !body.is_empty());
-        if body.as_ref().is_some_and(|body| serde_json::from_str::<serde_json::Value>(body).is_err()) {
+        if body.as_ref().is_some_and(|body| serde_json::from_str::<Value>(body).is_err()) {
             return Err(wrong());
         }
         Ok(Self { method: method.parse().map_err(|_| wrong())?, target: target.to_owned(), body })
@@ -142,6 +176,46 @@ impl TryFrom<String> for Exchange {
 impl From<Exchange> for String {
     fn from(exchange: Exchange) -> Self {
         exchange.to_string()
+    }
+}
+
+/// Replaces the places in braces; one that `with` does not know is an error.
+fn map_places(text: &str, mut with: impl FnMut(&str) -> Option<String>) -> Result<String, String> {
+    let (mut made, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (place, after) = behind.split_once('}').ok_or("it has a `{` without its `}`")?;
+        let wrong = || format!("`{{{place}}}` is no place for the ids of several tasks");
+        made += before;
+        made += &with(place).ok_or_else(wrong)?;
+        rest = after;
+    }
+    Ok(made + rest)
+}
+
+/// Returns the first character and the name of `?name*` or `&name*`: a pair for each value (RFC 6570, 3.2.8).
+fn exploded(place: &str) -> Option<(char, &str)> {
+    let first = place.chars().next().filter(|first| matches!(first, '?' | '&'))?;
+    let name = place.get(1..)?.strip_suffix('*')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
+    (!name.is_empty() && name.chars().all(is_name)).then_some((first, name))
+}
+
+/// Inserts ids into JSON: an element `"{ids}"` of a list becomes all of them, any other text has them with commas.
+fn insert(body: &mut Value, ids: &[&str]) {
+    match body {
+        Value::String(text) => *text = text.replace("{ids}", &ids.join(",")),
+        Value::Array(items) => {
+            let all = |item: Value| match item {
+                Value::String(text) if text == "{ids}" => ids.iter().map(|id| Value::from(*id)).collect(),
+                mut item => {
+                    insert(&mut item, ids);
+                    vec![item]
+                }
+            };
+            *items = std::mem::take(items).into_iter().flat_map(all).collect();
+        }
+        Value::Object(members) => members.values_mut().for_each(|member| insert(member, ids)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -44,6 +44,7 @@ impl Default for Rules {
             status_template: None,
             template_kind: StatusKind::Monitor,
             poll: None,
+            poll_many: None,
             repeat_query: Vec::new(),
             cookies: false,
             conditional: false,

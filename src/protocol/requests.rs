@@ -83,6 +83,22 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
     Some(Asking { request, purpose, jar })
 }
 
+/// Returns the request for the status of several tasks, as the task at the cursor would send it; `None` if the protocol
+/// has none, or the ids make no URL.
+pub(super) fn many(rules: &Rules, cursor: &Cursor, headers: HeaderMap, ids: &[&str]) -> Option<Request> {
+    let many = rules.poll_many.as_ref()?;
+    let (mut url, body) = many.fill(cursor.trust()?.base(), ids)?;
+    repeat(cursor, &mut url);
+    Some(dressed(Request::new(many.method().clone(), url, Priority::Poll), headers, body))
+}
+
+/// Returns whether the next poll of the task can be part of a request for several: not a redirect, nothing that a
+/// foreign origin named, and no cookies, which belong to one task.
+pub(super) fn is_shareable(rules: &Rules, cursor: &Cursor) -> bool {
+    let keeps_cookies = rules.cookies || cursor.keeps_cookies();
+    cursor.is_polling() && !cursor.created && !cursor.is_status_bare() && !keeps_cookies
+}
+
 /// Returns the request that cancels the task; `None` if there is none.
 pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option<Request> {
     let given = cursor.cancel_url().and_then(|url| Url::parse(url).ok());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::{self, Exchange};
 use super::page::PageRule;
+use super::poll_many::PollMany;
 use super::result_rule::ResultRule;
 use super::template::Template;
 use super::words::{self, State};
@@ -32,6 +33,8 @@ pub(super) struct Rules {
     // The poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) poll: Option<Exchange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) poll_many: Option<PollMany>,
     pub(super) repeat_query: Vec<String>,
     pub(super) cookies: bool,
     pub(super) conditional: bool,
@@ -97,6 +100,7 @@ impl Rules {
         let others = [("poll", &self.poll), ("cancel", &self.cancel), ("cleanup", &self.cleanup)];
         let others = others.into_iter().filter_map(|(what, exchange)| Some((what, exchange.as_ref()?)));
         others.chain(starts).try_for_each(|(what, exchange)| of(what, exchange.check()))?;
+        self.poll_many.as_ref().map_or(Ok(()), |many| of("poll_many", many.check()))?;
         self.result.iter().try_for_each(|rule| of("result", rule.check()))?;
         self.pages.as_ref().map_or(Ok(()), |rule| of("pages", rule.check()))
     }

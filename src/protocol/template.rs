@@ -222,7 +222,7 @@ fn placed(base: &Url, value: &str, slashes: bool, before: &str) -> Result<String
 }
 
 /// Encodes a value for its position after this text: no part of it leads out of the folder, or to another host.
-fn encoded(value: &str, slashes: bool, before: &str) -> String {
+pub(super) fn encoded(value: &str, slashes: bool, before: &str) -> String {
     let in_query = before.contains('?');
     let one = |segment: &str| match segment {
         // A segment of dots alone would lead out of its folder, encoded or not.

@@ -70,6 +70,7 @@ impl<T> Task<T> {
     /// Ends the wait, after the remaining updates are delivered.
     pub(super) fn give_up(&mut self, error: Error) {
         let error = self.with_wait(error);
+        self.stand();
         self.counted.stop(self.shared.marks());
         self.doing = Doing::Over(Some(Box::new(Err(error.clone()))));
         self.ready = match self.ready {

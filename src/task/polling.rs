@@ -8,14 +8,17 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use url::Url;
 
+use super::gathering::{Gathering, Seat, SharedPoll};
+use super::many_answer::{ManyAnswer, Part, Said};
 use super::masked::masked;
 use super::transcripts::{Transcripts, names_of};
 use super::{PollPolicy, TaskShared};
+use crate::clock::later;
 use crate::download::Carrier;
 use crate::error::{Error, ErrorKind, Fault};
 use crate::hint::from_answer;
-use crate::message::{Reply, Response};
-use crate::protocol::{Asking, Cursor, Finding, Protocol, Purpose, Step, clean_urls};
+use crate::message::{Reply, Request, Response, is_transient};
+use crate::protocol::{Asking, Cursor, Finding, PollMany, Protocol, Purpose, Step, clean_urls};
 use crate::redact::SecretUrl;
 use crate::throttle::{Acquire, Permit};
 use crate::transport::{Broken, Sending, Transport, by};
@@ -36,6 +39,8 @@ pub(crate) struct TaskCore {
     pub(crate) base: Url,
     /// Keeps the answers, if the user asked for it.
     pub(crate) transcripts: Option<Transcripts>,
+    /// The tasks that may share a poll.
+    pub(crate) gathering: Gathering,
 }
 
 /// The outcome of a request; an error if another attempt makes no sense.
@@ -46,6 +51,8 @@ pub(super) enum Heard {
     Reply(Box<Reply>, Option<Response>),
     /// No answer; another attempt may help.
     Silence(String),
+    /// An answer for several tasks that says nothing about this one: it is polled alone.
+    Absent,
 }
 
 impl Heard {
@@ -53,7 +60,7 @@ impl Heard {
     pub(super) fn rest(self) -> Option<Response> {
         match self {
             Self::Reply(_, rest) => rest,
-            Self::Silence(_) => None,
+            Self::Silence(_) | Self::Absent => None,
         }
     }
 
@@ -86,17 +93,7 @@ impl TaskCore {
                     .map_err(|late| self.transport.late(late))?
                 {
                     Ok(response) => response,
-                    // The task continues at the service, and a token may be available for the next poll.
-                    Err(Broken::Refused(error)) if is_passing(error.kind()) => {
-                        return Ok(Heard::Silence(format!("the status could not be requested: {error}")));
-                    }
-                    Err(Broken::Refused(error)) => return Err(error),
-                    Err(Broken::Lost(error)) => {
-                        return Ok(Heard::Silence(format!(
-                            "the status gave no answer: {}",
-                            crate::error::with_cause(&error)
-                        )));
-                    }
+                    Err(broken) => return silence(broken).map(Heard::Silence),
                 }
             }
         };
@@ -117,11 +114,14 @@ impl TaskCore {
     pub(super) fn read(&self, cursor: &mut Cursor, heard: &Heard) -> Step {
         match heard {
             Heard::Reply(reply, _) => self.read_reply(cursor, reply),
-            Heard::Silence(why) => {
-                let step = self.protocol.read_silence(cursor, why, self.transport.wire.clock.now());
-                masked(step, || self.transport.wire.hidden.mask(), self.transport.credential.is_none())
-            }
+            Heard::Silence(why) => self.read_silence(cursor, why),
+            Heard::Absent => self.read_silence(cursor, "the answer for several tasks has no status of this one"),
         }
+    }
+
+    fn read_silence(&self, cursor: &mut Cursor, why: &str) -> Step {
+        let step = self.protocol.read_silence(cursor, why, self.transport.wire.clock.now());
+        masked(step, || self.transport.wire.hidden.mask(), self.transport.credential.is_none())
     }
 
     /// Interprets a reply, and advances the cursor.
@@ -168,14 +168,147 @@ impl TaskCore {
     }
 }
 
+/// Returns why a poll got no answer; an error if another attempt makes no sense.
+fn silence(broken: Broken) -> Result<String, Error> {
+    match broken {
+        // The task continues at the service, and a token may be available for the next poll.
+        Broken::Refused(error) if is_passing(error.kind()) => Ok(format!("the status could not be requested: {error}")),
+        Broken::Refused(error) => Err(error),
+        Broken::Lost(error) => Ok(format!("the status gave no answer: {}", crate::error::with_cause(&error))),
+    }
+}
+
+impl TaskCore {
+    /// Asks for the status of several tasks. A poll is a single attempt here, too.
+    async fn ask_many(&self, request: &Request, permit: Option<Permit>) -> ManyAnswer {
+        let said = match Sending::of(&self.transport, request).permit(permit).attempt().await {
+            Ok(response) => self.divide(response).await,
+            Err(broken) => silence(broken).map_or_else(Said::Refused, Said::Silence),
+        };
+        let answer = ManyAnswer::new(said);
+        if answer.is_unfit() && self.gathering.rest(later(Instant::now(), REST)) {
+            tracing::warn!(
+                url = %crate::redact::shown(request.url()),
+                "the request for the status of several tasks was not answered with a list: all are polled alone for a \
+                 minute"
+            );
+        }
+        answer
+    }
+
+    /// Divides the answer among the tasks.
+    async fn divide(&self, response: Response) -> Said {
+        let bare = response.cut();
+        let code = bare.status().as_u16();
+        let reply = match response.reply_or_rest().await {
+            Ok((reply, None)) => reply,
+            Ok((_, Some(_))) => return Said::Unfit,
+            // An error status is complete without a body.
+            Err(_) if !bare.status().is_success() => bare,
+            Err(_) => return Said::Silence("the answer broke off".into()),
+        };
+        match code {
+            200..=299 => match self.protocol.divide(&reply) {
+                Some(documents) => Said::Documents(reply, documents),
+                None => Said::Unfit,
+            },
+            // These concern the client, and not the request.
+            401 => Said::SameForAll(reply),
+            code if is_transient(code) => Said::SameForAll(reply),
+            _ => Said::Unfit,
+        }
+    }
+}
+
+/// After a request for several tasks that the service does not take, all are polled alone for this long.
+const REST: Duration = Duration::from_secs(60);
+
 /// Returns whether the error means that no credential is available for now.
 fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TokenUnavailable | ErrorKind::Store)
 }
 
 impl TaskShared {
-    /// Returns a place in the throttle's queue for the next poll. While the poll is queued, its request is not built.
-    pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
+    /// Returns a seat among the tasks that may share their next poll, which is due after `pause`; `None` if this one is
+    /// polled alone.
+    pub(super) fn seat(self: &Arc<Self>, pause: Duration, earliest: Instant) -> Option<Arc<Seat>> {
+        if !self.core.protocol.shares_polls() {
+            return None;
+        }
+        let seat = {
+            let live = self.live();
+            let part = self.core.protocol.shared_poll(&live.cursor)?.part();
+            let id = live.cursor.id().filter(|id| !id.is_empty())?.to_owned();
+            let headers = live.headers.as_deref().cloned().unwrap_or_default();
+            let from = later(Instant::now(), pause.saturating_sub(pause.mul_f64(part))).max(earliest);
+            Seat::new(from, id, headers, live.cursor.repeated_query().to_vec())
+        };
+        let request = self.many(&[seat.id()])?;
+        self.core.transport.trust.standing(request.url()).ok()?;
+        Some(self.core.gathering.sit(seat))
+    }
+
+    /// Leads a request for all tasks that may be polled now, and returns the part of this one.
+    pub(super) fn lead(
+        self: &Arc<Self>,
+        seat: &Seat,
+        permit: Permit,
+        deadline: Option<Instant>,
+    ) -> BoxFuture<'static, PollAnswer> {
+        let most = self.core.protocol.shared_poll(&self.live().cursor).map_or(1, PollMany::most);
+        // A permit that is not used is returned outside of the gathering's lock: that wakes others.
+        let mut permit = Some(permit);
+        let poll = self.core.gathering.lead(seat, most, |ids| {
+            let (request, core) = (self.many(ids)?, self.core.clone());
+            let permit = permit.take();
+            Some(SharedPoll::of(Box::pin(async move { Arc::new(core.ask_many(&request, permit).await) })))
+        });
+        match poll {
+            Some(poll) => self.part(seat, poll, deadline),
+            // Another id made no URL, or the service has just refused such a request.
+            None => Box::pin(std::future::ready(Ok(Heard::Absent))),
+        }
+    }
+
+    /// Returns the part of this task in a request for several.
+    pub(super) fn part(
+        self: &Arc<Self>,
+        seat: &Seat,
+        poll: SharedPoll,
+        deadline: Option<Instant>,
+    ) -> BoxFuture<'static, PollAnswer> {
+        let (core, id) = (self.core.clone(), seat.id().to_owned());
+        let status_url = self.live().cursor.next_url().unwrap_or_else(|| core.base.clone());
+        Box::pin(async move {
+            let answer = by(deadline, pin!(poll.answer())).await.map_err(|late| core.transport.late(late))?;
+            match answer.part(&id, status_url) {
+                Part::Reply(reply) => Ok(Heard::Reply(Box::new(reply), None)),
+                Part::Absent => Ok(Heard::Absent),
+                Part::Silence(why) => Ok(Heard::Silence(why)),
+                Part::Refused(error) => Err(error),
+            }
+        })
+    }
+
+    /// Returns the request for the status of several tasks, on behalf of this one.
+    fn many(&self, ids: &[&str]) -> Option<Request> {
+        let live = self.live();
+        let headers = live.headers.as_deref().cloned().unwrap_or_default();
+        let request = self.core.protocol.many_request(&live.cursor, headers, ids)?;
+        Some(request.for_task(self.core.kind.clone(), self.number()))
+    }
+
+    /// Returns a number that distinguishes the task from all other living tasks: its address.
+    fn number(&self) -> u64 {
+        std::ptr::from_ref(self).addr() as u64
+    }
+
+    /// Returns a place in the throttle's queue for the next poll, which a task with a seat may share. While the poll is
+    /// queued, its request is not built.
+    pub(super) fn admit(self: &Arc<Self>, seat: Option<&Seat>, deadline: Option<Instant>) -> Option<Box<Acquire>> {
+        if let Some(request) = seat.and_then(|seat| self.many(&[seat.id()])) {
+            return Some(Box::new(self.core.transport.admit(&request, deadline)));
+        }
         let Asking { request, purpose, .. } = self.next()?;
         let transport = &self.core.transport;
         let goes = purpose == Purpose::Status && transport.trust.standing(request.url()).is_ok();
@@ -205,9 +338,7 @@ impl TaskShared {
     fn next(self: &Arc<Self>) -> Option<Asking> {
         let live = self.live();
         let asking = self.core.protocol.next(&live.cursor, live.headers.as_deref().cloned().unwrap_or_default())?;
-        // The address distinguishes the task from all other living tasks.
-        let task = Arc::as_ptr(self).addr() as u64;
-        Some(Asking { request: asking.request.for_task(self.core.kind.clone(), task), ..asking })
+        Some(Asking { request: asking.request.for_task(self.core.kind.clone(), self.number()), ..asking })
     }
 
     pub(super) fn read(&self, heard: &Heard) -> Step {
@@ -217,7 +348,7 @@ impl TaskShared {
         }
         live.last.status = match heard {
             Heard::Reply(reply, _) => Some(reply.status()),
-            Heard::Silence(_) => None,
+            Heard::Silence(_) | Heard::Absent => None,
         };
         self.core.read(&mut live.cursor, heard)
     }

@@ -30,6 +30,7 @@ impl<T> Task<T> {
                 };
                 let now = Instant::now();
                 self.wait_until(later(now, plan.delay), later(now, plan.earliest));
+                self.sit(plan.delay, later(now, plan.earliest));
                 self.trace.wait(plan.delay);
                 self.emit(report, Some(plan.delay));
                 self.keep_deadline();

@@ -8,6 +8,7 @@ mod pages;
 mod polls;
 mod progress;
 mod results;
+mod shared_polls;
 
 use longhaul::protocols::Exchange;
 use longhaul::testing::Script;

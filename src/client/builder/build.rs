@@ -1,6 +1,6 @@
 //! Building: turns settings into a client; all of them are checked before any is applied.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -18,7 +18,7 @@ use crate::protocol::Protocol;
 use crate::redact::{Hidden, lacks_scheme};
 use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
-use crate::task::TaskCore;
+use crate::task::{Gathering, TaskCore};
 use crate::throttle::Throttle;
 use crate::transport::{ConnectorPurpose, Outages, TokenWire, Transport, Wire};
 
@@ -138,6 +138,7 @@ impl ClientBuilder {
                 long_after: self.alerts.long_after(),
                 base: base.clone(),
                 transcripts: self.transcripts.clone(),
+                gathering: Gathering::default(),
             })
         };
         let kinds = self.profile.kinds().iter();
@@ -151,6 +152,7 @@ impl ClientBuilder {
             carrier,
             telemetry,
             base,
+            given: Mutex::default(),
         })))
     }
 }

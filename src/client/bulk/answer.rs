@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::item_error::{ItemError, ItemFate};
-use super::plan::{Chunk, id_in};
+use super::plan::Chunk;
 use crate::error::{Error, ErrorKind};
 use crate::message::Reply;
 use crate::pointer::Source;
@@ -88,7 +88,7 @@ impl ResultPlaces {
 fn by_id(at: &Source, ids: &[String], elements: Vec<Bytes>) -> Vec<Option<Bytes>> {
     let mut results: BTreeMap<String, VecDeque<Bytes>> = BTreeMap::new();
     for element in elements {
-        if let Some(id) = id_in(at, element.clone()) {
+        if let Some(id) = at.text_in(element.clone()) {
             results.entry(id).or_default().push_back(element);
         }
     }

@@ -3,12 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use url::Url;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::Reply;
 use crate::pointer::Source;
 
 /// The items of one request.
@@ -73,16 +70,8 @@ impl<T: Serialize> Plan<'_, T> {
 fn id(at: &Source, index: usize, item: &impl Serialize) -> Result<String, Error> {
     let json = serde_json::to_vec(item)
         .map_err(|error| wrong(&format!("the item {index} does not serialize")).with_source(error))?;
-    id_in(at, json.into())
+    at.text_in(json.into())
         .ok_or_else(|| wrong(&format!("the item {index} has no id at `{at}`, by which results match")))
-}
-
-/// Returns the id in a JSON text.
-pub(super) fn id_in(at: &Source, json: Bytes) -> Option<String> {
-    // A place is read from an answer; the URL of this one is not used.
-    let url = Url::parse("https://localhost").ok()?;
-    let reply = Reply::new(StatusCode::OK, url, HeaderMap::new(), json);
-    at.exact_text(&reply, reply.json().as_ref())
 }
 
 fn wrong(why: &str) -> Error {
