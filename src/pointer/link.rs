@@ -7,53 +7,56 @@ use serde_json::Value;
 /// Returns the targets of the links of this relation in the header `Link`, as the service wrote them.
 ///
 /// The case of a relation does not matter. If a link has several `rel`, the first counts, and a link with an `anchor`
-/// belongs to another resource (RFC 8288, 3.2 and 3.3).
+/// belongs to another resource (RFC 8288, 3.2 and 3.3). Pages for people (`type="text/html"`) come last.
 pub(crate) fn in_headers(headers: &HeaderMap, rel: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let mut pages = Vec::new();
     for value in headers.get_all(LINK) {
         // A title may contain bytes that are not ASCII.
         let value = String::from_utf8_lossy(value.as_bytes());
         let mut rest = &*value;
         while let Some((link, behind)) = next(rest) {
             if link.is_of(rel) {
-                found.push(link.target.to_owned());
+                let list = if link.is_page { &mut pages } else { &mut found };
+                list.push(link.target.to_owned());
             }
             rest = behind;
         }
     }
+    found.append(&mut pages);
     found
 }
 
 /// Returns the targets of the links of this relation in a body: `links` or `link` with entries that have a `rel` and an
 /// `href` (in FHIR `relation` and `url`), or `_links` or `links` with the relation as the name of a member (HAL,
-/// JSON:API).
+/// JSON:API). Links to pages for people (`"type": "text/html"`) come last, as OGC API servers list them beside JSON.
 pub(crate) fn in_body(body: &Value, rel: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<&Value> = Vec::new();
     for name in ["links", "_links", "link"] {
         match member(body, name) {
             Some(Value::Array(links)) => {
                 let of_rel = |link: &&Value| {
                     ["rel", "relation"].iter().any(|name| member(link, name).is_some_and(|rels| names(rels, rel)))
                 };
-                links.iter().filter(of_rel).for_each(|link| found.extend(target(link)));
+                found.extend(links.iter().filter(of_rel));
             }
             Some(links @ Value::Object(_)) => match member(links, rel) {
-                Some(Value::Array(several)) => several.iter().for_each(|link| found.extend(target(link))),
-                Some(Value::String(target)) => found.push(target.clone()),
-                Some(link) => found.extend(target(link)),
+                Some(Value::Array(several)) => found.extend(several),
+                Some(link) => found.push(link),
                 None => {}
             },
             _ => {}
         }
     }
-    found.retain(|target| !target.trim().is_empty());
-    found
+    found.sort_by_key(|link| member(link, "type").and_then(Value::as_str).is_some_and(is_page));
+    found.into_iter().filter_map(target).filter(|target| !target.trim().is_empty()).collect()
 }
 
 struct Link<'a> {
     target: &'a str,
     rels: Option<String>,
     is_anchored: bool,
+    is_page: bool,
 }
 
 impl Link<'_> {
@@ -81,7 +84,7 @@ fn next(text: &str) -> Option<(Link<'_>, &str)> {
 }
 
 fn parameters<'a>(target: &'a str, text: &'a str) -> (Link<'a>, &'a str) {
-    let mut link = Link { target: target.trim(), rels: None, is_anchored: false };
+    let mut link = Link { target: target.trim(), rels: None, is_anchored: false, is_page: false };
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t']);
@@ -100,6 +103,8 @@ fn parameters<'a>(target: &'a str, text: &'a str) -> (Link<'a>, &'a str) {
             link.rels.get_or_insert(value);
         } else if name.eq_ignore_ascii_case("anchor") {
             link.is_anchored = true;
+        } else if name.eq_ignore_ascii_case("type") {
+            link.is_page = is_page(&value);
         }
         rest = behind;
     }
@@ -133,6 +138,12 @@ fn names(rels: &Value, rel: &str) -> bool {
     }
 }
 
+/// Returns whether a media type is that of a page for people.
+fn is_page(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
+}
+
 fn target(link: &Value) -> Option<String> {
     let href = member(link, "href").or_else(|| member(link, "url"));
     href.or(Some(link)).and_then(Value::as_str).map(str::to_owned)
@@ -162,6 +173,7 @@ mod tests {
             (&[r#"</a>; rel="first next""#], &["/a"]),
             (&["</p>; rel=prev", "</a>; rel=next"], &["/a"]),
             (&["</a>; rel=next, </b>; rel=next"], &["/a", "/b"]),
+            (&["</p>; rel=next; type=\"text/html; charset=utf-8\", </a>; rel=next"], &["/a", "/p"]),
             (&["</a>; rel=prev; rel=next"], &[]),
             (&[r##"</a>; rel=next; anchor="#part""##], &[]),
             (&["</a>; rev=next"], &[]),
@@ -192,6 +204,14 @@ mod tests {
             (json!({"_links": {"results": [{"href": "/1"}, {"href": "/2"}]}}), &["/1", "/2"]),
             (json!({"links": {"results": "/r"}}), &["/r"]),
             (json!({"links": [{"rel": "results"}, {"rel": "results", "href": " "}]}), &[]),
+            (
+                json!({"links": [
+                    {"rel": "results", "href": "/p", "type": "text/html"},
+                    {"rel": "results", "href": "/1", "type": "application/json"},
+                    {"rel": "results", "href": "/2"},
+                ]}),
+                &["/1", "/2", "/p"],
+            ),
             (json!({"links": {"results": null}}), &[]),
             (json!({"links": [{"rel": 7, "href": "/r"}, 7, null]}), &[]),
             (json!(["results"]), &[]),
