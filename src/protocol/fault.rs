@@ -30,8 +30,11 @@ fn gather(codes: &[Source], messages: &[Source], reply: &Reply, body: Option<&Va
     let own = |places: &[Source]| places.iter().find_map(|place| place.exact_text(reply, body));
     // A code that only repeats the HTTP status adds nothing.
     let in_header = || reply.header("x-ms-error-code").map(Cow::into_owned);
+    // The type of a problem (RFC 9457); without the words of a problem, a `type` tells what the document is.
+    let of_problem = || find(&["/title", "/detail"]).and_then(|_| find(&["/type"]));
     let code = own(codes)
         .or_else(|| find(CODES))
+        .or_else(of_problem)
         .or_else(in_header)
         .filter(|code| *code != reply.status().as_u16().to_string());
     if let Some(code) = code {
@@ -120,7 +123,6 @@ const CODES: &[&str] = &[
     "/statusCode",
     "/exceptionType",
     "/issue/0/code",
-    "/type",
 ];
 const MESSAGES: &[&str] = &[
     "/error/message",
@@ -191,6 +193,7 @@ mod tests {
             (r#"{"message":"M","code":"C","contextId":"I"}"#, Some("C"), Some("M"), Some("I")),
             (r#"{"statusCode":429,"message":"M"}"#, Some("429"), Some("M"), None),
             (r#"{"type":"T","title":"t","detail":"M"}"#, Some("T"), Some("M"), None),
+            (r#"{"jobID":"7","type":"process","status":"failed","message":"M"}"#, None, Some("M"), None),
             (r#"{"errors":["M"]}"#, None, Some("M"), None),
             (r#"{"Error":{"Code":"C","Message":"M"},"CorrelationId":"I"}"#, Some("C"), Some("M"), Some("I")),
             ("upstream timed out", None, Some("upstream timed out"), None),
