@@ -38,7 +38,9 @@ pub(super) fn fire(reading: &mut Reading<'_>, report: Report) -> Step {
 /// Reads the answer to the request that a state triggered.
 pub(super) fn read(reading: &mut Reading<'_>, firing: u8) -> Step {
     let code = reading.code;
-    if reading.reply.status().is_success() {
+    // 303 names another resource as the answer: the request was carried out (RFC 9110, 15.4.4), as in IVOA UWS.
+    let is_done = reading.reply.status().is_success() || code == 303;
+    if is_done {
         reading.cursor.fired(firing);
     } else if matches!(code, 429 | 503) {
         // A refusal for load means that the request was not carried out: the next poll that shows the word sends it
@@ -52,7 +54,7 @@ pub(super) fn read(reading: &mut Reading<'_>, firing: u8) -> Step {
     }
     reading.cursor.phase = Phase::POLLING;
     let report = report::parse(reading);
-    if !reading.reply.status().is_success() {
+    if !is_done {
         return wait(reading, report, format!("the start was answered with {code}"));
     }
     reading.cursor.state = State::Running;
