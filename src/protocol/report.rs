@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use http::Method;
+
 use super::location::join;
 use super::phase::Phase;
 use super::reading::Reading;
@@ -70,7 +72,9 @@ fn hint(reading: &Reading<'_>, report: &mut Report) -> Option<Duration> {
 /// none holds the task's own. One id may be written as a path that ends in the other.
 fn other_id(reading: &Reading<'_>) -> Option<String> {
     let Reading { rules, cursor, reply, body, .. } = reading;
-    let is_status = cursor.kind == StatusKind::Monitor && matches!(cursor.phase, Phase::Polling { .. });
+    // A PUT is answered with the resource, whose id is not that of the operation (Azure Resource Manager).
+    let is_of_task = cursor.method != Method::PUT && cursor.method != Method::PATCH;
+    let is_status = is_of_task && cursor.kind == StatusKind::Monitor && matches!(cursor.phase, Phase::Polling { .. });
     let own = cursor.id().filter(|_| is_status)?;
     let last = |id: &str| id.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let found: Vec<_> = rules.id.iter().filter_map(|at| at.text(reply, *body)).collect();
@@ -79,7 +83,14 @@ fn other_id(reading: &Reading<'_>) -> Option<String> {
 }
 
 fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
-    let digits: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let is_digit = |c: &char| c.is_ascii_digit() || *c == '.';
+    let mut digits: String = text.chars().take_while(is_digit).collect();
+    if digits.is_empty() {
+        // A text such as `in-progress, 30% done` (the X-Progress of FHIR): the number of the first `%`.
+        let before = text.split_once('%')?.0.trim_end();
+        digits = before.chars().rev().take_while(is_digit).collect::<Vec<_>>().into_iter().rev().collect();
+        return digits.parse().ok().map(|percent: f64| percent.clamp(0.0, 100.0));
+    }
     let number: f64 = digits.parse().ok()?;
     let percent = match unit {
         ProgressUnit::Percent => number,
@@ -90,3 +101,28 @@ fn percent(text: &str, unit: ProgressUnit) -> Option<f64> {
 
 /// A status is requested again by its ETag, which is some dozen bytes.
 const LONGEST_ETAG: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_progress_is_a_number_or_stands_before_a_percent_sign() {
+        for (text, percent) in [
+            ("30", Some(30.0)),
+            ("30.5%", Some(30.5)),
+            ("30 of 70", Some(30.0)),
+            ("in-progress, 30% done", Some(30.0)),
+            ("phase 2: 12.5 %", Some(12.5)),
+            ("at 400%", Some(100.0)),
+            ("in-progress", None),
+            ("phase 2", None),
+            ("x%", None),
+            ("", None),
+        ] {
+            assert_eq!(super::percent(text, ProgressUnit::Percent), percent, "{text}");
+        }
+        assert_eq!(percent("0.25", ProgressUnit::Fraction), Some(25.0));
+        assert_eq!(percent("about 25%", ProgressUnit::Fraction), Some(25.0));
+    }
+}
