@@ -47,6 +47,8 @@ pub struct PageRule {
     next: Option<Next>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     skip_repeated_header: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rows_may_be_missing: bool,
 }
 
 /// The contents of a page, and the location of the next one.
@@ -83,14 +85,14 @@ impl PageRule {
     /// other rules find it.
     #[must_use]
     pub const fn rows(at: Source) -> Self {
-        Self { url: None, rows: Some(at), next: None, skip_repeated_header: false }
+        Self { url: None, rows: Some(at), next: None, skip_repeated_header: false, rows_may_be_missing: false }
     }
 
     /// Creates a rule for pages of bytes, such as CSV or NDJSON. The result itself is the first page, until a
     /// [`url`](PageRule::url) is set.
     #[must_use]
     pub const fn bytes() -> Self {
-        Self { url: None, rows: None, next: None, skip_repeated_header: false }
+        Self { url: None, rows: None, next: None, skip_repeated_header: false, rows_may_be_missing: false }
     }
 
     /// Sets the URL of the first page, as in [`new`](PageRule::new).
@@ -112,6 +114,14 @@ impl PageRule {
     #[must_use]
     pub const fn skip_repeated_header(mut self) -> Self {
         self.skip_repeated_header = true;
+        self
+    }
+
+    /// Takes a page that lacks the place of the rows as one without rows, even if it has a list at another place. Without
+    /// this setting such a page is an error, because the rows are probably in that list.
+    #[must_use]
+    pub const fn rows_may_be_missing(mut self) -> Self {
+        self.rows_may_be_missing = true;
         self
     }
 
@@ -185,7 +195,8 @@ impl PageRule {
             }
             Some(_) if json.is_none() => return Err(NoPage::Lasting("the page is no JSON".into())),
             Some(at) => {
-                if let Some(why) = json.as_ref().and_then(|json| misplaced(at, reply, json)) {
+                let misplaced = json.as_ref().and_then(|json| misplaced(at, reply, json, self.rows_may_be_missing));
+                if let Some(why) = misplaced {
                     return Err(NoPage::Lasting(why));
                 }
                 at.raw(reply)
@@ -222,8 +233,9 @@ fn is_html(kind: &str, body: &[u8]) -> bool {
         || begins_with(b"<!doctype html")
         || begins_with(b"<html")
 }
+
 /// Returns why the rows of a document are at another place than the rule's; `None` if the document may have no rows.
-fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
+fn misplaced(at: &Source, reply: &Reply, json: &Value, may_be_missing: bool) -> Option<String> {
     let text = at.to_string();
     let (list, is_each) = text.strip_suffix("/*").map_or((text.as_str(), false), |list| (list, true));
     if !text.starts_with('/') || list.contains('*') {
@@ -240,6 +252,9 @@ fn misplaced(at: &Source, reply: &Reply, json: &Value) -> Option<String> {
     }
     if has_only_an_error(json) {
         return Some(format!("`{text}` is not in the page, which holds nothing but an error"));
+    }
+    if may_be_missing {
+        return None;
     }
     let has_rows = |value: &Value| value.as_array().is_some_and(|rows| !rows.is_empty());
     let other = match json {
