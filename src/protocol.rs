@@ -164,6 +164,27 @@ impl Protocol {
         Self(Rules::default())
     }
 
+    /// Returns a protocol without places: every place of a status URL, an id, a state, a progress, a result and a cancel
+    /// is the one that a setter names. The common words have their meaning.
+    ///
+    /// Use it for a service whose documents are known in full. Nothing is guessed then, so that rows with a `status` of
+    /// their own are rows, and an id of another kind is not compared with the task's.
+    ///
+    /// ```
+    /// use longhaul::Protocol;
+    /// use longhaul::protocols::{ResultKind, Source};
+    ///
+    /// let exports = Protocol::new("exports")
+    ///     .id(Source::pointer("/export/id"))
+    ///     .status_template("{submit}/{id}")
+    ///     .state(Source::pointer("/export/phase"))
+    ///     .result(Source::pointer("/export/file"), ResultKind::Link);
+    /// assert_eq!(exports.check(), Ok(()));
+    /// ```
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(Rules { name: name.into(), ..presets::without_places() })
+    }
+
     /// Returns a protocol that reads a SmagTask: `TaskUid` and `Location` at submit, `Status` and `RetryAfter`
     /// (milliseconds) while it runs, and at the end `Location` in header and body, or `Result` with a signed URL.
     ///
@@ -399,8 +420,9 @@ impl Protocol {
     }
 
     /// Sets the template of a task's status URL, relative to the client's base: `jobs/{id}`. `{id}` is one path
-    /// segment, percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. A status
-    /// URL that the answer names takes precedence.
+    /// segment, percent-encoded; `{+id}` keeps its slashes. `{/job/id}` is a member of the submit's answer. At the
+    /// beginning, `{submit}` is the URL of the submit without its query: `{submit}/{id}`, `{submit}/../exports/{id}`. A
+    /// status URL that the answer names takes precedence.
     pub fn status_template(mut self, template: impl Into<String>) -> Self {
         self.0.status_template = Some(Template::new(template));
         self
@@ -631,8 +653,9 @@ impl Protocol {
         self
     }
 
-    /// Adds a place that counts the failed parts of a task, such as `/failedTargetsCount`: a success with a count above
-    /// zero is [`State::PartiallySucceeded`].
+    /// Adds a place that tells of failed parts of a task: a count above zero such as `/failedTargetsCount`, a list with
+    /// items, a member of one of its parts (`/entries/*/failure`), or `true`. A success beside it is
+    /// [`State::PartiallySucceeded`].
     pub fn failed_parts(mut self, at: Source) -> Self {
         put_first(&mut self.0.failed_parts, at);
         self

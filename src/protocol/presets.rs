@@ -86,6 +86,18 @@ impl Default for Rules {
     }
 }
 
+pub(super) fn without_places() -> Rules {
+    Rules {
+        status_url: Vec::new(),
+        id: Vec::new(),
+        state: Vec::new(),
+        progress: Vec::new(),
+        result: Vec::new(),
+        cancel_url: Vec::new(),
+        ..Rules::default()
+    }
+}
+
 pub(super) fn smag_task() -> Rules {
     let result = |at, kind| ResultRule::new(ResultPlace::In(at), kind);
     let mut rules = Rules {

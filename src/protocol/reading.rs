@@ -87,7 +87,7 @@ impl<'a> Reading<'a> {
 
     /// Returns the values that templates are filled with.
     pub(super) fn filling(&self) -> Filling<'_> {
-        Filling::new(self.cursor.id(), self.reply, self.body)
+        Filling::new(self.cursor.id(), self.reply, self.body).of(&self.cursor.request_url)
     }
 
     /// Returns every value at a place of the result; for a template, the URLs that it makes, or why the values make
@@ -111,12 +111,25 @@ impl<'a> Reading<'a> {
         Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
     }
 
-    /// Returns whether a place that counts failed parts states more than none.
+    /// Returns whether a place of failed parts tells of some.
     pub(super) fn has_failed_parts(&self) -> bool {
-        self.rules.failed_parts.iter().any(|at| self.number(at).is_some_and(|count| count > 0.0))
+        let places = self.rules.failed_parts.iter();
+        places.flat_map(|at| at.values(self.reply, self.body)).any(|value| tells_of_some(&value))
     }
 
     fn number(&self, at: &crate::pointer::Source) -> Option<f64> {
         at.text(self.reply, self.body)?.parse().ok()
+    }
+}
+
+/// Returns whether a value is a number other than zero, a list with items, or `true`.
+fn tells_of_some(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::String(text) => text.trim().parse() != Ok(0.0) && !text.eq_ignore_ascii_case("false"),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Bool(failed) => *failed,
+        Value::Null => false,
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
         Phase::Starting { .. } => Purpose::Start,
         Phase::Fetching { .. } => Purpose::Result,
     };
-    let exchange = match &cursor.phase {
+    let mut exchange = match &cursor.phase {
         Phase::Starting { firing } => Some(&rules.start.get(usize::from(*firing))?.request),
         Phase::Polling { .. } => rules.poll.as_ref(),
         _ => None,
@@ -45,13 +45,16 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
     let moved = || cursor.following().and_then(|url| Url::parse(url).ok()).filter(|_| purpose == Purpose::Status);
     let (method, mut url, body) = match exchange {
         None => (Method::GET, cursor.next_url()?, None),
-        Some(exchange) => {
-            let (url, body) = filled(exchange, cursor)?;
+        Some(how) => {
+            let (url, body) = filled(how, cursor)?;
             match moved() {
-                None => (exchange.method().clone(), url, body),
+                None => (how.method().clone(), url, body),
                 // 307 and 308 keep method and body, on the API's own origin.
-                Some(moved) if cursor.is_trusted(&moved) => (exchange.method().clone(), moved, body),
-                Some(moved) => (Method::GET, moved, None),
+                Some(moved) if cursor.is_trusted(&moved) => (how.method().clone(), moved, body),
+                Some(moved) => {
+                    exchange = None;
+                    (Method::GET, moved, None)
+                }
             }
         }
     };
@@ -70,7 +73,7 @@ pub(super) fn next(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Option
         Purpose::Start => Priority::Submit,
         Purpose::Status => Priority::Poll,
     };
-    let mut request = dressed(Request::new(method, url, class), headers, body).bare(is_bare);
+    let mut request = dressed(Request::new(method, url, class), headers, exchange, body).bare(is_bare);
     if let Some(extra) = &cursor.extra {
         extra.cookies.give(&mut request);
         let etag = extra.etag.as_ref().filter(|_| is_polled);
@@ -106,18 +109,19 @@ pub(super) fn cancel(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opti
         Some(_) => cursor.is_cancel_bare(),
         None => cursor.is_status_bare() && rules.cancel.as_ref().is_some_and(Exchange::uses_status),
     };
-    let (method, url, body) = match (given, &rules.cancel) {
-        (Some(url), Some(how)) if !how.is_default_cancel() => (how.method().clone(), url, how.body_for(cursor.id())),
-        (Some(url), _) => (Method::POST, url, None),
+    let how = rules.cancel.as_ref().filter(|how| given.is_none() || !how.is_default_cancel());
+    let (method, url, body) = match (given, how) {
+        (Some(url), Some(how)) => (how.method().clone(), url, how.body_for(cursor.id())),
+        (Some(url), None) => (Method::POST, url, None),
         // The created resource is not the task: deleting it would not be a cancel.
         (None, Some(how)) if cursor.kind == StatusKind::Resource && how.is_default_cancel() => return None,
         (None, how) => {
-            let how = how.as_ref()?;
+            let how = how?;
             let (url, body) = filled(how, cursor)?;
             (how.method().clone(), url, body)
         }
     };
-    let mut request = dressed(Request::new(method, url, Priority::Cancel), headers, body).bare(is_bare);
+    let mut request = dressed(Request::new(method, url, Priority::Cancel), headers, how, body).bare(is_bare);
     if let Some(extra) = &cursor.extra {
         extra.cookies.give(&mut request);
     }
@@ -129,11 +133,12 @@ pub(super) fn cleanup(rules: &Rules, cursor: &Cursor, headers: HeaderMap) -> Opt
     let cleanup = rules.cleanup.as_ref()?;
     let (url, body) = filled(cleanup, cursor)?;
     let is_bare = cursor.is_status_bare() && cleanup.uses_status();
-    Some(dressed(Request::new(cleanup.method().clone(), url, Priority::Call), headers, body).bare(is_bare))
+    let request = Request::new(cleanup.method().clone(), url, Priority::Call);
+    Some(dressed(request, headers, Some(cleanup), body).bare(is_bare))
 }
 
 fn filled(exchange: &Exchange, cursor: &Cursor) -> Option<(Url, Option<String>)> {
-    exchange.fill(cursor.trust()?.base(), cursor.id(), cursor.status_url.as_deref())
+    exchange.fill(cursor.trust()?.base(), cursor.id(), cursor.status_url.as_deref(), &cursor.request_url)
 }
 
 /// Adds the members of the submit's query that every poll repeats, if the URL lacks them.
@@ -146,8 +151,10 @@ fn repeat(cursor: &Cursor, url: &mut Url) {
     }
 }
 
-fn dressed(request: Request, mut headers: HeaderMap, body: Option<String>) -> Request {
-    let Some(body) = body else { return request.with_headers(headers) };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    request.with_headers(headers).with_body(Bytes::from(body))
+fn dressed(request: Request, mut headers: HeaderMap, how: Option<&Exchange>, body: Option<String>) -> Request {
+    if let Some(how) = how {
+        how.dress(&mut headers);
+    }
+    let request = request.with_headers(headers);
+    body.into_iter().fold(request, |request, body| request.with_body(Bytes::from(body)))
 }

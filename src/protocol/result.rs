@@ -20,6 +20,9 @@ pub(super) fn terminal(reading: &mut Reading<'_>, mut report: Report) -> Step {
     // A final status is requested again only to be read anew.
     reading.cursor.forget_etag();
     if report.state.has_result() {
+        if report.state == State::Succeeded && reading.has_failed_parts() {
+            report.state = State::PartiallySucceeded;
+        }
         report.percent = report.percent.or(Some(100.0));
         return find(reading, report);
     }

@@ -57,8 +57,11 @@ pub(super) fn held(reply: &Reply) -> Option<Bytes> {
     }
 }
 
-/// Warns of an error in an answer that counts as a success.
+/// Warns of an error in an answer that counts as a success. Errors of single parts make a partial one.
 pub(super) fn warn_of_error(reading: &Reading<'_>, report: &mut Report) {
+    if reading.has_failed_parts() {
+        return;
+    }
     if let (State::Succeeded, Some(error)) =
         (report.state, fault::beside_success(reading.rules, reading.reply, reading.body))
     {

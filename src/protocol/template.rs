@@ -1,5 +1,6 @@
 //! Template: builds a URL from the task's id and from members of an answer.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +14,8 @@ use crate::pointer::{Source, exact};
 use crate::redact::shown;
 
 /// A URL relative to the client's base, with `{id}` for the task's id and `{/json/pointer}` for a member of an answer:
-/// as one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570).
+/// as one path segment, percent-encoded; with a `+` (`{+id}`), its slashes are kept (RFC 6570). At the beginning,
+/// `{submit}` is the URL of the submit, without its query and its last slash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Template(String);
@@ -23,11 +25,19 @@ pub(super) struct Template(String);
 pub(super) struct Filling<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) answer: Option<(&'a Reply, Option<&'a Value>)>,
+    /// The URL of the submit.
+    pub(super) submit: Option<&'a str>,
 }
 
 impl<'a> Filling<'a> {
     pub(super) const fn new(id: Option<&'a str>, reply: &'a Reply, body: Option<&'a Value>) -> Self {
-        Self { id, answer: Some((reply, body)) }
+        Self { id, answer: Some((reply, body)), submit: None }
+    }
+
+    /// Sets the URL of the submit.
+    pub(super) const fn of(mut self, submit: &'a str) -> Self {
+        self.submit = Some(submit);
+        self
     }
 
     /// Returns the values of a member, or the id; `None` if there is none.
@@ -52,8 +62,17 @@ impl Template {
 
     /// Returns the filled URLs, joined to the base.
     pub(super) fn urls(&self, base: &Url, with: Filling<'_>) -> Result<Vec<Url>, String> {
-        let filled = self.filled(with, |value, slashes, before| placed(base, value, slashes, before))?;
-        filled.iter().map(|text| join_template(base, &self.0, text)).collect()
+        let Some(whole) = self.resolved(with.submit) else { return Ok(Vec::new()) };
+        let filled = whole.filled(with, |value, slashes, before| placed(base, value, slashes, before))?;
+        filled.iter().map(|text| join_template(base, &whole.0, text)).collect()
+    }
+
+    /// Returns the template with the URL of the submit in its place; `None` if there is no such URL.
+    pub(super) fn resolved(&self, submit: Option<&str>) -> Option<Cow<'_, Self>> {
+        let Some(behind) = self.0.strip_prefix(SUBMIT) else { return Some(Cow::Borrowed(self)) };
+        let submit = submit?.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        // Braces are never part of a parsed URL's path.
+        Some(Cow::Owned(Self(format!("{submit}{behind}"))))
     }
 
     /// Returns the one filled URL; `None` if the answer lacks a member, or there is no id.
@@ -70,7 +89,7 @@ impl Template {
     pub(super) fn check_one(&self, answer: bool) -> Result<(), String> {
         let is_several =
             |part: &TemplatePart<'_>| matches!(part, TemplatePart::Member { what: Some(at), .. } if at.is_several());
-        if parts(&self.0).is_ok_and(|parts| parts.iter().any(is_several)) {
+        if parts(self.0.trim_start_matches(SUBMIT)).is_ok_and(|parts| parts.iter().any(is_several)) {
             return Err(format!("the template `{self}`: one URL is wanted here, and `*` stands for several"));
         }
         self.check(answer)
@@ -78,10 +97,11 @@ impl Template {
 
     /// Checks that the template can be filled; `answer` states whether an answer is available at that point.
     pub(super) fn check(&self, answer: bool) -> Result<(), String> {
-        let parts = parts(&self.0).map_err(|why| format!("the template `{self}`: {why}"))?;
+        let text = self.resolved(Some("https://a.example/v1/a/b")).unwrap_or(Cow::Borrowed(self));
+        let parts = parts(&text.0).map_err(|why| format!("the template `{self}`: {why}"))?;
         let wrong = |why: String| Err(format!("the template `{self}`: {why}"));
         let is_colon = |part: &&str| part.strip_prefix(':').is_some_and(|name| name.starts_with(char::is_alphabetic));
-        if let Some(segment) = self.0.split('/').skip(1).find(is_colon) {
+        if let Some(segment) = text.0.split('/').skip(1).find(is_colon) {
             let name = segment.trim_start_matches(':');
             return wrong(format!(
                 "`{segment}` would be sent as it is: wanted {{id}}, or a JSON pointer such as {{/{name}}}"
@@ -174,7 +194,7 @@ fn parts(text: &str) -> Result<Vec<TemplatePart<'_>>, String> {
             _ => {
                 return Err(format!(
                     "{{{name}}} is no member that is known: wanted {{id}}, or a JSON pointer into the answer such as \
-                     {{/result/fileId}}, or either with a `+`"
+                     {{/result/fileId}}, or either with a `+`; {{submit}} may only be its beginning"
                 ));
             }
         };
@@ -196,7 +216,7 @@ fn texts(at: &Source, reply: &Reply, body: Option<&Value>) -> Option<Vec<String>
         return if elements == *at { None } else { texts(&elements, reply, body) };
     }
     let raw = || at.raw(reply);
-    let text = |(place, value): (usize, &std::borrow::Cow<'_, Value>)| exact(value, || raw().into_iter().nth(place));
+    let text = |(place, value): (usize, &Cow<'_, Value>)| exact(value, || raw().into_iter().nth(place));
     values.iter().enumerate().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
 }
 
@@ -240,7 +260,7 @@ pub(super) fn encoded(value: &str, slashes: bool, before: &str) -> String {
 
 /// Returns whether an id is altered when it is filled in, so that it stays below its template.
 pub(super) fn is_bent(id: &str) -> bool {
-    id.starts_with('/') || id.split('/').any(|segment| matches!(segment, "." | ".."))
+    id.starts_with("//") || id.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// Returns whether text after this one would belong to the host.
@@ -248,6 +268,9 @@ fn in_authority(text: &str) -> bool {
     let authority = text.split_once("//").filter(|(before, _)| before.is_empty() || before.ends_with(':'));
     authority.is_some_and(|(_, behind)| !behind.contains(['/', '?', '#']))
 }
+
+/// The beginning that stands for the URL of the submit.
+const SUBMIT: &str = "{submit}";
 
 /// RFC 3986 unreserved characters stay.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -298,7 +321,7 @@ mod tests {
             assert_eq!(fill(template, Some("7"), body), expected, "{template}");
         }
         assert!(fill("jobs/{id}", None, "{}").is_empty());
-        assert!(Template::new("f/{/a}").fill(Filling { id: Some("7"), answer: None }).is_empty());
+        assert!(Template::new("f/{/a}").fill(Filling { id: Some("7"), ..Filling::default() }).is_empty());
     }
 
     #[test]
@@ -361,6 +384,34 @@ mod tests {
             assert!(why.contains("below https://a.example/v1/ and without a query"), "{template} {value}: {why}");
         }
         assert!(urls("{id}", "https://").unwrap_err().starts_with("{id} holds an absolute URL that cannot be used"));
+    }
+
+    #[test]
+    fn begins_at_the_submit() {
+        let base = Url::parse("https://a.example/v1/").unwrap();
+        let url = |template: &str, submit: Option<&'static str>, id: &str| {
+            let reply = reply(r#"{"name": "a/b"}"#);
+            let filling = Filling { submit, ..Filling::new(Some(id), &reply, None) };
+            Template::new(template).urls(&base, filling).map(|urls| urls.iter().map(Url::to_string).collect::<String>())
+        };
+        for (template, submit, made) in [
+            ("{submit}/{id}", "https://a.example/v1/reports/7/jobs", "https://a.example/v1/reports/7/jobs/x"),
+            ("{submit}/{id}?a=1", "https://a.example/v1/jobs/?b=2#c", "https://a.example/v1/jobs/x?a=1"),
+            ("{submit}/../exports/{id}", "https://a.example/v1/7/ExportTo", "https://a.example/v1/7/exports/x"),
+            ("{submit}('{id}')", "https://a.example/v1/jobs", "https://a.example/v1/jobs('x')"),
+            ("{submit}", "https://a.example/v1/graphql.json", "https://a.example/v1/graphql.json"),
+            ("{submit}/{id}", "https://a.example/", "https://a.example/x"),
+        ] {
+            assert_eq!(url(template, Some(submit), "x").as_deref(), Ok(made), "{template} {submit}");
+            Template::new(template).check_one(false).unwrap();
+        }
+        let jobs = Some("https://a.example/v1/jobs");
+        assert_eq!(url("{submit}/{id}/x", jobs, "../../y").unwrap(), "https://a.example/v1/jobs/..%2F..%2Fy/x");
+        assert_eq!(url("{submit}/{+id}", jobs, "../y").unwrap(), "https://a.example/v1/jobs/%252E%252E/y");
+        assert_eq!(url("{submit}/{id}", None, "x").unwrap(), "");
+        for template in ["x/{submit}", "{submit}/{submit}", "{submit}/:id", "{submit}/{job}"] {
+            Template::new(template).check(false).unwrap_err();
+        }
     }
 
     #[test]

@@ -65,9 +65,6 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
     match verdict {
         // A place that the protocol names takes precedence over the answer itself.
         Verdict::IsResult if leads_elsewhere(reading) => (Verdict::Named, reason),
-        Verdict::Terminal(State::Succeeded) if reading.has_failed_parts() => {
-            (Verdict::Terminal(State::PartiallySucceeded), reason)
-        }
         verdict => (verdict, reason),
     }
 }
