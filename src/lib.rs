@@ -144,6 +144,22 @@ pub mod protocols {
     };
 }
 
+/// The services of the field, each as a [`Profile`].
+///
+/// | to | see |
+/// | --- | --- |
+/// | get one by its name | [`Profile::by_name`], [`Profile::NAMES`] |
+/// | change a part of one | the setters of [`Profile`]; [`Profile::without_limits`] |
+///
+/// Each is data: `serde_json::to_string(&profiles::power_bi())` shows all of it. What a service does not document is
+/// called a guess in the docs of its profile.
+pub mod profiles {
+    pub use crate::profile::services::{
+        databricks, dropbox, durable_functions, fhir, hubspot, ivoa_uws, mailchimp, marketo, microsoft_graph,
+        ogc_processes, openai, power_bi, replicate, salesforce_bulk, shopify, snowflake, trino, twilio, zuora,
+    };
+}
+
 #[doc = include_str!("../docs/credentials.md")]
 pub mod credentials {
     #[cfg(feature = "pkce")]

@@ -1,7 +1,8 @@
 //! Profile: a description of one API, as data.
 //!
 //! # Implementation
-//! - [`catalog`] lists the profiles that are known by name; each service has a file of data of its own.
+//! - [`catalog`] lists the profiles that are known by name; each service has a file of data of its own, and [`services`]
+//!   holds those that [`profiles`](crate::profiles) has as functions.
 //! - [`credential_style`] is the credential as data; [`oauth_style`] is a token endpoint's, and [`secrets`] fills both.
 //! - [`check`] finds the mistakes of a profile.
 //! - [`replay`] tries a profile on recorded answers.
@@ -17,6 +18,7 @@ mod genesys;
 mod oauth_style;
 mod replay;
 mod secrets;
+pub(crate) mod services;
 mod sitecore_send;
 mod smag_task;
 mod variables;
@@ -183,11 +185,12 @@ impl Profile {
     /// The names of the built-in profiles.
     pub const NAMES: &'static [&'static str] = &catalog::NAMES;
 
-    /// Returns the built-in profile of this name, such as `auto` or `smag_task`; `None` for an unknown name.
+    /// Returns the built-in profile of this name, such as `auto` or `power_bi`; `None` for an unknown name.
     ///
     /// ```
-    /// # use longhaul::Profile;
+    /// # use longhaul::{Profile, profiles};
     /// assert_eq!(Profile::by_name("azure"), Some(Profile::azure()));
+    /// assert_eq!(Profile::by_name("power_bi"), Some(profiles::power_bi()));
     /// ```
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {

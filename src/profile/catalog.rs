@@ -1,9 +1,9 @@
 //! Catalog: the profiles that are known by name.
 
-use super::Profile;
+use super::{Profile, services};
 
 /// Each name and its profile.
-const CATALOG: [(&str, fn() -> Profile); 10] = [
+const CATALOG: [(&str, fn() -> Profile); 29] = [
     ("auto", Profile::auto),
     ("smag_task", Profile::smag_task),
     ("constant_contact", Profile::constant_contact),
@@ -14,6 +14,25 @@ const CATALOG: [(&str, fn() -> Profile); 10] = [
     ("async_request_reply", Profile::async_request_reply),
     ("azure", Profile::azure),
     ("google_operations", Profile::google_operations),
+    ("databricks", services::databricks),
+    ("dropbox", services::dropbox),
+    ("durable_functions", services::durable_functions),
+    ("fhir", services::fhir),
+    ("hubspot", services::hubspot),
+    ("ivoa_uws", services::ivoa_uws),
+    ("mailchimp", services::mailchimp),
+    ("marketo", services::marketo),
+    ("microsoft_graph", services::microsoft_graph),
+    ("ogc_processes", services::ogc_processes),
+    ("openai", services::openai),
+    ("power_bi", services::power_bi),
+    ("replicate", services::replicate),
+    ("salesforce_bulk", services::salesforce_bulk),
+    ("shopify", services::shopify),
+    ("snowflake", services::snowflake),
+    ("trino", services::trino),
+    ("twilio", services::twilio),
+    ("zuora", services::zuora),
 ];
 
 pub(super) const NAMES: [&str; CATALOG.len()] = {

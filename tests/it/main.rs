@@ -9,6 +9,7 @@ mod client;
 mod credential;
 mod download;
 mod hostile;
+mod profiles;
 mod protocol;
 mod secrets;
 mod simulator;
