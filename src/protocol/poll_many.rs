@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::Method;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -86,8 +85,8 @@ impl PollMany {
         self.most
     }
 
-    pub(super) const fn method(&self) -> &Method {
-        self.request.method()
+    pub(super) const fn request(&self) -> &Exchange {
+        &self.request
     }
 
     /// Returns the URL and the body for these ids.

@@ -92,7 +92,12 @@ pub(super) fn many(rules: &Rules, cursor: &Cursor, headers: HeaderMap, ids: &[&s
     let many = rules.poll_many.as_ref()?;
     let (mut url, body) = many.fill(cursor.trust()?.base(), ids)?;
     repeat(cursor, &mut url);
-    Some(dressed(Request::new(many.method().clone(), url, Priority::Poll), headers, body))
+    Some(dressed(
+        Request::new(many.request().method().clone(), url, Priority::Poll),
+        headers,
+        Some(many.request()),
+        body,
+    ))
 }
 
 /// Returns whether the next poll of the task can be part of a request for several: not a redirect, nothing that a
