@@ -3,6 +3,8 @@
 #
 # Azurite (storage) and oidc-provider (logins) need node 18 or newer and npm; nginx (a limiter) is taken where it is, or
 # installed by apt-get as root.
+# With LONGHAUL_LONG=1 in the environment, pygeoapi (OGC API Processes) and moto (AWS) too: they need python3 3.11 or newer
+# with venv, and PyPI.
 # The tests whose server cannot be had are skipped; with CI=true in the environment that is a failure
 # instead.
 set -euo pipefail
@@ -14,7 +16,7 @@ folder=
 azurite=
 obstacle=
 nginx=
-unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX LONGHAUL_OIDC_NODE
+unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX LONGHAUL_OIDC_NODE LONGHAUL_PYTHON
 
 say() {
     printf 'run.sh: %s\n' "$*" >&2
@@ -89,6 +91,29 @@ find_nginx() {
     nginx=$(PATH=$PATH:/usr/sbin command -v nginx || true)
 }
 
+# Sets `obstacle` where the servers of python cannot be had.
+install_python_servers() {
+    local venv=$servers/venv
+    obstacle=
+    if ! command -v python3 >/dev/null; then
+        obstacle="python3 was not found"
+    elif ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        obstacle="python3 is older than 3.11"
+    elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        obstacle="python3 has no venv"
+    elif [ "$venv/installed" -nt "$servers/requirements.txt" ]; then
+        # This file is written last: where it is missing, an install broke off.
+        say "pygeoapi and moto are installed in $venv"
+    else
+        say "installing pygeoapi and moto in $venv"
+        if ! { python3 -m venv --clear "$venv" && "$venv/bin/python" -m pip install --disable-pip-version-check \
+                --only-binary :all: --requirement "$servers/requirements.txt" && touch "$venv/installed"; } >"$folder/pip.log" 2>&1; then
+            tail -n 20 "$folder/pip.log" >&2
+            obstacle="pip could not install pygeoapi and moto"
+        fi
+    fi
+}
+
 trap clean_up EXIT
 
 command -v cargo >/dev/null || fail "cargo was not found: see https://rustup.rs"
@@ -121,6 +146,21 @@ elif [ "${CI:-}" = true ]; then
     fail "nginx was not found and could not be installed, and in CI no test is skipped"
 else
     say "nginx was not found, and is installed only by apt-get as root: skipping the tests in tests/real/nginx.rs"
+fi
+
+if [ "${LONGHAUL_LONG:-}" = 1 ]; then
+    install_python_servers
+    if [ -z "$obstacle" ]; then
+        # The tests start them by themselves.
+        LONGHAUL_PYTHON=$PWD/$servers/venv/bin/python
+        export LONGHAUL_PYTHON
+    elif [ "${CI:-}" = true ]; then
+        fail "$obstacle, and in CI no test is skipped"
+    else
+        say "$obstacle: skipping the tests in tests/real/processes.rs and tests/real/aws.rs"
+    fi
+else
+    say "LONGHAUL_LONG is not 1: skipping the tests in tests/real/processes.rs and tests/real/aws.rs"
 fi
 
 say "cargo test --locked $*"

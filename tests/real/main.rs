@@ -4,7 +4,10 @@
 
 #![cfg(test)]
 
+mod aws;
 mod azurite;
 mod nginx;
 mod oidc;
+mod processes;
+mod python;
 mod storage;
