@@ -39,13 +39,3 @@ pub use snowflake::snowflake;
 pub use trino::trino;
 pub use twilio::twilio;
 pub use zuora::zuora;
-
-use crate::protocol::{Exchange, Protocol};
-
-/// Sets a request that is written as text. The tests parse every text, and so none is left out.
-fn exchange(protocol: Protocol, text: &str, set: fn(Protocol, Exchange) -> Protocol) -> Protocol {
-    match text.parse() {
-        Ok(exchange) => set(protocol, exchange),
-        Err(_) => protocol,
-    }
-}

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use http::Method;
+
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Exchange, Next, PageRule, Protocol, State};
 
 /// Returns the profile of Databricks' statement execution API.
 ///
-/// Base: `https://{workspace}`, such as `https://dbc-a1b2.cloud.databricks.com`. Submit to `api/2.0/sql/statements`.
+/// Variable: `workspace`, its host, such as `dbc-a1b2.cloud.databricks.com`. Secret: `token`.
+///
+/// Submit to `api/2.0/sql/statements`.
 ///
 /// - Without a kind: `"disposition": "EXTERNAL_LINKS"`. The rows of the pages are the links of the chunks, with
 ///   `external_link`, `expiration` and `http_headers`. Hand each to [`Client::download`](crate::Client::download): a
@@ -36,9 +40,15 @@ pub fn databricks() -> Profile {
                 PageRule::new("{submit}/{id}/result/chunks/0", Source::pointer(rows))
                     .next(Next::url(Source::pointer(next))),
             )
-            .cancel(Exchange::new(http::Method::POST, "{status}/cancel"))
+            .cancel(Exchange::new(Method::POST, "{status}/cancel"))
     };
     let external = statements("databricks", "/external_links/*", "/external_links/0/next_chunk_internal_link");
     let inline = statements("databricks_inline", "/data_array/*", "/next_chunk_internal_link");
-    Profile::auto().named("databricks").protocol(external).kind("inline", inline)
+    Profile::auto()
+        .named("databricks")
+        .base("https://{workspace}")
+        .variable("workspace", "")
+        .credential_style(CredentialStyle::bearer())
+        .protocol(external)
+        .kind("inline", inline)
 }

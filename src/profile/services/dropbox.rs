@@ -1,15 +1,18 @@
 //! Dropbox: asynchronous jobs.
 
+use http::Method;
+use serde_json::json;
+
 use crate::hint::{HintFact, HintRule};
 use crate::pointer::Source;
-use crate::profile::Profile;
-use crate::protocol::{FinalStateVia, Protocol, State};
-
-use super::exchange;
+use crate::profile::{CredentialStyle, OAuthStyle, Profile};
+use crate::protocol::{Exchange, FinalStateVia, Protocol, State};
 
 /// Returns the profile of Dropbox's asynchronous jobs.
 ///
-/// Base: `https://api.dropboxapi.com/2`. Every request is a POST, the polls too, and the state is the tag of the answer.
+/// Secrets: `client_id`, `refresh_token`, and `client_secret` where the app has one.
+///
+/// Every request is a POST, the polls too, and the state is the tag of the answer.
 ///
 /// - Without a kind: the jobs whose check is below the submit: `files/delete_batch`, `files/create_folder_batch`,
 ///   `files/upload_session/finish_batch`.
@@ -27,7 +30,7 @@ use super::exchange;
 #[must_use]
 pub fn dropbox() -> Profile {
     let jobs = |name: &str, check: &str| {
-        let jobs = Protocol::new(name)
+        Protocol::new(name)
             .id(Source::pointer("/async_job_id"))
             .status_template(check)
             .state(Source::pointer("/.tag"))
@@ -36,11 +39,16 @@ pub fn dropbox() -> Profile {
             .error_code(Source::pointer("/failed/.tag"))
             .error_message(Source::pointer("/error_summary"))
             .final_state_via(FinalStateVia::Operation)
-            .without_cancel();
-        exchange(jobs, r#"POST {status} {"async_job_id": "{id}"}"#, Protocol::poll)
+            .poll(Exchange::new(Method::POST, "{status}").json(&json!({"async_job_id": "{id}"})))
+            .without_cancel()
     };
     Profile::auto()
         .named("dropbox")
+        .base("https://api.dropboxapi.com/2")
+        .credential_style(CredentialStyle::oauth(OAuthStyle::login(
+            "https://www.dropbox.com/oauth2/authorize",
+            "https://api.dropboxapi.com/oauth2/token",
+        )))
         .protocol(jobs("dropbox", "{submit}/check"))
         .kind("move", jobs("dropbox_move", "files/move_batch/check_v2"))
         .kind("copy", jobs("dropbox_copy", "files/copy_batch/check_v2"))

@@ -1,5 +1,7 @@
 //! FHIR: bulk data exports.
 
+use http::Method;
+
 use crate::pointer::Source;
 use crate::profile::Profile;
 use crate::protocol::{Exchange, ProgressUnit, Protocol, ResultKind, State, StatusKind};
@@ -32,7 +34,7 @@ pub fn fhir() -> Profile {
         .error_message(Source::pointer("/issue/0/details/text"))
         .error_message(Source::pointer("/issue/0/diagnostics"))
         .result(Source::pointer("/output/*/url"), ResultKind::Link)
-        .cleanup(Exchange::new(http::Method::DELETE, "{status}"));
+        .cleanup(Exchange::new(Method::DELETE, "{status}"));
     Profile::auto()
         .named("fhir")
         .protocol(export)

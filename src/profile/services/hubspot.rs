@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::limit::{Limit, Scope};
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Protocol, ResultKind};
 
 /// Returns the profile of HubSpot's exports of CRM objects.
 ///
-/// Base: `https://api.hubapi.com`. Submit to `crm/v3/exports/export/async`. The result is a signed link, and partial if
+/// Secret: `token`, of a private app.
+///
+/// Submit to `crm/v3/exports/export/async`. The result is a signed link, and partial if
 /// the export counts errors (`numErrors`). There is no cancel, and no word for a failure: a refused export is an error
 /// of the submit.
 ///
@@ -30,6 +32,8 @@ pub fn hubspot() -> Profile {
     let day = Duration::from_secs(24 * 60 * 60);
     Profile::auto()
         .named("hubspot")
+        .base("https://api.hubapi.com")
+        .credential_style(CredentialStyle::bearer())
         .protocol(exports)
         .limit(Limit::per(100, Duration::from_secs(10)))
         .limit(Limit::per(30, day).scope(Scope::route("POST crm/v3/exports/export/async")))

@@ -1,5 +1,7 @@
 //! IVOA UWS: jobs of astronomical services.
 
+use http::Method;
+
 use crate::pointer::Source;
 use crate::profile::Profile;
 use crate::protocol::{Exchange, Protocol, ResultKind, State, StatusKind};
@@ -23,13 +25,13 @@ use crate::protocol::{Exchange, Protocol, ResultKind, State, StatusKind};
 /// Source: International Virtual Observatory Alliance, Universal Worker Service pattern 1.1; Table Access Protocol 1.1.
 #[must_use]
 pub fn ivoa_uws() -> Profile {
-    let phase = |form: &str| Exchange::new(http::Method::POST, "{status}/phase").form(form);
+    let phase = |form: &str| Exchange::new(Method::POST, "{status}/phase").form(form);
     let jobs = |name: &str| {
         Protocol::new(name)
             .id(Source::header("location"))
             .status_url(Source::header("location"), StatusKind::Monitor)
             .fixed_status_url()
-            .poll(Exchange::new(http::Method::GET, "{status}/phase"))
+            .poll(Exchange::new(Method::GET, "{status}/phase"))
             .state(Source::body())
             .start("PENDING", phase("PHASE=RUN"))
             .word("UNKNOWN", State::Running)
@@ -37,7 +39,7 @@ pub fn ivoa_uws() -> Profile {
             .word("SUSPENDED", State::Running)
             .word("ARCHIVED", State::Expired)
             .cancel(phase("PHASE=ABORT"))
-            .cleanup(Exchange::new(http::Method::DELETE, "{status}"))
+            .cleanup(Exchange::new(Method::DELETE, "{status}"))
     };
     let tap = jobs("ivoa_uws").result_template("{+id}/results/result", ResultKind::Link);
     let results = jobs("ivoa_uws_results").result_template("{+id}/results", ResultKind::Url);

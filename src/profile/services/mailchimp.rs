@@ -2,12 +2,14 @@
 
 use crate::limit::Limit;
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Protocol, ResultKind, State};
 
 /// Returns the profile of Mailchimp's batch operations.
 ///
-/// Base: `https://{dc}.api.mailchimp.com/3.0`. Submit `{"operations": [..]}` to `batches`.
+/// Variable: `dc`, the data center that stands at the end of an API key. Secret: `token`, an API key or an OAuth token.
+///
+/// Submit `{"operations": [..]}` to `batches`.
 ///
 /// A batch always finishes; it is partially succeeded if some of its operations failed. The progress is the share of
 /// finished operations. The result is a signed link to a tar.gz file. A cancel deletes the batch and stops it.
@@ -26,5 +28,11 @@ pub fn mailchimp() -> Profile {
         .word("preprocessing", State::Accepted)
         .word("finalizing", State::Running)
         .result(Source::pointer("/response_body_url"), ResultKind::Link);
-    Profile::auto().named("mailchimp").protocol(batches).limit(Limit::concurrent(10))
+    Profile::auto()
+        .named("mailchimp")
+        .base("https://{dc}.api.mailchimp.com/3.0")
+        .variable("dc", "")
+        .credential_style(CredentialStyle::bearer())
+        .protocol(batches)
+        .limit(Limit::concurrent(10))
 }

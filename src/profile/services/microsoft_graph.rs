@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, OAuthStyle, Profile};
 use crate::protocol::{Protocol, ResultKind, State};
 
 /// Returns the profile of Microsoft Graph.
 ///
-/// Base: `https://graph.microsoft.com/v1.0` (or `beta`).
+/// Variables: `tenant`, of Microsoft Entra; `version` (`v1.0`, or `beta`). Secrets: `client_id`, `client_secret`, of an
+/// application.
 ///
 /// - Without a kind: export jobs of device management (`deviceManagement/reports/exportJobs`) and of Cloud PCs, whose
 ///   members have other names. The result is a signed link to a ZIP file.
@@ -38,5 +39,16 @@ pub fn microsoft_graph() -> Profile {
         .default_interval(Duration::from_secs(30))
         .result_template("{+/targetResourceLocation}", ResultKind::Url)
         .without_cancel();
-    Profile::auto().named("microsoft_graph").protocol(exports).kind("teams", teams)
+    Profile::auto()
+        .named("microsoft_graph")
+        .base("https://graph.microsoft.com/{version}")
+        .variable("version", "v1.0")
+        .variable("tenant", "")
+        .credential_style(CredentialStyle::oauth(
+            OAuthStyle::client_credentials("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token")
+                .scope("https://graph.microsoft.com/.default")
+                .in_form(),
+        ))
+        .protocol(exports)
+        .kind("teams", teams)
 }

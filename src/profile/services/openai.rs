@@ -1,12 +1,16 @@
 //! `OpenAI`: batches.
 
+use http::Method;
+
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Exchange, Protocol, ResultKind, State};
 
 /// Returns the profile of `OpenAI`'s batches.
 ///
-/// Base: `https://api.openai.com/v1`. Submit `{"input_file_id": .., "endpoint": .., "completion_window": "24h"}` to
+/// Secret: `token`, an API key.
+///
+/// Submit `{"input_file_id": .., "endpoint": .., "completion_window": "24h"}` to
 /// `batches`.
 ///
 /// The status names a file, and the result is the link of its content, which needs the same credential. If every
@@ -31,6 +35,10 @@ pub fn openai() -> Profile {
         .error_message(Source::pointer("/errors/data/0/message"))
         .result_template("files/{/error_file_id}/content", ResultKind::Link)
         .result_template("files/{/output_file_id}/content", ResultKind::Link)
-        .cancel(Exchange::new(http::Method::POST, "{status}/cancel"));
-    Profile::auto().named("openai").protocol(batches)
+        .cancel(Exchange::new(Method::POST, "{status}/cancel"));
+    Profile::auto()
+        .named("openai")
+        .base("https://api.openai.com/v1")
+        .credential_style(CredentialStyle::bearer())
+        .protocol(batches)
 }

@@ -1,11 +1,13 @@
 //! Power BI: exports of reports.
 
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, OAuthStyle, Profile};
 use crate::protocol::{Protocol, ResultKind, State};
 
 /// Returns the profile of Power BI's exports of reports to files (`ExportTo`).
 ///
-/// Base: `https://api.powerbi.com/v1.0/myorg`. Submit to `reports/{report}/ExportTo` or
+/// Variable: `tenant`, of Microsoft Entra. Secrets: `client_id`, `client_secret`, of an application.
+///
+/// Submit to `reports/{report}/ExportTo` or
 /// `groups/{group}/reports/{report}/ExportTo`; the status and the file are beside it, at `exports/{id}`.
 ///
 /// The status answers 202 while the export runs and 200 at the end; the word counts. Its `Retry-After` is kept. The
@@ -23,5 +25,14 @@ pub fn power_bi() -> Profile {
         .word("Undefined", State::Running)
         .result_template("{submit}/../exports/{id}/file", ResultKind::Link)
         .without_cancel();
-    Profile::auto().named("power_bi").protocol(exports)
+    Profile::auto()
+        .named("power_bi")
+        .base("https://api.powerbi.com/v1.0/myorg")
+        .variable("tenant", "")
+        .credential_style(CredentialStyle::oauth(
+            OAuthStyle::client_credentials("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token")
+                .scope("https://analysis.windows.net/powerbi/api/.default")
+                .in_form(),
+        ))
+        .protocol(exports)
 }

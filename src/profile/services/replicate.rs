@@ -3,12 +3,14 @@
 use crate::hint::{HintFact, HintRule, Unit};
 use crate::limit::{Limit, Scope};
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Protocol, ResultKind, State, StatusKind};
 
 /// Returns the profile of Replicate's predictions and trainings.
 ///
-/// Base: `https://api.replicate.com/v1`. Submit to `predictions`, `models/{owner}/{name}/predictions` or
+/// Secret: `token`.
+///
+/// Submit to `predictions`, `models/{owner}/{name}/predictions` or
 /// `deployments/{owner}/{name}/predictions`.
 ///
 /// The answer names the URLs of the status and of the cancel. The result is `output`: links where the model makes files,
@@ -30,6 +32,8 @@ pub fn replicate() -> Profile {
         .cancel_url(Source::pointer("/urls/cancel"));
     Profile::auto()
         .named("replicate")
+        .base("https://api.replicate.com/v1")
+        .credential_style(CredentialStyle::bearer())
         .protocol(predictions)
         .limit(Limit::per_minute(3_000))
         .limit(Limit::per_minute(600).scope(Scope::route("POST predictions")))

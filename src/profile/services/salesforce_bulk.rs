@@ -1,15 +1,19 @@
 //! Salesforce: queries by Bulk API 2.0.
 
+use http::Method;
+use serde_json::json;
+
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, OAuthStyle, Profile};
 use crate::protocol::{Exchange, Next, PageRule, Protocol};
 use crate::retry::EnvelopeRule;
 
-use super::exchange;
-
 /// Returns the profile of Salesforce's queries by Bulk API 2.0.
 ///
-/// Base: `https://{domain}.my.salesforce.com/services/data/v62.0`. Submit `{"operation": "query", "query": ..}` to
+/// Variables: `domain`, that of your organization; `version` (`v62.0`). Secrets: `client_id`, `client_secret`, of a
+/// connected app with client credentials.
+///
+/// Submit `{"operation": "query", "query": ..}` to
 /// `jobs/query`. The version of the API is that of the base for all requests of a job, as the service demands.
 ///
 /// The result is pages of CSV (`outcome.page_bytes()`), each behind the locator of the one before. A cancel aborts the
@@ -31,11 +35,17 @@ pub fn salesforce_bulk() -> Profile {
                 .url("{submit}/{id}/results")
                 .next(Next::cursor(Source::header("sforce-locator"), "locator"))
                 .skip_repeated_header(),
-        );
-    let query = exchange(query, r#"PATCH {status} {"state": "Aborted"}"#, Protocol::cancel);
-    let query = query.cleanup(Exchange::new(http::Method::DELETE, "{status}"));
+        )
+        .cancel(Exchange::new(Method::PATCH, "{status}").json(&json!({"state": "Aborted"})))
+        .cleanup(Exchange::new(Method::DELETE, "{status}"));
     Profile::auto()
         .named("salesforce_bulk")
+        .base("https://{domain}.my.salesforce.com/services/data/{version}")
+        .variable("domain", "")
+        .variable("version", "v62.0")
+        .credential_style(CredentialStyle::oauth(
+            OAuthStyle::client_credentials("https://{domain}.my.salesforce.com/services/oauth2/token").in_form(),
+        ))
         .protocol(query)
         .envelope(EnvelopeRule::reads_as(429, Source::pointer("/*/errorCode"), ["REQUEST_LIMIT_EXCEEDED"]).status(403))
 }

@@ -1,16 +1,19 @@
 //! Shopify: bulk operations.
 
+use http::Method;
+use serde_json::json;
+
 use crate::hint::{HintFact, HintRule};
 use crate::pointer::Source;
-use crate::profile::Profile;
-use crate::protocol::{Protocol, ResultKind, State};
+use crate::profile::{CredentialStyle, Profile};
+use crate::protocol::{Exchange, Protocol, ResultKind, State};
 use crate::retry::EnvelopeRule;
-
-use super::exchange;
 
 /// Returns the profile of Shopify's bulk operations, by GraphQL.
 ///
-/// Base: `https://{shop}.myshopify.com/admin/api/2025-07`. Submit the mutation `bulkOperationRunQuery` to
+/// Variables: `shop`; `version` (`2025-07`). Secret: `token`, an access token of the Admin API.
+///
+/// Submit the mutation `bulkOperationRunQuery` to
 /// `graphql.json`, and let it return `bulkOperation { id status }` and `userErrors { field message }`.
 ///
 /// - Without a kind: `bulkOperationRunQuery`.
@@ -29,7 +32,7 @@ use super::exchange;
 #[must_use]
 pub fn shopify() -> Profile {
     let operations = |name: &str, mutation: &str| {
-        let operations = Protocol::new(name)
+        Protocol::new(name)
             .id(Source::pointer(&format!("/data/{mutation}/bulkOperation/id")))
             .status_template("{submit}")
             .state(Source::pointer(&format!("/data/{mutation}/bulkOperation/status")))
@@ -38,9 +41,9 @@ pub fn shopify() -> Profile {
             .error_code(Source::pointer("/data/node/errorCode"))
             .error_code(Source::pointer("/errors/0/extensions/code"))
             .error_message(Source::pointer(&format!("/data/{mutation}/userErrors/0/message")))
-            .result(Source::pointer("/data/node/url"), ResultKind::Link);
-        let operations = exchange(operations, POLL, Protocol::poll);
-        exchange(operations, CANCEL, Protocol::cancel)
+            .result(Source::pointer("/data/node/url"), ResultKind::Link)
+            .poll(query(POLL))
+            .cancel(query(CANCEL))
     };
     let reads_as = |status, codes: &[&str]| {
         let at = Source::pointer("/errors/*/extensions/code");
@@ -51,6 +54,10 @@ pub fn shopify() -> Profile {
     };
     Profile::auto()
         .named("shopify")
+        .base("https://{shop}.myshopify.com/admin/api/{version}")
+        .variable("shop", "")
+        .variable("version", "2025-07")
+        .credential_style(CredentialStyle::header("X-Shopify-Access-Token", "token"))
         .protocol(operations("shopify", "bulkOperationRunQuery"))
         .kind("mutation", operations("shopify_mutation", "bulkOperationRunMutation"))
         .hint(points("maximumAvailable", HintFact::Limit))
@@ -62,6 +69,13 @@ pub fn shopify() -> Profile {
         .envelope(EnvelopeRule::reads_as(422, Source::pointer("/data/*/userErrors/*/message"), [""; 0]).status(200))
 }
 
-const POLL: &str = r#"POST {status} {"query": "query Poll($id: ID!) { node(id: $id) { ... on BulkOperation { id status errorCode objectCount fileSize url partialDataUrl } } }", "variables": {"id": "{id}"}}"#;
+/// A query with the id of the operation.
+fn query(text: &str) -> Exchange {
+    Exchange::new(Method::POST, "{status}").json(&json!({"query": text, "variables": {"id": "{id}"}}))
+}
 
-const CANCEL: &str = r#"POST {status} {"query": "mutation Cancel($id: ID!) { bulkOperationCancel(id: $id) { bulkOperation { id status } userErrors { field message } } }", "variables": {"id": "{id}"}}"#;
+const POLL: &str = "query Poll($id: ID!) { node(id: $id) { ... on BulkOperation { id status errorCode objectCount \
+                    fileSize url partialDataUrl } } }";
+
+const CANCEL: &str = "mutation Cancel($id: ID!) { bulkOperationCancel(id: $id) { bulkOperation { id status } userErrors \
+                      { field message } } }";

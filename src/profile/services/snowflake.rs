@@ -1,12 +1,17 @@
 //! Snowflake: statements of the SQL API.
 
+use http::Method;
+
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Exchange, Next, PageRule, Protocol, State, StatusKind};
 
 /// Returns the profile of Snowflake's SQL API.
 ///
-/// Base: `https://{account}.snowflakecomputing.com`. Submit to `api/v2/statements?async=true`; a statement that ends
+/// Variable: `account`. Secrets: `token`, and its `token_type` (`OAUTH`, `KEYPAIR_JWT` or `PROGRAMMATIC_ACCESS_TOKEN`).
+/// For the JWT of a key pair implement [`Sign`](crate::credentials::Sign).
+///
+/// Submit to `api/v2/statements?async=true`; a statement that ends
 /// within 45 seconds may also be answered at once without `async`.
 ///
 /// The HTTP status is the state: 202 runs, 200 is the result, 422 failed, 408 timed out at the service. The result is
@@ -18,10 +23,6 @@ use crate::protocol::{Exchange, Next, PageRule, Protocol, State, StatusKind};
 ///
 /// Limits: none documented as a number; a 429 pauses.
 ///
-/// Credentials: an OAuth token as a bearer. For a JWT of a key pair implement
-/// [`Sign`](crate::credentials::Sign); the header `X-Snowflake-Authorization-Token-Type` is set on the submit and sent
-/// with all requests of its task.
-///
 /// Source: Snowflake documentation: SQL API reference, handling responses.
 #[must_use]
 pub fn snowflake() -> Profile {
@@ -30,6 +31,12 @@ pub fn snowflake() -> Profile {
         .status_url(Source::pointer("/statementStatusUrl"), StatusKind::Bare)
         .status(408, State::Failed)
         .pages(PageRule::rows(Source::pointer("/data/*")).next(Next::link()))
-        .cancel(Exchange::new(http::Method::POST, "{status}/cancel"));
-    Profile::auto().named("snowflake").protocol(statements)
+        .cancel(Exchange::new(Method::POST, "{status}/cancel"));
+    Profile::auto()
+        .named("snowflake")
+        .base("https://{account}.snowflakecomputing.com")
+        .variable("account", "")
+        .credential_style(CredentialStyle::header("X-Snowflake-Authorization-Token-Type", "token_type"))
+        .credential_style(CredentialStyle::bearer())
+        .protocol(statements)
 }

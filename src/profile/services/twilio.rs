@@ -1,12 +1,14 @@
 //! Twilio: bulk exports.
 
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, Profile};
 use crate::protocol::{Protocol, Reduce, ResultKind, State};
 
 /// Returns the profile of Twilio's bulk exports.
 ///
-/// Base: `https://bulkexports.twilio.com`. Submit a form to `v1/Exports/{type}/Jobs`, where the type is `Messages`,
+/// Secrets: `account_sid`, `auth_token`.
+///
+/// Submit a form to `v1/Exports/{type}/Jobs`, where the type is `Messages`,
 /// `Calls`, `Conferences` or `Participants`.
 ///
 /// A job has no state of its own, but one for each of its days; it ends when all days have ended, and partially if some
@@ -29,5 +31,9 @@ pub fn twilio() -> Profile {
         .word("RunningToBeDeleted", State::Running)
         .word("DeletedByUserRequest", State::Canceled)
         .result_template("{submit}/../Days/{/details/*/days/*}", ResultKind::Link);
-    Profile::auto().named("twilio").protocol(jobs)
+    Profile::auto()
+        .named("twilio")
+        .base("https://bulkexports.twilio.com")
+        .credential_style(CredentialStyle::basic("account_sid", "auth_token"))
+        .protocol(jobs)
 }

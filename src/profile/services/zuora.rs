@@ -1,12 +1,12 @@
 //! Zuora: data queries, and aggregate queries.
 
 use crate::pointer::Source;
-use crate::profile::Profile;
+use crate::profile::{CredentialStyle, OAuthStyle, Profile};
 use crate::protocol::{Protocol, ResultKind, State};
 
 /// Returns the profile of Zuora's data queries.
 ///
-/// Base: `https://rest.zuora.com`, or that of your tenant's data center.
+/// Variable: `host` (`rest.zuora.com`, or that of your tenant's data center). Secrets: `client_id`, `client_secret`.
 ///
 /// - Without a kind: data queries (`query/jobs`). The result is the signed link of the file. A cancel deletes the job.
 /// - Kind `aqua`: aggregate queries (`v1/batch-query/`). The result is the link of each batch's file, which needs the
@@ -33,5 +33,13 @@ pub fn zuora() -> Profile {
         .word("aborted", State::Failed)
         .error_message(Source::pointer("/batches/*/message"))
         .result_template("v1/files/{/batches/*/fileId}", ResultKind::Link);
-    Profile::auto().named("zuora").protocol(query).kind("aqua", aqua)
+    Profile::auto()
+        .named("zuora")
+        .base("https://{host}")
+        .variable("host", "rest.zuora.com")
+        .credential_style(CredentialStyle::oauth(
+            OAuthStyle::client_credentials("https://{host}/oauth/token").in_form(),
+        ))
+        .protocol(query)
+        .kind("aqua", aqua)
 }

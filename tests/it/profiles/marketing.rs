@@ -237,13 +237,13 @@ pub(super) const CASES: &[Case] = &[
                 "200 | {\".tag\":\"async_job_id\",\"async_job_id\":\"34g93hh\"}",
             ),
             (
-                "POST files/delete_batch/check | {\"async_job_id\": \"34g93hh\"}",
+                "POST files/delete_batch/check | {\"async_job_id\":\"34g93hh\"}",
                 "429 | {\"error_summary\":\"too_many_requests/..\",\"error\":{\"reason\":{\".tag\":\"too_many_requests\"},\
                  \"retry_after\":15}}",
             ),
-            ("+15 POST files/delete_batch/check | {\"async_job_id\": \"34g93hh\"}", "200 | {\".tag\":\"in_progress\"}"),
+            ("+15 POST files/delete_batch/check | {\"async_job_id\":\"34g93hh\"}", "200 | {\".tag\":\"in_progress\"}"),
             (
-                "POST files/delete_batch/check | {\"async_job_id\": \"34g93hh\"}",
+                "POST files/delete_batch/check | {\"async_job_id\":\"34g93hh\"}",
                 "200 | {\".tag\":\"complete\",\"entries\":[{\".tag\":\"success\",\"metadata\":{}}]}",
             ),
         ],
@@ -266,7 +266,7 @@ pub(super) const CASES: &[Case] = &[
         talk: &[
             ("POST files/copy_batch_v2 | {}", "200 | {\".tag\":\"async_job_id\",\"async_job_id\":\"j\"}"),
             (
-                "POST files/copy_batch/check_v2 | {\"async_job_id\": \"j\"}",
+                "POST files/copy_batch/check_v2 | {\"async_job_id\":\"j\"}",
                 "200 | {\".tag\":\"failed\",\"failed\":{\".tag\":\"too_many_write_operations\"}}",
             ),
         ],
@@ -397,6 +397,6 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-const POLL: &str = "POST graphql.json | {\"query\": \"query Poll($id: ID!) { node(id: $id) { ... on BulkOperation { id \
-                    status errorCode objectCount fileSize url partialDataUrl } } }\", \"variables\": {\"id\": \
+const POLL: &str = "POST graphql.json | {\"query\":\"query Poll($id: ID!) { node(id: $id) { ... on BulkOperation { id \
+                    status errorCode objectCount fileSize url partialDataUrl } } }\",\"variables\":{\"id\":\
                     \"gid://shopify/BulkOperation/7\"}}";
