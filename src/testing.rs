@@ -3,11 +3,22 @@
 //! [`script`] answers from a queue and records the requests, on a paused clock if the test has one; [`Simulator`] is a
 //! whole service over real sockets. Both serve the tests of this crate, and those of its users (feature `testing`).
 
+mod counts;
+mod grant;
 mod script;
+mod seen;
+mod server;
+mod services;
 mod simulator;
+mod tokens;
+mod trouble;
+mod window;
 
+pub use counts::Counts;
 pub use script::{Canned, Recorded, Script, reply, script};
-pub use simulator::{Content, Counts, Finish, Seen, Side, Simulator, SimulatorBuilder, TokenTrouble};
+pub use seen::{Seen, Side};
+pub use simulator::{Content, Finish, Simulator, SimulatorBuilder};
+pub use trouble::TokenTrouble;
 
 use crate::client::{Client, ClientBuilder};
 use crate::credential::Credential;

@@ -6,21 +6,14 @@ mod answer;
 mod api;
 mod builder;
 mod content;
-mod counts;
 mod feed;
-mod grant;
 mod knobs;
 mod oauth;
 mod range;
 mod sas;
-mod seen;
-mod server;
 mod service;
 mod storage;
 mod tasks;
-mod tokens;
-mod trouble;
-mod window;
 
 use std::fmt::{self, Debug, Formatter};
 use std::io;
@@ -34,14 +27,14 @@ use url::Url;
 use self::access::Access;
 pub use self::builder::SimulatorBuilder;
 pub use self::content::Content;
-pub use self::counts::Counts;
 pub use self::knobs::Finish;
 use self::knobs::Knobs;
-pub use self::seen::{Seen, Side};
-use self::server::Server;
 use self::service::Service;
-use self::tokens::Tokens;
-pub use self::trouble::TokenTrouble;
+use crate::testing::counts::Counts;
+use crate::testing::seen::Seen;
+use crate::testing::server::Server;
+use crate::testing::tokens::Tokens;
+use crate::testing::trouble::TokenTrouble;
 
 /// A service of long-running exports, in this process: real HTTP/1.1 over loopback, with real limits, a real clock and,
 /// if configured, real failures.

@@ -6,8 +6,8 @@ use http::header::{AUTHORIZATION, COOKIE, REFERER};
 use http::{HeaderMap, Uri};
 use url::form_urlencoded;
 
-use super::seen::Side;
-use super::tokens::Marks;
+use crate::testing::seen::Side;
+use crate::testing::tokens::Marks;
 
 /// The bearer token and the subscription key, both of which the API requires, and the accounts that tokens are issued
 /// to.
@@ -47,6 +47,11 @@ impl Access {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
         if token.is_some_and(is_bearer) { Ok(()) } else { Err(WRONG_TOKEN) }
+    }
+
+    /// Returns the secret of the client with this id, if tokens are issued to it.
+    pub(super) fn secret_of(&self, client_id: &str) -> Option<&str> {
+        (client_id == self.client_id).then_some(&self.client_secret)
     }
 
     /// Returns whether a request carries a credential that belongs to another origin alone.

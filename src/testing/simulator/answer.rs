@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use super::access::Denied;
-use super::server::Body;
+use crate::testing::server::Body;
 
 #[derive(Clone, Debug)]
 pub(super) struct Answer {

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use super::access::WRONG_TOKEN;
 use super::answer::Answer;
-use super::counts::Counts;
 use super::knobs::Finish;
-use super::seen::Side;
-use super::server::Body;
 use super::service::{Service, State};
 use super::tasks::{Standing, uid};
+use crate::testing::counts::Counts;
+use crate::testing::seen::Side;
+use crate::testing::server::Body;
 
 /// Answers one request, after the latency of the service.
 pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Response<Body> {

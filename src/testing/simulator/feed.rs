@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 
 use super::content::Content;
-use super::server::{Body, Connection};
 use super::service::Service;
+use crate::testing::server::{Body, Connection};
 
 /// The rest of a body.
 pub(super) struct Feed {

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::api::pause;
-use super::grant::{Grant, Refusal};
-use super::seen::Side;
-use super::server::Body;
 use super::service::{Service, State};
 use super::tasks::uid;
-use super::tokens::{Login, Tokens, unix};
-use super::trouble::TokenTrouble;
+use crate::testing::grant::{Grant, Refusal};
+use crate::testing::seen::Side;
+use crate::testing::server::Body;
+use crate::testing::tokens::{Login, Tokens, unix};
+use crate::testing::trouble::TokenTrouble;
 
 /// Answers one request, unless a configured failure applies.
 pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) -> io::Result<Response<Body>> {
@@ -163,8 +163,10 @@ impl Expiry {
 fn grant(service: &Service, state: &mut State, route: Route, parts: &Parts, body: &[u8], expiry: Expiry) -> Answer {
     let access = &service.access;
     let asked = match route {
-        Route::Login => Grant::of_login(access, body),
-        Route::Token | Route::Revoke => Grant::of_form(access, &parts.headers, body),
+        Route::Login => Grant::of_login([&access.client_id, &access.user, &access.password], body),
+        Route::Token | Route::Revoke => {
+            Grant::of_form(|id| access.secret_of(id), &parts.headers, body).map(|(_, grant)| grant)
+        }
     };
     let Some(tokens) = &mut state.tokens else { return refused(Refusal::ServerError) };
     let now = Instant::now();
@@ -210,7 +212,7 @@ fn login(tokens: &mut Tokens, grant: &Grant, now: Instant) -> Option<Login> {
 
 /// Handles a revocation. An unknown token counts as revoked (RFC 7009, 2.2).
 fn revoke(service: &Service, state: &mut State, parts: &Parts, body: &[u8]) -> Answer {
-    let token = match Grant::token_to_revoke(&service.access, &parts.headers, body) {
+    let token = match Grant::token_to_revoke(|id| service.access.secret_of(id), &parts.headers, body) {
         Ok(token) => token,
         Err(refusal) => return refused(refusal),
     };

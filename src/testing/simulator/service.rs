@@ -8,13 +8,13 @@ use http::request::Parts;
 
 use super::access::Access;
 use super::content::Content;
-use super::counts::Counts;
 use super::knobs::Knobs;
 use super::sas::{Signer, Verdict};
-use super::seen::{Seen, Side};
 use super::tasks::{Task, Tasks};
-use super::tokens::Tokens;
-use super::window::Windows;
+use crate::testing::counts::Counts;
+use crate::testing::seen::{Seen, Side};
+use crate::testing::tokens::Tokens;
+use crate::testing::window::Windows;
 
 pub(super) struct Service {
     pub(super) access: Access,

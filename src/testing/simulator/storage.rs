@@ -17,10 +17,10 @@ use super::content::Content;
 use super::feed::Feed;
 use super::range::Wanted;
 use super::sas::Verdict;
-use super::seen::Side;
-use super::server::{Body, Connection};
 use super::service::{EXPORTS, Service, State};
 use super::tasks::uid;
+use crate::testing::seen::Side;
+use crate::testing::server::{Body, Connection};
 
 /// Answers one request. The body of a result follows at the rate of its connection.
 pub(super) fn answer(service: &Arc<Service>, request: Request<Incoming>, connection: Connection) -> Response<Body> {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::trouble::TokenTrouble;
-use super::window::Windows;
+use crate::testing::trouble::TokenTrouble;
+use crate::testing::window::Windows;
 
 /// Every issued token, spent or not.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct Marks {
 }
 
 /// One login, and all tokens that originate from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Login(u64);
 
 #[derive(Debug)]
@@ -76,7 +76,18 @@ impl Tokens {
     }
 
     pub(super) fn is_good(&self, access: &str, now: Instant) -> bool {
-        self.access.get(access).is_some_and(|access| access.until.is_none_or(|until| now < until))
+        self.login_of(access, now).is_some()
+    }
+
+    /// Returns the login of a valid access token.
+    pub(super) fn login_of(&self, access: &str, now: Instant) -> Option<Login> {
+        let found = self.access.get(access).filter(|access| access.until.is_none_or(|until| now < until));
+        found.map(|access| access.login)
+    }
+
+    /// Returns the login of a refresh token that was not spent.
+    pub(super) fn login_of_refresh(&self, refresh: &str) -> Option<Login> {
+        self.refresh.get(refresh).filter(|refresh| !refresh.spent).map(|refresh| refresh.login)
     }
 
     pub(super) fn log_in(&mut self) -> Login {

@@ -9,8 +9,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::access::Access;
-
 /// A request for tokens, by an authenticated client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Grant {
@@ -59,37 +57,44 @@ impl Refusal {
 }
 
 impl Grant {
-    pub(super) fn of_form(access: &Access, headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+    /// Parses a form, by a client whose secret `secret_of` returns for its id. Returns the id of the client, too.
+    pub(super) fn of_form<'a>(
+        secret_of: impl Fn(&str) -> Option<&'a str>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(String, Self), Refusal> {
         let form = form(headers, body)?;
-        let has_secret = authenticate(access, headers, &form)?;
-        match needed(&form, "grant_type")?.as_str() {
-            "client_credentials" if has_secret => Ok(Self::Client),
-            "client_credentials" => Err(Refusal::InvalidClient),
-            "refresh_token" => Ok(Self::Refresh { token: needed(&form, "refresh_token")? }),
-            "authorization_code" => Ok(Self::Code {
+        let client = authenticate(secret_of, headers, &form)?;
+        let grant = match needed(&form, "grant_type")?.as_str() {
+            "client_credentials" if client.has_secret => Self::Client,
+            "client_credentials" => return Err(Refusal::InvalidClient),
+            "refresh_token" => Self::Refresh { token: needed(&form, "refresh_token")? },
+            "authorization_code" => Self::Code {
                 code: needed(&form, "code")?,
                 redirect_uri: needed(&form, "redirect_uri")?,
                 verifier: needed(&form, "code_verifier")?,
-            }),
-            _ => Err(Refusal::UnsupportedGrantType),
-        }
+            },
+            _ => return Err(Refusal::UnsupportedGrantType),
+        };
+        Ok((client.id, grant))
     }
 
-    /// Parses SMAG's JSON.
-    pub(super) fn of_login(access: &Access, body: &[u8]) -> Result<Self, Refusal> {
+    /// Parses SMAG's JSON, which must name this application, this user and this password.
+    pub(super) fn of_login(wanted: [&str; 3], body: &[u8]) -> Result<Self, Refusal> {
         let json: Value = serde_json::from_slice(body).map_err(|_| Refusal::InvalidRequest)?;
         let text = |name: &str| json.get(name).and_then(Value::as_str).ok_or(Refusal::InvalidRequest);
         let given = [text("ApplicationId")?, text("UserName")?, text("Password")?];
-        if given == [access.client_id.as_str(), &access.user, &access.password] {
-            Ok(Self::Password)
-        } else {
-            Err(Refusal::InvalidClient)
-        }
+        if given == wanted { Ok(Self::Password) } else { Err(Refusal::InvalidClient) }
     }
 
-    pub(super) fn token_to_revoke(access: &Access, headers: &HeaderMap, body: &[u8]) -> Result<String, Refusal> {
+    /// Parses a revocation, by a client as of [`of_form`](Self::of_form).
+    pub(super) fn token_to_revoke<'a>(
+        secret_of: impl Fn(&str) -> Option<&'a str>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<String, Refusal> {
         let form = form(headers, body)?;
-        authenticate(access, headers, &form)?;
+        authenticate(secret_of, headers, &form)?;
         needed(&form, "token")
     }
 }
@@ -113,9 +118,18 @@ fn needed(form: &HashMap<String, String>, name: &str) -> Result<String, Refusal>
     form.get(name).cloned().ok_or(Refusal::InvalidRequest)
 }
 
-/// Returns whether the client sent its secret; a public client has only an id. A client must not use two methods at
-/// once (RFC 6749, 2.3).
-fn authenticate(access: &Access, headers: &HeaderMap, form: &HashMap<String, String>) -> Result<bool, Refusal> {
+/// A client that proved its id, or a public one, which has only an id.
+struct Caller {
+    id: String,
+    has_secret: bool,
+}
+
+/// Authenticates the client, which must not use two methods at once (RFC 6749, 2.3).
+fn authenticate<'a>(
+    secret_of: impl Fn(&str) -> Option<&'a str>,
+    headers: &HeaderMap,
+    form: &HashMap<String, String>,
+) -> Result<Caller, Refusal> {
     let (id, secret) = match headers.get(AUTHORIZATION) {
         Some(_) if form.contains_key("client_secret") => return Err(Refusal::InvalidRequest),
         Some(value) => {
@@ -127,8 +141,12 @@ fn authenticate(access: &Access, headers: &HeaderMap, form: &HashMap<String, Str
             (id.clone(), form.get("client_secret").cloned())
         }
     };
-    let is_right = id == access.client_id && secret.as_ref().is_none_or(|secret| *secret == access.client_secret);
-    if is_right { Ok(secret.is_some()) } else { Err(Refusal::InvalidClient) }
+    let right = secret_of(&id).ok_or(Refusal::InvalidClient)?;
+    if secret.as_ref().is_none_or(|secret| secret == right) {
+        Ok(Caller { id, has_secret: secret.is_some() })
+    } else {
+        Err(Refusal::InvalidClient)
+    }
 }
 
 /// Parses HTTP Basic, whose parts are form-encoded before they are joined (RFC 6749, 2.3.1).
@@ -152,14 +170,16 @@ mod tests {
     use super::*;
 
     fn asked(authorization: Option<&str>, body: &str) -> Result<Grant, Refusal> {
-        let access = Access { client_id: "an app".into(), client_secret: "s:e+c/ret".into(), ..Access::default() };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8".parse().unwrap());
         if let Some(value) = authorization {
             let value = format!("Basic {}", STANDARD.encode(value));
             headers.insert(AUTHORIZATION, value.parse().unwrap());
         }
-        Grant::of_form(&access, &headers, body.as_bytes())
+        let secret_of = |id: &str| (id == "an app").then_some("s:e+c/ret");
+        let (id, grant) = Grant::of_form(secret_of, &headers, body.as_bytes())?;
+        assert_eq!(id, "an app");
+        Ok(grant)
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The request counts of the service.
+//! The request counts of a service.
 
-/// The request counts of a [`Simulator`], up to the call of [`Simulator::counts`].
+/// The request counts of a [`Simulator`] or another simulated service, up to the call of [`Simulator::counts`].
 ///
 /// A request to the API is counted when it arrives, and in one category only: as throttled, else as unauthorized, else
 /// by its route. So retries of a refused submit do not increase [`submits`](Self::submits).

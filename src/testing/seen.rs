@@ -1,10 +1,10 @@
-//! One line of the service's log.
+//! One line of a service's log.
 
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
-/// A request that a [`Simulator`] has received.
+/// A request that a [`Simulator`] or another simulated service has received.
 ///
 /// The record contains no header values and no query, so it may be printed anywhere.
 ///
@@ -19,7 +19,7 @@ pub struct Seen {
     pub(super) header_names: Vec<HeaderName>,
 }
 
-/// One of the origins of a [`Simulator`].
+/// One of the origins of a [`Simulator`] or another simulated service.
 ///
 /// [`Simulator`]: super::Simulator
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,13 @@
+//! Simulated services of single vendors, which behave as their documents say.
+//!
+//! A service is a [`Vendor`](vendor::Vendor): plain data that decides, without I/O, on each request at its arrival and
+//! on each answer. A [`Host`](host::Host) stands before it: ports on loopback, the log, the counts, the latency.
+
+mod answer;
+mod authority;
+mod fixed;
+mod head;
+mod host;
+mod keyed;
+mod vendor;
+mod wall;
