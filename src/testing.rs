@@ -17,6 +17,8 @@ mod window;
 pub use counts::Counts;
 pub use script::{Canned, Recorded, Script, reply, script};
 pub use seen::{Seen, Side};
+pub use services::{ActivityEnd, Aprimo, AprimoBuilder, ConstantContact, ConstantContactBuilder, OrderEnd};
+pub use services::{SitecoreSend, SitecoreSendBuilder};
 pub use simulator::{Content, Finish, Simulator, SimulatorBuilder};
 pub use trouble::TokenTrouble;
 

@@ -15,6 +15,7 @@ pub struct Counts {
     pub(super) follow_ups: u64,
     pub(super) other_calls: u64,
     pub(super) throttled: u64,
+    pub(super) held: u64,
     pub(super) unauthorized: u64,
     pub(super) early_polls: u64,
     pub(super) downloads: u64,
@@ -68,6 +69,12 @@ impl Counts {
     /// Returns the number of requests that a limit refused with 429.
     pub const fn throttled(&self) -> u64 {
         self.throttled
+    }
+
+    /// Returns the number of requests that the service kept in its queue, and answered late. Each is counted by its
+    /// route, too.
+    pub const fn held(&self) -> u64 {
+        self.held
     }
 
     /// Returns the number of requests refused with 401.

@@ -202,7 +202,8 @@ pub(super) fn unix(moment: SystemTime) -> f64 {
     (since.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-fn random(length: usize) -> String {
+/// Returns random letters and digits.
+pub(super) fn random(length: usize) -> String {
     (0..length).map(|_| fastrand::alphanumeric()).collect()
 }
 
