@@ -12,6 +12,7 @@ mod hostile;
 mod profiles;
 mod protocol;
 mod secrets;
+mod services;
 mod simulator;
 mod support;
 mod task;
