@@ -36,8 +36,8 @@ const ROUTES: [(&str, &str, u32, u64); 9] = [
     ("unsubscribe from the account", "POST subscribers/unsubscribe.json", 20, 10),
     ("unsubscribe from a list", "POST subscribers/*/unsubscribe.json", 20, 10),
     ("unsubscribe from a list and campaign", "POST subscribers/*/*/unsubscribe.json", 20, 10),
-    ("remove", "DELETE subscribers/*/remove.json", 40, 10),
-    ("remove many", "POST subscribers/*/remove_many.json", 8, 10),
+    ("delete", "DELETE subscribers/*/delete.json", 40, 10),
+    ("delete many", "DELETE subscribers/*/delete_many.json", 8, 10),
     ("transactional", "POST campaigns/transactional/send.json", 6, 1),
 ];
 
