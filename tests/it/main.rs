@@ -11,6 +11,7 @@ mod download;
 mod hostile;
 mod profiles;
 mod protocol;
+mod scenarios;
 mod secrets;
 mod services;
 mod simulator;

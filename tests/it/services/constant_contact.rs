@@ -18,7 +18,7 @@ impl Bench {
         self.http.get(format!("{}{path}", self.service.url())).bearer_auth(&self.token)
     }
 
-    fn post(&self, path: &str, body: impl ToString) -> RequestBuilder {
+    fn post(&self, path: &str, body: impl std::fmt::Display) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.service.url())).bearer_auth(&self.token).body(body.to_string())
     }
 
