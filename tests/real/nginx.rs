@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use longhaul::{Client, Limit, RetryPolicy};
+use longhaul::{Client, Limit, Profile, RetryPolicy};
 use tempfile::TempDir;
 
 const REQUESTS: usize = 130;
@@ -27,8 +27,13 @@ struct Limiter {
 }
 
 impl Limiter {
-    /// `None` where there is no nginx.
+    /// 15 at once, and 100 in the queue. `None` where there is no nginx.
     async fn start() -> Option<Self> {
+        Self::start_with("burst=114 delay=14").await
+    }
+
+    /// With this queue; `None` where there is no nginx.
+    async fn start_with(queue: &str) -> Option<Self> {
         let program = std::env::var_os("LONGHAUL_NGINX")?;
         let seen = Arc::default();
         let upstream = serve(Arc::clone(&seen)).await;
@@ -49,7 +54,7 @@ impl Limiter {
                  server {{
                      listen 127.0.0.1:{port} backlog=1024;
                      location / {{
-                         limit_req zone=a burst=114 delay=14;
+                         limit_req zone=a {queue};
                          proxy_pass http://{upstream};
                      }}
                  }}
@@ -144,4 +149,25 @@ async fn an_exact_window_never_needs_the_queue() {
     let client = limiter.client(Limit::per_second(15));
     assert_eq!(all_at_once(&client).await, REQUESTS);
     assert_eq!(client.stats().throttled(), 0);
+}
+
+/// The queue as Aprimo documents it, and the plainest one of the same length, which holds all but the first request.
+#[tokio::test]
+async fn the_profile_of_aprimo_is_never_refused() {
+    for queue in ["burst=114 delay=14", "burst=100"] {
+        let Some(limiter) = Limiter::start_with(queue).await else { return };
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let bare = join_all((0..REQUESTS).map(|number| http.get(format!("{}/{number}", limiter.url)).send())).await;
+        let is_refused = |answer: &reqwest::Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        let refused = bare.iter().filter(|answer| answer.as_ref().is_ok_and(is_refused)).count();
+        println!("{queue}, bare: {refused} of {REQUESTS} refused");
+        assert!(refused > 0);
+        drop(limiter);
+
+        let Some(limiter) = Limiter::start_with(queue).await else { return };
+        let profile = Profile::aprimo().retry(RetryPolicy::none());
+        let client = Client::builder(&limiter.url).profile(profile).no_proxy().build().unwrap();
+        assert_eq!(all_at_once(&client).await, REQUESTS);
+        assert_eq!((client.stats().throttled(), client.stats().requests()), (0, REQUESTS as u64));
+    }
 }
