@@ -1,7 +1,8 @@
-//! For tests: a scripted service in memory, and a simulated service on loopback.
+//! For tests: a scripted service in memory, and simulated services on loopback.
 //!
 //! [`script`] answers from a queue and records the requests, on a paused clock if the test has one; [`Simulator`] is a
-//! whole service over real sockets. Both serve the tests of this crate, and those of its users (feature `testing`).
+//! whole service over real sockets; [`ConstantContact`], [`Aprimo`] and [`SitecoreSend`] behave as these vendors document
+//! their services. They serve the tests of this crate, and those of its users (feature `testing`).
 
 mod counts;
 mod grant;
