@@ -184,7 +184,8 @@ impl Tokens {
         self.codes.clear();
     }
 
-    fn end(&mut self, login: Login) {
+    /// Revokes all tokens of a login.
+    pub(super) fn end(&mut self, login: Login) {
         self.access.retain(|_, access| access.login != login);
         self.refresh.retain(|_, refresh| refresh.login != login);
     }

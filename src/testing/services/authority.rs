@@ -14,13 +14,24 @@ use crate::testing::counts::Counts;
 use crate::testing::grant::{Grant, Refusal};
 use crate::testing::tokens::{Login, Marks, Tokens, unix};
 
-/// Issues access tokens as JWTs whose `exp` is their expiry, and refresh tokens.
+/// Issues access tokens and refresh tokens.
 #[derive(Debug)]
 pub(super) struct Authority {
     secrets: BTreeMap<String, String>,
     tokens: Tokens,
     parties: HashMap<Login, Party>,
     refresh: RefreshTokens,
+    access: AccessTokens,
+}
+
+/// The form of access tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum AccessTokens {
+    /// JWTs whose `exp` is their expiry.
+    #[default]
+    Jwt,
+    /// Text that reveals nothing.
+    Opaque,
 }
 
 /// How a service treats refresh tokens.
@@ -44,7 +55,14 @@ impl Authority {
     /// Returns an endpoint whose access tokens live this long, under these limits, without clients.
     pub(super) fn new(life: Duration, refresh: RefreshTokens, limits: &[(u32, Duration)]) -> Self {
         let tokens = Tokens::new(Marks::default(), life, limits);
-        Self { secrets: BTreeMap::new(), tokens, parties: HashMap::new(), refresh }
+        let access = AccessTokens::default();
+        Self { secrets: BTreeMap::new(), tokens, parties: HashMap::new(), refresh, access }
+    }
+
+    /// Issues access tokens that reveal nothing.
+    pub(super) const fn opaque(mut self) -> Self {
+        self.access = AccessTokens::Opaque;
+        self
     }
 
     pub(super) fn add_client(&mut self, id: &str, secret: &str) {
@@ -60,6 +78,29 @@ impl Authority {
     /// Returns for whom a bearer token speaks, if it is valid.
     pub(super) fn party(&self, bearer: &str, now: Instant) -> Option<&Party> {
         self.parties.get(&self.tokens.login_of(bearer, now)?)
+    }
+
+    /// Returns a code for a login, as if the user had agreed to a client.
+    pub(super) fn authorize(&mut self, redirect_uri: &str, challenge: &str, now: Instant) -> String {
+        self.tokens.authorize(redirect_uri.to_owned(), challenge.to_owned(), now)
+    }
+
+    /// Revokes one access token, and returns whether it was valid.
+    pub(super) fn revoke(&mut self, bearer: &str, counts: &mut Counts, now: Instant) -> bool {
+        let is_valid = self.tokens.is_good(bearer, now);
+        counts.revocations += u64::from(is_valid);
+        self.tokens.revoke(bearer);
+        is_valid
+    }
+
+    /// Ends the login of an access token, with all its tokens, and returns whether there was one.
+    pub(super) fn end(&mut self, bearer: &str, counts: &mut Counts, now: Instant) -> bool {
+        let login = self.tokens.login_of(bearer, now);
+        if let Some(login) = login {
+            counts.revocations += 1;
+            self.tokens.end(login);
+        }
+        login.is_some()
     }
 
     /// Revokes every access token; refresh tokens stay valid.
@@ -111,7 +152,14 @@ impl Authority {
                 };
                 (login, Some(next))
             }
-            Grant::Code { .. } | Grant::Password => return Err(Refusal::UnsupportedGrantType),
+            Grant::Code { code, redirect_uri, verifier } => {
+                let login = self.tokens.redeem(&code, &redirect_uri, &verifier, now).ok_or(Refusal::InvalidGrant)?;
+                let party = Party { client: client.to_owned(), account: client.to_owned() };
+                self.parties.insert(login, party);
+                counts.logins += 1;
+                (login, Some(self.tokens.renewable(login)))
+            }
+            Grant::Password => return Err(Refusal::UnsupportedGrantType),
         };
         let mut body = json!({
             "access_token": self.access_token(login, now),
@@ -131,6 +179,9 @@ impl Authority {
     }
 
     fn access_token(&mut self, login: Login, now: Instant) -> String {
+        if self.access == AccessTokens::Opaque {
+            return self.tokens.opaque(login, now);
+        }
         let account = self.parties.get(&login).map(|party| party.account.clone()).unwrap_or_default();
         let expiry = SystemTime::now().checked_add(self.tokens.life()).map(|at| json!(unix(at)));
         self.tokens.jwt(login, &account, expiry, now)
@@ -189,6 +240,21 @@ mod tests {
         assert_eq!(ask(&mut authority, &format!("{form}wrong"), counts).status(), 401);
         assert_eq!(ask(&mut authority, &format!("{form}secret"), counts).status(), 200);
         assert_eq!(counts.logins(), 1);
+    }
+
+    #[test]
+    fn a_session_ends_with_all_its_tokens_and_a_revoked_token_alone() {
+        let (mut authority, refresh) = authority(RefreshTokens::LongLived);
+        let (counts, now) = (&mut Counts::default(), Instant::now());
+        let form = format!("grant_type=refresh_token&client_id=app&refresh_token={refresh}");
+        let (access, _) = authority.log_in("app", "farm", now);
+        assert!(authority.revoke(&access, counts, now) && !authority.revoke(&access, counts, now));
+        assert_eq!(ask(&mut authority, &form, counts).status(), 200);
+        let (access, refresh) = authority.log_in("app", "farm", now);
+        assert!(authority.end(&access, counts, now) && !authority.end(&access, counts, now));
+        assert_eq!(counts.revocations(), 2);
+        let form = format!("grant_type=refresh_token&client_id=app&refresh_token={refresh}");
+        assert_eq!(ask(&mut authority, &form, counts).status(), 400);
     }
 
     #[test]
