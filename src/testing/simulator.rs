@@ -30,6 +30,7 @@ pub use self::content::Content;
 pub use self::knobs::Finish;
 use self::knobs::Knobs;
 use self::service::Service;
+pub(in crate::testing) use self::tasks::uid;
 use crate::testing::counts::Counts;
 use crate::testing::seen::Seen;
 use crate::testing::server::Server;

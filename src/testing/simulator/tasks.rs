@@ -142,7 +142,7 @@ impl Task {
 }
 
 /// Returns a random id, in the shape of a UUID.
-pub(super) fn uid() -> String {
+pub(in crate::testing) fn uid() -> String {
     let digits = format!("{:032x}", fastrand::u128(..));
     let (a, rest) = digits.split_at(8);
     let (b, rest) = rest.split_at(4);
