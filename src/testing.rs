@@ -19,9 +19,9 @@ pub use counts::Counts;
 pub use script::{Canned, Recorded, Script, reply, script};
 pub use seen::{Seen, Side};
 pub use services::{ActivityEnd, Aprimo, AprimoBuilder, ConstantContact, ConstantContactBuilder, OrderEnd};
-pub use services::{SitecoreSend, SitecoreSendBuilder};
 pub use services::{Genesys, GenesysBuilder, JobEnd, LimitHeaders};
-pub use simulator::{Content, Finish, Simulator, SimulatorBuilder};
+pub use services::{SitecoreSend, SitecoreSendBuilder};
+pub use simulator::{Content, Finish, RefusalHint, Simulator, SimulatorBuilder};
 pub use trouble::TokenTrouble;
 
 use crate::client::{Client, ClientBuilder};

@@ -16,6 +16,7 @@ pub struct Counts {
     pub(super) other_calls: u64,
     pub(super) throttled: u64,
     pub(super) held: u64,
+    pub(super) over_cap: u64,
     pub(super) unauthorized: u64,
     pub(super) early_polls: u64,
     pub(super) downloads: u64,
@@ -75,6 +76,12 @@ impl Counts {
     /// route, too.
     pub const fn held(&self) -> u64 {
         self.held
+    }
+
+    /// Returns the number of requests to the API that were answered with a warning, because they exceeded a
+    /// [soft cap](super::SimulatorBuilder::monthly_cap).
+    pub const fn over_cap(&self) -> u64 {
+        self.over_cap
     }
 
     /// Returns the number of requests refused with 401.

@@ -87,6 +87,11 @@ impl Grant {
         if given == wanted { Ok(Self::Password) } else { Err(Refusal::InvalidClient) }
     }
 
+    /// Parses SMAG's refresh, which names the refresh token and no client.
+    pub(super) fn of_refresh(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        Ok(Self::Refresh { token: needed(&form(headers, body)?, "refresh_token")? })
+    }
+
     /// Parses a revocation, by a client as of [`of_form`](Self::of_form).
     pub(super) fn token_to_revoke<'a>(
         secret_of: impl Fn(&str) -> Option<&'a str>,

@@ -20,5 +20,5 @@ mod wall;
 
 pub use self::aprimo::{Aprimo, AprimoBuilder, OrderEnd};
 pub use self::constant_contact::{ActivityEnd, ConstantContact, ConstantContactBuilder};
-pub use self::sitecore_send::{SitecoreSend, SitecoreSendBuilder};
 pub use self::genesys::{Genesys, GenesysBuilder, JobEnd, LimitHeaders};
+pub use self::sitecore_send::{SitecoreSend, SitecoreSendBuilder};

@@ -5,6 +5,7 @@ mod access;
 mod answer;
 mod api;
 mod builder;
+mod bytes;
 mod content;
 mod feed;
 mod knobs;
@@ -19,7 +20,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use url::Url;
@@ -27,8 +28,8 @@ use url::Url;
 use self::access::Access;
 pub use self::builder::SimulatorBuilder;
 pub use self::content::Content;
-pub use self::knobs::Finish;
 use self::knobs::Knobs;
+pub use self::knobs::{Finish, RefusalHint};
 use self::service::Service;
 pub(in crate::testing) use self::tasks::uid;
 use crate::testing::counts::Counts;
@@ -97,7 +98,8 @@ use crate::testing::trouble::TokenTrouble;
 /// | … `refresh_token` | valid once: a request with a spent one ends the whole login. The secret may be left out, as public clients must |
 /// | … `authorization_code` | with `code` as of [`authorize`](Self::authorize), `redirect_uri` and `code_verifier` (S256) |
 /// | `POST /oauth/revoke`, a form with `token` | 200. An access token ends alone, a refresh token with its whole login |
-/// | `POST /authentication`, JSON with `ApplicationId`, `UserName`, `Password` | 200 with `Token`, a JWT whose `exp` is the expiry, `Refresh_Token`, valid at `/oauth/token`, and `UserId`, as SMAG answers |
+/// | `POST /authentication`, JSON with `ApplicationId`, `UserName`, `Password` | 200 with `Token`, a JWT whose `exp` is the expiry, `Refresh_Token`, `UserId` and `Identity`, as SMAG answers. The refresh token is valid at `/oauth/token`, too |
+/// | `POST /authentication-operational/v1/api/oauth2/refresh_token`, a form with `refresh_token` | as a login; the refresh token is valid once, and is all that identifies the caller |
 ///
 /// # The end
 /// Dropping the simulator stops all servers and closes their connections, as soon as the runtime in which it was
@@ -126,6 +128,29 @@ impl Simulator {
     /// Returns a builder, which configures a service before it starts.
     pub fn builder() -> SimulatorBuilder {
         SimulatorBuilder::default()
+    }
+
+    /// Returns a builder of a service that behaves as SMAG documents: tokens as JWTs of 24 hours behind the same
+    /// gateway, five minutes between polls, and refusals whose header is in seconds and whose body in milliseconds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use longhaul::testing::Simulator;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// // The same, with pauses that suit a test.
+    /// let service = Simulator::smag().retry_after(Duration::from_millis(200)).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn smag() -> SimulatorBuilder {
+        Self::builder()
+            .tokens(Duration::from_secs(24 * 60 * 60))
+            .keyed_tokens()
+            .retry_after(Duration::from_secs(5 * 60))
+            .refusal_hint(RefusalHint::HeaderAndBody)
     }
 
     /// Returns the base of the API: `http://127.0.0.1:PORT/farmsandfields/v1/`.
@@ -195,6 +220,11 @@ impl Simulator {
         self.at_tokens(oauth::LOGIN)
     }
 
+    /// Returns the endpoint at which SMAG's tokens are refreshed, beside [`token_url`](Self::token_url).
+    pub fn refresh_url(&self) -> Url {
+        self.at_tokens(oauth::REFRESH)
+    }
+
     /// Returns the id of the client that tokens are issued to.
     pub fn client_id(&self) -> &str {
         &self.service.access.client_id
@@ -222,6 +252,23 @@ impl Simulator {
         let code =
             |tokens: &mut Tokens| tokens.authorize(redirect_uri.to_owned(), code_challenge.to_owned(), Instant::now());
         state.tokens.as_mut().map(code).unwrap_or_default()
+    }
+
+    /// Replaces all limits of calls by this one, from now on: no more than `n` requests in any span of time as long as
+    /// `per`. Requests that the old limits admitted still count.
+    pub fn set_limit(&self, n: u32, per: Duration) {
+        self.service.state().windows.replace(n, per);
+    }
+
+    /// Sets the [limit of bytes](SimulatorBuilder::byte_limit), from now on. Bytes that the old limit counted still
+    /// count.
+    pub fn set_byte_limit(&self, bytes: u64, per: Duration) {
+        self.service.state().bytes.set(Some((bytes, per)));
+    }
+
+    /// Removes the limit of bytes.
+    pub fn lift_byte_limit(&self) {
+        self.service.state().bytes.set(None);
     }
 
     /// Revokes all access tokens issued so far: the API refuses them with 401. Refresh tokens stay valid.

@@ -15,12 +15,23 @@ impl Windows {
         Self { windows: windows.collect() }
     }
 
+    /// Replaces all limits by one. Arrivals that were admitted under the old ones still count.
+    pub(super) fn replace(&mut self, limit: u32, per: Duration) {
+        let longest = self.windows.drain(..).max_by_key(|window| window.per);
+        let admitted = longest.map(|window| window.admitted).unwrap_or_default();
+        self.windows.push(Window { admitted, ..Window::new(limit, per) });
+    }
+
+    /// Returns how long the strictest limit stays closed; `None` if all admit.
+    pub(super) fn shut_for(&mut self, now: Instant) -> Option<Duration> {
+        self.windows.iter_mut().filter_map(|window| window.shut_for(now)).max()
+    }
+
     /// Admits an arrival, or returns how long the strictest limit stays closed.
     ///
     /// A refused arrival leaves no trace, so it never makes the wait longer.
     pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        let shut = self.windows.iter_mut().filter_map(|w| w.shut_for(now)).max();
-        if let Some(wait) = shut {
+        if let Some(wait) = self.shut_for(now) {
             return Err(wait);
         }
         for window in &mut self.windows {
@@ -127,6 +138,19 @@ mod tests {
                 assert!(pair[limit] - pair[0] >= SECOND);
             }
         }
+    }
+
+    #[test]
+    fn a_limit_that_replaces_others_counts_what_they_admitted() {
+        let mut windows = Windows::new(&[(9, millis(10)), (3, SECOND)]);
+        let start = Instant::now();
+        assert!((0..3).all(|_| windows.admit(start).is_ok()));
+        windows.replace(4, 2 * SECOND);
+        assert_eq!((windows.admit(start), windows.admit(start)), (Ok(()), Err(2 * SECOND)));
+        windows.replace(5, 2 * SECOND);
+        assert_eq!(windows.admit(start), Ok(()));
+        windows.replace(2, 2 * SECOND);
+        assert_eq!(windows.admit(start + SECOND), Err(SECOND));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The simulated service, seen from outside: plain HTTP, nothing of our own client.
 
 mod door;
+mod limits;
 mod storage;
 mod tasks;
 mod tokens;

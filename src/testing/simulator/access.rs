@@ -16,6 +16,8 @@ pub(super) struct Access {
     pub(super) bearer: String,
     pub(super) key: String,
     pub(super) open: bool,
+    /// Whether the token endpoint stands behind the API's gateway, and requires the key.
+    pub(super) keyed_tokens: bool,
     pub(super) client_id: String,
     pub(super) client_secret: String,
     pub(super) user: String,
@@ -35,11 +37,7 @@ impl Access {
         if self.open {
             return Ok(());
         }
-        match headers.get(SUBSCRIPTION_KEY) {
-            None => return Err(NO_KEY),
-            Some(key) if key.as_bytes() != self.key.as_bytes() => return Err(WRONG_KEY),
-            Some(_) => {}
-        }
+        self.check_key(headers)?;
         let token = headers
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -47,6 +45,19 @@ impl Access {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
         if token.is_some_and(is_bearer) { Ok(()) } else { Err(WRONG_TOKEN) }
+    }
+
+    /// Checks the key of a request for tokens, if they stand behind the API's gateway.
+    pub(super) fn check_at_tokens(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        if self.keyed_tokens { self.check_key(headers) } else { Ok(()) }
+    }
+
+    fn check_key(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        match headers.get(SUBSCRIPTION_KEY) {
+            None => Err(NO_KEY),
+            Some(key) if key.as_bytes() != self.key.as_bytes() => Err(WRONG_KEY),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Returns the secret of the client with this id, if tokens are issued to it.
@@ -72,8 +83,9 @@ impl Access {
                 .filter(|secret| !secret.is_empty())
                 .any(|secret| text.windows(secret.len()).any(|part| part == secret.as_bytes()))
         };
-        named.iter().any(|name| headers.contains_key(*name))
-            || headers.values().any(|value| holds(value.as_bytes()))
+        let is_due = |name: &str| side == Side::Token && self.keyed_tokens && name == SUBSCRIPTION_KEY;
+        let mut others = headers.iter().filter(|(name, _)| !is_due(name.as_str()));
+        others.any(|(name, value)| named.contains(&name.as_str()) || holds(value.as_bytes()))
             || holds(target.to_string().as_bytes())
     }
 }
@@ -85,6 +97,7 @@ impl Default for Access {
             bearer: random(48),
             key: random(32),
             open: false,
+            keyed_tokens: false,
             client_id: random(16),
             client_secret: random(32),
             user: format!("{}@farm.example", random(8)),

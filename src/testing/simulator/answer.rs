@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WARNING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use super::access::Denied;
+use super::knobs::RefusalHint;
 use crate::testing::server::Body;
 
 #[derive(Clone, Debug)]
@@ -28,10 +29,25 @@ impl Answer {
     }
 
     /// Returns the refusal by a limit that stays closed for this long.
-    pub(super) fn throttled(shut: Duration) -> Self {
+    pub(super) fn throttled(shut: Duration, hint: RefusalHint) -> Self {
         let seconds = shut.as_secs().saturating_add(u64::from(shut.subsec_nanos() > 0));
         let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
-        Self::error(StatusCode::TOO_MANY_REQUESTS, &message).retry_after(Duration::from_secs(seconds))
+        let mut answer = Self::error(StatusCode::TOO_MANY_REQUESTS, &message);
+        if matches!(hint, RefusalHint::Body | RefusalHint::HeaderAndBody) {
+            answer.wait = Some(shut);
+            if let Some(body) = answer.body.as_object_mut() {
+                body.insert("RetryAfter".to_owned(), json!(millis(shut)));
+            }
+        }
+        match hint {
+            RefusalHint::Header | RefusalHint::HeaderAndBody => answer.retry_after(Duration::from_secs(seconds)),
+            RefusalHint::Body | RefusalHint::Absent => answer,
+        }
+    }
+
+    /// Warns that the soft cap of the month is exceeded (RFC 7234, 5.5).
+    pub(super) fn warned(self) -> Self {
+        self.header(WARNING, "299 - \"The number of calls of this month is exceeded\"")
     }
 
     pub(super) fn denied(denied: Denied) -> Self {
@@ -53,6 +69,11 @@ impl Answer {
 
     pub(super) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Returns the length of the body in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.body.to_string().len()
     }
 
     pub(super) fn asked_to_wait(&self) -> Option<Duration> {
@@ -77,6 +98,11 @@ impl Answer {
         }
         self
     }
+}
+
+/// Rounds up to milliseconds.
+pub(super) fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Formats whole seconds as an integer, and others with as many decimals as needed.
@@ -106,11 +132,27 @@ mod tests {
     #[test]
     fn rounds_the_wait_of_a_throttled_request_up() {
         for (millis, whole) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2)] {
-            let answer = Answer::throttled(Duration::from_millis(millis));
+            let answer = Answer::throttled(Duration::from_millis(millis), RefusalHint::Header);
             assert_eq!(answer.asked_to_wait(), Some(Duration::from_secs(whole)));
             assert_eq!(answer.headers[RETRY_AFTER], whole.to_string());
             let message = format!("Rate limit is exceeded. Try again in {whole} seconds.");
             assert_eq!(answer.body, json!({ "statusCode": 429, "message": message }));
+        }
+    }
+
+    #[test]
+    fn states_the_wait_of_a_throttled_request_where_it_is_asked_to() {
+        let wait = Duration::from_millis(1_250);
+        for (hint, header, member) in [
+            (RefusalHint::Header, Some("2"), None),
+            (RefusalHint::Body, None, Some(1_250)),
+            (RefusalHint::HeaderAndBody, Some("2"), Some(1_250)),
+            (RefusalHint::Absent, None, None),
+        ] {
+            let answer = Answer::throttled(wait, hint);
+            assert_eq!(answer.headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap()), header, "{hint:?}");
+            assert_eq!(answer.body.get("RetryAfter").and_then(Value::as_u64), member, "{hint:?}");
+            assert_eq!(answer.body["message"], "Rate limit is exceeded. Try again in 2 seconds.");
         }
     }
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::access::WRONG_TOKEN;
-use super::answer::Answer;
+use super::answer::{Answer, millis};
 use super::knobs::Finish;
 use super::service::{Service, State};
 use super::tasks::{Standing, uid};
@@ -28,19 +28,24 @@ pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) ->
     let route = Route::of(&parts);
     let (entry, refusal) = arrive(&service, &parts, &route);
     // Read even if it is refused: a connection with an unread body could not be reused.
-    let body = Limited::new(body, LONGEST_BODY).collect().await;
+    let body = Limited::new(body, LONGEST_BODY).collect().await.map(Collected::to_bytes);
     pause(delay / 2).await;
 
     let correlation_id = uid();
     let mut state = service.state();
-    let answer = match (refusal, body) {
+    let received = body.as_ref().map_or(0, Bytes::len);
+    let mut answer = match (refusal, body) {
         (Some(refusal), _) => refusal,
         (None, Err(_)) => Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "Request body is too long."),
-        (None, Ok(body)) => {
-            let body = body.to_bytes();
-            route.handle(&service, &mut state, &body, &correlation_id)
-        }
+        (None, Ok(body)) => route.handle(&service, &mut state, &body, &correlation_id),
     };
+    if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+        state.bytes.pass(received.saturating_add(answer.length()), Instant::now());
+    }
+    if service.knobs.monthly_cap.is_some_and(|cap| state.counts.requests() > cap) {
+        state.counts.over_cap += 1;
+        answer = answer.warned();
+    }
     state.answered(entry, answer.status());
     if let (Route::Poll(uid), Some(wait)) = (route, answer.asked_to_wait())
         && let Some(task) = state.tasks.get_mut(uid)
@@ -61,9 +66,10 @@ fn arrive(service: &Service, parts: &Parts, route: &Route<'_>) -> (usize, Option
         state.counts.early_polls += 1;
     }
 
-    if let Err(wait) = state.windows.admit(now) {
+    let wait = state.bytes.shut_for(now).max(state.windows.shut_for(now));
+    if let Some(wait) = wait.or_else(|| state.windows.admit(now).err()) {
         state.counts.throttled += 1;
-        return (entry, Some(Answer::throttled(wait)));
+        return (entry, Some(Answer::throttled(wait, service.knobs.refusal_hint)));
     }
     if let Err(denied) = service.access.check(&parts.headers, |token| state.is_bearer(&service.access, token, now)) {
         state.counts.unauthorized += 1;
@@ -122,7 +128,7 @@ impl<'a> Route<'a> {
             Self::Poll(uid) => poll(service, state, uid, correlation_id),
             Self::Cancel(uid) => cancel(state, uid),
             Self::FollowUp(uid) => follow_up(service, state, uid),
-            Self::Farms => Answer::new(StatusCode::OK, farms()),
+            Self::Farms => Answer::new(StatusCode::OK, farms(service.knobs.farms)),
             Self::Disallowed(allowed) => Answer::disallowed(allowed),
             Self::Unknown => not_found("Resource not found."),
         }
@@ -167,12 +173,11 @@ fn poll(service: &Service, state: &mut State, uid: &str, correlation_id: &str) -
     match task.standing(Instant::now()) {
         Standing::Running { percent } => {
             let (word, percent) = if first_sight { ("accepted", 0) } else { ("started", percent) };
-            let millis = knobs.retry_after.as_nanos().div_ceil(1_000_000);
             let body = json!({
                 "TaskUid": uid,
                 "Status": word,
                 "PercentComplete": percent,
-                "RetryAfter": u64::try_from(millis).unwrap_or(u64::MAX),
+                "RetryAfter": millis(knobs.retry_after),
             });
             Answer::new(StatusCode::OK, body).retry_after(knobs.retry_after)
         }
@@ -223,13 +228,9 @@ fn follow_up(service: &Service, state: &State, uid: &str) -> Answer {
     }
 }
 
-fn farms() -> Value {
-    json!([
-        { "id": 1, "name": "Hollow Oak" },
-        { "id": 2, "name": "Long Meadow" },
-        { "id": 3, "name": "Mill Race" },
-        { "id": 4, "name": "Stony Field" },
-    ])
+fn farms(count: usize) -> Value {
+    let names = ["Hollow Oak", "Long Meadow", "Mill Race", "Stony Field"].into_iter().cycle();
+    (1..=count).zip(names).map(|(id, name)| json!({ "id": id, "name": name })).collect()
 }
 
 fn location(service: &Service, collection: &str, uid: &str) -> String {

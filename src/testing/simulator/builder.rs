@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::Simulator;
 use super::access::Access;
-use super::knobs::{Finish, Knobs};
+use super::knobs::{Finish, Knobs, RefusalHint};
 
 /// Configures a [`Simulator`].
 ///
@@ -64,6 +64,34 @@ impl SimulatorBuilder {
     /// A limit counts arrivals at the API, on every route and of every caller; refused requests do not count.
     pub fn limit(mut self, n: u32, per: Duration) -> Self {
         self.knobs.limits.push((n, per));
+        self
+    }
+
+    /// Limits the bytes of the API: the bodies of requests and of answers in any span of time as long as `per`. By
+    /// default there is no such limit. The length of an answer is known only when it is sent, so the window can be
+    /// overdrawn; it then refuses until enough of its bytes are old. Refused requests do not count.
+    pub fn byte_limit(mut self, bytes: u64, per: Duration) -> Self {
+        self.knobs.byte_limit = Some((bytes, per));
+        self
+    }
+
+    /// Sets where a refusal by a limit states how long it lasts; [`RefusalHint::Header`] by default.
+    pub fn refusal_hint(mut self, hint: RefusalHint) -> Self {
+        self.knobs.refusal_hint = hint;
+        self
+    }
+
+    /// Sets a soft cap on the calls of a month, as if the month had begun at the start; none by default. Calls above the
+    /// cap are answered as all others, with a header `Warning` (299): SMAG documents that the cap only warns, and leaves
+    /// open how.
+    pub fn monthly_cap(mut self, calls: u64) -> Self {
+        self.knobs.monthly_cap = Some(calls);
+        self
+    }
+
+    /// Sets the number of farms that `GET farms` lists; 4 by default. Each is about 30 bytes.
+    pub fn farms(mut self, count: usize) -> Self {
+        self.knobs.farms = count;
         self
     }
 
@@ -222,6 +250,13 @@ impl SimulatorBuilder {
     /// `expires_in` contains whole seconds, rounded down, and at least 1.
     pub fn tokens(mut self, life: Duration) -> Self {
         self.knobs.token_life = Some(life);
+        self
+    }
+
+    /// Requires the subscription key at the token endpoint too, as of a service whose logins stand behind the gateway of
+    /// the API. By default the key is misplaced there.
+    pub fn keyed_tokens(mut self) -> Self {
+        self.access.keyed_tokens = true;
         self
     }
 

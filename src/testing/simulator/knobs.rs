@@ -18,9 +18,28 @@ pub enum Finish {
     ResultOnly,
 }
 
+/// Where a refusal by a limit states how long the limit stays closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalHint {
+    /// In the header `Retry-After`, in seconds, rounded up.
+    #[default]
+    Header,
+    /// In the body's `RetryAfter`, in milliseconds, rounded up.
+    Body,
+    /// In both, each in its own unit.
+    HeaderAndBody,
+    /// Nowhere but in the words of the message.
+    Absent,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Knobs {
     pub(super) limits: Vec<(u32, Duration)>,
+    pub(super) byte_limit: Option<(u64, Duration)>,
+    pub(super) refusal_hint: RefusalHint,
+    pub(super) monthly_cap: Option<u64>,
+    pub(super) farms: usize,
     pub(super) latency: Duration,
     pub(super) jitter: Duration,
 
@@ -55,6 +74,10 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             limits: Vec::new(),
+            byte_limit: None,
+            refusal_hint: RefusalHint::Header,
+            monthly_cap: None,
+            farms: 4,
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
 

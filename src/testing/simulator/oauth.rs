@@ -63,6 +63,8 @@ enum Route {
     Token,
     Revoke,
     Login,
+    /// A refresh in SMAG's way.
+    Refresh,
 }
 
 impl Route {
@@ -71,6 +73,7 @@ impl Route {
             TOKEN => Some(Self::Token),
             REVOKE => Some(Self::Revoke),
             LOGIN => Some(Self::Login),
+            REFRESH => Some(Self::Refresh),
             _ => None,
         }
     }
@@ -84,11 +87,14 @@ fn arrive(service: &Service, parts: &Parts) -> (usize, Option<Answer>) {
     state.counts.token_requests += 1;
     let not_found = || Some(Answer::error(StatusCode::NOT_FOUND, "Resource not found."));
     let Some(tokens) = &mut state.tokens else { return (entry, not_found()) };
+    if let Err(denied) = service.access.check_at_tokens(&parts.headers) {
+        return (entry, Some(Answer::denied(denied)));
+    }
     let refusal = match (Route::of(parts.uri.path()), &parts.method) {
         (None, _) => not_found(),
         (Some(_), &Method::POST) => tokens.windows.admit(now).err().map(|wait| {
             state.counts.tokens_throttled += 1;
-            Answer::throttled(wait)
+            Answer::throttled(wait, service.knobs.refusal_hint)
         }),
         (Some(_), _) => Some(Answer::disallowed("POST")),
     };
@@ -163,6 +169,7 @@ impl Expiry {
 fn grant(service: &Service, state: &mut State, route: Route, parts: &Parts, body: &[u8], expiry: Expiry) -> Answer {
     let access = &service.access;
     let asked = match route {
+        Route::Refresh => Grant::of_refresh(&parts.headers, body),
         Route::Login => Grant::of_login([&access.client_id, &access.user, &access.password], body),
         Route::Token | Route::Revoke => {
             Grant::of_form(|id| access.secret_of(id), &parts.headers, body).map(|(_, grant)| grant)
@@ -173,7 +180,9 @@ fn grant(service: &Service, state: &mut State, route: Route, parts: &Parts, body
     let allowed = asked.and_then(|grant| Ok((login(tokens, &grant, now).ok_or(Refusal::InvalidGrant)?, grant)));
     let (login, asked) = match allowed {
         Ok(allowed) => allowed,
-        Err(refusal) if route == Route::Login => return Answer::error(refusal.status(), refusal.code()),
+        Err(refusal) if matches!(route, Route::Login | Route::Refresh) => {
+            return Answer::error(refusal.status(), refusal.code());
+        }
         Err(refusal) => return refused(refusal),
     };
     match asked {
@@ -181,11 +190,11 @@ fn grant(service: &Service, state: &mut State, route: Route, parts: &Parts, body
         Grant::Client | Grant::Code { .. } | Grant::Password => state.counts.logins += 1,
     }
     let life = tokens.life();
-    if route == Route::Login {
+    if matches!(route, Route::Login | Route::Refresh) {
         let expiry = expiry.absolute(life, SystemTime::now());
         let token = tokens.jwt(login, &access.user, expiry, now);
         let refresh = tokens.renewable(login);
-        let user = json!({ "Token": token, "Refresh_Token": refresh, "UserId": access.user });
+        let user = json!({ "Token": token, "Refresh_Token": refresh, "UserId": access.user, "Identity": {} });
         return Answer::new(StatusCode::OK, user);
     }
     let mut body = json!({ "access_token": tokens.opaque(login, now), "token_type": "Bearer" });
@@ -242,4 +251,5 @@ fn page(status: StatusCode) -> Response<Body> {
 pub(super) const TOKEN: &str = "/oauth/token";
 pub(super) const REVOKE: &str = "/oauth/revoke";
 pub(super) const LOGIN: &str = "/authentication";
+pub(super) const REFRESH: &str = "/authentication-operational/v1/api/oauth2/refresh_token";
 const LONGEST_BODY: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::access::Access;
+use super::bytes::Bytes;
 use super::content::Content;
 use super::knobs::Knobs;
 use super::sas::{Signer, Verdict};
@@ -31,6 +32,7 @@ pub(super) struct Service {
 /// All mutable data, under one lock: requests are counted, admitted and logged in one order.
 pub(super) struct State {
     pub(super) windows: Windows,
+    pub(super) bytes: Bytes,
     pub(super) tasks: Tasks,
     /// `None` if the API requires a fixed bearer.
     pub(super) tokens: Option<Tokens>,
@@ -46,6 +48,7 @@ impl Service {
     pub(super) fn new(access: Access, knobs: Knobs, api_origin: String, storage_origin: String) -> Self {
         let state = State {
             windows: Windows::new(&knobs.limits),
+            bytes: Bytes::new(knobs.byte_limit),
             tasks: Tasks::default(),
             tokens: knobs.token_life.map(|life| Tokens::new(access.marks.clone(), life, &knobs.token_limits)),
             counts: Counts::default(),
