@@ -157,8 +157,9 @@ impl Limit {
         self
     }
 
-    /// Sets how long the requests under this limit pause after a refusal (429 or 503) without a stated wait. Use this
-    /// method if the service documents the wait instead. A wait that the service states is kept, even if it is shorter.
+    /// Sets how long the requests under this limit pause after a 429 without a stated wait. Use this method if the
+    /// service documents the wait instead. A wait that the service states is kept, even if it is shorter. A 503 exceeds
+    /// no limit: its pause is the default one.
     ///
     /// By default such a pause is 1 second, doubled at each further refusal up to 64: short enough for limits of a
     /// second, and soon long enough for others. A pause that is set here is not doubled. In data the member is

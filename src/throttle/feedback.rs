@@ -111,6 +111,8 @@ pub(super) fn interpret(answer: &ServiceAnswer<'_>, view: &View, now: Tick) -> V
     let during = match asked {
         Some(asked) => During::Asked(asked),
         None if view.limiters.iter().any(|limiter| limiter.searches) => During::Searching,
+        // A 503 exceeds no limit, so that no limit knows how long it lasts.
+        None if answer.status == StatusCode::SERVICE_UNAVAILABLE => During::Unasked(None),
         None => During::Unasked(view.limiters.iter().filter_map(|limiter| limiter.pause_without_hint).max()),
     };
     let pause = Action::Pause(PauseOrder { target, cause, during });
@@ -354,14 +356,15 @@ mod tests {
         let longer = LimiterView { pause_without_hint: Some(9), ..limiter(1, 0) };
         let searches = LimiterView { searches: true, ..gate() };
         let asks = [("retry-after", "3")];
-        for (what, headers, limiters, during) in [
-            ("asked", &asks[..], &[set.clone(), searches.clone()][..], During::Asked(3 * SECOND)),
-            ("unasked", &[], &[gate()], During::Unasked(None)),
-            ("set", &[], &[set.clone(), longer], During::Unasked(Some(9))),
-            ("searching", &[], &[set, searches], During::Searching),
+        for (what, status, headers, limiters, during) in [
+            ("asked", 429, &asks[..], &[set.clone(), searches.clone()][..], During::Asked(3 * SECOND)),
+            ("unasked", 429, &[], &[gate()], During::Unasked(None)),
+            ("set", 429, &[], &[set.clone(), longer], During::Unasked(Some(9))),
+            ("set, but unavailable", 503, &[], std::slice::from_ref(&set), During::Unasked(None)),
+            ("searching", 429, &[], &[set.clone(), searches], During::Searching),
         ] {
             let view = View { limiters: limiters.to_vec(), ..View::default() };
-            assert_eq!(pause(429, headers, Some(ROUTE), &view).during, during, "{what}");
+            assert_eq!(pause(status, headers, Some(ROUTE), &view).during, during, "{what}");
         }
     }
 

@@ -155,7 +155,6 @@ async fn two_routes_refused_together_stop_the_account() {
 async fn a_pause_without_a_hint_is_the_limits_own() {
     for (status, limit) in [
         (REFUSED, Limit::per_second(50).pause_without_hint(90 * SECOND)),
-        (UNAVAILABLE, Limit::per_second(50).pause_without_hint(90 * SECOND)),
         (REFUSED, Limit::per_second(50).scope(Scope::route("/tasks/**")).pause_without_hint(90 * SECOND)),
     ] {
         let throttle = Throttle::new();
@@ -170,6 +169,14 @@ async fn a_pause_without_a_hint_is_the_limits_own() {
         let wait = throttle.explain(Priority::Call, &get("/tasks/1")).at_least();
         assert_eq!(wait, 2 * SECOND, "{status}: what the service asks is kept");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_503_without_a_hint_does_not_pause_for_as_long_as_a_limit_would() {
+    let throttle = Throttle::new();
+    throttle.add_limit(Limit::per_second(50).pause_without_hint(90 * SECOND)).unwrap();
+    hears(&throttle, &get("/tasks/1"), UNAVAILABLE, &HeaderMap::new());
+    assert_eq!(throttle.explain(Priority::Call, &get("/tasks/1")).at_least(), SECOND);
 }
 
 #[test]
