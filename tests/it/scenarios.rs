@@ -6,7 +6,9 @@
 
 mod aprimo;
 mod constant_contact;
+mod genesys;
 mod sitecore_send;
+mod smag;
 
 use longhaul::Profile;
 use serde_json::Value;
