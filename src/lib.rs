@@ -66,7 +66,8 @@
 //! | read the limits that a service states | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
 //! | observe and measure | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
 //! | handle a failure | [`Error`], [`ErrorKind`], [`RetryPolicy`], [`Schedule`](retries::Schedule) |
-//! | support another kind of service | [`Protocol`] |
+//! | take a known service, or describe your own | [`Profile`], [`Client::for_profile`], [`profiles`] |
+//! | support another kind of task | [`Protocol`] |
 //! | find a type that is not at the root | [`limits`], [`protocols`], [`credentials`], [`retries`], [`telemetry`], [`tasks`], [`downloads`], [`http`] |
 //! | test your own code | `testing` (feature `testing`) |
 //!
@@ -80,6 +81,7 @@
 //! - `metrics`: the client's counts, through the `metrics` facade.
 //! - `pkce`: logins in a browser.
 //! - `token-file`: tokens in an encrypted file.
+//! - `toml`: profiles in TOML files.
 //! - `bundled-time-zones`: a time zone database, for machines that have none.
 //! - `testing`: services to test against.
 //!
@@ -153,6 +155,8 @@ pub mod protocols {
 ///
 /// Each is data: `serde_json::to_string(&profiles::power_bi())` shows all of it. What a service does not document is
 /// called a guess in the docs of its profile.
+///
+#[doc = include_str!("../docs/profiles.md")]
 pub mod profiles {
     pub use crate::profile::services::{
         databricks, dropbox, durable_functions, fhir, hubspot, ivoa_uws, mailchimp, marketo, microsoft_graph,

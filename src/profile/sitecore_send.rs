@@ -29,7 +29,7 @@ pub(super) fn profile() -> Profile {
 }
 
 /// The limits of an API key: each route has a window of its own.
-const ROUTES: [(&str, &str, u32, u64); 9] = [
+const ROUTES: [(&str, &str, u32, u64); 11] = [
     ("campaign statistics", "GET campaigns/*/stats/*", 2, 60),
     ("subscribe", "POST subscribers/*/subscribe.json", 10, 10),
     ("subscribe many", "POST subscribers/*/subscribe_many.json", 2, 10),
@@ -38,6 +38,9 @@ const ROUTES: [(&str, &str, u32, u64); 9] = [
     ("unsubscribe from a list and campaign", "POST subscribers/*/*/unsubscribe.json", 20, 10),
     ("delete", "DELETE subscribers/*/delete.json", 40, 10),
     ("delete many", "DELETE subscribers/*/delete_many.json", 8, 10),
+    // The older names of the same operations.
+    ("remove", "POST subscribers/*/remove.json", 40, 10),
+    ("remove many", "POST subscribers/*/remove_many.json", 8, 10),
     ("transactional", "POST campaigns/transactional/send.json", 6, 1),
 ];
 
