@@ -11,6 +11,7 @@ mod content_range;
 mod deadline;
 mod disk;
 mod expiry;
+mod extra_header;
 mod file;
 mod file_name;
 mod folder;
@@ -45,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use url::Url;
@@ -105,6 +106,8 @@ struct Linked {
     /// The URL of the answer that named the link; `None` if the application did.
     from: Option<Box<Url>>,
     headers: HeaderMap,
+    /// The headers of this link alone, for its own origin.
+    link_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
     /// Whether a foreign origin named the link.
     is_bare: bool,
@@ -115,7 +118,8 @@ struct Linked {
 impl Linked {
     fn into_source(self, settings: &Settings) -> (Source, Option<Response>) {
         let source = Source::new(self.carrier, self.link, self.from, self.headers, self.renew, self.is_bare);
-        (source.set(settings.trusts_weak, settings.until), self.received)
+        let source = source.set(settings.trusts_weak, settings.until).sending(self.link_headers);
+        (source, self.received)
     }
 }
 
@@ -129,7 +133,8 @@ impl Download {
         headers: HeaderMap,
         renew: Option<Arc<dyn Renew>>,
     ) -> Self {
-        let linked = Linked { carrier, link, from, headers, renew, is_bare: false, received: None };
+        let link_headers = HeaderMap::new();
+        let linked = Linked { carrier, link, from, headers, link_headers, renew, is_bare: false, received: None };
         Self::of(Ok(DownloadSource::Linked(Box::new(linked))))
     }
 
@@ -190,6 +195,34 @@ impl Download {
     /// the connections end together; a large one makes fewer requests.
     pub fn part_size(mut self, bytes: u64) -> Self {
         self.settings.part_size = bytes.max(SMALLEST_PART);
+        self
+    }
+
+    /// Sets a header that the link needs, such as a key of the storage's encryption: services name it beside the link
+    /// (Databricks' `http_headers`). It is sent with each request to the link's own origin, and to no other origin that
+    /// the link redirects to. Its value is treated as a secret.
+    ///
+    /// A header that belongs to the connection, and one by which the download asks for parts (`Range`, `If-Match` and the
+    /// like), is an error of the sink.
+    ///
+    /// ```
+    /// # fn run(client: &longhaul::Client, link: &str) {
+    /// let download = client.download(link).header("x-amz-server-side-encryption-customer-algorithm", "AES256");
+    /// # drop(download);
+    /// # }
+    /// ```
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: AsRef<str> + TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        match (extra_header::parse(name, value), &mut self.source) {
+            (Ok((name, value)), Ok(DownloadSource::Linked(linked))) => {
+                linked.link_headers.insert(name, value);
+            }
+            (Err(error), Ok(_)) => self.source = Err(error),
+            _ => {}
+        }
         self
     }
 

@@ -15,7 +15,7 @@ use super::carrier::{Carrier, Way, gave_up};
 use super::{Renew, expiry, redirect};
 use crate::error::{Error, ErrorKind};
 use crate::hint;
-use crate::message::{Reply, Response, is_transient};
+use crate::message::{Origin, Reply, Response, is_transient};
 use crate::protocol::read_fault;
 use crate::redact::{SecretUrl, secrets_in};
 use crate::transport::Broken;
@@ -27,6 +27,8 @@ pub(super) struct Source {
     named_by: Option<Box<Url>>,
     /// The caller's headers, for the API's own origin.
     own_headers: HeaderMap,
+    /// The headers of the link, for its own origin.
+    link_headers: HeaderMap,
     renew: Option<Arc<dyn Renew>>,
     pub(super) trusts_weak: bool,
     /// The deadline of the download: no wait goes past it.
@@ -106,6 +108,7 @@ impl Source {
             carrier,
             named_by,
             own_headers,
+            link_headers: HeaderMap::new(),
             renew,
             trusts_weak: false,
             until: None,
@@ -124,6 +127,12 @@ impl Source {
 
     pub(super) fn set(mut self, trusts_weak: bool, until: Option<Instant>) -> Self {
         (self.trusts_weak, self.until) = (trusts_weak, until);
+        self
+    }
+
+    /// Sets the headers of the link.
+    pub(super) fn sending(mut self, headers: HeaderMap) -> Self {
+        self.link_headers = headers;
         self
     }
 
@@ -215,7 +224,8 @@ impl Source {
                 self.used();
             }
             let asked = Instant::now();
-            let response = match self.carrier.get(&target, way, self.headers(way, ask), ask.patience).await {
+            let is_own = Origin::from_url(target.url()) == Origin::from_url(url.url());
+            let response = match self.carrier.get(&target, way, self.headers(way, is_own, ask), ask.patience).await {
                 Ok(response) => response,
                 Err(Broken::Lost(error)) if error.is_absence() && Instant::now() < ask.patience => {
                     self.used();
@@ -249,9 +259,15 @@ impl Source {
         }
     }
 
-    fn headers(&self, way: Way, ask: &Ask<'_>) -> HeaderMap {
+    /// Returns the headers of a request; `is_own` states whether it goes to the link's own origin.
+    fn headers(&self, way: Way, is_own: bool, ask: &Ask<'_>) -> HeaderMap {
         // The caller's headers are for the API: storage gets none of them.
         let mut headers = if way == Way::Pipeline { self.own_headers.clone() } else { HeaderMap::new() };
+        if is_own {
+            for (name, value) in &self.link_headers {
+                headers.insert(name, value.clone());
+            }
+        }
         let mut put = |name, text: &str| {
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);

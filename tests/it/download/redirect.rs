@@ -152,3 +152,29 @@ async fn a_link_that_sending_would_change_is_refused_by_every_sink() {
         assert!(service.requests().is_empty() && folder.names().is_empty());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_header_of_the_link_goes_to_its_own_origin_alone() {
+    let service = script([
+        reply(302).header("location", "/exports/8?sig=S3CRET"),
+        reply(302).header("location", "https://other.example.net/8?sig=S3CRET"),
+        part("0-9/10", "0123").cut(),
+        reply(302).header("location", "/exports/8?sig=S3CRET"),
+        part("4-9/10", "456789"),
+    ]);
+    let client = service.client().build().unwrap();
+    let download = client.download(LINK).header("X-Key", "old").header("x-key", "K3Y");
+    assert!(!format!("{download:?}").contains("K3Y"));
+    assert_eq!(download.to_memory(10).await.unwrap(), TEN_BYTES);
+    let sent: Vec<_> = service.requests().iter().map(|request| request.header("x-key").map(str::to_owned)).collect();
+    let key = Some("K3Y".to_owned());
+    assert_eq!(sent, [key.clone(), key.clone(), None, key.clone(), key]);
+
+    let service = script([]);
+    let client = service.client().build().unwrap();
+    for (name, value) in [("Range", "bytes=0-"), ("Host", "a.example"), ("x-key", "a\nb")] {
+        let error = client.download(LINK).header(name, value).to_memory(10).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request, "{error}");
+    }
+    assert!(service.requests().is_empty());
+}
