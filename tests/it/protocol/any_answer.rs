@@ -1,5 +1,7 @@
 //! A property: no answer makes reading panic or loop.
 
+use std::sync::LazyLock;
+
 use super::*;
 
 /// Any JSON, with the members that a protocol looks for among its names.
@@ -58,6 +60,18 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
+/// The protocols of all built-in profiles, their kinds too.
+static PROTOCOLS: LazyLock<Vec<Protocol>> = LazyLock::new(|| {
+    let profiles = Profile::NAMES.iter().map(|name| serde_json::to_value(Profile::by_name(name).unwrap()).unwrap());
+    profiles
+        .flat_map(|mut profile| {
+            let kinds = profile["kinds"].as_object_mut().map(std::mem::take).unwrap_or_default();
+            std::iter::once(profile["protocol"].take()).chain(kinds.into_iter().map(|(_, kind)| kind))
+        })
+        .map(|protocol| serde_json::from_value(protocol).unwrap())
+        .collect()
+});
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if std::env::var_os("LONGHAUL_LONG").is_some() { 100_000 } else { 1000 },
@@ -67,16 +81,13 @@ proptest! {
     /// No JSON, header or status makes reading panic, or lead on for ever without a wait.
     #[test]
     fn no_answer_makes_reading_panic_or_loop(
-        preset in 0..5_usize,
+        preset in 0..PROTOCOLS.len(),
         answers in prop::collection::vec(
             (100..600_u16, any_json(), "[ -~]{0,24}", "[ -~]{0,12}", prop::option::of("[/a-z.?:]{0,8}")),
             1..12,
         ),
     ) {
-        let protocol = [
-            Protocol::auto(), Protocol::smag_task(), Protocol::async_request_reply(), Protocol::azure_resource_manager(),
-            Protocol::google_operations(),
-        ][preset].clone();
+        let protocol = PROTOCOLS[preset].clone();
         let url: Url = "https://a.example/v1/exports".parse().unwrap();
         let mut cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
         let mut follows = 0;
