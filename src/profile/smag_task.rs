@@ -25,7 +25,10 @@ pub(super) fn profile() -> Profile {
         .variable("token_path", "authentication-operational/v1/api/authentication")
         .credential_style(CredentialStyle::header("{key_header}", key))
         .credential_style(CredentialStyle::oauth(
-            OAuthStyle::json(token_url, body).header("{key_header}", key).answer(TokenAnswer::smag()),
+            OAuthStyle::json(token_url, body)
+                .refresh_at("https://api.smag.tech/authentication-operational/v1/api/oauth2/refresh_token")
+                .header("{key_header}", key)
+                .answer(TokenAnswer::smag()),
         ))
         .feedback(Feedback::Learn)
         // The property of a refusal is in milliseconds; the header is read in seconds, as everywhere.

@@ -16,8 +16,10 @@ use crate::support::secs;
 
 /// The profile, at the ports of a simulated service.
 fn profile(service: &Simulator) -> Profile {
-    let login = service.login_url();
-    Profile::smag_task().base(service.url()).map_oauth(|oauth| oauth.token_url(login.clone()))
+    let (login, refresh) = (service.login_url(), service.refresh_url());
+    Profile::smag_task()
+        .base(service.url())
+        .map_oauth(|oauth| oauth.token_url(login.clone()).refresh_at(refresh.clone()))
 }
 
 fn secrets(service: &Simulator) -> Secrets {
