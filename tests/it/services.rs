@@ -2,6 +2,7 @@
 
 mod aprimo;
 mod constant_contact;
+mod genesys;
 mod sitecore_send;
 
 use reqwest::header::HeaderMap;

@@ -20,6 +20,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::host::{Host, Ports};
+use crate::credential::Token;
 use crate::testing::counts::Counts;
 use crate::testing::seen::{Seen, Side};
 
@@ -37,10 +38,10 @@ pub use self::job::JobEnd;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let service = Genesys::builder().rate(1).start().await?;
-/// let (token, _) = service.log_in();
+/// let token = service.log_in();
 ///
 /// let http = reqwest::Client::builder().no_proxy().build()?;
-/// let me = || http.get(service.url().join("api/v2/users/me").unwrap()).bearer_auth(&token);
+/// let me = || http.get(service.url().join("api/v2/users/me").unwrap()).bearer_auth(token.expose());
 /// let first = me().send().await?;
 /// assert_eq!((first.status().as_u16(), &first.headers()["inin-ratelimit-count"]), (200, &"1".parse()?));
 /// let second = me().send().await?;
@@ -134,12 +135,13 @@ impl Genesys {
         self.host.vendor(|cloud| cloud.knobs.client.1.clone())
     }
 
-    /// Returns an access token and a refresh token, as if a user had logged in to the client.
-    pub fn log_in(&self) -> (String, String) {
-        self.host.vendor(|cloud| {
+    /// Returns an access token with its refresh token, as if a user had logged in to the client.
+    pub fn log_in(&self) -> Token {
+        let (access, refresh) = self.host.vendor(|cloud| {
             let client = cloud.knobs.client.0.clone();
             cloud.authority.log_in(&client, "user", Instant::now())
-        })
+        });
+        Token::new(access).refreshed_by(refresh)
     }
 
     /// Returns an authorization code, as if a user had agreed. The code is valid once, within a minute, with the

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use http::{Method, StatusCode};
-use longhaul::credentials::{MemoryStore, Secrets, Token};
+use longhaul::credentials::{MemoryStore, Secrets};
 use longhaul::testing::{Genesys, Recorded, Side, reply, script};
 use longhaul::{Client, Credential, ErrorKind, OAuth};
 use serde_json::json;
@@ -105,10 +105,9 @@ async fn a_token_that_is_refused_twice_is_an_error() {
 
 /// A client of a user that has logged in, which keeps its tokens in `store`.
 fn logged_in(service: &Genesys, store: &MemoryStore) -> Client {
-    let (access, refresh) = service.log_in();
     let oauth = OAuth::refresh_only(service.token_url(), service.client_id())
         .client_secret(service.client_secret())
-        .token(Token::new(access).refreshed_by(refresh))
+        .token(service.log_in())
         .store(store.clone());
     Client::for_profile(profile(service)).credential(Credential::oauth(oauth)).no_proxy().build().unwrap()
 }
@@ -126,7 +125,27 @@ async fn a_refresh_token_is_replaced_with_each_use() {
 }
 
 #[tokio::test]
-async fn many_clients_that_start_at_once_fetch_a_token_each_once() {
+async fn a_user_logs_in_with_a_code_and_the_refresh_token_is_used_from_then_on() {
+    let service = Genesys::start().await.unwrap();
+    let redirect = "http://127.0.0.1:9000/back";
+    let authorize = service.login_url().join("oauth/authorize").unwrap();
+    let oauth = OAuth::authorization_code(authorize, service.token_url(), service.client_id(), redirect)
+        .client_secret(service.client_secret());
+    let login = oauth.login().unwrap();
+    let client =
+        Client::for_profile(profile(&service)).credential(Credential::oauth(oauth)).no_proxy().build().unwrap();
+    let challenge = login.url().query_pairs().find(|(name, _)| name == "code_challenge").unwrap().1.into_owned();
+    let back = format!("{redirect}?code={}&state={}", service.authorize(redirect, &challenge), login.state());
+    client.log_in(login, back).await.unwrap();
+    for refreshes in 0..3 {
+        assert_eq!(get(&client, "users/me").await.unwrap(), 200);
+        assert_eq!((service.counts().logins(), service.counts().refreshes()), (1, refreshes));
+        service.void_tokens();
+    }
+}
+
+#[tokio::test]
+async fn calls_that_begin_at_once_fetch_one_token() {
     let service = Genesys::builder().latency(millis(20)).start().await.unwrap();
     let client = client(&service);
     let calls = join_all((0..50).map(|_| get(&client, "users/me"))).await;
