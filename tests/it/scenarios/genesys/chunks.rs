@@ -2,10 +2,13 @@
 
 use http::StatusCode;
 use longhaul::ErrorKind;
+use longhaul::http::ItemFate;
+use longhaul::protocols::Source;
 use longhaul::testing::Genesys;
 use serde_json::{Value, json};
 
-use super::client;
+use super::{builder, client, quick_retries};
+use crate::support::secs;
 
 const CONTACTS: &str = "outbound/contactlists/7/contacts";
 
@@ -19,18 +22,29 @@ async fn contacts_arrive_in_chunks_of_five_hundred_with_a_result_each() {
     let client = client(&service);
     let mut all = contacts(1_203);
     all[700] = json!({ "contactListId": "7" });
-    let mut results = Vec::new();
-    for chunk in all.chunks(500) {
-        let answer: Vec<Value> = client.post(CONTACTS).json(&chunk).send().await.unwrap().json().await.unwrap();
-        assert_eq!(answer.len(), chunk.len());
-        results.extend(answer);
-    }
-    let failed: Vec<usize> = (0..results.len()).filter(|&at| results[at].get("id").is_none()).collect();
-    assert_eq!(failed, [700]);
-    assert_eq!(results[700]["errorCode"], "contact.data.missing");
+    let bulk = client.in_chunks(all.iter(), 500).post(CONTACTS).results(Source::pointer("/*"));
+    let results = bulk.item_error(Source::pointer("/errorCode")).send::<Value>().await.unwrap();
+    assert_eq!(results.len(), 1_203);
+    let failed: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!((failed[0].index(), failed[0].fate()), (700, ItemFate::Rejected));
+    assert!(failed[0].error().to_string().contains("contact.data.missing"), "{:?}", failed[0]);
     all.remove(700);
     assert_eq!(service.contacts("7"), all);
     assert_eq!(service.counts().other_calls(), 3);
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_refused_for_load_is_sent_again_and_none_twice() {
+    let service = Genesys::start().await.unwrap();
+    let client = builder(&service).retry(quick_retries()).build().unwrap();
+    let all = contacts(1_000);
+    service.fail_next(1, 429, Some(secs(1)));
+    let bulk = client.in_chunks(all.iter(), 500).post(CONTACTS).results(Source::pointer("/*"));
+    let results = bulk.send::<Value>().await.unwrap();
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(service.contacts("7"), all);
+    assert_eq!(service.counts().requests(), 3);
 }
 
 #[tokio::test]

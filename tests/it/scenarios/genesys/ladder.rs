@@ -20,6 +20,15 @@ fn refused(retry_after: Option<&str>) -> Canned {
     }
 }
 
+/// A refusal that only states when the window of the limit ends.
+fn spent(header: &str, reset: &str) -> Canned {
+    let (count, allowed) = match header {
+        "inin-ratelimit-reset" => (("inin-ratelimit-count", "301"), "inin-ratelimit-allowed"),
+        _ => (("x-rate-limit-remaining", "0"), "x-rate-limit-limit"),
+    };
+    refused(None).header(count.0, count.1).header(allowed, "300").header(header, reset)
+}
+
 fn pauses(seconds: &[u64]) -> Vec<Duration> {
     seconds.iter().map(|&seconds| secs(seconds)).collect()
 }
@@ -36,6 +45,8 @@ async fn the_wait_is_the_longer_of_the_step_and_the_services() {
         (vec![failed(), asked("5"), asked("60"), asked("60"), asked("700")], &[3, 9, 60, 300, 700]),
         (vec![refused(None), refused(None), refused(None), refused(None), refused(None)], &[60, 60, 60, 300, 600]),
         (vec![failed(), refused(None), failed()], &[3, 60, 27]),
+        (vec![spent("inin-ratelimit-reset", "17")], &[17]),
+        (vec![spent("x-rate-limit-reset", "1893456023")], &[23]),
         (vec![reply(503).header("retry-after", "20"), failed()], &[20, 9]),
     ] {
         let service = script(answers.into_iter().chain([reply(200)]));
