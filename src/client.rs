@@ -68,6 +68,8 @@ struct ClientInner {
     task_timeout: Option<Duration>,
     /// Whether resuming a task, which implies an earlier run, starts the requests slowly.
     slow_start: bool,
+    /// How long the answers of GETs are kept that set no time of their own.
+    cache_gets: Option<Duration>,
     telemetry: Arc<Telemetry>,
     /// The state that the tasks of each kind share, created once.
     default: Arc<TaskCore>,
@@ -319,7 +321,11 @@ impl Client {
         let cache = self.0.transport.credential.token_caches().find(|cache| cache.is_of(&login)).cloned();
         let none = || Error::new(ErrorKind::Config, "this login was begun with another credential than the client's");
         let cache = cache.ok_or_else(none)?;
-        detached(cache.log_in(code, login.verifier, self.0.transport.token_transport.clone())).await
+        self.clear_cache();
+        let logged_in = detached(cache.log_in(code, login.verifier, self.0.transport.token_transport.clone())).await;
+        // A call that was under way had the earlier login.
+        self.clear_cache();
+        logged_in
     }
 
     /// Logs out: revokes the tokens at the service ([`OAuth::revoke_at`](crate::OAuth::revoke_at)), and removes them
@@ -333,6 +339,7 @@ impl Client {
     /// # Cancel safety
     /// If the future is dropped in flight, the logout continues in a spawned task.
     pub async fn revoke(&self) -> Result<(), Error> {
+        self.clear_cache();
         let transport = self.0.transport.clone();
         detached(async move {
             let mut ended = Ok(());
@@ -343,6 +350,12 @@ impl Client {
             ended
         })
         .await
+    }
+
+    /// Forgets all answers that are kept by [`ClientBuilder::cache_gets`] and [`RequestBuilder::cached`]. A login and a
+    /// logout do that, too.
+    pub fn clear_cache(&self) {
+        self.0.transport.cache.clear();
     }
 
     /// Waits for token refreshes in progress.

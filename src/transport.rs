@@ -36,6 +36,7 @@
 //! the next probe start.
 
 mod advice;
+mod answer_cache;
 mod attempts;
 mod breaks;
 mod broken;
@@ -51,6 +52,7 @@ pub(crate) mod span;
 mod token_wire;
 mod wire;
 
+pub(crate) use answer_cache::AnswerCache;
 pub(crate) use breaks::Breaks;
 pub(crate) use broken::Broken;
 pub(crate) use late::by;

@@ -49,6 +49,9 @@ pub struct ClientBuilder {
     download_connections: usize,
     download_bandwidth: Option<NonZeroU64>,
     transcripts: Option<Transcripts>,
+    cache_gets: Option<Duration>,
+    cache_entries: usize,
+    cache_bytes: usize,
 }
 
 impl ClientBuilder {
@@ -87,6 +90,9 @@ impl ClientBuilder {
             download_connections: DOWNLOAD_CONNECTIONS,
             download_bandwidth: None,
             transcripts: None,
+            cache_gets: None,
+            cache_entries: CACHE_ENTRIES,
+            cache_bytes: CACHE_BYTES,
         }
     }
 
@@ -318,6 +324,22 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the answer of each [GET of the application](crate::Client::get) for this time, and at most this many answers
+    /// at a time; of more, the one that was taken longest ago is forgotten. By default, nothing is kept, and 256 answers
+    /// at most of the calls that [ask for it](crate::http::RequestBuilder::cached), whose page has the rules.
+    ///
+    /// Polls, results, pages and downloads are never kept.
+    pub const fn cache_gets(mut self, ttl: Duration, max_entries: usize) -> Self {
+        (self.cache_gets, self.cache_entries) = (Some(ttl), max_entries);
+        self
+    }
+
+    /// Sets how many bytes of kept answers are held at a time, with their URLs and headers: 16 MiB by default.
+    pub const fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
     /// Replaces the built-in HTTP client for the API.
     pub fn http(mut self, http: impl Http) -> Self {
         self.http = Some(Arc::new(http));
@@ -340,5 +362,9 @@ impl std::fmt::Debug for ClientBuilder {
     }
 }
 
+/// Listings that many parts of a program read: more are seldom read again within a ttl.
+const CACHE_ENTRIES: usize = 256;
+/// Sixteen answers of the default body limit.
+const CACHE_BYTES: usize = 16 << 20;
 /// Two files at their full speed, or sixteen at a time.
 const DOWNLOAD_CONNECTIONS: usize = 16;

@@ -4,15 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Client;
 use super::draft::Draft;
 use crate::error::Error;
-use crate::message::{Multipart, Priority, Response};
-use crate::transport::Sending;
+use crate::message::{Multipart, Priority, Request, Response};
+use crate::transport::{Sending, Transport};
 
 /// A builder for an ordinary request: [`Client::request`].
 #[must_use = "nothing is sent until `send` is awaited"]
@@ -22,6 +22,8 @@ pub struct RequestBuilder {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     priority: Priority,
+    /// How long the answer is kept; `None` for the client's setting.
+    keep_for: Option<Duration>,
 }
 
 impl RequestBuilder {
@@ -32,6 +34,7 @@ impl RequestBuilder {
             timeout: None,
             deadline: None,
             priority: Priority::Call,
+            keep_for: None,
         }
     }
 
@@ -104,6 +107,43 @@ impl RequestBuilder {
         self
     }
 
+    /// Takes the answer to the same GET that this client got within this time, or else sends the request and keeps the
+    /// answer for this long. Zero takes and keeps none, whatever [`ClientBuilder::cache_gets`] sets. Other methods are
+    /// always sent.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use longhaul::testing::{reply, script};
+    /// # use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([reply(200).json(json!([1, 2]))]);
+    /// # let client = service.client().build()?;
+    /// let farms = || client.get("farms").cached(Duration::from_secs(60)).send();
+    /// assert_eq!(farms().await?.attempts(), 1);
+    /// let again = farms().await?;
+    /// assert_eq!(again.attempts(), 0); // not sent
+    /// assert_eq!(again.json::<Vec<u32>>().await?, [1, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Only a 200 with a body of at most the client's [body limit](crate::ClientBuilder::body_limit) is kept: never a
+    /// refusal, an error or a part. The request is the same if its URL and all headers of the call are, so that a `Vary`
+    /// is kept. `Cache-Control: no-store` and `no-cache`, `Vary: *` and `Set-Cookie` keep an answer out, and a shorter
+    /// `max-age` counts. A POST, PUT, PATCH or DELETE of the client to the same path, whatever its query, forgets the
+    /// answer; a write to `farms/7` does not forget the list `farms`.
+    ///
+    /// The body is read before the answer is returned, and is held in memory alone. Calls that are under way at the same
+    /// time are each sent. Statistics and limits count only what is sent.
+    ///
+    /// [`ClientBuilder::cache_gets`]: crate::ClientBuilder::cache_gets
+    pub const fn cached(mut self, ttl: Duration) -> Self {
+        self.keep_for = Some(ttl);
+        self
+    }
+
     /// Sends the request, and repeats it if that is safe. Redirects are returned as answers, not followed.
     ///
     /// # Errors
@@ -118,13 +158,39 @@ impl RequestBuilder {
     /// Panics in a tokio runtime without time or IO enabled. Outside any runtime, the request fails with
     /// [`ErrorKind::Config`](crate::ErrorKind::Config).
     pub async fn send(self) -> Result<Response, Error> {
-        let Self { client, mut draft, timeout, deadline, priority } = self;
+        let Self { client, mut draft, timeout, deadline, priority, keep_for } = self;
         let trust = &client.0.transport.trust;
         let request = draft.finish(trust, priority)?;
         let deadline = earlier(timeout, deadline);
+        let ttl = keep_for.or(client.0.cache_gets).filter(|ttl| !ttl.is_zero() && request.method() == Method::GET);
+        if let Some(ttl) = ttl {
+            let answer = Box::pin(cached(&client.0.transport, &request, deadline, ttl)).await;
+            return answer.map_err(|error| draft.explain(error, trust.base()));
+        }
         let answer = Sending::of(&client.0.transport, &request).key(draft.key.as_ref()).until(deadline).call().await;
         answer.map_err(|error| draft.explain(error, trust.base()))
     }
+}
+
+/// Returns a kept answer, or sends the request and keeps its answer.
+async fn cached(
+    transport: &Transport,
+    request: &Request,
+    deadline: Option<Instant>,
+    ttl: Duration,
+) -> Result<Response, Error> {
+    let read = match transport.cache.get(request, ttl) {
+        Ok(kept) => return Ok(transport.wire.bounded(kept).hiding(transport.wire.hidden.clone())),
+        Err(read) => read,
+    };
+    let mut response = Sending::of(transport, request).until(deadline).call().await?;
+    if response.status() == StatusCode::OK && response.http_status() == StatusCode::OK {
+        let most = transport.cache.most_bytes().min(response.limit());
+        if let Some(body) = response.hold(most).await? {
+            transport.cache.keep(read, response.headers(), &body, ttl);
+        }
+    }
+    Ok(response)
 }
 
 impl fmt::Debug for RequestBuilder {

@@ -228,6 +228,21 @@ impl Response {
         Ok((reply, Some(self)))
     }
 
+    /// Reads the body into memory if it is no longer than `most`, and returns it. The body can still be read from its
+    /// beginning.
+    pub(crate) async fn hold(&mut self, most: usize) -> Result<Option<Bytes>, Error> {
+        if self.0.cut || self.content_length().is_some_and(|length| length > most as u64) {
+            return Ok(None);
+        }
+        let ResponseParts { body, flow, .. } = &mut *self.0;
+        let (held, whole) = body.hold(most, flow).await.map_err(|error| self.broken(error))?;
+        if !whole {
+            return Ok(None);
+        }
+        self.0.body = held.clone().into();
+        Ok(Some(held))
+    }
+
     /// Returns status and headers, as if the body broke off.
     pub(crate) fn cut(&self) -> Reply {
         let (status, headers, url) = (self.0.status, self.0.headers.clone(), self.0.url.clone());
@@ -328,7 +343,8 @@ impl Response {
         self.0.end
     }
 
-    /// Returns how many times the request was sent.
+    /// Returns how many times the request was sent; 0 for an answer that was
+    /// [kept](crate::http::RequestBuilder::cached).
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.0.attempts

@@ -227,6 +227,7 @@ impl<'a> Sending<'a> {
         // An exchange that is dropped half-way leaves it open, too.
         let was_open = std::mem::replace(&mut self.is_open, true);
         let hidden = transport.wire.hidden.and(secrets);
+        let _writing = transport.cache.writing(request);
         let answer = transport.wire.exchange(&mut self.permit, request, outgoing, timeout, hidden).await;
         match &answer {
             Ok(response) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::answer_cache::AnswerCache;
 use super::headers::held_for;
 use super::outage::Outages;
 use super::retries::Retries;
@@ -29,6 +30,8 @@ pub(crate) struct Transport {
     pub(crate) budget: RetryBudget,
     pub(crate) outages: Outages,
     pub(crate) attempt_timeout: Duration,
+    /// The answers to calls that are kept for a while.
+    pub(crate) cache: AnswerCache,
 }
 
 impl Transport {

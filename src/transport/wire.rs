@@ -103,7 +103,7 @@ impl Wire {
         let took = now - begun;
         match answered {
             Ok(response) => {
-                let response = response.bounded(self.body_limit, self.idle_timeout, self.least_rate);
+                let response = self.bounded(response);
                 let (response, hints) = if self.hint_rules.is_empty() && self.envelopes.is_empty() {
                     let hints = Hints::from_answer_headers(response.headers(), || self.clock.now());
                     (response, hints)
@@ -139,6 +139,11 @@ impl Wire {
                 Err(error)
             }
         }
+    }
+
+    /// Sets the client's bounds of a body.
+    pub(crate) fn bounded(&self, response: Response) -> Response {
+        response.bounded(self.body_limit, self.idle_timeout, self.least_rate)
     }
 
     /// Reads the status of a response and the waits and budgets that it states, by the rules of the service. The body

@@ -3,6 +3,7 @@
 mod addresses;
 mod backoff;
 mod bulk;
+mod cache;
 mod chaos;
 mod errors;
 mod multipart;

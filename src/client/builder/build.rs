@@ -20,7 +20,7 @@ use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
 use crate::task::{Gathering, TaskCore};
 use crate::throttle::Throttle;
-use crate::transport::{ConnectorPurpose, Outages, TokenWire, Transport, Wire};
+use crate::transport::{AnswerCache, ConnectorPurpose, Outages, TokenWire, Transport, Wire};
 
 impl ClientBuilder {
     /// Builds the client.
@@ -115,6 +115,7 @@ impl ClientBuilder {
             credential,
             headers,
             attempt_timeout,
+            cache: AnswerCache::new(self.cache_entries, self.cache_bytes),
             budget: RetryBudget::new(retry.tokens()),
             outages: Outages::new(connect_timeout),
             retry,
@@ -148,6 +149,7 @@ impl ClientBuilder {
             pace: self.pace,
             task_timeout: self.task_timeout,
             slow_start: self.slow_start,
+            cache_gets: self.cache_gets,
             transport,
             carrier,
             telemetry,

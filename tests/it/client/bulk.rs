@@ -74,6 +74,15 @@ async fn a_request_that_fails_marks_its_items_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_lost_once_stays_uncertain_whatever_follows() {
+    // A PUT is repeated, and the last answer says that nothing was done: the lost one may have done it.
+    let service = script([reply(0).lost(), reply(400)]);
+    let results = bulk(&client(&service), 0..2).put("rows").send::<Value>().await.unwrap();
+    assert_eq!(fates(results), [Err(ItemFate::Uncertain); 2]);
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_refused_for_load_or_never_arrived_is_sent_again() {
     let service = script([reply(429).header("retry-after", "7"), reply(0).unsent(), echo([0, 1]), echo([2])]);
     let results = bulk(&client(&service), 0..3).send::<Value>().await.unwrap();

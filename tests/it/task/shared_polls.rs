@@ -374,3 +374,20 @@ fn fastrand_like(seed: u32) -> impl FnMut() -> u32 {
         state >> 16
     }
 }
+
+/// On several threads, in real time: whoever is woken drives the requests on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_on_several_threads_all_end() {
+    let (service, protocol) = (script([]), jobs(many()));
+    let client = client(&service);
+    let tasks = tasks(200, &client, &service, &protocol).await;
+    for _ in 0..200 {
+        service.then(done(1..=200).after(Duration::from_millis(3)));
+    }
+    let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+    for (task, id) in tasks.into_iter().zip(1..) {
+        assert_eq!(task.await.unwrap().unwrap().value().unwrap(), id * 10);
+    }
+    let polls = polls(&service);
+    assert!((20..=200).contains(&polls.len()), "{}", polls.len());
+}
