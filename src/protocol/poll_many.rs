@@ -31,7 +31,7 @@ use crate::pointer::Source;
 /// | `POST jobs/status {"ids": ["{ids}"]}` | `{"ids":["7","8"]}` |
 /// | `POST jobs/status {"ids": "{ids}"}` | `{"ids":"7,8"}` |
 ///
-/// Ids are percent-encoded in a URL.
+/// Ids are percent-encoded in a URL, and texts in a body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PollMany {
