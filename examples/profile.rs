@@ -186,7 +186,7 @@ async fn try_out(profile: Profile, method: &str, url: &str, options: &Options) -
     }
     match ended {
         Ok(outcome) if outcome.links().is_empty() => {
-            println!("the result is a value of {} bytes", value_bytes(&outcome))
+            println!("the result is a value of {} bytes", value_bytes(&outcome));
         }
         Ok(outcome) => outcome.links().iter().for_each(|link| println!("the result is at {link}")),
         Err(error) => {
@@ -198,5 +198,5 @@ async fn try_out(profile: Profile, method: &str, url: &str, options: &Options) -
 }
 
 fn value_bytes(outcome: &longhaul::Outcome<serde_json::Value>) -> usize {
-    outcome.bytes().map_or(0, |bytes| bytes.len())
+    outcome.bytes().map_or(0, longhaul::http::Bytes::len)
 }

@@ -310,7 +310,7 @@ impl Profile {
     pub fn map_oauth(mut self, mut change: impl FnMut(OAuthStyle) -> OAuthStyle) -> Self {
         for style in &mut self.credential {
             if let CredentialStyle::Oauth(oauth) = style {
-                *oauth = change(oauth.clone());
+                **oauth = change((**oauth).clone());
             }
         }
         self

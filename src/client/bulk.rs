@@ -63,7 +63,7 @@ impl<'a, T: Serialize + 'a> BulkBuilder<'a, T> {
             items,
             most,
             most_bytes: None,
-            body: Box::new(|items| serde_json::to_vec(items)),
+            body: Box::new(serde_json::to_vec),
             places: ResultPlaces::default(),
             id: None,
             at_a_time: 1,

@@ -39,7 +39,7 @@ impl Draft {
         self.header(header::CONTENT_TYPE, content_type);
     }
 
-    pub(super) fn multipart(&mut self, form: &Multipart) {
+    pub(super) fn multipart(&mut self, form: Multipart) {
         match form.encode(&mut fastrand::Rng::new()) {
             Ok((body, content_type)) => self.bytes(body, &content_type),
             Err(why) => self.fail(Error::new(ErrorKind::Request, why)),

@@ -68,7 +68,7 @@ impl RequestBuilder {
 
     /// Sets the body as a form of fields and files: `multipart/form-data`.
     pub fn multipart(mut self, form: Multipart) -> Self {
-        self.draft.multipart(&form);
+        self.draft.multipart(form);
         self
     }
 

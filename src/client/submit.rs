@@ -167,7 +167,7 @@ impl TaskBuilder {
 
     /// Sets the body as a form of fields and files: `multipart/form-data`.
     pub fn multipart(mut self, form: Multipart) -> Self {
-        self.draft.multipart(&form);
+        self.draft.multipart(form);
         self
     }
 

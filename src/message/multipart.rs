@@ -78,7 +78,7 @@ impl Multipart {
     }
 
     /// Returns the body and its content type, or why there is none.
-    pub(crate) fn encode(&self, chance: &mut fastrand::Rng) -> Result<(Bytes, String), String> {
+    pub(crate) fn encode(self, chance: &mut fastrand::Rng) -> Result<(Bytes, String), String> {
         let heads = self.0.iter().map(Part::head).collect::<Result<Vec<_>, _>>()?;
         let boundary = loop {
             let boundary = format!("longhaul-{:032x}", chance.u128(..));
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_boundary_is_never_inside_a_part() {
-        let boundary = |form: &Multipart| form.encode(&mut fastrand::Rng::with_seed(7)).unwrap().1;
+        let boundary = |form: &Multipart| form.clone().encode(&mut fastrand::Rng::with_seed(7)).unwrap().1;
         let first = boundary(&Multipart::new());
         let (_, inside) = first.split_once('=').unwrap();
         for form in [

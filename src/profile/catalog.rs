@@ -2,8 +2,11 @@
 
 use super::{Profile, services};
 
+/// Creates a profile.
+type Make = fn() -> Profile;
+
 /// Each name and its profile.
-const CATALOG: [(&str, fn() -> Profile); 29] = [
+const CATALOG: [(&str, Make); 29] = [
     ("auto", Profile::auto),
     ("smag_task", Profile::smag_task),
     ("constant_contact", Profile::constant_contact),
@@ -35,6 +38,7 @@ const CATALOG: [(&str, fn() -> Profile); 29] = [
     ("zuora", services::zuora),
 ];
 
+#[expect(clippy::indexing_slicing, reason = "a constant, which would not compile")]
 pub(super) const NAMES: [&str; CATALOG.len()] = {
     let mut names = [""; CATALOG.len()];
     let mut place = 0;

@@ -40,7 +40,7 @@ pub enum CredentialStyle {
     /// A key in the query. The key is left out of every URL that longhaul shows.
     Query(KeyStyle),
     /// Tokens of a token endpoint.
-    Oauth(OAuthStyle),
+    Oauth(Box<OAuthStyle>),
 }
 
 /// The secrets of HTTP Basic: the names `user` and `password` unless others are set.
@@ -103,8 +103,8 @@ impl CredentialStyle {
 
     /// Tokens of a token endpoint.
     #[must_use]
-    pub const fn oauth(oauth: OAuthStyle) -> Self {
-        Self::Oauth(oauth)
+    pub fn oauth(oauth: OAuthStyle) -> Self {
+        Self::Oauth(Box::new(oauth))
     }
 
     /// Returns the names of the secrets that the style cannot do without.

@@ -31,7 +31,7 @@ pub(super) enum Said {
 
 /// The part of one task.
 pub(super) enum Part {
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// Nothing about this task: it is polled alone.
     Absent,
     Silence(String),
@@ -55,10 +55,10 @@ impl ManyAnswer {
         }
         match &self.said {
             Said::Documents(reply, documents) => match documents.get(id) {
-                Some(document) => Part::Reply(reply.part(status_url, document.clone())),
+                Some(document) => Part::Reply(Box::new(reply.part(status_url, document.clone()))),
                 None => Part::Absent,
             },
-            Said::SameForAll(reply) => Part::Reply(reply.clone()),
+            Said::SameForAll(reply) => Part::Reply(Box::new(reply.clone())),
             Said::Unfit => Part::Absent,
             Said::Silence(why) => Part::Silence(why.clone()),
             Said::Refused(error) => Part::Refused(error.clone()),

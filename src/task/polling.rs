@@ -282,7 +282,7 @@ impl TaskShared {
         Box::pin(async move {
             let answer = by(deadline, pin!(poll.answer())).await.map_err(|late| core.transport.late(late))?;
             match answer.part(&id, status_url) {
-                Part::Reply(reply) => Ok(Heard::Reply(Box::new(reply), None)),
+                Part::Reply(reply) => Ok(Heard::Reply(reply, None)),
                 Part::Absent => Ok(Heard::Absent),
                 Part::Silence(why) => Ok(Heard::Silence(why)),
                 Part::Refused(error) => Err(error),
