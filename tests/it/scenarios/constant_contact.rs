@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use futures::TryStreamExt;
 use futures::future::{BoxFuture, join_all};
 use longhaul::credentials::{CredentialStore, MemoryStore, Secrets, StoreError, Token};
+use longhaul::http::Multipart;
 use longhaul::limits::Clock;
 use longhaul::testing::{ActivityEnd, ConstantContact, ConstantContactBuilder};
 use longhaul::{
@@ -141,6 +143,20 @@ async fn an_export_ends_with_its_table_behind_the_bearer() {
 }
 
 #[tokio::test]
+async fn an_activity_tells_its_words_and_its_progress() {
+    let service = start(quick().activity_duration(3 * SECOND)).await;
+    let client = tenant(&service, "farm", wide(&service)).build().unwrap();
+    let task = client.task().kind("contact_export").post("activities/contact_exports").json(&json!({}));
+    let updates: Vec<_> = task.submit::<Value>().await.unwrap().into_updates().try_collect().await.unwrap();
+    let mut words: Vec<_> = updates.iter().map(|update| update.word().unwrap().to_owned()).collect();
+    words.dedup();
+    assert_eq!(words, ["initialized", "processing", "completed"]);
+    let percents: Vec<_> = updates.iter().map(|update| update.percent().unwrap()).collect();
+    assert!(percents.is_sorted() && percents.iter().any(|percent| (1.0..99.0).contains(percent)), "{percents:?}");
+    assert_eq!((percents[0], percents[percents.len() - 1]), (0.0, 100.0));
+}
+
+#[tokio::test]
 async fn activities_that_fail_say_so() {
     let service = start(quick()).await;
     let client = tenant(&service, "farm", wide(&service)).build().unwrap();
@@ -164,13 +180,12 @@ async fn contacts_are_imported_from_json_and_from_a_file() {
     let service = start(quick()).await;
     let client = tenant(&service, "farm", wide(&service)).build().unwrap();
     let contacts = json!({ "import_data": [{ "email": "a@b.example" }], "list_ids": ["1"] });
-    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\nContent-Type: text/csv\r\n\r\n\
-                email\na@b.example\nc@d.example\n\r\n--b\r\nContent-Disposition: form-data; name=\"list_ids\"\r\n\r\n\
-                1\r\n--b--\r\n";
+    let file = "email\na@b.example\nc@d.example\n";
+    let form = Multipart::new().file("file", "contacts; all.csv", "text/csv", file).text("list_ids", "1");
     let import = |path| client.task().kind("contact_import").post(path);
     for (task, items) in [
         (import("activities/contacts_json_import").json(&contacts), 1),
-        (import("activities/contacts_file_import").body(form, "multipart/form-data; boundary=b"), 2),
+        (import("activities/contacts_file_import").multipart(form), 2),
     ] {
         let outcome = task.submit::<Value>().await.unwrap().await.unwrap();
         assert_eq!(outcome.value().unwrap()["status"]["items_total_count"], items);
