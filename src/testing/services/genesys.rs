@@ -197,17 +197,17 @@ impl Genesys {
 
     /// Makes batches report this reason for a recording, in place of a link.
     pub fn lose_recording(&self, id: impl Into<String>, reason: impl Into<String>) {
-        self.host.vendor(|cloud| cloud.lost.insert(id.into(), reason.into()));
+        self.host.vendor(|cloud| cloud.jobs.lost.insert(id.into(), reason.into()));
     }
 
     /// Expires every signed link issued so far.
     pub fn expire_links(&self) {
-        self.host.vendor(|cloud| cloud.files.expire());
+        self.host.vendor(|cloud| cloud.jobs.files.expire());
     }
 
     /// Returns the bytes of a recording, or of the file of an export, by its id.
     pub fn file(&self, id: &str) -> Vec<u8> {
-        self.host.vendor(|cloud| cloud.files.content(id))
+        self.host.vendor(|cloud| cloud.jobs.files.content(id))
     }
 
     /// Returns the contacts that were added to a list, in the order of their arrival.

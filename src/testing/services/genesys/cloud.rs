@@ -1,6 +1,6 @@
 //! The service without its ports: what counts requests, refuses them, and answers them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use super::super::answer::Answer;
 use super::super::authority::{Authority, RefreshTokens};
 use super::super::head::Head;
 use super::super::vendor::{Vendor, Verdict};
+use super::answers;
 use super::builder::{Knobs, LimitHeaders};
 use super::contacts::ContactLists;
 use super::error_body::{code, error, seconds, throttled};
@@ -18,23 +19,18 @@ use super::files::{Files, SIGNATURE};
 use super::jobs::Jobs;
 use super::quota::{Quotas, Usage};
 use super::route::{Route, SESSION};
-use super::{answers, jobs};
 use crate::testing::counts::Counts;
 use crate::testing::seen::Side;
 
 #[derive(Debug)]
 pub(super) struct Cloud {
     pub(super) knobs: Knobs,
-    pub(super) api: String,
     pub(super) authority: Authority,
     pub(super) quotas: Quotas,
     pub(super) jobs: Jobs,
-    pub(super) files: Files,
     pub(super) lists: ContactLists,
     /// The failures of the next requests to the API, in this order.
     pub(super) faults: VecDeque<Fault>,
-    /// Why batches have no link to a recording, by its id.
-    pub(super) lost: HashMap<String, String>,
 }
 
 /// A failure in place of an answer.
@@ -49,16 +45,14 @@ impl Cloud {
     pub(super) fn new(knobs: Knobs, api: String, storage: String) -> Self {
         let mut authority = Authority::new(knobs.token_life, RefreshTokens::Rotating, &knobs.token_limits).opaque();
         authority.add_client(&knobs.client.0, &knobs.client.1);
+        let files = Files::new(storage, knobs.file_size, knobs.link_life);
         Self {
             authority,
             quotas: Quotas::new(knobs.rate, knobs.prefixes.clone(), knobs.window),
-            jobs: Jobs::default(),
-            files: Files::new(storage, knobs.file_size, knobs.link_life),
+            jobs: Jobs::new(knobs.clone(), api, files),
             lists: ContactLists::default(),
             faults: VecDeque::new(),
-            lost: HashMap::new(),
             knobs,
-            api,
         }
     }
 
@@ -124,15 +118,15 @@ impl Cloud {
 
     fn answer_api(&mut self, head: &Head, body: &Bytes, counts: &mut Counts, now: Instant) -> Answer {
         match Route::of(head.method(), head.path()) {
-            Route::Submit(kind) => jobs::submit(self, kind, body),
-            Route::Poll(kind, id) => jobs::poll(self, kind, id, now),
-            Route::Results(kind, id) => jobs::results(self, kind, id, head),
-            Route::Start(id) => jobs::start(self, id, body),
-            Route::Cancel(kind, id) => jobs::cancel(self, kind, id),
-            Route::FailedRecordings(id) => jobs::failed_recordings(self, id),
-            Route::Exports => jobs::exports(self),
+            Route::Submit(kind) => self.jobs.submit(kind, body),
+            Route::Poll(kind, id) => self.jobs.poll(kind, id, now),
+            Route::Results(kind, id) => self.jobs.results(kind, id, head),
+            Route::Start(id) => self.jobs.start(id, body),
+            Route::Cancel(kind, id) => self.jobs.cancel(kind, id),
+            Route::FailedRecordings(id) => self.jobs.failed_recordings(id),
+            Route::Exports => self.jobs.exports(),
             Route::Contacts(list) => self.lists.add(list, body, self.knobs.most_contacts),
-            Route::Download(id) => jobs::download(self, id, now),
+            Route::Download(id) => self.jobs.download(id, now),
             Route::RevokeToken => {
                 let bearer = head.bearer().unwrap_or_default();
                 self.authority.revoke(bearer, counts, now);
@@ -186,7 +180,7 @@ impl Vendor for Cloud {
                 }
             }
             Side::Storage => {
-                let answer = self.files.answer(head, now);
+                let answer = self.jobs.files.answer(head, now);
                 if answer.status().is_success() {
                     counts.storage_bytes += u64::try_from(self.knobs.file_size).unwrap_or(u64::MAX);
                 }
