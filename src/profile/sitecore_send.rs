@@ -15,6 +15,7 @@ pub(super) fn profile() -> Profile {
         // Refusals and errors arrive with 200. The word of a refusal is written in two ways, its code in one.
         .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
         .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
+        .envelope(EnvelopeRule::reads_as(401, Source::pointer("/Code"), ["401"]))
         .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless())
         .retry(
             RetryPolicy::standard()

@@ -136,12 +136,21 @@ impl Acquire {
         }
     }
 
+    /// Returns the end of a long wait as people write it, to the second; `None` for a short one.
+    fn moment(&self, opens_in: Duration) -> Option<jiff::Timestamp> {
+        let clock = self.shared.with(|core, _| core.clock());
+        let at = clock.now().checked_add(opens_in).filter(|_| opens_in >= LONG)?;
+        jiff::Timestamp::try_from(at).ok()?.round(jiff::Unit::Second).ok()
+    }
+
     fn too_late(&self, too_late: &TooLate) -> Error {
         let TooLate { limit, is_paused, opens_in, asked } = too_late;
         let pauses = if *is_paused { ", which pauses after a refusal," } else { "" };
         let left = self.deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-        let why =
-            format!("`{limit}`{pauses} admits it in {opens_in:.1?} at the earliest, and its deadline is in {left:.1?}");
+        let moment = self.moment(*opens_in).map(|moment| format!(" ({moment})")).unwrap_or_default();
+        let why = format!(
+            "`{limit}`{pauses} admits it in {opens_in:.1?} at the earliest{moment}, and its deadline is in {left:.1?}"
+        );
         Error::new(ErrorKind::DeadlineExceeded, why).with_retry_after(*asked)
     }
 }
@@ -171,3 +180,6 @@ impl fmt::Debug for Acquire {
         f.debug_struct("Acquire").field("class", &self.class).field("waits", &waits).finish_non_exhaustive()
     }
 }
+
+/// From this wait on, an error names the moment too: nobody adds 14,401 seconds to the time of a log.
+const LONG: Duration = Duration::from_secs(10 * 60);

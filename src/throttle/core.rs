@@ -24,6 +24,7 @@ use super::scheduler::{self, Ask, Parts, Scheduler, TooLate};
 use super::time::{Tick, Timeline};
 use super::timers::Timers;
 use super::usage::LimitUsage;
+use crate::clock::Clock;
 use crate::event::Event;
 use crate::hint::Hints;
 use crate::message::Priority;
@@ -94,6 +95,10 @@ impl Core {
     }
 
     /// Changes accounts and limiters, and checks the requests that wait for a changed limiter.
+    pub(super) const fn clock(&self) -> Clock {
+        self.accounts.clock()
+    }
+
     pub(super) fn edit<R>(&mut self, now: Tick, edit: impl FnOnce(&mut Accounts, &mut Editing<'_>) -> R) -> R {
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };

@@ -184,7 +184,7 @@ async fn several_requests_at_a_time_keep_the_order_of_the_results_and_the_limits
     assert_eq!(fates(results), [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4), Ok(5), Ok(6)]);
     // The limit holds the third back until the second is answered. The fourth is no longer one of three before the first
     // result is handed out.
-    assert_eq!(service.gaps(), [0 * SECOND, 4 * SECOND, 5 * SECOND]);
+    assert_eq!(service.gaps(), [std::time::Duration::ZERO, 4 * SECOND, 5 * SECOND]);
 }
 
 #[tokio::test(start_paused = true)]

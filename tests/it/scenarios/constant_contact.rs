@@ -111,6 +111,8 @@ async fn the_end_of_the_daily_quota_is_told_with_its_time_and_sent_to_nobody() {
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     let text = error.to_string();
     assert!(text.contains("10 per day in America/New_York") && text.contains("admits it in 14"), "{text}");
+    // Midnight in New York, and a guard for the difference of the clocks.
+    assert!(text.contains("(2026-03-04T05:0"), "{text}");
     let counts = service.counts();
     assert_eq!((counts.requests(), counts.throttled()), (10, 0));
 }

@@ -139,6 +139,7 @@ async fn the_api_key_is_in_no_error_no_debug_and_no_event() {
     let wrong_key = Secrets::new().set("api_key", "another-secret-key");
     let wrong = Client::builder(service.url()).profile(Profile::sitecore_send()).secrets(wrong_key).no_proxy();
     let denied = call(&wrong.build().unwrap(), Method::GET, "lists.json").await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::Unauthorized);
 
     // Nobody listens there.
     let dead = Client::builder("http://127.0.0.1:1/v3").profile(Profile::sitecore_send());

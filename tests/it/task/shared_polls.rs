@@ -354,7 +354,7 @@ async fn tasks_awaited_in_turns_on_several_futures_all_end() {
         let is_done = !is_pending(&mut task).await;
         if is_done {
             seen += 1;
-        } else if chance() % 3 == 0 {
+        } else if chance().is_multiple_of(3) {
             task.await.unwrap();
             seen += 1;
         } else {
