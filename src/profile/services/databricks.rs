@@ -16,9 +16,9 @@ use crate::protocol::{Exchange, Next, PageRule, Protocol, State};
 ///
 /// - Without a kind: `"disposition": "EXTERNAL_LINKS"`. The rows of the pages are the links of the chunks, with
 ///   `external_link`, `expiration` and `http_headers`. Hand each to [`Client::download`](crate::Client::download), and
-///   the headers that it names to [`Download::header`](crate::Download::header): a
-///   link of another origin is fetched without the credential, as the service demands. A link lives for at most 15
-///   minutes, so take each when its page arrives.
+///   the headers that it names to [`Download::header`](crate::Download::header): a link of another origin is fetched
+///   without the credential, as the service demands. A link lives for at most 15 minutes, so take each when its page
+///   arrives.
 /// - Kind `inline`: `"disposition": "INLINE"`. The rows are those of the table, as lists of texts.
 ///
 /// The service drops a statement that nobody polls for 15 minutes: the pause between polls stays below.

@@ -26,7 +26,7 @@ use crate::retry::EnvelopeRule;
 ///
 /// Limits: points, which depend on the plan. The points that a refusal states are read. Shopify reports errors with HTTP
 /// 200: `THROTTLED` is read as 429, `ACCESS_DENIED` as 403, `INTERNAL_SERVER_ERROR` as 500, user errors as 422, every
-/// other as 400. A shop runs one bulk query at a time (five from 2026-01 on): one more is a user error.
+/// other as 400. While a shop runs a bulk query, one more is a user error.
 ///
 /// Source: Shopify, GraphQL Admin API: bulk operations, rate limits, status and error codes.
 #[must_use]
