@@ -573,7 +573,7 @@ impl Protocol {
     /// let client = service.client().build()?;
     /// let start = || client.task().protocol(jobs.clone()).post("jobs").submit::<u32>();
     /// let (seven, eight) = (start().await?, start().await?);
-    /// let (seven, eight) = tokio::try_join!(seven, eight)?;
+    /// let (seven, eight) = futures::future::try_join(seven, eight).await?;
     /// assert_eq!((seven.value()?, eight.value()?), (70, 80));
     /// assert_eq!(service.requests()[2].url().as_str(), "https://api.example.com/v1/jobs?ids=7,8");
     /// # Ok(())
