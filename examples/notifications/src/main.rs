@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let polls = outcome.last_update().polls();
     let took = begun.elapsed().as_secs_f64();
-    println!("{} after {took:.1} s and {polls} polls, with a minute between two polls", outcome.state());
+    println!("{} after {took:.1} s, polls: {polls}, with a minute between two polls", outcome.state());
     Ok(())
 }
 

@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     drop(watched);
     let polls = outcome.last_update().polls();
     println!(
-        "{} after {:.1} s and {polls} polls, with a minute between two polls",
+        "{} after {:.1} s, polls: {polls}, with a minute between two polls",
         outcome.state(),
         begun.elapsed().as_secs_f64()
     );
