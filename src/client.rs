@@ -27,7 +27,7 @@ use crate::profile::Profile;
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
-use crate::task::{Gathering, PollPolicy, Task, TaskCore};
+use crate::task::{Durations, Gathering, LearnedDurations, PollPolicy, Task, TaskCore};
 use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
@@ -71,6 +71,7 @@ struct ClientInner {
     /// How long the answers of GETs are kept that set no time of their own.
     cache_gets: Option<Duration>,
     telemetry: Arc<Telemetry>,
+    durations: Arc<Durations>,
     /// The state that the tasks of each kind share, created once.
     default: Arc<TaskCore>,
     kinds: BTreeMap<String, Arc<TaskCore>>,
@@ -372,6 +373,31 @@ impl Client {
         }
     }
 
+    /// Returns how long the tasks of this client and its clones took, by kind and size class: the durations that a client
+    /// with [`PollPolicy::learn`] has learned. The value is Serde data; save it, and give it to the client of the next
+    /// process with [`recall_durations`](Client::recall_durations).
+    #[must_use]
+    pub fn durations(&self) -> LearnedDurations {
+        self.0.durations.learned()
+    }
+
+    /// Replaces the durations of each kind and size class that `learned` names by those of `learned`. Data that no client
+    /// can have learned is ignored, with a warning in the log.
+    ///
+    /// ```
+    /// use longhaul::tasks::LearnedDurations;
+    ///
+    /// # let client = longhaul::Client::builder("https://api.example.com").build()?;
+    /// let text = r#"[{"kind": "export", "spans": [[95200, 100100], [0, 100300]]}]"#;
+    /// let learned: LearnedDurations = serde_json::from_str(text).expect("the text of learned durations");
+    /// client.recall_durations(&learned);
+    /// assert_eq!(client.durations(), learned);
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    pub fn recall_durations(&self, learned: &LearnedDurations) {
+        self.0.durations.recall(learned);
+    }
+
     /// Returns the statistics of this client and its clones so far. The call also checks whether an
     /// [alert](crate::telemetry::Alerts) is due.
     #[must_use]
@@ -482,6 +508,7 @@ impl Client {
             kind: None,
             given: true,
             pace: self.0.pace.clone(),
+            durations: self.0.durations.clone(),
             long_after: self.0.default.long_after,
             base: self.0.base.clone(),
             transcripts: self.0.default.transcripts.clone(),

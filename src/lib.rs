@@ -190,7 +190,7 @@ pub mod telemetry {
 /// The streams of a task: its updates, and the pages of its result.
 pub mod tasks {
     pub use crate::page::{PageBytes, Pages};
-    pub use crate::task::{TaskUpdates, Transcripts, Updates};
+    pub use crate::task::{LearnedDurations, TaskDurations, TaskUpdates, Transcripts, Updates};
 }
 
 /// The parts of a [`Download`], and the page on downloads.

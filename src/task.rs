@@ -1,6 +1,7 @@
 //! Task: a handle to long-running work. The future and the stream are thin layers over one state machine.
 
 mod deadline;
+mod durations;
 mod gathering;
 mod handle;
 mod heartbeat;
@@ -40,6 +41,7 @@ use crate::message::Response;
 use crate::protocol::{Cursor, Report, Step};
 use crate::throttle::Acquire;
 
+pub use durations::{LearnedDurations, TaskDurations};
 pub use handle::TaskHandle;
 pub use outcome::Outcome;
 pub use poll_policy::PollPolicy;
@@ -48,11 +50,13 @@ pub use transcripts::Transcripts;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
+pub(crate) use durations::{Durations, LONGEST_NAME};
 pub(crate) use gathering::Gathering;
 pub(crate) use polling::TaskCore;
 pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
+use durations::Course;
 use gathering::Seat;
 use heartbeat::Beat;
 use polling::{Heard, PollAnswer};
@@ -145,8 +149,9 @@ impl<T> Task<T> {
         step: Step,
         status: http::StatusCode,
         rest: Option<Response>,
+        size_class: Option<Box<str>>,
     ) -> Result<Self, Error> {
-        let mut task = Self::new(core, cursor, headers, 0);
+        let mut task = Self::new(core, cursor, headers, 0, size_class);
         task.live().last.status = Some(status);
         task.obey(step, rest);
         match std::mem::replace(&mut task.ready, Ready::Nothing) {
@@ -163,9 +168,15 @@ impl<T> Task<T> {
     }
 
     /// Creates a resumed task. Its first poll is due at once, or at the time that the service asked for.
-    pub(crate) fn resumed(core: Arc<TaskCore>, cursor: Cursor, headers: HeaderMap, pause: ResumedPause) -> Self {
+    pub(crate) fn resumed(
+        core: Arc<TaskCore>,
+        cursor: Cursor,
+        headers: HeaderMap,
+        pause: ResumedPause,
+        size_class: Option<Box<str>>,
+    ) -> Self {
         let wait = pause.left(unix_millis(core.transport.wire.clock.now()));
-        let mut task = Self::new(core, cursor, headers, pause.not_before);
+        let mut task = Self::new(core, cursor, headers, pause.not_before, size_class);
         task.live().asked = Some(wait).filter(|wait| !wait.is_zero());
         let due = later(Instant::now(), wait);
         task.doing = Doing::Waiting { due, earliest: due, alarm: Alarm::default() };
@@ -174,7 +185,14 @@ impl<T> Task<T> {
         task
     }
 
-    fn new(core: Arc<TaskCore>, cursor: Cursor, headers: HeaderMap, not_before: u64) -> Self {
+    fn new(
+        core: Arc<TaskCore>,
+        cursor: Cursor,
+        headers: HeaderMap,
+        not_before: u64,
+        size_class: Option<Box<str>>,
+    ) -> Self {
+        let has_course = size_class.is_some() || core.pace.poll_cost().is_some();
         let begun = Instant::now();
         let live = Live {
             cursor,
@@ -186,6 +204,7 @@ impl<T> Task<T> {
             nudged: false,
             waker: None,
             pauses: None,
+            course: has_course.then(|| Box::new(Course::new(size_class))),
             ended: false,
         };
         Self {

@@ -78,6 +78,8 @@ impl Client {
         let cursor = parts.cursor.on_behalf(self.0.transport.trust.clone());
         let trace = Trace::of(core.kind.as_deref());
         let deadline = earlier(self.0.task_timeout, None);
-        Ok(Task::resumed(core, cursor, parts.headers, parts.pause).default_deadline(deadline).traced(trace))
+        Ok(Task::resumed(core, cursor, parts.headers, parts.pause, parts.size_class)
+            .default_deadline(deadline)
+            .traced(trace))
     }
 }

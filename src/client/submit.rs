@@ -17,7 +17,7 @@ use super::request_builder::{earlier, path};
 use crate::error::{Error, ErrorKind};
 use crate::message::{Multipart, Priority, Reply, Request, Response};
 use crate::protocol::{Cursor, Protocol, Step, moved_submit};
-use crate::task::{Task, TaskCore, Trace};
+use crate::task::{LONGEST_NAME, Task, TaskCore, Trace};
 use crate::transport::{Breaks, Sending};
 
 /// A request that starts a task, and the type of its result.
@@ -59,6 +59,7 @@ pub struct TaskBuilder {
     draft: Box<Draft>,
     kind: Option<String>,
     protocol: Option<Protocol>,
+    size_class: Option<String>,
     with_cookies: bool,
     plain: Vec<HeaderName>,
     timeout: Option<Duration>,
@@ -73,6 +74,7 @@ impl TaskBuilder {
             draft,
             kind: None,
             protocol: None,
+            size_class: None,
             with_cookies: false,
             plain: Vec::new(),
             timeout: None,
@@ -83,6 +85,16 @@ impl TaskBuilder {
     /// Selects one of the profile's kinds of task.
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind = Some(kind.into());
+        self
+    }
+
+    /// Names the size class of the task, such as `large`: a client that [learns](crate::PollPolicy::learn) how long tasks
+    /// take learns so for each kind and size class apart. There is none by default.
+    ///
+    /// Name few classes whose tasks take about as long, and not the exact size: a class learns from its own tasks alone. A
+    /// name of more than 100 bytes is an error of the submit. The task's token contains the name.
+    pub fn size_class(mut self, name: impl Into<String>) -> Self {
+        self.size_class = Some(name.into());
         self
     }
 
@@ -243,7 +255,12 @@ impl TaskBuilder {
             let why = "it has no path: set one, such as post(\"exports\"), or post(\".\") for the base";
             return Err(Error::new(ErrorKind::Request, why));
         }
-        let Self { mut draft, with_cookies, plain, .. } = self;
+        if self.size_class.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
+            let why = format!("the name of its size class is longer than {LONGEST_NAME} bytes");
+            return Err(Error::new(ErrorKind::Request, why));
+        }
+        let Self { mut draft, with_cookies, plain, size_class, .. } = self;
+        let size_class = size_class.map(String::into_boxed_str);
         let key = draft.key.take();
         let mut request = draft.finish(&core.transport.trust, Priority::Submit)?.for_task(core.kind.clone(), 0);
         if let Some(prefer) = core.protocol.prefer_header().and_then(|prefer| HeaderValue::try_from(prefer).ok()) {
@@ -291,7 +308,7 @@ impl TaskBuilder {
                 return Err(in_full(lost.with_source(broke.clone())));
             }
             breaks.end();
-            return Task::begin(core.clone(), read, headers, step, reply.status(), rest)
+            return Task::begin(core.clone(), read, headers, step, reply.status(), rest, size_class)
                 .map_err(|error| draft.explain(in_full(error), &core.base));
         }
     }

@@ -308,6 +308,10 @@ impl Cursor {
         self.cancel_asked = true;
     }
 
+    pub(crate) const fn is_cancel_asked(&self) -> bool {
+        self.cancel_asked
+    }
+
     pub(crate) fn age(&self, now: SystemTime) -> Duration {
         Duration::from_millis(unix_millis(now).saturating_sub(self.submitted))
     }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use url::Url;
 
+use super::durations::Durations;
 use super::gathering::{Gathering, Seat, SharedPoll};
 use super::many_answer::{ManyAnswer, Part, Said};
 use super::masked::masked;
@@ -33,6 +34,8 @@ pub(crate) struct TaskCore {
     /// Whether the protocol was given with the task, and is in no profile.
     pub(crate) given: bool,
     pub(crate) pace: PollPolicy,
+    /// How long the tasks of the client took.
+    pub(crate) durations: Arc<Durations>,
     /// The age from which on a task is reported as long.
     pub(crate) long_after: Option<Duration>,
     /// The client's base URL, as tokens record it.
@@ -73,6 +76,11 @@ impl Heard {
 }
 
 impl TaskCore {
+    /// Returns the name by which durations are learned.
+    pub(super) fn learned_kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or_else(|| self.protocol.name())
+    }
+
     /// Sends the next request, with the permit if the task waited for one. A poll is a single attempt: the task itself
     /// schedules the next one.
     pub(super) async fn ask(&self, asking: Asking, permit: Option<Permit>, deadline: Option<Instant>) -> PollAnswer {

@@ -5,7 +5,9 @@ use std::task::Waker;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
+use tokio::time::Instant;
 
+use super::durations::Course;
 use super::poll_policy::Plan;
 use super::{TaskCore, Update};
 use crate::clock::{unix_millis, wall_later};
@@ -35,6 +37,8 @@ pub(super) struct Live {
     pub(super) waker: Option<Waker>,
     /// The pauses of the policy's schedule, created when first needed.
     pub(super) pauses: Option<Box<Delays>>,
+    /// The polls by learned durations, if the policy learns or the task has a size class.
+    pub(super) course: Option<Box<Course>>,
     /// Whether the service reported the end of the task, after which there is nothing to cancel.
     pub(super) ended: bool,
 }
@@ -63,9 +67,12 @@ impl TaskShared {
         let mut live = self.live();
         let TaskCore { pace, protocol, .. } = &*self.core;
         let sticky = live.cursor.sticky_hint();
+        let learned = self.learned(&mut live, report.hint.or(sticky));
         let mut plan = if let Some(schedule) = pace.own_schedule(report.hint.or(sticky)) {
             let pauses = live.pauses.get_or_insert_with(|| Box::new(schedule.delays(fastrand::u64(..))));
             pace.plan_by(pauses.next()?)
+        } else if let Some(pause) = learned {
+            pace.plan_by(pause)
         } else {
             // The default is for a service that asks for no wait; before the first poll, the service could not have
             // asked.
@@ -78,6 +85,40 @@ impl TaskShared {
         }
         self.asks(&mut live, report.hint.or(sticky), plan.earliest);
         Some(plan)
+    }
+
+    /// Notes that the task is pending, and returns the pause by the durations of earlier tasks, if they decide it.
+    fn learned(&self, live: &mut Live, asked: Option<Duration>) -> Option<Duration> {
+        let TaskCore { pace, protocol, durations, .. } = &*self.core;
+        let poll_cost = pace.poll_cost()?;
+        let age = live.cursor.age(self.now());
+        let is_troubled = live.cursor.is_troubled();
+        let course = live.course.as_mut()?;
+        course.is_learned = false;
+        if is_troubled {
+            return None;
+        }
+        course.is_pending(age);
+        let is_asked = !asked.unwrap_or_default().is_zero();
+        if is_asked || pace.own_schedule(None).is_some() || protocol.interval_without_hint().is_some() {
+            return None;
+        }
+        let chances = (pace.chance(0.5), pace.chance(0.0));
+        let pause = durations.pause(self.core.learned_kind(), course, poll_cost, age, Instant::now(), chances)?;
+        course.is_learned = true;
+        Some(pause)
+    }
+
+    /// Learns how long the task took, if it ended by itself.
+    pub(super) fn learn(&self) {
+        let mut live = self.live();
+        let age = live.cursor.age(self.now());
+        let is_own_end = !live.cursor.is_cancel_asked();
+        let course = live.course.take();
+        drop(live);
+        if let (Some(course), Some(_), true) = (course, self.core.pace.poll_cost(), is_own_end) {
+            self.core.durations.learn(self.core.learned_kind(), &course, age);
+        }
     }
 
     /// Records the wait that the service asked for, if it did. No request is sent for `earliest`.
@@ -110,6 +151,9 @@ impl TaskShared {
                 (None, Some(hint)) => format!("the service last asked for {hint:?}"),
                 (None, None) if self.core.pace.own_schedule(None).is_some() => {
                     "the service asked for no wait; the poll policy's schedule".into()
+                }
+                (None, None) if live.course.as_ref().is_some_and(|course| course.is_learned) => {
+                    "the service asked for no wait; the durations of earlier tasks".into()
                 }
                 (None, None) if self.core.protocol.interval_without_hint().is_some() => {
                     "the service asked for no wait; the protocol's interval and the task's age".into()

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Live, TaskShared};
+use super::{LONGEST_NAME, Live, TaskShared};
 use crate::error::{Error, ErrorKind};
 use crate::hint::FURTHEST;
 use crate::message::{Origin, Trust, is_reserved, is_routing};
@@ -73,6 +73,9 @@ pub struct ResumeToken {
     /// The length of that wait in milliseconds, if it was more than a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asked: Option<u64>,
+    /// The size class by which the task's duration is learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size_class: Option<Box<str>>,
     /// Headers that nobody named as plain: kept in memory, and in a sealed token.
     #[serde(skip)]
     pub(super) unnamed: Vec<(String, String)>,
@@ -140,6 +143,7 @@ pub(crate) struct Origins {
     pub(crate) cursor: Cursor,
     pub(crate) headers: HeaderMap,
     pub(crate) pause: ResumedPause,
+    pub(crate) size_class: Option<Box<str>>,
     /// Whether the token's protocol may be used.
     pub(crate) trusted: bool,
 }
@@ -193,6 +197,7 @@ impl ResumeToken {
             given: self.given,
             cursor,
             pause: ResumedPause { not_before: self.not_before, asked: self.asked },
+            size_class: self.size_class.filter(|name| name.len() <= LONGEST_NAME),
         })
     }
 }
@@ -220,6 +225,7 @@ impl TaskShared {
             headers,
             unnamed,
             trusted: true,
+            size_class: live.course.as_ref().and_then(|course| course.size_class()).map(Box::from),
             not_before: live.not_before,
             asked: live.asked.filter(|asked| *asked > USUAL).and_then(|asked| u64::try_from(asked.as_millis()).ok()),
         }

@@ -36,6 +36,10 @@ impl<T> Task<T> {
                 self.keep_deadline();
             }
             Step::Follow { after, report, .. } => {
+                // A report comes with the end of the task, and the result is still to be fetched.
+                if report.is_some() {
+                    self.shared.learn();
+                }
                 self.told = report.map(Box::new).or(self.told.take());
                 let at = later(Instant::now(), after);
                 self.wait_until(at, at);
@@ -43,6 +47,7 @@ impl<T> Task<T> {
                 self.keep_deadline();
             }
             Step::Done(report, finding) => {
+                self.shared.learn();
                 let report =
                     Report { warning: report.warning.clone(), ..self.told.take().map_or(report, |told| *told) };
                 if let Some(warning) = report.warning() {
@@ -63,6 +68,9 @@ impl<T> Task<T> {
                     State::Expired => (ErrorKind::TaskExpired, "expired"),
                     _ => (ErrorKind::TaskFailed, "failed"),
                 };
+                if report.state == State::Failed {
+                    self.shared.learn();
+                }
                 self.live().ended = true;
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);

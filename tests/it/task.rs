@@ -2,6 +2,7 @@
 
 mod cancel;
 mod depth;
+mod durations;
 mod life;
 mod nothing_lost;
 mod pages;

@@ -18,7 +18,7 @@ use crate::protocol::Protocol;
 use crate::redact::{Hidden, lacks_scheme};
 use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
-use crate::task::{Gathering, TaskCore};
+use crate::task::{Durations, Gathering, TaskCore};
 use crate::throttle::Throttle;
 use crate::transport::{AnswerCache, ConnectorPurpose, Outages, TokenWire, Transport, Wire};
 
@@ -128,6 +128,7 @@ impl ClientBuilder {
             self.download_connections,
             self.download_bandwidth,
         ));
+        let durations = Arc::new(Durations::default());
         let core = |kind: Option<&str>, protocol: &Protocol| {
             Arc::new(TaskCore {
                 transport: transport.clone(),
@@ -136,6 +137,7 @@ impl ClientBuilder {
                 kind: kind.map(Arc::from),
                 given: false,
                 pace: self.pace.clone(),
+                durations: durations.clone(),
                 long_after: self.alerts.long_after(),
                 base: base.clone(),
                 transcripts: self.transcripts.clone(),
@@ -147,6 +149,7 @@ impl ClientBuilder {
             default: core(None, self.profile.default_protocol()),
             kinds: kinds.map(|(name, protocol)| (name.clone(), core(Some(name), protocol))).collect(),
             pace: self.pace,
+            durations,
             task_timeout: self.task_timeout,
             slow_start: self.slow_start,
             cache_gets: self.cache_gets,
