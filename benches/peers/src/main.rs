@@ -11,6 +11,7 @@ mod learn;
 mod machine;
 mod permit_cost;
 mod pipeline;
+mod polls;
 mod queue_server;
 mod report;
 mod server;
@@ -57,12 +58,13 @@ struct Bench {
     run: fn(&mut Report, Length) -> Result<(), Failure>,
 }
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
     Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
     Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
     Bench { name: "queue-server", about: "a burst of 130 at a service that queues", run: queue_server::run },
     Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
+    Bench { name: "polls", about: "polls and lag of tasks, beside the offline optimum", run: polls::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
     Bench {
