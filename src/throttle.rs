@@ -82,6 +82,8 @@ mod request;
 mod request_key;
 mod scheduler;
 mod shared;
+#[cfg(test)]
+mod slots;
 mod time;
 mod timer_task;
 mod timers;
