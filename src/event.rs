@@ -99,6 +99,37 @@ pub enum Event {
         /// The ignored part, shortened.
         what: Arc<str>,
     },
+    /// The store of shared limits does not answer. Each limit goes on with the slots that are lent to this process until
+    /// their lease ends.
+    StoreDown {
+        /// The reason, without secrets.
+        why: Arc<str>,
+    },
+    /// The store of shared limits answers again.
+    StoreBack {
+        /// How long it did not.
+        after: Duration,
+    },
+    /// The slots of a shared limit went to other processes, because this one was silent for longer than its lease.
+    LeaseLost {
+        /// The limit.
+        limit: Arc<str>,
+    },
+    /// Processes hold more slots of a shared limit than it has, because the store lost data or the limit became smaller.
+    /// Slots that come back are kept until the debt is paid.
+    SlotsOwed {
+        /// The limit.
+        limit: Arc<str>,
+        /// The slots that have to come back.
+        slots: u64,
+    },
+    /// Another process declares fewer requests for the same window of a shared limit. The smaller number counts for all.
+    LimitsDiffer {
+        /// The limit, as it is declared here.
+        limit: Arc<str>,
+        /// The number that counts.
+        count: u64,
+    },
     /// The wall clock was set back: a calendar day continues with its count.
     ClockSetBack,
     /// A request is repeated, after a pause that holds no slot of any limit. A failed poll does not count as one: its

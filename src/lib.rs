@@ -130,7 +130,7 @@ pub mod limits {
     pub use crate::limit::{Anchor, Scope, Window};
     pub use crate::message::Priority;
     pub use crate::throttle::{
-        Acquire, Feedback, Learned, LearnedLimit, LimitUsage, Permit, QueueEstimate, RequestKey,
+        Acquire, Feedback, Learned, LearnedLimit, LimitUsage, Permit, QueueEstimate, RequestKey, SharedUsage,
     };
     #[cfg(feature = "tower")]
     pub use crate::throttle::{Counted, ThrottleLayer, Throttled};

@@ -62,19 +62,23 @@
 mod account;
 mod accounts;
 mod acquire;
+mod clerk;
+mod clerk_task;
 mod core;
 mod effects;
 mod explain;
 mod feedback;
+#[cfg(test)]
+mod fleet;
 mod ids;
 mod in_flight;
 #[cfg(feature = "tower")]
 mod layer;
 mod learned;
-#[cfg(test)]
-mod lending;
+mod ledger;
 mod limiter;
 mod limiters;
+mod loans;
 #[cfg(test)]
 mod model;
 mod permit;
@@ -82,7 +86,7 @@ mod request;
 mod request_key;
 mod scheduler;
 mod shared;
-#[cfg(test)]
+mod shared_usage;
 mod slots;
 mod time;
 mod timer_task;
@@ -90,6 +94,7 @@ mod timers;
 mod usage;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -110,16 +115,21 @@ pub use layer::{Counted, ThrottleLayer, Throttled};
 pub use learned::{Learned, LearnedLimit};
 pub use permit::Permit;
 pub use request_key::RequestKey;
+pub use shared_usage::SharedUsage;
 pub use usage::LimitUsage;
 
 pub(crate) use feedback::Stopped;
 pub(crate) use request::RequestFacts;
 
 use accounts::Accounts;
+use clerk::Clerk;
 use ids::AccountId;
+use ledger::Ledger;
+use ledger::file::FileLedger;
+use limiter::window::lent::Terms;
 use limiters::Editing;
 use shared::Shared;
-use time::nanos;
+use time::{Tick, nanos};
 
 /// The shared state of limits: the requests that were sent, the requests that wait, and the pauses.
 ///
@@ -169,7 +179,55 @@ impl Throttle {
     /// Creates a throttle without limits.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()), account: AccountId::ALL, lease: None, base: "/".into() }
+        Self { shared: Arc::new(Shared::new(None)), account: AccountId::ALL, lease: None, base: "/".into() }
+    }
+
+    /// Creates a throttle whose limits are shared with all processes of this machine that name the same file: together
+    /// they send no more than each limit allows. What was used of a day or of another long window survives restarts, and
+    /// processes that are killed: a limit per day does not begin at 0 after a deploy.
+    ///
+    /// The file is created if it does not exist. All processes must use the same version of the file, on a disk of this
+    /// machine (not on a network share). The limits are added as to any throttle, in each process; if two processes
+    /// declare different counts for the same requests and the same window, the smaller one counts for all of them, and
+    /// [`Event::LimitsDiffer`](crate::Event::LimitsDiffer) tells so. Limits of bytes, of concurrent requests and of
+    /// services that queue cannot be shared, and are refused; a [soft](Limit::soft) limit counts in each process.
+    /// [`Anchor::ResponseLessRoundTrip`](crate::limits::Anchor::ResponseLessRoundTrip) counts as `Response`.
+    ///
+    /// ```no_run
+    /// use longhaul::{Client, Limit, Throttle};
+    ///
+    /// let throttle = Throttle::file("/var/lib/exports/limits")?;
+    /// let client = Client::builder("https://api.example.com/v1")
+    ///     .throttle(&throttle)
+    ///     .limit(Limit::per_second(4).and_per_day(10_000, "America/New_York"))
+    ///     .build()?;
+    /// # Ok::<(), longhaul::Error>(())
+    /// ```
+    ///
+    /// **How.** Each process borrows slots of a window for as long as it has use for them, and gives them back with the
+    /// time at which they are free. A process that dies takes its slots with it until its lease is over, 3 seconds, and
+    /// until what it may have sent has left the window; of a day, about 1 % that it had borrowed ahead. If the file
+    /// cannot be read or written, each process goes on with its slots until its lease ends, and then waits:
+    /// [`Event::StoreDown`](crate::Event::StoreDown). The limits are never exceeded.
+    ///
+    /// The throttle needs a tokio runtime with time enabled: a task of the throttle asks for slots, and
+    /// [`try_acquire`](Throttle::try_acquire) alone grants only what was borrowed before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the file cannot be created, read, locked or written, or holds
+    /// something else, or is damaged. The file is then left as it is.
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let ledger = FileLedger::open(path.as_ref())?;
+        let terms =
+            Terms { member: member_name(), ttl: 3 * SECOND, guard: SECOND, beat: SECOND / 4, poll: SECOND / 50 };
+        Ok(Self::lent_by(Arc::new(ledger), terms))
+    }
+
+    /// Creates a throttle whose windows are shared with all members of a store.
+    fn lent_by(ledger: Arc<dyn Ledger>, terms: Terms) -> Self {
+        let shared = Shared::new(Some(Arc::new(Clerk::new(ledger))));
+        shared.lock().limiters.share(Arc::new(terms));
+        Self { shared: Arc::new(shared), account: AccountId::ALL, lease: None, base: "/".into() }
     }
 
     /// Returns a handle of the same throttle for the requests of one account of the service at this URL.
@@ -291,6 +349,7 @@ impl Throttle {
     /// Returns a permit to send one request, if one is available now and no other request is ahead.
     #[must_use]
     pub fn try_acquire(&self, class: Priority, keys: &RequestKey) -> Option<Permit> {
+        clerk_task::ensure(&self.shared);
         let granted = self.shared.with(|core, now| core.try_acquire(&keys.facts(self.account), class, None, now))?;
         Some(Permit::new(self.shared.clone(), granted))
     }
@@ -415,6 +474,13 @@ impl Throttle {
         self.account
     }
 }
+
+/// Returns a name for this process in a store, which no other process has.
+fn member_name() -> Arc<str> {
+    format!("{:x}.{:016x}", std::process::id(), fastrand::u64(..)).into()
+}
+
+const SECOND: Tick = 1_000_000_000;
 
 impl Default for Throttle {
     fn default() -> Self {

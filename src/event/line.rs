@@ -27,6 +27,13 @@ impl fmt::Display for Event {
             Self::Unlearned { limit } => write!(f, "no longer holds: `{limit}`"),
             Self::Exceeded { limit } => write!(f, "exceeded: `{limit}`"),
             Self::Ignored { what } => f.write_str(&crate::redact::scrub(what)),
+            Self::StoreDown { why } => write!(f, "the store of shared limits does not answer: {why}"),
+            Self::StoreBack { after } => write!(f, "the store of shared limits answers again, after {after:.1?}"),
+            Self::LeaseLost { limit } => write!(f, "its lease was over, and its slots went to others: `{limit}`"),
+            Self::SlotsOwed { limit, slots } => write!(f, "{slots} slots too many are lent: `{limit}`"),
+            Self::LimitsDiffer { limit, count } => {
+                write!(f, "another process declares {count}, which counts: `{limit}`")
+            }
             Self::ClockSetBack => f.write_str("the wall clock was set back"),
             Self::Retrying { request, reason, attempts, pause } => {
                 write!(f, "again in {pause:.1?} ({reason}, {attempts} so far): {request}")

@@ -1,5 +1,7 @@
 //! Route: a pattern of method and path.
 
+use std::fmt;
+
 use http::Method;
 
 /// A pattern of method and path, parsed for matching.
@@ -112,6 +114,22 @@ impl Segment {
                 Some(if *keyed { value } else { "" })
             }
         }
+    }
+}
+
+impl fmt::Display for Route {
+    /// Shows what the route matches, the same for all patterns that match the same; names of segments are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(method) = &self.method {
+            write!(f, "{method} ")?;
+        }
+        for segment in &self.segments {
+            write!(f, "/{}", segment.before)?;
+            if let Some((after, is_keyed)) = &segment.wild {
+                write!(f, "{}{after}", if *is_keyed { "{}" } else { "*" })?;
+            }
+        }
+        f.write_str(if self.open { "/**" } else { "" })
     }
 }
 

@@ -3,7 +3,7 @@
 pub(super) mod budgets;
 pub(super) mod gates;
 pub(super) mod known;
-mod rule;
+pub(super) mod rule;
 pub(super) mod rules;
 
 use std::sync::Weak;

@@ -8,6 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::account::rule::AccountName;
 use super::account::rules::{AccountRules, Matched};
 use super::feedback::Feedback;
 use super::ids::{AccountId, LimiterId, SetId};
@@ -84,7 +85,8 @@ impl Accounts {
             "" => "the account".to_owned(),
             name => format!("the account {}", name.escape_debug()),
         };
-        let rules = AccountRules::new((!self.accounts.is_empty()).then(|| name.to_owned()));
+        let name_of = (!self.accounts.is_empty()).then(|| name.to_owned());
+        let rules = AccountRules::new(AccountName { origin: origin.to_owned(), name: name_of });
         let gate = self.gate(label, editing);
         let id = self.accounts.add(key, Account::new(origin, name, rules, gate));
         if self.feedback == Feedback::Learn {

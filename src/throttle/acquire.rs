@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clerk_task;
 use super::core::{AskOutcome, QueueRequest, Waiting};
 use super::ids::AccountId;
 use super::permit::Permit;
@@ -118,6 +119,7 @@ impl Acquire {
         if let Some(runtime) = starts {
             timer_task::start(&self.shared, &runtime);
         }
+        clerk_task::ensure(&self.shared);
         match outcome {
             Some(AskOutcome::Granted(granted)) => {
                 self.stage = AcquireStage::Over;

@@ -17,8 +17,10 @@ use super::explain::{LimiterLine, QueueEstimate};
 use super::feedback::{Action, ServiceAnswer, Stopped, interpret};
 use super::ids::{AccountId, InFlightId, WaiterId};
 use super::in_flight::{DEFAULT_HOLD, InFlight, PermitReport};
+use super::ledger::Reply;
 use super::limiter::{Limiter, Reports};
 use super::limiters::{Editing, Limiters};
+use super::loans::{Loans, Round};
 use super::request::{Attribution, RequestFacts};
 use super::scheduler::{self, Ask, Parts, Scheduler, TooLate};
 use super::time::{Tick, Timeline};
@@ -39,6 +41,7 @@ pub(super) struct Core {
     pub(super) scheduler: Scheduler,
     pub(super) timers: Timers,
     pub(super) effects: Effects,
+    pub(super) loans: Loans,
 }
 
 /// A request that has to wait.
@@ -88,6 +91,7 @@ impl Core {
             scheduler: Scheduler::default(),
             timers: Timers::default(),
             effects: Effects::default(),
+            loans: Loans::default(),
         };
         // The first account stands for all accounts.
         core.edit(0, |accounts, editing| accounts.account("", "", editing));
@@ -278,6 +282,36 @@ impl Core {
         stopped
     }
 
+    /// Returns the asks to the store of shared windows that are due.
+    pub(super) fn ask_store(&mut self, now: Tick) -> Round {
+        self.catch_up(now);
+        self.loans.round(&mut self.limiters, &self.scheduler, now)
+    }
+
+    /// Takes the answers of the store, and lets the requests go that they admit.
+    pub(super) fn told(&mut self, round: &Round, replies: &[Reply], now: Tick) {
+        let Self { loans, limiters, effects, .. } = self;
+        let changed = loans.told(round, replies, limiters, effects, now);
+        let (scheduler, mut parts) = self.parts(now);
+        changed.into_iter().for_each(|id| scheduler.limiter_changed(id, &mut parts));
+    }
+
+    /// Records that the store did not answer.
+    pub(super) fn store_failed(&mut self, why: &Arc<str>, now: Tick) {
+        self.loans.failed(why, &mut self.effects, now);
+    }
+
+    /// The store wants to hear about these windows.
+    pub(super) fn nudged(&mut self, domains: &[Arc<str>]) {
+        self.loans.nudged(domains, &mut self.limiters);
+    }
+
+    /// Returns whether the clerk must look earlier than it expects.
+    pub(super) fn clerk_oversleeps(&mut self, now: Tick) -> bool {
+        let Self { loans, limiters, scheduler, .. } = self;
+        limiters.is_stirred() && loans.oversleeps(limiters, scheduler, now)
+    }
+
     /// Returns the wait that a request would have now.
     pub(super) fn explain(&mut self, request: &RequestFacts<'_>, class: Priority, now: Tick) -> QueueEstimate {
         self.catch_up(now);
@@ -287,6 +321,7 @@ impl Core {
         self.limiters.each_with_id(set, |id, limiter| {
             lines.push(LimiterLine::new(limiter, self.scheduler.waiting(id), now).to_string());
         });
+        lines.extend(self.loans.trouble().map(|why| format!("the store of shared limits does not answer: {why}")));
         let last = self.scheduler.not_before(set, class, request.task, &mut self.limiters, now).filter(|_| !goes);
         self.limiters.release(set);
         match last {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::limiter::Limiter;
 use super::limiter::window::Counter;
+use super::shared_usage::SharedUsage;
 use super::time::{Tick, elapsed};
 
 /// The wait that a request would have now, as returned by [`Throttle::explain`](super::Throttle::explain). `Display` is
@@ -101,6 +102,9 @@ impl LimiterLine {
         let mut line = format!("{}: {used}{} on their way", limiter.label, limiter.in_flight);
         if waiting > 0 {
             line += &format!(", {waiting} waiting");
+        }
+        if let Some(lent) = limiter.lent() {
+            line += &format!(", {}", SharedUsage::of(lent, now));
         }
         if limiter.is_paused(now) {
             line += &format!(", paused for {:.1?}", elapsed(now, limiter.paused_until()));

@@ -101,7 +101,6 @@ impl<I: Id, T> Slots<I, T> {
         self.entries.len()
     }
 
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
         self.entries.iter().map(|(slot, entry)| (id_at(slot), entry))
     }

@@ -20,6 +20,7 @@ use advertised::AdvertisedRest;
 use min_rtt::MinRtt;
 use pause::{During, Pause};
 use window::Counter;
+use window::lent::Lent;
 
 /// One window of one limit for one key.
 #[derive(Debug)]
@@ -162,6 +163,27 @@ impl Limiter {
         self.refresh();
     }
 
+    /// Returns whether several processes share the window.
+    #[inline]
+    pub(super) const fn is_lent(&self) -> bool {
+        matches!(self.counter, Counter::Lent(_))
+    }
+
+    /// Returns the borrowed slots, if several processes share the window.
+    pub(super) fn lent(&self) -> Option<&Lent> {
+        match &self.counter {
+            Counter::Lent(lent) => Some(lent),
+            _ => None,
+        }
+    }
+
+    pub(super) fn lent_mut(&mut self) -> Option<&mut Lent> {
+        match &mut self.counter {
+            Counter::Lent(lent) => Some(lent),
+            _ => None,
+        }
+    }
+
     pub(super) const fn soft(&self) -> bool {
         self.soft
     }
@@ -302,7 +324,8 @@ impl Limiter {
         self.leave(granted);
         match self.anchor {
             Anchor::Send | Anchor::SendPlus(_) if sent.is_some() => {}
-            Anchor::ResponseLessRoundTrip => {
+            // The next to use a slot may be another process: no round trip is credited.
+            Anchor::ResponseLessRoundTrip if !self.is_lent() => {
                 let at = now.saturating_sub(self.credit()).max(sent.unwrap_or(granted));
                 self.counter.anchor(granted, at);
             }

@@ -7,10 +7,12 @@
 pub(super) mod set;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::effects::Effects;
 use super::ids::{LimiterId, SetId, Slots};
 use super::limiter::window::Counter;
+use super::limiter::window::lent::Terms;
 use super::limiter::{Limiter, Reports};
 use super::time::{Opening, Tick, elapsed};
 use crate::event::Event;
@@ -27,11 +29,22 @@ pub(super) struct Limiters {
     numbers: HashMap<LimiterSet, SetId>,
     /// Sets without a holder are forgotten once there are this many sets in all.
     forget_at: usize,
+    /// The terms of the store, if the windows are shared with other processes.
+    terms: Option<Arc<Terms>>,
+    /// The limiters with shared windows whose slots or waiters changed.
+    stirred: Vec<LimiterId>,
 }
 
 impl Default for Limiters {
     fn default() -> Self {
-        Self { limiters: Slots::default(), sets: Slots::default(), numbers: HashMap::new(), forget_at: FORGET_FROM }
+        Self {
+            limiters: Slots::default(),
+            sets: Slots::default(),
+            numbers: HashMap::new(),
+            forget_at: FORGET_FROM,
+            terms: None,
+            stirred: Vec::new(),
+        }
     }
 }
 
@@ -68,6 +81,10 @@ impl Limiters {
 
     pub(super) fn len(&self) -> usize {
         self.limiters.len()
+    }
+
+    pub(super) fn has(&self, id: LimiterId) -> bool {
+        self.limiters.has(id)
     }
 
     #[cfg(test)]
@@ -201,6 +218,9 @@ impl Limiters {
             reports = reports.and(limiter.reports());
             if !limiter.take_plainly() {
                 take_with_care(limiter, effects, now);
+                if limiter.is_lent() {
+                    self.stirred.push(*id);
+                }
             }
         }
         reports
@@ -225,6 +245,44 @@ impl Limiters {
         for id in self.sets[set].set.ids() {
             act(&mut self.limiters[*id]);
         }
+        self.stir(set);
+    }
+
+    /// Shares the windows of all limiters that are created from now on.
+    pub(super) fn share(&mut self, terms: Arc<Terms>) {
+        self.terms = Some(terms);
+    }
+
+    /// Returns the terms of the store, if the windows are shared.
+    pub(super) const fn terms(&self) -> Option<&Arc<Terms>> {
+        self.terms.as_ref()
+    }
+
+    /// Records that slots or waiters of a set changed: the store of shared windows may have to be asked.
+    #[inline]
+    pub(super) fn stir(&mut self, set: SetId) {
+        if self.terms.is_some() {
+            let lent = self.sets[set].set.ids().iter().filter(|id| self.limiters[**id].is_lent());
+            self.stirred.extend(lent);
+        }
+    }
+
+    pub(super) const fn is_stirred(&self) -> bool {
+        !self.stirred.is_empty()
+    }
+
+    /// Returns the limiters whose slots or waiters changed since the last call.
+    pub(super) fn take_stirred(&mut self) -> Vec<LimiterId> {
+        let mut stirred = std::mem::take(&mut self.stirred);
+        stirred.sort_unstable();
+        stirred.dedup();
+        stirred.retain(|id| self.limiters.has(*id));
+        stirred
+    }
+
+    /// Returns the limiters with shared windows.
+    pub(super) fn lent(&self) -> Vec<LimiterId> {
+        self.limiters.iter().filter(|(_, limiter)| limiter.is_lent()).map(|(id, _)| id).collect()
     }
 
     /// Returns the events that the limiters of a set want reported.

@@ -46,7 +46,7 @@ pub(super) use ask::{Answer, Ask, TooLate};
 use blocked::Blocked;
 use fair_queue::FairQueue;
 use grants::Grants;
-use lanes::Lanes;
+use lanes::{Lane, Lanes};
 use rank::rank;
 use starvation::Starvation;
 use waiters::{Waiter, WaiterStanding, Waiters};
@@ -289,6 +289,12 @@ impl Scheduler {
         self.blocked.waiting(limiter)
     }
 
+    /// Returns how many waiters a limiter holds back: those of the lanes that are parked there.
+    pub(super) fn held_back(&self, limiter: LimiterId) -> u32 {
+        let lanes = self.blocked.parked(limiter).into_iter().flat_map(parked::Parked::ids);
+        u32::try_from(lanes.map(|lane| self.lanes.waiting(lane)).sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
     /// Returns how many waiters of this class and of more urgent ones a limiter counts.
     pub(super) fn ahead(&self, limiter: LimiterId, class: Priority) -> u32 {
         self.blocked.ahead(limiter, class)
@@ -408,6 +414,7 @@ impl Scheduler {
         self.active += 1;
         let ids = parts.limiters.set(set).clone();
         self.blocked.count_in(ids.ids(), class);
+        parts.limiters.stir(set);
         if !is_first {
             return;
         }
@@ -428,8 +435,9 @@ impl Scheduler {
     }
 
     fn park(&mut self, lane: LaneId, limiter: LimiterId, opening: Opening, parts: &mut Parts<'_>) {
-        let head = self.lanes.of(lane).head;
+        let Lane { head, set, .. } = *self.lanes.of(lane);
         self.lanes.park(lane, limiter, head, &mut self.blocked);
+        parts.limiters.stir(set);
         self.note_opening(limiter, opening, parts);
     }
 

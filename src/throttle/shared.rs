@@ -1,12 +1,14 @@
 //! Shared: the core behind its lock, and the effects that are carried out after it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
+use super::clerk::Clerk;
 use super::core::Core;
+use super::loans::Loans;
 use super::time::Tick;
 use crate::event::{self, Event};
 
@@ -18,11 +20,15 @@ pub(super) struct Shared {
     pub(super) events: broadcast::Sender<Event>,
     /// Whether anybody watches, or did.
     pub(super) is_watched: AtomicBool,
+    /// Deals with the store of shared windows, if there is one.
+    pub(super) clerk: Option<Arc<Clerk>>,
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    /// Creates the state of a throttle, with the clerk of its shared windows if it has any.
+    pub(super) fn new(clerk: Option<Arc<Clerk>>) -> Self {
         Self {
+            clerk,
             core: Mutex::new(Core::new(Instant::now())),
             changed: Notify::new(),
             events: broadcast::Sender::new(event::KEPT),
@@ -44,6 +50,11 @@ impl Shared {
         let now = core.time.advance(now.unwrap_or_else(Instant::now));
         core.effects.has_watchers = self.is_watched.load(Relaxed);
         let result = act(&mut core, now);
+        if let Some(clerk) = &self.clerk
+            && core.clerk_oversleeps(now)
+        {
+            clerk.changed.notify_one();
+        }
         if core.effects.is_empty() {
             return result;
         }
@@ -74,10 +85,20 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(clerk) = self.clerk.take() {
+            let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let now = core.time.advance(Instant::now());
+            clerk.leave(Loans::farewell(&mut core.limiters, now));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::TryLockError;
     use std::sync::atomic::AtomicUsize;
-    use std::sync::{Arc, TryLockError};
     use std::task::{Context, Poll, Wake, Waker};
     use std::time::Duration;
 

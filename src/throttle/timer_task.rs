@@ -7,6 +7,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
+use super::clerk_task;
 use super::shared::Shared;
 
 pub(super) fn start(shared: &Arc<Shared>, runtime: &Handle) {
@@ -29,6 +30,7 @@ async fn run(mut guard: TimerGuard) {
             core.timers.arm(guard.runtime, due);
             due.map(|due| (due <= now, core.time.instant(due)))
         });
+        clerk_task::ensure(&guard.shared);
         match at {
             None => {
                 guard.has_left = true;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limiter::Limiter;
+use super::shared_usage::SharedUsage;
 use super::time::{Tick, elapsed};
 
 /// The used part of one limit now, as returned by [`Throttle::usage`](super::Throttle::usage). `Display` is "45 of 60
@@ -37,6 +38,7 @@ pub struct LimitUsage {
     paused: Option<Duration>,
     /// The highest use since the client's previous call.
     most: u64,
+    shared: Option<SharedUsage>,
 }
 
 impl LimitUsage {
@@ -106,6 +108,15 @@ impl LimitUsage {
         self.in_flight
     }
 
+    /// Returns the part of this process, if several processes share the limit ([`Throttle::file`]). The other numbers
+    /// are then those of this process.
+    ///
+    /// [`Throttle::file`]: super::Throttle::file
+    #[must_use]
+    pub const fn shared(&self) -> Option<&SharedUsage> {
+        self.shared.as_ref()
+    }
+
     /// Returns how much longer the limit pauses after a refusal.
     #[must_use]
     pub const fn paused(&self) -> Option<Duration> {
@@ -145,6 +156,7 @@ impl LimitUsage {
             waiting,
             in_flight: limiter.in_flight,
             paused,
+            shared: limiter.lent().map(|lent| SharedUsage::of(lent, now)),
         })
     }
 }

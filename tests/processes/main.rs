@@ -21,4 +21,5 @@ mod killed_login;
 mod log;
 #[cfg(unix)]
 mod shared_folder;
+mod shared_limit;
 mod token_file;

@@ -11,6 +11,7 @@ use crate::message::Priority;
 use crate::throttle::ids::LimiterId;
 use crate::throttle::limiter::Limiter;
 use crate::throttle::limiter::window::Counter;
+use crate::throttle::limiter::window::lent::{Lent, Terms};
 use crate::throttle::limiters::Limiters;
 use crate::throttle::request::RequestFacts;
 use crate::throttle::time::nanos;
@@ -25,6 +26,14 @@ pub(super) struct Rule {
     pub(super) limiters: RuleLimiters,
     /// Whether one of its discarded limiters has counted a request.
     pub(super) used: bool,
+}
+
+/// The account of a rule.
+#[derive(Clone, Debug, Default)]
+pub(in crate::throttle) struct AccountName {
+    pub(in crate::throttle) origin: String,
+    /// `None` for limits of all accounts.
+    pub(in crate::throttle) name: Option<String>,
 }
 
 /// The limiters of a rule.
@@ -113,8 +122,23 @@ impl Rule {
         }
     }
 
-    pub(super) fn limiter(&self, key: &str, account: Option<&str>, clock: Clock) -> Limiter {
-        let counter = Counter::new(&self.window, &self.limit, clock);
+    /// Creates the limiter of a key. With `terms`, its window is shared with other processes under the name of its
+    /// account.
+    pub(super) fn limiter(
+        &self,
+        key: &str,
+        account: &AccountName,
+        clock: Clock,
+        terms: Option<&Arc<Terms>>,
+    ) -> Limiter {
+        let share = |terms: &Arc<Terms>| {
+            Lent::new(&self.window, clock, self.domain(key, account), terms.clone()).filter(|_| !self.limit.is_soft())
+        };
+        let counter = match terms.and_then(share) {
+            Some(lent) => Counter::Lent(Box::new(lent)),
+            None => Counter::new(&self.window, &self.limit, clock),
+        };
+        let account = account.name.as_deref();
         let mut limiter = Limiter::new(self.label(key, account), counter, self.limit.anchored());
         limiter.key = key.into();
         limiter.name = self.limit.name().map(Arc::from);
@@ -129,6 +153,22 @@ impl Rule {
             Scope::Route(_) => 4,
         };
         limiter
+    }
+
+    /// Returns the name of the window of a key in a store that processes share: the same in all of them, whatever the
+    /// count.
+    fn domain(&self, key: &str, account: &AccountName) -> Arc<str> {
+        let scope = match &self.route {
+            Some(route) => route.to_string(),
+            None => self.scope.to_string(),
+        };
+        let window = match &self.window {
+            Window::Sliding { length, .. } => format!("{length:?}"),
+            Window::Daily { zone, .. } => format!("day in {zone}"),
+            Window::Bytes { .. } | Window::Concurrent { .. } => String::new(),
+        };
+        let name = account.name.as_deref().unwrap_or("*");
+        [&account.origin, name, &scope, key, &window].map(|part| part.replace('|', "||")).join("|").into()
     }
 
     /// Returns a label for people. `account` is none for limits of all accounts.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rule::{CountedRequests, Rule, RuleLimiters};
+use super::rule::{AccountName, CountedRequests, Rule, RuleLimiters};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limit::{Limit, Window};
@@ -16,8 +16,7 @@ use crate::throttle::request::RequestFacts;
 #[derive(Debug, Default)]
 pub(in crate::throttle) struct AccountRules {
     rules: Vec<Rule>,
-    /// The name of the account; `None` for limits of all accounts.
-    account: Option<String>,
+    account: AccountName,
 }
 
 /// The limiters of an account's rules that count a request.
@@ -29,7 +28,7 @@ pub(in crate::throttle) struct Matched {
 }
 
 impl AccountRules {
-    pub(in crate::throttle) fn new(account: Option<String>) -> Self {
+    pub(in crate::throttle) const fn new(account: AccountName) -> Self {
         Self { rules: Vec::new(), account }
     }
 
@@ -42,7 +41,7 @@ impl AccountRules {
         limiters: &mut Limiters,
         matched: &mut Matched,
     ) {
-        let account = self.account.as_deref();
+        let account = &self.account;
         for rule in &mut self.rules {
             // Limits per host also count a foreign request, each host separately; no other limit of the account does.
             if request.is_foreign && !rule.counts_foreign() {
@@ -55,7 +54,7 @@ impl AccountRules {
                 RuleLimiters::ByKey(by_key) => by_key.get(key.as_ref()).copied(),
             };
             let id = known.unwrap_or_else(|| {
-                let id = limiters.add(rule.limiter(&key, account, clock));
+                let id = limiters.add(rule.limiter(&key, account, clock, limiters.terms()));
                 if let RuleLimiters::ByKey(by_key) = &mut rule.limiters {
                     by_key.insert(key.into_owned(), id);
                 }
@@ -87,6 +86,11 @@ impl AccountRules {
                 return wrong(format!("the limit `{limit}` has two windows as long as `{window}`: keep one"));
             }
             for window in limit.windows() {
+                if limiters.terms().is_some()
+                    && let Some(why) = unshared(limit, window)
+                {
+                    return wrong(format!("the limit `{limit}` cannot be shared between processes: {why}"));
+                }
                 let counted = CountedRequests::of(limit, base)?;
                 match self.rules.iter().chain(&new).find(|rule| rule.is_of(&counted, window)) {
                     None => new.push(Rule::new(counted, limit, window)),
@@ -104,7 +108,8 @@ impl AccountRules {
         }
         for mut rule in new {
             if !rule.is_keyed() {
-                rule.limiters = RuleLimiters::One(limiters.add(rule.limiter("", self.account.as_deref(), clock)));
+                rule.limiters =
+                    RuleLimiters::One(limiters.add(rule.limiter("", &self.account, clock, limiters.terms())));
             }
             self.rules.push(rule);
         }
@@ -139,7 +144,7 @@ impl AccountRules {
             for id in rule.limiters.ids() {
                 let limiter = limiters.of_mut(id);
                 limiter.change(window, &rule.limit, clock);
-                limiter.label = rule.label(&limiter.key, self.account.as_deref());
+                limiter.label = rule.label(&limiter.key, self.account.name.as_deref());
                 changed.push(id);
             }
         }
@@ -175,7 +180,7 @@ impl AccountRules {
     /// Returns the limits of the API that have not counted any request so far.
     pub(in crate::throttle) fn unmatched(&self, limiters: &Limiters) -> Vec<Arc<str>> {
         let is_unused = |rule: &&Rule| rule.is_of_the_api() && !rule.used && !rule.limiters.is_used(limiters);
-        self.rules.iter().filter(is_unused).map(|rule| rule.label("", self.account.as_deref())).collect()
+        self.rules.iter().filter(is_unused).map(|rule| rule.label("", self.account.name.as_deref())).collect()
     }
 
     /// Records which rules have counted a request, before their limiters are discarded.
@@ -192,5 +197,16 @@ impl AccountRules {
                 by_key.retain(|_, id| is_kept(*id));
             }
         }
+    }
+}
+
+/// Returns why a window cannot be shared between processes, if it cannot.
+fn unshared(limit: &Limit, window: &Window) -> Option<&'static str> {
+    match window {
+        _ if limit.is_soft() => None,
+        Window::Bytes { .. } => Some("a store counts requests, not bytes"),
+        Window::Concurrent { .. } => Some("a store counts requests in a time, not at once"),
+        Window::Sliding { .. } if limit.queue().is_some() => Some("the queue of the service cannot be divided"),
+        Window::Sliding { .. } | Window::Daily { .. } => None,
     }
 }

@@ -46,7 +46,6 @@ pub(in crate::throttle) enum Counter {
     Concurrency(Concurrency),
     Learner(Box<Learner>),
     /// Holds slots of a window that several processes share.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the seam of shared windows: a store of slots is built on it"))]
     Lent(Box<Lent>),
 }
 
@@ -73,7 +72,7 @@ impl Counter {
             (Self::CalendarDay(day), Window::Daily { count, .. }) => day.change(*count),
             (Self::Bytes(bytes), Window::Bytes { bytes: limit, .. }) => bytes.change(*limit),
             (Self::Concurrency(at_once), Window::Concurrent { count }) => at_once.change(*count),
-            (Self::Lent(lent), Window::Sliding { count, .. }) => lent.change(*count),
+            (Self::Lent(lent), Window::Sliding { count, .. } | Window::Daily { count, .. }) => lent.change(*count),
             _ => *self = Self::new(window, limit, clock),
         }
     }
@@ -251,8 +250,10 @@ impl Counter {
 
     /// Switches to another wall clock.
     pub(in crate::throttle) fn set_clock(&mut self, clock: Clock) {
-        if let Self::CalendarDay(day) = self {
-            day.set_clock(clock);
+        match self {
+            Self::CalendarDay(day) => day.set_clock(clock),
+            Self::Lent(lent) => lent.set_clock(clock),
+            _ => {}
         }
     }
 

@@ -54,6 +54,11 @@ impl Lanes {
         self.lanes.len()
     }
 
+    /// Returns how many waiters are in a lane.
+    pub(super) fn waiting(&self, id: LaneId) -> usize {
+        self.lanes[id].queue.len()
+    }
+
     /// Returns how many waiters, at least, are ahead of a position in the lane of a set.
     pub(super) fn before(&self, set: SetId, class: Priority, position: Position) -> u32 {
         self.by_set.get(&(set, class)).map_or(0, |lane| self.lanes[*lane].queue.before(position))

@@ -24,6 +24,11 @@ impl Parked {
         self.lanes.iter().map(Vec::len).sum()
     }
 
+    /// Returns the lanes that are parked here.
+    pub(super) fn ids(&self) -> impl Iterator<Item = LaneId> {
+        self.lanes.iter().flatten().map(|(_, lane)| *lane)
+    }
+
     /// Returns whether a lane of this class, or of a more urgent one, is parked here.
     pub(super) const fn has_before(&self, class: usize) -> bool {
         self.some & ((2 << class) - 1) != 0

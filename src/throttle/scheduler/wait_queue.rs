@@ -63,6 +63,11 @@ impl WaitQueue {
         }
     }
 
+    /// Returns how many waiters are here.
+    pub(super) fn len(&self) -> usize {
+        (self.run.len() + self.others.len()).saturating_sub(self.gone)
+    }
+
     /// Returns how many waiters, at least, are ahead of a position.
     pub(super) fn before(&self, place: Position) -> u32 {
         let run = self.run.partition_point(|(other, _)| *other < place);

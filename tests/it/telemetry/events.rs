@@ -175,6 +175,11 @@ async fn events_and_tokens_are_one_line_each() {
             "near its limit, 48 of 60: `60 per 60s of the account`",
         ),
         (Event::Ignored { what: "a\nb".into() }, "a b"),
+        (Event::StoreDown { why: "full".into() }, "the store of shared limits does not answer: full"),
+        (Event::StoreBack { after: secs(3) }, "the store of shared limits answers again, after 3.0s"),
+        (Event::LeaseLost { limit: "a".into() }, "its lease was over, and its slots went to others: `a`"),
+        (Event::SlotsOwed { limit: "a".into(), slots: 3 }, "3 slots too many are lent: `a`"),
+        (Event::LimitsDiffer { limit: "a".into(), count: 3 }, "another process declares 3, which counts: `a`"),
         (Event::ClockSetBack, "the wall clock was set back"),
         (Event::Missed { count: 7 }, "7 events were missed"),
     ] {

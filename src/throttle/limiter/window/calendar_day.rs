@@ -117,17 +117,17 @@ impl CalendarDay {
     }
 }
 
-fn millis(clock: Clock) -> i64 {
+pub(super) fn millis(clock: Clock) -> i64 {
     let since = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
-fn later(tick: Tick, millis: i64) -> Tick {
+pub(super) fn later(tick: Tick, millis: i64) -> Tick {
     tick.saturating_add(u64::try_from(millis).unwrap_or(0).saturating_mul(1_000_000))
 }
 
 /// Returns when the day of this moment begins and ends.
-fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
+pub(super) fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
     let bounds = || -> Result<(i64, i64), jiff::Error> {
         let day: Zoned = Timestamp::from_millisecond(wall)?.to_zoned(zone.clone());
         let begins = day.start_of_day()?;
@@ -139,9 +139,9 @@ fn day_of(wall: i64, zone: &TimeZone) -> (i64, i64) {
 }
 
 /// The largest assumed difference between the service's clock and ours, and between a request and either: 2 seconds.
-const GUARD: i64 = 2000;
+pub(super) const GUARD: i64 = 2000;
 /// The shortest day, in spring.
-const SHORTEST_DAY: Tick = 22 * 60 * 60 * 1_000_000_000;
+pub(super) const SHORTEST_DAY: Tick = 22 * 60 * 60 * 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

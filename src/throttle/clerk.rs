@@ -1,0 +1,37 @@
+//! Clerk: the part of the dealings with a store that outlives their task, and their throttle.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::ledger::Ledger;
+use super::slots::Ask;
+
+/// Asks that are named by their windows.
+pub(super) type NamedAsks = Vec<(Arc<str>, Ask)>;
+
+/// The way of a throttle to its store. The [`clerk_task`](super::clerk_task) goes it.
+#[derive(Debug)]
+pub(super) struct Clerk {
+    pub(super) ledger: Arc<dyn Ledger>,
+    /// Something is due earlier than the task expects, or the throttle has ended.
+    pub(super) changed: Notify,
+    farewell: Mutex<NamedAsks>,
+}
+
+impl Clerk {
+    pub(super) fn new(ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger, changed: Notify::new(), farewell: Mutex::default() }
+    }
+
+    /// The throttle ends, and gives its slots back by these asks.
+    pub(super) fn leave(&self, asks: NamedAsks) {
+        *self.farewell.lock().unwrap_or_else(PoisonError::into_inner) = asks;
+        self.changed.notify_one();
+    }
+
+    /// Returns the asks that give everything back.
+    pub(super) fn take_farewell(&self) -> NamedAsks {
+        std::mem::take(&mut *self.farewell.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

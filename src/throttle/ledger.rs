@@ -1,0 +1,46 @@
+//! Ledger: the seam to the store of shared windows.
+
+mod boot;
+pub(super) mod file;
+#[cfg(test)]
+pub(super) mod memory;
+mod record;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::slots::{Answer, Ask};
+
+/// A store of shared windows: a file, or a server.
+pub(super) trait Ledger: fmt::Debug + Send + Sync {
+    /// Carries out asks, each for the window of its name, and returns the answers in the same order.
+    ///
+    /// If this fails, each ask may have been carried out or not; it is then repeated unchanged.
+    fn exchange(&self, asks: Vec<(Arc<str>, Ask)>) -> BoxFuture<'_, Result<Vec<Reply>, LedgerError>>;
+
+    /// Waits until the store wants to hear from this process, and returns the names of the windows. A store that cannot
+    /// call is asked from time to time.
+    fn nudged(&self) -> BoxFuture<'_, Vec<Arc<str>>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// The answer to one ask.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// The store's wall clock, in milliseconds since 1970.
+    pub(super) wall: i64,
+}
+
+/// The reason why a store did not answer, without secrets.
+#[derive(Clone, Debug)]
+pub(super) struct LedgerError(pub(super) Arc<str>);
+
+impl fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
