@@ -5,4 +5,5 @@ mod layer;
 mod limits;
 mod permits;
 mod refusals;
+mod shared;
 mod windows;
