@@ -37,7 +37,8 @@ Usage: profile list                      the names of the known profiles
   --json BODY              the body of the request that is tried
   --record ANSWERS         writes the answers of a try, secrets left out
 
-Exit code: 0 all is well, 1 the profile is not right, 2 anything else.
+Exit code: 0 all is well, 1 the profile has a mistake or does not fit the answers,
+2 anything else, such as a file that is no profile.
 ";
 
 #[derive(Default)]
@@ -172,7 +173,8 @@ async fn try_out(profile: Profile, method: &str, url: &str, options: &Options) -
         let mut task = request.submit::<serde_json::Value>().await?;
         let mut updates = task.updates();
         while let Some(update) = updates.try_next().await? {
-            println!("{} (next look: {:?})", update.state(), update.next_poll());
+            let next = update.next_poll().map(|next| format!(", next look in {:.1} s", next.as_secs_f64()));
+            println!("{}{}", update.state(), next.unwrap_or_default());
         }
         task.await
     };

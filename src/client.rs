@@ -89,14 +89,17 @@ impl Client {
     /// Begins a client of the API that this profile describes, at the profile's base URL.
     ///
     /// ```
+    /// use longhaul::credentials::Secrets;
     /// use longhaul::{Client, Profile};
     ///
-    /// let client = Client::for_profile(Profile::aprimo().variable("env", "acme")).build()?;
+    /// let client = Client::for_profile(Profile::aprimo().variable("env", "acme"))
+    ///     .secrets(Secrets::new().set("client_id", "my-id").set("client_secret", "my-secret"))
+    ///     .build()?;
     /// assert_eq!(client.base().as_str(), "https://acme.dam.aprimo.com/");
     /// # Ok::<(), longhaul::Error>(())
     /// ```
     ///
-    /// A variable that the profile leaves open, and a profile without a base URL, are errors of
+    /// A variable that the profile leaves open, a missing secret, and a profile without a base URL are errors of
     /// [`build`](ClientBuilder::build).
     pub fn for_profile(profile: Profile) -> ClientBuilder {
         ClientBuilder::new(None, profile)

@@ -134,7 +134,20 @@ pub(crate) fn parse(mut args: Parser) -> Result<Option<Options>, lexopt::Error> 
     }
     let profile = profile.unwrap_or_default();
     let profile = via.map_or_else(|| Ok(profile.clone()), |via| final_state_via(&profile, via))?;
-    let profile = variables.into_iter().fold(profile, |profile, (name, value)| profile.variable(name, value));
+    let mut profile = profile;
+    for (name, value) in variables {
+        let known = serde_json::to_value(&profile).unwrap_or_default();
+        if known.get("variables").and_then(|variables| variables.get(&name)).is_none() {
+            return Err(format!("--set {name}: the profile `{}` has no such variable", profile.name()).into());
+        }
+        profile = profile.variable(name, value);
+    }
+    if kind.is_none() && !matches!(start, Start::Resume { .. }) {
+        let kinds = kinds_of(&profile);
+        if !kinds.is_empty() {
+            eprintln!("task: the profile has kinds of task, and none is named by --kind: {}", kinds.join(", "));
+        }
+    }
     Ok(Some(Options {
         base: given_base,
         secrets,
@@ -196,6 +209,12 @@ fn below(url: &Url, profile: &Profile) -> Option<Url> {
     base.set_query(None);
     base.set_fragment(None);
     is_below.then_some(base)
+}
+
+fn kinds_of(profile: &Profile) -> Vec<String> {
+    let data = serde_json::to_value(profile).unwrap_or_default();
+    let kinds = data.get("kinds").and_then(Value::as_object);
+    kinds.into_iter().flat_map(serde_json::Map::keys).cloned().collect()
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

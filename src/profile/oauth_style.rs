@@ -291,6 +291,12 @@ impl OAuthStyle {
         {
             return Some(format!("revoke: {flaw}"));
         }
+        if let Some(text) = self.body.as_ref().and_then(half_placeholder) {
+            return Some(format!(
+                "the `body` has `{}`: write a secret as `{{name}}`, alone in its text",
+                text.escape_debug()
+            ));
+        }
         match (self.grant, &self.body, &self.authorize_url) {
             (GrantStyle::Json, None, _) => Some("the grant `json` needs a `body`".into()),
             (GrantStyle::ClientCredentials | GrantStyle::Login, Some(_), _) => {
@@ -342,6 +348,16 @@ fn placeholders(body: &Value, see: &mut impl FnMut(&str)) {
         Value::Array(items) => items.iter().for_each(|item| placeholders(item, see)),
         Value::Object(members) => members.values().for_each(|item| placeholders(item, see)),
         _ => {}
+    }
+}
+
+/// Returns a text with a brace that does not stand for a secret.
+fn half_placeholder(body: &Value) -> Option<&str> {
+    match body {
+        Value::String(text) => (text.contains(['{', '}']) && placeholder(text).is_none()).then_some(text),
+        Value::Array(items) => items.iter().find_map(half_placeholder),
+        Value::Object(members) => members.values().find_map(half_placeholder),
+        _ => None,
     }
 }
 

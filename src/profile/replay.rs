@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method};
 
 use super::Profile;
+use crate::hint::Hints;
 use crate::message::{Reply, Transcript, Trust};
 use crate::protocol::{Cursor, Protocol, State, Step};
 use crate::redact::{shown, veiled_url};
@@ -67,10 +68,11 @@ fn read(
     let mut asked = (transcript.method().clone(), first.url.clone());
     while let Some(answer) = answers.next() {
         let reply = answer.reply()?;
-        let reply = match read_as(profile, &reply) {
-            Some(status) => {
-                lines.push(format!("     an envelope rule reads it as {}", status.as_u16()));
-                Reply::new(status, reply.url().clone(), reply.headers().clone(), reply.body().clone())
+        let came = reply.status();
+        let meant = read_as(profile, &reply);
+        let reply = match &meant {
+            Some((status, _)) => {
+                Reply::new(*status, reply.url().clone(), reply.headers().clone(), reply.body().clone())
             }
             None => reply,
         };
@@ -78,7 +80,18 @@ fn read(
         let step = protocol.read(&mut cursor, &reply, now);
         let explained = protocol.explain(&cursor);
         let rule = explained.lines().last().unwrap_or_default().trim_start_matches("last answer: ").to_owned();
-        lines.push(format!("{} {} -> {}: {}", asked.0, shown(&asked.1), reply.status().as_u16(), words(&step)));
+        lines.push(format!("{} {} -> {}: {}", asked.0, shown(&asked.1), came.as_u16(), words(&step)));
+        if let Some((status, place)) = meant {
+            lines.push(format!("     envelopes[{place}] reads it as {}", status.as_u16()));
+        }
+        if let Some(wait) = asked_wait(profile, &reply, now) {
+            lines.push(format!("     it asks to wait {wait:?}"));
+        }
+        if let Step::Wait(report) | Step::Done(report, _) = &step
+            && let Some(warning) = report.warning()
+        {
+            lines.push(format!("     warning: {warning}"));
+        }
         lines.push(format!("     {rule}"));
         let ended = match &step {
             Step::Done(report, _) | Step::Ended(report, _) => Some(report.state()),
@@ -119,18 +132,26 @@ fn protocol<'p>(profile: &'p Profile, kind: Option<&str>) -> Result<&'p Protocol
     })
 }
 
-/// Returns the status that an envelope rule reads the answer as.
-fn read_as(profile: &Profile, reply: &Reply) -> Option<http::StatusCode> {
+/// Returns the status that an envelope rule reads the answer as, and which rule.
+fn read_as(profile: &Profile, reply: &Reply) -> Option<(http::StatusCode, usize)> {
     let body = reply.json();
-    profile.envelopes().iter().find_map(|rule| rule.read(reply, body.as_ref()))
+    let rules = profile.envelopes().iter().zip(0..);
+    rules.into_iter().find_map(|(rule, place)| Some((rule.read(reply, body.as_ref())?, place)))
+}
+
+/// Returns the wait that a refusal asks for, by the profile's hints and the known headers.
+fn asked_wait(profile: &Profile, reply: &Reply, now: SystemTime) -> Option<Duration> {
+    let is_refusal = matches!(reply.status().as_u16(), 429 | 503);
+    is_refusal.then(|| Hints::from_reply(reply, profile.hints(), now).delay()).flatten()
 }
 
 fn words(step: &Step) -> String {
     match step {
         Step::Wait(report) => {
             let percent = report.percent().map(|percent| format!(", {percent:.0} %")).unwrap_or_default();
+            let word = report.word().map(|word| format!(" (`{word}`)")).unwrap_or_default();
             let hint = report.hint().map(|hint| format!(", asks to wait {hint:?}")).unwrap_or_default();
-            format!("{}{percent}{hint}", report.state())
+            format!("{}{word}{percent}{hint}", report.state())
         }
         Step::Follow { url, .. } => format!("leads to {}", shown(url)),
         Step::Done(report, finding) => match finding.links.len() {

@@ -61,7 +61,7 @@ impl Secrets {
         self.find(name).ok_or_else(|| {
             let why = format!(
                 "the profile's credential needs the secret `{name}`, and {self:?} was given: set it by \
-                 `Secrets::set(\"{name}\", ..)`, or by an environment variable that ends in `_{}` with `Secrets::from_env`",
+                 `Secrets::set(\"{name}\", ..)`, or by the environment variable PREFIX_{} with `Secrets::from_env(\"PREFIX\")`",
                 name.to_uppercase()
             );
             Error::new(ErrorKind::Config, why)

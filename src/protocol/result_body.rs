@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::fault;
 use super::reading::Reading;
 use super::reason::Reason;
+use super::result_rule::ResultKind;
 use super::step::{Finding, Report, Step};
 use super::verdict::word;
 use super::words::State;
@@ -22,7 +23,11 @@ use crate::redact::SecretUrl;
 pub(super) fn itself(reading: &mut Reading<'_>, mut report: Report) -> Step {
     warn_of_missing(reading, &mut report);
     warn_of_link(reading, &mut report);
-    whole_body(reading, report)
+    let lacks_link = lacking_link(reading);
+    match whole_body(reading, report) {
+        Step::Done(report, finding) => Step::Done(report, Finding { lacks_link, ..finding }),
+        step => step,
+    }
 }
 
 /// Returns the body of this answer as the result; a body that is too large to hold becomes a link to itself.
@@ -98,6 +103,15 @@ fn warn_of_missing(reading: &Reading<'_>, report: &mut Report) {
             named.join(" or "),
         ));
     }
+}
+
+/// Returns the places of links, if the protocol names no other place of the result, and the answer is a status.
+fn lacking_link(reading: &Reading<'_>) -> Option<Box<str>> {
+    let mut named = reading.rules.result.iter().filter(|rule| !rule.guess).peekable();
+    named.peek()?;
+    let places = named.map(|rule| (rule.kind == ResultKind::Link).then(|| rule.at.to_string()));
+    let places: Vec<_> = places.collect::<Option<_>>()?;
+    word(reading).0.is_some_and(State::has_result).then(|| places.join(" or ").into())
 }
 
 /// The places where services put the link to a result beside the word.

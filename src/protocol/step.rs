@@ -117,6 +117,8 @@ pub struct Finding {
     /// Whether the one link is the URL of this answer, whose body was too large to hold.
     pub(crate) is_itself: bool,
     pub(crate) body: Option<Bytes>,
+    /// The places that should have a link and have none: the body is then the status, and not the file.
+    pub(crate) lacks_link: Option<Box<str>>,
     pub(crate) pages: Option<Url>,
     /// The first page, if it was already received.
     pub(crate) page: Option<Box<Reply>>,

@@ -246,6 +246,13 @@ impl<T> Outcome<T> {
             let why = "the result has pages: `pages()` gives their rows, and `page_bytes()` their bytes";
             return Download::impossible(Error::new(ErrorKind::ResultShape, why));
         }
+        if let Some(places) = &self.finding.lacks_link {
+            let why = format!(
+                "the final answer has no link at {places}, where the protocol places the link of the result: the answer \
+                 is the status, and not the file. `value()` returns it; Protocol::result sets the place"
+            );
+            return Download::impossible(Error::new(ErrorKind::ResultUnavailable, why));
+        }
         match &self.finding.body {
             Some(body) => {
                 if crate::message::looks_like_html(body) {

@@ -152,8 +152,8 @@ impl Wire {
         let now = self.clock.now();
         let status = response.status();
         let refuses = |status| matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        // The bytes of a file are no envelope.
-        let opens = class != Priority::Download || status.as_u16() >= 400;
+        // The bytes of a file are no envelope; but a short document in the place of a file may be one.
+        let opens = class != Priority::Download || status.as_u16() >= 400 || is_short_document(&response);
         let envelopes = || self.envelopes.iter().filter(|rule| opens && rule.may_match(status));
         let hints_at = || self.hint_rules.iter().any(HintRule::is_of_the_body);
         let looks = envelopes().any(EnvelopeRule::is_of_the_body) || (refuses(status) && hints_at());
@@ -192,6 +192,15 @@ impl Wire {
                                                                               limit pause");
         }
     }
+}
+
+/// Returns whether a whole response is JSON by its type, and no longer than an envelope.
+fn is_short_document(response: &Response) -> bool {
+    let length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    response.status() == StatusCode::OK
+        && length.is_some_and(|length: usize| length <= MOST_LOOKED_AT)
+        && kind.split(';').next().is_some_and(|kind| kind.trim().to_ascii_lowercase().ends_with("json"))
 }
 
 /// Returns the response, if it arrives before `due`; the response is polled within the span. The timer is armed only if

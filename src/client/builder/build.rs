@@ -42,6 +42,15 @@ impl ClientBuilder {
             }
             (Some(credential), None) => credential,
             (None, Some(secrets)) => self.profile.credential(secrets)?,
+            // A profile that a client begins with stands for its service; any other client may do without.
+            (None, None) if self.base.is_none() && !self.profile.secret_names().is_empty() => {
+                return Err(wrong(&format!(
+                    "the profile `{}` needs the secrets [{}]: give them by ClientBuilder::secrets, or another credential by \
+                     ClientBuilder::credential (Credential::none() for none)",
+                    self.profile.name(),
+                    self.profile.secret_names().join(", ")
+                )));
+            }
             (None, None) => Credential::none(),
         };
         credential.check()?;

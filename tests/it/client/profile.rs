@@ -31,6 +31,7 @@ fn what_a_profile_leaves_open_is_asked_for_by_name() {
     for (builder, expected) in [
         (Client::for_profile(Profile::aprimo()), "set it by `.variable(\"env\", ..)`"),
         (Client::for_profile(Profile::auto()), "the profile `auto` has no base URL"),
+        (Client::for_profile(Profile::sitecore_send()), "needs the secrets [api_key]"),
         (Client::for_profile(Profile::genesys()).secrets(secrets()), "the secret `client_secret`"),
         (Client::for_profile(Profile::genesys()).secrets(secrets()), "Secrets{\"client_id\"}"),
         (
@@ -102,6 +103,44 @@ async fn the_styles_of_a_profile_become_its_credential() {
     assert_eq!(seen.header("x-auth"), Some("Token my-auth"));
     assert_eq!(seen.url().query(), Some("apikey=my-query"));
     assert_eq!(seen.header("authorization"), Some("Basic bXktdXNlcjpteS1wYXNzd29yZA=="));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_the_place_of_a_file_does_not_become_the_file() {
+    let busy = || {
+        let body = r#"{"Code": 429, "Error": "RATE_LIMITING"}"#;
+        reply(200)
+            .header("content-type", "application/json")
+            .header("content-length", &body.len().to_string())
+            .body(body)
+    };
+    let profile = Profile::sitecore_send()
+        .without_credential()
+        .protocol(Protocol::auto().result(Source::pointer("/file"), ResultKind::Link));
+    let file = r#"{"rows": [1, 2]}"#;
+    let service = script([
+        accepted(),
+        reply(200).json(json!({"status": "done", "file": "https://api.sitecoresend.io/v3/files/1"})),
+        busy(),
+        busy(),
+        reply(200).header("content-type", "application/json").header("content-length", "16").body(file),
+    ]);
+    let client = of(profile, &service).build().unwrap();
+    let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
+    assert_eq!(outcome.download().to_memory(100).await.unwrap(), file);
+    assert_eq!(service.left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_without_its_link_is_a_value_and_no_file() {
+    let service = script([accepted(), reply(200).json(json!({"status": "done", "fle": "https://s.example/f"}))]);
+    let protocol = Protocol::auto().result(Source::pointer("/file"), ResultKind::Link);
+    let client = service.client().profile(Profile::auto().protocol(protocol)).build().unwrap();
+    let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
+    let error = outcome.download().to_memory(100).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResultUnavailable);
+    assert!(error.to_string().contains("no link at /file"), "{error}");
+    assert_eq!(outcome.value().unwrap()["status"], "done");
 }
 
 #[tokio::test(start_paused = true)]
