@@ -15,6 +15,8 @@ mod polls;
 mod queue_server;
 mod report;
 mod server;
+#[cfg(feature = "longhaul")]
+mod services;
 mod spread;
 mod subject;
 mod subjects;
@@ -58,7 +60,7 @@ struct Bench {
     run: fn(&mut Report, Length) -> Result<(), Failure>,
 }
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: &[Bench] = &[
     Bench { name: "permit-cost", about: "ns per permit where nothing waits", run: permit_cost::run },
     Bench { name: "waiters", about: "10,000 and 100,000 waiters: CPU, polls, order, memory", run: waiters::run },
     Bench { name: "exact", about: "refusals and goodput against a strict sliding window", run: exact::run },
@@ -67,6 +69,8 @@ const BENCHES: [Bench; 10] = [
     Bench { name: "polls", about: "polls and lag of tasks, beside the offline optimum", run: polls::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
+    #[cfg(feature = "longhaul")]
+    Bench { name: "services", about: "five profiles at simulated services, beside loops by hand", run: services::run },
     Bench {
         name: "download-connections",
         about: "how many connections a file gets over time",
@@ -121,7 +125,7 @@ const USAGE: &str =
     "usage: NAME [--json FILE] [--long], or pipeline --only SUBJECT --requests N; `list` lists the names";
 
 fn list() {
-    for bench in &BENCHES {
+    for bench in BENCHES {
         println!("{:<14}{}", bench.name, bench.about);
     }
     println!("no benches:");
