@@ -88,11 +88,13 @@ const ALWAYS: [&str; 29] = [
     "apikey",
 ];
 /// Secret at the end of a name that is written as one word.
-const ENDS: [&str; 9] = [
+const ENDS: [&str; 11] = [
     "accesskey",
+    "accesstoken",
     "apikey",
     "authtoken",
     "password",
+    "refreshtoken",
     "secret",
     "sessionid",
     "signature",
@@ -167,6 +169,9 @@ mod tests {
             "user_pass",
             "otp",
             "private-key",
+            "page_access_token",
+            "pageAccessToken",
+            "sync_refresh_token",
         ] {
             assert!(sounds_secret(name), "{name}");
         }

@@ -84,7 +84,7 @@ fn on_one_line(text: &str) -> Cow<'_, str> {
 }
 
 /// Leaves out JWTs (RFC 7519): a header that decodes to a JSON object, a dot, and the text after it.
-fn without_jwts(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn without_jwts(text: Cow<'_, str>) -> Cow<'_, str> {
     let is_digit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let is_header = |header: &str| {
         let decoded = URL_SAFE_NO_PAD.decode(header.trim_end_matches('=')).unwrap_or_default();
