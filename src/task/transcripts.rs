@@ -1,5 +1,6 @@
 //! Transcripts: keeps the answers of a client's tasks, for a look at them later.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -35,11 +36,10 @@ use crate::protocol::Cursor;
 /// ```
 ///
 /// Clones share what they keep. Memory is bounded: the latest 100 tasks, and of each the first 1,000 answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Transcripts(Arc<Mutex<Vec<Recorded>>>);
 
 /// The answers of one task.
-#[derive(Debug)]
 struct Recorded {
     /// The id and the status URL, by which the task's next answer is found.
     names: [Option<String>; 2],
@@ -102,6 +102,13 @@ impl Transcripts {
     }
 }
 
+/// Shows the number of tasks: a status URL may be signed.
+impl fmt::Debug for Transcripts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transcripts({} tasks)", self.lock().len())
+    }
+}
+
 /// Returns the names by which an answer is assigned to its task.
 pub(super) fn names_of(cursor: &Cursor) -> [Option<String>; 2] {
     let url = cursor.status_url().map(|url| url.expose().to_owned());
@@ -110,3 +117,21 @@ pub(super) fn names_of(cursor: &Cursor) -> [Option<String>; 2] {
 
 const MOST_TASKS: usize = 100;
 const MOST_ANSWERS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method, StatusCode};
+
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_status_url() {
+        let kept = Transcripts::new();
+        let url: Url = "https://a.example/".parse().unwrap();
+        let cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+        let reply = Reply::new(StatusCode::OK, url.clone(), HeaderMap::new(), "{}");
+        let signed = Some("https://a.example/7?sig=S1G".to_owned());
+        kept.record([None, signed], &cursor, (&url, None), &reply, SystemTime::UNIX_EPOCH);
+        assert_eq!(format!("{kept:?}"), "Transcripts(1 tasks)");
+    }
+}
