@@ -126,3 +126,36 @@ fn bulk_job() -> Protocol {
 const MINUTE: Duration = Duration::from_secs(60);
 /// More than any token is granted: the limit stands for its pause, the headers for its number.
 const PLENTY: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::message::Transcript;
+
+    #[test]
+    fn a_batch_is_done_when_each_recording_has_a_result_whatever_its_word() {
+        for (word, found, state) in [
+            (None, 2, Some(State::Succeeded)),
+            (Some("PROCESSING"), 2, Some(State::Succeeded)),
+            (Some("PARTIAL"), 2, Some(State::Succeeded)),
+            (Some("FAILED"), 2, Some(State::Failed)),
+            (Some("PROCESSING"), 1, None),
+            (None, 1, None),
+        ] {
+            let results: Vec<_> =
+                (0..found).map(|at| json!({"resultUrl": format!("https://s.example/{at}")})).collect();
+            let batch = "https://api.mypurecloud.com/api/v2/recording/batchrequests";
+            let transcript = json!({"base": "https://api.mypurecloud.com/api/v2/", "method": "POST", "answers": [
+                {"url": batch, "status": 200, "body": {"id": "7"}},
+                {"url": format!("{batch}/7"), "status": 200, "body": {
+                    "id": "7", "status": word, "expectedResultCount": 2, "resultCount": found, "errorCount": 0, "results": results,
+                }},
+            ]});
+            let transcript: Transcript = serde_json::from_value(transcript).unwrap();
+            let replay = profile().replay(Some("recording_batch"), &transcript);
+            assert_eq!(replay.state(), state, "{word:?} {found}: {replay}");
+        }
+    }
+}

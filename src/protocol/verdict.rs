@@ -59,6 +59,10 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
                 (Verdict::IsResult, Reason::BareResult)
             }
         }
+        // The numbers are later than a word that still says that the task runs.
+        Some(state) if !state.is_terminal() && !bare && is_full(reading) => {
+            (Verdict::Terminal(State::Succeeded), Reason::FullProgress)
+        }
         Some(state) => (Verdict::from_state(state), reason),
         None => nameless(reading, report, reason),
     };
@@ -67,6 +71,11 @@ pub(super) fn judge(reading: &mut Reading<'_>, report: &Report) -> (Verdict, Rea
         Verdict::IsResult if leads_elsewhere(reading) => (Verdict::Named, reason),
         verdict => (verdict, reason),
     }
+}
+
+/// Returns whether the progress is full, and the protocol takes that for the end.
+fn is_full(reading: &Reading<'_>) -> bool {
+    reading.rules.done_at_full_progress && reading.ratio().is_some_and(|percent| percent >= 100.0)
 }
 
 /// Handles a body that is not a document: the value in a header counts, or the protocol's meaning of the HTTP status;
@@ -153,11 +162,8 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
     if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
         return (Verdict::Terminal(State::Succeeded), Reason::DoneAt(place));
     }
-    if rules.done_at_full_progress
-        && kind != StatusKind::Bare
-        && let Some(percent) = reading.ratio()
-    {
-        return match percent >= 100.0 {
+    if rules.done_at_full_progress && kind != StatusKind::Bare && reading.ratio().is_some() {
+        return match is_full(reading) {
             true => (Verdict::Terminal(State::Succeeded), Reason::FullProgress),
             false => (Verdict::Pending(State::Running), Reason::PartialProgress),
         };
