@@ -16,7 +16,9 @@ pub(super) fn profile() -> Profile {
         .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Code"), ["429"]))
         .envelope(EnvelopeRule::reads_as(429, Source::pointer("/Error"), ["RATE_LIMITING"]))
         .envelope(EnvelopeRule::reads_as(401, Source::pointer("/Code"), ["401"]))
-        .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless())
+        // Another HTTP status says itself whether the failure may pass.
+        .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Code"), ["0"]).unless().status(200))
+        .envelope(EnvelopeRule::reads_as(400, Source::pointer("/Error"), [""]).unless().status(200))
         .retry(
             RetryPolicy::standard()
                 .retries(5)
@@ -49,3 +51,32 @@ const ROUTES: [(&str, &str, u32, u64); 11] = [
 const MEDIAN: Duration = Duration::from_millis(1_500);
 /// The longest window but that of the statistics, whose end the service states.
 const WINDOW: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::message::Reply;
+
+    #[test]
+    fn a_failure_inside_200_is_one_and_another_status_keeps_its_meaning() {
+        let profile = profile();
+        for (status, body, read_as) in [
+            (200, r#"{"Code": 0, "Error": null, "Context": {}}"#, None),
+            (200, r#"{"Code": 0, "Error": ""}"#, None),
+            (200, r#"{"Code": 0, "Error": "MEMBER_ALREADY_EXISTS"}"#, Some(400)),
+            (200, r#"{"Code": 429, "Error": "RATE_LIMITING"}"#, Some(429)),
+            (200, r#"{"Code": 501, "Error": "NOT_FOUND"}"#, Some(400)),
+            (429, r#"{"Code": 429, "Error": "RATE_LIMITING"}"#, Some(429)),
+            (503, r#"{"Code": 503, "Error": "MAINTENANCE"}"#, None),
+            (500, r#"{"Code": 500, "Error": "X"}"#, None),
+        ] {
+            let url = "https://a.example".parse().unwrap();
+            let reply = Reply::new(StatusCode::from_u16(status).unwrap(), url, HeaderMap::new(), body);
+            let json = reply.json();
+            let found = profile.envelopes().iter().find_map(|rule| rule.read(&reply, json.as_ref()));
+            assert_eq!(found.map(|status| status.as_u16()), read_as, "{status} {body}");
+        }
+    }
+}
