@@ -298,6 +298,8 @@ impl Bulk {
             Err(error) => {
                 let fate = match error.status() {
                     _ if sending.may_have_acted() => ItemFate::Uncertain,
+                    // See Other is the answer to a POST that was acted on (RFC 9110, 15.4.4).
+                    Some(StatusCode::SEE_OTHER) => ItemFate::Uncertain,
                     Some(_) => ItemFate::Failed,
                     None => ItemFate::NotSent,
                 };

@@ -74,6 +74,15 @@ async fn a_request_that_fails_marks_its_items_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_redirect_says_that_nothing_was_accepted_unless_it_leads_to_what_was_made() {
+    for (status, fate) in [(303, ItemFate::Uncertain), (307, ItemFate::Failed)] {
+        let service = script([reply(status).header("location", "/v1/contacts/9")]);
+        let results = client(&service).in_chunks(vec![1], 10).post("contacts").send::<Value>().await.unwrap();
+        assert_eq!(results[0].as_ref().unwrap_err().fate(), fate, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_lost_once_stays_uncertain_whatever_follows() {
     // A PUT is repeated, and the last answer says that nothing was done: the lost one may have done it.
     let service = script([reply(0).lost(), reply(400)]);
