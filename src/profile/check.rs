@@ -159,6 +159,24 @@ mod tests {
                 auto().credential_style(CredentialStyle::oauth(OAuthStyle::client_credentials("no url"))),
                 "`credential[0]`: token_url: `no url` is no URL",
             ),
+            (
+                auto().credential_style(CredentialStyle::oauth(
+                    OAuthStyle::client_credentials("https://a.example/t").scope("{tenant}"),
+                )),
+                "`credential[0]`: scope: `{tenant}` names the variable",
+            ),
+            (
+                auto().credential_style(CredentialStyle::oauth(
+                    OAuthStyle::client_credentials("https://a.example/t").param("audience", "{tenant}"),
+                )),
+                "`credential[0]`: params.audience: `{tenant}` names the variable",
+            ),
+            (
+                auto().credential_style(CredentialStyle::oauth(
+                    OAuthStyle::client_credentials("https://a.example/t").header("a b", "key"),
+                )),
+                "`credential[0]`: `a b` is no name of a header",
+            ),
             (auto().kind("export", Protocol::auto().status_template("jobs/{job}")), "`kinds.export`: status_template"),
             (auto().limit(Limit::per_second(0)), "`limits[0]`"),
             (auto().limit(Limit::per_second(4).scope(Scope::Kind("nobody".into()))), "for the kind `nobody`"),

@@ -296,6 +296,20 @@ impl OAuthStyle {
                 "the `body` has `{}`: write a secret as `{{name}}`, alone in its text",
                 text.escape_debug()
             ));
+        let texts = self.scope.iter().map(|scope| ("scope".to_owned(), scope));
+        let params = self.params.iter().map(|(name, value)| (format!("params.{name}"), value));
+        for (place, text) in texts.chain(params) {
+            if let Err(why) = fill(text) {
+                return Some(format!("{place}: {why}"));
+            }
+        }
+        let names = self.headers.keys().map(|name| fill(name)).chain(self.token_header.iter().cloned().map(Ok));
+        for name in names {
+            match name {
+                Ok(name) if http::HeaderName::try_from(&name).is_ok() => {}
+                Ok(name) => return Some(format!("`{}` is no name of a header", name.escape_debug())),
+                Err(why) => return Some(why),
+            }
         }
         match (self.grant, &self.body, &self.authorize_url) {
             (GrantStyle::Json, None, _) => Some("the grant `json` needs a `body`".into()),

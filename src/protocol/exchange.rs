@@ -163,10 +163,13 @@ impl Exchange {
             }),
         });
         let url = join_template(base, &self.target, &filled.ok()?).ok()?;
-        let body = self.body.as_ref().and_then(|body| {
-            let mut body = serde_json::from_str(body).ok()?;
-            insert(&mut body, ids);
-            Some(body.to_string())
+        let body = self.body.as_ref().map(|body| match serde_json::from_str(body) {
+            Ok(mut json) if body.contains("{ids}") => {
+                insert(&mut json, ids);
+                json.to_string()
+            }
+            // Without a place for ids, the body is sent as it is.
+            _ => body.clone(),
         });
         Some((url, body))
     }
@@ -181,6 +184,11 @@ impl Exchange {
             is_known.then(String::new)
         })
         .map_err(|why| format!("`{self}`: {why}"))?;
+        if in_body && self.content_type() != Some(ContentType::Json) {
+            return Err(format!(
+                "`{self}`: the ids of several tasks can be filled into a URL, and into a body of JSON"
+            ));
+        }
         let none = || format!("`{self}` has no place for the ids: write `{{ids}}`, or `{{?id*}}` for a pair of each");
         if in_url || in_body { Ok(()) } else { Err(none()) }
     }

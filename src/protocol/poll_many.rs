@@ -151,6 +151,12 @@ mod tests {
             ),
             (r#"POST s {"ids": "{ids}"}"#, &["7", "8"], "s", Some(r#"{"ids":"7,8"}"#)),
             (r#"POST s ["{ids}"]"#, &[], "s", Some("[]")),
+            (
+                "POST s?ids={ids}\nContent-Type: application/x-www-form-urlencoded\n\na=1",
+                &["7"],
+                "s?ids=7",
+                Some("a=1"),
+            ),
         ] {
             let many = many(request);
             assert_eq!(many.check(), Ok(()), "{request}");
@@ -168,6 +174,7 @@ mod tests {
             (many("GET jobs{?ids}"), "`{?ids}` is no place"),
             (many("GET jobs?ids={ids"), "`{` without its `}`"),
             (many("GET {status}?ids={ids}"), "`{status}` is no place"),
+            (many("POST s\nContent-Type: application/x-www-form-urlencoded\n\nids={ids}"), "into a body of JSON"),
             (PollMany { most: 0, ..many("GET jobs?ids={ids}") }, "0 tasks"),
             (many("GET jobs?ids={ids}").early(1.5), "early is 1.5"),
             (many("GET jobs?ids={ids}").early(f64::NAN), "early is NaN"),
