@@ -28,6 +28,8 @@ struct Gathered {
     last: u64,
     /// Until when all tasks are polled alone, because the service did not take a request for several.
     rests_until: Option<Instant>,
+    /// How many requests for several failed in a row, without a word about load.
+    failures: u32,
 }
 
 /// One request, polled by every task that it is for.
@@ -115,6 +117,13 @@ impl Gathering {
     /// Polls all tasks alone until then; returns whether that is news.
     pub(super) fn rest(&self, until: Instant) -> bool {
         self.gathered().rests_until.replace(until).is_none_or(|before| before < Instant::now())
+    }
+
+    /// Counts how a request for several ended, and returns how many have failed in a row.
+    pub(super) fn count(&self, failed: bool) -> u32 {
+        let mut gathered = self.gathered();
+        gathered.failures = if failed { gathered.failures.saturating_add(1) } else { 0 };
+        gathered.failures
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {

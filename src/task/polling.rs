@@ -193,8 +193,10 @@ impl TaskCore {
             Ok(response) => self.divide(response).await,
             Err(broken) => silence(broken).map_or_else(Said::Refused, Said::Silence),
         };
-        let answer = ManyAnswer::new(said);
-        if answer.is_unfit() && self.gathering.rest(later(Instant::now(), REST)) {
+        let answer = ManyAnswer::new(said, self.transport.wire.clock.now());
+        // The request may be too much for a service that answers for a single task.
+        let fails = self.gathering.count(answer.is_failure()) >= MOST_FAILURES;
+        if (answer.is_unfit() || fails) && self.gathering.rest(later(Instant::now(), REST)) {
             tracing::warn!(
                 url = %crate::redact::shown(request.url()),
                 "the request for the status of several tasks was not answered with a list: all are polled alone for a \
@@ -230,6 +232,8 @@ impl TaskCore {
 
 /// After a request for several tasks that the service does not take, all are polled alone for this long.
 const REST: Duration = Duration::from_secs(60);
+/// So many failures in a row are no chance.
+const MOST_FAILURES: u32 = 2;
 
 /// Returns whether the error means that no credential is available for now.
 fn is_passing(kind: ErrorKind) -> bool {

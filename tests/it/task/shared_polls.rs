@@ -210,6 +210,21 @@ async fn a_task_that_is_not_awaited_takes_no_old_answer_and_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_is_not_awaited_for_a_while_asks_no_earlier_than_its_old_answer_says() {
+    let (service, protocol) = (script([]), jobs(many()));
+    let client = client(&service);
+    let mut tasks = tasks(2, &client, &service, &protocol).await;
+    service.then(list([job(1, "succeeded"), job(2, "running")]).header("retry-after", "60"));
+    let idle = tasks.pop().unwrap();
+    assert_eq!(values(tasks).await, [10]);
+    tokio::time::sleep(secs(5)).await;
+    service.then(done([2]));
+    assert_eq!(idle.await.unwrap().value().unwrap(), 20);
+    assert_eq!(polls(&service), ["GET /v1/jobs?ids=1,2", "GET /v1/jobs?ids=2"]);
+    assert!(service.gaps().last().unwrap() >= &secs(60), "{:?}", service.gaps());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_task_is_not_asked_for() {
     let (service, protocol) = (script([]), jobs(many()));
     let client = client(&service);
@@ -270,6 +285,24 @@ async fn a_service_that_does_not_take_the_request_gets_single_polls_for_a_minute
         let both = "GET /v1/jobs?ids=1,2";
         let (one, two) = ("GET /v1/jobs/1", "GET /v1/jobs/2");
         assert_eq!(polls(&service), [both, one, two, one, two, both], "{unfit:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_whose_request_for_several_fails_again_and_again_are_polled_alone() {
+    for failed in [reply(500), reply(504), reply(0).silent()] {
+        let (service, protocol) = (script([]), jobs(many()));
+        let client = client(&service);
+        let tasks = tasks(2, &client, &service, &protocol).await;
+        service.then(failed.clone());
+        service.then(failed.clone());
+        for id in [1, 2] {
+            service.then(reply(200).json(job(id, "succeeded")).at(format!("jobs/{id}")));
+        }
+        assert_eq!(values(tasks).await, [10, 20], "{failed:?}");
+        let both = "GET /v1/jobs?ids=1,2";
+        let polls = polls(&service);
+        assert_eq!((&polls[..2], polls.len()), (&[both.to_owned(), both.to_owned()][..], 4), "{failed:?}: {polls:?}");
     }
 }
 
