@@ -72,9 +72,11 @@ impl Transcripts {
         let names = names_of(after);
         let mut all = self.lock();
         let is_known = before.iter().any(Option::is_some);
-        let found = all.iter_mut().rev().find(|recorded| {
-            is_known && recorded.names.iter().zip(&before).any(|(own, name)| own.is_some() && own == name)
-        });
+        // Tasks of several kinds may have one id.
+        let found = all
+            .iter_mut()
+            .rev()
+            .find(|recorded| is_known && recorded.names == before && recorded.transcript.kind() == kind);
         let recorded = match found {
             Some(recorded) => recorded,
             None => {
@@ -123,6 +125,19 @@ mod tests {
     use http::{HeaderMap, Method, StatusCode};
 
     use super::*;
+
+    #[test]
+    fn tasks_of_one_id_and_other_urls_are_apart() {
+        let kept = Transcripts::new();
+        let url: Url = "https://a.example/".parse().unwrap();
+        let cursor = Cursor::new(Method::POST, &url, SystemTime::UNIX_EPOCH);
+        let reply = Reply::new(StatusCode::OK, url.clone(), HeaderMap::new(), "{}");
+        let names = |at: &str| [Some("7".to_owned()), Some(format!("https://a.example/{at}/7"))];
+        for (at, kind) in [("a", None), ("b", None), ("a", None), ("b", Some("k"))] {
+            kept.record(names(at), &cursor, (&url, kind), &reply, SystemTime::UNIX_EPOCH);
+        }
+        assert_eq!(kept.all().iter().map(Transcript::len).collect::<Vec<_>>(), [2, 1, 1]);
+    }
 
     #[test]
     fn debug_shows_no_status_url() {
