@@ -132,7 +132,7 @@ impl RequestBuilder {
     /// Only a 200 with a body of at most the client's [body limit](crate::ClientBuilder::body_limit) is kept: never a
     /// refusal, an error or a part. The request is the same if its URL and all headers of the call are, so that a `Vary`
     /// is kept. `Cache-Control: no-store` and `no-cache`, `Vary: *` and `Set-Cookie` keep an answer out, and a shorter
-    /// `max-age` counts. A POST, PUT, PATCH or DELETE of the client to the same path, whatever its query, forgets the
+    /// `max-age` or `Expires` counts. A POST, PUT, PATCH or DELETE of the client to the same path, whatever its query, forgets the
     /// answer; a write to `farms/7` does not forget the list `farms`.
     ///
     /// The body is read before the answer is returned, and is held in memory alone. Calls that are under way at the same

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, PRAGMA, SET_COOKIE, VARY};
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, PRAGMA, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lru::LruCache;
 use tokio::time::Instant;
@@ -176,11 +176,18 @@ fn lifetime(headers: &HeaderMap, ttl: Duration) -> Option<Duration> {
         return None;
     }
     let mut lifetime = ttl;
+    // A moment that cannot be read means stale (RFC 9111, 5.3), and `max-age` takes precedence.
+    let moment = |text: &str| httpdate::parse_http_date(text.trim()).ok();
+    let mut expires = words(EXPIRES).next().map(|until| {
+        let from = words(DATE).next().and_then(moment).unwrap_or_else(SystemTime::now);
+        moment(until).and_then(|until| until.duration_since(from).ok()).unwrap_or_default()
+    });
     for directive in words(CACHE_CONTROL).chain(words(PRAGMA)).flat_map(|value| value.split(',')) {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match &*name.trim().to_ascii_lowercase() {
             "no-store" | "no-cache" => return None,
             "max-age" => {
+                expires = None;
                 // A number that cannot be read means stale (RFC 9111, 4.2.1).
                 let age: u64 = words(AGE).next().and_then(|age| age.trim().parse().ok()).unwrap_or(0);
                 let most: u64 = value.trim().trim_matches('"').parse().unwrap_or(0);
@@ -189,7 +196,7 @@ fn lifetime(headers: &HeaderMap, ttl: Duration) -> Option<Duration> {
             _ => {}
         }
     }
-    Some(lifetime).filter(|lifetime| !lifetime.is_zero())
+    Some(expires.map_or(lifetime, |expires| lifetime.min(expires))).filter(|lifetime| !lifetime.is_zero())
 }
 
 /// Shows numbers alone: URLs and bodies may be secret.
@@ -229,6 +236,11 @@ mod tests {
             ("cache-control: private | cache-control: no-store", None),
             ("cache-control: no-cache=\"x\"", None),
             ("pragma: no-cache", None),
+            ("expires: 0", None),
+            ("expires: Thu, 01 Jan 1970 00:00:00 GMT", None),
+            ("expires: Thu, 01 Jan 2099 00:00:00 GMT", Some(60)),
+            ("date: Sun, 06 Nov 1994 08:49:37 GMT | expires: Sun, 06 Nov 1994 08:49:57 GMT", Some(20)),
+            ("expires: 0 | cache-control: max-age=20", Some(20)),
             ("vary: accept, *", None),
             ("vary: accept", Some(60)),
             ("set-cookie: a=b", None),
