@@ -1,5 +1,7 @@
 //! The profile of SMAG's tasks. Data only.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{CredentialStyle, OAuthStyle, Profile};
@@ -28,7 +30,8 @@ pub(super) fn profile() -> Profile {
             OAuthStyle::json(token_url, body)
                 .refresh_at("https://api.smag.tech/authentication-operational/v1/api/oauth2/refresh_token")
                 .header("{key_header}", key)
-                .answer(TokenAnswer::smag()),
+                // A JWT states its end; all tokens live for a day.
+                .answer(TokenAnswer::smag().life(Duration::from_secs(24 * 60 * 60))),
         ))
         .feedback(Feedback::Learn)
         // The property of a refusal is in milliseconds; the header is read in seconds, as everywhere.
