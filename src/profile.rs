@@ -92,6 +92,8 @@ pub struct Profile {
     retry: RetryPolicy,
     #[serde(skip_serializing_if = "Option::is_none")]
     feedback: Option<Feedback>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    slow_start: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hints: Vec<HintRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -243,6 +245,7 @@ impl Profile {
             limits: Vec::new(),
             retry: RetryPolicy::standard(),
             feedback: None,
+            slow_start: false,
             hints: Vec::new(),
             envelopes: Vec::new(),
         }
@@ -348,6 +351,14 @@ impl Profile {
     #[must_use]
     pub const fn feedback(mut self, feedback: Feedback) -> Self {
         self.feedback = Some(feedback);
+        self
+    }
+
+    /// Sends the first requests as after a refusal: one, then two, four and so on, so that an answer states the limit
+    /// before a burst exceeds it. For services whose limits only their answers tell.
+    #[must_use]
+    pub const fn slow_start(mut self) -> Self {
+        self.slow_start = true;
         self
     }
 
@@ -501,6 +512,10 @@ impl Profile {
 
     pub(crate) fn envelopes(&self) -> &[EnvelopeRule] {
         &self.envelopes
+    }
+
+    pub(crate) const fn starts_slowly(&self) -> bool {
+        self.slow_start
     }
 
     pub(crate) const fn heeds(&self) -> Option<Feedback> {

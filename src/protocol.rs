@@ -647,7 +647,7 @@ impl Protocol {
 
     /// Reads a status document as success once [`progress_of`](Self::progress_of) is full, unless it has the word of
     /// another end; and one without a known word as pending before: for services that count results, such as Genesys'
-    /// batches of recordings (`expectedResultCount`, `resultCount`). A total of zero states nothing.
+    /// batches of recordings (`expectedResultCount`, `resultCount`). A total of zero is pending: it was not counted yet.
     pub const fn done_at_full_progress(mut self) -> Self {
         self.0.done_at_full_progress = true;
         self

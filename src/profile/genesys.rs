@@ -28,6 +28,7 @@ pub(super) fn profile() -> Profile {
                 .revoke("DELETE https://api.{region}/api/v2/tokens/me"),
         ))
         .retry(RetryPolicy::batch())
+        .slow_start()
         // The headers of each answer state the limit of the token: 60, 180 and 300 a minute were seen.
         .limit(Limit::per_minute(120).scope(Scope::route("scim/**")).pause_without_hint(MINUTE).named("SCIM"))
         .limit(Limit::per_second(PLENTY).scope(Scope::Credential).pause_without_hint(MINUTE).named("token"))

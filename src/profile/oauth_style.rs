@@ -296,6 +296,7 @@ impl OAuthStyle {
                 "the `body` has `{}`: write a secret as `{{name}}`, alone in its text",
                 text.escape_debug()
             ));
+        }
         let texts = self.scope.iter().map(|scope| ("scope".to_owned(), scope));
         let params = self.params.iter().map(|(name, value)| (format!("params.{name}"), value));
         for (place, text) in texts.chain(params) {
@@ -335,6 +336,9 @@ fn url_flaw(text: &str, fill: &Fill<'_>) -> Option<String> {
 /// Splits `DELETE https://..` into method and URL; `None` for a URL alone.
 fn request(text: &str) -> Option<(Method, &str)> {
     let (method, url) = text.trim().split_once(' ')?;
+    if method.chars().any(|c| !c.is_ascii_uppercase()) {
+        return None;
+    }
     Some((method.parse().ok()?, url.trim()))
 }
 

@@ -111,6 +111,12 @@ impl<'a> Reading<'a> {
         Some((done / total * 100.0).clamp(0.0, 100.0)).filter(|percent| percent.is_finite())
     }
 
+    /// Returns whether both numbers of the progress are there, even of a total of none.
+    pub(super) fn has_counts(&self) -> bool {
+        let of = self.rules.progress_of.as_ref();
+        of.is_some_and(|of| self.number(&of.done).is_some() && self.number(&of.total).is_some())
+    }
+
     /// Returns whether a place of failed parts tells of some.
     pub(super) fn has_failed_parts(&self) -> bool {
         let places = self.rules.failed_parts.iter();

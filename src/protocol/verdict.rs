@@ -162,7 +162,7 @@ fn nameless(reading: &Reading<'_>, report: &Report, reason: Reason) -> (Verdict,
     if let (Some((_, place)), false) = (done, kind == StatusKind::Bare) {
         return (Verdict::Terminal(State::Succeeded), Reason::DoneAt(place));
     }
-    if rules.done_at_full_progress && kind != StatusKind::Bare && reading.ratio().is_some() {
+    if rules.done_at_full_progress && kind != StatusKind::Bare && reading.has_counts() {
         return match is_full(reading) {
             true => (Verdict::Terminal(State::Succeeded), Reason::FullProgress),
             false => (Verdict::Pending(State::Running), Reason::PartialProgress),

@@ -82,7 +82,7 @@ fn names_secret(members: &Map<String, Value>) -> bool {
     let names = ["name", "key", "header", "type"].iter().filter_map(|name| {
         members.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
     });
-    names.into_iter().any(|name| is_secret_member(name))
+    names.into_iter().any(is_secret_member)
 }
 
 fn is_value(name: &str) -> bool {

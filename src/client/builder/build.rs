@@ -90,6 +90,9 @@ impl ClientBuilder {
         };
         // The last step that can fail: a client that is not built leaves no limit behind.
         throttle.install(&with_token_limit(limits, &credential, &throttle))?;
+        if self.profile.starts_slowly() {
+            throttle.start_slowly_once();
+        }
         let telemetry = Arc::new(Telemetry::new(throttle.clone(), self.alerts, self.slow_after));
         let sink = telemetry.clone();
         let retry = self.retry.unwrap_or_else(|| self.profile.retries().clone());

@@ -14,7 +14,7 @@ use longhaul::credentials::Secrets;
 use longhaul::limits::Clock;
 use longhaul::retries::Schedule;
 use longhaul::testing::{Genesys, Script, Seen, Side};
-use longhaul::{Client, ClientBuilder, Error, PollPolicy, Profile, RetryPolicy, Task};
+use longhaul::{Client, ClientBuilder, Credential, Error, PollPolicy, Profile, RetryPolicy, Task};
 use serde_json::{Value, json};
 
 use crate::support::{millis, secs};
@@ -46,6 +46,7 @@ fn client(service: &Genesys) -> Client {
 fn scripted(service: &Script) -> ClientBuilder {
     let start = SystemTime::UNIX_EPOCH + secs(1_893_456_000);
     Client::for_profile(Profile::genesys())
+        .credential(Credential::none())
         .http(service.clone())
         .storage_http(service.clone())
         .clock(Clock::starting_at(start))
