@@ -223,6 +223,31 @@ impl Throttle {
         Ok(Self::lent_by(Arc::new(ledger), terms))
     }
 
+    /// Creates a throttle whose limits are shared with all processes, on any machine, that name the same Redis server and
+    /// namespace: together they send no more than each limit allows. What [`Throttle::file`] describes holds here as
+    /// well.
+    ///
+    /// The server is Redis 6 or later, a single one with any number of replicas; not a cluster. Its clock decides when a
+    /// calendar day begins. A URL is `redis://user:password@host:6379/0`; `rediss://` needs one of the TLS features of
+    /// the crate `redis` (such as `tokio-rustls-comp`). A namespace is the set of limits that are kept together: one for
+    /// each application and stage, of up to 64 letters, digits and `-_.:`.
+    ///
+    /// A lease lasts 10 seconds. A server that is away for less delays no request that a process has slots for; after
+    /// that the process waits for the server, because another may use its slots
+    /// ([`Event::StoreDown`](crate::Event::StoreDown)). `docs/scale.md` describes how to run the server, and each fault.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL or the namespace cannot be used;
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if the server cannot be reached, refuses the password, is too old,
+    /// read-only, or part of a cluster.
+    #[cfg(feature = "redis")]
+    pub async fn redis(url: &str, namespace: &str) -> Result<Self, Error> {
+        let member = member_name();
+        let ledger = ledger::redis::RedisLedger::open(url, namespace, member.clone()).await?;
+        let terms = Terms { member, ttl: 10 * SECOND, guard: SECOND, beat: 10 * SECOND / 3, poll: SECOND };
+        Ok(Self::lent_by(Arc::new(ledger), terms))
+    }
+
     /// Creates a throttle whose windows are shared with all members of a store.
     fn lent_by(ledger: Arc<dyn Ledger>, terms: Terms) -> Self {
         let shared = Shared::new(Some(Arc::new(Clerk::new(ledger))));

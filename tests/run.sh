@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests, those against real servers too: tests/run.sh [arguments for cargo test]
 #
-# Azurite (storage) and oidc-provider (logins) need node 18 or newer and npm; nginx (a limiter) is taken where it is, or
-# installed by apt-get as root.
+# Azurite (storage) and oidc-provider (logins) need node 18 or newer and npm; nginx (a limiter) and redis-server (a store
+# of shared limits) are taken where they are, or installed by apt-get as root.
 # With LONGHAUL_LONG=1 in the environment, pygeoapi (OGC API Processes) and moto (AWS) too: they need python3 3.11 or newer
 # with venv, and PyPI.
 # The tests whose server cannot be had are skipped; with CI=true in the environment that is a failure
@@ -16,7 +16,8 @@ folder=
 azurite=
 obstacle=
 nginx=
-unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX LONGHAUL_OIDC_NODE LONGHAUL_PYTHON
+redis=
+unset LONGHAUL_AZURITE_URL LONGHAUL_NGINX LONGHAUL_REDIS LONGHAUL_OIDC_NODE LONGHAUL_PYTHON
 
 say() {
     printf 'run.sh: %s\n' "$*" >&2
@@ -114,6 +115,22 @@ install_python_servers() {
     fi
 }
 
+# Sets `redis` to where the server is, if it can be had.
+find_redis() {
+    redis=$(command -v redis-server || true)
+    if [ -n "$redis" ] || [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        return
+    fi
+    say "installing redis-server"
+    # Only the program: it is started by the tests, each on a free port.
+    if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --no-install-recommends redis-server; } >"$folder/apt.log" 2>&1; then
+        cat "$folder/apt.log" >&2
+        return
+    fi
+    redis=$(command -v redis-server || true)
+}
+
 trap clean_up EXIT
 
 command -v cargo >/dev/null || fail "cargo was not found: see https://rustup.rs"
@@ -161,6 +178,16 @@ if [ "${LONGHAUL_LONG:-}" = 1 ]; then
     fi
 else
     say "LONGHAUL_LONG is not 1: skipping the tests in tests/real/processes.rs and tests/real/aws.rs"
+fi
+
+find_redis
+if [ -n "$redis" ]; then
+    say "redis-server is $redis"
+    export LONGHAUL_REDIS=$redis
+elif [ "${CI:-}" = true ]; then
+    fail "redis-server was not found and could not be installed, and in CI no test is skipped"
+else
+    say "redis-server was not found, and is installed only by apt-get as root: skipping the tests of limits in a server"
 fi
 
 say "cargo test --locked $*"

@@ -5,6 +5,8 @@ pub(super) mod file;
 #[cfg(test)]
 pub(super) mod memory;
 mod record;
+#[cfg(feature = "redis")]
+pub(super) mod redis;
 
 use std::fmt;
 use std::sync::Arc;

@@ -68,7 +68,7 @@ pub(super) struct Domain {
 pub(super) struct Exchanged {
     pub(super) answer: Answer,
     /// The processes that should ask at once: they hold too much, or something came back for them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a file cannot call; a server computes this itself"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "a file cannot call, and the script in a server calls itself"))]
     pub(super) nudged: Vec<String>,
     /// Whether slots were lent that must not be forgotten, whatever happens to the store.
     pub(super) lends: bool,
@@ -131,8 +131,10 @@ impl Domain {
             self.epoch = format!("{}.{now}", ask.member);
             (self.count, self.peak) = (ask.count, ask.count);
             self.free.clear();
-            // A store that has run for long would know of all slots that still count.
-            let is_new = ask.epoch.is_empty() && ask.uptime >= lapse - now;
+            // A store that has run for long would know of all slots that still count. For a long window nobody can wait
+            // until that is so: what processes that are gone used of it is lost with the store's data.
+            let is_sure = ask.uptime >= lapse - now || ask.window > LONGEST_FROZEN;
+            let is_new = ask.epoch.is_empty() && is_sure;
             self.free.put(if is_new { now } else { lapse }, ask.count);
         } else if self.run != ask.run {
             self.epoch = format!("{}.{now}", ask.member);

@@ -1,0 +1,148 @@
+//! The script computes what the exchange in `slots.rs` computes. Needs `LONGHAUL_REDIS`, the program of the server.
+
+use std::process::{Child, Command, Stdio};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+use crate::throttle::slots::Domain;
+
+/// A server of a test.
+struct Server {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(program: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(program)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, port, _folder: folder }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    who: usize,
+    want: u64,
+    returns: Vec<(u64, u64)>,
+    pause: u64,
+    oddity: u8,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let returns = prop::collection::vec((0..2_000_000_u64, 0..4_u64), 0..3);
+    let step = (0..5_usize, 0..9_u64, returns, 0..1_500_000_u64, 0..60_u8);
+    let step = step.prop_map(|(who, want, returns, pause, oddity)| Step { who, want, returns, pause, oddity });
+    prop::collection::vec(step, 1..100)
+}
+
+#[test]
+fn the_script_answers_as_the_exchange_does() {
+    let Ok(program) = std::env::var("LONGHAUL_REDIS") else {
+        return eprintln!("skipped: tests/run.sh names the program of the server");
+    };
+    let server = Server::start(&program);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ledger = runtime.block_on(async {
+        let url = format!("redis://127.0.0.1:{}", server.port);
+        let mut tries = 200;
+        loop {
+            match RedisLedger::open(&url, "test", "t".into()).await {
+                Ok(ledger) => break ledger,
+                Err(error) if tries == 0 => panic!("{error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
+            }
+            tries -= 1;
+        }
+    });
+    let connection = runtime.block_on(async { ledger.link.lock().await.take().unwrap().connection });
+    runtime.block_on(ledger.script.load_async(&mut connection.clone())).unwrap();
+    let domains = std::cell::Cell::new(0);
+    let cases = if std::env::var_os("LONGHAUL_LONG").is_some() { 2000 } else { 60 };
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let both = |steps: Vec<Step>, grain: u64, name: &str, connection: &mut MultiplexedConnection| {
+        let mut domain = Domain::default();
+        let mut processes = ["a", "b", "c", "d", "e"].map(|member| Ask {
+            member: member.into(),
+            seq: 0,
+            epoch: String::new(),
+            run: "1".into(),
+            uptime: LONGEST,
+            count: 6,
+            window: 1_000_000,
+            ttl: 3_000_000,
+            guard: 1_000_000,
+            grain,
+            held: 0,
+            want: 0,
+            returns: Vec::new(),
+        });
+        let mut now = 1_000_000;
+        for (at, step) in steps.into_iter().enumerate() {
+            now += step.pause;
+            let ask = &mut processes[step.who];
+            let mut forgets = false;
+            match step.oddity {
+                0 => ask.held += 3,
+                1 => ask.held = 0,
+                2 => ask.run = now.to_string(),
+                3 => (forgets, domain) = (true, Domain::default()),
+                // The time 0 would be the server's own.
+                4 => now = now.saturating_sub(2_000_000).max(1),
+                5 => ask.count = step.want + 1,
+                6 => ask.window = 90_000_000,
+                7 => ask.uptime = 0,
+                _ => {}
+            }
+            let mut left = ask.held;
+            let mut returns = Vec::new();
+            for (wait, count) in step.returns {
+                returns.push((wait, count.min(left)));
+                left -= count.min(left);
+            }
+            if step.oddity != 8 {
+                ask.returns = returns;
+                (ask.held, ask.want, ask.seq) = (left, step.want, ask.seq + 1);
+            }
+            let expected = domain.exchange(ask, now);
+            let mut pipe = redis::pipe();
+            if forgets {
+                pipe.cmd("DEL").arg(format!("{}{name}", ledger.keys)).ignore();
+            }
+            ledger.add(&mut pipe, name, ask, (&ask.run, ask.uptime), now);
+            let answered: Vec<Answered> = runtime.block_on(pipe.query_async(connection)).unwrap();
+            let (answer, nudged) = &answered[0];
+            let answer = reply(answer).unwrap().answer;
+            prop_assert_eq!((at, &answer, nudged), (at, &expected.answer, &expected.nudged), "{:?}", ask);
+            if answer.is_void {
+                ask.held = 0;
+            }
+            if step.oddity != 8 {
+                ask.held += answer.grants.iter().map(|(_, count)| count).sum::<u64>();
+            }
+            ask.epoch = answer.epoch;
+        }
+        Ok(())
+    };
+    let result = runner.run(&(steps(), prop_oneof![Just(0_u64), Just(90_000_u64)]), |(steps, grain)| {
+        domains.set(domains.get() + 1);
+        both(steps, grain, &format!("d{}", domains.get()), &mut connection.clone())
+    });
+    result.unwrap();
+}
