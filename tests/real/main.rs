@@ -10,4 +10,5 @@ mod nginx;
 mod oidc;
 mod processes;
 mod python;
+mod redis;
 mod storage;
