@@ -4,9 +4,12 @@ mod builder;
 mod bulk;
 mod draft;
 mod path;
+mod recover;
 mod request_builder;
 mod resume;
+mod submission;
 mod submit;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,14 +30,17 @@ use crate::profile::Profile;
 use crate::protocol::{PageRule, Protocol};
 use crate::redact::{SecretUrl, shown};
 use crate::stats::{Stats, Summary, Telemetry};
+use crate::store::{Keeper, StoredCounts};
 use crate::task::{Durations, Gathering, LearnedDurations, PollPolicy, Task, TaskCore};
 use crate::throttle::{RequestKey, Throttle};
 use crate::transport::Transport;
 
 pub use builder::ClientBuilder;
 pub use bulk::{BulkBuilder, BulkResults, ItemError, ItemFate};
+pub use recover::{Recover, Recovered, Uncertain, Unrecovered};
 pub use request_builder::RequestBuilder;
 pub use submit::{TaskBuilder, TaskRequest};
+pub use tasks::{Downloaded, FailedTask, TaskDownloads, TaskEvent, TaskId, Tasks, TasksProgress};
 
 /// A client for one account at one service.
 ///
@@ -72,6 +78,7 @@ struct ClientInner {
     cache_gets: Option<Duration>,
     telemetry: Arc<Telemetry>,
     durations: Arc<Durations>,
+    keeper: Option<Arc<Keeper>>,
     /// The state that the tasks of each kind share, created once.
     default: Arc<TaskCore>,
     kinds: BTreeMap<String, Arc<TaskCore>>,
@@ -115,7 +122,8 @@ impl Client {
     ///
     /// # Cancel safety
     /// If the future is dropped in flight, the service may have started the task, and the caller holds no handle to it.
-    /// With an [idempotency key](TaskBuilder::idempotency_key), the same submit finds the task again.
+    /// With an [idempotency key](TaskBuilder::idempotency_key), the same submit finds the task again, and with a
+    /// [task store](ClientBuilder::task_store), [`recover`](Client::recover) does.
     ///
     /// # Panics
     /// Panics in a tokio runtime without time or IO enabled. Outside any runtime, the submit fails with
@@ -127,6 +135,11 @@ impl Client {
     /// Returns a builder for a task whose request has no type of its own.
     pub fn task(&self) -> TaskBuilder {
         TaskBuilder::new(self.clone())
+    }
+
+    /// Returns an empty set of tasks, which are submitted and polled together and watched as one stream.
+    pub fn tasks<T>(&self) -> Tasks<T> {
+        Tasks::new()
     }
 
     /// Returns a builder for an ordinary request, which shares limits, credential and retries with the tasks.
@@ -308,6 +321,60 @@ impl Client {
         }
     }
 
+    /// Takes the tasks over that earlier processes left in the [task store](ClientBuilder::task_store): those that are
+    /// not acknowledged, and that no living process holds. Each goes to one process.
+    ///
+    /// The call gives what is free now. The tasks of a process that was killed are free when its
+    /// [lease](crate::tasks::FileTaskStore::lease_time) is over: call it again from time to time.
+    ///
+    /// - A task whose token is stored is resumed, as by [`resume`](Client::resume).
+    /// - A task whose submit was begun is submitted again under its idempotency key. The service then answers with the
+    ///   same task, or with a new one if the first submit did not arrive.
+    /// - A task whose submit was begun without an idempotency key may be running or not: it is
+    ///   [`Recovered::Uncertain`], and never submitted again. (A PUT needs no key.)
+    /// - A task that cannot be read, or whose new submit fails, stays in the store: [`Recovered::Failed`].
+    ///
+    /// ```
+    /// # use longhaul::testing::{reply, script};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> longhaul::Result<()> {
+    /// # let service = script([]);
+    /// # let client = service.client().task_store(longhaul::tasks::MemoryTaskStore::new()).build()?;
+    /// use longhaul::tasks::Recovered;
+    ///
+    /// for recovered in client.recover::<serde_json::Value>().await? {
+    ///     match recovered {
+    ///         Recovered::Task(task) => {
+    ///             let outcome = task.await?;
+    ///             // Your own work, and then:
+    ///             outcome.ack().await?;
+    ///         }
+    ///         Recovered::Uncertain(task) => eprintln!("look for {} at the service: {}", task.stored_as(), task.why()),
+    ///         Recovered::Failed(task) => eprintln!("{}: {}", task.stored_as(), task.error()),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::TaskStore`] if the store failed, [`ErrorKind::Config`] if the client has none.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the tasks that it took over are free again.
+    pub fn recover<T>(&self) -> Recover<T> {
+        Recover::new(self.clone())
+    }
+
+    /// Returns how many tasks the client's [task store](ClientBuilder::task_store) has, of all processes.
+    ///
+    /// # Errors
+    /// As [`recover`](Client::recover).
+    pub async fn stored_tasks(&self) -> Result<StoredCounts, Error> {
+        self.keeper()?.counts().await
+    }
+
     /// Completes a login: exchanges the code that the browser returned with, saves the token, and uses it from now on.
     ///
     /// `redirected` is the whole URL that the service redirected the browser to, or its path and query.
@@ -362,7 +429,7 @@ impl Client {
         self.0.transport.cache.clear();
     }
 
-    /// Waits for token refreshes in progress.
+    /// Waits for token refreshes in progress, and for writes to the [task store](ClientBuilder::task_store).
     ///
     /// A token that is about to expire is refreshed in the background while requests still use it. A program that exits
     /// meanwhile would lose the new token and, if the service rotates refresh tokens, the login. Call this method last
@@ -373,6 +440,11 @@ impl Client {
     pub async fn settle(&self) {
         for cache in self.0.transport.credential.token_caches() {
             cache.settle().await;
+        }
+        if let Some(keeper) = &self.0.keeper
+            && let Err(error) = keeper.flush().await
+        {
+            tracing::warn!(%error, "the task store does not have all changes");
         }
     }
 
@@ -477,6 +549,11 @@ impl Client {
     #[must_use]
     pub fn base(&self) -> &Url {
         &self.0.base
+    }
+
+    fn keeper(&self) -> Result<&Arc<Keeper>, Error> {
+        let none = || Error::new(ErrorKind::Config, "the client has no task store: see ClientBuilder::task_store");
+        self.0.keeper.as_ref().ok_or_else(none)
     }
 
     fn core(&self, kind: &str) -> Result<Arc<TaskCore>, Error> {

@@ -59,7 +59,6 @@
 
 mod active_token;
 mod answer;
-#[cfg(feature = "token-file")]
 mod atomic_file;
 mod attached_tokens;
 mod basic;
@@ -117,10 +116,12 @@ pub use source::{TokenEndpoint, TokenError, TokenSource};
 pub use store::{CredentialStore, MemoryStore, StoreError};
 pub use token::Token;
 
+pub(crate) use atomic_file::{AtomicFile, folder, sweep};
 pub(crate) use attached_tokens::AttachedTokens;
 #[cfg(feature = "token-file")]
-pub(crate) use encryption::{RESUME_TOKEN, Unreadable};
+pub(crate) use encryption::{RESUME_TOKEN, STORED_TASK, Unreadable};
 pub(crate) use source::SendToken;
+pub(crate) use store::{failed_as, in_time};
 pub(crate) use token_cache::TokenCache;
 pub(crate) use token_transport::TokenTransport;
 

@@ -62,6 +62,8 @@
 //! | start a task | [`Client::submit`], [`Client::task`], [`TaskRequest`] |
 //! | wait for a task | [`Task`], [`Task::updates`], [`Update`], [`TaskHandle`], [`PollPolicy`] |
 //! | resume a task in another process | [`TaskHandle::token`], [`Client::resume`] |
+//! | keep tasks over the end of a process | [`ClientBuilder::task_store`], [`Client::recover`], [`TaskStore`](tasks::TaskStore), [`Outcome::ack`] |
+//! | run many tasks | [`Client::tasks`] |
 //! | get the result | [`Outcome`], [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes), [`Download`], [`DownloadAll`](downloads::DownloadAll), [`SecretUrl`] |
 //! | read the limits that a service states | [`Hints`](limits::Hints), [`Budget`](limits::Budget), [`HintRule`](limits::HintRule) |
 //! | observe and measure | [`Client::events`], [`Client::stats`], [`Client::summary`], [`Alerts`](telemetry::Alerts) |
@@ -80,7 +82,7 @@
 //! - `backoff`: the sequences of the `backoff` crate.
 //! - `metrics`: the client's counts, through the `metrics` facade.
 //! - `pkce`: logins in a browser.
-//! - `token-file`: tokens in an encrypted file.
+//! - `token-file`: tokens in an encrypted file, sealed resume tokens and task stores.
 //! - `toml`: profiles in TOML files.
 //! - `bundled-time-zones`: a time zone database, for machines that have none.
 //! - `testing`: services to test against.
@@ -106,6 +108,7 @@ mod protocol;
 mod redact;
 mod retry;
 mod stats;
+mod store;
 mod task;
 mod throttle;
 mod transport;
@@ -187,9 +190,26 @@ pub mod telemetry {
     pub use crate::stats::{Alerts, Endpoint, Latency, Refusals, Summary, TaskCounts, TokenUse};
 }
 
-/// The streams of a task: its updates, and the pages of its result.
+/// The streams of a task: its updates, and the pages of its result; many tasks as one stream; and tasks that outlive
+/// the process.
+///
+/// | to | see |
+/// | --- | --- |
+/// | keep tasks in a store | [`FileTaskStore`](tasks::FileTaskStore), [`MemoryTaskStore`](tasks::MemoryTaskStore), [`ClientBuilder::task_store`] |
+/// | write a store of your own | [`TaskStore`](tasks::TaskStore) |
+/// | take tasks over from earlier processes | [`Client::recover`], [`Recovered`](tasks::Recovered) |
+/// | run many tasks | [`Client::tasks`], [`Tasks`](tasks::Tasks), [`TaskEvent`](tasks::TaskEvent) |
+/// | watch one task, or read pages | [`Updates`](tasks::Updates), [`Pages`](tasks::Pages), [`PageBytes`](tasks::PageBytes) |
 pub mod tasks {
+    pub use crate::client::{
+        Downloaded, FailedTask, Recover, Recovered, TaskDownloads, TaskEvent, TaskId, Tasks, TasksProgress, Uncertain,
+        Unrecovered,
+    };
     pub use crate::page::{PageBytes, Pages};
+    pub use crate::store::{
+        Claimed, FileTaskStore, Intent, MemoryTaskStore, StoredCounts, StoredState, TaskLease, TaskStore, TaskWrite,
+        Written,
+    };
     pub use crate::task::{LearnedDurations, TaskDurations, TaskUpdates, Transcripts, Updates};
 }
 

@@ -1,6 +1,7 @@
 //! Task: a handle to long-running work. The future and the stream are thin layers over one state machine.
 
 mod deadline;
+mod dormant;
 mod durations;
 mod gathering;
 mod handle;
@@ -10,12 +11,13 @@ mod masked;
 mod outcome;
 mod poll_policy;
 mod polling;
-
+mod record;
 mod renewal;
 #[cfg(feature = "token-file")]
 mod sealed;
 mod shared;
 mod state_metrics;
+mod stored;
 mod token;
 mod trace;
 mod transcripts;
@@ -39,6 +41,7 @@ use crate::clock::{Alarm, NO_RUNTIME, has_runtime, later, unix_millis};
 use crate::error::{Error, ErrorKind};
 use crate::message::Response;
 use crate::protocol::{Cursor, Report, Step};
+use crate::store::Held;
 use crate::throttle::Acquire;
 
 pub use durations::{LearnedDurations, TaskDurations};
@@ -50,9 +53,11 @@ pub use transcripts::Transcripts;
 pub use update::Update;
 pub use updates::{TaskUpdates, Updates};
 
+pub(crate) use dormant::{Dormant, Rest, park, rest};
 pub(crate) use durations::{Durations, LONGEST_NAME};
 pub(crate) use gathering::Gathering;
 pub(crate) use polling::TaskCore;
+pub(crate) use record::{StoredRequest, TaskRecord};
 pub(crate) use token::ResumedPause;
 pub(crate) use trace::Trace;
 
@@ -206,6 +211,7 @@ impl<T> Task<T> {
             pauses: None,
             course: has_course.then(|| Box::new(Course::new(size_class))),
             ended: false,
+            held: None,
         };
         Self {
             shared: TaskShared::new(core, live),
@@ -223,6 +229,20 @@ impl<T> Task<T> {
             seat: None,
             absences: 0,
         }
+    }
+
+    /// Stores the token, before the first poll.
+    pub(crate) async fn accepted_by(self, held: Arc<Held>, before: TaskRecord) -> Result<Self, Error> {
+        match stored::accept(&self.shared, held, before).await {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.with_wait(error)),
+        }
+    }
+
+    /// Continues a task that the store keeps already.
+    pub(crate) fn held_by(self, held: Arc<Held>) -> Self {
+        stored::attach(&self.shared, held);
+        self
     }
 
     /// Continues the task inside this span.
@@ -260,6 +280,12 @@ impl<T> Task<T> {
     #[must_use]
     pub fn token(&self) -> ResumeToken {
         self.handle().token()
+    }
+
+    /// Returns the name under which the client's task store keeps the task: [`TaskHandle::stored_as`].
+    #[must_use]
+    pub fn stored_as(&self) -> Option<String> {
+        self.handle().stored_as()
     }
 
     /// Returns a handle to query, cancel or nudge the task from elsewhere.
@@ -315,6 +341,10 @@ impl<T> Task<T> {
                 Doing::Waiting { .. } => {
                     if self.poll_wait(cx).is_pending() {
                         return self.poll_beat(cx).map(|()| Some(Ok(self.live().last.clone().again())));
+                    }
+                    if let Err(error) = stored::check(&self.shared) {
+                        self.stop(error);
+                        continue;
                     }
                     if self.seat.is_some() && self.shared.core.gathering.rests() {
                         self.stand();

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use longhaul::http::{Http, HttpError, Request, Response};
@@ -20,6 +21,7 @@ static HEAP: PeakAlloc = PeakAlloc;
 const TASKS: usize = 10_000;
 /// Beside the token's data, which is the cursor and the text of its URLs.
 const ALLOWED: usize = 512;
+const ALLOWED_IN_A_SET: usize = 256;
 
 /// Accepts everything, and remembers nothing.
 struct Accepting;
@@ -80,5 +82,26 @@ fn ten_thousand_waiting_tasks_are_small() {
         println!("a task in the throttle's queue: {queued} bytes");
         assert_eq!(client.throttle().explain(Priority::Poll, &keys).ahead() as usize, TASKS);
         assert!(queued <= heap + TICKET, "{queued} bytes in the queue, {heap} without");
+        drop(tasks);
+        waiting_tasks_of_a_set_are_smaller(data).await;
     });
+}
+
+/// All that a set takes for a waiting task: the task, its place in the set, and its time.
+async fn waiting_tasks_of_a_set_are_smaller(data: usize) {
+    let client = Client::builder("https://api.example.com/v1").http(Accepting).build().unwrap();
+    let mut set = client.tasks::<u32>();
+    let before = HEAP.current_usage();
+    set.feed((0..TASKS).map({
+        let client = client.clone();
+        move |_| client.task().post("exports")
+    }));
+    for _ in 0..TASKS {
+        set.next().await.unwrap();
+    }
+    assert!(tokio::time::timeout(Duration::ZERO, set.next()).await.is_err());
+    let heap = (HEAP.current_usage() - before) / TASKS;
+    println!("a waiting task of a set: {heap} bytes, {data} of them the token's data");
+    assert_eq!(set.progress().running, TASKS as u64);
+    assert!(heap - data <= ALLOWED_IN_A_SET, "{heap} bytes, {data} of them the token's data");
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::credential::Credential;
+#[cfg(feature = "token-file")]
+use crate::credential::FileKey;
 use crate::limit::Limit;
 use crate::message::Http;
 use crate::profile::{Profile, Secrets};
 use crate::retry::RetryPolicy;
 use crate::stats::Alerts;
+use crate::store::TaskStore;
 use crate::task::{PollPolicy, Transcripts};
 use crate::throttle::{Feedback, Throttle};
 use crate::transport::{Connector, Proxying};
@@ -46,6 +49,9 @@ pub struct ClientBuilder {
     slow_after: Duration,
     http: Option<Arc<dyn Http>>,
     storage_http: Option<Arc<dyn Http>>,
+    task_store: Option<Arc<dyn TaskStore>>,
+    #[cfg(feature = "token-file")]
+    task_store_key: Option<Arc<FileKey>>,
     download_connections: usize,
     download_bandwidth: Option<NonZeroU64>,
     transcripts: Option<Transcripts>,
@@ -87,6 +93,9 @@ impl ClientBuilder {
             slow_after: Duration::from_secs(10),
             http: None,
             storage_http: None,
+            task_store: None,
+            #[cfg(feature = "token-file")]
+            task_store_key: None,
             download_connections: DOWNLOAD_CONNECTIONS,
             download_bandwidth: None,
             transcripts: None,
@@ -185,6 +194,30 @@ impl ClientBuilder {
     /// [`Alerts::running_for`](crate::telemetry::Alerts::running_for) reports long tasks, and ends none.
     pub const fn task_timeout(mut self, timeout: Duration) -> Self {
         self.task_timeout = Some(timeout);
+        self
+    }
+
+    /// Keeps tasks in this store, so that they outlive the process: each submit stores its request before it is sent, and
+    /// its token before the first poll. [`Client::recover`](crate::Client::recover) takes over what earlier processes
+    /// left, and [`Outcome::ack`](crate::Outcome::ack) ends a task.
+    ///
+    /// No store holds a credential, a [secret header](crate::TaskBuilder::secret_header) or a signed URL. A plain store
+    /// holds what a plain [`ResumeToken`](crate::ResumeToken) holds, and until the service has accepted a task, its
+    /// request: method, URL, body, and the headers that plain tokens contain. A request of which a part may not be
+    /// stored is submitted as any other, and is [uncertain](crate::tasks::Recovered::Uncertain) if the process ends
+    /// before its answer. With a [key](Self::task_store_key), a store holds the other headers too.
+    pub fn task_store(mut self, store: impl TaskStore) -> Self {
+        self.task_store = Some(Arc::new(store));
+        self
+    }
+
+    /// Encrypts and authenticates what the [task store](Self::task_store) holds with your own key
+    /// (XChaCha20-Poly1305). Names, states and times of tasks stay readable. All processes of one store need the same
+    /// key; a task that was stored with another key is an [error](crate::tasks::Recovered::Failed) and stays in the
+    /// store.
+    #[cfg(feature = "token-file")]
+    pub fn task_store_key(mut self, key: impl Into<FileKey>) -> Self {
+        self.task_store_key = Some(Arc::new(key.into()));
         self
     }
 

@@ -51,7 +51,7 @@ impl Client {
         self.take_up(token, Some(protocol))
     }
 
-    fn take_up<T>(&self, token: ResumeToken, passed: Option<Protocol>) -> Result<Task<T>, Error> {
+    pub(super) fn take_up<T>(&self, token: ResumeToken, passed: Option<Protocol>) -> Result<Task<T>, Error> {
         let parts = token.open(&self.0.transport.trust)?;
         let core = match (passed, parts.given, &parts.kind) {
             (Some(protocol), ..) => self.core_of(protocol),

@@ -1,12 +1,11 @@
 //! TaskBuilder: a task under construction; TaskRequest: a request whose type names the type of its result.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -14,11 +13,11 @@ use tracing::Instrument;
 use super::Client;
 use super::draft::Draft;
 use super::request_builder::{earlier, path};
+use super::submission::Submission;
 use crate::error::{Error, ErrorKind};
-use crate::message::{Multipart, Priority, Reply, Request, Response};
-use crate::protocol::{Cursor, Protocol, Step, moved_submit};
+use crate::message::{Multipart, Priority};
+use crate::protocol::{Cursor, Protocol};
 use crate::task::{LONGEST_NAME, Task, TaskCore, Trace};
-use crate::transport::{Breaks, Sending};
 
 /// A request that starts a task, and the type of its result.
 ///
@@ -62,6 +61,7 @@ pub struct TaskBuilder {
     size_class: Option<String>,
     with_cookies: bool,
     plain: Vec<HeaderName>,
+    stored_as: Option<String>,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
 }
@@ -77,6 +77,7 @@ impl TaskBuilder {
             size_class: None,
             with_cookies: false,
             plain: Vec::new(),
+            stored_as: None,
             timeout: None,
             deadline: None,
         }
@@ -197,6 +198,15 @@ impl TaskBuilder {
         self
     }
 
+    /// Names the task in the client's [task store](crate::ClientBuilder::task_store), in 1 to 200 bytes: the name of an
+    /// order, a farm and a day, a row of your own table. A submit under a name that the store has already is
+    /// [`ErrorKind::AlreadyStored`], and is not sent, also after the end of the process. Without a name, the store gets
+    /// a random one.
+    pub fn stored_as(mut self, name: impl Into<String>) -> Self {
+        self.stored_as = Some(name.into());
+        self
+    }
+
     /// Sends back the cookies that the service sets, for this task alone, as
     /// [`Protocol::with_cookies`](crate::Protocol::with_cookies) does for all tasks. The task's token contains them.
     pub const fn with_cookies(mut self) -> Self {
@@ -259,7 +269,7 @@ impl TaskBuilder {
             let why = format!("the name of its size class is longer than {LONGEST_NAME} bytes");
             return Err(Error::new(ErrorKind::Request, why));
         }
-        let Self { mut draft, with_cookies, plain, size_class, .. } = self;
+        let Self { client, mut draft, with_cookies, plain, stored_as, size_class, .. } = self;
         let size_class = size_class.map(String::into_boxed_str);
         let key = draft.key.take();
         let mut request = draft.finish(&core.transport.trust, Priority::Submit)?.for_task(core.kind.clone(), 0);
@@ -276,41 +286,13 @@ impl TaskBuilder {
         if let Some(text) = key.as_ref().and_then(|key| request.headers().get(key)?.to_str().ok()) {
             cursor.keep_idempotency_key(text.to_owned());
         }
-        let mut headers = request.headers().clone();
-        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH].into_iter().chain(key.clone()) {
-            headers.remove(name);
-        }
-        if core.protocol.prefer_header().is_some() {
-            headers.remove("prefer");
-        }
-
-        let keyed = key.as_ref().is_some_and(|key| request.headers().contains_key(key));
-        let mut breaks = Breaks::of(transport, &request, keyed, deadline);
-        let mut attempts = 0;
-        loop {
-            let (response, sent) = send(&core, &request, key.as_ref(), deadline, &mut cursor).await?;
-            attempts += sent;
-            let (hint, end) = (response.hint(), response.end());
-            let (reply, rest, broke) = hold(&core.protocol, response, deadline).await;
-            let mut read = cursor.clone();
-            let step = core.read_reply(&mut read, &reply);
-            let in_full =
-                |error: Error| error.with_url(reply.url()).with_attempts(attempts).with_retry_after(hint).with_end(end);
-            // Statements in the headers are valid without a body. If the headers state nothing, the answer was lost.
-            if let (Some(broke), Step::Stop { .. }, true) = (&broke, &step, reply.status().is_success()) {
-                if let Some(pause) = breaks.next(hint) {
-                    tokio::time::sleep(pause).await;
-                    continue;
-                }
-                let why = "the answer of the submit broke off inside its body, and its headers name no status URL: the \
-                           service may have the task";
-                let lost = Error::new(ErrorKind::Network, why).with_status(reply.status());
-                return Err(in_full(lost.with_source(broke.clone())));
-            }
-            breaks.end();
-            return Task::begin(core.clone(), read, headers, step, reply.status(), rest, size_class)
-                .map_err(|error| draft.explain(in_full(error), &core.base));
-        }
+        let submission = Submission { core, request, key, cursor, deadline, size_class };
+        let submitted = match (&client.0.keeper, stored_as) {
+            (Some(keeper), name) => submission.stored(keeper, name).await,
+            (None, None) => submission.send().await,
+            (None, Some(_)) => Err(Error::new(ErrorKind::Config, NO_STORE)),
+        };
+        submitted.map_err(|error| draft.explain(error, &client.0.base))
     }
 
     fn core(&self) -> Result<Arc<TaskCore>, Error> {
@@ -326,50 +308,7 @@ impl TaskBuilder {
     }
 }
 
-/// Sends a submit, follows it to a new location, and returns how often it was sent.
-async fn send(
-    core: &TaskCore,
-    request: &Request,
-    key: Option<&HeaderName>,
-    deadline: Option<Instant>,
-    cursor: &mut Cursor,
-) -> Result<(Response, u32), Error> {
-    let (transport, protocol) = (&core.transport, &core.protocol);
-    let mut response =
-        Sending::of(transport, request).key(key).until(deadline).jar(protocol.jar(cursor)).send().await?;
-    let mut attempts = response.attempts();
-    let mut moves = 0;
-    while response.status().is_redirection()
-        && let Some(url) = moved_submit(cursor, &response.cut(), moves)
-    {
-        moves += 1;
-        tracing::debug!(url = %crate::redact::shown(&url), "the submit has moved");
-        let moved = request.clone().with_url(url);
-        response = Sending::of(transport, &moved).key(key).until(deadline).jar(protocol.jar(cursor)).send().await?;
-        attempts += response.attempts();
-    }
-    Ok((response, attempts))
-}
-
-/// Collects an answer: the reply, its body if that is too large to hold, and the reason if the body broke off.
-async fn hold(
-    protocol: &Protocol,
-    response: Response,
-    deadline: Option<Instant>,
-) -> (Reply, Option<Response>, Option<Error>) {
-    let bare = response.cut();
-    // If the headers already name the task, the body gets less time.
-    let soon = protocol.is_named_in(bare.headers()).then(|| Instant::now() + LATE_BODY);
-    let until = deadline.into_iter().chain(soon).min();
-    let held = crate::transport::by(until, pin!(response.reply_or_rest())).await;
-    match held.and_then(|held| held) {
-        Ok((reply, rest)) => (reply, rest, None),
-        Err(error) => (bare, None, Some(error)),
-    }
-}
-
-/// If the headers name the status URL, the body is mostly for people: it may arrive this late.
-const LATE_BODY: Duration = Duration::from_secs(5);
+const NO_STORE: &str = "stored_as needs a task store: give the client one by ClientBuilder::task_store";
 
 impl fmt::Debug for TaskBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,8 +10,8 @@ use std::time::Duration;
 ///
 /// The crate `tempfile` covers only the smaller half: the random name, and the removal on drop. It leaves the file with
 /// the mode that the mask of the process makes of 0600, renames without making file and folder durable, and does not
-/// remove the files of killed processes. So the feature `token-file` does not depend on it.
-pub(super) struct AtomicFile {
+/// remove the files of killed processes. So this crate does not depend on it.
+pub(crate) struct AtomicFile {
     file: File,
     path: PathBuf,
     target: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct AtomicFile {
 }
 
 impl AtomicFile {
-    pub(super) fn beside(target: &Path) -> io::Result<Self> {
+    pub(crate) fn beside(target: &Path) -> io::Result<Self> {
         let mut taken = 0;
         loop {
             let path = named(target, &random());
@@ -36,13 +36,13 @@ impl AtomicFile {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
     /// Renames the file to the target, atomically. The content is synced to the disk before the rename: after a power
     /// failure, the target is the old file or the new one, complete.
-    pub(super) fn place(mut self) -> io::Result<()> {
+    pub(crate) fn place(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.target)?;
         self.placed = true;
@@ -55,14 +55,14 @@ impl Drop for AtomicFile {
         if !self.placed
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::debug!(%error, "a temporary file of a token could not be removed");
+            tracing::debug!(%error, "a temporary file could not be removed");
         }
     }
 }
 
 /// Removes the files that killed processes left beside this target. A file younger than an hour may belong to a living
 /// process.
-pub(super) fn sweep(target: &Path) {
+pub(crate) fn sweep(target: &Path) {
     let Ok(entries) = fs::read_dir(folder(target)) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
@@ -75,7 +75,7 @@ pub(super) fn sweep(target: &Path) {
 }
 
 /// Returns the folder that contains a path.
-pub(super) fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

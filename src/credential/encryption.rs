@@ -18,6 +18,8 @@ pub(crate) struct Seal {
 pub(super) const TOKEN_FILE: Seal = Seal { magic: b"longhaul token ", header: b"longhaul token 2" };
 /// A saved task.
 pub(crate) const RESUME_TOKEN: Seal = Seal { magic: b"longhaul task ", header: b"longhaul task 1" };
+/// A task in a task store.
+pub(crate) const STORED_TASK: Seal = Seal { magic: b"longhaul record ", header: b"longhaul record 1" };
 
 impl Seal {
     /// Encrypts a text: a header, a random nonce, the text, and the tag over all of them and over the place that the

@@ -84,13 +84,18 @@ impl CredentialStore for MemoryStore {
 }
 
 /// Returns the answer of a store, or an error if the store hangs.
-pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
 }
 
 /// Returns the error of a call that failed because of a store.
 pub(super) fn store_failed(what: &str, error: StoreError) -> Error {
-    Error::new(ErrorKind::Store, format!("{what}: {}", root_cause(error.as_ref()))).with_source(Boxed(error))
+    failed_as(ErrorKind::Store, what, error)
+}
+
+/// Returns the error of a call that failed because of a store of another kind.
+pub(crate) fn failed_as(kind: ErrorKind, what: &str, error: StoreError) -> Error {
+    Error::new(kind, format!("{what}: {}", root_cause(error.as_ref()))).with_source(Boxed(error))
 }
 
 /// A boxed error as an error type of its own.

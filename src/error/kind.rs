@@ -61,6 +61,24 @@ pub enum ErrorKind {
     /// The source states why. The current token stays usable until it expires. A new token that could not be saved is
     /// kept in memory and saved with the next attempt; fix the store before the process ends.
     Store,
+    /// The task store failed ([`ClientBuilder::task_store`](crate::ClientBuilder::task_store)).
+    ///
+    /// # Troubleshooting
+    /// The source states why. If a submit failed, the message states whether the request was sent; if the service
+    /// accepted the task, the error carries its token.
+    TaskStore,
+    /// The task store has a task of this name already. Nothing was sent.
+    ///
+    /// # Troubleshooting
+    /// The message states how far that task has come. [`Client::recover`](crate::Client::recover) gives it to a process
+    /// when no other process holds it; choose another name for another task.
+    AlreadyStored,
+    /// Another process has taken the task over from this one, because this process did not renew its lease in time.
+    ///
+    /// # Troubleshooting
+    /// Stop working on the task: the other process does. If it happens to processes that run, give the store a longer
+    /// lease ([`FileTaskStore::lease_time`](crate::tasks::FileTaskStore::lease_time)).
+    TakenOver,
     /// The service refused the request (another 4xx or 5xx).
     ///
     /// # Troubleshooting
@@ -209,6 +227,9 @@ impl ErrorKind {
             Self::TokenRefused => "token_refused",
             Self::TokenUnavailable => "token_unavailable",
             Self::Store => "store",
+            Self::TaskStore => "task_store",
+            Self::AlreadyStored => "already_stored",
+            Self::TakenOver => "taken_over",
             Self::Rejected => "rejected",
             Self::NoStatusUrl => "no_status_url",
             Self::Untrusted => "untrusted",
@@ -245,6 +266,9 @@ impl fmt::Display for ErrorKind {
             Self::TokenRefused => "no token is given",
             Self::TokenUnavailable => "no token could be fetched",
             Self::Store => "the credential store failed",
+            Self::TaskStore => "the task store failed",
+            Self::AlreadyStored => "the task is stored already",
+            Self::TakenOver => "another process has taken the task over",
             Self::Rejected => "the service refused the request",
             Self::NoStatusUrl => "accepted, but no status URL was given",
             Self::Untrusted => "refused to follow a URL",

@@ -1,5 +1,6 @@
 //! Cursor: the position of a task in its protocol, and everything that reading needs beside the answer.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -229,6 +230,14 @@ impl Cursor {
         let asked = asked.unwrap_or_default();
         self.troubled_since.put_off(asked.saturating_add(asked / 10).saturating_sub(patience / 10));
         true
+    }
+
+    /// Returns a number that changes when a token of an earlier time would resume the task elsewhere.
+    pub(crate) fn mark(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.id, &self.status_url, self.following(), self.cancel_url(), self.started, self.cancel_asked)
+            .hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Returns how long the result has been missing.

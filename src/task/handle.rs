@@ -88,6 +88,34 @@ impl TaskHandle {
         Ok(())
     }
 
+    /// Returns the name under which the client's [task store](crate::ClientBuilder::task_store) keeps the task; `None`
+    /// without a store.
+    #[must_use]
+    pub fn stored_as(&self) -> Option<String> {
+        self.0.live().held.as_ref().map(|held| held.name().to_string())
+    }
+
+    /// Acknowledges the task in the client's [task store](crate::ClientBuilder::task_store): the application's own work
+    /// for it is done, or given up, and no process recovers it any more. Without a store, nothing happens.
+    ///
+    /// A task that is not acknowledged is recovered after its process has ended, or after its value, its handles and
+    /// its [`Outcome`](crate::Outcome) were dropped: also one that failed. So the application's work for it is done at
+    /// least once, and acknowledged once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TakenOver`] if another process has taken the task over: it does the work, too.
+    /// [`ErrorKind::TaskStore`] if the store failed: the same call may succeed later.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped in flight, the store may or may not have the acknowledgement; a second one is harmless.
+    pub async fn ack(&self) -> Result<(), Error> {
+        let held = self.0.live().held.clone();
+        match held {
+            Some(held) => held.ack().await,
+            None => Ok(()),
+        }
+    }
+
     /// Returns an explanation of how the answers so far were read: which rule matched, on which header or member, and
     /// what to change if the reading is wrong. Some lines of text, without secrets.
     #[must_use]

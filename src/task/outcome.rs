@@ -17,6 +17,7 @@ use crate::message::{Priority, Response};
 use crate::page::{PageBytes, PageSource, Pages, Walk};
 use crate::protocol::{Cursor, Finding, State};
 use crate::redact::SecretUrl;
+use crate::store::Held;
 use crate::transport::Sending;
 
 /// The result of a finished task: a value, links to download, or both.
@@ -30,6 +31,8 @@ pub struct Outcome<T> {
     headers: HeaderMap,
     /// The result itself, if it was too large to hold: the first download reads it as it arrives.
     rest: Mutex<Option<Response>>,
+    /// The task in the store that keeps it: held until the outcome is dropped.
+    held: Option<Arc<Held>>,
     output: PhantomData<fn() -> T>,
 }
 
@@ -44,6 +47,7 @@ impl<T> Outcome<T> {
             core: shared.core.clone(),
             cursor: live.cursor.clone(),
             headers,
+            held: live.held.clone(),
             output: PhantomData,
         }
     }
@@ -89,7 +93,7 @@ impl<T> Outcome<T> {
     /// download continues the received answer, whose connection stays open as long as the outcome lives.
     pub fn download(&self) -> Download {
         match self.finding.links.as_slice() {
-            [] => self.held(),
+            [] => self.in_hand(),
             [link] => self.linked(0, link),
             links => Download::impossible(Error::new(
                 ErrorKind::ResultShape,
@@ -102,7 +106,7 @@ impl<T> Outcome<T> {
     #[must_use]
     pub fn downloads(&self) -> Vec<Download> {
         if self.finding.links.is_empty() && self.finding.body.is_some() {
-            return vec![self.held()];
+            return vec![self.in_hand()];
         }
         self.finding.links.iter().enumerate().map(|(index, link)| self.linked(index, link)).collect()
     }
@@ -240,7 +244,29 @@ impl<T> Outcome<T> {
         Sending::of(&self.core.transport, &request).call().await.map(drop)
     }
 
-    fn held(&self) -> Download {
+    /// Acknowledges the task in the client's [task store](crate::ClientBuilder::task_store), after the application has
+    /// done its work with the outcome: [`TaskHandle::ack`](crate::TaskHandle::ack).
+    ///
+    /// # Errors
+    /// As [`TaskHandle::ack`](crate::TaskHandle::ack).
+    ///
+    /// # Cancel safety
+    /// As [`TaskHandle::ack`](crate::TaskHandle::ack).
+    pub async fn ack(&self) -> Result<(), Error> {
+        match &self.held {
+            Some(held) => held.ack().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the name under which the client's task store keeps the task:
+    /// [`TaskHandle::stored_as`](crate::TaskHandle::stored_as).
+    #[must_use]
+    pub fn stored_as(&self) -> Option<&str> {
+        self.held.as_ref().map(|held| &**held.name())
+    }
+
+    fn in_hand(&self) -> Download {
         // The body is the first page at most, or only says that the task has ended: a part is not the file.
         if self.finding.pages.is_some() {
             let why = "the result has pages: `pages()` gives their rows, and `page_bytes()` their bytes";

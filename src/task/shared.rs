@@ -15,6 +15,7 @@ use crate::event::Observer;
 use crate::protocol::{Cursor, Report};
 use crate::redact::{Mask, brief, scrub_lines, secrets_in, secrets_on};
 use crate::retry::Delays;
+use crate::store::Held;
 
 /// The state that a task and its handles share.
 pub(super) struct TaskShared {
@@ -41,6 +42,8 @@ pub(super) struct Live {
     pub(super) course: Option<Box<Course>>,
     /// Whether the service reported the end of the task, after which there is nothing to cancel.
     pub(super) ended: bool,
+    /// The task in the store that keeps it.
+    pub(super) held: Option<Arc<Held>>,
 }
 
 impl TaskShared {

@@ -14,6 +14,16 @@ pub(super) struct CountedState {
 }
 
 impl CountedState {
+    /// Returns a task that is counted under this state.
+    pub(super) const fn of(state: State) -> Self {
+        Self { state: Some(state), long: None }
+    }
+
+    /// Returns whether the task is counted under this state, and nothing else is recorded of it.
+    pub(super) fn is(&self, state: State) -> bool {
+        self.state == Some(state) && self.long.is_none()
+    }
+
     /// Records the task's new state, which may be its end.
     pub(super) fn turn(&mut self, is: State, marks: &Observer) {
         let was = std::mem::replace(&mut self.state, Some(is).filter(|is| !is.is_terminal()));

@@ -108,6 +108,16 @@ impl ResumeToken {
         self.cursor.id()
     }
 
+    /// Returns the name of the protocol.
+    pub(crate) fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// Returns whether the protocol was given with the task, and is in no profile.
+    pub(crate) const fn has_own_protocol(&self) -> bool {
+        self.given.is_some()
+    }
+
     /// Returns the name of the task's kind in the profile; `None` for the profile's default, or for a protocol of its
     /// own.
     #[must_use]
@@ -271,7 +281,7 @@ impl fmt::Debug for ResumeToken {
 }
 
 /// Returns whether a header is a standard header of the web or of tracing, and never a secret.
-fn is_known_plain(name: &HeaderName) -> bool {
+pub(super) fn is_known_plain(name: &HeaderName) -> bool {
     const PLAIN: [&str; 19] = [
         "accept",
         "accept-charset",

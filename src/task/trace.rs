@@ -26,6 +26,10 @@ impl Trace {
         Self((!task.is_disabled()).then(|| traced(task)))
     }
 
+    pub(super) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn span(&self) -> Span {
         self.0.as_ref().map_or_else(Span::none, |traced| traced.task.clone())
     }

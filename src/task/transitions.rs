@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::wait_error::Waited;
-use super::{Doing, Outcome, Ready, Task};
+use super::{Doing, Outcome, Ready, Task, stored};
 use crate::clock::later;
 use crate::error::{Error, ErrorKind};
 use crate::event::Observation;
@@ -33,6 +33,7 @@ impl<T> Task<T> {
                 self.sit(plan.delay, later(now, plan.earliest));
                 self.trace.wait(plan.delay);
                 self.emit(report, Some(plan.delay));
+                stored::update(&self.shared);
                 self.keep_deadline();
             }
             Step::Follow { after, report, .. } => {
@@ -59,6 +60,7 @@ impl<T> Task<T> {
                 self.emit(report, None);
                 self.counted.end(State::Succeeded, self.shared.marks());
                 self.live().ended = true;
+                stored::finish(&self.shared);
                 let outcome = Outcome::new(&self.shared, finding, rest);
                 self.doing = Doing::Over(Some(Box::new(Ok(outcome))));
             }
@@ -72,6 +74,7 @@ impl<T> Task<T> {
                     self.shared.learn();
                 }
                 self.live().ended = true;
+                stored::finish(&self.shared);
                 let said = report.word().map_or_else(|| how.to_owned(), |word| format!("the service says `{word}`"));
                 let error = Error::new(kind, said).with_fault(fault);
                 self.emit(report, None);

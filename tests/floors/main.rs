@@ -39,7 +39,7 @@ const FLOORS: [&[&str]; 13] = [
     &["profile"],
     &["task"],
     &["download", "page"],
-    &["transport", "stats"],
+    &["transport", "stats", "store"],
     &["throttle", "retry", "credential", "protocol"],
     &["event"],
     &["hint", "limit"],

@@ -1,8 +1,7 @@
 //! A download to a file system that is full, at the start and mid-way.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use bytes::Bytes;
 use longhaul::downloads::Receipt;
@@ -10,54 +9,10 @@ use longhaul::testing::script;
 use longhaul::{Error, ErrorKind};
 
 use crate::depot::{Answer, Depot};
-use crate::folder::Folder;
+use crate::small_disk::Small;
 
 const LINK: &str = "https://store.example.net/7.csv?sig=S3CRET";
 const MIB: usize = 1 << 20;
-
-/// A file system in memory of its own.
-struct Small {
-    at: PathBuf,
-    _folder: Folder,
-}
-
-impl Small {
-    /// `None` where this process may not mount.
-    fn new(mebibytes: usize) -> Option<Self> {
-        let folder = Folder::new();
-        let at = folder.at("small");
-        fs::create_dir(&at).unwrap();
-        let size = format!("size={mebibytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: this process may not mount a small file system");
-            return None;
-        }
-        Some(Self { at, _folder: folder })
-    }
-
-    fn grow(&self, mebibytes: usize) {
-        let size = format!("remount,size={mebibytes}m");
-        assert!(Command::new("mount").args(["-o", &size]).arg(&self.at).status().unwrap().success());
-    }
-
-    fn target(&self) -> PathBuf {
-        self.at.join("7")
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.at).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        Command::new("umount").arg(&self.at).status().ok();
-    }
-}
 
 fn content() -> Bytes {
     let mut bytes = vec![0; 3 * MIB];

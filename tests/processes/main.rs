@@ -14,12 +14,17 @@ mod depot;
 mod folder;
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(target_os = "linux")]
+mod full_store;
 mod kill_rounds;
 mod killed_download;
 mod killed_login;
+mod killed_worker;
 #[path = "../it/support/log.rs"]
 mod log;
 #[cfg(unix)]
 mod shared_folder;
 mod shared_limit;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod token_file;

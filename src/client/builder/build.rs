@@ -18,6 +18,7 @@ use crate::protocol::Protocol;
 use crate::redact::{Hidden, lacks_scheme};
 use crate::retry::{EnvelopeRule, RetryBudget};
 use crate::stats::Telemetry;
+use crate::store::Keeper;
 use crate::task::{Durations, Gathering, TaskCore};
 use crate::throttle::Throttle;
 use crate::transport::{AnswerCache, ConnectorPurpose, Outages, TokenWire, Transport, Wire};
@@ -56,6 +57,10 @@ impl ClientBuilder {
         credential.check()?;
         let headers = self.profile.filled_headers().map_err(|why| wrong(&why))?;
         self.check()?;
+        #[cfg(feature = "token-file")]
+        if self.task_store.is_none() && self.task_store_key.is_some() {
+            return Err(wrong("the client has a key for a task store, and no store: set one by task_store"));
+        }
         let user_agent = HeaderValue::try_from(&self.user_agent)
             .map_err(|error| wrong("the user agent is no header value").with_source(error))?;
         let throttle = self.throttle.unwrap_or_else(|| {
@@ -156,6 +161,13 @@ impl ClientBuilder {
                 gathering: Gathering::default(),
             })
         };
+        let keeper = self.task_store.map(|store| {
+            Keeper::new(
+                store,
+                #[cfg(feature = "token-file")]
+                self.task_store_key,
+            )
+        });
         let kinds = self.profile.kinds().iter();
         Ok(Client(Arc::new(ClientInner {
             default: core(None, self.profile.default_protocol()),
@@ -168,6 +180,7 @@ impl ClientBuilder {
             transport,
             carrier,
             telemetry,
+            keeper,
             base,
             given: Mutex::default(),
         })))

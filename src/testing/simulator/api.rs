@@ -37,7 +37,10 @@ pub(super) async fn answer(service: Arc<Service>, request: Request<Incoming>) ->
     let mut answer = match (refusal, body) {
         (Some(refusal), _) => refusal,
         (None, Err(_)) => Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "Request body is too long."),
-        (None, Ok(body)) => route.handle(&service, &mut state, &body, &correlation_id),
+        (None, Ok(body)) => {
+            let key = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+            route.handle(&service, &mut state, key, &body, &correlation_id)
+        }
     };
     if answer.status() != StatusCode::TOO_MANY_REQUESTS {
         state.bytes.pass(received.saturating_add(answer.length()), Instant::now());
@@ -122,9 +125,16 @@ impl<'a> Route<'a> {
         }
     }
 
-    fn handle(self, service: &Service, state: &mut State, body: &Bytes, correlation_id: &str) -> Answer {
+    fn handle(
+        self,
+        service: &Service,
+        state: &mut State,
+        key: Option<&str>,
+        body: &Bytes,
+        correlation_id: &str,
+    ) -> Answer {
         match self {
-            Self::Submit => submit(service, state, body),
+            Self::Submit => submit(service, state, key, body),
             Self::Poll(uid) => poll(service, state, uid, correlation_id),
             Self::Cancel(uid) => cancel(state, uid),
             Self::FollowUp(uid) => follow_up(service, state, uid),
@@ -135,7 +145,7 @@ impl<'a> Route<'a> {
     }
 }
 
-fn submit(service: &Service, state: &mut State, body: &Bytes) -> Answer {
+fn submit(service: &Service, state: &mut State, key: Option<&str>, body: &Bytes) -> Answer {
     let parsed = match body.as_ref() {
         [] => Ok(Value::Null),
         bytes => serde_json::from_slice(bytes),
@@ -143,7 +153,11 @@ fn submit(service: &Service, state: &mut State, body: &Bytes) -> Answer {
     let Ok(parsed) = parsed else {
         return Answer::error(StatusCode::BAD_REQUEST, "Request body is not JSON.");
     };
-    let uid = state.tasks.submit(&parsed, &service.knobs, Instant::now());
+    let now = Instant::now();
+    let uid = match key.filter(|_| service.knobs.idempotency_keys) {
+        Some(key) => state.tasks.submit_once(key, &parsed, &service.knobs, now),
+        None => state.tasks.submit(&parsed, &service.knobs, now),
+    };
     let location = location(service, "tasks", &uid);
     let body = json!({ "TaskUid": uid, "Location": location });
     let accepted = Answer::new(service.knobs.accept_status, body).location(&location);

@@ -136,6 +136,12 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Starts one task for each `Idempotency-Key`, however often its submit arrives; by default the header is ignored.
+    pub fn idempotency_keys(mut self) -> Self {
+        self.knobs.idempotency_keys = true;
+        self
+    }
+
     /// Sets the status of an accepted submit, a 2xx that may have a body; 201 by default.
     pub fn accept_status(mut self, status: u16) -> Self {
         match StatusCode::from_u16(status) {

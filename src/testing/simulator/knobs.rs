@@ -48,6 +48,7 @@ pub(super) struct Knobs {
     pub(super) hint_on_submit: bool,
     pub(super) result_size: u64,
     pub(super) accept_status: StatusCode,
+    pub(super) idempotency_keys: bool,
     pub(super) relative_locations: bool,
     pub(super) finish: Finish,
 
@@ -86,6 +87,7 @@ impl Default for Knobs {
             hint_on_submit: false,
             result_size: 1_000_000,
             accept_status: StatusCode::CREATED,
+            idempotency_keys: false,
             relative_locations: false,
             finish: Finish::Resource,
 

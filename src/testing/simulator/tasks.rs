@@ -12,6 +12,7 @@ use super::knobs::Knobs;
 pub(super) struct Tasks {
     order: Vec<String>,
     by_uid: HashMap<String, Task>,
+    by_key: HashMap<String, String>,
 }
 
 impl Tasks {
@@ -23,6 +24,16 @@ impl Tasks {
         let task = Task::new(body, knobs, fails, now);
         self.order.push(uid.clone());
         self.by_uid.insert(uid.clone(), task);
+        uid
+    }
+
+    /// As [`submit`](Self::submit), once for each idempotency key.
+    pub(super) fn submit_once(&mut self, key: &str, body: &Value, knobs: &Knobs, now: Instant) -> String {
+        if let Some(uid) = self.by_key.get(key) {
+            return uid.clone();
+        }
+        let uid = self.submit(body, knobs, now);
+        self.by_key.insert(key.to_owned(), uid.clone());
         uid
     }
 

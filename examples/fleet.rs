@@ -1,0 +1,243 @@
+//! A fleet: several worker processes share one task store and one list of work, and any of them may be killed.
+//!
+//! ```sh
+//! cargo run --example fleet                                  # 4 workers, 60 tasks, no kills
+//! cargo run --example fleet -- --kill-every 700              # kills a random worker every 700 ms
+//! cargo run --example fleet -- --without-keys --kill-every 700
+//! ```
+//!
+//! The parent starts the simulated service, the workers, and new workers for those that it kills. Each worker submits
+//! what nobody has submitted yet, takes over what dead workers left, and writes a line for each task it has done. Kill
+//! workers by hand, too: the parent prints their process ids.
+
+#![expect(clippy::print_stdout, reason = "a program that shows its user what happens")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use longhaul::tasks::{FileTaskStore, Recovered};
+use longhaul::testing::Simulator;
+use longhaul::{Client, Credential, ErrorKind, Limit, Profile, Task};
+use serde_json::{Value, json};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Tasks of a worker that was killed are free after this time. The default of 30 seconds suits real tasks.
+const LEASE: Duration = Duration::from_secs(2);
+
+struct Options {
+    workers: usize,
+    tasks: usize,
+    limit: u32,
+    kill_every: Option<Duration>,
+    has_keys: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match std::env::var("FLEET_WORKER") {
+        Ok(number) => Worker::from_environment(number)?.run().await,
+        Err(_) => run(options()?).await,
+    }
+}
+
+/// One worker process.
+struct Worker {
+    number: String,
+    folder: PathBuf,
+    tasks: usize,
+    has_keys: bool,
+    client: Client,
+}
+
+impl Worker {
+    fn from_environment(number: String) -> Result<Self> {
+        let var = |name: &str| std::env::var(format!("FLEET_{name}"));
+        let folder = PathBuf::from(var("FOLDER")?);
+        let client = Client::builder(var("URL")?)
+            .profile(Profile::smag_task())
+            .credential(
+                Credential::bearer(var("BEARER")?)
+                    .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", var("KEY")?)),
+            )
+            // Each worker keeps to its share of the service's limit. The place for one throttle of all workers.
+            .limit(Limit::per_second(var("SHARE")?.parse()?))
+            .task_store(FileTaskStore::new(folder.join("tasks")).lease_time(LEASE))
+            .build()?;
+        let (tasks, has_keys) = (var("TASKS")?.parse()?, var("HAS_KEYS")? == "true");
+        Ok(Self { number, folder, tasks, has_keys, client })
+    }
+
+    async fn run(self) -> Result<()> {
+        for number in 0..self.tasks {
+            let name = format!("export-{number}");
+            let mut task =
+                self.client.task().post("exports").stored_as(&name).json(&json!({"farm": number, "size": 1000}));
+            if self.has_keys {
+                task = task.idempotency_key(&name);
+            }
+            match task.submit::<Value>().await {
+                Ok(task) => self.finish(task, "done").await?,
+                // Another worker, or an earlier life of this one, has it.
+                Err(error) if error.kind() == ErrorKind::AlreadyStored => {}
+                Err(error) => self.note("error", &format!("{name}: {error}"))?,
+            }
+        }
+        while self.client.stored_tasks().await?.open() > 0 {
+            for recovered in self.client.recover::<Value>().at_most(4).await? {
+                match recovered {
+                    Recovered::Task(task) => self.finish(task, "takeover").await?,
+                    Recovered::Uncertain(task) => {
+                        // A person, or a search at the service, has to decide: here, it is only counted.
+                        self.note("uncertain", task.stored_as())?;
+                        task.ack().await?;
+                    }
+                    other => self.note("error", &format!("{other:?}"))?,
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, task: Task<Value>, how: &str) -> Result<()> {
+        let name = task.stored_as().unwrap_or_default();
+        let outcome = match task.await {
+            Ok(outcome) => outcome,
+            Err(error) => return self.note("error", &format!("{name}: {error}")),
+        };
+        // The work of the application comes here, such as a download. It may be done twice, and acknowledged once.
+        match outcome.ack().await {
+            Ok(()) => self.note(how, &name),
+            Err(error) if error.kind() == ErrorKind::TakenOver => self.note("lost", &name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn note(&self, what: &str, name: &str) -> Result<()> {
+        let mut file = fs::File::options().create(true).append(true).open(self.folder.join("notes"))?;
+        Ok(file.write_all(format!("{what} {} {name}\n", self.number).as_bytes())?)
+    }
+}
+
+/// The parent: the service, the workers, the kills and the report.
+async fn run(options: Options) -> Result<()> {
+    let mut service = Simulator::builder()
+        .limit(options.limit, Duration::from_secs(1))
+        .latency(Duration::from_millis(60))
+        .task_duration(Duration::from_millis(400));
+    if options.has_keys {
+        service = service.idempotency_keys();
+    }
+    let service = service.start().await?;
+    let folder = std::env::temp_dir().join(format!("longhaul-fleet-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let start = |number: usize| -> Result<Child> {
+        let share = (options.limit / u32::try_from(options.workers)?).max(1);
+        let child = Command::new(std::env::current_exe()?)
+            .env("FLEET_WORKER", number.to_string())
+            .env("FLEET_FOLDER", &folder)
+            .env("FLEET_URL", service.url().as_str())
+            .env("FLEET_BEARER", service.bearer())
+            .env("FLEET_KEY", service.subscription_key())
+            .env("FLEET_SHARE", share.to_string())
+            .env("FLEET_TASKS", options.tasks.to_string())
+            .env("FLEET_HAS_KEYS", options.has_keys.to_string())
+            .spawn()?;
+        println!("worker {number} is process {}", child.id());
+        Ok(child)
+    };
+    let begun = Instant::now();
+    let mut workers = (0..options.workers).map(start).collect::<Result<Vec<_>>>()?;
+    let (mut kills, mut last_kill) = (0, Instant::now());
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut running = 0;
+        for (number, worker) in workers.iter_mut().enumerate() {
+            match worker.try_wait()? {
+                None => running += 1,
+                Some(status) if status.success() => {}
+                // Killed, by us or by you.
+                Some(_) => {
+                    kills += 1;
+                    running += 1;
+                    *worker = start(number)?;
+                }
+            }
+        }
+        if running == 0 {
+            break;
+        }
+        if options.kill_every.is_some_and(|every| last_kill.elapsed() >= every) {
+            last_kill = Instant::now();
+            let number = fastrand::usize(..workers.len());
+            if let Some(worker) = workers.get_mut(number)
+                && worker.try_wait()?.is_none()
+            {
+                worker.kill()?;
+            }
+        }
+    }
+    let report = report(&folder, options.tasks)?;
+    fs::remove_dir_all(&folder)?;
+    let (counts, seconds) = (service.counts(), begun.elapsed().as_secs_f64());
+    println!("{report}");
+    println!(
+        "{:.1} s, {kills} kills, {} requests ({:.1} a second), {} refused with 429, {} tasks at the service",
+        seconds,
+        counts.requests(),
+        counts.requests() as f64 / seconds,
+        counts.throttled(),
+        service.tasks().len(),
+    );
+    Ok(())
+}
+
+fn report(folder: &Path, tasks: usize) -> Result<String> {
+    let notes = fs::read_to_string(folder.join("notes"))?;
+    let mut by_worker: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in notes.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (Some(what), Some(worker), Some(name)) = (words.next(), words.next(), words.next()) else { continue };
+        *by_worker.entry((worker, what)).or_default() += 1;
+        match what {
+            "error" => println!("{line}"),
+            "lost" => {}
+            _ => *ends.entry(name).or_default() += 1,
+        }
+    }
+    let mut report: String =
+        by_worker.iter().map(|((worker, what), count)| format!("worker {worker}: {count} {what}\n")).collect();
+    // A worker may die between its acknowledgement and its line.
+    let unnoted = tasks - ends.len();
+    let twice = ends.values().filter(|count| **count > 1).count();
+    report +=
+        &format!("{} of {tasks} tasks noted, {unnoted} ended without a note, {twice} acknowledged twice", ends.len());
+    Ok(report)
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options { workers: 4, tasks: 60, limit: 40, kill_every: None, has_keys: true };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        use lexopt::prelude::*;
+        match arg {
+            Long("workers") => options.workers = args.value()?.parse::<usize>()?.max(1),
+            Long("tasks") => options.tasks = args.value()?.parse()?,
+            Long("limit") => options.limit = args.value()?.parse()?,
+            Long("kill-every") => options.kill_every = Some(Duration::from_millis(args.value()?.parse()?)),
+            Long("without-keys") => options.has_keys = false,
+            Long("help") => {
+                println!("fleet [--workers 4] [--tasks 60] [--limit 40] [--kill-every MILLISECONDS] [--without-keys]");
+                std::process::exit(0);
+            }
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
