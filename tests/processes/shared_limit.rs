@@ -256,7 +256,7 @@ impl Redis {
         stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
         // A command that stops the server is not waited for.
         if !command.starts_with("DEBUG") && !command.starts_with("CLIENT") {
-            stream.read(&mut [0; 64]).unwrap();
+            let _ = stream.read(&mut [0; 64]).unwrap();
         }
     }
 
