@@ -46,10 +46,14 @@ fn client(service: &Genesys) -> Client {
 fn scripted(service: &Script) -> ClientBuilder {
     let start = SystemTime::UNIX_EPOCH + secs(1_893_456_000);
     Client::for_profile(Profile::genesys())
-        .credential(Credential::none())
         .http(service.clone())
         .storage_http(service.clone())
         .clock(Clock::starting_at(start))
+}
+
+/// As [`scripted`], without a login.
+fn open(service: &Script) -> ClientBuilder {
+    scripted(service).credential(Credential::none())
 }
 
 /// Retries without long pauses of the client's own.

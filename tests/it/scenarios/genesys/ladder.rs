@@ -6,7 +6,7 @@ use longhaul::testing::{Canned, reply, script};
 use longhaul::{ErrorKind, RetryPolicy};
 use serde_json::json;
 
-use super::{get, scripted};
+use super::{get, open};
 use crate::support::{MINUTE, secs};
 
 /// A refusal as the service words it, with or without a `Retry-After`.
@@ -50,7 +50,7 @@ async fn the_wait_is_the_longer_of_the_step_and_the_services() {
         (vec![reply(503).header("retry-after", "20"), failed()], &[20, 9]),
     ] {
         let service = script(answers.into_iter().chain([reply(200)]));
-        let client = scripted(&service).build().unwrap();
+        let client = open(&service).build().unwrap();
         assert_eq!(get(&client, "users/me").await.unwrap(), 200);
         assert_eq!(service.gaps(), pauses(expected));
     }
@@ -60,13 +60,13 @@ async fn the_wait_is_the_longer_of_the_step_and_the_services() {
 async fn unattended_work_tries_for_hours_and_a_person_for_a_minute() {
     let failures = || script((0..40).map(|_| reply(500)));
     let batch = failures();
-    let client = scripted(&batch).build().unwrap();
+    let client = open(&batch).build().unwrap();
     client.get("users/me").send().await.unwrap_err();
     assert_eq!(batch.requests().len(), 21);
     assert_eq!(batch.gaps()[..6], pauses(&[3, 9, 27, 300, 600, 600]));
 
     let realtime = failures();
-    let client = scripted(&realtime).retry(RetryPolicy::realtime()).build().unwrap();
+    let client = open(&realtime).retry(RetryPolicy::realtime()).build().unwrap();
     client.get("users/me").send().await.unwrap_err();
     assert_eq!(realtime.gaps(), pauses(&[3, 9, 27, 30]));
 }
@@ -76,7 +76,7 @@ async fn gives_up_where_the_vendors_own_client_does() {
     let policy = RetryPolicy::batch().give_up_over(3 * MINUTE);
     for (asked, requests) in [("180", 2), ("181", 1)] {
         let service = script([refused(Some(asked)), reply(200)]);
-        let client = scripted(&service).retry(policy.clone()).build().unwrap();
+        let client = open(&service).retry(policy.clone()).build().unwrap();
         let answer = client.get("users/me").send().await;
         assert_eq!(service.requests().len(), requests, "{asked}");
         if let Err(error) = answer {
@@ -88,7 +88,7 @@ async fn gives_up_where_the_vendors_own_client_does() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_call_holds_up_the_next_one_under_the_same_token() {
     let service = script([refused(Some("42")), reply(200), reply(200)]);
-    let client = scripted(&service).build().unwrap();
+    let client = open(&service).build().unwrap();
     let (first, second) = tokio::join!(get(&client, "users/me"), async {
         tokio::time::sleep(secs(1)).await;
         get(&client, "routing/queues").await

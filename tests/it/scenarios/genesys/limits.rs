@@ -7,7 +7,7 @@ use longhaul::testing::{Genesys, LimitHeaders, Side, reply, script};
 use longhaul::{Client, Limit};
 use serde_json::json;
 
-use super::{WINDOW, builder, client, get, profile, quick_retries, scripted, secrets};
+use super::{WINDOW, builder, client, get, open, profile, quick_retries, secrets};
 use crate::scenarios::is_long;
 use crate::support::{MINUTE, secs};
 
@@ -104,7 +104,7 @@ async fn each_token_has_a_limit_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn scim_has_a_hundred_and_twenty_a_minute() {
     let service = script((0..131).map(|_| reply(200)));
-    let client = scripted(&service).build().unwrap();
+    let client = open(&service).build().unwrap();
     let calls = join_all((0..130).map(|_| get(&client, "scim/v2/users")));
     let (calls, other) = tokio::join!(calls, get(&client, "users/me"));
     assert!(calls.iter().all(|call| matches!(call, Ok(200))) && other.unwrap() == 200);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use longhaul::testing::{Finish, Side, Simulator, reply, script};
-use longhaul::{ErrorKind, State};
+use longhaul::{Credential, ErrorKind, State};
 use serde_json::{Value, json};
 
 use super::{builder, scripted};
@@ -87,7 +87,7 @@ async fn polls_every_five_minutes_unless_it_is_asked_otherwise() {
         reply(200).json(finished),
     ]);
     let policy = longhaul::PollPolicy::standard().without_jitter();
-    let client = scripted(&service).poll_policy(policy).build().unwrap();
+    let client = scripted(&service).credential(Credential::none()).poll_policy(policy).build().unwrap();
     let outcome = client.task().post("exports").submit::<Value>().await.unwrap().await.unwrap();
     assert_eq!(outcome.links().len(), 1);
     // The first poll comes soon, to see short tasks end.

@@ -2,7 +2,7 @@
 
 use longhaul::retries::Schedule;
 use longhaul::testing::{Canned, RefusalHint, Simulator, reply, script};
-use longhaul::{RetryPolicy, Task};
+use longhaul::{Credential, RetryPolicy, Task};
 use serde_json::{Value, json};
 
 use super::{builder, farms, scripted};
@@ -37,7 +37,7 @@ async fn the_longer_of_both_waits_counts_each_in_its_own_unit() {
         (None, json!({ "RetryAfter": 800 }), millis(800)),
     ] {
         let service = script([refused(header, body.clone()), reply(200)]);
-        let client = scripted(&service).retry(quick()).build().unwrap();
+        let client = scripted(&service).credential(Credential::none()).retry(quick()).build().unwrap();
         assert_eq!(farms(&client).await.unwrap(), 200);
         assert_eq!(service.gaps(), [wait], "{header:?} {body}");
     }
@@ -51,7 +51,7 @@ async fn a_refused_poll_waits_as_long_and_the_task_goes_on() {
         refused(Some("1"), json!({ "RetryAfter": 20_000 })),
         reply(200).json(json!({ "Status": "finished", "Result": "https://files.example/7?sig=x" })),
     ]);
-    let client = scripted(&service).build().unwrap();
+    let client = scripted(&service).credential(Credential::none()).build().unwrap();
     let task: Task<Value> = client.task().post("exports").submit().await.unwrap();
     task.await.unwrap();
     let gaps = service.gaps();
