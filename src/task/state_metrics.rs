@@ -1,5 +1,6 @@
 //! Counted: how a task appears in the task counts.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::event::{Observation, Observer};
@@ -10,7 +11,7 @@ use crate::protocol::State;
 pub(super) struct CountedState {
     state: Option<State>,
     /// The number of the report that the task runs for long, if it was made.
-    long: Option<u64>,
+    long: Option<NonZeroU64>,
 }
 
 impl CountedState {
@@ -37,7 +38,8 @@ impl CountedState {
 
     /// Reports once that the task runs for long.
     pub(super) fn runs_for_long(&mut self, number: u64, name: &str, age: Duration, marks: &Observer) {
-        if self.state.is_some() && self.long.replace(number).is_none() {
+        // A number is an address, which is never 0.
+        if self.state.is_some() && std::mem::replace(&mut self.long, NonZeroU64::new(number)).is_none() {
             marks.record(Observation::Long { number, name, age });
         }
     }
@@ -75,7 +77,7 @@ impl CountedState {
 
     fn no_longer(&mut self, marks: &Observer) {
         if let Some(number) = self.long.take() {
-            marks.record(Observation::NoLonger { number });
+            marks.record(Observation::NoLonger { number: number.get() });
         }
     }
 }
