@@ -1,4 +1,4 @@
-//! A fleet: several worker processes share one task store and one list of work, and any of them may be killed.
+//! A fleet: several worker processes share one task store, one limit and one list of work, and any of them may be killed.
 //!
 //! ```sh
 //! cargo run --example fleet                                  # 4 workers, 60 tasks, no kills
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use longhaul::tasks::{FileTaskStore, Recovered};
 use longhaul::testing::Simulator;
-use longhaul::{Client, Credential, ErrorKind, Limit, Profile, Task};
+use longhaul::{Client, Credential, ErrorKind, Limit, Profile, Task, Throttle};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -64,8 +64,9 @@ impl Worker {
                 Credential::bearer(var("BEARER")?)
                     .and(Credential::api_key_header("Ocp-Apim-Subscription-Key", var("KEY")?)),
             )
-            // Each worker keeps to its share of the service's limit. The place for one throttle of all workers.
-            .limit(Limit::per_second(var("SHARE")?.parse()?))
+            // One limit for all workers.
+            .throttle(&Throttle::file(folder.join("limits"))?)
+            .limit(Limit::per_second(var("LIMIT")?.parse()?))
             .task_store(FileTaskStore::new(folder.join("tasks")).lease_time(LEASE))
             .build()?;
         let (tasks, has_keys) = (var("TASKS")?.parse()?, var("HAS_KEYS")? == "true");
@@ -137,14 +138,13 @@ async fn run(options: Options) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("longhaul-fleet-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let start = |number: usize| -> Result<Child> {
-        let share = (options.limit / u32::try_from(options.workers)?).max(1);
         let child = Command::new(std::env::current_exe()?)
             .env("FLEET_WORKER", number.to_string())
             .env("FLEET_FOLDER", &folder)
             .env("FLEET_URL", service.url().as_str())
             .env("FLEET_BEARER", service.bearer())
             .env("FLEET_KEY", service.subscription_key())
-            .env("FLEET_SHARE", share.to_string())
+            .env("FLEET_LIMIT", options.limit.to_string())
             .env("FLEET_TASKS", options.tasks.to_string())
             .env("FLEET_HAS_KEYS", options.has_keys.to_string())
             .spawn()?;
