@@ -15,7 +15,7 @@ use longhaul::{
 use serde_json::{Value, json};
 
 use super::is_long;
-use crate::support::{HOUR, SECOND};
+use crate::support::{Folder, HOUR, SECOND};
 
 const KEY: &str = "key-1";
 
@@ -115,6 +115,37 @@ async fn the_end_of_the_daily_quota_is_told_with_its_time_and_sent_to_nobody() {
     assert!(text.contains("(2026-03-04T05:0"), "{text}");
     let counts = service.counts();
     assert_eq!((counts.requests(), counts.throttled()), (10, 0));
+}
+
+#[tokio::test]
+async fn the_count_of_the_day_outlives_a_deploy() {
+    let service = start(quick().per_day(30)).await;
+    let limited = profile(&service).without_limits().limit(Limit::per_second(100).and_per_day(30, noon_zone()));
+    let folder = Folder::new();
+    let mut sent = Vec::new();
+    for _deploy in 0..3 {
+        let throttle = Throttle::file(folder.at("limits")).unwrap();
+        let client = tenant(&service, "farm", limited.clone()).throttle(&throttle).build().unwrap();
+        let mut count = 0;
+        while count < 13 && client.get("account/summary").timeout(4 * SECOND).send().await.is_ok() {
+            count += 1;
+        }
+        sent.push(count);
+    }
+    // The last one gets what is left, and the service refuses none.
+    assert_eq!((sent[0], sent[1]), (13, 13), "{sent:?}");
+    assert!(sent[2] <= 4, "{sent:?}");
+    assert_eq!(service.counts().throttled(), 0);
+}
+
+/// A time zone in which it is around noon, so that no day ends during the test.
+fn noon_zone() -> String {
+    let hour = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 3_600 % 24;
+    // The sign of `Etc` is the wrong way round: `Etc/GMT+5` is five hours behind.
+    match hour {
+        0..=12 => format!("Etc/GMT-{}", 12 - hour),
+        behind => format!("Etc/GMT+{}", behind - 12),
+    }
 }
 
 #[tokio::test]
