@@ -55,6 +55,7 @@
 //! | lane | the waiters of one class that share a set |
 //! | parked | a lane is parked at the limiter that admits it last, and waits for that limiter |
 //! | ramp | the restart after a pause: one request, then two, four and so on with each round trip |
+//! | lent | slots of a window that several processes share, borrowed from a store ([`slots`]) |
 //! | advertised | the part of a budget that the service states in its responses |
 //! | learner | a limiter that searches for an unstated limit |
 //! | starving | a lane is starving if it repeatedly finds one limiter open and another closed |
@@ -163,7 +164,7 @@ use time::{Tick, nanos};
 /// Waiting requests are ordered by class ([`Priority`]). Within a class the tasks take turns, and the requests of one
 /// task are served first come, first served. The state lives in this process: another process, or a restart of this
 /// one, does not know which requests were sent, and shares no budget with it. A refusal is then handled as any other,
-/// with a pause.
+/// with a pause. [`Throttle::file`] and `Throttle::redis` (feature `redis`) share limits with other processes.
 #[derive(Clone)]
 pub struct Throttle {
     shared: Arc<Shared>,

@@ -28,8 +28,9 @@ impl Server {
         let mut command = Command::new(program);
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         let child = command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).spawn().unwrap();
-        let server = Self { child, port, _folder: folder };
+        let mut server = Self { child, port, _folder: folder };
         while TcpStream::connect(("127.0.0.1", server.port)).is_err() {
+            assert!(server.child.try_wait().unwrap().is_none(), "the server did not start with {arguments:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
         Some(server)
@@ -109,4 +110,18 @@ async fn two_throttles_share_an_hour_and_two_namespaces_do_not() {
     }
     // What the first gave back unused at its end is there for the second.
     assert_eq!(granted, [3, 1, 3]);
+}
+
+#[tokio::test]
+async fn the_permissions_that_the_docs_name_suffice() {
+    let docs = include_str!("../../docs/scale.md");
+    let (_, permissions) = docs.split_once("- Permissions: `").unwrap();
+    let (permissions, _) = permissions.split_once('`').unwrap();
+    let mut user = vec!["--user", "app", "on", ">s3cret"];
+    user.extend(permissions.split_whitespace());
+    let Some(server) = Server::start(&user) else { return };
+    let throttle = Throttle::redis(&format!("redis://app:s3cret@127.0.0.1:{}", server.port), "a").await.unwrap();
+    throttle.add_limit(Limit::per(4, Duration::from_secs(3600))).unwrap();
+    let asked = throttle.acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(2)).await;
+    asked.unwrap().answered();
 }
