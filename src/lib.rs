@@ -84,6 +84,7 @@
 //! - `pkce`: logins in a browser.
 //! - `token-file`: tokens in an encrypted file, sealed resume tokens and task stores.
 //! - `toml`: profiles in TOML files.
+//! - `redis`: one limit for processes on many machines.
 //! - `bundled-time-zones`: a time zone database, for machines that have none.
 //! - `testing`: services to test against.
 //!
@@ -121,6 +122,9 @@ pub mod guide {}
 
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
+
+#[doc = include_str!("../docs/scale.md")]
+pub mod scale {}
 
 #[doc = include_str!("../docs/figures/links.txt")]
 #[doc = include_str!("../docs/how-it-works.md")]
