@@ -149,14 +149,13 @@ impl Domain {
     /// Forgets the members whose leases are over; returns whether there were any.
     fn end_leases(&mut self, ask: &Ask, now: Micros) -> bool {
         let before = self.members.len();
-        let (leases, free) = (self.leases, &mut self.free);
+        let (leases, mut lost) = (self.leases, 0);
         self.members.retain(|_, member| {
             let lives = leases < member.ends;
-            if !lives {
-                free.put(grained(now + ask.guard + ask.window, ask), member.held);
-            }
+            lost += if lives { 0 } else { member.held };
             lives
         });
+        self.give_back(grained(now + ask.guard + ask.window, ask), lost);
         self.members.len() < before
     }
 
@@ -175,15 +174,13 @@ impl Domain {
             let found: u64 = self.free.take(missing, Micros::MAX, End::Latest).iter().map(|(_, count)| count).sum();
             self.debt += missing - found;
         } else {
-            self.free.put(grained(now + ask.guard + ask.window, ask), own.held - claimed);
+            self.give_back(grained(now + ask.guard + ask.window, ask), own.held - claimed);
         }
         if !is_void {
+            let doubtful = self.doubtful_for(ask);
             for (wait, count) in &ask.returns {
-                let (paid, date) = (self.debt.min(*count), grained(now.saturating_add(*wait), ask));
-                self.debt -= paid;
-                self.free.put(date, count - paid);
-                let room = self.peak.saturating_sub(self.count).saturating_sub(self.shelf.total());
-                self.shelf.put(date, paid.min(room));
+                let date = grained(now.saturating_add(*wait.max(&doubtful)), ask);
+                self.give_back(date, *count);
             }
         }
         (own.held, own.want, own.seq, own.count) = (claims.0, ask.want, ask.seq, ask.count);
@@ -194,6 +191,25 @@ impl Domain {
         let lent = lend(&mut self.members, &mut self.free, self.count, ask, comes_back, now);
         let lends = !lent.kept.grants.is_empty();
         (Kept { is_void, ..lent.kept }, lent.nudged, lends)
+    }
+
+    /// Takes slots that nobody holds any longer. They pay the debt first: while more are lent than the window has, none
+    /// is free.
+    fn give_back(&mut self, date: Micros, count: u64) {
+        let paid = self.debt.min(count);
+        self.debt -= paid;
+        self.free.put(date, count - paid);
+        let room = self.peak.saturating_sub(self.count).saturating_sub(self.shelf.total());
+        self.shelf.put(date, paid.min(room));
+    }
+
+    /// Returns how long returned slots are out of use at least. An ask of another epoch may be the repetition of one that
+    /// the store carried out before it lost its data: whoever was lent the slots since then has declared them by the end
+    /// of this time, or is gone. For a long window nobody can wait until all that the others sent has left it.
+    fn doubtful_for(&self, ask: &Ask) -> Micros {
+        let is_of_this = ask.epoch.is_empty() || ask.epoch == self.epoch;
+        let window = if ask.window > LONGEST_FROZEN { 0 } else { ask.window };
+        if is_of_this { 0 } else { ask.ttl + ask.guard + window }
     }
 
     /// Follows the smallest window that a member declares. A slot that goes out of use keeps its date, so that a window

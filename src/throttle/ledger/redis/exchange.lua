@@ -89,16 +89,26 @@ end
 d.run = run
 settle(d.free, now)
 
+-- Slots that nobody holds any longer pay the debt first.
+local function give_back(date, count)
+  local paid = min(d.debt, count)
+  d.debt = d.debt - paid
+  put(d.free, date, count - paid)
+  local room = max(0, max(0, d.peak - d.count) - total(d.shelf))
+  put(d.shelf, date, min(paid, room))
+end
+
 -- Members: held, want, count, ends, seq, below low, below high, above low since, recalled, the kept answer.
 local HELD, WANT, COUNT, ENDS, SEQ, LOW, HIGH, ABOVE, RECALLED, KEPT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-local has_ended = false
+local has_ended, lost = false, 0
 for name, other in pairs(d.members) do
   if d.leases >= other[ENDS] then
-    put(d.free, grained(now + guard + window), other[HELD])
+    lost = lost + other[HELD]
     d.members[name] = nil
     has_ended = true
   end
 end
+give_back(grained(now + guard + window), lost)
 
 local own = d.members[member]
 local kept = own and own[SEQ] == seq and own[KEPT]
@@ -115,16 +125,15 @@ if not kept then
     local _, found = take(d.free, missing, FOREVER, true)
     d.debt = d.debt + missing - found
   else
-    put(d.free, grained(now + guard + window), own[HELD] - claimed)
+    give_back(grained(now + guard + window), own[HELD] - claimed)
   end
   if not void then
+    -- An ask of another epoch may repeat one that was carried out before the data was lost.
+    local doubtful = 0
+    if epoch ~= '' and epoch ~= d.epoch then doubtful = ttl + guard + (window > 60 * SECOND and 0 or window) end
     for k = 15, #ARGV, 2 do
-      local date, count = grained(now + tonumber(ARGV[k])), tonumber(ARGV[k + 1])
-      local paid = min(d.debt, count)
-      d.debt = d.debt - paid
-      put(d.free, date, count - paid)
-      local room = max(0, max(0, d.peak - d.count) - total(d.shelf))
-      put(d.shelf, date, min(paid, room))
+      local date, count = grained(now + max(tonumber(ARGV[k]), doubtful)), tonumber(ARGV[k + 1])
+      give_back(date, count)
     end
   end
   own[HELD], own[WANT], own[SEQ], own[COUNT] = held, want, seq, declared
