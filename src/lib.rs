@@ -108,6 +108,8 @@ mod profile;
 mod protocol;
 mod redact;
 mod retry;
+#[cfg(feature = "redis")]
+mod server;
 mod stats;
 mod store;
 mod task;
@@ -210,6 +212,8 @@ pub mod tasks {
         Unrecovered,
     };
     pub use crate::page::{PageBytes, Pages};
+    #[cfg(feature = "redis")]
+    pub use crate::store::RedisTaskStore;
     pub use crate::store::{
         Claimed, FileTaskStore, Intent, MemoryTaskStore, StoredCounts, StoredState, TaskLease, TaskStore, TaskWrite,
         Written,

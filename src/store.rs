@@ -5,7 +5,8 @@
 //! A store keeps a record for each task: its name, its state, its data (which the store never reads), and who holds it.
 //! - [`table`] decides each change. It is pure: the time is passed in, and a change is a list of [`entry`]s.
 //! - [`memory`] applies the entries to a table; [`log`] also appends them to a file, from which every process reads the
-//!   same table; [`file`] is the file's public face.
+//!   same table; [`file`] is the file's public face. `redis` decides in the server, by a
+//!   script that is compared with the table.
 //! - [`keeper`] is the client's side: it beats for the leases of this process, and knows the tasks that were lost to
 //!   another one. [`held`] is one task that this process holds; [`writer`] seals and writes.
 //!
@@ -22,6 +23,8 @@ mod keeper;
 mod lease;
 mod log;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod state;
 mod table;
 mod task_store;
@@ -32,6 +35,8 @@ pub use counts::StoredCounts;
 pub use file::FileTaskStore;
 pub use lease::{Claimed, TaskLease};
 pub use memory::MemoryTaskStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisTaskStore;
 pub use state::StoredState;
 pub use task_store::TaskStore;
 pub use write::{Intent, TaskWrite, Written};

@@ -187,7 +187,7 @@ if [ -n "$redis" ]; then
 elif [ "${CI:-}" = true ]; then
     fail "redis-server was not found and could not be installed, and in CI no test is skipped"
 else
-    say "redis-server was not found, and is installed only by apt-get as root: skipping the tests of limits in a server"
+    say "redis-server was not found, and is installed only by apt-get as root: skipping the tests of a server"
 fi
 
 say "cargo test --locked $*"

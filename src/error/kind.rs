@@ -73,11 +73,13 @@ pub enum ErrorKind {
     /// The message states how far that task has come. [`Client::recover`](crate::Client::recover) gives it to a process
     /// when no other process holds it; choose another name for another task.
     AlreadyStored,
-    /// Another process has taken the task over from this one, because this process did not renew its lease in time.
+    /// Another process has taken the task over from this one, because this process did not renew its lease in time; or
+    /// the store no longer has the task.
     ///
     /// # Troubleshooting
     /// Stop working on the task: the other process does. If it happens to processes that run, give the store a longer
-    /// lease ([`FileTaskStore::lease_time`](crate::tasks::FileTaskStore::lease_time)).
+    /// lease ([`FileTaskStore::lease_time`](crate::tasks::FileTaskStore::lease_time)). A Redis server that lost its data
+    /// has no task any more, and a warning in the log tells so.
     TakenOver,
     /// The service refused the request (another 4xx or 5xx).
     ///
@@ -268,7 +270,7 @@ impl fmt::Display for ErrorKind {
             Self::Store => "the credential store failed",
             Self::TaskStore => "the task store failed",
             Self::AlreadyStored => "the task is stored already",
-            Self::TakenOver => "another process has taken the task over",
+            Self::TakenOver => "another process has taken the task over, or the store has lost it",
             Self::Rejected => "the service refused the request",
             Self::NoStatusUrl => "accepted, but no status URL was given",
             Self::Untrusted => "refused to follow a URL",

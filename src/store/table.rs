@@ -68,6 +68,13 @@ pub(super) struct Full {
     needed: u64,
 }
 
+impl Full {
+    #[cfg(feature = "redis")]
+    pub(super) const fn new(open: u64, bytes: u64, most: u64, needed: u64) -> Self {
+        Self { open, bytes, most, needed }
+    }
+}
+
 impl<D: Size> Table<D> {
     pub(super) fn new() -> Self {
         Self {
@@ -307,7 +314,7 @@ fn cost(name: &str, data: u64) -> u64 {
     name.len() as u64 + data + RECORD
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -16,7 +16,8 @@ use crate::credential::StoreError;
 /// [`Client::recover`](crate::Client::recover) takes its tasks over, each in one process.
 ///
 /// [`MemoryTaskStore`](super::MemoryTaskStore) keeps tasks for tests, [`FileTaskStore`](super::FileTaskStore) for all
-/// processes of one host. Implement this trait for a database:
+/// processes of one host, `RedisTaskStore` (feature `redis`) for processes on many machines. Implement this trait for a
+/// database:
 ///
 /// - Each task has one record under its name: a state, data, an owner and a fence. The store never reads the data.
 /// - Each method is one transaction, and each write checks the owner and the fence of the lease.

@@ -44,7 +44,7 @@ const FLOORS: [&[&str]; 13] = [
     &["event"],
     &["hint", "limit"],
     &["pointer"],
-    &["message"],
+    &["message", "server"],
     &["error"],
     &["redact", "clock"],
 ];

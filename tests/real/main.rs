@@ -11,4 +11,5 @@ mod oidc;
 mod processes;
 mod python;
 mod redis;
+mod redis_tasks;
 mod storage;

@@ -4,6 +4,7 @@
 //! processes are in `tests/processes/shared_limit.rs`.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,32 +14,43 @@ use longhaul::{ErrorKind, Event, Limit, Throttle};
 use tempfile::TempDir;
 
 /// A server of a test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    port: u16,
-    _folder: TempDir,
+    pub(crate) port: u16,
+    folder: TempDir,
 }
 
 impl Server {
     /// `None` where there is no server.
-    fn start(arguments: &[&str]) -> Option<Self> {
-        let program = std::env::var_os("LONGHAUL_REDIS")?;
+    pub(crate) fn start(arguments: &[&str]) -> Option<Self> {
+        std::env::var_os("LONGHAUL_REDIS")?;
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(program);
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        let child = command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).spawn().unwrap();
-        let mut server = Self { child, port, _folder: folder };
-        while TcpStream::connect(("127.0.0.1", server.port)).is_err() {
-            assert!(server.child.try_wait().unwrap().is_none(), "the server did not start with {arguments:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(server)
+        Some(Self { child: run(port, folder.path(), arguments), port, folder })
     }
 
-    fn url(&self) -> String {
+    /// Kills the server, and starts it again in its folder.
+    pub(crate) fn restart(&mut self, arguments: &[&str]) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.child = run(self.port, self.folder.path(), arguments);
+    }
+
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
+}
+
+/// Runs a server, and returns when it can be reached.
+fn run(port: u16, folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(std::env::var_os("LONGHAUL_REDIS").unwrap());
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    let mut child = command.args(arguments).current_dir(folder).stdout(Stdio::null()).spawn().unwrap();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "the server has ended: {arguments:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child
 }
 
 impl Drop for Server {

@@ -14,24 +14,19 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind as RedisKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, Script, ServerErrorKind, Value,
-};
+use redis::{AsyncConnectionConfig, ErrorKind as RedisKind, PushInfo, PushKind, Script, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{Ledger, LedgerError, Reply};
 use crate::error::{Error, ErrorKind};
-use crate::redact::scrub;
+use crate::server::{Server, said};
 use crate::throttle::slots::{Answer, Ask, Micros};
 
 /// The store in a Redis server.
 pub(in crate::throttle) struct RedisLedger {
-    client: Client,
-    /// The server, without secrets.
-    server: String,
+    server: Server,
     keys: String,
     channels: String,
     member: Arc<str>,
@@ -56,23 +51,12 @@ type Answered = (Vec<String>, Vec<String>);
 impl RedisLedger {
     /// Connects to a server, and checks that it can be the store.
     pub(in crate::throttle) async fn open(url: &str, namespace: &str, member: Arc<str>) -> Result<Self, Error> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-        if namespace.is_empty() || namespace.len() > LONGEST_NAME || !namespace.bytes().all(is_plain) {
-            let why = format!(
-                "the namespace `{}` is not one: use up to {LONGEST_NAME} letters, digits and `-_.:`",
-                namespace.escape_debug()
-            );
-            return Err(Error::new(ErrorKind::Config, why));
-        }
-        let client = client(url).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("the URL of the Redis server cannot be used: {}", said(&error)))
-        })?;
+        let server = Server::new(url, namespace)?;
         let (pushes, pushed) = unbounded_channel();
         let ledger = Self {
-            server: format!("the Redis server at {}", client.get_connection_info().addr()),
-            client,
-            keys: format!("lh:1:{{{namespace}}}:"),
-            channels: format!("lh:1:{{{namespace}}}>"),
+            keys: format!("{}:", server.prefix()),
+            channels: format!("{}>", server.prefix()),
+            server,
             member,
             script: Script::new(include_str!("redis/exchange.lua")),
             link: Mutex::default(),
@@ -85,34 +69,12 @@ impl RedisLedger {
     }
 
     async fn connect(&self) -> Result<Link, LedgerError> {
-        let connect = async {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(CONNECTS))
-                .set_response_timeout(Some(RESPONDS))
-                .set_push_sender(self.pushes.clone());
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
-            let role: String = redis::cmd("INFO").arg("replication").query_async(&mut connection).await?;
-            connection.subscribe(format!("{}{}", self.channels, self.member)).await?;
-            Ok::<_, RedisError>((connection, info, role))
-        };
-        let connected = timeout(CONNECTS, connect).await;
-        let connected = connected.map_err(|_| self.failed("does not answer"))?;
-        let (connection, info, role) = connected.map_err(|error| self.failed(&said(&error)))?;
-        if field(&info, "redis_mode") == Some("cluster") {
-            return Err(self.failed("is part of a cluster, which cannot be a store of shared limits"));
-        }
-        if field(&role, "role").is_some_and(|role| role != "master") {
-            return Err(self.failed("is a replica, which cannot be written: name its master"));
-        }
-        let version = field(&info, "redis_version").unwrap_or_default();
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        if major.is_none_or(|major| major < LEAST_VERSION) {
-            return Err(self.failed(&format!("is of version {version}: {LEAST_VERSION} is the least")));
-        }
-        let uptime = field(&info, "uptime_in_seconds").and_then(|uptime| uptime.parse().ok()).unwrap_or(0);
-        let run = field(&info, "run_id").unwrap_or_default().to_owned();
-        Ok(Link { connection, run, uptime: Duration::from_secs(uptime), since: Instant::now() })
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS)).set_push_sender(self.pushes.clone());
+        let (mut connection, about) = self.server.connect(config).await.map_err(|why| LedgerError(why.into()))?;
+        let subscribed = connection.subscribe(format!("{}{}", self.channels, self.member)).await;
+        subscribed.map_err(|error| self.failed(&said(&error)))?;
+        Ok(Link { connection, run: about.run, uptime: about.uptime, since: Instant::now() })
     }
 
     /// Carries out asks by a connection; on any failure the connection is not used again.
@@ -151,7 +113,7 @@ impl RedisLedger {
     }
 
     fn failed(&self, why: &str) -> LedgerError {
-        LedgerError(format!("{} {why}", self.server).into())
+        LedgerError(self.server.failed(why).into())
     }
 }
 
@@ -196,39 +158,11 @@ impl Ledger for RedisLedger {
 
 impl fmt::Debug for RedisLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisLedger").field("server", &self.server).field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("RedisLedger")
+            .field("server", &self.server.name())
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
     }
-}
-
-/// Returns a client that can be called by the server.
-fn client(url: &str) -> Result<Client, RedisError> {
-    let info: ConnectionInfo = url.into_connection_info()?;
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings))
-}
-
-/// Returns why the server failed, for people and without secrets.
-fn said(error: &RedisError) -> String {
-    let text = error.to_string();
-    let why = match error.kind() {
-        RedisKind::AuthenticationFailed => "refuses the password",
-        RedisKind::Server(ServerErrorKind::NoPerm) => "does not permit a command that a store needs",
-        RedisKind::Server(ServerErrorKind::ReadOnly) => "is read-only",
-        RedisKind::Server(ServerErrorKind::BusyLoading) => "is loading its data",
-        _ if error.is_timeout() => "does not answer in time",
-        // The errors of a round come together, as text.
-        _ if text.contains("WRONGPASS") => "refuses the password",
-        _ if text.contains("NOAUTH") => "asks for a password",
-        _ if text.contains("OOM") => "is full",
-        _ if text.contains("MISCONF") => "cannot write its data to its disk",
-        _ => "failed",
-    };
-    format!("{why}: {}", scrub(&text))
-}
-
-/// Returns a field of the server's description of itself.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 fn reply(answer: &[String]) -> Option<Reply> {
@@ -257,12 +191,7 @@ fn micros(time: Duration) -> Micros {
     Micros::try_from(time.as_micros()).unwrap_or(LONGEST)
 }
 
-/// A connection is made in this time, or not: 2 seconds.
-const CONNECTS: Duration = Duration::from_secs(2);
 /// An answer that takes longer is asked for again: half a second.
 const RESPONDS: Duration = Duration::from_millis(500);
 /// The scripts count in floating-point numbers, which are exact up to here.
 const LONGEST: Micros = 1 << 52;
-/// The first version with RESP3 and ACLs.
-const LEAST_VERSION: u32 = 6;
-const LONGEST_NAME: usize = 64;
