@@ -83,6 +83,7 @@
 //! - `metrics`: the client's counts, through the `metrics` facade.
 //! - `pkce`: logins in a browser.
 //! - `token-file`: tokens in an encrypted file, sealed resume tokens and task stores.
+//! - `redis`: limits and tasks in a Redis server, for processes on many machines.
 //! - `toml`: profiles in TOML files.
 //! - `redis`: one limit for processes on many machines.
 //! - `bundled-time-zones`: a time zone database, for machines that have none.
@@ -201,7 +202,7 @@ pub mod telemetry {
 ///
 /// | to | see |
 /// | --- | --- |
-/// | keep tasks in a store | [`FileTaskStore`](tasks::FileTaskStore), [`MemoryTaskStore`](tasks::MemoryTaskStore), [`ClientBuilder::task_store`] |
+/// | keep tasks in a store | [`FileTaskStore`](tasks::FileTaskStore), [`MemoryTaskStore`](tasks::MemoryTaskStore), `RedisTaskStore` (feature `redis`), [`ClientBuilder::task_store`] |
 /// | write a store of your own | [`TaskStore`](tasks::TaskStore) |
 /// | take tasks over from earlier processes | [`Client::recover`], [`Recovered`](tasks::Recovered) |
 /// | run many tasks | [`Client::tasks`], [`Tasks`](tasks::Tasks), [`TaskEvent`](tasks::TaskEvent) |

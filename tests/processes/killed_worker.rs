@@ -1,14 +1,17 @@
-//! Workers that share a task store, and are killed at any time.
+//! Workers that share a task store, a file or a Redis server, and are killed at any time. The rounds with a server need
+//! `LONGHAUL_REDIS`, its program, which tests/run.sh finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use longhaul::tasks::{FileTaskStore, Recovered};
+use longhaul::tasks::{FileTaskStore, Recovered, RedisTaskStore, TaskStore};
 use longhaul::testing::Simulator;
 use longhaul::{Client, Credential, ErrorKind, Outcome, Profile};
 use serde_json::{Value, json};
@@ -20,19 +23,25 @@ const FOLDER: &str = "LONGHAUL_TEST_FOLDER";
 const URL: &str = "LONGHAUL_TEST_URL";
 const BEARER: &str = "LONGHAUL_TEST_BEARER";
 const KEY: &str = "LONGHAUL_TEST_KEY";
+/// The URL of the Redis server in which the tasks are, if it is not a file.
+const STORE: &str = "LONGHAUL_TEST_STORE";
 const KEYED: &str = "LONGHAUL_TEST_KEYED";
 const TASKS: usize = 24;
 const LEASE: Duration = Duration::from_millis(600);
 
 fn client(folder: &Path) -> Client {
     let var = |name| env::var(name).unwrap();
+    let store: Arc<dyn TaskStore> = match env::var(STORE) {
+        Ok(url) => Arc::new(RedisTaskStore::new(&url, "workers").unwrap().lease_time(LEASE)),
+        Err(_) => Arc::new(FileTaskStore::new(folder.join("tasks")).lease_time(LEASE)),
+    };
     Client::builder(var(URL))
         .profile(Profile::smag_task())
         .credential(
             Credential::bearer(var(BEARER)).and(Credential::api_key_header("Ocp-Apim-Subscription-Key", var(KEY))),
         )
         .no_proxy()
-        .task_store(FileTaskStore::new(folder.join("tasks")).lease_time(LEASE))
+        .task_store(store)
         .task_store_key([7; 32])
         .build()
         .unwrap()
@@ -110,12 +119,49 @@ async fn workers_killed_at_any_time_lose_no_task_and_submit_none_twice() {
     }
     let rounds = if env::var("LONGHAUL_LONG").is_ok() { 20 } else { 1 };
     for _ in 0..rounds {
-        round(true).await;
-        round(false).await;
+        for is_keyed in [true, false] {
+            round(is_keyed, None).await;
+            if let Some(server) = Server::start() {
+                round(is_keyed, Some(&server)).await;
+            }
+        }
     }
 }
 
-async fn round(is_keyed: bool) {
+/// A Redis server of a round.
+struct Server {
+    child: Child,
+    port: u16,
+    _folder: Folder,
+}
+
+impl Server {
+    /// `None` where there is no server.
+    fn start() -> Option<Self> {
+        let (program, folder) = (env::var_os("LONGHAUL_REDIS")?, Folder::new());
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut child = Command::new(program)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "the server has ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(Self { child, port, _folder: folder })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+async fn round(is_keyed: bool, server: Option<&Server>) {
     let service = Simulator::builder().idempotency_keys().latency(Duration::from_millis(20)).start().await.unwrap();
     let folder = Folder::new();
     let start = || {
@@ -128,6 +174,9 @@ async fn round(is_keyed: bool) {
         command.arg("--nocapture").stdout(log.try_clone().unwrap()).stderr(log);
         if is_keyed {
             command.env(KEYED, "");
+        }
+        if let Some(server) = server {
+            command.env(STORE, format!("redis://127.0.0.1:{}", server.port));
         }
         command
             .env(FOLDER, folder.path())
@@ -171,5 +220,10 @@ async fn round(is_keyed: bool) {
         assert!((done.len()..=TASKS).contains(&tasks), "{tasks} {text}");
     }
     assert!(service.counts().submits() >= tasks as u64);
-    println!("keyed {is_keyed}: {} done, {} uncertain, {tasks} tasks", done.len(), uncertain.len());
+    println!(
+        "keyed {is_keyed}, server {}: {} done, {} uncertain, {tasks} tasks",
+        server.is_some(),
+        done.len(),
+        uncertain.len()
+    );
 }
