@@ -51,7 +51,8 @@ use crate::error::Error;
 ///
 /// # Limits
 /// - A task costs four calls, and a process one more each third of a lease.
-/// - The server keeps some 400 bytes a task beside its name and its data.
+/// - The server needs some 900 bytes a task beside its name and its data, which alone count for
+///   [`most_bytes`](RedisTaskStore::most_bytes).
 /// - The data is plain text, unless the client has a key ([`ClientBuilder::task_store_key`], feature `token-file`).
 ///
 /// [`ClientBuilder::task_store_key`]: crate::ClientBuilder::task_store_key
