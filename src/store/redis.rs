@@ -59,7 +59,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Each error names the server and its fault. No error contains a secret. A call that gets no answer in 5 seconds is made
-/// once more; each call is carried out once all the same.
+/// once more, and is carried out once all the same. The next call takes back an intent or a claim that failed so.
 #[derive(Clone)]
 pub struct RedisTaskStore {
     link: Arc<Link>,

@@ -108,6 +108,17 @@ async fn the_server_answers_as_the_other_stores_do() {
 }
 
 #[tokio::test]
+async fn the_permissions_that_the_docs_name_suffice_for_tasks() {
+    let Some(server) = Server::start(&[]) else { return };
+    let limits = "~lh:* &lh:* +eval +evalsha +script|load +info +subscribe +publish +time +get +set +hello";
+    let tasks = "+del +hset +hget +hmget +hdel +hincrby +zadd +zrem +zscore +zcard +zrange +zrangebyscore";
+    assert_eq!(tell(&server, &format!("ACL SETUSER app on >S3CRET {limits} {tasks}")), "+OK");
+    let url = format!("redis://app:S3CRET@127.0.0.1:{}", server.port);
+    let store = RedisTaskStore::new(&url, "test").unwrap().most_bytes(1_500);
+    assert_eq!(answers(store).await, answers(MemoryTaskStore::new().most_bytes(1_500)).await);
+}
+
+#[tokio::test]
 async fn a_dead_owners_tasks_are_taken_over_and_its_writes_are_refused() {
     let Some(server) = Server::start(&[]) else { return };
     let (dead, living) = (store(&server).lease_time(LEASE), store(&server).lease_time(LEASE));
