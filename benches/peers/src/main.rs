@@ -20,6 +20,7 @@ mod services;
 mod spread;
 mod subject;
 mod subjects;
+mod tasks;
 mod waiters;
 
 use std::env;
@@ -67,6 +68,11 @@ const BENCHES: &[Bench] = &[
     Bench { name: "queue-server", about: "a burst of 130 at a service that queues", run: queue_server::run },
     Bench { name: "learn", about: "an unknown limit, and one that changes", run: learn::run },
     Bench { name: "polls", about: "polls and lag of tasks, beside the offline optimum", run: polls::run },
+    Bench {
+        name: "tasks",
+        about: "10,000 tasks of one client: memory, CPU, lag, beside loops of tokio",
+        run: tasks::run,
+    },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
     #[cfg(feature = "longhaul")]
