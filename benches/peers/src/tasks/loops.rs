@@ -26,21 +26,30 @@ pub(super) async fn spawned(scene: Scene, service: Service) -> Result<(), Failur
 
 async fn run(service: &Service, submits: &Semaphore, pace: &Pace) -> Result<(), Failure> {
     let permit = submits.acquire().await?;
-    pace.wait().await;
-    let url = match service.submit().await {
-        Reply::Submitted(number) => format!("https://api.example.com/tasks/{number}"),
-        _ => return Err("a submit was refused".into()),
+    let url = loop {
+        pace.wait().await;
+        match service.submit().await {
+            Reply::Submitted(number) => break format!("https://api.example.com/tasks/{number}"),
+            _ => sleep(REFUSED).await,
+        }
     };
     drop(permit);
+    sleep(PAUSE).await;
     loop {
-        sleep(PAUSE).await;
         pace.wait().await;
-        if let Reply::Done(number) = service.poll(&url).await {
-            service.ended(number);
-            return Ok(());
+        match service.poll(&url).await {
+            Reply::Done(number) => {
+                service.ended(number);
+                return Ok(());
+            }
+            Reply::Refused => sleep(REFUSED).await,
+            _ => sleep(PAUSE).await,
         }
     }
 }
+
+/// As the service says in `Retry-After`.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// An interval for all loops, which is the plainest limiter.
 struct Pace(Option<Mutex<Interval>>);
