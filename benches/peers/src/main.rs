@@ -6,6 +6,8 @@ mod download;
 mod draw;
 mod exact;
 mod fair;
+#[cfg(feature = "longhaul")]
+mod fleet;
 mod heap;
 mod learn;
 mod machine;
@@ -73,6 +75,8 @@ const BENCHES: &[Bench] = &[
         about: "10,000 tasks of one client: memory, CPU, lag, beside loops of tokio",
         run: tasks::run,
     },
+    #[cfg(feature = "longhaul")]
+    Bench { name: "fleet", about: "1 to 8 processes that share a limit by a file or by Redis", run: fleet::run },
     Bench { name: "fair", about: "polls beside a flood of downloads", run: fair::run },
     Bench { name: "pipeline", about: "requests/s and CPU of a whole request, beside bare reqwest", run: pipeline::run },
     #[cfg(feature = "longhaul")]
@@ -86,8 +90,12 @@ const BENCHES: &[Bench] = &[
 ];
 
 fn main() -> Result<(), Failure> {
-    // Not for people: `download` starts its parts so, and their arguments are those of other programs.
+    // Not for people: `download` and `fleet` start their parts so, and the arguments of some are those of other programs.
     let arguments: Vec<_> = env::args_os().skip(1).collect();
+    #[cfg(feature = "longhaul")]
+    if let Some(done) = arguments.split_first().and_then(|(name, rest)| fleet::part(name, rest)) {
+        return done;
+    }
     if let Some(done) = arguments.split_first().and_then(|(name, rest)| download::part(name, rest)) {
         return done;
     }
