@@ -102,7 +102,7 @@ impl Scene {
             let cpu = cpu::used()? - cpu;
             heap::stop();
             played?;
-            Ok(service.seen(cpu, waited.await?))
+            Ok(service.seen(cpu, &waited.await?))
         })
     }
 }

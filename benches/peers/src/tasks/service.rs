@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::Scene;
@@ -40,16 +39,6 @@ pub(super) enum Reply {
 pub(super) struct Waited {
     submitted: Duration,
     heap: Option<isize>,
-}
-
-impl Reply {
-    pub(super) const fn status(&self) -> StatusCode {
-        match self {
-            Self::Submitted(_) | Self::Pending => StatusCode::ACCEPTED,
-            Self::Done(_) => StatusCode::OK,
-            Self::Refused => StatusCode::TOO_MANY_REQUESTS,
-        }
-    }
 }
 
 impl Service {
@@ -110,7 +99,7 @@ impl Service {
         }
     }
 
-    pub(super) fn seen(&self, cpu: Duration, waited: Waited) -> Seen {
+    pub(super) fn seen(&self, cpu: Duration, waited: &Waited) -> Seen {
         let state = self.lock();
         let mut lags = state.lags.clone();
         lags.sort_unstable();

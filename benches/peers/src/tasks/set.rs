@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use longhaul::http::{Http, HttpError, Request, Response};
 use longhaul::limits::Clock;
 use longhaul::retries::Schedule;
@@ -74,7 +74,7 @@ impl Http for Service {
             } else {
                 service.poll(request.url().path()).await
             };
-            let response = Response::new(reply.status(), request.url().clone());
+            let response = Response::new(status(&reply), request.url().clone());
             let (name, value) = match reply {
                 Reply::Submitted(number) => ("location", location(number)?),
                 Reply::Refused => ("retry-after", HeaderValue::from_static("1")),
@@ -84,6 +84,14 @@ impl Http for Service {
             let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value)]);
             Ok(response.headers_from(headers))
         })
+    }
+}
+
+const fn status(reply: &Reply) -> StatusCode {
+    match reply {
+        Reply::Submitted(_) | Reply::Pending => StatusCode::ACCEPTED,
+        Reply::Done(_) => StatusCode::OK,
+        Reply::Refused => StatusCode::TOO_MANY_REQUESTS,
     }
 }
 
