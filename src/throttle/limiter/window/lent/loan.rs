@@ -130,8 +130,10 @@ impl Loan {
         let Some(asked_at) = self.asked_at else { return (want > 0).then_some(now) };
         let is_known = held.all() > 0 || self.told > 0;
         let is_called = self.is_nudged && (is_known || want > 0);
+        // A slot that goes back and forth must not keep the processor busy.
+        let soonest = asked_at.saturating_add(PAUSE);
         if is_called || (self.recall > 0 && held.has_returnable(demand)) {
-            return Some(now);
+            return Some(soonest.max(now));
         }
         let mut dues = [None; 6];
         let [beat, more, poll, idle, spent, less] = &mut dues;
@@ -152,7 +154,7 @@ impl Loan {
         if want < self.told && (want + held.all() == 0 || self.is_contended()) {
             *less = Some(asked_at.saturating_add(SOON));
         }
-        dues.into_iter().flatten().min()
+        dues.into_iter().flatten().min().map(|due| due.max(soonest))
     }
 
     /// Makes the ask that is due, or returns the one that is out. `run` and `uptime` are left to the store's connection.

@@ -86,7 +86,7 @@ fn gives_back_what_is_asked_for_but_nothing_fresh_while_somebody_waits() {
     lent.told(&Answer { recall: 1, ..grants(&[(0, 2)]) }, 0, 0, 0);
     lent.take(0);
     lent.anchor(0, 10);
-    assert_eq!(lent.due(parked(4), 10), Some(10));
+    assert_eq!(lent.due(parked(4), 10), Some(5_000_000));
     let ask = lent.ask(parked(4), 10);
     assert_eq!((ask.held, ask.returns), (1, vec![(1_000_000, 1)]));
     // When nobody waits for long, all goes back.
