@@ -190,5 +190,8 @@ else
     say "redis-server was not found, and is installed only by apt-get as root: skipping the tests of a server"
 fi
 
+# Many tests wait for real time to pass: more of them than there are processors run side by side.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
+
 say "cargo test --locked $*"
 cargo test --locked "$@"
