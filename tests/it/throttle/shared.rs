@@ -8,7 +8,7 @@ use longhaul::{Error, ErrorKind, Event, Limit, Throttle};
 use tempfile::tempdir;
 
 async fn answered(throttle: &Throttle) -> Result<(), Error> {
-    let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(3)).await?;
+    let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(8)).await?;
     permit.answered();
     Ok(())
 }
