@@ -262,7 +262,7 @@ impl<V> fmt::Debug for BulkResults<V> {
     }
 }
 
-/// What the requests of one bulk share.
+/// The settings that all requests of one bulk share.
 struct Bulk {
     transport: Arc<Transport>,
     /// The request without its body.

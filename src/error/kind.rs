@@ -79,7 +79,7 @@ pub enum ErrorKind {
     /// # Troubleshooting
     /// Stop working on the task: the other process does. If it happens to processes that run, give the store a longer
     /// lease ([`FileTaskStore::lease_time`](crate::tasks::FileTaskStore::lease_time)). A Redis server that lost its data
-    /// has no task any more, and a warning in the log tells so.
+    /// has no task any more, and a warning in the log says so.
     TakenOver,
     /// The service refused the request (another 4xx or 5xx).
     ///

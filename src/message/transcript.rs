@@ -46,7 +46,7 @@ pub struct Transcript {
     answers: Vec<Answer>,
 }
 
-/// One recorded answer.
+/// A recorded answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {

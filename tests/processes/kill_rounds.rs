@@ -28,7 +28,7 @@ async fn a_file_is_right_after_kills_at_any_time() {
         println!("{:?}", download(&link, &target).await);
         return;
     }
-    let rounds = if env::var("LONGHAUL_LONG").is_ok() { 50 } else { 2 };
+    let rounds = if env::var("LONGHAUL_LONG").is_ok() { 50 } else { 3 };
     let log = Log::default();
     let _logging = listen(&log);
     let mut resumed = 0;

@@ -11,7 +11,7 @@ use crate::message::Reply;
 use crate::pointer::Source;
 use crate::protocol::read_fault;
 
-/// Where the results of the items are.
+/// The places of the items' results.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResultPlaces {
     /// The list of the results; `None` if the service answers a request as a whole.

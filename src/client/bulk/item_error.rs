@@ -17,7 +17,7 @@ pub struct ItemError {
     value: Option<Bytes>,
 }
 
-/// What is known of an item that has no value.
+/// The fate of an item without a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ItemFate {

@@ -23,7 +23,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// What happened to a task of a [set](super::Tasks).
+/// An event of a task of a [set](super::Tasks).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskEvent<T> {
