@@ -137,7 +137,7 @@ pub mod architecture {}
 pub mod limits {
     pub use crate::clock::Clock;
     pub use crate::hint::{Budget, HintFact, HintRule, Hints, Unit};
-    pub use crate::limit::{Anchor, Scope, Window};
+    pub use crate::limit::{Anchor, Outage, Scope, Window};
     pub use crate::message::Priority;
     pub use crate::throttle::{
         Acquire, Feedback, Learned, LearnedLimit, LimitUsage, Permit, QueueEstimate, RequestKey, SharedUsage,

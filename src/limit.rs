@@ -1,6 +1,7 @@
 //! Limit: a promise about how often a service is asked, as a user states it.
 
 mod anchor;
+mod outage;
 mod route;
 mod scope;
 mod window;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 
 pub use anchor::Anchor;
+pub use outage::Outage;
 pub use scope::Scope;
 pub use window::Window;
 
@@ -57,6 +59,8 @@ pub struct Limit {
     soft: bool,
     #[serde(with = "crate::clock::seconds::option", skip_serializing_if = "Option::is_none")]
     pause_without_hint: Option<Duration>,
+    #[serde(skip_serializing_if = "Outage::is_closed")]
+    outage: Outage,
 }
 
 impl Limit {
@@ -181,6 +185,25 @@ impl Limit {
         self
     }
 
+    /// Sets how a process uses the limit while it cannot reach the store of a shared throttle
+    /// ([`Throttle::file`](crate::Throttle::file), `Throttle::redis`). [`Outage::Closed`] by default: nothing is sent
+    /// once the lease is over. In data the member is `outage`.
+    ///
+    /// ```
+    /// use longhaul::Limit;
+    /// use longhaul::limits::Outage;
+    ///
+    /// let limit = Limit::per_second(15).outage(Outage::Share);
+    /// let text = serde_json::to_string(&limit)?;
+    /// assert_eq!(text, r#"{"windows":[{"count":15,"seconds":1}],"outage":"share"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
+        self
+    }
+
     /// Makes the limit soft: it only reports when it is exceeded, and never holds a request back. Use a soft limit for
     /// a cap that the service does not enforce.
     #[must_use]
@@ -215,6 +238,10 @@ impl Limit {
 
     pub(crate) const fn unasked_pause(&self) -> Option<Duration> {
         self.pause_without_hint
+    }
+
+    pub(crate) const fn on_outage(&self) -> Outage {
+        self.outage
     }
 
     pub(crate) const fn is_soft(&self) -> bool {
@@ -300,6 +327,11 @@ impl fmt::Display for Limit {
         if let Some(pause) = self.pause_without_hint {
             write!(f, ", pausing for {pause:?} after a refusal without a wait")?;
         }
+        f.write_str(match self.outage {
+            Outage::Closed => "",
+            Outage::Share => ", on its share while the store is away",
+            Outage::Open => ", open while the store is away",
+        })?;
         f.write_str(if self.soft { ", soft" } else { "" })
     }
 }
@@ -327,6 +359,11 @@ mod tests {
                 Limit::per_day(5, "Europe/Berlin").scope(Scope::TokenEndpoint),
                 "5 per day in Europe/Berlin of the token endpoint",
             ),
+            (
+                Limit::per_second(4).outage(Outage::Share),
+                "4 per 1s of the account, on its share while the store is away",
+            ),
+            (Limit::per_second(4).outage(Outage::Open), "4 per 1s of the account, open while the store is away"),
         ] {
             assert_eq!(limit.to_string(), shown);
             limit.check().unwrap();
@@ -368,6 +405,7 @@ mod tests {
             r#"{"windows":[{"count":1,"seconds":1,"at_once":1}]}"#,
             r#"{"windows":[],"scope":"planet"}"#,
             r#"{"windows":[],"anchor":"moon"}"#,
+            r#"{"windows":[],"outage":"maybe"}"#,
             r#"{"windows":[],"unknown":1}"#,
         ] {
             assert!(serde_json::from_str::<Limit>(text).is_err(), "{text}");

@@ -298,7 +298,10 @@ impl Core {
 
     /// Records that the store did not answer.
     pub(super) fn store_failed(&mut self, why: &Arc<str>, now: Tick) {
-        self.loans.failed(why, &mut self.effects, now);
+        let Self { loans, limiters, effects, .. } = self;
+        let changed = loans.failed(why, limiters, effects, now);
+        let (scheduler, mut parts) = self.parts(now);
+        changed.into_iter().for_each(|id| scheduler.limiter_changed(id, &mut parts));
     }
 
     /// The store wants to hear about these windows.

@@ -1,6 +1,8 @@
 //! Fleet: several throttles that share their windows by a store in memory, on a paused clock. A strict service counts
 //! arrivals; it must never count more than the limit, whatever happens to the members and to the store.
 
+mod outage;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -119,13 +119,24 @@ impl Loans {
         changed
     }
 
-    /// Records that the store did not answer.
-    pub(super) fn failed(&mut self, why: &Arc<str>, effects: &mut Effects, now: Tick) {
+    /// Records that the store did not answer. Returns the limiters that may open at another time therefore.
+    pub(super) fn failed(
+        &mut self,
+        why: &Arc<str>,
+        limiters: &mut Limiters,
+        effects: &mut Effects,
+        now: Tick,
+    ) -> Vec<LimiterId> {
         if self.down.is_none() {
             effects.report(|| Event::StoreDown { why: why.clone() });
         }
         let since = self.down.as_ref().map_or(now, |(since, _)| *since);
         self.down = Some((since, why.clone()));
+        let mut lent = limiters.lent();
+        lent.retain(|id| {
+            limiters.of_mut(*id).lent_mut().is_some_and(|lent| lent.is_pending() && lent.store_failed(now))
+        });
+        lent
     }
 
     /// The store wants to hear about these windows.

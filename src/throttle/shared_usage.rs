@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::limiter::window::lent::Lent;
 use super::time::{Tick, elapsed};
+use crate::limit::Outage;
 
 /// The part of this process in a limit that several processes share, as returned by
 /// [`LimitUsage::shared`](super::LimitUsage::shared). `Display` is "shared by 4: 3 held here, 2 with nobody, lease
@@ -19,6 +20,7 @@ pub struct SharedUsage {
     owed: u64,
     count: u64,
     lease: Duration,
+    outage: Option<Outage>,
 }
 
 impl SharedUsage {
@@ -58,6 +60,13 @@ impl SharedUsage {
     pub const fn lease(&self) -> Duration {
         self.lease
     }
+
+    /// Returns the policy by which this process uses slots although its lease is over: [`Outage::Share`] or
+    /// [`Outage::Open`] while the store cannot be reached; otherwise none.
+    #[must_use]
+    pub const fn outage(&self) -> Option<Outage> {
+        self.outage
+    }
 }
 
 impl SharedUsage {
@@ -70,6 +79,7 @@ impl SharedUsage {
             owed: said.map_or(0, |said| said.debt),
             count: said.map_or(lent.count().into(), |said| said.count),
             lease: elapsed(now, ends_at),
+            outage: lent.outage(now),
         }
     }
 }
@@ -83,6 +93,11 @@ impl fmt::Display for SharedUsage {
         if self.owed > 0 {
             write!(f, "{} owed, ", self.owed)?;
         }
-        if self.lease.is_zero() { f.write_str("lease over") } else { write!(f, "lease {:.1?}", self.lease) }
+        match self.outage {
+            _ if !self.lease.is_zero() => write!(f, "lease {:.1?}", self.lease),
+            Some(Outage::Share) => f.write_str("lease over, on its share"),
+            Some(_) => f.write_str("lease over, open"),
+            None => f.write_str("lease over"),
+        }
     }
 }

@@ -103,7 +103,9 @@ impl Rule {
 
     pub(super) fn agrees(&self, limit: &Limit, window: &Window) -> bool {
         let (own, other) = (&self.limit, limit);
-        let rest = |limit: &Limit| (limit.anchored(), limit.queue(), limit.is_soft(), limit.unasked_pause());
+        let rest = |limit: &Limit| {
+            (limit.anchored(), limit.queue(), limit.is_soft(), limit.unasked_pause(), limit.on_outage())
+        };
         self.window == *window && rest(own) == rest(other)
     }
 
@@ -132,7 +134,8 @@ impl Rule {
         terms: Option<&Arc<Terms>>,
     ) -> Limiter {
         let share = |terms: &Arc<Terms>| {
-            Lent::new(&self.window, clock, self.domain(key, account), terms.clone()).filter(|_| !self.limit.is_soft())
+            let lent = Lent::new(&self.window, clock, self.domain(key, account), terms.clone());
+            lent.map(|lent| lent.on_outage(self.limit.on_outage())).filter(|_| !self.limit.is_soft())
         };
         let counter = match terms.and_then(share) {
             Some(lent) => Counter::Lent(Box::new(lent)),

@@ -13,6 +13,7 @@
 
 mod held;
 mod loan;
+mod outage;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,13 @@ mod tests;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::limit::Window;
+use crate::limit::{Outage, Window};
 use crate::throttle::slots::{Answer, Ask};
 use crate::throttle::time::{Opening, Tick};
 
 use held::{Held, Slot};
 use loan::{Loan, LoanView};
+use outage::{Lease, OutagePlan};
 use term::Term;
 
 /// The terms on which a store lends: the same for all windows of a throttle.
@@ -59,6 +61,7 @@ pub(in crate::throttle) struct Lent {
     /// Nothing is granted from this time on.
     ends_at: Tick,
     loan: Loan,
+    outage: OutagePlan,
 }
 
 impl Lent {
@@ -69,7 +72,12 @@ impl Lent {
             Window::Daily { count, zone } => (*count, Term::day(zone, clock)),
             Window::Bytes { .. } | Window::Concurrent { .. } => return None,
         };
-        Some(Self { held: Held::new(count, term), ends_at: 0, loan: Loan::new(domain, terms) })
+        Some(Self {
+            held: Held::new(count, term),
+            ends_at: 0,
+            loan: Loan::new(domain, terms),
+            outage: OutagePlan::default(),
+        })
     }
 
     pub(super) const fn change(&mut self, count: u32) {
@@ -77,16 +85,39 @@ impl Lent {
         self.loan.nudge();
     }
 
+    /// Sets how slots are used after the end of a lease that the store does not renew.
+    pub(in crate::throttle) fn on_outage(self, policy: Outage) -> Self {
+        Self { outage: OutagePlan::new(policy), ..self }
+    }
+
     /// Returns `Closed` if no slot is here, or if the lease ends before a slot is free: only the store can then open
-    /// the window.
-    pub(super) fn opening(&self, now: Tick) -> Opening {
+    /// the window, unless the window has a policy for an outage.
+    pub(super) fn opening(&mut self, now: Tick) -> Opening {
+        let lease = self.lease();
+        self.outage.advance(&mut self.held, &lease, now);
+        let goes_on = self.outage.goes_on(&lease);
         match self.held.first() {
-            _ if now >= self.ends_at => Opening::Closed,
+            _ if now >= self.ends_at && !goes_on => Opening::Closed,
             _ if now < self.held.void_at => Opening::At(self.held.void_at),
             Some(free_at) if free_at <= now => Opening::Open,
-            Some(free_at) if free_at < self.ends_at => Opening::At(free_at),
-            _ => Opening::Closed,
+            Some(free_at) if free_at < self.ends_at || goes_on => Opening::At(free_at),
+            _ => self.outage.due(&lease).map_or(Opening::Closed, Opening::At),
         }
+    }
+
+    fn lease(&self) -> Lease {
+        let lapses_at = self.held.term.free_at(self.ends_at.saturating_add(self.loan.guard()));
+        Lease { ends_at: self.ends_at, lapses_at, view: self.loan.view() }
+    }
+
+    /// Returns the policy by which slots are used although the lease is over, if they are.
+    pub(in crate::throttle) fn outage(&self, now: Tick) -> Option<Outage> {
+        (now >= self.ends_at && self.outage.goes_on(&self.lease())).then(|| self.outage.policy())
+    }
+
+    /// Records that the store did not answer; returns whether the window may open at another time therefore.
+    pub(in crate::throttle) fn store_failed(&mut self, now: Tick) -> bool {
+        self.outage.begin(now) && self.outage.goes_on(&self.lease())
     }
 
     /// Returns a lower bound: more slots may be lent at any time, up to the size of the window.
@@ -150,7 +181,10 @@ impl Lent {
     pub(in crate::throttle) fn told(&mut self, answer: &Answer, wall: i64, sent: Tick, now: Tick) -> bool {
         self.held.term.set_wall(wall, now);
         // A store that began another epoch does not know whom the store before lent the slots of an ended lease.
-        let is_lost = answer.is_void || (now >= self.ends_at && self.loan.is_other_epoch(&answer.epoch));
+        let is_over = now >= self.ends_at && !self.outage.goes_on(&self.lease());
+        let is_lost = answer.is_void || (is_over && self.loan.is_other_epoch(&answer.epoch));
+        let known = self.loan.declared();
+        self.outage.end(&mut self.held, known);
         if is_lost {
             self.held.void(now);
         }

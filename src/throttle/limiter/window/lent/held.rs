@@ -100,6 +100,31 @@ impl Held {
         self.slots.iter().any(|slot| slot.is_used || demand.parked == 0)
     }
 
+    /// Makes slots that are free now, until this many are held.
+    pub(super) fn fill(&mut self, most: u64, now: Tick) {
+        let missing = most.saturating_sub(self.all());
+        (0..missing).for_each(|_| self.put(Slot { free_at: now, is_used: false }));
+    }
+
+    /// Forgets the slots that are free last, until no more than this many are held.
+    pub(super) fn keep_earliest(&mut self, most: u64) {
+        while self.all() > most && self.slots.pop_back().is_some() {}
+        self.overdraw(most);
+    }
+
+    /// Forgets the slots that are free first, until no more than this many are held.
+    pub(super) fn keep_latest(&mut self, most: u64) {
+        while self.all() > most && self.slots.pop_front().is_some() {}
+        self.overdraw(most);
+    }
+
+    /// Lets requests in flight bring no slots back, until no more than this many do.
+    const fn overdraw(&mut self, most: u64) {
+        let surplus = self.flying.saturating_sub(most);
+        self.flying -= surplus;
+        self.overdrawn += surplus;
+    }
+
     /// Takes out all slots.
     pub(super) fn drain(&mut self) -> Vec<Slot> {
         self.slots.drain(..).collect()

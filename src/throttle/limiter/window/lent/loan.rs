@@ -38,6 +38,7 @@ pub(super) struct Loan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::throttle) struct LoanView {
     pub(in crate::throttle) members: u64,
+    pub(super) rank: u64,
     pub(in crate::throttle) free: u64,
     pub(in crate::throttle) debt: u64,
     pub(in crate::throttle) count: u64,
@@ -66,6 +67,15 @@ impl Loan {
 
     pub(super) fn ttl(&self) -> Tick {
         self.terms.ttl
+    }
+
+    pub(super) fn guard(&self) -> Tick {
+        self.terms.guard
+    }
+
+    /// Returns how many slots the ask that is out says are held.
+    pub(super) fn declared(&self) -> u64 {
+        self.pending.as_ref().map_or(0, |ask| ask.held)
     }
 
     pub(super) fn touch(&mut self, now: Tick) {
@@ -101,8 +111,8 @@ impl Loan {
         let hint = if answer.poll == 0 { Tick::MAX } else { answer.poll.saturating_mul(MICRO) };
         let poll = hint.min(self.terms.poll.max(held.term.length() / POLLS).min(LONGEST_POLL));
         self.poll_at = (!self.is_met).then(|| now.saturating_add(poll.max(SOON)));
-        let Answer { members, free, debt, count, contended, .. } = *answer;
-        self.last = Some(LoanView { members, free, debt, count, contended });
+        let Answer { members, rank, free, debt, count, contended, .. } = *answer;
+        self.last = Some(LoanView { members, rank, free, debt, count, contended });
         if !answer.grants.is_empty() {
             self.touch(now);
         }
