@@ -63,6 +63,8 @@
 mod account;
 mod accounts;
 mod acquire;
+mod board;
+mod boards;
 mod clerk;
 mod clerk_task;
 mod core;
@@ -193,6 +195,9 @@ impl Throttle {
     /// [`Event::LimitsDiffer`](crate::Event::LimitsDiffer) tells so. Limits of bytes, of concurrent requests and of
     /// services that queue cannot be shared, and are refused; a [soft](Limit::soft) limit counts in each process.
     /// [`Anchor::ResponseLessRoundTrip`](crate::limits::Anchor::ResponseLessRoundTrip) counts as `Response`.
+    ///
+    /// A refusal of the service pauses all processes, and one of them sends the first request afterwards; budgets that the
+    /// service states, and limits that were found, are divided among the processes.
     ///
     /// ```no_run
     /// use longhaul::{Client, Limit, Throttle};

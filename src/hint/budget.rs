@@ -33,6 +33,17 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Creates a budget of requests.
+    pub(crate) const fn of_requests(
+        name: Option<String>,
+        limit: Option<u64>,
+        remaining: u64,
+        window: Option<Duration>,
+        reset: Duration,
+    ) -> Self {
+        Self { name, limit, remaining: Some(remaining), window, reset: Some(reset), counts_requests: true }
+    }
+
     /// Returns the name of the policy or the resource, as the service writes it: `burst`, `minute`, `tokens`,
     /// `subscription-reads`.
     #[must_use]

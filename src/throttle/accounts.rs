@@ -6,13 +6,16 @@ mod route_names;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::account::Account;
 use super::account::rule::AccountName;
 use super::account::rules::{AccountRules, Matched};
+use super::board::BudgetWord;
 use super::feedback::Feedback;
 use super::ids::{AccountId, LimiterId, SetId};
 use super::limiter::Limiter;
+use super::limiter::advertised::Among;
 use super::limiter::window::Counter;
 use super::limiter::window::learner::Learner;
 use super::limiters::set::LimiterSet;
@@ -235,6 +238,37 @@ impl Accounts {
         self.accounts.get_mut(attribution.account)
     }
 
+    /// Returns the limiter of an account that other processes know by a name: see [`Account::limiter_of_subject`].
+    pub(super) fn limiter_of_subject(
+        &mut self,
+        id: AccountId,
+        subject: &str,
+        limiters: &mut Limiters,
+    ) -> Option<LimiterId> {
+        let before = limiters.len();
+        let found = self.accounts.get_mut(id)?.limiter_of_subject(subject, limiters);
+        self.answers += u64::from(limiters.len() != before);
+        found
+    }
+
+    /// Keeps budgets that the service stated to other processes.
+    pub(super) fn hear_budgets(&mut self, id: AccountId, words: &[BudgetWord], editing: &mut Editing<'_>) {
+        let reads_answers = self.feedback.reads_answers();
+        if let Some(account) = self.accounts.get_mut(id).filter(|_| reads_answers && !words.is_empty()) {
+            self.answers += 1;
+            words.iter().for_each(|word| account.hear_budget(word, editing));
+        }
+    }
+
+    /// Divides what the service states among the processes that use an account.
+    pub(super) fn divide_rests(&self, id: AccountId, among: Among, editing: &mut Editing<'_>) {
+        for id in self.accounts.get(id).map_or_else(Vec::new, Account::limiters) {
+            if editing.limiters.of_mut(id).divide_rest(among) {
+                editing.changed.push(id);
+            }
+        }
+    }
+
     /// Returns whether the account has not sent any request yet.
     pub(super) fn is_fresh(&self, id: AccountId, limiters: &Limiters) -> bool {
         self.accounts.get(id).is_some_and(|account| !limiters.of(account.gate).used)
@@ -352,6 +386,14 @@ impl Accounts {
             let gate = self.gate_of_account(id);
             editing.limiters.of_mut(gate).begin_slowly(editing.now);
             editing.changed.push(gate);
+        }
+    }
+
+    /// Returns the limit that the search for an account's limit found.
+    pub(super) fn found(&self, id: AccountId, limiters: &Limiters) -> Option<(u32, Duration)> {
+        match limiters.of(self.accounts.get(id)?.learner?).counter() {
+            Counter::Learner(learner) => learner.found(),
+            _ => None,
         }
     }
 

@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, sleep_until};
 
 use super::clerk::Clerk;
+use super::ledger::{LedgerError, Reply};
+use super::loans::Round;
 use super::shared::Shared;
 
 /// Starts the clerk of a throttle with shared windows, unless one runs.
@@ -40,7 +42,7 @@ async fn run(clerk: Arc<Clerk>, guard: ClerkGuard) {
         });
         // The throttle must be able to end while the clerk waits.
         drop(shared);
-        if round.asks.is_empty() {
+        if round.asks.is_empty() && round.posts.is_empty() {
             let due = async {
                 match next {
                     Some(next) => sleep_until(next).await,
@@ -57,8 +59,7 @@ async fn run(clerk: Arc<Clerk>, guard: ClerkGuard) {
             }
             continue;
         }
-        let asks = round.asks.iter().map(|due| (due.domain.clone(), due.ask.clone())).collect();
-        let outcome = clerk.ledger.exchange(asks).await;
+        let outcome = carry_out(&clerk, &round, &guard).await;
         let Some(shared) = guard.shared.upgrade() else { break };
         match outcome {
             Ok(replies) => {
@@ -78,6 +79,23 @@ async fn run(clerk: Arc<Clerk>, guard: ClerkGuard) {
         // Otherwise the end of the lease gives them back.
         drop(clerk.ledger.exchange(asks).await);
     }
+}
+
+/// Tells the other processes what is due, and asks for slots. What the others told is known here before the slots are:
+/// they may have been told to stay away.
+async fn carry_out(clerk: &Clerk, round: &Round, guard: &ClerkGuard) -> Result<Vec<Reply>, LedgerError> {
+    if !round.posts.is_empty() {
+        let posts = round.posts.iter().map(|due| (due.domain.clone(), due.post.clone())).collect();
+        let answers = clerk.ledger.post(posts).await?;
+        if let Some(shared) = guard.shared.upgrade() {
+            shared.with(|core, now| core.told_board(round, answers, now));
+        }
+    }
+    if round.asks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asks = round.asks.iter().map(|due| (due.domain.clone(), due.ask.clone())).collect();
+    clerk.ledger.exchange(asks).await
 }
 
 /// Lets the next request start another clerk if the runtime of this one ends.

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use super::account::Account;
 use super::accounts::Accounts;
+use super::board::Posted;
+use super::boards::{Boards, Surroundings};
 use super::effects::Effects;
 use super::explain::{LimiterLine, QueueEstimate};
 use super::feedback::{Action, ServiceAnswer, Stopped, interpret};
@@ -42,6 +44,7 @@ pub(super) struct Core {
     pub(super) timers: Timers,
     pub(super) effects: Effects,
     pub(super) loans: Loans,
+    pub(super) boards: Boards,
 }
 
 /// A request that has to wait.
@@ -92,6 +95,7 @@ impl Core {
             timers: Timers::default(),
             effects: Effects::default(),
             loans: Loans::default(),
+            boards: Boards::default(),
         };
         // The first account stands for all accounts.
         core.edit(0, |accounts, editing| accounts.account("", "", editing));
@@ -128,6 +132,7 @@ impl Core {
         now: Tick,
     ) -> Option<Granted> {
         self.catch_up(now);
+        self.touch_board(request.account, now);
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
         let (set, attribution) = accounts.limiters_for(request, class, &mut editing);
@@ -147,6 +152,7 @@ impl Core {
     /// Joins the queue, after [`try_acquire`](Self::try_acquire) found no permit.
     pub(super) fn ask(&mut self, asking: &QueueRequest<'_>, waker: &Waker, now: Tick) -> AskOutcome {
         let QueueRequest { request, class, deadline, hold, runtime } = asking;
+        self.touch_board(request.account, now);
         let Self { accounts, limiters, effects, .. } = self;
         let mut editing = Editing { limiters, effects, changed: Vec::new(), now };
         let (set, attribution) = accounts.limiters_for(request, *class, &mut editing);
@@ -249,6 +255,8 @@ impl Core {
         }
         self.limiters.hold(set);
         self.report(id, PermitReport::Answered { whole }, now);
+        let found = self.accounts.found(attribution.account, &self.limiters);
+        let (mut stated, mut pausing) = (Vec::new(), None);
         let stopped = self.edit(now, |accounts, editing| {
             for ignored in hints.ignored() {
                 editing.effects.report(|| Event::Ignored { what: ignored.as_str().into() });
@@ -256,7 +264,7 @@ impl Core {
             let reads_answers = accounts.feedback().reads_answers();
             let account = accounts.answering(attribution)?;
             if reads_answers {
-                account.record_budgets(attribution, set, hints.budgets(), sent, editing);
+                stated = account.record_budgets(attribution, set, hints.budgets(), sent, editing);
             }
             let learner = editing.limiters.teach(set, sent, answer.is_refusal(), editing.effects, now);
             editing.changed.extend(learner);
@@ -276,16 +284,52 @@ impl Core {
             let until = limiter.refuse(order.during, now);
             let is_new = until.is_some_and(|until| editing.limiters.pause(id, until, editing.effects, now));
             editing.changed.push(id);
+            pausing = until.map(|_| id);
             Some(Stopped { limit: editing.limiters.of(id).label.clone(), cause: order.cause, is_new, kept })
         });
         self.limiters.release(set);
+        let Self { boards, accounts, limiters, .. } = self;
+        if limiters.terms().is_some() {
+            boards.say_budgets(attribution, &stated, accounts, limiters, now);
+            boards.say_learned(attribution.account, found, accounts, limiters);
+            if let Some(id) = pausing {
+                boards.say_pause(attribution.account, id, accounts, limiters, now);
+            }
+        }
         stopped
+    }
+
+    /// Records that an account is used, if other processes use it too.
+    #[inline]
+    fn touch_board(&mut self, account: AccountId, now: Tick) {
+        if let Some(terms) = self.limiters.terms() {
+            let has_common = self.accounts.get(AccountId::ALL).is_some_and(|all| !all.rules.is_empty());
+            self.boards.touch(account, &self.accounts, terms, now);
+            if has_common && account != AccountId::ALL {
+                self.boards.touch(AccountId::ALL, &self.accounts, terms, now);
+            }
+        }
     }
 
     /// Returns the asks to the store of shared windows that are due.
     pub(super) fn ask_store(&mut self, now: Tick) -> Round {
         self.catch_up(now);
-        self.loans.round(&mut self.limiters, &self.scheduler, now)
+        let Self { loans, boards, accounts, limiters, scheduler, .. } = self;
+        let mut round = Loans::round(limiters, scheduler, now);
+        if let Some(terms) = limiters.terms().cloned() {
+            let mut around = Surroundings { accounts, limiters, scheduler, now };
+            let (posts, next) = boards.round(!round.asks.is_empty(), &terms, &mut around);
+            (round.posts, round.next) = (posts, [round.next, next].into_iter().flatten().min());
+        }
+        loans.arm(round.next);
+        round
+    }
+
+    /// Takes what other processes told.
+    pub(super) fn told_board(&mut self, round: &Round, answers: Vec<Posted>, now: Tick) {
+        let mut boards = std::mem::take(&mut self.boards);
+        self.edit(now, |accounts, editing| boards.told((&round.posts, answers), round.now, accounts, editing));
+        self.boards = boards;
     }
 
     /// Takes the answers of the store, and lets the requests go that they admit.
@@ -300,19 +344,31 @@ impl Core {
     pub(super) fn store_failed(&mut self, why: &Arc<str>, now: Tick) {
         let Self { loans, limiters, effects, .. } = self;
         let changed = loans.failed(why, limiters, effects, now);
-        let (scheduler, mut parts) = self.parts(now);
-        changed.into_iter().for_each(|id| scheduler.limiter_changed(id, &mut parts));
+        let mut boards = std::mem::take(&mut self.boards);
+        self.edit(now, |accounts, editing| {
+            editing.changed = changed;
+            boards.failed(accounts, editing);
+        });
+        self.boards = boards;
     }
 
     /// The store wants to hear about these windows.
     pub(super) fn nudged(&mut self, domains: &[Arc<str>]) {
         self.loans.nudged(domains, &mut self.limiters);
+        self.boards.nudged(domains);
     }
 
     /// Returns whether the clerk must look earlier than it expects.
     pub(super) fn clerk_oversleeps(&mut self, now: Tick) -> bool {
-        let Self { loans, limiters, scheduler, .. } = self;
-        limiters.is_stirred() && loans.oversleeps(limiters, scheduler, now)
+        let Self { loans, boards, accounts, limiters, scheduler, .. } = self;
+        let mut due = if limiters.is_stirred() { Loans::due(limiters, scheduler, now) } else { None };
+        if boards.is_stirred()
+            && let Some(terms) = limiters.terms().cloned()
+        {
+            let next = boards.due(&terms, &mut Surroundings { accounts, limiters, scheduler, now });
+            due = [due, next].into_iter().flatten().min();
+        }
+        loans.oversleeps(due)
     }
 
     /// Returns the wait that a request would have now.

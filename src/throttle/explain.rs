@@ -108,6 +108,8 @@ impl LimiterLine {
         }
         if limiter.is_paused(now) {
             line += &format!(", paused for {:.1?}", elapsed(now, limiter.paused_until()));
+        } else if limiter.pause().waits_for_turn() {
+            line += ", another process sends the first request after the pause";
         }
         Self(line)
     }

@@ -2,6 +2,7 @@
 //! arrivals; it must never count more than the limit, whatever happens to the members and to the store.
 
 mod outage;
+mod pauses;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ledger: the seam to the store of shared windows.
+//! Ledger: the seam to the store of shared windows and of boards.
 
 mod boot;
 pub(super) mod file;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::board::{Post, Posted};
 use super::slots::{Answer, Ask};
 
 /// A store of shared windows: a file, or a server.
@@ -22,8 +23,13 @@ pub(super) trait Ledger: fmt::Debug + Send + Sync {
     /// If this fails, each ask may have been carried out or not; it is then repeated unchanged.
     fn exchange(&self, asks: Vec<(Arc<str>, Ask)>) -> BoxFuture<'_, Result<Vec<Reply>, LedgerError>>;
 
-    /// Waits until the store wants to hear from this process, and returns the names of the windows. A store that cannot
-    /// call is asked from time to time.
+    /// Posts words to boards, each to the one of its name, and returns the answers in the same order.
+    ///
+    /// If this fails, each post may have been carried out or not; words may come twice.
+    fn post(&self, posts: Vec<(Arc<str>, Post)>) -> BoxFuture<'_, Result<Vec<Posted>, LedgerError>>;
+
+    /// Waits until the store wants to hear from this process, and returns the names of the windows and boards. A store that
+    /// cannot call is asked from time to time.
     fn nudged(&self) -> BoxFuture<'_, Vec<Arc<str>>> {
         Box::pin(std::future::pending())
     }

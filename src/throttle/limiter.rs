@@ -16,7 +16,7 @@ use crate::hint::Budget;
 use crate::limit::{Anchor, Limit, Window};
 use crate::message::Priority;
 
-use advertised::AdvertisedRest;
+use advertised::{AdvertisedRest, Among};
 use min_rtt::MinRtt;
 use pause::{During, Pause};
 use window::Counter;
@@ -43,6 +43,8 @@ pub(super) struct Limiter {
     /// The rest of a budget that the service states.
     advertised: Option<Box<AdvertisedRest>>,
     min_rtt: Option<Box<MinRtt>>,
+    /// The processes that use what the service states.
+    among: Among,
     /// Sets in use that contain the limiter.
     pub(super) holders: u32,
     /// How long the limiter pauses after a refusal without a hint, if set.
@@ -91,6 +93,7 @@ impl Limiter {
             width: 0,
             advertised: None,
             min_rtt: min_rtt.then(Box::default),
+            among: Among::default(),
             holders: 0,
             pause_without_hint: None,
             label,
@@ -415,6 +418,52 @@ impl Limiter {
         self.refresh();
     }
 
+    /// The pause is that of several processes: after it this one waits for its turn.
+    pub(super) fn wait_for_turn(&mut self, now: Tick) {
+        self.pause.wait_for_turn(now);
+        self.refresh();
+    }
+
+    /// It is the turn of this process after a pause.
+    pub(super) fn take_turn(&mut self) {
+        self.pause.take_turn();
+        self.refresh();
+    }
+
+    /// Returns the pause, to be told to other processes.
+    pub(super) const fn pause(&self) -> &Pause {
+        &self.pause
+    }
+
+    /// Another process was refused as often in a row, and asked to stay away until then.
+    pub(super) fn hear_refusals(&mut self, refusals: u8, asked_until: Tick) {
+        self.pause.hear(refusals, asked_until);
+    }
+
+    /// Keeps the rest of a budget that a response to another process stated, if it is less or newer than what is known
+    /// here. Returns whether it is.
+    pub(super) fn hear_rest(&mut self, limit: Option<u64>, remaining: u64, resets_at: Tick, now: Tick) -> bool {
+        let before = self.advertised.as_deref().filter(|rest| rest.is_told(now));
+        let is_news = before.is_none_or(|before| {
+            let is_next = resets_at > before.resets_at().saturating_add(SAME_RESET);
+            is_next || (remaining < before.remaining() && resets_at.saturating_add(SAME_RESET) > before.resets_at())
+        });
+        if is_news {
+            let rest = AdvertisedRest::new(limit, remaining, self.in_flight, resets_at, now).after(before);
+            self.advertised = Some(Box::new(rest.among(self.among)));
+            self.refresh();
+        }
+        is_news
+    }
+
+    /// Several processes use what the service states. Returns whether this changes what is open.
+    pub(super) fn divide_rest(&mut self, among: Among) -> bool {
+        self.among = among;
+        let Some(rest) = self.advertised.as_deref_mut().filter(|rest| rest.divided() != among) else { return false };
+        *rest = rest.clone().among(among);
+        true
+    }
+
     /// Keeps the rest of a budget that a response states, unless the response to a later request already stated it. The
     /// budget does not count `others` requests in flight. `sent`: when the request of the response was sent. Returns
     /// whether anything changed.
@@ -426,7 +475,7 @@ impl Limiter {
         if is_newer {
             let (in_flight, resets_at) = (self.in_flight.max(others), now.saturating_add(nanos(reset)));
             let rest = AdvertisedRest::new(budget.limit(), remaining, in_flight, resets_at, sent).after(before);
-            self.advertised = Some(Box::new(rest));
+            self.advertised = Some(Box::new(rest.among(self.among)));
             self.refresh();
         }
         is_newer
@@ -470,5 +519,7 @@ impl Limiter {
     }
 }
 
+/// Resets that differ by less are of the same window: a second, in which services state them.
+const SAME_RESET: Tick = 1_000_000_000;
 /// A minute.
 const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;

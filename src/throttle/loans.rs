@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::boards::DuePost;
 use super::clerk::NamedAsks;
 use super::effects::Effects;
 use super::ids::LimiterId;
@@ -28,6 +29,8 @@ pub(super) struct Loans {
 #[derive(Debug, Default)]
 pub(super) struct Round {
     pub(super) asks: Vec<DueAsk>,
+    /// What is told to other processes, before the slots are asked for.
+    pub(super) posts: Vec<DuePost>,
     pub(super) next: Option<Tick>,
     pub(super) now: Tick,
 }
@@ -56,19 +59,29 @@ impl Loans {
         self.down.as_ref().map(|(_, why)| why)
     }
 
-    /// Returns whether the clerk must look earlier than it expects, because of the limiters that changed.
-    pub(super) fn oversleeps(&mut self, limiters: &mut Limiters, scheduler: &Scheduler, now: Tick) -> bool {
+    /// Returns when the next ask is due because of the limiters that changed.
+    pub(super) fn due(limiters: &mut Limiters, scheduler: &Scheduler, now: Tick) -> Option<Tick> {
         let stirred = limiters.take_stirred();
         let dues = stirred.into_iter().filter_map(|id| limiters.of(id).lent()?.due(demand(scheduler, id), now));
-        let oversleeps = dues.min().is_some_and(|due| due < self.armed);
+        dues.min()
+    }
+
+    /// Returns whether the clerk must look earlier than it expects, because something is due then.
+    pub(super) fn oversleeps(&mut self, due: Option<Tick>) -> bool {
+        let oversleeps = due.is_some_and(|due| due < self.armed);
         if oversleeps {
             self.armed = 0;
         }
         oversleeps
     }
 
+    /// The clerk looks again then.
+    pub(super) fn arm(&mut self, next: Option<Tick>) {
+        self.armed = next.unwrap_or(Tick::MAX);
+    }
+
     /// Returns the asks that are due now.
-    pub(super) fn round(&mut self, limiters: &mut Limiters, scheduler: &Scheduler, now: Tick) -> Round {
+    pub(super) fn round(limiters: &mut Limiters, scheduler: &Scheduler, now: Tick) -> Round {
         limiters.take_stirred();
         let mut round = Round { now, ..Round::default() };
         for limiter in limiters.lent() {
@@ -80,7 +93,6 @@ impl Loans {
                 _ => round.asks.push(DueAsk { limiter, domain: lent.domain().clone(), ask: lent.ask(demand, now) }),
             }
         }
-        self.armed = round.next.unwrap_or(Tick::MAX);
         round
     }
 

@@ -29,6 +29,7 @@ mod shares;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,11 @@ use pool::{End, Pool};
 
 /// Microseconds, of the store's clock or of a wait.
 pub(super) type Micros = u64;
+
+/// Converts a duration to microseconds.
+pub(super) fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(MOST_MICROS)
+}
 
 /// One shared window, as the store keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,6 +268,8 @@ fn grained(at: Micros, ask: &Ask) -> Micros {
     if ask.grain == 0 { at } else { at.div_ceil(ask.grain).saturating_mul(ask.grain) }
 }
 
+/// A hundred years, which a floating-point number counts exactly.
+const MOST_MICROS: Micros = 1 << 52;
 /// A call ages the leases by a second at most.
 const LONGEST_STEP: Micros = 1_000_000;
 /// A store that started anew freezes windows of up to a minute; what is lent of longer ones is written durably.

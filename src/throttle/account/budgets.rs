@@ -169,6 +169,17 @@ impl Budgets {
         Some(id)
     }
 
+    /// Returns the name by which other processes know a budget; `None` if the limiter is not one of a budget.
+    pub(in crate::throttle) fn subject_of(&self, id: LimiterId, route: Option<&str>) -> Option<String> {
+        let stated = self.0.iter().find(|stated| stated.ids().contains(&id))?;
+        // Budgets that are shared by a method are known by it until a response shows otherwise.
+        let of = match &stated.shares {
+            Shares::All { .. } => route.map_or("", method_of),
+            Shares::Each(_) => route.unwrap_or_default(),
+        };
+        Some(format!("budget {:x} {of} {}", stated.credential, stated.name))
+    }
+
     /// Forgets all budgets.
     pub(in crate::throttle) fn clear(&mut self) {
         self.0.clear();

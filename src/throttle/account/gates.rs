@@ -35,6 +35,11 @@ impl Gates {
         Some(gate)
     }
 
+    /// Returns the route or the host whose gate this is.
+    pub(in crate::throttle) fn name_of(&self, gate: LimiterId) -> Option<&Arc<str>> {
+        self.gates.iter().find(|(_, id)| **id == gate).map(|(name, _)| name)
+    }
+
     pub(in crate::throttle) fn has(&self, name: &str) -> bool {
         self.gates.contains_key(name)
     }

@@ -172,6 +172,10 @@ impl AccountRules {
         self.rules.iter().map(|rule| rule.limit.only(&rule.window)).collect()
     }
 
+    pub(in crate::throttle) const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Returns all limiters, in the order of the rules and of their keys.
     pub(in crate::throttle) fn ids(&self) -> Vec<LimiterId> {
         self.rules.iter().flat_map(|rule| rule.limiters.ids()).collect()

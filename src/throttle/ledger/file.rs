@@ -21,6 +21,7 @@ use super::boot::{BootClock, wall_millis};
 use super::record::{self, Unread};
 use super::{Ledger, LedgerError, Reply};
 use crate::error::{Error, ErrorKind};
+use crate::throttle::board::{Board, Post, Posted};
 use crate::throttle::slots::{Ask, Domain, Micros};
 
 /// The store in a file.
@@ -37,6 +38,8 @@ struct State {
     clock: BootClock,
     latest: Micros,
     domains: BTreeMap<String, Domain>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    boards: BTreeMap<String, Board>,
 }
 
 impl FileLedger {
@@ -45,25 +48,48 @@ impl FileLedger {
         // The folder of a relative path must not change with the process's.
         let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         let ledger = Self { path: path.into(), turn: Arc::default() };
-        let checked = exchange(&ledger.path, Vec::new());
+        let checked = update(&ledger.path, |_| ((), Keep::Nothing));
         checked.map_err(|error| Error::new(ErrorKind::Store, error.to_string()))?;
         Ok(ledger)
     }
 }
 
-impl Ledger for FileLedger {
-    fn exchange(&self, asks: Vec<(Arc<str>, Ask)>) -> BoxFuture<'_, Result<Vec<Reply>, LedgerError>> {
+impl FileLedger {
+    /// Works on the state in a thread that may wait for the lock.
+    fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> (T, Keep) + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, LedgerError>> {
         let (path, turn) = (self.path.clone(), self.turn.clone());
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            exchange(&path, asks)
+            update(&path, work)
         });
         async move { work.await.unwrap_or_else(|_| Err(LedgerError("the runtime ended".into()))) }.boxed()
     }
 }
 
-/// Carries out asks in the file.
-fn exchange(path: &Path, asks: Vec<(Arc<str>, Ask)>) -> Result<Vec<Reply>, LedgerError> {
+impl Ledger for FileLedger {
+    fn exchange(&self, asks: Vec<(Arc<str>, Ask)>) -> BoxFuture<'_, Result<Vec<Reply>, LedgerError>> {
+        self.work(move |state| state.carry_out(asks))
+    }
+
+    fn post(&self, posts: Vec<(Arc<str>, Post)>) -> BoxFuture<'_, Result<Vec<Posted>, LedgerError>> {
+        self.work(move |state| (state.post(&posts), Keep::Written))
+    }
+}
+
+/// How the state has to be kept before the result of some work is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// It did not change.
+    Nothing,
+    Written,
+    OnDisk,
+}
+
+/// Works on the state of the file, under its lock.
+fn update<T>(path: &Path, work: impl FnOnce(&mut State) -> (T, Keep)) -> Result<T, LedgerError> {
     let failed = |what: &str, error: &io::Error| {
         LedgerError(format!("the file of shared limits {} {what}: {error}", path.display()).into())
     };
@@ -90,10 +116,11 @@ fn exchange(path: &Path, asks: Vec<(Arc<str>, Ask)>) -> Result<Vec<Reply>, Ledge
         None => State::default(),
     };
     let is_new = newest.is_none();
-    if asks.is_empty() && !is_new {
-        return Ok(Vec::new());
+    let (result, keep) = work(&mut state);
+    if keep == Keep::Nothing && !is_new {
+        return Ok(result);
     }
-    let (replies, is_durable) = state.carry_out(asks);
+    let is_durable = keep == Keep::OnDisk;
     let payload = serde_json::to_vec(&state).map_err(|error| failed("cannot be written", &error.into()))?;
     let (at, record) = record::next(&payload, newest.as_ref(), is_durable || is_new);
     let write = |file: &mut File| -> io::Result<()> {
@@ -109,12 +136,25 @@ fn exchange(path: &Path, asks: Vec<(Arc<str>, Ask)>) -> Result<Vec<Reply>, Ledge
         Ok(())
     };
     write(&mut file).map_err(|error| failed("cannot be written", &error))?;
-    Ok(replies)
+    Ok(result)
 }
 
 impl State {
-    /// Carries out asks. Also returns whether they have to be on the disk before their answers are used.
-    fn carry_out(&mut self, asks: Vec<(Arc<str>, Ask)>) -> (Vec<Reply>, bool) {
+    /// Posts words to boards.
+    fn post(&mut self, posts: &[(Arc<str>, Post)]) -> Vec<Posted> {
+        let (now, _) = self.clock.read(self.latest);
+        self.latest = self.latest.max(now);
+        let posted = posts.iter().map(|(name, post)| {
+            let board = self.boards.entry(name.as_ref().into()).or_default();
+            board.post(post, now).posted
+        });
+        let posted = posted.collect();
+        self.boards.retain(|_, board| !board.is_over(now));
+        posted
+    }
+
+    /// Carries out asks.
+    fn carry_out(&mut self, asks: Vec<(Arc<str>, Ask)>) -> (Vec<Reply>, Keep) {
         let (now, run) = self.clock.read(self.latest);
         self.latest = self.latest.max(now);
         let (mut replies, mut is_durable) = (Vec::with_capacity(asks.len()), false);
@@ -129,7 +169,7 @@ impl State {
             replies.push(Reply { answer: done.answer, wall: wall_millis() });
         }
         self.domains.retain(|_, domain| !domain.is_over(now));
-        (replies, is_durable)
+        (replies, if is_durable { Keep::OnDisk } else { Keep::Written })
     }
 }
 

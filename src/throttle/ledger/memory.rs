@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::{Ledger, LedgerError, Reply};
+use crate::throttle::board::{Board, Post, Posted};
 use crate::throttle::slots::{Ask, Domain, Micros};
 
 /// The store, as all its members share it.
@@ -23,10 +24,12 @@ pub(in crate::throttle) struct Memory {
 #[derive(Debug, Default)]
 struct State {
     domains: BTreeMap<Arc<str>, Domain>,
+    boards: BTreeMap<Arc<str>, Board>,
     nudged: BTreeMap<String, BTreeSet<Arc<str>>>,
     run: u64,
     is_down: bool,
     calls: u64,
+    posts: u64,
     /// Each so many answers, one is lost; 0 for none.
     loses: u64,
     wall_ahead: i64,
@@ -63,6 +66,7 @@ impl Memory {
     pub(in crate::throttle) fn forget(&self) {
         let mut state = self.state.lock().unwrap();
         state.domains.clear();
+        state.boards.clear();
         state.run += 1;
     }
 
@@ -112,6 +116,29 @@ impl Memory {
     }
 }
 
+impl Memory {
+    fn post(&self, posts: Vec<(Arc<str>, Post)>) -> Result<Vec<Posted>, LedgerError> {
+        let now = self.now();
+        let mut state = self.state.lock().unwrap();
+        if state.is_down {
+            return Err(LedgerError("down".into()));
+        }
+        state.posts += 1;
+        let mut answers = Vec::new();
+        for (name, post) in posts {
+            let noted = state.boards.entry(name.clone()).or_default().post(&post, now);
+            answers.push(noted.posted);
+            for member in noted.nudged {
+                state.nudged.entry(member).or_default().insert(name.clone());
+            }
+        }
+        let is_lost = state.loses > 0 && state.posts.is_multiple_of(state.loses);
+        drop(state);
+        self.nudge.notify_waiters();
+        if is_lost { Err(LedgerError("lost".into())) } else { Ok(answers) }
+    }
+}
+
 impl MemoryLedger {
     pub(in crate::throttle) fn cut_off(&self, is_cut_off: bool) {
         *self.is_cut_off.lock().unwrap() = is_cut_off;
@@ -129,6 +156,20 @@ impl Ledger for MemoryLedger {
             let replies = self.memory.exchange(asks);
             sleep(trip / 2).await;
             replies
+        }
+        .boxed()
+    }
+
+    fn post(&self, posts: Vec<(Arc<str>, Post)>) -> BoxFuture<'_, Result<Vec<Posted>, LedgerError>> {
+        async move {
+            let trip = self.memory.state.lock().unwrap().trip;
+            sleep(trip / 2).await;
+            if *self.is_cut_off.lock().unwrap() {
+                return Err(LedgerError("cut off".into()));
+            }
+            let answers = self.memory.post(posts);
+            sleep(trip / 2).await;
+            answers
         }
         .boxed()
     }

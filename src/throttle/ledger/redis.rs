@@ -17,12 +17,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind as RedisKind, PushInfo, PushKind, Script, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Ledger, LedgerError, Reply};
 use crate::error::{Error, ErrorKind};
 use crate::server::{Server, said};
-use crate::throttle::slots::{Answer, Ask, Micros};
+use crate::throttle::board::{Board, Post, Posted};
+use crate::throttle::slots::{Answer, Ask, Micros, micros};
 
 /// The store in a Redis server.
 pub(in crate::throttle) struct RedisLedger {
@@ -31,6 +32,7 @@ pub(in crate::throttle) struct RedisLedger {
     channels: String,
     member: Arc<str>,
     script: Script,
+    board: Script,
     link: Mutex<Option<Link>>,
     pushes: UnboundedSender<PushInfo>,
     pushed: Mutex<UnboundedReceiver<PushInfo>>,
@@ -59,6 +61,7 @@ impl RedisLedger {
             server,
             member,
             script: Script::new(include_str!("redis/exchange.lua")),
+            board: Script::new(include_str!("redis/board.lua")),
             link: Mutex::default(),
             pushes,
             pushed: Mutex::new(pushed),
@@ -112,6 +115,36 @@ impl RedisLedger {
         }
     }
 
+    /// Posts words to a board. The board is read, computed here, and written unless another process was quicker.
+    async fn post_one(&self, link: &mut Link, domain: &str, post: &Post) -> Result<Posted, LedgerError> {
+        let key = format!("{}{domain}", self.keys);
+        for tried in 0..MOST_TRIES {
+            let mut pipe = redis::pipe();
+            pipe.cmd("TIME").cmd("GET").arg(&key);
+            let read: Result<((u64, u64), Option<String>), _> = pipe.query_async(&mut link.connection).await;
+            let ((seconds, rest), before) = read.map_err(|error| self.failed(&said(&error)))?;
+            let mut board: Board = match &before {
+                Some(before) => serde_json::from_str(before)
+                    .map_err(|error| self.failed(&format!("holds no board of this version at {key}: {error}")))?,
+                None => Board::default(),
+            };
+            let noted = board.post(post, seconds.saturating_mul(1_000_000).saturating_add(rest));
+            let after = serde_json::to_string(&board).map_err(|error| self.failed(&error.to_string()))?;
+            let mut call = self.board.key(&key);
+            call.arg(before.unwrap_or_default()).arg(after).arg(board.lasts() / 1000).arg(&self.channels);
+            noted.nudged.iter().for_each(|member| {
+                call.arg(member);
+            });
+            let kept: Result<u8, _> = call.invoke_async(&mut link.connection).await;
+            if kept.map_err(|error| self.failed(&said(&error)))? == 1 {
+                return Ok(noted.posted);
+            }
+            // Those that were as quick must not meet again.
+            sleep(Duration::from_micros(fastrand::u64(0..1 << (8 + tried.min(7))))).await;
+        }
+        Err(self.failed("was written by others each time"))
+    }
+
     fn failed(&self, why: &str) -> LedgerError {
         LedgerError(self.server.failed(why).into())
     }
@@ -129,6 +162,23 @@ impl Ledger for RedisLedger {
             let replies = self.carry_out(&mut link, &asks).await?;
             *place = Some(link);
             Ok(replies)
+        }
+        .boxed()
+    }
+
+    fn post(&self, posts: Vec<(Arc<str>, Post)>) -> BoxFuture<'_, Result<Vec<Posted>, LedgerError>> {
+        async move {
+            let mut place = self.link.lock().await;
+            let mut link = match place.take() {
+                Some(link) => link,
+                None => self.connect().await?,
+            };
+            let mut answers = Vec::with_capacity(posts.len());
+            for (domain, post) in &posts {
+                answers.push(self.post_one(&mut link, domain, post).await?);
+            }
+            *place = Some(link);
+            Ok(answers)
         }
         .boxed()
     }
@@ -187,11 +237,9 @@ fn reply(answer: &[String]) -> Option<Reply> {
     Some(Reply { answer, wall: i64::try_from(*wall).ok()? })
 }
 
-fn micros(time: Duration) -> Micros {
-    Micros::try_from(time.as_micros()).unwrap_or(LONGEST)
-}
-
 /// An answer that takes longer is asked for again: half a second.
 const RESPONDS: Duration = Duration::from_millis(500);
+/// A board is written anew this often if others were quicker.
+const MOST_TRIES: u32 = 32;
 /// The scripts count in floating-point numbers, which are exact up to here.
 const LONGEST: Micros = 1 << 52;

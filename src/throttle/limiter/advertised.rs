@@ -11,6 +11,8 @@ use crate::throttle::time::{Opening, Tick};
 pub(in crate::throttle) struct AdvertisedRest {
     limit: u64,
     remaining: u64,
+    /// The part of the rest that this process may use.
+    own: u64,
     resets_at: Tick,
     /// When the next request may be sent while the rest is spread.
     next_at: Tick,
@@ -22,6 +24,28 @@ pub(in crate::throttle) struct AdvertisedRest {
     is_whole: bool,
     /// Whether the service did not state the rest: it is assumed to equal the one before.
     is_guess: bool,
+    among: Among,
+}
+
+/// The processes that use a rest together, and how many of them come before this one. Each keeps to its even part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::throttle) struct Among {
+    pub(in crate::throttle) members: u32,
+    pub(in crate::throttle) rank: u32,
+}
+
+impl Default for Among {
+    fn default() -> Self {
+        Self { members: 1, rank: 0 }
+    }
+}
+
+impl Among {
+    /// Returns the part of this process: the parts of all are the whole.
+    fn part(self, whole: u64) -> u64 {
+        let members = u64::from(self.members.max(1));
+        whole / members + u64::from(u64::from(self.rank) < whole % members)
+    }
 }
 
 impl AdvertisedRest {
@@ -36,7 +60,18 @@ impl AdvertisedRest {
         let remaining = remaining.saturating_sub(in_flight.into());
         let span = resets_at.saturating_sub(seen);
         let whole = limit.unwrap_or(remaining).max(1);
-        Self { limit: whole, remaining, resets_at, next_at: 0, seen, span, is_whole: limit.is_some(), is_guess: false }
+        Self {
+            limit: whole,
+            remaining,
+            own: remaining,
+            resets_at,
+            next_at: 0,
+            seen,
+            span,
+            is_whole: limit.is_some(),
+            is_guess: false,
+            among: Among::default(),
+        }
     }
 
     /// Returns the assumed rest after the end of the window, until a response states it: once the same limit, if that
@@ -45,6 +80,7 @@ impl AdvertisedRest {
         let resets_at = self.resets_at.saturating_add(self.span);
         self.is_whole.then(|| Self {
             remaining: self.limit,
+            own: self.among.part(self.limit),
             resets_at,
             next_at: 0,
             seen: self.resets_at,
@@ -92,11 +128,20 @@ impl AdvertisedRest {
         self
     }
 
+    /// Returns the same rest, used by several processes.
+    pub(in crate::throttle) fn among(self, among: Among) -> Self {
+        Self { own: among.part(self.remaining), among, ..self }
+    }
+
+    pub(in crate::throttle) const fn divided(&self) -> Among {
+        self.among
+    }
+
     pub(in crate::throttle) fn opening(&self, class: Priority, now: Tick) -> Opening {
         if self.is_over(now) {
             return Opening::Open;
         }
-        let left = self.remaining.saturating_sub(self.reserve(class));
+        let left = self.own.saturating_sub(self.among.part(self.reserve(class)));
         match self.next_at {
             _ if left == 0 => Opening::At(self.resets_at),
             next if next > now && self.is_low() && self.reserve(class) > 0 => Opening::At(next.min(self.resets_at)),
@@ -105,13 +150,15 @@ impl AdvertisedRest {
     }
 
     pub(in crate::throttle) fn take(&mut self, now: Tick) {
-        let spread = self.remaining.saturating_sub(self.limit / RESERVED).max(1);
+        let spread = self.own.saturating_sub(self.among.part(self.limit / RESERVED)).max(1);
         self.next_at = now.saturating_add(self.resets_at.saturating_sub(now) / spread);
         self.remaining = self.remaining.saturating_sub(1);
+        self.own = self.own.saturating_sub(1);
     }
 
     pub(in crate::throttle) const fn refund(&mut self) {
         self.remaining = self.remaining.saturating_add(1);
+        self.own = self.own.saturating_add(1);
     }
 
     /// Returns whether the rest holds requests back: nothing of it is left, or it is being spread.
@@ -164,6 +211,32 @@ const SLACK: Tick = 5_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_processes_use_no_more_than_the_rest_together() {
+        for (remaining, members) in [(15, 4), (3, 4), (2, 2), (7, 1), (0, 3)] {
+            let mut sent = 0;
+            for rank in 0..members {
+                let mut rest = AdvertisedRest::new(Some(200), remaining, 0, 1000, 0).among(Among { members, rank });
+                while rest.opening(Priority::Submit, 0) == Opening::Open {
+                    rest.take(0);
+                    sent += 1;
+                }
+                rest.refund();
+                assert_eq!(rest.opening(Priority::Submit, 0), Opening::Open, "what was not sent may be sent");
+                rest.take(0);
+                assert_eq!(
+                    rest.among(Among { members: 1, rank: 0 }).opening(Priority::Submit, 0),
+                    match sent {
+                        _ if remaining == sent && members == 1 => Opening::At(1000),
+                        _ if remaining == 0 => Opening::At(1000),
+                        _ => Opening::Open,
+                    }
+                );
+            }
+            assert_eq!(sent, remaining, "{members} members");
+        }
+    }
 
     #[test]
     fn keeps_a_reserve_and_spreads_the_second_half() {

@@ -11,6 +11,8 @@
 //! - **How it ends.** By a ramp: one request is sent first. Each response admits one request in addition to the request
 //!   that it makes room for, so that the concurrency doubles with each round trip. The ramp ends at 64 concurrent
 //!   requests. Requests that were granted before the end of the pause have no effect on the ramp.
+//! - **With other processes.** A pause that several processes share ends by the first request of one of them: see
+//!   [`board`](crate::throttle::board). Until then the ramp of each admits nothing.
 
 use crate::throttle::time::Tick;
 
@@ -63,7 +65,7 @@ impl Pause {
     }
 
     /// Returns until when the service asked to stay away.
-    pub(super) const fn asked_until(&self) -> Tick {
+    pub(in crate::throttle) const fn asked_until(&self) -> Tick {
         self.asked_until
     }
 
@@ -101,6 +103,48 @@ impl Pause {
 
     pub(super) const fn restart_ramp(&mut self, now: Tick) {
         self.ramp = Some(Ramp::from(now));
+    }
+
+    /// Lets nobody send before the turn of this process: others pause too, and one of all sends first.
+    pub(super) const fn wait_for_turn(&mut self, now: Tick) {
+        match &mut self.ramp {
+            Some(ramp) => ramp.most = 0,
+            None => self.ramp = Some(Ramp { most: 0, ..Ramp::from(now) }),
+        }
+    }
+
+    /// Begins the ramp: it is the turn of this process.
+    pub(super) const fn take_turn(&mut self) {
+        if let Some(ramp) = &mut self.ramp
+            && ramp.most == 0
+        {
+            ramp.most = 1;
+        }
+    }
+
+    /// Returns whether this process waits for its turn.
+    pub(in crate::throttle) fn waits_for_turn(&self) -> bool {
+        self.ramp.is_some_and(|ramp| ramp.most == 0)
+    }
+
+    /// Returns whether a request that was sent after the pause was answered.
+    pub(in crate::throttle) fn has_resumed(&self) -> bool {
+        self.ramp.is_none_or(|ramp| ramp.most > 1)
+    }
+
+    /// Returns whether a request of the ramp is in flight.
+    pub(in crate::throttle) fn is_probing(&self) -> bool {
+        self.ramp.is_some_and(|ramp| ramp.in_flight > 0)
+    }
+
+    /// Another process was refused as often in a row, and asked to stay away until then.
+    pub(super) fn hear(&mut self, refusals: u8, asked_until: Tick) {
+        self.refusals = self.refusals.max(refusals);
+        self.asked_until = self.asked_until.max(asked_until);
+    }
+
+    pub(in crate::throttle) const fn refusals(&self) -> u8 {
+        self.refusals
     }
 
     pub(super) const fn take(&mut self) {

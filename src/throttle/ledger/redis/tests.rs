@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
+use crate::throttle::board::{PauseWord, Probe, Stop};
 use crate::throttle::slots::Domain;
 
 /// A server of a test.
@@ -26,6 +27,19 @@ impl Server {
             .spawn()
             .unwrap();
         Self { child, port, _folder: folder }
+    }
+
+    async fn ledger(&self, member: &str) -> RedisLedger {
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        let mut tries = 200;
+        loop {
+            match RedisLedger::open(&url, "test", member.into()).await {
+                Ok(ledger) => return ledger,
+                Err(error) if tries == 0 => panic!("{error}"),
+                Err(_) => sleep(Duration::from_millis(25)).await,
+            }
+            tries -= 1;
+        }
     }
 }
 
@@ -59,18 +73,7 @@ fn the_script_answers_as_the_exchange_does() {
     };
     let server = Server::start(&program);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ledger = runtime.block_on(async {
-        let url = format!("redis://127.0.0.1:{}", server.port);
-        let mut tries = 200;
-        loop {
-            match RedisLedger::open(&url, "test", "t".into()).await {
-                Ok(ledger) => break ledger,
-                Err(error) if tries == 0 => panic!("{error}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
-            }
-            tries -= 1;
-        }
-    });
+    let ledger = runtime.block_on(server.ledger("t"));
     let connection = runtime.block_on(async { ledger.link.lock().await.take().unwrap().connection });
     runtime.block_on(ledger.script.load_async(&mut connection.clone())).unwrap();
     let domains = std::cell::Cell::new(0);
@@ -145,4 +148,48 @@ fn the_script_answers_as_the_exchange_does() {
         both(steps, grain, &format!("d{}", domains.get()), &mut connection.clone())
     });
     result.unwrap();
+}
+
+#[tokio::test]
+async fn words_that_are_posted_at_once_are_all_kept_and_called_out() {
+    let Ok(program) = std::env::var("LONGHAUL_REDIS") else {
+        return eprintln!("skipped: tests/run.sh names the program of the server");
+    };
+    let server = Server::start(&program);
+    let mut ledgers = Vec::new();
+    for member in 0..8 {
+        ledgers.push(server.ledger(&format!("m{member}")).await);
+    }
+    let post = |member: usize, pauses: Vec<PauseWord>| {
+        let post = Post { member: format!("m{member}"), ttl: 5_000_000, pauses, ..Post::default() };
+        vec![(Arc::from("board||x"), post)]
+    };
+    for (member, ledger) in ledgers.iter().enumerate() {
+        ledger.post(post(member, Vec::new())).await.unwrap();
+    }
+    // The words of all members meet at the server.
+    let stop = |member: usize, round: usize| PauseWord {
+        subject: format!("gate {member} {round}"),
+        stop: Some(Stop { during: 50_000_000, asked: 0, refusals: 1 }),
+        probe: Probe::None,
+    };
+    for round in 0..5 {
+        let posts =
+            ledgers.iter().enumerate().map(|(member, ledger)| ledger.post(post(member, vec![stop(member, round)])));
+        futures::future::try_join_all(posts).await.unwrap();
+    }
+    let posted = ledgers[3].post(post(3, Vec::new())).await.unwrap().remove(0);
+    assert_eq!((posted.pauses.len(), posted.members, posted.rank), (40, 8, 3));
+    assert!(posted.pauses.iter().all(|news| (40_000_000..=50_000_000).contains(&news.stop.during)), "{posted:?}");
+    assert_eq!(ledgers[0].nudged().await, [Arc::from("board||x")]);
+
+    // A server that forgot everything says so by another epoch; a board of another version is named.
+    let mut link = ledgers[0].link.lock().await.take().unwrap();
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut link.connection).await.unwrap();
+    let again = ledgers[3].post(post(3, Vec::new())).await.unwrap().remove(0);
+    assert_ne!((again.epoch, again.pauses.len()), (posted.epoch, 0));
+    let key = format!("{}board||x", ledgers[0].keys);
+    let _: () = redis::cmd("SET").arg(&key).arg("else").query_async(&mut link.connection).await.unwrap();
+    let error = ledgers[3].post(post(3, Vec::new())).await.unwrap_err().to_string();
+    assert!(error.contains("no board of this version") && error.contains(&key), "{error}");
 }

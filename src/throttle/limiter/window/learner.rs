@@ -66,6 +66,35 @@ impl Learner {
         }
     }
 
+    /// Returns whether nothing was tried yet.
+    pub(in crate::throttle) const fn is_fresh(&self) -> bool {
+        matches!(self.stage, LearnerStage::Searching(_)) && self.since.is_none()
+    }
+
+    /// Keeps a limit that was found together with other processes. Requests that hold slots go on to hold them. Returns
+    /// whether the limit is another one.
+    pub(in crate::throttle) fn keep(&mut self, count: u32, window: Duration, now: Tick) -> bool {
+        match &mut self.stage {
+            LearnerStage::Found(found) if found.window.length() == nanos(window) => {
+                let is_other = found.known() != count;
+                if is_other {
+                    found.keep(count);
+                }
+                is_other
+            }
+            LearnerStage::Found(_) | LearnerStage::Searching(_) => {
+                self.find(count, window, now);
+                true
+            }
+        }
+    }
+
+    /// As [`keep`](Self::keep), for the first time: until the others have made room, nothing is admitted.
+    pub(in crate::throttle) fn join(&mut self, count: u32, window: Duration, now: Tick) -> bool {
+        self.closed_until = now.saturating_add(nanos(window).min(LONGEST_JOIN));
+        self.keep(count, window, now)
+    }
+
     pub(super) fn opening(&mut self, now: Tick) -> Opening {
         if now < self.closed_until {
             return Opening::At(self.closed_until);
@@ -224,5 +253,7 @@ fn middle(sent: Tick, now: Tick) -> Tick {
 const WINDOWS: [Duration; 3] = [SHORTEST, Duration::from_secs(10), LONGEST];
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
+/// Who takes a share of a limit that others use waits for a window, and for 10 seconds at most.
+const LONGEST_JOIN: Tick = 10_000_000_000;
 /// Faster services count over shorter windows.
 const MOST_KEPT: usize = 16_384;

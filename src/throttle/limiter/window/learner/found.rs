@@ -39,6 +39,12 @@ impl Found {
         self.window.count().saturating_sub(probed).max(1)
     }
 
+    /// Keeps another count from now on. A probe goes on above it.
+    pub(super) fn keep(&mut self, count: u32) {
+        let probed = if self.probing.is_some() { self.step } else { 0 };
+        self.window.change(count.max(1).saturating_add(probed));
+    }
+
     /// Tries one more request, when a probe is due and everything is used.
     pub(super) fn probe(&mut self, now: Tick) {
         if self.probing.is_none() && now >= self.probe_at && self.was_full {
