@@ -26,6 +26,10 @@
 //! **Responses.** A pure function, [`feedback::interpret`], reads the limits that a response states. A refusal pauses
 //! one limiter ([`limiter::pause`]), and a stated budget becomes a limiter of the account ([`account::budgets`]).
 //!
+//! **Other processes.** Windows can hold slots that a store lends ([`slots`], [`loans`]), and a [`board`] in the store
+//! tells all processes of a pause, a budget or a limit that one of them met ([`boards`]). A task of the throttle goes to
+//! the store ([`clerk_task`]); nothing waits for it under the lock.
+//!
 //! **After the lock.** Wakers, events and timers are [`effects`]. They are carried out after the lock is released,
 //! because each of them may call back. Each call reads the time once, inside the lock or just before it, and time never
 //! runs backwards ([`time`]).
@@ -44,6 +48,8 @@
 //! | How is a waiter woken? | `scheduler.rs` |
 //! | Which limiters count a request? | `accounts.rs` |
 //! | When does a permit expire? | `in_flight.rs` |
+//! | Which slots does a process borrow and give back? | `limiter/window/lent/loan.rs`; the store's side: `slots.rs` |
+//! | What do processes tell each other? | `boards.rs`; the store's side: `board.rs` |
 //!
 //! | word | meaning |
 //! | --- | --- |
