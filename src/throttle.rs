@@ -498,6 +498,7 @@ impl Throttle {
         request: &RequestFacts<'_>,
         hold: Duration,
     ) -> Option<Permit> {
+        clerk_task::ensure(&self.shared);
         let granted = self.shared.with(|core, now| core.try_acquire(request, class, Some(nanos(hold)), now))?;
         Some(Permit::new(self.shared.clone(), granted).lasting(true))
     }

@@ -92,6 +92,7 @@ impl Acquire {
         let AcquireStage::Asking(wanted) = &self.stage else { return None };
         let (request, class, hold) = (wanted.facts(), self.class, self.hold);
         let granted = self.shared.with(|core, now| core.try_acquire(&request, class, hold, now))?;
+        clerk_task::ensure(&self.shared);
         self.stage = AcquireStage::Over;
         Some(Permit::new(self.shared.clone(), granted).lasting(hold.is_some()))
     }

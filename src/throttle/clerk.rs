@@ -1,5 +1,7 @@
 //! Clerk: the part of the dealings with a store that outlives their task, and their throttle.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,11 +19,23 @@ pub(super) struct Clerk {
     /// Something is due earlier than the task expects, or the throttle has ended.
     pub(super) changed: Notify,
     farewell: Mutex<NamedAsks>,
+    /// Whether a task goes there.
+    is_served: AtomicBool,
 }
 
 impl Clerk {
     pub(super) fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger, changed: Notify::new(), farewell: Mutex::default() }
+        Self { ledger, changed: Notify::new(), farewell: Mutex::default(), is_served: AtomicBool::new(false) }
+    }
+
+    /// Returns whether a task has to be started; it is then considered running.
+    pub(super) fn start(&self) -> bool {
+        !self.is_served.load(Acquire) && !self.is_served.swap(true, AcqRel)
+    }
+
+    /// Records that the task has ended, with its runtime.
+    pub(super) fn stop(&self) {
+        self.is_served.store(false, Release);
     }
 
     /// The throttle ends, and gives its slots back by these asks.

@@ -23,10 +23,9 @@ pub(super) fn ensure(shared: &Arc<Shared>) {
     }
 }
 
-#[cold]
 fn start(shared: &Arc<Shared>, clerk: &Arc<Clerk>) {
-    let Ok(runtime) = Handle::try_current() else { return };
-    if shared.lock().loans.start() {
+    if clerk.start() {
+        let Ok(runtime) = Handle::try_current() else { return clerk.stop() };
         let guard = ClerkGuard { shared: Arc::downgrade(shared) };
         runtime.spawn(run(clerk.clone(), guard));
     }
@@ -106,7 +105,9 @@ struct ClerkGuard {
 impl Drop for ClerkGuard {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.lock().loans.stop();
+            if let Some(clerk) = &shared.clerk {
+                clerk.stop();
+            }
             // The timers of other runtimes start another.
             shared.changed.notify_waiters();
         }

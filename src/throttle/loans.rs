@@ -19,8 +19,6 @@ use crate::event::Event;
 pub(super) struct Loans {
     /// When the clerk looks again, on its own.
     armed: Tick,
-    /// Whether a clerk runs.
-    is_served: bool,
     /// Since when the store does not answer, and why.
     down: Option<(Tick, Arc<str>)>,
 }
@@ -44,16 +42,6 @@ pub(super) struct DueAsk {
 }
 
 impl Loans {
-    /// Returns whether a clerk has to be started; it is then considered running.
-    pub(super) const fn start(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_served, true)
-    }
-
-    /// Records that the clerk has ended, with its runtime.
-    pub(super) const fn stop(&mut self) {
-        self.is_served = false;
-    }
-
     /// Returns why the store does not answer, if it does not.
     pub(super) fn trouble(&self) -> Option<&Arc<str>> {
         self.down.as_ref().map(|(_, why)| why)
