@@ -65,27 +65,36 @@ mod basic;
 mod echoed_secrets;
 #[cfg(feature = "token-file")]
 mod encryption;
+mod exclusive;
 mod fetch;
 #[cfg(feature = "token-file")]
 mod file;
+mod generations;
+mod inquiry;
 mod jwt;
 #[cfg(feature = "token-file")]
 mod key;
 #[cfg(feature = "pkce")]
 mod login;
+mod memory;
 mod oauth;
 mod oauth_settings;
 mod part;
 mod refresh;
 mod refresh_guard;
+mod refresh_hold;
 mod refused_routes;
 mod secret_header;
+mod shared_fetch;
+mod shared_store;
 mod sign;
 mod source;
 mod stamp;
 mod store;
+mod store_error;
 mod token;
 mod token_cache;
+mod token_record;
 mod token_requests;
 mod token_slot;
 mod token_state;
@@ -104,16 +113,19 @@ use crate::message::Request;
 use crate::redact::Secret;
 
 pub use answer::TokenAnswer;
+pub use exclusive::{ExclusiveStore, RefreshLease, RefreshTurn, Replaced, StoredToken};
 #[cfg(feature = "token-file")]
 pub use file::FileStore;
 #[cfg(feature = "token-file")]
 pub use key::FileKey;
 #[cfg(feature = "pkce")]
 pub use login::Login;
+pub use memory::MemoryStore;
 pub use oauth::OAuth;
 pub use sign::Sign;
 pub use source::{TokenEndpoint, TokenError, TokenSource};
-pub use store::{CredentialStore, MemoryStore, StoreError};
+pub use store::CredentialStore;
+pub use store_error::StoreError;
 pub use token::Token;
 
 pub(crate) use atomic_file::{AtomicFile, folder, sweep};
@@ -121,7 +133,7 @@ pub(crate) use attached_tokens::AttachedTokens;
 #[cfg(feature = "token-file")]
 pub(crate) use encryption::{RESUME_TOKEN, STORED_TASK, Unreadable};
 pub(crate) use source::SendToken;
-pub(crate) use store::{failed_as, in_time};
+pub(crate) use store_error::{failed_as, in_time};
 pub(crate) use token_cache::TokenCache;
 pub(crate) use token_transport::TokenTransport;
 

@@ -179,7 +179,8 @@ pub mod credentials {
     #[cfg(feature = "pkce")]
     pub use crate::credential::Login;
     pub use crate::credential::{
-        CredentialStore, MemoryStore, Sign, StoreError, Token, TokenAnswer, TokenEndpoint, TokenError, TokenSource,
+        CredentialStore, ExclusiveStore, MemoryStore, RefreshLease, RefreshTurn, Replaced, Sign, StoreError,
+        StoredToken, Token, TokenAnswer, TokenEndpoint, TokenError, TokenSource,
     };
     #[cfg(feature = "token-file")]
     pub use crate::credential::{FileKey, FileStore};

@@ -1,22 +1,27 @@
 //! Fetch: the next token, from the store or from the source, saved before it is used.
 
-use super::source::{TokenError, TokenSource};
+use super::inquiry::ask;
+use super::shared_fetch::SharedFetch;
+use super::shared_store::SharedStore;
 use super::token::Token;
-use super::token_slot::{TokenOrigin, TokenSlot};
+use super::token_slot::TokenSlot;
 use super::token_transport::TokenTransport;
 use crate::error::Error;
 
 /// Fetches the next token, and saves it.
 pub(super) async fn next_token(slot: &TokenSlot, transport: &TokenTransport) -> Result<Token, Error> {
+    if let Some(store) = SharedStore::of(slot) {
+        return SharedFetch::new(slot, transport, store).next().await;
+    }
     let fetch = Fetch { slot, transport };
     let before = match fetch.look_before().await? {
         FoundToken::Ready(token) => return Ok(token),
         FoundToken::Before(before) => before,
     };
-    let fetched = match fetch.ask(before.as_ref()).await {
+    let fetched = match ask(slot, transport, before.as_ref()).await {
         Err(refused) if refused.refused => match fetch.look_after(before.as_ref()).await {
             Some(FoundToken::Ready(token)) => return Ok(token),
-            Some(FoundToken::Before(stored)) => fetch.ask(stored.as_ref()).await,
+            Some(FoundToken::Before(stored)) => ask(slot, transport, stored.as_ref()).await,
             None => Err(refused),
         },
         fetched => fetched,
@@ -75,21 +80,6 @@ impl Fetch<'_> {
         let stored = self.slot.load().await.ok().flatten()?;
         let is_other = before.is_none_or(|before| !before.has_secrets_of(&stored));
         (is_other && self.is_later(&stored)).then(|| self.found(stored))
-    }
-
-    /// Asks the source, within its patience.
-    async fn ask(&self, before: Option<&Token>) -> Result<Token, TokenError> {
-        let endpoint = &self.transport.endpoint;
-        let source = match &self.slot.source {
-            // Each of its requests has a timeout of its own.
-            TokenOrigin::OAuth(oauth) => return oauth.fetch(before, endpoint).await,
-            TokenOrigin::Own(source) => source,
-        };
-        let patience = source.patience();
-        tokio::time::timeout(patience, source.fetch(before, endpoint)).await.unwrap_or_else(|_| {
-            let why = "the token source gave no answer within";
-            Err(TokenError::new(format!("{why} {patience:?} (TokenSource::patience)")))
-        })
     }
 
     fn found(&self, stored: Token) -> FoundToken {

@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use super::atomic_file::{self, AtomicFile};
 use super::encryption::{TOKEN_FILE, Unreadable};
 use super::key::FileKey;
-use super::store::{CredentialStore, StoreError};
+use super::store::CredentialStore;
+use super::store_error::StoreError;
 use super::token::Token;
 
 /// A store that keeps a token in an encrypted file (XChaCha20-Poly1305), readable only by its owner.

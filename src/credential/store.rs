@@ -1,13 +1,12 @@
 //! CredentialStore: a place in which a token outlives the process.
 
-use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::exclusive::ExclusiveStore;
+use super::store_error::StoreError;
 use super::token::Token;
-use crate::error::{Error, ErrorKind, root_cause};
 
 /// A store that keeps tokens, so that a restarted process need not log in again.
 ///
@@ -15,15 +14,15 @@ use crate::error::{Error, ErrorKind, root_cause};
 /// that dies between receipt and use would be logged out. The token is loaded at the first use, and again before a
 /// refresh and after a refused one, because another process may have refreshed meanwhile.
 ///
-/// [`MemoryStore`] keeps tokens for tests, `FileStore` (feature `token-file`) in an encrypted file; implement this
-/// trait for a vault or a database.
+/// [`MemoryStore`](super::MemoryStore) keeps tokens for tests, `FileStore` (feature `token-file`) in an encrypted file,
+/// `RedisCredentialStore` (feature `redis`) in a Redis server; implement this trait for a vault or a database.
 ///
 /// # Errors
 /// An error of `save` leaves the token in use unchanged; the new token is kept in memory, and saved again with the next
 /// attempt.
 ///
 /// # Cancel safety
-/// Both methods are called by a task of their own, which no caller cancels.
+/// All methods are called by a task of their own, which no caller cancels.
 pub trait CredentialStore: Send + Sync + 'static {
     /// Returns the token that was saved last; `None` if there is none.
     fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>>;
@@ -31,6 +30,14 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// Stores this token in place of the previous one; `None` after a logout, which leaves no token in the store. The
     /// change must be durable when this method returns.
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Returns the store as one that lets one process at a time refresh the token; `None`, the default, if it cannot.
+    ///
+    /// Without exclusivity, two processes may refresh at the same moment: harmless for a program in its own name, the end
+    /// of the login if refresh tokens rotate. With it, `save` has to begin a new generation.
+    fn exclusive(&self) -> Option<&dyn ExclusiveStore> {
+        None
+    }
 }
 
 impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
@@ -41,67 +48,8 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).save(token)
     }
-}
 
-/// The failure of a store. Errors and logs show its text, which must contain no secret.
-pub type StoreError = Box<dyn StdError + Send + Sync>;
-
-/// A store that keeps a token in memory: for tests, and for clients that are created and dropped within one process.
-/// Clones share the token.
-///
-/// ```
-/// use longhaul::credentials::{CredentialStore, MemoryStore, Token};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), longhaul::credentials::StoreError> {
-/// let store = MemoryStore::new();
-/// store.save(Some(Token::new("eyJhbGciOi"))).await?;
-/// assert_eq!(store.load().await?.map(|token| token.expose().len()), Some(10));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct MemoryStore(Arc<Mutex<Option<Token>>>);
-
-impl MemoryStore {
-    /// Creates an empty store.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    fn exclusive(&self) -> Option<&dyn ExclusiveStore> {
+        (**self).exclusive()
     }
 }
-
-impl CredentialStore for MemoryStore {
-    fn load(&self) -> BoxFuture<'_, Result<Option<Token>, StoreError>> {
-        let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Box::pin(std::future::ready(Ok(token)))
-    }
-
-    fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// Returns the answer of a store, or an error if the store hangs.
-pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
-}
-
-/// Returns the error of a call that failed because of a store.
-pub(super) fn store_failed(what: &str, error: StoreError) -> Error {
-    failed_as(ErrorKind::Store, what, error)
-}
-
-/// Returns the error of a call that failed because of a store of another kind.
-pub(crate) fn failed_as(kind: ErrorKind, what: &str, error: StoreError) -> Error {
-    Error::new(kind, format!("{what}: {}", root_cause(error.as_ref()))).with_source(Boxed(error))
-}
-
-/// A boxed error as an error type of its own.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Boxed(StoreError);
-
-/// A vault on the other side of the world answers within seconds.
-const PATIENCE: Duration = Duration::from_secs(30);

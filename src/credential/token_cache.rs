@@ -11,6 +11,8 @@ use super::login::Login;
 use super::refresh::Refresh;
 use super::refresh_guard::{RefreshGuard, Work};
 use super::refused_routes::RefusedRoute;
+#[cfg(feature = "pkce")]
+use super::shared_store::SharedStore;
 use super::source::TokenError;
 use super::store::CredentialStore;
 use super::token::Token;
@@ -156,7 +158,10 @@ impl TokenCache {
         let requests = TokenRequests::new(oauth, &transport.endpoint);
         let exchanged = requests.exchange(code.expose(), verifier.expose()).await;
         let token = exchanged.map_err(|error| self.0.error(&error))?;
-        let saved = self.0.save(token).await?;
+        let saved = match SharedStore::of(&self.0) {
+            Some(store) => store.save_over(token).await?,
+            None => self.0.save(token).await?,
+        };
         guard.finish(Ok(saved), begun, &transport);
         Ok(())
     }

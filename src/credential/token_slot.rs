@@ -8,11 +8,13 @@ use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::echoed_secrets::{EchoedSecrets, secrets_of_oauth};
+use super::generations::Generations;
 use super::oauth::OAuth;
 use super::refused_routes::RefusedRoutes;
 use super::secret_header::secret_value;
 use super::source::{TokenError, TokenSource};
-use super::store::{CredentialStore, in_time, store_failed};
+use super::store::CredentialStore;
+use super::store_error::{in_time, store_failed};
 use super::token::{Ahead, Life, Token};
 use super::token_state::{Effect, TokenEvent, TokenState};
 use crate::error::{Error, ErrorKind};
@@ -28,6 +30,8 @@ pub(super) struct TokenSlot {
     label: Arc<str>,
     ahead: Ahead,
     id: u64,
+    /// The name under which the slot takes a lock: no other slot of any process has it.
+    owner: Arc<str>,
     memory: Mutex<Memory>,
 }
 
@@ -42,6 +46,8 @@ pub(super) struct Memory {
     pub(super) state: TokenState,
     pub(super) echoed: EchoedSecrets,
     pub(super) refused_routes: RefusedRoutes,
+    /// Those of a store that several processes share.
+    pub(super) generations: Generations,
 }
 
 impl Memory {
@@ -51,7 +57,9 @@ impl Memory {
         match &effect {
             Effect::Replaced(token) => self.echoed.push_replaced(token.clone()),
             // After a logout no token stays in memory.
-            Effect::Forgotten => self.echoed = EchoedSecrets::default(),
+            Effect::Forgotten => {
+                (self.echoed, self.generations) = (EchoedSecrets::default(), Generations::default());
+            }
             Effect::None | Effect::Retry | Effect::GiveUp => {}
         }
         effect
@@ -72,7 +80,8 @@ impl TokenSlot {
         };
         let ahead = Ahead::new(ahead);
         let (echoed, refused_routes) = (EchoedSecrets::default(), RefusedRoutes::default());
-        let memory = Memory { state: TokenState::new(ahead, given), echoed, refused_routes };
+        let generations = Generations::default();
+        let memory = Memory { state: TokenState::new(ahead, given), echoed, refused_routes, generations };
         Self {
             label: label.escape_debug().to_string().into(),
             source,
@@ -81,6 +90,7 @@ impl TokenSlot {
             scheme,
             ahead,
             id: IDS.fetch_add(1, Relaxed),
+            owner: format!("{:016x}", fastrand::u64(..)).into(),
             memory: Mutex::new(memory),
         }
     }
@@ -92,6 +102,14 @@ impl TokenSlot {
     /// Returns an id that distinguishes the slot from others of this process.
     pub(super) const fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(super) const fn owner(&self) -> &Arc<str> {
+        &self.owner
+    }
+
+    pub(super) const fn store(&self) -> Option<&Arc<dyn CredentialStore>> {
+        self.store.as_ref()
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod fetching;
+mod fleet;
 mod logouts;
 mod refusals;
 mod rests;
