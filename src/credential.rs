@@ -62,6 +62,8 @@ mod answer;
 mod atomic_file;
 mod attached_tokens;
 mod basic;
+#[cfg(feature = "token-file")]
+mod broken_file;
 mod echoed_secrets;
 #[cfg(feature = "token-file")]
 mod encryption;
@@ -69,6 +71,8 @@ mod exclusive;
 mod fetch;
 #[cfg(feature = "token-file")]
 mod file;
+#[cfg(feature = "token-file")]
+mod file_lock;
 mod generations;
 mod inquiry;
 mod jwt;
@@ -80,6 +84,8 @@ mod memory;
 mod oauth;
 mod oauth_settings;
 mod part;
+#[cfg(feature = "redis")]
+mod redis;
 mod refresh;
 mod refresh_guard;
 mod refresh_hold;
@@ -122,6 +128,8 @@ pub use key::FileKey;
 pub use login::Login;
 pub use memory::MemoryStore;
 pub use oauth::OAuth;
+#[cfg(feature = "redis")]
+pub use redis::RedisCredentialStore;
 pub use sign::Sign;
 pub use source::{TokenEndpoint, TokenError, TokenSource};
 pub use store::CredentialStore;

@@ -178,6 +178,8 @@ pub mod profiles {
 pub mod credentials {
     #[cfg(feature = "pkce")]
     pub use crate::credential::Login;
+    #[cfg(feature = "redis")]
+    pub use crate::credential::RedisCredentialStore;
     pub use crate::credential::{
         CredentialStore, ExclusiveStore, MemoryStore, RefreshLease, RefreshTurn, Replaced, Sign, StoreError,
         StoredToken, Token, TokenAnswer, TokenEndpoint, TokenError, TokenSource,

@@ -16,6 +16,9 @@ pub(crate) struct Seal {
 
 /// The token of a credential, in a file.
 pub(super) const TOKEN_FILE: Seal = Seal { magic: b"longhaul token ", header: b"longhaul token 2" };
+/// The token of a credential, in a store of several machines.
+#[cfg(feature = "redis")]
+pub(super) const SHARED_TOKEN: Seal = Seal { magic: b"longhaul login ", header: b"longhaul login 1" };
 /// A saved task.
 pub(crate) const RESUME_TOKEN: Seal = Seal { magic: b"longhaul task ", header: b"longhaul task 1" };
 /// A task in a task store.

@@ -5,15 +5,20 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tracing::dispatcher;
 use zeroize::Zeroizing;
 
 use super::atomic_file::{self, AtomicFile};
-use super::encryption::{TOKEN_FILE, Unreadable};
+use super::broken_file::{BrokenFile, Why};
+use super::encryption::TOKEN_FILE;
+use super::exclusive::{ExclusiveStore, RefreshLease, RefreshTurn, Replaced, StoredToken};
+use super::file_lock::FileLock;
 use super::key::FileKey;
 use super::store::CredentialStore;
 use super::store_error::StoreError;
@@ -57,10 +62,17 @@ use super::token::Token;
 /// plain-text file that the group or all can read or write is used, with a warning in the log at each load. A symbolic
 /// link in its place is replaced, and not followed. On other systems the rights are those of the folder.
 ///
+/// # Several processes
+/// One process of a machine at a time refreshes the token; the others wait for it, and use its token. Two empty files
+/// beside the token file are locked: `NAME.refresh.lock` for a whole refresh, `NAME.save.lock` for a save. The system
+/// unlocks the files of a process that ends, so that another one goes on at once. A process that is stopped in the midst
+/// of a refresh keeps its lock, and the others fail after some minutes.
+///
 /// # Limits
 /// The folder must exist. An encrypted file is bound to its path, as given and made absolute: a file that was moved, or
 /// put in the place of another, cannot be decrypted. A user who may write to the folder can restore an older file of
-/// the same path. Two processes with one rotating refresh token keep the file whole, and may spend that token twice.
+/// the same path. The lock needs a disk of this machine: the processes of several machines share a
+/// `RedisCredentialStore` (feature `redis`).
 ///
 /// # Errors
 /// Each error states the fault of the file and the remedy, and leaves the file unchanged. No error contains a secret.
@@ -74,6 +86,8 @@ struct FileStoreInner {
     called: AtomicU64,
     /// The number of the save that wrote last: an older save that arrives late must not undo it.
     written: Mutex<u64>,
+    /// The number of refreshes that this process has begun.
+    fence: AtomicU64,
 }
 
 enum FailureKind {
@@ -102,7 +116,12 @@ impl FileStore {
     }
 
     fn new(path: PathBuf, kind: FailureKind) -> Self {
-        Self(Arc::new(FileStoreInner { path, kind, called: AtomicU64::new(0), written: Mutex::new(0) }))
+        let (called, written, fence) = (AtomicU64::new(0), Mutex::new(0), AtomicU64::new(0));
+        Self(Arc::new(FileStoreInner { path, kind, called, written, fence }))
+    }
+
+    fn number(&self) -> u64 {
+        self.0.called.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Runs the job on a thread that may block.
@@ -128,14 +147,49 @@ impl CredentialStore for FileStore {
     }
 
     fn save(&self, token: Option<Token>) -> BoxFuture<'_, Result<(), StoreError>> {
-        let number = self.0.called.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.number();
         Box::pin(self.aside(move |inner| inner.save(number, token.as_ref())))
+    }
+
+    fn exclusive(&self) -> Option<&dyn ExclusiveStore> {
+        Some(self)
+    }
+}
+
+impl ExclusiveStore for FileStore {
+    fn read(&self) -> BoxFuture<'_, Result<StoredToken, StoreError>> {
+        Box::pin(self.aside(FileStoreInner::stored))
+    }
+
+    fn replace(&self, generation: u64, token: Option<Token>) -> BoxFuture<'_, Result<Replaced, StoreError>> {
+        let number = self.number();
+        Box::pin(self.aside(move |inner| inner.replace(number, generation, token.as_ref())))
+    }
+
+    fn lock(&self, owner: Arc<str>, _: Duration) -> BoxFuture<'_, Result<RefreshTurn, StoreError>> {
+        Box::pin(self.aside(move |inner| inner.turn(owner)))
+    }
+
+    fn release(&self, lease: RefreshLease) -> BoxFuture<'_, Result<(), StoreError>> {
+        // The last clone of the lease closes the file, which unlocks it.
+        drop(lease);
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
 impl FileStoreInner {
     fn load(&self) -> Result<Option<Token>, Why> {
-        let Some(bytes) = self.read()? else { return Ok(None) };
+        self.stored().map(|stored| stored.token().cloned())
+    }
+
+    fn stored(&self) -> Result<StoredToken, Why> {
+        let bytes = self.read()?;
+        let generation = generation(bytes.as_ref().map(|bytes| bytes.as_slice()));
+        let token = bytes.map(|bytes| self.open(bytes)).transpose()?;
+        Ok(StoredToken::new(generation, token))
+    }
+
+    fn open(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Token, Why> {
         let opened = match &self.kind {
             FailureKind::Encrypted(key) => TOKEN_FILE.unseal(key, &self.place(), &bytes)?,
             FailureKind::PlainText if TOKEN_FILE.is_sealed(&bytes) => return Err(Why::Encrypted),
@@ -146,7 +200,7 @@ impl FileStoreInner {
         };
         // A parser's message may quote the text.
         let token = str::from_utf8(&opened).ok().and_then(|text| Token::from_json(text).ok());
-        token.map(Some).ok_or(Why::NoToken)
+        token.ok_or(Why::NoToken)
     }
 
     fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Why> {
@@ -172,20 +226,60 @@ impl FileStoreInner {
     }
 
     fn save(&self, number: u64, token: Option<&Token>) -> Result<(), Why> {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.written();
         if number < *written {
             return Ok(());
         }
-        match token {
-            Some(token) => self.write(token)?,
-            None => self.remove()?,
-        }
+        // Another process may compare at this moment.
+        let _lock = FileLock::to_save_if_shared(&self.path).map_err(|error| Why::Io("locked", error))?;
+        self.put(token)?;
         *written = number;
-        atomic_file::sweep(&self.path);
         Ok(())
     }
 
-    fn write(&self, token: &Token) -> Result<(), Why> {
+    fn replace(&self, number: u64, generation: u64, token: Option<&Token>) -> Result<Replaced, Why> {
+        let mut written = self.written();
+        self.has_folder()?;
+        let _lock = FileLock::to_save(&self.path).map_err(|error| Why::Io("locked", error))?;
+        if self::generation(self.read()?.as_ref().map(|bytes| bytes.as_slice())) != generation {
+            return self.stored().map(Replaced::Outdated);
+        }
+        let generation = self.put(token)?;
+        *written = number.max(*written);
+        Ok(Replaced::Done(generation))
+    }
+
+    fn turn(&self, owner: Arc<str>) -> Result<RefreshTurn, Why> {
+        self.has_folder()?;
+        let lock = FileLock::to_refresh(&self.path).map_err(|error| Why::Io("locked", error))?;
+        Ok(match lock {
+            Some(lock) => {
+                let fence = self.fence.fetch_add(1, Ordering::Relaxed) + 1;
+                RefreshTurn::Granted(RefreshLease::new(owner, fence).keeping(lock))
+            }
+            None => RefreshTurn::Taken { left: None },
+        })
+    }
+
+    fn written(&self) -> MutexGuard<'_, u64> {
+        // A save that panicked leaves the number of the one before.
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes or removes the file. Returns its generation.
+    fn put(&self, token: Option<&Token>) -> Result<u64, Why> {
+        let generation = match token {
+            Some(token) => self.write(token)?,
+            None => {
+                self.remove()?;
+                generation(None)
+            }
+        };
+        atomic_file::sweep(&self.path);
+        Ok(generation)
+    }
+
+    fn write(&self, token: &Token) -> Result<u64, Why> {
         let text = Zeroizing::new(token.expose_json().into_bytes());
         let bytes = match &self.kind {
             FailureKind::Encrypted(key) => TOKEN_FILE.seal(key, &self.place(), &text).ok_or(Why::NoChance)?,
@@ -198,7 +292,8 @@ impl FileStoreInner {
         let failed = |error| Why::Io("written", error);
         let mut fresh = AtomicFile::beside(&self.path).map_err(failed)?;
         fresh.write(&bytes).map_err(failed)?;
-        fresh.place().map_err(failed)
+        fresh.place().map_err(failed)?;
+        Ok(generation(Some(&bytes)))
     }
 
     fn remove(&self) -> Result<(), Why> {
@@ -249,60 +344,17 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// The fault of the file, in one line: the causes add no words of their own.
-#[derive(Debug, thiserror::Error)]
-#[error("the token file `{}` {why}", .path.display())]
-struct BrokenFile {
-    path: PathBuf,
-    why: Why,
+/// Returns the generation of a file: a part of its hash, so that a save by any program begins a new one. Each encryption
+/// of the same token is another file.
+fn generation(bytes: Option<&[u8]>) -> u64 {
+    let Some(bytes) = bytes else { return NO_FILE };
+    let hash: [u8; 32] = Sha256::digest(bytes).into();
+    let part = hash.first_chunk().copied().map_or(NO_FILE, u64::from_be_bytes);
+    part.max(NO_FILE + 1)
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Why {
-    #[error("cannot be {0}: {1}")]
-    Io(&'static str, io::Error),
-    #[error("is in a folder that does not exist: create it first, with access for this user alone")]
-    NoFolder,
-    #[error("is no ordinary file: name another path")]
-    NoFile,
-    #[error("is too long for a token: name another path")]
-    TooLong,
-    #[error("is cut off: remove it and log in again")]
-    Cut,
-    #[error("is of another version of longhaul: update this program, or remove the file and log in again")]
-    OtherVersion,
-    #[error("is not encrypted: open it with FileStore::plain_text, or remove it and log in again")]
-    PlainText,
-    #[error("is encrypted: open it with FileStore::encrypted and its key")]
-    Encrypted,
-    #[error("is no token file: name another path")]
-    Foreign,
-    #[error(
-        "cannot be decrypted: the key or the path is not the one it was saved with, or the file was changed; give the right key and path, or remove the file and log in again"
-    )]
-    Changed,
-    #[error("holds no token: remove it and log in again")]
-    NoToken,
-    #[error("cannot be encrypted: the system gives no random numbers")]
-    NoChance,
-    #[error("can only be used within a tokio runtime")]
-    NoRuntime,
-    #[error("was left as it is: the runtime ended first")]
-    Unfinished,
-}
-
-impl From<Unreadable> for Why {
-    fn from(unreadable: Unreadable) -> Self {
-        match unreadable {
-            Unreadable::Cut => Self::Cut,
-            Unreadable::OtherVersion => Self::OtherVersion,
-            Unreadable::PlainText => Self::PlainText,
-            Unreadable::Foreign => Self::Foreign,
-            Unreadable::Changed => Self::Changed,
-        }
-    }
-}
-
+/// A file that is missing was removed by a logout, or was never there; no disk forgets it.
+const NO_FILE: u64 = 1;
 /// The rights of the group and of all: to read, or to write a file that is used as a login.
 #[cfg(unix)]
 const OTHERS: u32 = 0o066;

@@ -25,6 +25,7 @@ mod log;
 #[cfg(unix)]
 mod shared_folder;
 mod shared_limit;
+mod shared_token;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod token_file;
