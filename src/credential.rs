@@ -13,6 +13,9 @@
 //!   requests await.
 //! - [`fetch`] gets the next token: from the store, or from a [`TokenSource`], such as [`OAuth`] ([`token_requests`]
 //!   are its requests, [`TokenAnswer`] parses the answers).
+//! - [`shared_fetch`] does so with an [`ExclusiveStore`], where one process of several refreshes: [`shared_store`] calls
+//!   the store, [`refresh_hold`] renews and releases the lock, [`generations`] decides which token is the later one. The
+//!   stores keep a [`token_record`].
 //!
 //! # The life of a token
 //!

@@ -12,4 +12,5 @@ mod processes;
 mod python;
 mod redis;
 mod redis_tasks;
+mod redis_tokens;
 mod storage;

@@ -175,6 +175,6 @@ impl Link {
 
 /// All that the store and its script do; also in docs/scale.md.
 const PERMISSIONS: &str =
-    "~lh:* &lh:* +evalsha +script|load +info +subscribe +publish +time +hello +del +hset +hmget +hdel";
+    "~lh:* &lh:* +evalsha +script|load +info +subscribe +publish +time +hello +del +hset +hmget";
 /// A server that gives no answer for 5 seconds is called once more.
 const RESPONDS: Duration = Duration::from_secs(5);

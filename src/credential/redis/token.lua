@@ -10,7 +10,8 @@ if now == 0 then
 end
 
 local r = call('HMGET', key, 'generation', 'token', 'owner', 'until', 'length', 'fence')
-local generation, token, owner = tonumber(r[1] or 0), r[2], r[3]
+-- Empty, once the token or the lock is given up: one HSET makes a whole change, whatever the user may not do.
+local generation, token, owner = tonumber(r[1] or 0), r[2] or '', r[3] or ''
 local ends, length, fence = tonumber(r[4] or 0), tonumber(r[5] or 0), tonumber(r[6] or 0)
 
 -- A full server accepts no new key; a script that has removed something may go on, and a token must not be lost.
@@ -22,18 +23,19 @@ end
 local function nudge() redis.pcall('PUBLISH', channel, op) end
 
 local function stored(kind)
-  if token then return {kind, whole(generation), token} end
+  if token ~= '' then return {kind, whole(generation), token} end
   return {kind, whole(generation)}
 end
 local function save(new)
   -- A record that was lost, and begins anew, repeats no generation.
   generation = math.max(generation + 1, now)
-  set('generation', whole(generation))
-  if new then set('token', new) else call('HDEL', key, 'token') end
+  set('generation', whole(generation), 'token', new or '')
   nudge()
   return {'done', whole(generation)}
 end
-local function hold(by, time) set('owner', by, 'until', whole(now + time), 'length', whole(time)) end
+local function hold(by, time)
+  set('owner', by, 'until', whole(now + time), 'length', whole(time), 'fence', whole(fence))
+end
 local function is_of(by, at) return owner == by and fence == tonumber(at) end
 
 if op == 'read' then return stored('stored') end
@@ -44,7 +46,7 @@ if op == 'replace' then
 end
 if op == 'lock' then
   local by, time, kind = ARGV[4], tonumber(ARGV[5]), 'granted'
-  if owner then
+  if owner ~= '' then
     -- A clock that was set back makes no lock longer.
     if ends > now + length then
       ends = now + length
@@ -57,9 +59,9 @@ if op == 'lock' then
     end
     if owner ~= by then kind = 'takeover' end
   end
-  set('fence', whole(fence + 1))
+  fence = fence + 1
   hold(by, time)
-  return {kind, whole(fence + 1)}
+  return {kind, whole(fence)}
 end
 if op == 'renew' then
   if not is_of(ARGV[4], ARGV[5]) then return {'lost'} end
@@ -68,7 +70,7 @@ if op == 'renew' then
 end
 if op == 'release' then
   if is_of(ARGV[4], ARGV[5]) then
-    call('HDEL', key, 'owner', 'until', 'length')
+    set('owner', '')
     nudge()
   end
   return {'done'}
