@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use longhaul::ErrorKind;
 use longhaul::credentials::{
-    CredentialStore, MemoryStore, RedisCredentialStore, RefreshLease, RefreshTurn, Replaced,
-    StoreError, StoredToken, Token,
+    CredentialStore, MemoryStore, RedisCredentialStore, RefreshLease, RefreshTurn, Replaced, StoreError, StoredToken,
+    Token,
 };
 use tokio::time::timeout;
 

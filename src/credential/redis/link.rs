@@ -114,11 +114,7 @@ impl Link {
             let why = format!("has a value of another program at `{}`: use another namespace or name", self.key);
             return self.failed(&why);
         }
-        let mut why = said(error);
-        if text.contains("NOPERM") || text.to_ascii_lowercase().contains("can't run this command") {
-            why = format!("{why}; a token store needs the permissions {PERMISSIONS}");
-        }
-        self.failed(&why)
+        self.failed(&with_permissions(said(error)))
     }
 
     async fn connection(&self) -> Result<Connection, String> {
@@ -134,13 +130,7 @@ impl Link {
             Ok::<_, Infallible>(())
         };
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS)).set_push_sender(push);
-        let (mut connection, about) = self.server.connect(config).await.map_err(|why| {
-            if why.contains("NOPERM") {
-                format!("{why}; a token store needs the permissions {PERMISSIONS}")
-            } else {
-                why
-            }
-        })?;
+        let (mut connection, about) = self.server.connect(config).await.map_err(with_permissions)?;
         if let Some(policy) = about.evicts {
             let why = format!(
                 "removes tokens when its memory is full (maxmemory-policy is {policy}): set noeviction, or give tokens a \
@@ -173,8 +163,18 @@ impl Link {
     }
 }
 
+/// Adds the remedy to the text of an error about a permission that is missing.
+fn with_permissions(why: String) -> String {
+    let text = why.to_ascii_lowercase();
+    // The second one is that of a script in Redis 6.
+    if text.contains("noperm") || text.contains("can't run this command") {
+        format!("{why}; a token store needs the permissions {PERMISSIONS}")
+    } else {
+        why
+    }
+}
+
 /// All that the store and its script do; also in docs/scale.md.
-const PERMISSIONS: &str =
-    "~lh:* &lh:* +evalsha +script|load +info +subscribe +publish +time +hello +del +hset +hmget";
+const PERMISSIONS: &str = "~lh:* &lh:* +evalsha +script|load +info +subscribe +publish +time +hello +del +hset +hmget";
 /// A server that gives no answer for 5 seconds is called once more.
 const RESPONDS: Duration = Duration::from_secs(5);
