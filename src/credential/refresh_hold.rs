@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::exclusive::RefreshLease;
 use super::store::CredentialStore;
-use super::store_error::{StoreError, in_time};
+use super::store_error::{StoreError, in_time, within};
 
 /// A lease that is renewed while its work is under way. A hold that is dropped is released in the background: its work
 /// panicked. If its runtime ended, the lease ends by itself, and its own process may take it again before that.
@@ -43,10 +43,12 @@ impl RefreshHold {
     }
 
     async fn renew(&self) -> Infallible {
+        let mut pause = LEASE / 3;
         loop {
-            sleep(LEASE / 3).await;
+            sleep(pause).await;
+            pause = LEASE / 3;
             let (Some(store), Some(lease)) = (self.store.exclusive(), self.lease.clone()) else { continue };
-            match in_time(store.renew(lease, LEASE)).await {
+            match within(RENEWAL, store.renew(lease, LEASE)).await {
                 Ok(true) => {}
                 Ok(false) => {
                     tracing::warn!(
@@ -54,7 +56,10 @@ impl RefreshHold {
                     );
                     return std::future::pending().await;
                 }
-                Err(error) => tracing::warn!(%error, "the lock of a token could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, "the lock of a token could not be renewed");
+                    pause = RENEWAL;
+                }
             }
         }
     }
@@ -90,6 +95,8 @@ fn log(released: Result<(), StoreError>) {
     }
 }
 
+/// A renewal that fails is made again before the lease is over.
+const RENEWAL: Duration = Duration::from_secs(5);
 /// The longest that one request for a token takes, and so the least time that has to be left when it begins.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Twice as long. The time after which other processes take over from one that died.

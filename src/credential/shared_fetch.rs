@@ -91,7 +91,8 @@ impl<'a> SharedFetch<'a> {
         let fetched = match ask(self.slot, self.transport, before.as_ref()).await {
             Err(refused) if refused.refused => {
                 // An owner whose lock has ended may be late, and own the token that the service gave for this one.
-                let stored = self.wait_for_other(replaced, if is_takeover { LATE } else { Duration::ZERO }).await?;
+                let time = if is_takeover { LATE } else { Duration::ZERO };
+                let stored = self.wait_for_other(replaced, time).await.unwrap_or(stored);
                 if let Some(token) = self.ready(&stored) {
                     return Ok(token);
                 }

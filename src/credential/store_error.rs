@@ -10,7 +10,16 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 
 /// Returns the answer of a store, or an error if the store hangs.
 pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("it gave no answer within 30 seconds".into()))
+    within(PATIENCE, answer).await
+}
+
+/// Returns the answer of a store, or an error if the store hangs for longer than this.
+pub(super) async fn within<T>(
+    time: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = |_| Err(format!("it gave no answer within {} seconds", time.as_secs()).into());
+    tokio::time::timeout(time, answer).await.unwrap_or_else(late)
 }
 
 /// Returns the error of a call that failed because of a store.

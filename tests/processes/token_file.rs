@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use longhaul::credentials::{CredentialStore, FileStore, Token};
+use longhaul::credentials::{CredentialStore, FileStore, RefreshTurn, Replaced, Token};
 
 use crate::callsites::listen;
 use crate::child::again;
@@ -336,5 +336,55 @@ async fn a_plain_file_that_others_can_read_is_used_with_a_warning() {
             assert_eq!(log.text().contains("others can read"), warns, "{mode:o} {store:?}: {}", log.text());
             assert!(!log.text().contains("00007"), "{}", log.text());
         }
+    }
+}
+
+#[tokio::test]
+async fn one_store_at_a_time_has_the_lock_and_a_save_needs_none() {
+    let folder = Folder::new();
+    let (one, other) = (store_in(&folder), store_in(&folder));
+    let (one, other) = (one.exclusive().unwrap(), other.exclusive().unwrap());
+    let time = Duration::from_secs(60);
+    let none = one.read().await.unwrap();
+    assert!(none.token().is_none());
+    let RefreshTurn::Granted(lease) = one.lock("one".into(), time).await.unwrap() else { panic!() };
+    assert!(matches!(other.lock("other".into(), time).await.unwrap(), RefreshTurn::Taken { left: None }));
+    assert!(one.renew(lease.clone(), time).await.unwrap());
+    // A login, which needs no lock.
+    let Replaced::Done(first) = other.replace(none.generation(), Some(token(1))).await.unwrap() else { panic!() };
+    let Replaced::Outdated(found) = one.replace(none.generation(), Some(token(2))).await.unwrap() else { panic!() };
+    assert_eq!((found.generation(), number(found.token().unwrap())), (first, Some(1)));
+    let Replaced::Done(second) = one.replace(first, Some(token(2))).await.unwrap() else { panic!() };
+    // A save of any program is another generation, and so is a removal.
+    store_in(&folder).save(Some(token(2))).await.unwrap();
+    assert_ne!(one.read().await.unwrap().generation(), second);
+    store_in(&folder).save(None).await.unwrap();
+    let Replaced::Outdated(found) = one.replace(second, Some(token(3))).await.unwrap() else { panic!() };
+    assert!(found.token().is_none() && found.generation() != 0);
+    one.release(lease).await.unwrap();
+    assert!(matches!(other.lock("other".into(), time).await.unwrap(), RefreshTurn::Granted(_)));
+    assert_eq!(folder.names(), ["token.refresh.lock", "token.save.lock"]);
+    #[cfg(unix)]
+    for name in folder.names() {
+        assert_eq!(mode(&folder.at(&name)), 0o600);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_replace_one_generation_one_does() {
+    let folder = Folder::new();
+    store_in(&folder).save(Some(token(0))).await.unwrap();
+    for round in 1..20 {
+        let generation = store_in(&folder).exclusive().unwrap().read().await.unwrap().generation();
+        let writers = (0..8).map(|writer| {
+            let store = store_in(&folder);
+            let token = token(round * 100 + writer);
+            tokio::spawn(async move { store.exclusive().unwrap().replace(generation, Some(token)).await.unwrap() })
+        });
+        let mut done = 0;
+        for writer in writers.collect::<Vec<_>>() {
+            done += usize::from(matches!(writer.await.unwrap(), Replaced::Done(_)));
+        }
+        assert_eq!(done, 1, "{round}");
     }
 }

@@ -21,6 +21,8 @@ struct Handle {
     goes_on: Arc<Notify>,
     is_deaf: bool,
     takeovers: Arc<AtomicUsize>,
+    /// The store once its data is lost.
+    lost: Arc<Mutex<Option<MemoryStore>>>,
 }
 
 impl Handle {
@@ -28,6 +30,7 @@ impl Handle {
         Self {
             store: other.store.clone(),
             takeovers: other.takeovers.clone(),
+            lost: other.lost.clone(),
             is_deaf: other.is_deaf,
             ..Self::default()
         }
@@ -46,15 +49,15 @@ impl Handle {
         self.is_away.store(is_away, SeqCst);
     }
 
-    async fn reached(&self) -> Result<&MemoryStore, StoreError> {
+    /// Returns the store, if it can be reached.
+    async fn reached(&self) -> Result<MemoryStore, StoreError> {
         while self.is_stopped.load(SeqCst) {
             self.goes_on.notified().await;
         }
-        if self.is_away.load(SeqCst) { Err("the database is down".into()) } else { Ok(&self.store) }
-    }
-
-    fn exclusive_store(&self) -> &dyn ExclusiveStore {
-        self.store.exclusive().unwrap()
+        if self.is_away.load(SeqCst) {
+            return Err("the database is down".into());
+        }
+        Ok(self.lost.lock().unwrap().clone().unwrap_or_else(|| self.store.clone()))
     }
 
     async fn kept(&self) -> Option<String> {
@@ -78,23 +81,16 @@ impl CredentialStore for Handle {
 
 impl ExclusiveStore for Handle {
     fn read(&self) -> BoxFuture<'_, Result<StoredToken, StoreError>> {
-        Box::pin(async {
-            self.reached().await?;
-            self.exclusive_store().read().await
-        })
+        Box::pin(async { ExclusiveStore::read(&self.reached().await?).await })
     }
 
     fn replace(&self, generation: u64, token: Option<Token>) -> BoxFuture<'_, Result<Replaced, StoreError>> {
-        Box::pin(async move {
-            self.reached().await?;
-            self.exclusive_store().replace(generation, token).await
-        })
+        Box::pin(async move { ExclusiveStore::replace(&self.reached().await?, generation, token).await })
     }
 
     fn lock(&self, owner: Arc<str>, time: Duration) -> BoxFuture<'_, Result<RefreshTurn, StoreError>> {
         Box::pin(async move {
-            self.reached().await?;
-            let turn = self.exclusive_store().lock(owner, time).await?;
+            let turn = ExclusiveStore::lock(&self.reached().await?, owner, time).await?;
             if format!("{turn:?}").contains("is_takeover: true") {
                 self.takeovers.fetch_add(1, SeqCst);
             }
@@ -103,21 +99,15 @@ impl ExclusiveStore for Handle {
     }
 
     fn renew(&self, lease: RefreshLease, time: Duration) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move {
-            self.reached().await?;
-            self.exclusive_store().renew(lease, time).await
-        })
+        Box::pin(async move { ExclusiveStore::renew(&self.reached().await?, lease, time).await })
     }
 
     fn release(&self, lease: RefreshLease) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.reached().await?;
-            self.exclusive_store().release(lease).await
-        })
+        Box::pin(async move { ExclusiveStore::release(&self.reached().await?, lease).await })
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {
-        if self.is_deaf { Box::pin(std::future::pending()) } else { self.exclusive_store().changed() }
+        if self.is_deaf { Box::pin(std::future::pending()) } else { ExclusiveStore::changed(&self.store) }
     }
 }
 
@@ -470,6 +460,41 @@ async fn a_logout_of_another_process_is_not_undone() {
     let error = refreshed.unwrap_err();
     assert!(error.to_string().contains("another process logged out"), "{error}");
     assert_eq!(handles[0].kept().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_of_another_process_is_not_undone() {
+    let service = slow(10 * SECOND);
+    let (handles, clients) = fleet(&service, 2, spent(), false).await;
+    let (refreshed, ()) = tokio::join!(farms(&clients[0]), async {
+        sleep(SECOND).await;
+        handles[1].store.save(Some(old("BOB", HOUR))).await.unwrap();
+    });
+    refreshed.unwrap();
+    assert_eq!((service.last_token().as_str(), handles[0].kept().await.as_deref()), ("BOB", Some("BOB")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_without_its_data_gets_the_token_that_a_process_has() {
+    for is_lost_in_refresh in [false, true] {
+        let service = slow(10 * SECOND);
+        let (handles, clients) = fleet(&service, 1, old("A0", 10 * MINUTE), false).await;
+        farms(&clients[0]).await.unwrap();
+        sleep(8 * MINUTE).await;
+        let lose = || *handles[0].lost.lock().unwrap() = Some(MemoryStore::new());
+        if !is_lost_in_refresh {
+            lose();
+        }
+        // It begins in the background.
+        farms(&clients[0]).await.unwrap();
+        sleep(SECOND).await;
+        lose();
+        clients[0].settle().await;
+        farms(&clients[0]).await.unwrap();
+        assert_eq!((service.last_token().as_str(), service.shown()), ("A1", vec!["R0".to_owned()]));
+        let kept = handles[0].reached().await.unwrap().load().await.unwrap();
+        assert_eq!(kept.unwrap().expose_refresh(), Some("R1"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
