@@ -23,14 +23,14 @@ use super::token::Token;
 /// - [`replace`](ExclusiveStore::replace) compares the generation, *not the lock*: a holder that comes late may own the
 ///   only token that is still valid.
 ///
-/// Each method is one transaction. A call that is repeated with the same arguments, because its answer was lost, must do
-/// no harm.
+/// Each method is one transaction. A call that is repeated with the same arguments, because its answer was lost, must
+/// do no harm.
 ///
 /// # How a credential uses it
 /// A token that is due is read again. If its generation is another one, the process uses it and refreshes nothing.
-/// Otherwise the process takes the lock for 60 seconds, reads once more, refreshes, replaces, and releases; it renews the
-/// lock while it refreshes, and begins no refresh with less than 30 seconds left. Meanwhile the other processes use the
-/// token that they have, or wait: they read the store again at a nudge, and at least once a second.
+/// Otherwise the process takes the lock for 60 seconds, reads once more, refreshes, replaces, and releases; it renews
+/// the lock while it refreshes, and begins no refresh with less than 30 seconds left. Meanwhile the other processes use
+/// the token that they have, or wait: they read the store again at a nudge, and at least once a second.
 ///
 /// # Errors
 /// An error must leave the record unchanged. Its text is shown, and must contain no secret. Without an answer from the
@@ -146,8 +146,8 @@ impl RefreshLease {
         Self { owner, fence, is_takeover: false, kept: None }
     }
 
-    /// Marks that the time of an owner before has ended without a release: that owner may be late, and have a token that
-    /// it could not save yet.
+    /// Marks that the time of an owner before has ended without a release: that owner may be late, and have a token
+    /// that it could not save yet.
     #[must_use]
     pub const fn taken_over(mut self) -> Self {
         self.is_takeover = true;

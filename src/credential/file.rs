@@ -65,8 +65,8 @@ use super::token::Token;
 /// # Several processes
 /// One process of a machine at a time refreshes the token; the others wait for it, and use its token. Two empty files
 /// beside the token file are locked: `NAME.refresh.lock` for a whole refresh, `NAME.save.lock` for a save. The system
-/// unlocks the files of a process that ends, so that another one goes on at once. A process that is stopped in the midst
-/// of a refresh keeps its lock, and the others fail after some minutes.
+/// unlocks the files of a process that ends, so that another one goes on at once. A process that is stopped in the
+/// midst of a refresh keeps its lock, and the others fail after some minutes.
 ///
 /// # Limits
 /// The folder must exist. An encrypted file is bound to its path, as given and made absolute: a file that was moved, or
@@ -344,8 +344,8 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// Returns the generation of a file: a part of its hash, so that a save by any program begins a new one. Each encryption
-/// of the same token is another file.
+/// Returns the generation of a file: a part of its hash, so that a save by any program begins a new one. Each
+/// encryption of the same token is another file.
 fn generation(bytes: Option<&[u8]>) -> u64 {
     let Some(bytes) = bytes else { return NO_FILE };
     let hash: [u8; 32] = Sha256::digest(bytes).into();

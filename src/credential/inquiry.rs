@@ -34,5 +34,6 @@ pub(super) fn longest(slot: &TokenSlot) -> Duration {
     }
 }
 
-/// A token endpoint that hangs fails after some three minutes: five attempts of 30 seconds, and the pauses between them.
+/// A token endpoint that hangs fails after some three minutes: five attempts of 30 seconds, and the pauses between
+/// them.
 const LONGEST: Duration = Duration::from_secs(4 * 60);

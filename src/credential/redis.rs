@@ -23,7 +23,8 @@ use super::token::Token;
 use super::token_record::micros;
 use crate::error::{Error, ErrorKind};
 
-/// A store that keeps a token in a Redis server, for processes on any machine: one of them refreshes it, and all use it.
+/// A store that keeps a token in a Redis server, for processes on any machine: one of them refreshes it, and all use
+/// it.
 ///
 /// ```no_run
 /// # #[cfg(feature = "token-file")]
@@ -46,10 +47,10 @@ use crate::error::{Error, ErrorKind};
 /// # The server
 /// - Redis 6 or later, a single one with any number of replicas; not a cluster. The store needs the key and the channel
 ///   of the name, below `lh:1:{NAMESPACE}`, and the permissions that the page [scale](crate::scale) names.
-/// - **Set `appendonly yes`**, with `appendfsync everysec` or `always`. A server that loses a rotated refresh token loses
-///   the login, unless a process that has the token in memory saves the next one.
-/// - **Set `maxmemory-policy noeviction`.** A server that removes any key when it is full is refused. A full server saves
-///   tokens all the same.
+/// - **Set `appendonly yes`**, with `appendfsync everysec` or `always`. A server that loses a rotated refresh token
+///   loses the login, unless a process that has the token in memory saves the next one.
+/// - **Set `maxmemory-policy noeviction`.** A server that removes any key when it is full is refused. A full server
+///   saves tokens all the same.
 ///
 /// # Several processes
 /// The lock of a refresh ends 60 seconds after its process ended, by the clock of the server. A save publishes a nudge,
@@ -77,13 +78,13 @@ enum Kind {
 }
 
 impl RedisCredentialStore {
-    /// Creates a store under a name in a namespace of a server, encrypted with this key (XChaCha20-Poly1305). Nothing is
-    /// sent yet.
+    /// Creates a store under a name in a namespace of a server, encrypted with this key (XChaCha20-Poly1305). Nothing
+    /// is sent yet.
     ///
-    /// A URL is `redis://user:password@host:6379/0`; `rediss://` needs one of the TLS features of the crate `redis` (such
-    /// as `tokio-rustls-comp`). The namespace may be that of [`Throttle::redis`](crate::Throttle::redis) and
-    /// `RedisTaskStore`; the name tells logins apart. Both have letters, digits and `-_.:`, a namespace up to 64, a name
-    /// up to 128. An encrypted token is bound to both.
+    /// A URL is `redis://user:password@host:6379/0`; `rediss://` needs one of the TLS features of the crate `redis`
+    /// (such as `tokio-rustls-comp`). The namespace may be that of [`Throttle::redis`](crate::Throttle::redis) and
+    /// `RedisTaskStore`; the name tells logins apart. Both have letters, digits and `-_.:`, a namespace up to 64, a
+    /// name up to 128. An encrypted token is bound to both.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL, the namespace or the name cannot be used.
@@ -92,9 +93,9 @@ impl RedisCredentialStore {
         Self::new(url, namespace, name, Kind::Encrypted(key.into()))
     }
 
-    /// Creates a store that keeps the token as readable text; otherwise as `encrypted` (feature `token-file`). A reader of
-    /// the server, of its files or of the connection has the login: use it only with a server that is as secret as the
-    /// login.
+    /// Creates a store that keeps the token as readable text; otherwise as `encrypted` (feature `token-file`). A reader
+    /// of the server, of its files or of the connection has the login: use it only with a server that is as secret as
+    /// the login.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL, the namespace or the name cannot be used.

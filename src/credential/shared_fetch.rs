@@ -25,8 +25,8 @@ impl<'a> SharedFetch<'a> {
         Self { slot, transport, store }
     }
 
-    /// Returns a token that the store has: that of another process if there is one, otherwise one that is refreshed here
-    /// while no other process refreshes.
+    /// Returns a token that the store has: that of another process if there is one, otherwise one that is refreshed
+    /// here while no other process refreshes.
     pub(super) async fn next(&self) -> Result<Token, Error> {
         let unsaved = {
             let memory = self.slot.lock();

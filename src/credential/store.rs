@@ -33,8 +33,8 @@ pub trait CredentialStore: Send + Sync + 'static {
 
     /// Returns the store as one that lets one process at a time refresh the token; `None`, the default, if it cannot.
     ///
-    /// Without exclusivity, two processes may refresh at the same moment: harmless for a program in its own name, the end
-    /// of the login if refresh tokens rotate. With it, `save` has to begin a new generation.
+    /// Without exclusivity, two processes may refresh at the same moment: harmless for a program in its own name, the
+    /// end of the login if refresh tokens rotate. With it, `save` has to begin a new generation.
     fn exclusive(&self) -> Option<&dyn ExclusiveStore> {
         None
     }

@@ -1,5 +1,5 @@
-//! One token for several processes, in a file or in a Redis server: one of them refreshes it, whoever is killed. The tests
-//! with a server need `LONGHAUL_REDIS`, its program, which tests/run.sh finds.
+//! One token for several processes, in a file or in a Redis server: one of them refreshes it, whoever is killed. The
+//! tests with a server need `LONGHAUL_REDIS`, its program, which tests/run.sh finds.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
--- One change of the record of a token: the same as TokenRecord in src/credential/token_record.rs. A test compares the two
--- by random calls. Times are microseconds. Each answer is its kind, and values.
+-- One change of the record of a token: the same as TokenRecord in src/credential/token_record.rs. A test compares the
+-- two by random calls. Times are microseconds. Each answer is its kind, and values.
 local key, channel, op, now, call = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), redis.call
 
 local function whole(number) return string.format('%.0f', number) end
