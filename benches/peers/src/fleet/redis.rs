@@ -1,7 +1,7 @@
-//! Redis: a server for the cells of one limit, and how often it was asked.
+//! Redis: a server for some cells, and how often it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,8 +43,8 @@ impl Redis {
         Err("the Redis server does not answer".into())
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+    pub(super) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// Waits until the server has run for so long that it cannot have forgotten slots, as a throttle requires of a new one.

@@ -31,6 +31,16 @@ pub(super) struct Counts {
     pub(super) refused: u32,
 }
 
+impl Counts {
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (this, other) in self.served.iter_mut().zip(other.served) {
+            *this += other;
+        }
+        self.refused += other.refused;
+        self
+    }
+}
+
 impl Service {
     pub(super) async fn start(limit: Window, members: usize) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
