@@ -26,7 +26,7 @@ fn locked(name: &str) -> Option<&'static str> {
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
-const MEASURED: [&str; 13] = [
+const MEASURED: [&str; 15] = [
     "longhaul",
     "governor",
     "leaky-bucket",
@@ -35,6 +35,8 @@ const MEASURED: [&str; 13] = [
     "reqwest",
     "reqwest-middleware",
     "reqwest-retry",
+    "azure_core",
+    "google-cloud-lro",
     "object_store",
     "fast-down",
     "gosh-dl",

@@ -1,5 +1,9 @@
 //! Tasks: many tasks of one client at a service in memory, on a paused clock, beside loops of tokio.
 
+#[cfg(feature = "pollers")]
+mod azure;
+#[cfg(feature = "pollers")]
+mod google;
 mod loops;
 mod seen;
 mod service;
@@ -79,6 +83,16 @@ impl Scene {
             }
             subjects
                 .push(("longhaul, a spawned Task each", |scene| scene.play(|service| set::spawned(scene, service))));
+        }
+        // They have no limiter.
+        #[cfg(feature = "pollers")]
+        if self.limit.is_none() {
+            subjects.push(("azure_core, a spawned Poller each", |scene| {
+                scene.play(|service| azure::spawned(scene, service))
+            }));
+            subjects.push(("google-cloud-lro, a spawned poller each", |scene| {
+                scene.play(|service| google::spawned(scene, service))
+            }));
         }
         subjects.push(("a spawned loop each", |scene| scene.play(|service| loops::spawned(scene, service))));
         subjects

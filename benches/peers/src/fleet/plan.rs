@@ -36,8 +36,8 @@ impl Plan {
             slow_open: batch(&slow, few.clone(), Order::Members, (10, 40)),
             long: batch(&long, all.clone(), Order::AtOnce, (31, 120)),
             long_open: batch(&long, few, Order::AtOnce, (36, 220)),
-            fast: batch(&fast, length.pick(greedy(&[8]), all), Order::Turns(rounds), (3, 4)),
-            fast_open: batch(&fast, open(length.pick(&[8], &[2, 8])), Order::Turns(rounds), (3, 5)),
+            fast: batch(&fast, length.pick(greedy(&[8]), all), Order::Turns(rounds), (3, 3)),
+            fast_open: batch(&fast, open(length.pick(&[8], &[2, 8])), Order::Turns(rounds), (3, 4)),
         }
     }
 
