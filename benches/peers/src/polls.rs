@@ -43,10 +43,13 @@ const COSTS: [f64; 3] = [1.0, 5.0, 20.0];
 const LAST: usize = 50;
 
 /// What each task costs with a client as it comes, whatever a poll is worth.
+#[cfg(feature = "longhaul")]
 fn standard(sequences: &[Vec<f64>]) -> Result<Option<Vec<Tally>>, Failure> {
-    #[cfg(feature = "longhaul")]
-    return learner::play(sequences, learner::Policy::Standard).map(Some);
-    #[cfg(not(feature = "longhaul"))]
+    learner::play(sequences, learner::Policy::Standard).map(Some)
+}
+
+#[cfg(not(feature = "longhaul"))]
+fn standard(_: &[Vec<f64>]) -> Result<Option<Vec<Tally>>, Failure> {
     Ok(None)
 }
 

@@ -54,6 +54,7 @@ impl Report {
     }
 
     /// Appends a sample of a download: the seconds since its start, its connections, and its bytes of a second.
+    #[cfg(feature = "longhaul")]
     pub(crate) fn sample(&mut self, seconds: f64, connections: usize, rate: f64) -> io::Result<()> {
         let Some(file) = &mut self.json else { return Ok(()) };
         writeln!(file, r#"{{"seconds":{seconds:.2},"connections":{connections},"rate":{rate:.0}}}"#)

@@ -71,19 +71,7 @@ impl Scene {
     }
 
     fn subjects(self) -> Vec<Subject> {
-        let mut subjects: Vec<Subject> = Vec::new();
-        #[cfg(feature = "longhaul")]
-        {
-            subjects
-                .push(("longhaul, client.tasks()", |scene| scene.play(|service| set::stream(scene, service, POLLS))));
-            if self.tasks > 10_000 {
-                subjects.push(("longhaul, client.tasks(), polls_at_once(1024)", |scene| {
-                    scene.play(|service| set::stream(scene, service, 1024))
-                }));
-            }
-            subjects
-                .push(("longhaul, a spawned Task each", |scene| scene.play(|service| set::spawned(scene, service))));
-        }
+        let mut subjects = self.longhaul();
         // They have no limiter.
         #[cfg(feature = "pollers")]
         if self.limit.is_none() {
@@ -96,6 +84,24 @@ impl Scene {
         }
         subjects.push(("a spawned loop each", |scene| scene.play(|service| loops::spawned(scene, service))));
         subjects
+    }
+
+    #[cfg(feature = "longhaul")]
+    fn longhaul(self) -> Vec<Subject> {
+        let mut subjects: Vec<Subject> =
+            vec![("longhaul, client.tasks()", |scene| scene.play(|service| set::stream(scene, service, POLLS)))];
+        if self.tasks > 10_000 {
+            subjects.push(("longhaul, client.tasks(), polls_at_once(1024)", |scene| {
+                scene.play(|service| set::stream(scene, service, 1024))
+            }));
+        }
+        subjects.push(("longhaul, a spawned Task each", |scene| scene.play(|service| set::spawned(scene, service))));
+        subjects
+    }
+
+    #[cfg(not(feature = "longhaul"))]
+    const fn longhaul(self) -> Vec<Subject> {
+        Vec::new()
     }
 
     /// One subject, which calls `Service::ended` for each task.

@@ -29,11 +29,11 @@ pub(super) async fn spawned(scene: Scene, service: Service) -> Result<(), Failur
             let (by_submit, by_poll) = (service.clone(), service.clone());
             let submit = async move || {
                 let _permit = submits.acquire().await.ok();
-                operation(by_submit.submit().await, None)
+                operation(&by_submit.submit().await, None)
             };
             let poll = move |name: String| {
                 let service = by_poll.clone();
-                async move { operation(service.poll(&name).await, Some(name)) }
+                async move { operation(&service.poll(&name).await, Some(name)) }
             };
             let poller = new_poller(errors, pauses, submit, poll);
             service.ended(poller.until_done().await?);
@@ -46,9 +46,9 @@ pub(super) async fn spawned(scene: Scene, service: Service) -> Result<(), Failur
     Ok(())
 }
 
-fn operation(reply: Reply, name: Option<String>) -> Result<Operation<UInt32Value, Empty>, Error> {
+fn operation(reply: &Reply, name: Option<String>) -> Result<Operation<UInt32Value, Empty>, Error> {
     let name = name.unwrap_or_default();
-    Ok(Operation::new(match reply {
+    Ok(Operation::new(match *reply {
         Reply::Submitted(number) => Message::new().set_name(format!("tasks/{number}")),
         Reply::Pending => Message::new().set_name(name),
         Reply::Done(number) => {
