@@ -147,7 +147,7 @@ impl Boards {
         let (mut posts, mut next) = (Vec::new(), None::<Tick>);
         for (account, board) in &mut self.boards {
             match board.due(terms, now) {
-                Some(due) if due <= now || (rides && board.is_stale(now)) => {
+                Some(due) if due <= now || (rides && board.is_stale(terms, now)) => {
                     posts.push(board.post(*account, terms, now));
                 }
                 due => next = [next, due].into_iter().flatten().min(),

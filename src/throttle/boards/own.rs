@@ -85,8 +85,8 @@ impl OwnBoard {
     }
 
     /// Returns whether the board was not heard lately.
-    pub(super) fn is_stale(&self, now: Tick) -> bool {
-        self.heard_at.is_none_or(|heard_at| now >= heard_at.saturating_add(STALE))
+    pub(super) fn is_stale(&self, terms: &Terms, now: Tick) -> bool {
+        self.heard_at.is_none_or(|heard_at| now >= heard_at.saturating_add(terms.beat))
     }
 
     pub(super) const fn nudge(&mut self) {
@@ -228,7 +228,5 @@ impl OwnBoard {
 const MICRO: Tick = 1000;
 /// The shortest time between two posts: 5 ms.
 const PAUSE: Tick = 5_000_000;
-/// A board that was not heard for so long is asked together with the store of slots: a second.
-const STALE: Tick = 1_000_000_000;
 /// While it is the turn of another process, the board is asked no more often than this: 100 ms.
 const ASKS: Tick = 100_000_000;
