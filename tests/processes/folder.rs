@@ -1,4 +1,4 @@
-//! A folder for one test at a time.
+//! A folder for one test at a time, and the turns that those tests take.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[path = "../it/support/folder.rs"]
-mod plain;
+pub(crate) mod plain;
 
 /// One test at a time has folders; each test has a thread.
 pub(crate) struct Folder {
@@ -14,7 +14,8 @@ pub(crate) struct Folder {
     _turn: Turn,
 }
 
-type Turn = Rc<MutexGuard<'static, ()>>;
+/// The time in which no other test has a folder or starts a process.
+pub(crate) type Turn = Rc<MutexGuard<'static, ()>>;
 
 impl Folder {
     pub(crate) fn new() -> Self {
@@ -30,8 +31,8 @@ impl Deref for Folder {
     }
 }
 
-/// Waits until no other test has a folder.
-fn turn() -> Turn {
+/// Waits until no other test has a folder, or starts a process.
+pub(crate) fn turn() -> Turn {
     static ONE: Mutex<()> = Mutex::new(());
     thread_local!(static OURS: RefCell<Weak<MutexGuard<'static, ()>>> = const { RefCell::new(Weak::new()) });
     OURS.with_borrow_mut(|ours| {

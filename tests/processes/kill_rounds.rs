@@ -2,15 +2,18 @@
 
 use std::env;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
 use longhaul::Client;
 
 use crate::callsites::listen;
-use crate::child::again;
+use crate::child::{again, kill, spawn};
 use crate::depot::Depot;
-use crate::folder::Folder;
+use crate::folder::plain::Folder;
+use crate::folder::turn;
 use crate::log::Log;
 
 const LINK: &str = "LONGHAUL_TEST_LINK";
@@ -36,9 +39,11 @@ async fn a_file_is_right_after_kills_at_any_time() {
         let mut content = vec![0; TOTAL];
         fastrand::fill(&mut content);
         let content = Bytes::from(content);
-        // Some of the bodies are cut, and each connection is slow.
-        let depot = Depot::new(content.clone(), |ask, answer| {
-            let answer = answer.rate(400_000);
+        // Some of the bodies are cut, and each connection is slow as long as processes are killed.
+        let rate = Arc::new(AtomicUsize::new(400_000));
+        let limit = rate.clone();
+        let depot = Depot::new(content.clone(), move |ask, answer| {
+            let answer = answer.rate(limit.load(Relaxed));
             if ask.number % 3 == 2 { answer.cut(300_000) } else { answer }
         });
         let link = depot.serve().await;
@@ -46,22 +51,23 @@ async fn a_file_is_right_after_kills_at_any_time() {
         let printed = folder.at("printed");
         for _ in 0..fastrand::u32(1..4) {
             let out = fs::File::options().create(true).append(true).open(&printed).unwrap();
-            let mut process =
+            let mut process = spawn(
                 again(env::current_exe().unwrap(), module_path!(), "a_file_is_right_after_kills_at_any_time")
                     .arg("--nocapture")
                     .env(LINK, &link)
                     .env(TARGET, folder.at("7"))
                     .stdout(out.try_clone().unwrap())
-                    .stderr(out)
-                    .spawn()
-                    .unwrap();
+                    .stderr(out),
+            );
             tokio::time::sleep(Duration::from_millis(fastrand::u64(0..2_500))).await;
-            process.kill().unwrap();
-            process.wait().unwrap();
+            kill(&mut process);
         }
         assert_no_secret(&folder, &log);
         let sent = depot.sent();
+        rate.store(8_000_000, Relaxed);
+        let alone = turn();
         let receipt = download(&link, folder.at("7").to_str().unwrap()).await.unwrap();
+        drop(alone);
         resumed += u32::from(receipt.resumed_at() > 0);
         assert!(folder.read("7") == content, "round {round}: other bytes");
         // A kill may leave a journal that was being written: it is swept after an hour.

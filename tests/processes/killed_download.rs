@@ -8,8 +8,9 @@ use longhaul::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::child::again;
-use crate::folder::Folder;
+use crate::child::{again, kill, spawn};
+use crate::folder::plain::Folder;
+use crate::folder::turn;
 
 #[tokio::test]
 async fn a_file_goes_on_after_a_kill() {
@@ -27,19 +28,17 @@ async fn a_file_goes_on_after_a_kill() {
     let link = stalling_server(content.clone(), 40 << 20).await;
     let folder = Folder::new();
     let itself = env::current_exe().unwrap();
-    let mut process = again(itself, module_path!(), "a_file_goes_on_after_a_kill")
-        .env(LINK, &link)
-        .env(TARGET, folder.at("7"))
-        .spawn()
-        .unwrap();
+    let mut process = spawn(
+        again(itself, module_path!(), "a_file_goes_on_after_a_kill").env(LINK, &link).env(TARGET, folder.at("7")),
+    );
     while !folder.at("7.part.json").exists() {
         assert!(process.try_wait().unwrap().is_none(), "it ended by itself");
         tokio::task::yield_now().await;
     }
-    process.kill().unwrap();
-    process.wait().unwrap();
+    kill(&mut process);
     assert_eq!(folder.names().first().map(String::as_str), Some("7.part"));
 
+    let _alone = turn();
     let client = Client::builder("http://127.0.0.1:1").no_proxy().build().unwrap();
     let receipt = client.download(link).to_file(folder.at("7")).await.unwrap();
     assert!(receipt.resumed_at() >= 32 << 20, "{receipt:?}");

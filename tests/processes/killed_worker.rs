@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use longhaul::tasks::{FileTaskStore, Recovered, RedisTaskStore, TaskStore};
 use longhaul::testing::Simulator;
 use longhaul::{Client, Credential, ErrorKind, Outcome, Profile};
 use serde_json::{Value, json};
 
-use crate::child::again;
-use crate::folder::Folder;
+use crate::child::{again, kill, spawn};
+use crate::folder::plain::Folder;
+use crate::redis_server::Redis;
 
 const FOLDER: &str = "LONGHAUL_TEST_FOLDER";
 const URL: &str = "LONGHAUL_TEST_URL";
@@ -119,49 +120,15 @@ async fn workers_killed_at_any_time_lose_no_task_and_submit_none_twice() {
     }
     let rounds = if env::var("LONGHAUL_LONG").is_ok() { 20 } else { 1 };
     for _ in 0..rounds {
-        for is_keyed in [true, false] {
-            round(is_keyed, None).await;
-            if let Some(server) = Server::start() {
-                round(is_keyed, Some(&server)).await;
-            }
-        }
+        let servers = [Redis::start(), Redis::start()];
+        let files = [true, false].map(|is_keyed| round(is_keyed, None));
+        let servers = [true, false].into_iter().zip(&servers);
+        let servers = servers.filter_map(|(is_keyed, server)| Some(round(is_keyed, Some(server.as_ref()?))));
+        join_all(files.into_iter().chain(servers)).await;
     }
 }
 
-/// A Redis server of a round.
-struct Server {
-    child: Child,
-    port: u16,
-    _folder: Folder,
-}
-
-impl Server {
-    /// `None` where there is no server.
-    fn start() -> Option<Self> {
-        let (program, folder) = (env::var_os("LONGHAUL_REDIS")?, Folder::new());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "the server has ended");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(Self { child, port, _folder: folder })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-async fn round(is_keyed: bool, server: Option<&Server>) {
+async fn round(is_keyed: bool, server: Option<&Redis>) {
     let service = Simulator::builder().idempotency_keys().latency(Duration::from_millis(20)).start().await.unwrap();
     let folder = Folder::new();
     let start = || {
@@ -176,22 +143,21 @@ async fn round(is_keyed: bool, server: Option<&Server>) {
             command.env(KEYED, "");
         }
         if let Some(server) = server {
-            command.env(STORE, format!("redis://127.0.0.1:{}", server.port));
+            command.env(STORE, server.url());
         }
-        command
-            .env(FOLDER, folder.path())
-            .env(URL, service.url().as_str())
-            .env(BEARER, service.bearer())
-            .env(KEY, service.subscription_key())
-            .spawn()
-            .unwrap()
+        spawn(
+            command
+                .env(FOLDER, folder.path())
+                .env(URL, service.url().as_str())
+                .env(BEARER, service.bearer())
+                .env(KEY, service.subscription_key()),
+        )
     };
     let mut workers: Vec<Child> = (0..2).map(|_| start()).collect();
-    for kill in 0..6 {
+    for number in 0..6 {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(20..400))).await;
-        let worker = &mut workers[kill % 2];
-        worker.kill().unwrap();
-        worker.wait().unwrap();
+        let worker = &mut workers[number % 2];
+        kill(worker);
         *worker = start();
     }
     for mut worker in workers {

@@ -1,0 +1,173 @@
+//! Clocks that are wrong: that of the Redis server is set while processes share a limit by it, and the processes' own
+//! differ by a minute.
+//!
+//! A small library in C, which the loader puts before libc, adds the number in a file to the wall clock of a process.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use longhaul::limits::{Priority, RequestKey};
+use longhaul::{Limit, Throttle};
+
+use crate::child::spawn;
+use crate::counting_service::Service;
+use crate::folder::plain::Folder;
+use crate::redis_server::Redis;
+use crate::senders::{LOST, Senders, WALL, now};
+use crate::shared_limit::zone_at_noon;
+
+/// The wall clock of a process, which can be set. The clock that only runs is as it was.
+struct Clock {
+    folder: Folder,
+    offset: File,
+}
+
+impl Clock {
+    fn new(seconds: i64) -> Self {
+        let folder = Folder::new();
+        let mut command = Command::new("cc");
+        command.args(["-shared", "-fPIC", "-O1", "-x", "c", "-", "-o"]).arg(folder.at("clock.so"));
+        let mut compiler = spawn(command.stdin(Stdio::piped()));
+        compiler.stdin.take().unwrap().write_all(include_bytes!("clock.c")).unwrap();
+        assert!(compiler.wait().unwrap().success(), "cc, which links Rust programs too");
+        let offset = File::create(folder.at("offset")).unwrap();
+        let clock = Self { folder, offset };
+        clock.set(seconds);
+        clock
+    }
+
+    /// Sets the clock so many seconds from the machine's.
+    fn set(&self, seconds: i64) {
+        self.offset.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
+    }
+
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let path = |name: &str| -> PathBuf { self.folder.at(name) };
+        vec![("LD_PRELOAD", path("clock.so").into()), ("LONGHAUL_TEST_CLOCK", path("offset").into())]
+    }
+}
+
+/// Four processes, and a server whose clock is set.
+fn step(seconds: i64) -> Option<Service> {
+    let clock = Clock::new(0);
+    let redis = Redis::start_with(&[], clock.environment())?;
+    let rounds = if std::env::var_os("LONGHAUL_LONG").is_some() { 8 } else { 1 };
+    // Of four slots for six processes, each wanders by the server after each use.
+    let (limit, mut senders) = (Limit::per_second(4), Senders::default());
+    let mut service = Service::new(4, Duration::from_secs(1));
+    (0..6).for_each(|_| senders.start(&redis.url(), &limit, 4, &service));
+    let mut set = 0;
+    for round in 0..rounds {
+        service.serve(|service| service.in_window(|_| true) >= 3);
+        service.serve_for(Duration::from_secs(2));
+        set += seconds;
+        clock.set(set);
+        assert!(server_time(&redis).abs_diff(now().saturating_add_signed(set)) <= 1, "the clock of the server");
+        service.serve_for(Duration::from_secs(13));
+        service.serve(|service| service.in_window(|_| true) >= 3);
+        eprintln!("{seconds} s, round {round}: {} refused of {}", service.refused, service.served);
+        assert!(!service.has_report(|_| true, LOST), "{:?}", service.reports);
+    }
+    Some(service)
+}
+
+fn server_time(redis: &Redis) -> u64 {
+    redis.ask("TIME").lines().nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_server_clock_that_jumps_ahead_lets_nobody_pass_the_limit_while_all_slots_are_lent() {
+    let Some(service) = step(60) else { return };
+    assert_eq!(service.refused, 0, "of {}", service.served);
+}
+
+#[tokio::test]
+async fn a_server_clock_that_jumps_ahead_frees_the_slots_that_lie_in_the_store_once() {
+    let clock = Clock::new(0);
+    let Some(redis) = Redis::start_with(&[], clock.environment()) else { return };
+    let throttle = async || {
+        let throttle = Throttle::redis(&redis.url(), "test").await.unwrap();
+        throttle.add_limit(Limit::per_second(15)).unwrap();
+        throttle
+    };
+    let mut sent = Vec::new();
+    for seconds in [0, 60] {
+        // A process that ends gives its slots back, each with the time until it is free.
+        let first = throttle().await;
+        send(&first, 15, &mut sent).await;
+        drop(first);
+        while slots_in(&redis) < 15 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        clock.set(seconds);
+        let second = throttle().await;
+        sent.drain(..sent.len() - 15);
+        send(&second, 60, &mut sent).await;
+        let within = |first: &Instant| sent.iter().filter(|at| **at >= *first && **at - *first < WINDOW).count();
+        let most = sent.iter().map(within).max().unwrap();
+        let second_on = sent[15..].iter().map(within).max().unwrap();
+        eprintln!("{seconds} s ahead: most {most} in a window, {second_on} in those of the second process");
+        assert!(most <= if seconds == 0 { 15 } else { 30 }, "{most}");
+        assert!(second_on <= 15, "{second_on}");
+        drop(second);
+    }
+}
+
+/// Makes so many requests as soon as the limit lets them, and notes when.
+async fn send(throttle: &Throttle, count: u32, sent: &mut Vec<Instant>) {
+    for _ in 0..count {
+        let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap();
+        sent.push(Instant::now());
+        permit.answered();
+    }
+}
+
+/// Returns how many slots lie in the only window of the server.
+fn slots_in(redis: &Redis) -> u64 {
+    const SUM: &str = "local key = redis.call('KEYS', '*')[1] local sum = 0 \
+        for _, group in ipairs(cmsgpack.unpack(redis.call('GET', key)).free) do sum = sum + group[2] end return sum";
+    redis.ask(&format!("EVAL \"{SUM}\" 0")).trim_start_matches(':').trim().parse().unwrap()
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_server_clock_that_is_set_back_frees_nothing() {
+    let Some(service) = step(-60) else { return };
+    assert_eq!(service.refused, 0, "of {}", service.served);
+}
+
+#[test]
+fn processes_whose_clocks_differ_by_a_minute_keep_one_limit() {
+    let Some(redis) = Redis::start() else { return };
+    let limit = Limit::per_second(15).and_per_day(100_000, zone_at_noon());
+    let (mut senders, mut service) = (Senders::default(), Service::new(15, Duration::from_secs(1)));
+    let clocks = [-60, -30, 30, 60].map(Clock::new);
+    let environment = |clock: &Clock| {
+        let patience = ("LONGHAUL_SHARED_PATIENCE", "30".into());
+        clock.environment().into_iter().chain([patience]).collect()
+    };
+    let began = now();
+    for clock in &clocks {
+        senders.start_in(&redis.url(), &limit, 8, &service, environment(clock));
+    }
+    service.serve(|service| (0..4).all(|number| service.in_window(|member| member == number) >= 3));
+    for (number, away) in [-60, -30, 30, 60].into_iter().enumerate() {
+        let wall = service.reports.iter().find(|(member, _)| usize::from(*member) == number);
+        let wall: u64 = wall.unwrap().1.strip_prefix(WALL).unwrap().parse().unwrap();
+        assert!(wall.abs_diff(began.saturating_add_signed(away)) < 20, "the clock of process {number}");
+    }
+    service.serve_for(Duration::from_secs(if std::env::var_os("LONGHAUL_LONG").is_some() { 60 } else { 6 }));
+    // Slots go from one clock to another.
+    senders.kill(0);
+    service.serve(|service| service.in_window(|_| true) >= 14);
+    senders.start_in(&redis.url(), &limit, 8, &service, environment(&clocks[0]));
+    service.serve(|service| service.in_window(|member| member == 4) >= 3);
+    service.serve_for(Duration::from_secs(2));
+    assert_eq!(service.refused, 0, "of {}", service.served);
+}

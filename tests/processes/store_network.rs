@@ -1,0 +1,55 @@
+//! Processes that share a limit by a Redis server, and one of them that cannot reach it: nothing is sent above the limit,
+//! the others get its slots, and it comes back.
+
+use std::time::Duration;
+
+use longhaul::Limit;
+
+use crate::counting_service::Service;
+use crate::proxy::Proxy;
+use crate::redis_server::Redis;
+use crate::senders::{BACK, DOWN, Senders};
+
+#[test]
+fn a_process_whose_connections_end_stops_and_comes_back() {
+    cut_off(Proxy::cut, |proxy, redis| proxy.switch(redis.port()));
+}
+
+#[test]
+fn a_process_whose_packets_are_held_up_stops_and_comes_back() {
+    // What it asked meanwhile arrives late.
+    cut_off(Proxy::hold, |proxy, _| proxy.mend());
+}
+
+fn cut_off(cut: fn(&Proxy), mend: fn(&Proxy, &Redis)) {
+    let Some(redis) = Redis::start() else { return };
+    let rounds = if std::env::var_os("LONGHAUL_LONG").is_some() { 5 } else { 1 };
+    let (limit, mut senders, proxy) = (Limit::per_second(15), Senders::default(), Proxy::new(redis.port()));
+    let mut service = Service::new(15, Duration::from_secs(1));
+    senders.start(&proxy.url(), &limit, 8, &service);
+    (0..3).for_each(|_| senders.start(&redis.url(), &limit, 8, &service));
+    let (is_apart, is_other) = (|number| number == 0, |number| number != 0);
+    for round in 0..rounds {
+        service.reports.clear();
+        // Each holds its share.
+        service.serve(|service| service.in_window(is_apart) >= 3 && service.in_window(is_other) >= 10);
+        service.serve_for(Duration::from_secs(2));
+        let before = service.by[0];
+        cut(&proxy);
+        // Together, the others have 12 slots at most until those of the first are free.
+        service.serve(|service| service.in_window(is_other) >= 14);
+        assert!(service.has_report(is_apart, DOWN) && !service.has_report(is_other, DOWN), "{:?}", service.reports);
+        let within = service.by[0];
+        assert!(within > before, "it stopped before its lease had ended");
+        // A lease and more.
+        service.serve_for(Duration::from_secs(if rounds > 1 { 12 } else { 2 }));
+        assert_eq!(service.by[0], within, "it sends after its lease");
+        assert!(!service.has_report(is_apart, BACK), "{:?}", service.reports);
+        mend(&proxy, &redis);
+        service.serve(|service| service.in_window(is_apart) >= 3);
+        assert!(service.has_report(is_apart, BACK), "{:?}", service.reports);
+        eprintln!("round {round}: {} served, {} of the one cut off while it was", service.served, within - before);
+    }
+    service.serve_for(Duration::from_secs(2));
+    assert_eq!(service.refused, 0, "of {}", service.served);
+}
