@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod export;
+mod fleet;
 mod folder;
 mod forms;
 mod short;

@@ -23,13 +23,6 @@ fn each_shows_what_it_promises() {
     }
 }
 
-#[test]
-fn a_fleet_loses_no_task_and_acknowledges_none_twice() {
-    let shown = run("fleet", &["--workers", "2", "--tasks", "12", "--kill-every", "900"]);
-    assert!(shown.contains(" of 12 tasks noted") && shown.contains(", 0 acknowledged twice"), "{shown}");
-    assert!(shown.contains(" 0 refused with 429, 12 tasks at the service") && !shown.contains("error"), "{shown}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_runs_against_another_service() {
     let service = Simulator::builder().open().start().await.unwrap();
@@ -80,7 +73,7 @@ fn a_slip_is_shown_in_words() {
     }
 }
 
-fn run(example: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(example: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program(example));
     let Output { status, stdout, stderr } =
         command.args(arguments).env("LONGHAUL_BEARER", "t").env("NO_PROXY", "127.0.0.1").output().unwrap();
