@@ -194,7 +194,7 @@ impl Domain {
         self.members.insert(ask.member.clone(), own);
         self.resize(now);
         let comes_back = has_ended || claims.1 > 0;
-        let lent = lend(&mut self.members, &mut self.free, self.count, ask, comes_back, now);
+        let lent = lend(&mut self.members, &mut self.free, (self.count, self.debt), ask, comes_back, now);
         let lends = !lent.kept.grants.is_empty();
         (Kept { is_void, ..lent.kept }, lent.nudged, lends)
     }

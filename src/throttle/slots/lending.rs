@@ -33,11 +33,12 @@ struct Others {
     over: Vec<String>,
 }
 
-/// Lends free slots to the member that asks, whose record is up to date. `comes_back`: slots have just become free.
+/// Lends free slots to the member that asks, whose record is up to date. `debt`: the slots that are held beyond those of
+/// the window; `comes_back`: slots have just become free.
 pub(super) fn lend(
     members: &mut BTreeMap<String, Member>,
     free: &mut Pool,
-    count: u64,
+    (count, debt): (u64, u64),
     ask: &Ask,
     comes_back: bool,
     now: Micros,
@@ -76,13 +77,17 @@ pub(super) fn lend(
     if !is_below_high {
         own.below_high = 0;
     }
-    let missing = others.low.saturating_sub(usable);
-    let recall = recall(&mut own, members, (&share, &others, missing, usable), ask, now);
+    // A slot that is owed is needed as much as one that a member waits for.
+    let missing = others.low.saturating_sub(usable).saturating_add(debt);
+    let mut recall = recall(&mut own, members, (&share, &others, missing, usable), ask, now);
+    if recall == 0 && debt > 0 && own.held > own.want.min(share.low) {
+        recall = 1;
+    }
     own.recalled = recall;
     let poll = if is_below_low { ask.window.clamp(SOON, LONGEST_STEP) } else { 0 };
 
     let mut nudged = Vec::new();
-    if is_below_high {
+    if is_below_high || debt > 0 {
         nudged.clone_from(&others.over);
         if is_below_low && others.over.is_empty() && usable == 0 && !share.is_below_one {
             // What the others told of their wants may be old: the two that hold most are asked anew.

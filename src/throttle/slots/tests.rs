@@ -130,6 +130,39 @@ fn members_declare_anew_what_a_store_forgot_and_debt_is_paid_by_returns() {
     assert_eq!(lent(&c.asks(&mut cold, 1, &[], 6 * SECOND)), 1);
 }
 
+/// Processes that hold these slots of 15, of which a store knows nothing, and that want more than there are.
+fn pays_its_debt(holds: &[u64], count: u64) {
+    let (mut domain, mut now) = (Domain::default(), SECOND);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let mut all: Vec<_> = names.iter().zip(holds).map(|(name, _)| Process::new(name, count)).collect();
+    for (process, held) in all.iter_mut().zip(holds) {
+        (process.ask.held, process.ask.epoch) = (*held, "before".into());
+        process.asks(&mut domain, 20, &[], now);
+    }
+    assert!(domain.debt > 0);
+    for _ in 0..40 {
+        for process in &mut all {
+            let recall = process.ask.held.min(domain.members.get(process.name).map_or(0, |own| own.recalled));
+            process.asks(&mut domain, 20, &[(10_000, recall)][..usize::from(recall > 0)], now);
+            now += SECOND / 10;
+        }
+    }
+    assert_eq!(domain.debt, 0, "{holds:?} of {count}");
+    let held: u64 = all.iter().map(|process| process.ask.held).sum();
+    // A slot of more members than slots goes round: it may be on its way.
+    let least = if holds.len() as u64 > count { 0 } else { count - 1 };
+    assert!((least..=count).contains(&held), "{holds:?} of {count}: {held}");
+}
+
+#[test]
+fn slots_beyond_the_window_are_asked_for_though_all_want_more() {
+    for (holds, count) in
+        [(&[8, 7, 7, 8][..], 15), (&[4, 4, 4, 4], 15), (&[15, 4], 15), (&[4, 4, 4, 4], 4), (&[1, 1, 1, 1, 1, 1], 4)]
+    {
+        pays_its_debt(holds, count);
+    }
+}
+
 #[test]
 fn another_run_of_the_store_freezes_what_is_free() {
     let (mut domain, mut a) = (Domain::default(), Process::new("a", 4));

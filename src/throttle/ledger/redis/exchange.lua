@@ -216,7 +216,7 @@ if not kept then
   if not is_below_high then own[HIGH] = 0 end
 
   -- Recalls.
-  local missing = max(0, o_low - usable)
+  local missing = max(0, o_low - usable) + d.debt
   local needed, due, recall = missing + o_high, min(want, high), 0
   if own[HELD] > high and needed > 0 then recall = min(needed, own[HELD] - high)
   elseif missing > 0 and own[HELD] > due then recall = min(missing, own[HELD] - due)
@@ -235,10 +235,11 @@ if not kept then
   else
     own[ABOVE] = 0
   end
+  if recall == 0 and d.debt > 0 and own[HELD] > min(want, low) then recall = 1 end
   own[RECALLED] = recall
 
   -- Nudges.
-  if is_below_high then
+  if is_below_high or d.debt > 0 then
     nudged = over
     if is_below_low and #over == 0 and usable == 0 and not below_one then
       local holders = {}
