@@ -129,6 +129,7 @@ pub(crate) fn said(error: &RedisError) -> String {
         _ if text.contains("NOPERM") => "does not permit a command that a store needs",
         _ if text.contains("READONLY") => "is read-only",
         _ if text.contains("OOM") => "is full",
+        _ if text.contains("NOREPLICAS") => "has too few replicas that follow it",
         _ if text.contains("MISCONF") => "cannot write its data to its disk",
         _ => "failed",
     };
