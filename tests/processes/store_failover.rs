@@ -1,7 +1,7 @@
 //! A replica that takes the place of the Redis server of a shared limit, and two servers that both believe to be it.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longhaul::Limit;
 
@@ -110,7 +110,7 @@ fn fail_over_of(delay: Duration, count: u32, processes: usize) {
 }
 
 #[test]
-fn two_masters_let_through_two_limits_at_most() {
+fn two_masters_let_through_two_limits_at_most_and_one_again_when_they_are_one() {
     let Some(pair) = Pair::start(&[], Duration::ZERO) else { return };
     let (limit, mut senders) = (Limit::per_second(15), Senders::default());
     let mut service = Service::new(15, Duration::from_secs(1));
@@ -128,6 +128,21 @@ fn two_masters_let_through_two_limits_at_most() {
     service.serve_for(Duration::from_secs(3));
     eprintln!("two masters: most {} in a window, {} refused of {}", service.most, service.refused, service.served);
     assert!((28..=30).contains(&service.most), "{}", service.most);
+    // The old master follows the new one, and its processes come over with what they hold.
+    pair.link.cut();
+    pair.master.tell(&format!("REPLICAOF 127.0.0.1 {}", pair.replica.port()));
+    sides[0].switch(pair.replica.port());
+    let (mut refused, mut since) = (service.refused, Instant::now());
+    service.serve(|service| {
+        if service.refused > refused {
+            (refused, since) = (service.refused, Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(5)
+    });
+    let is_shared = |service: &Service| (0..4).all(|number| service.in_window(|member| member == number) >= 3);
+    service.serve(is_shared);
+    assert_eq!(service.refused, refused, "once the slots that are owed are back");
+    eprintln!("one master again: {} refused in all", service.refused);
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn without_a_replica(waits: bool) {
     pair.promote();
     sides[1].switch(pair.replica.port());
     service.serve(|service| service.in_window(is_new) >= 14);
-    assert!(service.has_report(is_old, "replicas"), "{:?}", service.reports);
+    assert!(service.has_report(is_old, "has too few replicas"), "{:?}", service.reports);
     let stopped = service.by[0] + service.by[1];
     service.serve_for(Duration::from_secs(3));
     assert_eq!(service.by[0] + service.by[1], stopped, "the old side sends");

@@ -1,14 +1,46 @@
 //! Processes that share a limit by a Redis server, and one of them that cannot reach it: nothing is sent above the limit,
 //! the others get its slots, and it comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longhaul::Limit;
+use longhaul::limits::Outage;
 
 use crate::counting_service::Service;
 use crate::proxy::Proxy;
 use crate::redis_server::Redis;
 use crate::senders::{BACK, DOWN, Senders};
+
+#[test]
+fn a_process_that_goes_on_with_its_share_passes_the_limit_by_that_share_at_most() {
+    let Some(redis) = Redis::start() else { return };
+    let (mut senders, proxy) = (Senders::default(), Proxy::new(redis.port()));
+    let limit = Limit::per_second(15).outage(Outage::Share);
+    let mut service = Service::new(15, Duration::from_secs(1));
+    senders.start(&proxy.url(), &limit, 8, &service);
+    (0..3).for_each(|_| senders.start(&redis.url(), &limit, 8, &service));
+    let (is_apart, is_other) = (|number| number == 0, |number| number != 0);
+    service.serve(|service| service.in_window(is_apart) >= 3 && service.in_window(is_other) >= 10);
+    proxy.cut();
+    service.serve(|service| service.in_window(is_other) >= 14);
+    assert!(service.has_report(is_apart, DOWN), "{:?}", service.reports);
+    service.serve(|service| service.in_window(is_apart) >= 3);
+    service.serve_for(Duration::from_secs(3));
+    // Four processes share 15 slots.
+    let refused = service.refused;
+    assert!(refused > 0 && service.most <= 15 + 4, "most {} in a window, {refused} refused", service.most);
+    proxy.switch(redis.port());
+    service.serve(|service| service.has_report(is_apart, BACK));
+    let (mut refused, mut since) = (service.refused, Instant::now());
+    service.serve(|service| {
+        if service.refused > refused {
+            (refused, since) = (service.refused, Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(5)
+    });
+    eprintln!("a share beside the limit: most {} in a window, {refused} refused", service.most);
+    assert!(service.most <= 15 + 4, "{}", service.most);
+}
 
 #[test]
 fn a_process_whose_connections_end_stops_and_comes_back() {
