@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod bursts;
 #[path = "../it/support/callsites.rs"]
 mod callsites;
 mod child;

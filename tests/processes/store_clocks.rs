@@ -9,11 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use longhaul::limits::{Priority, RequestKey};
-use longhaul::{Limit, Throttle};
+use longhaul::Limit;
 
+use crate::bursts::Bursts;
 use crate::child::spawn;
 use crate::counting_service::Service;
 use crate::folder::plain::Folder;
@@ -90,51 +90,21 @@ fn a_server_clock_that_jumps_ahead_lets_nobody_pass_the_limit_while_all_slots_ar
 async fn a_server_clock_that_jumps_ahead_frees_the_slots_that_lie_in_the_store_once() {
     let clock = Clock::new(0);
     let Some(redis) = Redis::start_with(&[], clock.environment()) else { return };
-    let throttle = async || {
-        let throttle = Throttle::redis(&redis.url(), "test").await.unwrap();
-        throttle.add_limit(Limit::per_second(15)).unwrap();
-        throttle
-    };
-    let mut sent = Vec::new();
+    let mut bursts = Bursts::default();
     for seconds in [0, 60] {
         // A process that ends gives its slots back, each with the time until it is free.
-        let first = throttle().await;
-        send(&first, 15, &mut sent).await;
+        let first = Bursts::throttle(&redis.url()).await;
+        bursts.send(&first, 15).await;
         drop(first);
-        while slots_in(&redis) < 15 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        Bursts::until_all_lie_in(&redis).await;
         clock.set(seconds);
-        let second = throttle().await;
-        sent.drain(..sent.len() - 15);
-        send(&second, 60, &mut sent).await;
-        let within = |first: &Instant| sent.iter().filter(|at| **at >= *first && **at - *first < WINDOW).count();
-        let most = sent.iter().map(within).max().unwrap();
-        let second_on = sent[15..].iter().map(within).max().unwrap();
-        eprintln!("{seconds} s ahead: most {most} in a window, {second_on} in those of the second process");
-        assert!(most <= if seconds == 0 { 15 } else { 30 }, "{most}");
-        assert!(second_on <= 15, "{second_on}");
-        drop(second);
+        bursts.keep(15);
+        bursts.send(&Bursts::throttle(&redis.url()).await, 60).await;
+        let (most, since) = (bursts.most_after(0), bursts.most_after(15));
+        eprintln!("{seconds} s ahead: most {most} in a window, {since} in those of the second process");
+        assert!(most <= if seconds == 0 { 15 } else { 30 } && since <= 15, "{most} {since}");
     }
 }
-
-/// Makes so many requests as soon as the limit lets them, and notes when.
-async fn send(throttle: &Throttle, count: u32, sent: &mut Vec<Instant>) {
-    for _ in 0..count {
-        let mut permit = throttle.acquire(Priority::Call, &RequestKey::new()).await.unwrap();
-        sent.push(Instant::now());
-        permit.answered();
-    }
-}
-
-/// Returns how many slots lie in the only window of the server.
-fn slots_in(redis: &Redis) -> u64 {
-    const SUM: &str = "local key = redis.call('KEYS', '*')[1] local sum = 0 \
-        for _, group in ipairs(cmsgpack.unpack(redis.call('GET', key)).free) do sum = sum + group[2] end return sum";
-    redis.ask(&format!("EVAL \"{SUM}\" 0")).trim_start_matches(':').trim().parse().unwrap()
-}
-
-const WINDOW: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_server_clock_that_is_set_back_frees_nothing() {

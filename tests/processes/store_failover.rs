@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use longhaul::Limit;
 
+use crate::bursts::Bursts;
 use crate::counting_service::Service;
 use crate::proxy::Proxy;
 use crate::redis_server::Redis;
@@ -107,6 +108,45 @@ fn fail_over_of(delay: Duration, count: u32, processes: usize) {
         pair = Pair { link: Proxy::with_delay(replica.port(), delay), master: replica, replica: master };
         pair.follow();
     }
+}
+
+#[tokio::test]
+async fn slots_that_were_lent_in_the_lost_moments_are_declared_by_their_holder() {
+    lend_in_lost_moments(true).await;
+}
+
+#[tokio::test]
+async fn slots_that_were_lent_in_the_lost_moments_leave_the_window_before_others_have_them() {
+    lend_in_lost_moments(false).await;
+}
+
+/// The replica takes over without the last changes, by which a process was lent the whole window.
+async fn lend_in_lost_moments(comes_back: bool) {
+    let Some(mut pair) = Pair::start(&[], Duration::ZERO) else { return };
+    let (way, mut bursts) = (Proxy::new(pair.master.port()), Bursts::default());
+    let other = Bursts::throttle(&pair.master.url()).await;
+    bursts.send(&other, 1).await;
+    drop(other);
+    Bursts::until_all_lie_in(&pair.master).await;
+    let holder = Bursts::throttle(&way.url()).await;
+    pair.until(|pair| pair.behind() == 0);
+    pair.link.hold();
+    bursts.send(&holder, 15).await;
+    assert!(pair.behind() > 0);
+    pair.link.cut();
+    pair.master.kill();
+    pair.promote();
+    if comes_back {
+        way.switch(pair.replica.port());
+    } else {
+        way.cut();
+    }
+    // Another process asks for all of them at once.
+    let other = Bursts::throttle(&pair.replica.url()).await;
+    bursts.send(&other, 15).await;
+    let most = bursts.most_after(0);
+    eprintln!("lent in the lost moments, the holder comes back {comes_back}: most {most} in a window");
+    assert!(most <= 15, "{most}");
 }
 
 #[test]
