@@ -191,7 +191,7 @@ else
 fi
 
 # Many tests wait for real time to pass: more of them than there are processors run side by side.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
 say "cargo test --locked $*"
 cargo test --locked "$@"

@@ -2,6 +2,8 @@
 
 use std::env;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
 use longhaul::Client;
@@ -25,7 +27,8 @@ async fn a_file_goes_on_after_a_kill() {
     let mut content = vec![0; 48 << 20];
     fastrand::fill(&mut content);
     let content = Bytes::from(content);
-    let link = stalling_server(content.clone(), 40 << 20).await;
+    let sends = Arc::new(AtomicUsize::new(40 << 20));
+    let link = stalling_server(content.clone(), sends.clone()).await;
     let folder = Folder::new();
     let itself = env::current_exe().unwrap();
     let mut process = spawn(
@@ -37,6 +40,7 @@ async fn a_file_goes_on_after_a_kill() {
         tokio::task::yield_now().await;
     }
     kill(&mut process);
+    sends.store(content.len(), SeqCst);
     assert_eq!(folder.names().first().map(String::as_str), Some("7.part"));
 
     let _alone = turn();
@@ -47,22 +51,22 @@ async fn a_file_goes_on_after_a_kill() {
     assert_eq!(folder.names(), ["7"]);
 }
 
-/// The number of bytes from the start on that the journal of the download has.
+/// The number of bytes that the journal of the download has.
 fn journaled(folder: &Folder) -> u64 {
     let Ok(text) = fs::read(folder.at("7.part.json")) else { return 0 };
     let journal: serde_json::Value = serde_json::from_slice(&text).unwrap();
     let runs = journal["runs"].as_array().unwrap();
-    runs.iter().map(|run| run["end"].as_u64().unwrap()).max().unwrap_or(0)
+    runs.iter().map(|run| run["end"].as_u64().unwrap() - run["start"].as_u64().unwrap()).sum()
 }
 
-/// A storage over real sockets that stalls every body from the start after so many bytes. Gives the link.
-async fn stalling_server(content: Bytes, after: usize) -> String {
+/// A storage over real sockets that sends so many bytes of the content, and stalls each body there. Gives the link.
+async fn stalling_server(content: Bytes, sends: Arc<AtomicUsize>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let link = format!("http://{}/7?sig=S3CRET", listener.local_addr().unwrap());
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let content = content.clone();
+            let (content, sends) = (content.clone(), sends.clone());
             tokio::spawn(async move {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
@@ -77,8 +81,7 @@ async fn stalling_server(content: Bytes, after: usize) -> String {
                     total - first,
                     total - 1
                 );
-                let end = if first == 0 { after } else { total };
-                let body = &content[first..end];
+                let body = &content[first..sends.load(SeqCst).max(first)];
                 // A process that was killed hangs up.
                 if stream.write_all(answer.as_bytes()).await.is_ok() && stream.write_all(body).await.is_ok() {
                     let _ = stream.read_u8().await;

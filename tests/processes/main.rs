@@ -10,6 +10,8 @@ mod bursts;
 #[path = "../it/support/callsites.rs"]
 mod callsites;
 mod child;
+#[cfg(target_os = "linux")]
+mod clock;
 mod counting_service;
 #[expect(dead_code, reason = "the tests of `it` ask for more")]
 #[path = "../it/download/depot.rs"]

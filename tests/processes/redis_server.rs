@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::child::{kill, spawn};
+#[cfg(target_os = "linux")]
+use crate::clock::Clock;
 use crate::folder::plain::Folder;
 
 pub(crate) struct Redis {
@@ -16,28 +18,55 @@ pub(crate) struct Redis {
     arguments: Vec<&'static str>,
     environment: Vec<(&'static str, OsString)>,
     folder: Folder,
+    #[cfg(target_os = "linux")]
+    clock: Clock,
 }
 
 impl Redis {
-    /// Starts a server, if its program is named.
+    /// Starts a server, if its program is named. On Linux it believes to have run for an hour: a younger one lends nothing
+    /// at first.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_with(&[], Vec::new())
+        Self::start_with(&[])
     }
 
-    pub(crate) fn start_with(arguments: &[&'static str], environment: Vec<(&'static str, OsString)>) -> Option<Self> {
+    pub(crate) fn start_with(arguments: &[&'static str]) -> Option<Self> {
         if std::env::var_os("LONGHAUL_REDIS").is_none() {
             eprintln!("skipped: tests/run.sh finds the program of a Redis server");
             return None;
         }
+        #[cfg(target_os = "linux")]
+        let (clock, environment) = {
+            let clock = Clock::new(-3600);
+            let environment = clock.environment();
+            (clock, environment)
+        };
+        #[cfg(not(target_os = "linux"))]
+        let environment = Vec::new();
         let (folder, arguments) = (Folder::new(), arguments.to_vec());
         for _ in 0..9 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             // A program beside this one may take the port first.
             if let Some(child) = run(port, &arguments, &environment, &folder) {
-                return Some(Self { port, child, arguments, environment, folder });
+                #[cfg(target_os = "linux")]
+                clock.set(0);
+                return Some(Self {
+                    port,
+                    child,
+                    arguments,
+                    environment,
+                    folder,
+                    #[cfg(target_os = "linux")]
+                    clock,
+                });
             }
         }
         panic!("no server can be started with {arguments:?}");
+    }
+
+    /// Sets the server's clock so many seconds from the machine's.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.clock.set(seconds);
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -56,7 +56,7 @@ async fn sends() {
                 _ => {}
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let works = async {
         for worker in &mut workers {

@@ -1,61 +1,21 @@
 //! Clocks that are wrong: that of the Redis server is set while processes share a limit by it, and the processes' own
 //! differ by a minute.
-//!
-//! A small library in C, which the loader puts before libc, adds the number in a file to the wall clock of a process.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use longhaul::Limit;
 
 use crate::bursts::Bursts;
-use crate::child::spawn;
+use crate::clock::Clock;
 use crate::counting_service::Service;
-use crate::folder::plain::Folder;
 use crate::redis_server::Redis;
 use crate::senders::{LOST, Senders, WALL, now};
 use crate::shared_limit::zone_at_noon;
 
-/// The wall clock of a process, which can be set. The clock that only runs is as it was.
-struct Clock {
-    folder: Folder,
-    offset: File,
-}
-
-impl Clock {
-    fn new(seconds: i64) -> Self {
-        let folder = Folder::new();
-        let mut command = Command::new("cc");
-        command.args(["-shared", "-fPIC", "-O1", "-x", "c", "-", "-o"]).arg(folder.at("clock.so"));
-        let mut compiler = spawn(command.stdin(Stdio::piped()));
-        compiler.stdin.take().unwrap().write_all(include_bytes!("clock.c")).unwrap();
-        assert!(compiler.wait().unwrap().success(), "cc, which links Rust programs too");
-        let offset = File::create(folder.at("offset")).unwrap();
-        let clock = Self { folder, offset };
-        clock.set(seconds);
-        clock
-    }
-
-    /// Sets the clock so many seconds from the machine's.
-    fn set(&self, seconds: i64) {
-        self.offset.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
-    }
-
-    fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let path = |name: &str| -> PathBuf { self.folder.at(name) };
-        vec![("LD_PRELOAD", path("clock.so").into()), ("LONGHAUL_TEST_CLOCK", path("offset").into())]
-    }
-}
-
 /// Four processes, and a server whose clock is set.
-fn step(seconds: i64) -> Option<Service> {
-    let clock = Clock::new(0);
-    let redis = Redis::start_with(&[], clock.environment())?;
+fn step(seconds: i64) {
+    let Some(redis) = Redis::start() else { return };
     let rounds = if std::env::var_os("LONGHAUL_LONG").is_some() { 8 } else { 1 };
     // Of four slots for six processes, each wanders by the server after each use.
     let (limit, mut senders) = (Limit::per_second(4), Senders::default());
@@ -66,14 +26,14 @@ fn step(seconds: i64) -> Option<Service> {
         service.serve(|service| service.in_window(|_| true) >= 3);
         service.serve_for(Duration::from_secs(2));
         set += seconds;
-        clock.set(set);
+        redis.set_clock(set);
         assert!(server_time(&redis).abs_diff(now().saturating_add_signed(set)) <= 1, "the clock of the server");
         service.serve_for(Duration::from_secs(13));
         service.serve(|service| service.in_window(|_| true) >= 3);
         eprintln!("{seconds} s, round {round}: {} refused of {}", service.refused, service.served);
         assert!(!service.has_report(|_| true, LOST), "{:?}", service.reports);
     }
-    Some(service)
+    assert_eq!(service.refused, 0, "of {}", service.served);
 }
 
 fn server_time(redis: &Redis) -> u64 {
@@ -81,15 +41,17 @@ fn server_time(redis: &Redis) -> u64 {
 }
 
 #[test]
-fn a_server_clock_that_jumps_ahead_lets_nobody_pass_the_limit_while_all_slots_are_lent() {
-    let Some(service) = step(60) else { return };
-    assert_eq!(service.refused, 0, "of {}", service.served);
+fn a_server_clock_that_is_set_lets_nobody_pass_the_limit_while_all_slots_are_lent() {
+    thread::scope(|scope| {
+        for seconds in [60, -60] {
+            scope.spawn(move || step(seconds));
+        }
+    });
 }
 
 #[tokio::test]
 async fn a_server_clock_that_jumps_ahead_frees_the_slots_that_lie_in_the_store_once() {
-    let clock = Clock::new(0);
-    let Some(redis) = Redis::start_with(&[], clock.environment()) else { return };
+    let Some(redis) = Redis::start() else { return };
     let mut bursts = Bursts::default();
     for seconds in [0, 60] {
         // A process that ends gives its slots back, each with the time until it is free.
@@ -97,19 +59,13 @@ async fn a_server_clock_that_jumps_ahead_frees_the_slots_that_lie_in_the_store_o
         bursts.send(&first, 15).await;
         drop(first);
         Bursts::until_all_lie_in(&redis).await;
-        clock.set(seconds);
+        redis.set_clock(seconds);
         bursts.keep(15);
         bursts.send(&Bursts::throttle(&redis.url()).await, 60).await;
         let (most, since) = (bursts.most_after(0), bursts.most_after(15));
         eprintln!("{seconds} s ahead: most {most} in a window, {since} in those of the second process");
         assert!(most <= if seconds == 0 { 15 } else { 30 } && since <= 15, "{most} {since}");
     }
-}
-
-#[test]
-fn a_server_clock_that_is_set_back_frees_nothing() {
-    let Some(service) = step(-60) else { return };
-    assert_eq!(service.refused, 0, "of {}", service.served);
 }
 
 #[test]

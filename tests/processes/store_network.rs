@@ -1,6 +1,7 @@
 //! Processes that share a limit by a Redis server, and one of them that cannot reach it: nothing is sent above the limit,
 //! the others get its slots, and it comes back.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use longhaul::Limit;
@@ -43,17 +44,21 @@ fn a_process_that_goes_on_with_its_share_passes_the_limit_by_that_share_at_most(
 }
 
 #[test]
-fn a_process_whose_connections_end_stops_and_comes_back() {
-    cut_off(Proxy::cut, |proxy, redis| proxy.switch(redis.port()));
+fn a_process_that_is_cut_off_stops_and_comes_back() {
+    type Change = fn(&Proxy, &Redis);
+    // Connections that end, and packets that are held up and arrive late.
+    let ways: [(Change, Change); 2] = [
+        (|proxy, _| proxy.cut(), |proxy, redis| proxy.switch(redis.port())),
+        (|proxy, _| proxy.hold(), |proxy, _| proxy.mend()),
+    ];
+    thread::scope(|scope| {
+        for (cut, mend) in ways {
+            scope.spawn(move || cut_off(cut, mend));
+        }
+    });
 }
 
-#[test]
-fn a_process_whose_packets_are_held_up_stops_and_comes_back() {
-    // What it asked meanwhile arrives late.
-    cut_off(Proxy::hold, |proxy, _| proxy.mend());
-}
-
-fn cut_off(cut: fn(&Proxy), mend: fn(&Proxy, &Redis)) {
+fn cut_off(cut: fn(&Proxy, &Redis), mend: fn(&Proxy, &Redis)) {
     let Some(redis) = Redis::start() else { return };
     let rounds = if std::env::var_os("LONGHAUL_LONG").is_some() { 5 } else { 1 };
     let (limit, mut senders, proxy) = (Limit::per_second(15), Senders::default(), Proxy::new(redis.port()));
@@ -67,7 +72,7 @@ fn cut_off(cut: fn(&Proxy), mend: fn(&Proxy, &Redis)) {
         service.serve(|service| service.in_window(is_apart) >= 3 && service.in_window(is_other) >= 10);
         service.serve_for(Duration::from_secs(2));
         let before = service.by[0];
-        cut(&proxy);
+        cut(&proxy, &redis);
         // Together, the others have 12 slots at most until those of the first are free.
         service.serve(|service| service.in_window(is_other) >= 14);
         assert!(service.has_report(is_apart, DOWN) && !service.has_report(is_other, DOWN), "{:?}", service.reports);
