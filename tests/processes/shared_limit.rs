@@ -96,17 +96,20 @@ fn a_server_that_fails_in_every_way_lets_nobody_pass_the_limit() {
         let share = (service.served - before) as f64 / 15.0 / between.as_secs_f64();
         eprintln!("{fault}: {share:.2} of the limit, {} refused", service.refused);
         assert_eq!(service.refused, 0, "{fault}");
-        share
     };
-    assert!(run(&mut service, "undisturbed") >= 0.85);
+    // The processes use most of the limit again, however busy this machine is.
+    let is_used = |service: &Service| service.in_window(|_| true) >= 13;
+    run(&mut service, "undisturbed");
     for command in ["SCRIPT FLUSH", "FLUSHALL", "CLIENT PAUSE 1500", "DEBUG SLEEP 1.5"] {
         redis.tell(command);
-        assert!(run(&mut service, command) >= 0.7, "{command}");
+        run(&mut service, command);
+        service.serve(is_used);
     }
     redis.kill();
     service.serve_for(Duration::from_millis(500));
     redis.start_empty();
-    assert!(run(&mut service, "killed, and started empty") >= 0.7);
+    run(&mut service, "killed, and started empty");
+    service.serve(is_used);
     senders.kill(0);
     run(&mut service, "a process killed");
     #[cfg(unix)]

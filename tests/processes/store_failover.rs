@@ -9,7 +9,7 @@ use crate::bursts::Bursts;
 use crate::counting_service::Service;
 use crate::proxy::Proxy;
 use crate::redis_server::Redis;
-use crate::senders::{DOWN, Senders};
+use crate::senders::Senders;
 
 /// A server, its replica, and the network between them.
 struct Pair {
@@ -203,12 +203,12 @@ fn without_a_replica(waits: bool) {
     let (is_old, is_new) = (|number| number < 2, |number| number >= 2);
     pair.link.hold();
     if waits {
-        service.serve(|service| service.has_report(is_old, DOWN));
+        service.serve(|service| service.has_report(is_old, FEW));
     }
     pair.promote();
     sides[1].switch(pair.replica.port());
     service.serve(|service| service.in_window(is_new) >= 14);
-    assert!(service.has_report(is_old, "has too few replicas"), "{:?}", service.reports);
+    assert!(service.has_report(is_old, FEW), "{:?}", service.reports);
     let stopped = service.by[0] + service.by[1];
     service.serve_for(Duration::from_secs(3));
     assert_eq!(service.by[0] + service.by[1], stopped, "the old side sends");
@@ -216,3 +216,6 @@ fn without_a_replica(waits: bool) {
     eprintln!("old master, promoted after its refusal {waits}: most {most} in a window, {refused} refused");
     assert!(if waits { refused == 0 } else { most <= 30 }, "{most} in a window, {refused} refused");
 }
+
+/// What an old master says to its processes.
+const FEW: &str = "has too few replicas";
