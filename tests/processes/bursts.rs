@@ -48,8 +48,12 @@ impl Bursts {
 
 /// Returns how many slots lie in the only window of a server.
 fn slots_in(redis: &Redis) -> u64 {
-    const SUM: &str = "local key = redis.call('KEYS', '*')[1] local sum = 0 \
-        for _, group in ipairs(cmsgpack.unpack(redis.call('GET', key)).free) do sum = sum + group[2] end return sum";
+    // The pauses and budgets of the throttle lie in keys of their own.
+    const SUM: &str = "local sum = 0 for _, key in ipairs(redis.call('KEYS', '*')) do \
+        local value = redis.pcall('GET', key) \
+        local is_packed, window = pcall(cmsgpack.unpack, type(value) == 'string' and value or '') \
+        for _, group in ipairs(is_packed and type(window) == 'table' and window.free or {}) do sum = sum + group[2] end \
+        end return sum";
     redis.ask(&format!("EVAL \"{SUM}\" 0")).trim_start_matches(':').trim().parse().unwrap()
 }
 

@@ -149,7 +149,7 @@ fn two_masters_let_through_two_limits_at_most_and_one_again_when_they_are_one() 
     let mut service = Service::new(15, Duration::from_secs(1));
     let sides = [Proxy::new(pair.master.port()), Proxy::new(pair.master.port())];
     sides.iter().for_each(|side| (0..2).for_each(|_| senders.start(&side.url(), &limit, 16, &service)));
-    service.serve(|service| service.in_window(|_| true) >= 14);
+    service.serve(is_shared);
     service.serve_for(Duration::from_secs(1));
     assert_eq!(service.refused, 0);
     pair.link.hold();
@@ -172,7 +172,6 @@ fn two_masters_let_through_two_limits_at_most_and_one_again_when_they_are_one() 
         }
         since.elapsed() > Duration::from_secs(5)
     });
-    let is_shared = |service: &Service| (0..4).all(|number| service.in_window(|member| member == number) >= 3);
     service.serve(is_shared);
     assert_eq!(service.refused, refused, "once the slots that are owed are back");
     eprintln!("one master again: {} refused in all", service.refused);
@@ -197,7 +196,7 @@ fn without_a_replica(waits: bool) {
     let mut service = Service::new(15, Duration::from_secs(1));
     let sides = [Proxy::new(pair.master.port()), Proxy::new(pair.master.port())];
     sides.iter().for_each(|side| (0..2).for_each(|_| senders.start(&side.url(), &limit, 16, &service)));
-    service.serve(|service| service.in_window(|_| true) >= 14);
+    service.serve(is_shared);
     service.serve_for(Duration::from_secs(1));
     service.reports.clear();
     let (is_old, is_new) = (|number| number < 2, |number| number >= 2);
@@ -215,6 +214,11 @@ fn without_a_replica(waits: bool) {
     let (most, refused) = (service.most, service.refused);
     eprintln!("old master, promoted after its refusal {waits}: most {most} in a window, {refused} refused");
     assert!(if waits { refused == 0 } else { most <= 30 }, "{most} in a window, {refused} refused");
+}
+
+/// Whether each of four processes has its share of 15 slots.
+fn is_shared(service: &Service) -> bool {
+    (0..4).all(|number| service.in_window(|member| member == number) >= 3)
 }
 
 /// What an old master says to its processes.
