@@ -11,7 +11,7 @@ use longhaul::credentials::{CredentialStore, FileStore, RedisCredentialStore, Re
 use longhaul::testing::{self, Simulator};
 use longhaul::{Client, Credential, OAuth};
 
-use crate::child::again;
+use crate::child::{again, spawn};
 use crate::folder::Folder;
 
 const KEY: [u8; 32] = [9; 32];
@@ -70,7 +70,7 @@ impl Fleet<'_> {
 
     fn start(&mut self, count: usize) {
         for _ in 0..count {
-            self.children.push(self.command().spawn().unwrap());
+            self.children.push(spawn(&mut self.command()));
         }
     }
 
@@ -143,7 +143,7 @@ async fn outlives_a_kill(name: String, seconds: u64, folder: &Folder) {
     let holds = folder.at("holds");
     let mut holder = fleet.command();
     holder.env("LONGHAUL_TOKEN_HELD", seconds.to_string()).env("LONGHAUL_TOKEN_HOLDS", &holds);
-    fleet.children.push(holder.spawn().unwrap());
+    fleet.children.push(spawn(&mut holder));
     while !holds.exists() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -188,7 +188,7 @@ impl Redis {
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .arg("--dir")
             .arg(folder.at("."));
-        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let child = spawn(command.stdout(Stdio::null()));
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }
