@@ -3,6 +3,7 @@
 
 mod outage;
 mod pauses;
+mod load;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,6 +71,10 @@ impl Fleet {
     }
 
     fn join(&mut self) {
+        self.join_by(terms);
+    }
+
+    fn join_by(&mut self, terms: impl Fn(&str) -> Terms) {
         let name = format!("m{}", self.members.len());
         let ledger = self.memory.member(&name);
         let throttle = Throttle::lent_by(ledger.clone(), terms(&name));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Ledger, LedgerError, Reply};
 use crate::throttle::board::{Board, Post, Posted};
@@ -24,8 +24,13 @@ pub(in crate::throttle) struct Memory {
 #[derive(Debug, Default)]
 struct State {
     domains: BTreeMap<Arc<str>, Domain>,
+<<<<<<< HEAD
     boards: BTreeMap<Arc<str>, Board>,
     nudged: BTreeMap<String, BTreeSet<Arc<str>>>,
+=======
+    /// The windows about which a member is called, and when the call arrives.
+    nudged: BTreeMap<String, (Instant, BTreeSet<Arc<str>>)>,
+>>>>>>> 6e25a59 (Measure the wait that sharing a window adds)
     run: u64,
     is_down: bool,
     calls: u64,
@@ -106,7 +111,8 @@ impl Memory {
             let wall = WALL + state.wall_ahead + i64::try_from(now / 1000).unwrap();
             replies.push(Reply { answer: done.answer, wall });
             for member in done.nudged {
-                state.nudged.entry(member).or_default().insert(name.clone());
+                let arrives = Instant::now() + state.trip / 2;
+                state.nudged.entry(member).or_insert((arrives, BTreeSet::new())).1.insert(name.clone());
             }
         }
         let is_lost = state.loses > 0 && state.calls.is_multiple_of(state.loses);
@@ -178,8 +184,13 @@ impl Ledger for MemoryLedger {
         async move {
             loop {
                 let notified = self.memory.nudge.notified();
+                // Whoever stops waiting meanwhile has not heard it.
+                let arrives = self.memory.state.lock().unwrap().nudged.get(&self.member).map(|(arrives, _)| *arrives);
+                if let Some(arrives) = arrives {
+                    sleep_until(arrives).await;
+                }
                 let nudged = self.memory.state.lock().unwrap().nudged.remove(&self.member);
-                match nudged.filter(|_| !*self.is_cut_off.lock().unwrap()) {
+                match nudged.map(|(_, nudged)| nudged).filter(|_| !*self.is_cut_off.lock().unwrap()) {
                     Some(nudged) => return nudged.into_iter().collect(),
                     None => notified.await,
                 }
