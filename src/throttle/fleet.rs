@@ -217,7 +217,7 @@ async fn a_day_is_shared_and_what_was_used_survives_its_user() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(std::env::var_os("LONGHAUL_LONG").map_or(24, |_| 1500)))]
     /// Whatever happens: members that are cut off and come back, lost answers, a store that is down or forgets.
     #[test]
     fn no_window_is_ever_passed(

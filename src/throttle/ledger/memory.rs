@@ -24,13 +24,9 @@ pub(in crate::throttle) struct Memory {
 #[derive(Debug, Default)]
 struct State {
     domains: BTreeMap<Arc<str>, Domain>,
-<<<<<<< HEAD
     boards: BTreeMap<Arc<str>, Board>,
-    nudged: BTreeMap<String, BTreeSet<Arc<str>>>,
-=======
     /// The windows about which a member is called, and when the call arrives.
     nudged: BTreeMap<String, (Instant, BTreeSet<Arc<str>>)>,
->>>>>>> 6e25a59 (Measure the wait that sharing a window adds)
     run: u64,
     is_down: bool,
     calls: u64,

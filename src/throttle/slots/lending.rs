@@ -3,6 +3,9 @@
 //! A member below its share rounded down comes first, then one below its share rounded up, each in the order in which
 //! they began to wait; what nobody needs goes to whoever wants more. Nobody is lent a slot that a member ahead of it
 //! waits for.
+//!
+//! While all wants fit, a member that waits and gets a slot that is free only later keeps waiting for an earlier one:
+//! others are nudged that may hold idle slots, and what they give back goes to it, too.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +13,7 @@ use super::member::{Kept, Member};
 use super::message::Ask;
 use super::pool::{End, Pool};
 use super::shares::Share;
-use super::{LONGEST_STEP, Micros};
+use super::{LONGEST_FROZEN, LONGEST_STEP, Micros};
 
 /// The outcome for the member that asks.
 pub(super) struct Lent {
@@ -27,6 +30,8 @@ struct Others {
     /// Beyond that, below their share rounded up: of all, and of those who began to wait earlier.
     high: u64,
     high_ahead: u64,
+    /// The slots that they were lent although they need earlier ones.
+    late: u64,
     /// Whether any of them wants more than it holds.
     are_hungry: bool,
     /// Those who hold more than their share or their want, and were not asked for it yet.
@@ -54,7 +59,8 @@ pub(super) fn lend(
         own.below_high = now;
     }
     let mut own = own.clone();
-    let others = Others::of(members, &share, count, (&ask.member, &own));
+    let soon = now.saturating_add(EARLY);
+    let others = Others::of(members, &share, count, (&ask.member, &own), soon);
 
     let urgent = own.want.min(share.low).saturating_sub(own.held);
     let fair = own.want.min(share.high).saturating_sub(own.held);
@@ -64,10 +70,27 @@ pub(super) fn lend(
         fair.min(usable.saturating_sub(others.low).saturating_sub(others.high_ahead)),
         full.min(usable.saturating_sub(others.low).saturating_sub(others.high)),
     ];
-    let grants = free.take(lent.into_iter().max().unwrap_or(0), until, End::Earliest);
+    own.late = own.late.min(own.want.saturating_sub(own.held.saturating_sub(own.late)));
+    let mut grants = free.take(lent.into_iter().max().unwrap_or(0), until, End::Earliest);
     let got: u64 = grants.iter().map(|(_, slots)| slots).sum();
     own.held += got;
     usable -= got;
+    own.is_called = false;
+    let is_late = own.wait_for(&grants, soon, share.is_scarce);
+    if !share.is_scarce && got + own.late > 0 && ask.window <= LONGEST_FROZEN {
+        // Slots that are free now serve those who hold later ones; of the rest, each gets a part for requests to come.
+        let ready = free.until(soon).saturating_sub(others.low);
+        let size = u64::try_from(members.len()).unwrap_or(u64::MAX);
+        let part = if size > 1 { ready.saturating_sub(others.late) / size.saturating_add(1) } else { 0 };
+        let spare = part.saturating_sub(own.held.saturating_sub(own.want));
+        let more = free.take(spare.max(own.late.min(ready)), soon, End::Earliest);
+        let got: u64 = more.iter().map(|(_, slots)| slots).sum();
+        own.held += got;
+        usable -= got;
+        own.late = own.late.saturating_sub(got);
+        grants.extend(more);
+    }
+    let is_late = is_late && own.late > 0;
 
     let is_below_low = own.held < own.want.min(share.low);
     let is_below_high = own.held < own.want.min(share.high);
@@ -87,8 +110,12 @@ pub(super) fn lend(
     let poll = if is_below_low { ask.window.clamp(SOON, LONGEST_STEP) } else { 0 };
 
     let mut nudged = Vec::new();
-    if is_below_high || debt > 0 {
-        nudged.clone_from(&others.over);
+    if is_below_high || is_late || debt > 0 {
+        let needs = own.want.min(share.high).saturating_sub(own.held) + own.late + debt;
+        nudged = holding_over(members, &others.over, share.high, needs, if is_late { soon } else { Micros::MAX });
+        if is_late && others.over.is_empty() {
+            nudged = silent(members, &ask.member, soon);
+        }
         if is_below_low && others.over.is_empty() && usable == 0 && !share.is_below_one {
             // What the others told of their wants may be old: the two that hold most are asked anew.
             nudged = holding_most(members, &ask.member);
@@ -96,6 +123,18 @@ pub(super) fn lend(
     }
     if comes_back {
         nudged.extend(waiting_for(members, &share, count, &ask.member, usable));
+        let mut ready = free.until(soon);
+        for (name, other) in members.iter().filter(|(name, other)| **name != ask.member && other.is_late(soon)) {
+            if ready > 0 && !nudged.contains(name) {
+                nudged.push(name.clone());
+                ready = ready.saturating_sub(other.late);
+            }
+        }
+    }
+    for name in &nudged {
+        if let Some(member) = members.get_mut(name) {
+            member.is_called = true;
+        }
     }
     let contended = missing > 0 || others.are_hungry;
     members.insert(ask.member.clone(), own);
@@ -103,7 +142,13 @@ pub(super) fn lend(
 }
 
 impl Others {
-    fn of(members: &BTreeMap<String, Member>, share: &Share, count: u64, (name, own): (&String, &Member)) -> Self {
+    fn of(
+        members: &BTreeMap<String, Member>,
+        share: &Share,
+        count: u64,
+        (name, own): (&String, &Member),
+        soon: Micros,
+    ) -> Self {
         let mut others = Self::default();
         // The order of waiting: by time, then by name.
         let is_ahead = |since: Micros, own_since: Micros, other: &String| {
@@ -121,6 +166,7 @@ impl Others {
             } else if needs_high > 0 && is_ahead(member.below_high, own.below_high, other) {
                 others.high_ahead += needs_high;
             }
+            others.late += if member.is_late(soon) { member.late } else { 0 };
             others.are_hungry |= member.want.min(count) > member.held;
             let kept = member.held.saturating_sub(member.recalled);
             if kept > if share.is_below_one { 0 } else { share.high } || kept > member.want {
@@ -171,6 +217,41 @@ fn recall(
     recall
 }
 
+/// Returns those of `over` that hold most beyond their use, as many as are needed. Those who were nudged already are left
+/// out, and those who wait for a slot that is free after `soon`.
+fn holding_over(
+    members: &BTreeMap<String, Member>,
+    over: &[String],
+    high: u64,
+    mut needs: u64,
+    soon: Micros,
+) -> Vec<String> {
+    let excess = |member: &Member| member.held.saturating_sub(member.recalled).saturating_sub(member.want.min(high));
+    let known = over.iter().filter_map(|name| members.get_key_value(name));
+    let mut over: Vec<_> = known.filter(|(_, member)| !member.is_called && !member.is_late(soon)).collect();
+    over.sort_by_key(|(_, member)| std::cmp::Reverse(excess(member)));
+    let mut nudged = Vec::new();
+    for (name, member) in over {
+        if needs == 0 {
+            break;
+        }
+        nudged.push(name.clone());
+        needs = needs.saturating_sub(excess(member).max(1));
+    }
+    nudged
+}
+
+/// Returns two other members that may hold idle slots: whoever runs short asks often, so those who have been silent for
+/// longest use least of what they hold.
+fn silent(members: &BTreeMap<String, Member>, own: &str, soon: Micros) -> Vec<String> {
+    let may = |(name, member): &(&String, &Member)| {
+        *name != own && !member.is_called && !member.is_late(soon) && member.held >= FEW
+    };
+    let mut silent: Vec<_> = members.iter().filter(may).collect();
+    silent.sort_by_key(|(_, member)| member.ends);
+    silent.into_iter().take(2).map(|(name, _)| name.clone()).collect()
+}
+
 /// Returns the two other members that hold most.
 fn holding_most(members: &BTreeMap<String, Member>, own: &str) -> Vec<String> {
     let holds = |(name, member): &(&String, &Member)| *name != own && member.held > member.recalled;
@@ -216,6 +297,10 @@ fn waiting_for(
 
 /// Slots that are free this long after the window are lent, too: 50 ms. Also the shortest time until the next ask.
 const SOON: Micros = 50_000;
+/// A slot that is free within 20 ms is as good as a free one.
+const EARLY: Micros = 20_000;
+/// Whoever holds fewer slots has hardly an idle one.
+const FEW: u64 = 3;
 /// For how long a member keeps a slot that does not divide evenly, for each slot of its share: 2 seconds, or two
 /// windows.
 const SHORTEST_TERM: Micros = 2_000_000;

@@ -179,7 +179,8 @@ fn the_smallest_window_that_a_member_declares_counts() {
     a.asks(&mut domain, 6, &[], 0);
     a.asks(&mut domain, 1, &[(900_000, 5)], 10);
     assert_eq!(b.asks(&mut domain, 1, &[], 20).answer.count, 4);
-    b.asks(&mut domain, 0, &[(0, 1)], 30);
+    let held = b.ask.held;
+    b.asks(&mut domain, 0, &[(0, held)], 30);
     assert_eq!(a.asks(&mut domain, 6, &[], 40).answer.count, 6);
     assert_eq!(domain.balance(), (6, 0, 0, 6), "and what was used is remembered");
     let first = Domain::default();
@@ -253,7 +254,8 @@ proptest! {
             }).collect();
             let before = process.ask.held;
             process.asks(&mut domain, want, &returns, now);
-            prop_assert!(oddity < 7 || process.ask.held <= before.max(want));
+            // A third of what is free may come on top, for requests to come.
+            prop_assert!(oddity < 7 || process.ask.held <= before.max(want + 2));
         }
     }
 }

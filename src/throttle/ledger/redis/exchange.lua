@@ -5,7 +5,7 @@ local uptime, declared, window, ttl = tonumber(ARGV[5]), tonumber(ARGV[6]), tonu
 local guard, grain, held, want = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 -- The time of a test, or 0; and the channel of a member less its name.
 local time, channel = tonumber(ARGV[13]), ARGV[14]
-local FOREVER, SOON, SECOND, MOST = 9e15, 50000, 1e6, 1024
+local FOREVER, SOON, SECOND, MOST, EARLY, FEW = 9e15, 50000, 1e6, 1024, 20000, 3
 local min, max, floor, ceil = math.min, math.max, math.floor, math.ceil
 
 local clock = redis.call('TIME')
@@ -98,10 +98,13 @@ local function give_back(date, count)
   put(d.shelf, date, min(paid, room))
 end
 
--- Members: held, want, count, ends, seq, below low, below high, above low since, recalled, the kept answer.
+-- Members: held, want, count, ends, seq, below low, below high, above low since, recalled, the kept answer, the slots
+-- that it was lent and that are free too late, the first date of these, whether it was nudged.
 local HELD, WANT, COUNT, ENDS, SEQ, LOW, HIGH, ABOVE, RECALLED, KEPT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local LATE, LATE_AT, CALLED = 11, 12, 13
 local has_ended, lost = false, 0
 for name, other in pairs(d.members) do
+  for field = LATE, CALLED do other[field] = other[field] or 0 end
   if d.leases >= other[ENDS] then
     lost = lost + other[HELD]
     d.members[name] = nil
@@ -118,7 +121,7 @@ if not kept then
   for k = 15, #ARGV, 2 do returned = returned + tonumber(ARGV[k + 1]) end
   local void = not own and epoch == d.epoch and (held > 0 or returned > 0)
   if void then held, returned = 0, 0 end
-  own = own or {0, 0, 0, 0, 0, 0, 0, 0, 0, false}
+  own = own or {0, 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0, 0}
   local claimed = held + returned
   if claimed > own[HELD] then
     local missing = claimed - own[HELD]
@@ -176,17 +179,23 @@ if not kept then
   end
 
   -- The needs of the others.
-  local untl, usable = now + window + SOON, 0
-  for _, group in ipairs(d.free) do
-    if group[1] > untl then break end
-    usable = usable + group[2]
+  local function free_by(at)
+    local sum = 0
+    for _, group in ipairs(d.free) do
+      if group[1] > at then break end
+      sum = sum + group[2]
+    end
+    return sum
   end
+  local untl, soon = now + window + SOON, now + EARLY
+  local usable = free_by(untl)
+  local function is_late(one, at) return one[LATE] > 0 and one[LATE_AT] > at end
   if min(want, low) > own[HELD] and own[LOW] == 0 then own[LOW] = now end
   if min(want, high) > own[HELD] and own[HIGH] == 0 then own[HIGH] = now end
   local names = {}
   for name in pairs(d.members) do if name ~= member then names[#names + 1] = name end end
   table.sort(names)
-  local o_low, o_low_ahead, o_high, o_high_ahead, hungry, over = 0, 0, 0, 0, false, {}
+  local o_low, o_low_ahead, o_high, o_high_ahead, o_late, hungry, over = 0, 0, 0, 0, 0, false, {}
   local function ahead(since, own_since, name)
     return since > 0 and (since < own_since or (since == own_since and name < member))
   end
@@ -200,6 +209,7 @@ if not kept then
     elseif needs_high > 0 and ahead(other[HIGH], own[HIGH], name) then
       o_high_ahead = o_high_ahead + needs_high
     end
+    if is_late(other, soon) then o_late = o_late + other[LATE] end
     if min(other[WANT], count) > other[HELD] then hungry = true end
     local left = max(0, other[HELD] - other[RECALLED])
     if left > (below_one and 0 or high) or left > other[WANT] then over[#over + 1] = name end
@@ -209,8 +219,26 @@ if not kept then
   local urgent, fair, full = min(want, low) - own[HELD], min(want, high) - own[HELD], min(want, count) - own[HELD]
   local lent = max(0, min(urgent, usable - o_low_ahead), min(fair, usable - o_low - o_high_ahead),
     min(full, usable - o_low - o_high))
+  own[LATE] = min(own[LATE], max(0, own[WANT] - max(0, own[HELD] - own[LATE])))
   local grants, got = take(d.free, lent, untl, false)
-  own[HELD], usable = own[HELD] + got, usable - got
+  own[HELD], usable, own[CALLED] = own[HELD] + got, usable - got, 0
+  if not is_late(own, soon) then own[LATE] = 0 end
+  local late = false
+  for _, group in ipairs(grants) do
+    if group[1] > soon and not scarce then
+      if not late then own[LATE_AT] = own[LATE] == 0 and group[1] or min(own[LATE_AT], group[1]) end
+      late, own[LATE] = true, own[LATE] + group[2]
+    end
+  end
+  if not scarce and got + own[LATE] > 0 and window <= 60 * SECOND then
+    local ready, size = max(0, free_by(soon) - o_low), #names + 1
+    local part = size > 1 and floor(max(0, ready - o_late) / (size + 1)) or 0
+    local spare = max(0, part - max(0, own[HELD] - own[WANT]))
+    local more, early = take(d.free, max(spare, min(own[LATE], ready)), soon, false)
+    own[HELD], usable, own[LATE] = own[HELD] + early, usable - early, max(0, own[LATE] - early)
+    for _, group in ipairs(more) do grants[#grants + 1] = group end
+  end
+  late = late and own[LATE] > 0
   local is_below_low, is_below_high = own[HELD] < min(want, low), own[HELD] < min(want, high)
   if not is_below_low then own[LOW] = 0 end
   if not is_below_high then own[HIGH] = 0 end
@@ -239,8 +267,37 @@ if not kept then
   own[RECALLED] = recall
 
   -- Nudges.
-  if is_below_high or d.debt > 0 then
-    nudged = over
+  if is_below_high or late or d.debt > 0 then
+    local needs = max(0, min(want, high) - own[HELD]) + own[LATE] + d.debt
+    local untl_late, fits = late and soon or FOREVER, {}
+    local function excess(name)
+      local other = d.members[name]
+      return max(0, max(0, other[HELD] - other[RECALLED]) - min(other[WANT], high))
+    end
+    for _, name in ipairs(over) do
+      if d.members[name][CALLED] == 0 and not is_late(d.members[name], untl_late) then fits[#fits + 1] = name end
+    end
+    table.sort(fits, function(a, b)
+      local x, y = excess(a), excess(b)
+      return x > y or (x == y and a < b)
+    end)
+    for _, name in ipairs(fits) do
+      if needs <= 0 then break end
+      nudged[#nudged + 1] = name
+      needs = needs - max(1, excess(name))
+    end
+    if late and #over == 0 then
+      local silent = {}
+      for _, name in ipairs(names) do
+        local other = d.members[name]
+        if other[CALLED] == 0 and not is_late(other, soon) and other[HELD] >= FEW then silent[#silent + 1] = name end
+      end
+      table.sort(silent, function(a, b)
+        local x, y = d.members[a][ENDS], d.members[b][ENDS]
+        return x < y or (x == y and a < b)
+      end)
+      nudged = {silent[1], silent[2]}
+    end
     if is_below_low and #over == 0 and usable == 0 and not below_one then
       local holders = {}
       for _, name in ipairs(names) do
@@ -277,7 +334,17 @@ if not kept then
       nudged[#nudged + 1] = one[3]
       left = left - one[4]
     end
+    local ready, has = free_by(soon), {}
+    for _, name in ipairs(nudged) do has[name] = true end
+    for _, name in ipairs(names) do
+      local other = d.members[name]
+      if ready > 0 and is_late(other, soon) and not has[name] then
+        nudged[#nudged + 1] = name
+        ready = ready - other[LATE]
+      end
+    end
   end
+  for _, name in ipairs(nudged) do d.members[name][CALLED] = 1 end
   local poll = is_below_low and max(SOON, min(window, SECOND)) or 0
   kept = {void and 1 or 0, recall, poll, (missing > 0 or hungry) and 1 or 0, grants}
   for _, name in ipairs(nudged) do redis.call('PUBLISH', channel .. name, KEYS[1]) end

@@ -128,6 +128,7 @@ impl Lent {
 
     pub(super) fn take(&mut self, now: Tick) {
         self.loan.touch(now);
+        self.loan.count(&self.held, now);
         self.held.take(now);
     }
 

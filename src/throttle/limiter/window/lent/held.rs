@@ -95,6 +95,34 @@ impl Held {
         (used as u64, (self.slots.len() - used) as u64)
     }
 
+    /// Returns how many slots are free by then.
+    pub(super) fn free_by(&self, at: Tick) -> u64 {
+        self.slots.iter().take_while(|slot| slot.free_at <= at).count() as u64
+    }
+
+    /// Returns when so many slots and one more are free.
+    pub(super) fn more_than(&self, count: u64) -> Option<Tick> {
+        self.slots.get(usize::try_from(count).ok()?).map(|slot| slot.free_at)
+    }
+
+    /// Takes out the last `count` of the slots that are free by then.
+    pub(super) fn drain_free(&mut self, count: u64, at: Tick) -> Vec<Slot> {
+        let free = usize::try_from(self.free_by(at)).unwrap_or(0);
+        let first = free.saturating_sub(usize::try_from(count).unwrap_or(0));
+        self.slots.drain(first..free).collect()
+    }
+
+    /// Returns how many slots are not in flight.
+    pub(super) fn here(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    /// Takes out the last slots.
+    pub(super) fn drain_last(&mut self, count: u64) -> Vec<Slot> {
+        let first = self.slots.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        self.slots.drain(first..).collect()
+    }
+
     /// Returns whether a slot may go back to the store: never one that was not used while a request waits for it.
     pub(super) fn has_returnable(&self, demand: Demand) -> bool {
         self.slots.iter().any(|slot| slot.is_used || demand.parked == 0)

@@ -1,6 +1,7 @@
 //! Loan: how many slots of a shared window this process wants, which go back, and when the store is asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::held::{Held, Slot, waits};
 use super::{Demand, MICRO, Terms};
@@ -32,6 +33,11 @@ pub(super) struct Loan {
     /// Used slots of a long window that went back, and when the last of them are free.
     spent: (u64, Tick),
     last: Option<LoanView>,
+    /// How many slots were taken in a second of late, and when the last was.
+    rate: f64,
+    taken_at: Tick,
+    /// When the store last knew of other processes.
+    company_at: Option<Tick>,
 }
 
 /// What the store said of a window last.
@@ -62,6 +68,9 @@ impl Loan {
             active_at: None,
             spent: (0, 0),
             last: None,
+            rate: 0.0,
+            taken_at: 0,
+            company_at: None,
         }
     }
 
@@ -80,6 +89,12 @@ impl Loan {
 
     pub(super) fn touch(&mut self, now: Tick) {
         self.active_at = self.active_at.max(Some(now));
+    }
+
+    /// Counts a slot that is taken.
+    pub(super) fn count(&mut self, held: &Held, now: Tick) {
+        self.rate = self.rate(held, now) + 1.0 / memory(held).as_secs_f64();
+        self.taken_at = now;
     }
 
     /// The store is asked soon.
@@ -112,6 +127,9 @@ impl Loan {
         let poll = hint.min(self.terms.poll.max(held.term.length() / POLLS).min(LONGEST_POLL));
         self.poll_at = (!self.is_met).then(|| now.saturating_add(poll.max(SOON)));
         let Answer { members, rank, free, debt, count, contended, .. } = *answer;
+        if members > 1 {
+            self.company_at = Some(now);
+        }
         self.last = Some(LoanView { members, rank, free, debt, count, contended });
         if !answer.grants.is_empty() {
             self.touch(now);
@@ -145,8 +163,8 @@ impl Loan {
         if is_called || (self.recall > 0 && held.has_returnable(demand)) {
             return Some(soonest.max(now));
         }
-        let mut dues = [None; 6];
-        let [beat, more, poll, idle, spent, less] = &mut dues;
+        let mut dues = [None; 7];
+        let [beat, more, poll, idle, spent, less, excess] = &mut dues;
         if is_known {
             *beat = Some(asked_at.saturating_add(self.terms.beat));
         }
@@ -161,6 +179,7 @@ impl Loan {
         if held.term.is_long() && held.used_and_unused().0 >= block(held) {
             *spent = Some(now);
         }
+        *excess = self.excess_due(held, demand, now).map(|due| due.max(asked_at.saturating_add(self.gap(held, now))));
         if want < self.told && (want + held.all() == 0 || self.is_contended()) {
             *less = Some(asked_at.saturating_add(SOON));
         }
@@ -172,8 +191,8 @@ impl Loan {
         if let Some(pending) = &self.pending {
             return pending.clone();
         }
-        let want = self.want(held, demand, now);
         let back = self.take_returns(held, demand, now);
+        let want = self.want(held, demand, now);
         // A request may still arrive a guard after the lease of a member that died.
         let used_last = now.saturating_add(self.terms.guard);
         let window = held.term.free_at(used_last).saturating_sub(used_last);
@@ -221,6 +240,7 @@ impl Loan {
             want += match held.term.is_long() {
                 true if is_active => block(held),
                 true => 0,
+                false if self.is_sparse(held, now) => 0,
                 false => held.cooling(now),
             };
         }
@@ -243,12 +263,13 @@ impl Loan {
     /// Takes the slots that go back now.
     fn take_returns(&mut self, held: &mut Held, demand: Demand, now: Tick) -> Vec<Slot> {
         let is_long = held.term.is_long();
-        let mut back = match demand.parked == 0 && self.is_idle_for(self.idle_after(), now) {
+        let mut back = self.take_excess(held, demand, now);
+        back.extend(match demand.parked == 0 && self.is_idle_for(self.idle_after(), now) {
             true => held.drain(),
             // What was used of a long window is kept by the store, so that it outlives the process.
             false if is_long => held.drain_used(),
             false => Vec::new(),
-        };
+        });
         back.extend(held.drain_some(self.recall.saturating_sub(back.len() as u64), demand, now));
         self.recall = self.recall.saturating_sub(back.len() as u64);
         if is_long {
@@ -257,6 +278,64 @@ impl Loan {
             self.spent = (self.spent(now) + used.count() as u64, until.max(self.spent.1));
         }
         back
+    }
+
+    /// Takes the slots that others have more use for.
+    fn take_excess(&self, held: &mut Held, demand: Demand, now: Tick) -> Vec<Slot> {
+        if held.term.is_long() {
+            return Vec::new();
+        }
+        if self.is_sparse(held, now) {
+            return held.drain_last(held.here().saturating_sub(demand.parked.into()));
+        }
+        if demand.parked > 0 {
+            return Vec::new();
+        }
+        let soon = now.saturating_add(LEAD);
+        let free = held.free_by(soon);
+        // Whoever is called shares: somebody waits.
+        let kept = if self.is_nudged { self.spare().min(free / 2) } else { self.spare() };
+        held.drain_free(free.saturating_sub(kept), soon)
+    }
+
+    /// Returns when more slots are here than should be kept.
+    fn excess_due(&self, held: &Held, demand: Demand, now: Tick) -> Option<Tick> {
+        if held.term.is_long() {
+            return None;
+        }
+        if self.is_sparse(held, now) {
+            return held.more_than(demand.parked.into()).map(|_| now);
+        }
+        let excess = held.more_than(self.spare().saturating_mul(2)).filter(|_| demand.parked == 0);
+        excess.map(|free_at| free_at.saturating_sub(LEAD))
+    }
+
+    /// Returns how long after an ask the next one may give back what is left over.
+    fn gap(&self, held: &Held, now: Tick) -> Tick {
+        match self.is_sparse(held, now) {
+            true if self.is_contended() => HESITATES,
+            true => held.term.length() / 20,
+            false => held.term.length() / 4,
+        }
+    }
+
+    /// Returns how many idle slots are kept for requests to come: an even part of those that nobody holds. A process that
+    /// is alone keeps all.
+    fn spare(&self) -> u64 {
+        self.last.filter(|last| last.members > 1).map_or(u64::MAX, |last| last.free / last.members)
+    }
+
+    /// Returns whether so few slots are used here that each goes back after its use.
+    fn is_sparse(&self, held: &Held, now: Tick) -> bool {
+        let is_recent =
+            |at: Tick| now <= at.saturating_add(self.terms.ttl.max(held.term.length().saturating_mul(REMEMBERS)));
+        self.company_at.is_some_and(is_recent) && !held.term.is_long() && self.rate(held, now) <= SPARSE
+    }
+
+    /// Returns how many slots are taken in a second, as of late.
+    fn rate(&self, held: &Held, now: Tick) -> f64 {
+        let since = Duration::from_nanos(now.saturating_sub(self.taken_at));
+        self.rate * (-since.as_secs_f64() / memory(held).as_secs_f64()).exp()
     }
 
     /// Returns how long slots are kept without a request.
@@ -279,6 +358,11 @@ fn block(held: &Held) -> u64 {
     u64::from(held.count / 100).max(1)
 }
 
+/// Returns for how long uses count for the rate.
+fn memory(held: &Held) -> Duration {
+    Duration::from_nanos(held.term.length().saturating_mul(REMEMBERS).max(1))
+}
+
 /// A store that cannot call is asked this often in a window, but once a second at least.
 const POLLS: Tick = 50;
 const LONGEST_POLL: Tick = 1_000_000_000;
@@ -288,3 +372,9 @@ const PAUSE: Tick = 5_000_000;
 const SOON: Tick = 10_000_000;
 /// While others wait, slots go back after this time without a request: 20 ms.
 const HESITATES: Tick = 20_000_000;
+/// A slot that is free within 20 ms counts as idle.
+const LEAD: Tick = 20_000_000;
+/// Up to so many uses a second, each slot goes back after its use: two asks for each are few then.
+const SPARSE: f64 = 1.6;
+/// Uses count for the rate for five windows on average, and so do other processes as company.
+const REMEMBERS: u64 = 5;
