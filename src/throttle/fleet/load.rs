@@ -106,12 +106,12 @@ impl Case {
         let added: Vec<_> = shared.iter().zip(&alone).map(|(shared, alone)| shared - alone).collect();
         let of = |member| {
             let own = arrivals.iter().zip(&added).filter(|(arrival, _)| arrival.member == member);
-            percentile(own.map(|(_, added)| *added).collect(), 0.99)
+            percentile(own.map(|(_, added)| *added).collect(), 99)
         };
         Outcome {
             worst: (0..self.members).map(of).fold(0.0, f64::max),
-            alone: percentile(alone, 0.99),
-            shared: percentile(shared, 0.99),
+            alone: percentile(alone, 99),
+            shared: percentile(shared, 99),
             rate: calls as f64 / self.seconds as f64 / self.members as f64,
             added,
             calls,
@@ -130,8 +130,8 @@ impl Case {
             self.first,
             outcome.alone,
             outcome.shared - outcome.alone,
-            percentile(outcome.added.clone(), 0.5),
-            percentile(outcome.added, 0.99),
+            percentile(outcome.added.clone(), 50),
+            percentile(outcome.added, 99),
             outcome.worst,
             outcome.calls as f64 / outcome.served as f64,
             outcome.rate,
@@ -179,9 +179,9 @@ fn paused<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
-fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * share) as usize]
+    values[(values.len() - 1) * percent / 100]
 }
 
 const NEAR: Duration = Duration::from_micros(500);
@@ -229,15 +229,15 @@ fn the_table() {
 async fn greedy(count: u32, window: u64, members: usize, trip: Duration) {
     let mut fleet = Fleet::lending(Limit::per(count, seconds(window)), members, trip);
     (0..members).for_each(|member| fleet.work(member, 2 * count as usize / members + 4, Duration::ZERO));
-    let length = 60 * window;
-    sleep(seconds(length)).await;
+    let length = seconds(60 * window);
+    sleep(length).await;
     fleet.check(count as usize, seconds(window));
     let served: Vec<_> = (0..members).map(|member| fleet.service.served(member)).collect();
     let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
     let (all, calls) = (fleet.service.all() as f64, fleet.memory.calls() as f64);
     // A request takes 79 ms on average, to the service and back.
-    let used = all * (window as f64 + 0.079) / f64::from(count) / length as f64;
-    let rate = calls / (length as usize * members) as f64;
+    let used = all * (window as f64 + 0.079) / f64::from(count) / length.as_secs_f64();
+    let rate = calls / length.as_secs_f64() / members as f64;
     println!(
         "| {count}/{window} s | {members} | {trip:?} | {used:.3} | {least} {most} | {:.3} | {rate:.2} |",
         calls / all

@@ -127,11 +127,12 @@ impl Memory {
         }
         state.posts += 1;
         let mut answers = Vec::new();
+        let arrives = Instant::now() + state.trip / 2;
         for (name, post) in posts {
             let noted = state.boards.entry(name.clone()).or_default().post(&post, now);
             answers.push(noted.posted);
             for member in noted.nudged {
-                state.nudged.entry(member).or_default().insert(name.clone());
+                state.nudged.entry(member).or_insert((arrives, BTreeSet::new())).1.insert(name.clone());
             }
         }
         let is_lost = state.loses > 0 && state.posts.is_multiple_of(state.loses);

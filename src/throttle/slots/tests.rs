@@ -80,6 +80,20 @@ fn one_gets_all_that_it_wants_and_the_next_waits_for_what_comes_back() {
 }
 
 #[test]
+fn one_that_was_lent_a_late_slot_gets_an_early_one_as_soon_as_it_comes() {
+    let (mut domain, mut a, mut b) = (Domain::default(), Process::new("a", 4), Process::new("b", 4));
+    a.asks(&mut domain, 4, &[], 0);
+    a.asks(&mut domain, 3, &[(900_000, 1)], 10);
+    let late = b.asks(&mut domain, 1, &[], 20);
+    assert_eq!(late.answer.grants, [(899_990, 1)]);
+    assert_eq!(late.nudged, ["a"], "which may hold an idle slot");
+    assert_eq!(a.asks(&mut domain, 2, &[(0, 1)], 30).nudged, ["b"]);
+    assert_eq!(b.asks(&mut domain, 1, &[], 40).answer.grants, [(0, 1)]);
+    a.asks(&mut domain, 1, &[(0, 1)], 50);
+    assert_eq!(lent(&b.asks(&mut domain, 1, &[], 60)), 0, "it has enough");
+}
+
+#[test]
 fn an_answer_that_was_lost_is_given_again() {
     let (mut domain, mut a) = (Domain::default(), Process::new("a", 4));
     a.ask.seq = 7;

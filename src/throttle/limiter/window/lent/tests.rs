@@ -123,3 +123,15 @@ fn a_slot_of_a_day_is_free_after_midnight_of_the_store() {
     lent.anchor(3599 * SECOND, 3599 * SECOND);
     assert_eq!(lent.opening(3600 * SECOND), Opening::Closed);
 }
+
+#[test]
+fn one_of_many_that_uses_few_slots_gives_each_back_after_its_use() {
+    let mut lent = second(4);
+    lent.ask(parked(1), 0);
+    lent.told(&Answer { members: 2, ..grants(&[(0, 1)]) }, 0, 0, 0);
+    lent.take(0);
+    lent.anchor(0, SECOND / 10);
+    assert_eq!(lent.due(parked(0), SECOND / 10), Some(SECOND / 10));
+    let ask = lent.ask(parked(0), SECOND / 10);
+    assert_eq!((ask.held, ask.want, ask.returns), (0, 0, vec![(1_000_000, 1)]));
+}
