@@ -1,9 +1,9 @@
 //! Fleet: several throttles that share their windows by a store in memory, on a paused clock. A strict service counts
 //! arrivals; it must never count more than the limit, whatever happens to the members and to the store.
 
+mod load;
 mod outage;
 mod pauses;
-mod load;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -65,6 +65,7 @@ impl Loan {
 
     /// Returns whether so few slots are used here that each goes back after its use.
     pub(super) fn is_sparse(&self, held: &Held, now: Tick) -> bool {
+        let longest = Duration::from_nanos(held.term.length()).as_secs_f64().max(1.0);
         let is_recent =
             |at: Tick| now <= at.saturating_add(self.terms.ttl.max(held.term.length().saturating_mul(REMEMBERS)));
         self.company_at.is_some_and(is_recent) && !held.term.is_long() && self.rate(held, now) * longest <= SPARSE
