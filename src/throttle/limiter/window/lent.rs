@@ -11,6 +11,7 @@
 //!
 //! [`loan`] decides how many slots are wanted, which go back, and when the store is asked.
 
+mod excess;
 mod held;
 mod loan;
 mod outage;

@@ -1,9 +1,8 @@
 //! Loan: how many slots of a shared window this process wants, which go back, and when the store is asked.
 
-mod excess;
-
 use std::sync::Arc;
 
+use super::excess::{Excess, HESITATES};
 use super::held::{Held, Slot, waits};
 use super::{Demand, MICRO, Terms};
 use crate::throttle::slots::{Answer, Ask};
@@ -34,11 +33,7 @@ pub(super) struct Loan {
     /// Used slots of a long window that went back, and when the last of them are free.
     spent: (u64, Tick),
     last: Option<LoanView>,
-    /// How many slots were taken in a second of late, and when the last was.
-    rate: f64,
-    taken_at: Tick,
-    /// When the store last knew of other processes.
-    company_at: Option<Tick>,
+    excess: Excess,
 }
 
 /// What the store said of a window last.
@@ -54,6 +49,7 @@ pub(in crate::throttle) struct LoanView {
 
 impl Loan {
     pub(super) fn new(domain: Arc<str>, terms: Arc<Terms>) -> Self {
+        let excess = Excess::new(terms.ttl);
         Self {
             domain,
             terms,
@@ -69,9 +65,7 @@ impl Loan {
             active_at: None,
             spent: (0, 0),
             last: None,
-            rate: 0.0,
-            taken_at: 0,
-            company_at: None,
+            excess,
         }
     }
 
@@ -86,6 +80,11 @@ impl Loan {
     /// Returns how many slots the ask that is out says are held.
     pub(super) fn declared(&self) -> u64 {
         self.pending.as_ref().map_or(0, |ask| ask.held)
+    }
+
+    /// Counts a slot that is taken.
+    pub(super) fn count(&mut self, held: &Held, now: Tick) {
+        self.excess.count(held, now);
     }
 
     pub(super) fn touch(&mut self, now: Tick) {
@@ -122,9 +121,7 @@ impl Loan {
         let poll = hint.min(self.terms.poll.max(held.term.length() / POLLS).min(LONGEST_POLL));
         self.poll_at = (!self.is_met).then(|| now.saturating_add(poll.max(SOON)));
         let Answer { members, rank, free, debt, count, contended, .. } = *answer;
-        if members > 1 {
-            self.company_at = Some(now);
-        }
+        self.excess.told(answer, now);
         self.last = Some(LoanView { members, rank, free, debt, count, contended });
         if !answer.grants.is_empty() {
             self.touch(now);
@@ -174,7 +171,7 @@ impl Loan {
         if held.term.is_long() && held.used_and_unused().0 >= block(held) {
             *spent = Some(now);
         }
-        *excess = self.excess_due(held, demand, now).map(|due| due.max(asked_at.saturating_add(self.gap(held, now))));
+        *excess = self.excess.due(held, demand, asked_at, now);
         if want < self.told && (want + held.all() == 0 || self.is_contended()) {
             *less = Some(asked_at.saturating_add(SOON));
         }
@@ -235,7 +232,7 @@ impl Loan {
             want += match held.term.is_long() {
                 true if is_active => block(held),
                 true => 0,
-                false if self.is_sparse(held, now) => 0,
+                false if self.excess.is_sparse(held, now) => 0,
                 false => held.cooling(now),
             };
         }
@@ -258,7 +255,7 @@ impl Loan {
     /// Takes the slots that go back now.
     fn take_returns(&mut self, held: &mut Held, demand: Demand, now: Tick) -> Vec<Slot> {
         let is_long = held.term.is_long();
-        let mut back = self.take_excess(held, demand, now);
+        let mut back = self.excess.take(held, demand, self.is_nudged, now);
         back.extend(match demand.parked == 0 && self.is_idle_for(self.idle_after(), now) {
             true => held.drain(),
             // What was used of a long window is kept by the store, so that it outlives the process.
@@ -302,5 +299,3 @@ const LONGEST_POLL: Tick = 1_000_000_000;
 const PAUSE: Tick = 5_000_000;
 /// The shortest time until an ask is repeated because it was not met: 10 ms.
 const SOON: Tick = 10_000_000;
-/// While others wait, slots go back after this time without a request: 20 ms.
-const HESITATES: Tick = 20_000_000;
