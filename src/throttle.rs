@@ -407,9 +407,9 @@ impl Throttle {
 
     /// Ends the pauses of this account and its limits, or those of all accounts on the handle of [`Throttle::new`]. The
     /// pauses end as they do by themselves: one probe, then two, four and so on. Use this method if a service asked for
-    /// too long a wait.
+    /// too long a wait. If other processes share the throttle, their pauses go on.
     pub fn resume(&self) {
-        self.shared.with(|core, now| core.edit(now, |accounts, editing| accounts.resume(self.account, editing)));
+        self.shared.with(|core, now| core.resume(self.account, now));
     }
 
     /// Starts as after a refusal: one request of this account, or of each account on the handle of [`Throttle::new`],

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 /// | `Share` | each process keeps to its even share | N while no process reaches the store; N + ⌈N / processes⌉ if one process is cut off |
 /// | `Open` | each process sends up to N | N × processes |
 ///
+/// With `Share`, a process that joined within a third of a lease before the store was lost may be unknown to the others,
+/// whose shares are then too large: add its share.
+///
 /// As data, a policy is `"closed"`, `"share"` or `"open"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -92,7 +92,7 @@ impl Account {
             None if self.rules.ids().contains(&id) => {
                 limiters.of(id).lent().map(|lent| format!("{LIMIT}{}", lent.domain()))
             }
-            None => None,
+            None => self.budgets.subject_of_pause(id),
         }
     }
 
@@ -105,7 +105,7 @@ impl Account {
         if let Some(name) = subject.strip_prefix(GATE) {
             return self.gates.make(&name.into(), limiters);
         }
-        let domain = subject.strip_prefix(LIMIT)?;
+        let Some(domain) = subject.strip_prefix(LIMIT) else { return self.budgets.limiter_of_subject(subject) };
         let is_it = |id: &LimiterId| limiters.of(*id).lent().is_some_and(|lent| **lent.domain() == *domain);
         self.rules.ids().into_iter().find(is_it)
     }
@@ -140,14 +140,14 @@ impl Account {
     /// Keeps a budget that the service stated to another process.
     pub(super) fn hear_budget(&mut self, word: &BudgetWord, editing: &mut Editing<'_>) {
         let (now, reset) = (editing.now, Duration::from_micros(word.reset));
-        let declared = self.limiter_of_subject(&word.subject, editing.limiters);
+        let is_declared = word.subject.starts_with(LIMIT);
+        let declared = is_declared.then(|| self.limiter_of_subject(&word.subject, editing.limiters)).flatten();
         let id = declared.or_else(|| {
             let window = word.window.map(Duration::from_micros);
             let budget = Budget::of_requests(word.name.clone(), word.limit, word.remaining, window, reset);
             let route = word.route.as_deref().map(Arc::from);
             let attribution = Attribution { credential: word.credential, route, ..Attribution::default() };
-            let is_own = !word.subject.starts_with(LIMIT);
-            is_own.then(|| self.budgets.record(&attribution, &budget, 0, editing)).flatten()
+            (!is_declared).then(|| self.budgets.record(&attribution, &budget, 0, editing)).flatten()
         });
         let Some(id) = id else { return };
         let resets_at = now.saturating_add(nanos(reset));

@@ -127,11 +127,15 @@ impl Boards {
     pub(super) fn due(&mut self, terms: &Terms, around: &mut Surroundings<'_>) -> Option<Tick> {
         self.is_stirred = false;
         let now = around.now;
-        let dues = self.boards.iter_mut().filter_map(|(account, board)| {
+        for (account, board) in &mut self.boards {
             board.settle(*account, around.accounts, around.limiters, around.scheduler, now);
-            board.due(terms, now)
-        });
-        dues.min()
+        }
+        // The limits of all accounts count the requests of each.
+        let latest = self.boards.values().map(OwnBoard::active_at).max();
+        if let (Some(common), Some(latest)) = (self.boards.get_mut(&AccountId::ALL), latest) {
+            common.stay_active(latest);
+        }
+        self.boards.values().filter_map(|board| board.due(terms, now)).min()
     }
 
     /// Returns the posts that are due, and when the next are. `rides`: slots are asked for in the same round.
@@ -147,7 +151,7 @@ impl Boards {
         let (mut posts, mut next) = (Vec::new(), None::<Tick>);
         for (account, board) in &mut self.boards {
             match board.due(terms, now) {
-                Some(due) if due <= now || (rides && board.is_stale(terms, now)) => {
+                due if due.is_some_and(|due| due <= now) || (rides && board.is_stale(terms, now)) => {
                     posts.push(board.post(*account, terms, now));
                 }
                 due => next = [next, due].into_iter().flatten().min(),
@@ -175,6 +179,12 @@ impl Boards {
     /// The store did not answer: a pause that is over ends here by a ramp of its own.
     pub(super) fn failed(&mut self, accounts: &mut Accounts, editing: &mut Editing<'_>) {
         self.boards.iter_mut().for_each(|(account, board)| board.failed(*account, accounts, editing));
+    }
+
+    /// The pauses of these accounts ended by hand.
+    pub(super) fn resume(&mut self, accounts: &[AccountId]) {
+        let resumed = self.boards.iter_mut().filter(|(account, _)| accounts.contains(account));
+        resumed.for_each(|(_, board)| board.resume());
     }
 
     /// The store wants to hear about these accounts.

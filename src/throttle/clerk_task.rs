@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, sleep_until};
 
 use super::clerk::Clerk;
+use super::core::Core;
 use super::ledger::{LedgerError, Reply};
 use super::loans::Round;
 use super::shared::Shared;
@@ -85,9 +86,16 @@ async fn run(clerk: Arc<Clerk>, guard: ClerkGuard) {
 async fn carry_out(clerk: &Clerk, round: &Round, guard: &ClerkGuard) -> Result<Vec<Reply>, LedgerError> {
     if !round.posts.is_empty() {
         let posts = round.posts.iter().map(|due| (due.domain.clone(), due.post.clone())).collect();
-        let answers = clerk.ledger.post(posts).await?;
-        if let Some(shared) = guard.shared.upgrade() {
-            shared.with(|core, now| core.told_board(round, answers, now));
+        let answers = clerk.ledger.post(posts).await;
+        let Some(shared) = guard.shared.upgrade() else { return Ok(Vec::new()) };
+        match answers {
+            Ok(answers) => shared.with(|core, now| core.told_board(round, answers, now)),
+            Err(error) if round.asks.is_empty() => return Err(error),
+            // The slots are asked for all the same: what they allow is exact without any words.
+            Err(error) => {
+                tracing::debug!(%error, "the other processes could not be told");
+                shared.with(Core::board_failed);
+            }
         }
     }
     if round.asks.is_empty() {

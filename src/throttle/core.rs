@@ -344,12 +344,21 @@ impl Core {
     pub(super) fn store_failed(&mut self, why: &Arc<str>, now: Tick) {
         let Self { loans, limiters, effects, .. } = self;
         let changed = loans.failed(why, limiters, effects, now);
+        self.edit(now, |_, editing| editing.changed = changed);
+        self.board_failed(now);
+    }
+
+    /// Records that the other processes could not be told.
+    pub(super) fn board_failed(&mut self, now: Tick) {
         let mut boards = std::mem::take(&mut self.boards);
-        self.edit(now, |accounts, editing| {
-            editing.changed = changed;
-            boards.failed(accounts, editing);
-        });
+        self.edit(now, |accounts, editing| boards.failed(accounts, editing));
         self.boards = boards;
+    }
+
+    /// Ends the pauses of an account in this process.
+    pub(super) fn resume(&mut self, account: AccountId, now: Tick) {
+        self.boards.resume(&self.accounts.with_hosts(account));
+        self.edit(now, |accounts, editing| accounts.resume(account, editing));
     }
 
     /// The store wants to hear about these windows.

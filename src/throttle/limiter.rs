@@ -509,6 +509,8 @@ impl Limiter {
     /// Stops counting, for the sets that still contain the limiter.
     pub(super) fn retire(&mut self) {
         (self.counter, self.declared, self.advertised) = (Counter::Unlimited, false, None);
+        // No process tells another of it any longer.
+        self.pause.take_turn();
         self.refresh();
     }
 

@@ -180,6 +180,30 @@ impl Budgets {
         Some(format!("budget {:x} {of} {}", stated.credential, stated.name))
     }
 
+    /// Returns the name by which other processes know a budget that pauses.
+    pub(in crate::throttle) fn subject_of_pause(&self, id: LimiterId) -> Option<String> {
+        let route = self.0.iter().find_map(|stated| match &stated.shares {
+            Shares::All { limiter, stated_by, .. } if *limiter == id => Some(stated_by.clone()),
+            Shares::Each(limiters) => {
+                limiters.iter().find(|(_, own)| **own == id).map(|(route, _)| Some(route.clone()))
+            }
+            Shares::All { .. } => None,
+        })?;
+        self.subject_of(id, route.as_deref())
+    }
+
+    /// Returns the limiter of a budget that other processes know by a name.
+    pub(in crate::throttle) fn limiter_of_subject(&self, subject: &str) -> Option<LimiterId> {
+        self.0.iter().find_map(|stated| {
+            let start = format!("budget {:x} ", stated.credential);
+            let of = subject.strip_prefix(&start)?.strip_suffix(&*stated.name)?.strip_suffix(' ')?;
+            match &stated.shares {
+                Shares::All { limiter, .. } => Some(*limiter),
+                Shares::Each(limiters) => limiters.get(of).copied(),
+            }
+        })
+    }
+
     /// Forgets all budgets.
     pub(in crate::throttle) fn clear(&mut self) {
         self.0.clear();

@@ -22,7 +22,7 @@ impl FleetLimit {
     /// Notes what a process found.
     pub(super) fn note(limit: &mut Option<Self>, member: &str, word: LearnedWord) {
         let Some(known) = limit.as_mut() else {
-            if let LearnedWord::Found { count, window } = word {
+            if let LearnedWord::Found { count, window } | LearnedWord::Joins { known: Some((count, window)) } = word {
                 let sharers = BTreeSet::from([member.to_owned()]);
                 *limit = Some(Self { window, total: count.max(1), version: 1, sharers });
             }
@@ -44,9 +44,14 @@ impl FleetLimit {
             }
             LearnedWord::Leaves { version, from } if version == known.version => {
                 known.sharers.remove(member);
-                known.total = known.total.saturating_sub(from).max(1);
+                known.total = known.total.saturating_sub(from);
+                // What is left is no knowledge of anybody.
+                if known.sharers.is_empty() || known.total == 0 {
+                    *limit = None;
+                    return;
+                }
             }
-            LearnedWord::Joins if !known.sharers.contains(member) => {
+            LearnedWord::Joins { .. } if !known.sharers.contains(member) => {
                 known.sharers.insert(member.to_owned());
             }
             // A word that came twice, or of a share that is no longer so.

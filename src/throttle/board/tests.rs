@@ -129,6 +129,8 @@ fn the_latest_rest_of_a_budget_is_told() {
     assert_eq!(rest(&mut board, 120 * SECOND), None);
 }
 
+const JOINS: LearnedWord = LearnedWord::Joins { known: None };
+
 fn learns(board: &mut Board, member: &str, word: LearnedWord, now: Micros) -> LearnedNews {
     board.post(&Post { learned: Some(word), ..post(member) }, now).posted.learned.unwrap()
 }
@@ -141,7 +143,7 @@ fn a_limit_that_was_found_is_shared_and_outlives_who_found_it() {
     let both = learns(&mut board, "b", found(7), 0);
     assert_eq!(both.share, Some(7));
     assert_eq!(learns(&mut board, "b", found(7), 0), both, "a word that came twice");
-    let three = learns(&mut board, "c", LearnedWord::Joins, SECOND);
+    let three = learns(&mut board, "c", JOINS, SECOND);
     assert_eq!(three.share, Some(5), "15 by three");
     let word = LearnedWord::Changed { version: three.version, from: 5, to: 3 };
     assert_eq!(learns(&mut board, "a", word, SECOND).share, Some(5), "13 by three, the first");
@@ -156,7 +158,7 @@ fn a_limit_that_was_found_is_shared_and_outlives_who_found_it() {
     assert_eq!((heard.members, heard.learned.unwrap().share), (4, Some(5)));
     let heard = board.post(&post("a"), 5 * SECOND).posted;
     assert_eq!((heard.members, heard.learned.unwrap().share), (1, Some(13)));
-    let later = learns(&mut board, "z", LearnedWord::Joins, 100 * SECOND);
+    let later = learns(&mut board, "z", JOINS, 100 * SECOND);
     assert_eq!((later.share, later.window), (Some(13), SECOND), "after a restart of all");
     assert!(!board.is_over(200 * SECOND));
     assert!(board.is_over(100 * SECOND + LEARNED_LASTS));
@@ -182,4 +184,17 @@ fn the_number_of_subjects_is_bounded_and_what_ends_first_goes() {
     }
     assert_eq!(board.pauses.len(), MOST_PAUSES);
     assert!(!board.pauses.contains_key("9") && board.pauses.contains_key("10"));
+}
+
+#[test]
+fn what_the_last_one_no_longer_finds_is_forgotten_and_a_limit_from_before_is_shared_once() {
+    let mut board = Board::default();
+    let found = LearnedWord::Found { count: 24, window: SECOND };
+    let news = learns(&mut board, "a", found, 0);
+    let leaves = Post { learned: Some(LearnedWord::Leaves { version: news.version, from: 24 }), ..post("a") };
+    assert_eq!(board.post(&leaves, 0).posted.learned, None);
+    let known = LearnedWord::Joins { known: Some((12, SECOND)) };
+    assert_eq!(learns(&mut board, "a", known, 0).share, Some(12));
+    assert_eq!(learns(&mut board, "b", known, 0).share, Some(6), "the same 12");
+    assert_eq!(learns(&mut board, "b", known, 0).share, Some(6), "a word that came twice");
 }

@@ -98,8 +98,9 @@ pub(in crate::throttle) enum LearnedWord {
     Changed { version: u64, from: u32, to: u32 },
     /// The process found that its share of a version is no longer so, and searches anew.
     Leaves { version: u64, from: u32 },
-    /// The process knows nothing, and takes a share of what the others know.
-    Joins,
+    /// The process takes a share of what the others know. It may know a count and a window from before, which hold if the
+    /// others know nothing.
+    Joins { known: Option<(u32, Micros)> },
 }
 
 /// What a process hears about the limit that the processes found.

@@ -37,8 +37,10 @@ pub(super) struct OwnBoard {
     learned: Option<LearnedNews>,
     /// What was found here and is not told yet.
     found: Option<LearnedWord>,
-    /// Whether nothing is known here of a limit that others found.
-    joins: bool,
+    /// What is to be told to take a share of it.
+    joins: Option<LearnedWord>,
+    /// Whether this process had a share before.
+    was_sharer: bool,
 }
 
 /// A post that is due.
@@ -65,7 +67,8 @@ impl OwnBoard {
             budgets: OwnBudgets::default(),
             learned: None,
             found: None,
-            joins: false,
+            joins: None,
+            was_sharer: false,
         }
     }
 
@@ -89,6 +92,11 @@ impl OwnBoard {
         self.heard_at.is_none_or(|heard_at| now >= heard_at.saturating_add(terms.beat))
     }
 
+    /// The pauses ended by hand, for this process.
+    pub(super) fn resume(&mut self) {
+        self.pauses = OwnPauses::default();
+    }
+
     pub(super) const fn nudge(&mut self) {
         self.is_nudged = true;
     }
@@ -108,7 +116,14 @@ impl OwnBoard {
             (Some((news, from)), Some((to, window))) if micros(window) == news.window => {
                 Some(LearnedWord::Changed { version: news.version, from, to })
             }
-            (Some((news, from)), _) => Some(LearnedWord::Leaves { version: news.version, from }),
+            (Some((news, from)), _) => {
+                self.was_sharer = false;
+                Some(LearnedWord::Leaves { version: news.version, from })
+            }
+            // What is found again was counted before.
+            (None, Some((count, window))) if self.was_sharer => {
+                Some(LearnedWord::Joins { known: Some((count, micros(window))) })
+            }
             (None, Some((count, window))) => Some(LearnedWord::Found { count, window: micros(window) }),
             (None, None) => None,
         };
@@ -124,15 +139,40 @@ impl OwnBoard {
         now: Tick,
     ) {
         self.pauses.settle(account, accounts, limiters, scheduler, now);
-        let is_fresh = || learner_of(account, accounts, limiters).is_some_and(|(_, learner)| learner.is_fresh());
-        self.joins = self.learned.is_none_or(|news| news.share.is_none()) && is_fresh();
+        let gate = accounts.gate_of_account(account);
+        if scheduler.waiting(gate) > 0 || limiters.of(gate).in_flight > 0 {
+            self.active_at = now;
+        }
+        let learner =
+            learner_of(account, accounts, limiters).filter(|_| self.learned.is_none_or(|news| news.share.is_none()));
+        self.joins = learner.and_then(|(_, learner)| match learner.found() {
+            // Known from before this process, or shared before it was idle.
+            Some((count, window)) if self.heard_at.is_none() || self.was_sharer => {
+                Some(LearnedWord::Joins { known: Some((count, micros(window))) })
+            }
+            None if learner.is_fresh() => Some(LearnedWord::Joins { known: None }),
+            _ => None,
+        });
+    }
+
+    /// Returns until when the account counts as used, if it does not go on.
+    pub(super) const fn active_at(&self) -> Tick {
+        self.active_at
+    }
+
+    /// The account was used at this time, at least.
+    pub(super) fn stay_active(&mut self, at: Tick) {
+        self.active_at = self.active_at.max(at);
     }
 
     /// Returns when the next post is due, as [`settle`](Self::settle) saw it; `None` if there is nothing to say or hear.
     pub(super) fn due(&self, terms: &Terms, now: Tick) -> Option<Tick> {
         let beat = self.posted_at.saturating_add(terms.beat);
         let is_active = now < self.active_at.saturating_add(terms.ttl);
-        let joins = self.joins && self.learned.is_some();
+        let joins = match self.joins {
+            Some(LearnedWord::Joins { known }) => self.learned.is_some() || known.is_some(),
+            _ => false,
+        };
         let at_once = self.found.is_some() || joins || (is_active && (self.is_nudged || self.heard_at.is_none()));
         let dues = [
             at_once.then_some(now),
@@ -157,7 +197,7 @@ impl OwnBoard {
             ttl: terms.ttl / MICRO,
             pauses,
             budgets: words,
-            learned: self.found.or(self.joins.then_some(LearnedWord::Joins)),
+            learned: self.found.or(self.joins),
         };
         DuePost { account, domain: self.domain.clone(), post, stops, budgets }
     }
@@ -198,7 +238,8 @@ impl OwnBoard {
         editing: &mut Editing<'_>,
     ) {
         let is_other = self.learned != news;
-        let joins = self.joins && self.learned.is_none_or(|known| known.share.is_none());
+        let joins = self.joins.is_some() && self.learned.is_none_or(|known| known.share.is_none());
+        self.was_sharer |= news.is_some_and(|news| news.share.is_some());
         self.learned = news;
         let Some((news, share)) =
             news.filter(|_| is_other && self.found.is_none()).and_then(|news| Some((news, news.share?)))
@@ -209,8 +250,11 @@ impl OwnBoard {
         let limiter = editing.limiters.of_mut(id);
         let Counter::Learner(learner) = limiter.counter_mut() else { return };
         let window = Duration::from_micros(news.window);
-        let is_new =
-            if joins { learner.join(share, window, editing.now) } else { learner.keep(share, window, editing.now) };
+        // Whoever keeps what it had takes nothing from others.
+        let is_new = match joins && learner.found() != Some((share, window)) {
+            true => learner.join(share, window, editing.now),
+            false => learner.keep(share, window, editing.now),
+        };
         if is_new {
             limiter.label = learner.label().into();
             editing.effects.report(|| Event::Learned { limit: limiter.label.clone() });
@@ -220,6 +264,8 @@ impl OwnBoard {
 
     /// The store did not answer.
     pub(super) fn failed(&mut self, account: AccountId, accounts: &mut Accounts, editing: &mut Editing<'_>) {
+        // Whatever it called for is read once the store is back.
+        self.is_nudged = true;
         self.pauses.failed(account, accounts, editing);
     }
 }

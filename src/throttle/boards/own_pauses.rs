@@ -27,6 +27,8 @@ struct OwnPause {
     until: Tick,
     /// It is the turn of another process: when to ask again.
     ask_at: Tick,
+    /// Since when it is the turn of this process, and nothing can be sent.
+    stuck_since: Option<Tick>,
     /// A pause of a limiter that is not here yet.
     ahead: Option<Stopped>,
 }
@@ -65,13 +67,16 @@ impl OwnPauses {
             let Some(id) = accounts.limiter_of_subject(account, subject, limiters) else {
                 return own.ahead.is_some_and(|ahead| ahead.until > now);
             };
-            let (limiter, waiting) = (limiters.of(id), scheduler.waiting(id) > 0);
+            // A request that waits for another limiter as well must not hold the turn of all.
+            let (limiter, waiting) = (limiters.of(id), scheduler.held_back(id) > 0);
             let pause = limiter.pause();
             let (is_over, is_going) = (!limiter.is_paused(now), waiting || pause.is_probing());
             own.until = limiter.paused_until();
+            own.stuck_since = if own.is_ours && !is_going { own.stuck_since.or(Some(now)) } else { None };
+            let keeps = own.is_ours && own.stuck_since.is_none_or(|since| now < since.saturating_add(PATIENCE));
             own.word = match () {
                 () if own.is_ours && is_over && pause.has_resumed() => Probe::Passed,
-                () if is_over && is_going && (own.is_ours || pause.waits_for_turn()) => Probe::Wants,
+                () if is_over && (keeps || (is_going && !own.is_ours && pause.waits_for_turn())) => Probe::Wants,
                 () => Probe::None,
             };
             own.untold.is_some() || own.is_ours || own.ahead.is_some() || pause.waits_for_turn()
@@ -84,7 +89,9 @@ impl OwnPauses {
             _ if own.untold.is_some() => Some(now),
             Probe::Passed => Some(now),
             Probe::None if own.is_ours => Some(now),
-            Probe::Wants if own.is_ours => Some(renew_at),
+            Probe::Wants if own.is_ours => {
+                Some(own.stuck_since.map_or(renew_at, |since| since.saturating_add(PATIENCE).min(renew_at)).max(now))
+            }
             Probe::Wants => Some(own.ask_at.max(now)),
             Probe::None => (own.until > now).then_some(own.until),
         };
@@ -130,8 +137,11 @@ impl OwnPauses {
         let asked_until = if news.stop.asked > 0 { after(news.stop.asked) } else { 0 };
         let stopped = Stopped { until: after(news.stop.during), asked_until, refusals: news.stop.refusals };
         let own = self.0.entry(news.subject.clone()).or_default();
+        // Whoever gave its turn up lets the others try first: two that wait for each other's turns must not meet again.
+        let gave_up = own.is_ours && own.word == Probe::None && news.turn == Turn::Others;
+        let rest = if gave_up { fastrand::u64(0..=GAVE_UP) } else { 0 };
         own.is_ours = news.turn == Turn::Yours;
-        own.ask_at = now.saturating_add(ask);
+        own.ask_at = now.saturating_add(ask).saturating_add(rest);
         own.ahead = (news.turn == Turn::Others).then_some(stopped);
         self.apply(account, &news.subject, news.turn, accounts, editing);
     }
@@ -182,3 +192,9 @@ impl OwnPauses {
         }
     }
 }
+
+/// Who may send first and has no request that can go gives its turn up after this time: half a second. A request that also
+/// needs the turn of another limiter has it by then, or waits for somebody who waits for this one.
+const PATIENCE: Tick = 500_000_000;
+/// Who gave its turn up asks again up to this much later: a second.
+const GAVE_UP: Tick = 1_000_000_000;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Fleet, MS, seconds};
+use super::{Fleet, MS, SECOND, seconds};
 use crate::limit::{Limit, Outage};
+use crate::throttle::limiter::window::lent::Terms;
 
 const COUNT: u32 = 14;
 
@@ -40,6 +41,28 @@ async fn while_the_store_is_down_closed_stops_share_goes_on_within_the_limit_and
         let bound = if outage == Outage::Open { 4 * COUNT } else { COUNT };
         let most = fleet.service.most(seconds(1));
         assert!(most <= bound as usize, "{outage:?}: {most}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_end_at_different_times_add_nothing() {
+    for seed in 0..12 {
+        let mut fleet = Fleet::new(Limit::per_second(15).outage(Outage::Share), 0, MS);
+        // A lease of 10 seconds is renewed each 3.3, and a guard is one.
+        let terms = |member: &str| {
+            let ttl = 10 * SECOND;
+            Terms { member: member.into(), ttl, guard: SECOND, beat: ttl / 3, poll: SECOND }
+        };
+        (0..2).for_each(|_| fleet.join_by(terms));
+        // One uses most of the window, the other little: it has to make up its share later.
+        fleet.work(0, 20, Duration::ZERO);
+        fleet.work(1, 1, Duration::from_millis(200));
+        sleep(seconds(10) + MS * 331 * seed).await;
+        fleet.memory.set_down(true);
+        fleet.work(1, 10, Duration::ZERO);
+        sleep(seconds(30)).await;
+        let most = fleet.service.most(seconds(1));
+        assert!(most <= 15, "{seed}: {most}");
     }
 }
 

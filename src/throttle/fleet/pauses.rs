@@ -215,6 +215,93 @@ async fn a_member_that_comes_during_a_pause_hears_of_it_before_it_has_slots() {
     assert!(members.service.all().into_iter().filter(|seen| seen.member == 1).count() > 50);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_member_with_a_long_queue_hears_of_a_pause() {
+    let began = Instant::now();
+    let answer = move |seen: &[Seen], now: Instant| {
+        let is_first = seen.iter().all(|seen| seen.status == 200) && now - began >= seconds(20);
+        // Only a request of the member without a queue is refused.
+        (if is_first { 429 } else { 200 }, vec![("retry-after", "30".into())])
+    };
+    let mut members = Members::new(Some(Limit::per_second(4)), answer);
+    members.join(0, MS);
+    let queued = (0..400).map(|_| {
+        let (throttle, service) = (members.throttles[0].clone(), members.service.clone());
+        tokio::spawn(async move {
+            let keys = RequestKey::uri(&Method::GET, &"https://a.example/exports".parse().unwrap());
+            let mut permit = throttle.acquire(Priority::Call, &keys).await.unwrap();
+            let seen = Seen { member: 0, arrived: Instant::now(), answered: Instant::now(), status: 200 };
+            service.seen.lock().unwrap().push(seen);
+            permit.answered();
+        })
+    });
+    let queued: Vec<_> = queued.collect();
+    sleep(seconds(19)).await;
+    members.join(1, MS * 200);
+    sleep(seconds(20)).await;
+    let refused = members.service.of(429)[0].answered;
+    let is_within = |seen: &Seen| seen.arrived > refused + MS * 10 && seen.arrived < refused + seconds(30);
+    sleep(seconds(60)).await;
+    assert_eq!(members.service.all().iter().filter(|seen| is_within(seen)).count(), 0);
+    assert!(members.service.all().iter().any(|seen| seen.member == 0 && seen.arrived > refused + seconds(30)));
+    queued.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_removed_while_all_pause_holds_nobody_back() {
+    let limit = Limit::per_second(40);
+    let mut members = Members::new(Some(limit.clone()), refuses_one(5));
+    (0..2).for_each(|_| members.join(3, MS * 10));
+    sleep(seconds(4)).await;
+    members.throttles.iter().for_each(|throttle| assert!(throttle.remove_limit(&limit)));
+    sleep(seconds(10)).await;
+    for member in 0..2 {
+        let after = members.service.all().into_iter().filter(|seen| seen.member == member).rev().take(50);
+        assert!(after.clone().count() == 50 && after.last().unwrap().arrived > members.service.of(429)[0].arrived);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_cannot_be_used_goes_to_another_member() {
+    let mut members = Members::new(None, refuses_one(5));
+    (0..2).for_each(|_| members.join(2, MS * 10));
+    // The requests of the first member also wait for a limit of its own, which opens in an hour.
+    let own = Limit::per(1, seconds(3600)).soft();
+    members.throttles[0].add_limit(own).unwrap();
+    sleep(seconds(4)).await;
+    members.throttles[0].pause(seconds(3600));
+    sleep(seconds(10)).await;
+    let of = |member| members.service.all().into_iter().filter(move |seen| seen.member == member);
+    let refused = members.service.of(429)[0].answered;
+    assert_eq!(of(0).filter(|seen| seen.arrived > refused + TRIP * 3).count(), 0);
+    let first = of(1).find(|seen| seen.arrived > refused + TRIP * 3).unwrap();
+    assert!(first.arrived < refused + seconds(9), "{:?}", first.arrived - refused);
+    assert!(of(1).filter(|seen| seen.arrived > refused + seconds(9)).count() > 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_spent_does_not_end_the_turn() {
+    // 429 with a budget that ends when the wait does, as many services state it.
+    let refuses = |began: Instant| {
+        move |_: &[Seen], now: Instant| match now - began {
+            since if since < seconds(2) || since >= seconds(30) => (200, Vec::new()),
+            _ => {
+                let names = ["retry-after", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-limit"];
+                (429, names.into_iter().zip(["5", "0", "5", "40"].map(String::from)).collect())
+            }
+        }
+    };
+    for limit in limits() {
+        let mut members = Members::new(limit.clone(), refuses(Instant::now()));
+        (0..4).for_each(|_| members.join(4, MS * 10));
+        sleep(seconds(60)).await;
+        let refused = members.service.of(429);
+        let burst = refused[0].answered + MS * 3 + TRIP;
+        let probes = refused.iter().filter(|seen| seen.arrived > burst).count();
+        assert!((3..=8).contains(&probes), "{limit:?}: {probes} probes in 28 seconds, 5 apart");
+    }
+}
+
 /// States a budget of a minute, and refuses what is above it.
 fn states(limit: usize) -> impl Fn(&[Seen], Instant) -> Answered {
     let began = Instant::now();

@@ -11,8 +11,9 @@ use crate::throttle::time::{Opening, Tick};
 pub(in crate::throttle) struct AdvertisedRest {
     limit: u64,
     remaining: u64,
-    /// The part of the rest that this process may use.
-    own: u64,
+    /// The rest as the service stated it, and how many requests of this process it does not count.
+    stated: u64,
+    used: u64,
     resets_at: Tick,
     /// When the next request may be sent while the rest is spread.
     next_at: Tick,
@@ -57,13 +58,15 @@ impl AdvertisedRest {
         resets_at: Tick,
         seen: Tick,
     ) -> Self {
-        let remaining = remaining.saturating_sub(in_flight.into());
+        let (stated, used) = (remaining, u64::from(in_flight));
+        let remaining = stated.saturating_sub(used);
         let span = resets_at.saturating_sub(seen);
         let whole = limit.unwrap_or(remaining).max(1);
         Self {
             limit: whole,
             remaining,
-            own: remaining,
+            stated,
+            used,
             resets_at,
             next_at: 0,
             seen,
@@ -80,7 +83,8 @@ impl AdvertisedRest {
         let resets_at = self.resets_at.saturating_add(self.span);
         self.is_whole.then(|| Self {
             remaining: self.limit,
-            own: self.among.part(self.limit),
+            stated: self.limit,
+            used: 0,
             resets_at,
             next_at: 0,
             seen: self.resets_at,
@@ -129,8 +133,8 @@ impl AdvertisedRest {
     }
 
     /// Returns the same rest, used by several processes.
-    pub(in crate::throttle) fn among(self, among: Among) -> Self {
-        Self { own: among.part(self.remaining), among, ..self }
+    pub(in crate::throttle) const fn among(self, among: Among) -> Self {
+        Self { among, ..self }
     }
 
     pub(in crate::throttle) const fn divided(&self) -> Among {
@@ -141,7 +145,7 @@ impl AdvertisedRest {
         if self.is_over(now) {
             return Opening::Open;
         }
-        let left = self.own.saturating_sub(self.among.part(self.reserve(class)));
+        let left = self.own().saturating_sub(self.among.part(self.reserve(class)));
         match self.next_at {
             _ if left == 0 => Opening::At(self.resets_at),
             next if next > now && self.is_low() && self.reserve(class) > 0 => Opening::At(next.min(self.resets_at)),
@@ -150,15 +154,15 @@ impl AdvertisedRest {
     }
 
     pub(in crate::throttle) fn take(&mut self, now: Tick) {
-        let spread = self.own.saturating_sub(self.among.part(self.limit / RESERVED)).max(1);
+        let spread = self.own().saturating_sub(self.among.part(self.limit / RESERVED)).max(1);
         self.next_at = now.saturating_add(self.resets_at.saturating_sub(now) / spread);
         self.remaining = self.remaining.saturating_sub(1);
-        self.own = self.own.saturating_sub(1);
+        self.used = self.used.saturating_add(1);
     }
 
     pub(in crate::throttle) const fn refund(&mut self) {
         self.remaining = self.remaining.saturating_add(1);
-        self.own = self.own.saturating_add(1);
+        self.used = self.used.saturating_sub(1);
     }
 
     /// Returns whether the rest holds requests back: nothing of it is left, or it is being spread.
@@ -192,6 +196,11 @@ impl AdvertisedRest {
         other_limit || other_rest || other_end
     }
 
+    /// Returns how many requests this process may still send: its part of what was stated, less its own requests.
+    fn own(&self) -> u64 {
+        self.among.part(self.stated).saturating_sub(self.used)
+    }
+
     const fn is_low(&self) -> bool {
         self.remaining < self.limit / 2
     }
@@ -214,27 +223,27 @@ mod tests {
 
     #[test]
     fn several_processes_use_no_more_than_the_rest_together() {
-        for (remaining, members) in [(15, 4), (3, 4), (2, 2), (7, 1), (0, 3)] {
+        // The rest, the processes, and the requests of each that are in flight.
+        for (remaining, members, in_flight) in
+            [(15, 4, 0), (3, 4, 0), (2, 2, 0), (7, 1, 3), (60, 4, 9), (8, 4, 5), (0, 3, 0)]
+        {
             let mut sent = 0;
             for rank in 0..members {
-                let mut rest = AdvertisedRest::new(Some(200), remaining, 0, 1000, 0).among(Among { members, rank });
+                let among = Among { members, rank };
+                let mut rest = AdvertisedRest::new(Some(200), remaining, in_flight, 1000, 0).among(among);
+                let mut own = 0;
                 while rest.opening(Priority::Submit, 0) == Opening::Open {
                     rest.take(0);
-                    sent += 1;
+                    own += 1;
                 }
-                rest.refund();
-                assert_eq!(rest.opening(Priority::Submit, 0), Opening::Open, "what was not sent may be sent");
-                rest.take(0);
-                assert_eq!(
-                    rest.among(Among { members: 1, rank: 0 }).opening(Priority::Submit, 0),
-                    match sent {
-                        _ if remaining == sent && members == 1 => Opening::At(1000),
-                        _ if remaining == 0 => Opening::At(1000),
-                        _ => Opening::Open,
-                    }
-                );
+                if own > 0 {
+                    rest.refund();
+                    assert_eq!(rest.opening(Priority::Submit, 0), Opening::Open, "what was not sent may be sent");
+                }
+                sent += own;
             }
-            assert_eq!(sent, remaining, "{members} members");
+            let out = u64::from(in_flight * members);
+            assert_eq!(sent, remaining.saturating_sub(out), "{remaining} for {members} with {in_flight}");
         }
     }
 

@@ -86,30 +86,35 @@ impl Pause {
         }
     }
 
-    /// Ends the pause now, with its ramp.
+    /// Ends the pause now, with its ramp, and whoever else sends first.
     pub(super) const fn end(&mut self, now: Tick) {
         if self.is_on(now) {
             (self.until, self.asked_until) = (now, now);
             self.ramp = Some(Ramp::from(now));
         }
+        self.take_turn();
     }
 
     /// Begins a ramp as after a pause, unless a ramp is under way.
-    pub(super) const fn begin_ramp(&mut self, now: Tick) {
+    pub(super) fn begin_ramp(&mut self, now: Tick) {
         if self.ramp.is_none() {
             self.restart_ramp(now);
         }
     }
 
-    pub(super) const fn restart_ramp(&mut self, now: Tick) {
-        self.ramp = Some(Ramp::from(now));
+    /// Begins a ramp anew, unless it is not the turn of this process.
+    pub(super) fn restart_ramp(&mut self, now: Tick) {
+        if !self.waits_for_turn() {
+            self.ramp = Some(Ramp::from(now));
+        }
     }
 
     /// Lets nobody send before the turn of this process: others pause too, and one of all sends first.
     pub(super) const fn wait_for_turn(&mut self, now: Tick) {
         match &mut self.ramp {
-            Some(ramp) => ramp.most = 0,
-            None => self.ramp = Some(Ramp { most: 0, ..Ramp::from(now) }),
+            Some(ramp) if ramp.since >= now => ramp.most = 0,
+            // Requests from before have no effect.
+            _ => self.ramp = Some(Ramp { most: 0, ..Ramp::from(now) }),
         }
     }
 
@@ -224,6 +229,28 @@ mod tests {
         assert_eq!((pause.refuse(During::Asked(9), now), pause.asked_until()), (Some(now + 9), now + 9));
         pause.calm();
         assert_eq!(pause.refuse(During::Unasked(None), now), Some(now + SECOND));
+    }
+
+    #[test]
+    fn a_pause_of_several_processes_ends_when_it_is_the_turn_of_this_one() {
+        let mut pause = Pause::default();
+        pause.start(100, 0);
+        pause.wait_for_turn(0);
+        assert!(pause.waits_for_turn() && pause.ramp_is_full() && !pause.has_resumed());
+        pause.take_turn();
+        assert!(!pause.ramp_is_full() && !pause.has_resumed());
+        pause.take();
+        assert!(pause.ramp_is_full() && pause.is_probing());
+        pause.leave(100);
+        pause.widen(100);
+        assert!(pause.has_resumed() && !pause.is_probing());
+        // Another process was refused after it.
+        pause.wait_for_turn(200);
+        pause.widen(150);
+        pause.restart_ramp(200);
+        assert!(pause.waits_for_turn(), "neither a request from before nor the end of a budget plays a part");
+        pause.end(300);
+        assert!(!pause.ramp_is_full(), "resumed by hand");
     }
 
     #[test]

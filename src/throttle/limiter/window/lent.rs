@@ -94,31 +94,30 @@ impl Lent {
     /// Returns `Closed` if no slot is here, or if the lease ends before a slot is free: only the store can then open
     /// the window, unless the window has a policy for an outage.
     pub(super) fn opening(&mut self, now: Tick) -> Opening {
-        let lease = self.lease();
-        self.outage.advance(&mut self.held, &lease, now);
+        let (lease, guard) = (self.lease(now), self.loan.guard());
+        self.outage.advance(&mut self.held, &lease, guard, now);
         let goes_on = self.outage.goes_on(&lease);
         match self.held.first() {
             _ if now >= self.ends_at && !goes_on => Opening::Closed,
             _ if now < self.held.void_at => Opening::At(self.held.void_at),
             Some(free_at) if free_at <= now => Opening::Open,
             Some(free_at) if free_at < self.ends_at || goes_on => Opening::At(free_at),
-            _ => self.outage.due(&lease).map_or(Opening::Closed, Opening::At),
+            _ => self.outage.due(&self.held, &lease, guard).map_or(Opening::Closed, Opening::At),
         }
     }
 
-    fn lease(&self) -> Lease {
-        let lapses_at = self.held.term.free_at(self.ends_at.saturating_add(self.loan.guard()));
-        Lease { ends_at: self.ends_at, lapses_at, view: self.loan.view() }
+    fn lease(&self, now: Tick) -> Lease {
+        Lease { ends_at: self.ends_at, ttl: self.loan.ttl(), spent: self.loan.spent(now), view: self.loan.view() }
     }
 
     /// Returns the policy by which slots are used although the lease is over, if they are.
     pub(in crate::throttle) fn outage(&self, now: Tick) -> Option<Outage> {
-        (now >= self.ends_at && self.outage.goes_on(&self.lease())).then(|| self.outage.policy())
+        (now >= self.ends_at && self.outage.goes_on(&self.lease(now))).then(|| self.outage.policy())
     }
 
     /// Records that the store did not answer; returns whether the window may open at another time therefore.
     pub(in crate::throttle) fn store_failed(&mut self, now: Tick) -> bool {
-        self.outage.begin(now) && self.outage.goes_on(&self.lease())
+        self.outage.begin(now) && self.outage.goes_on(&self.lease(now))
     }
 
     /// Returns a lower bound: more slots may be lent at any time, up to the size of the window.
@@ -183,7 +182,7 @@ impl Lent {
     pub(in crate::throttle) fn told(&mut self, answer: &Answer, wall: i64, sent: Tick, now: Tick) -> bool {
         self.held.term.set_wall(wall, now);
         // A store that began another epoch does not know whom the store before lent the slots of an ended lease.
-        let is_over = now >= self.ends_at && !self.outage.goes_on(&self.lease());
+        let is_over = now >= self.ends_at && !self.outage.goes_on(&self.lease(now));
         let is_lost = answer.is_void || (is_over && self.loan.is_other_epoch(&answer.epoch));
         let known = self.loan.declared();
         self.outage.end(&mut self.held, known);

@@ -41,6 +41,8 @@ pub(super) struct Loan {
 pub(in crate::throttle) struct LoanView {
     pub(in crate::throttle) members: u64,
     pub(super) rank: u64,
+    /// Whether the store knows this process as one of them.
+    pub(super) is_member: bool,
     pub(in crate::throttle) free: u64,
     pub(in crate::throttle) debt: u64,
     pub(in crate::throttle) count: u64,
@@ -122,7 +124,8 @@ impl Loan {
         self.poll_at = (!self.is_met).then(|| now.saturating_add(poll.max(SOON)));
         let Answer { members, rank, free, debt, count, contended, .. } = *answer;
         self.excess.told(answer, now);
-        self.last = Some(LoanView { members, rank, free, debt, count, contended });
+        let is_member = held.all() > 0 || self.told > 0;
+        self.last = Some(LoanView { members, rank, is_member, free, debt, count, contended });
         if !answer.grants.is_empty() {
             self.touch(now);
         }

@@ -32,8 +32,10 @@ enum Step {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lease {
     pub(super) ends_at: Tick,
-    /// When nothing that was sent under the lease counts any longer, whoever held its slots.
-    pub(super) lapses_at: Tick,
+    /// The longest time from the loss of the store to the end of any lease.
+    pub(super) ttl: Tick,
+    /// How many slots of a long window were used and went back.
+    pub(super) spent: u64,
     pub(super) view: Option<LoanView>,
 }
 
@@ -73,37 +75,46 @@ impl OutagePlan {
     }
 
     /// Takes the steps that are due.
-    pub(super) fn advance(&mut self, held: &mut Held, lease: &Lease, now: Tick) {
+    pub(super) fn advance(&mut self, held: &mut Held, lease: &Lease, guard: Tick, now: Tick) {
         if now < lease.ends_at || !self.goes_on(lease) {
             return;
         }
         if self.policy == Policy::Open && self.step < Step::Bounded {
-            held.fill(held.count.into(), now);
+            held.fill(u64::from(held.count).saturating_sub(lease.spent), now);
             self.step = Step::Whole;
         }
         if self.step < Step::Bounded {
             held.keep_earliest(share(lease.view));
             self.step = Step::Bounded;
         }
-        if self.step < Step::Whole && now >= lease.lapses_at {
+        if self.step < Step::Whole && now >= self.lapses_at(held, lease, guard) {
             held.fill(share(lease.view), now);
             self.step = Step::Whole;
         }
     }
 
     /// Returns when the next step is due, if one is.
-    pub(super) fn due(&self, lease: &Lease) -> Option<Tick> {
+    pub(super) fn due(&self, held: &Held, lease: &Lease, guard: Tick) -> Option<Tick> {
         match self.step {
             _ if !self.goes_on(lease) => None,
             Step::Lent => Some(lease.ends_at),
-            Step::Bounded => Some(lease.lapses_at),
+            Step::Bounded => Some(self.lapses_at(held, lease, guard)),
             Step::Whole => None,
         }
     }
 }
 
+impl OutagePlan {
+    /// Returns when nothing counts any longer that was sent under a lease, of this process or of another: the lease of
+    /// each process that keeps to its share has ended by then, and what it used beyond that has left the window.
+    fn lapses_at(&self, held: &Held, lease: &Lease, guard: Tick) -> Tick {
+        let last = self.since.map_or(0, |since| since.saturating_add(lease.ttl)).max(lease.ends_at);
+        held.term.free_at(last.saturating_add(guard))
+    }
+}
+
 /// Returns the even share of this process: the shares of all are the count.
 fn share(view: Option<LoanView>) -> u64 {
-    let Some(view) = view.filter(|view| view.members > 0) else { return 0 };
+    let Some(view) = view.filter(|view| view.is_member && view.members > 0) else { return 0 };
     view.count / view.members + u64::from(view.rank < view.count % view.members)
 }
