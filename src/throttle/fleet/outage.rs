@@ -54,12 +54,14 @@ async fn leases_that_end_at_different_times_add_nothing() {
             Terms { member: member.into(), ttl, guard: SECOND, beat: ttl / 3, poll: SECOND }
         };
         (0..2).for_each(|_| fleet.join_by(terms));
-        // One uses most of the window, the other little: it has to make up its share later.
-        fleet.work(0, 20, Duration::ZERO);
-        fleet.work(1, 1, Duration::from_millis(200));
-        sleep(seconds(10) + MS * 331 * seed).await;
+        // One holds most of the window, the other little, and neither asks for more: their leases are renewed at times of
+        // their own. Then both want all.
+        fleet.work(0, 11, Duration::from_millis(850));
+        sleep(MS * 331 * seed).await;
+        fleet.work(1, 1, Duration::from_millis(250));
+        sleep(seconds(20)).await;
         fleet.memory.set_down(true);
-        fleet.work(1, 10, Duration::ZERO);
+        (0..2).for_each(|member| fleet.work(member, 20, Duration::ZERO));
         sleep(seconds(30)).await;
         let most = fleet.service.most(seconds(1));
         assert!(most <= 15, "{seed}: {most}");

@@ -135,3 +135,26 @@ fn one_of_many_that_uses_few_slots_gives_each_back_after_its_use() {
     let ask = lent.ask(parked(0), SECOND / 10);
     assert_eq!((ask.held, ask.want, ask.returns), (0, 0, vec![(1_000_000, 1)]));
 }
+
+#[test]
+fn a_share_is_made_up_only_when_every_lease_is_over_and_what_was_sent_under_it_has_left() {
+    let mut lent = second(4).on_outage(Outage::Share);
+    lent.ask(parked(1), 0);
+    lent.told(&Answer { members: 2, ..grants(&[]) }, 0, 0, 0);
+    lent.ask(parked(1), 2 * SECOND);
+    let lost = 2 * SECOND + SECOND / 2;
+    assert!(lent.store_failed(lost) && !lent.store_failed(lost + 1), "news once");
+    assert_eq!(lent.opening(lost), Opening::At(3 * SECOND), "the own lease ends");
+    // The lease of another may have begun when the store was lost: it ends after 3 seconds, a guard and the window.
+    let whole = lost + 5 * SECOND;
+    assert_eq!(lent.opening(3 * SECOND), Opening::At(whole));
+    assert_eq!((lent.opening(whole - 1), lent.held()), (Opening::At(whole), 0));
+    assert_eq!((lent.opening(whole), lent.held()), (Opening::Open, 2));
+    // One that the store no longer knew when it was lost has no share.
+    let mut lent = second(4).on_outage(Outage::Share);
+    lent.ask(parked(0), 0);
+    lent.told(&Answer { members: 2, ..grants(&[]) }, 0, 0, 0);
+    lent.ask(parked(1), 2 * SECOND);
+    assert!(!lent.store_failed(lost));
+    assert_eq!(lent.opening(whole), Opening::Closed);
+}
