@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures::StreamExt;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use longhaul::limits::{Priority, RequestKey};
 use longhaul::{ErrorKind, Event, Limit, Throttle};
 use tempfile::TempDir;
@@ -132,8 +134,25 @@ async fn the_permissions_that_the_docs_name_suffice() {
     let mut user = vec!["--user", "app", "on", ">s3cret"];
     user.extend(permissions.split_whitespace());
     let Some(server) = Server::start(&user) else { return };
-    let throttle = Throttle::redis(&format!("redis://app:s3cret@127.0.0.1:{}", server.port), "a").await.unwrap();
-    throttle.add_limit(Limit::per(4, Duration::from_secs(3600))).unwrap();
-    let asked = throttle.acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(2)).await;
-    asked.unwrap().answered();
+    let url = format!("redis://app:s3cret@127.0.0.1:{}", server.port);
+    let throttles = [Throttle::redis(&url, "a").await.unwrap(), Throttle::redis(&url, "a").await.unwrap()];
+    for throttle in &throttles {
+        throttle.add_limit(Limit::per(4, Duration::from_secs(3600))).unwrap();
+        let asked = throttle.acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(2)).await;
+        asked.unwrap().answered();
+    }
+    // What one hears of the service, the server calls out to the other.
+    let mut events = throttles[1].events();
+    let asks = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("60"))]);
+    let asked = throttles[0].acquire(Priority::Call, &RequestKey::new()).timeout(Duration::from_secs(2)).await;
+    asked.unwrap().heard(StatusCode::TOO_MANY_REQUESTS, &asks);
+    let told = async {
+        loop {
+            if let Some(Event::Paused { during, .. }) = events.next().await {
+                return during;
+            }
+        }
+    };
+    let during = tokio::time::timeout(Duration::from_secs(9), told).await.unwrap();
+    assert!(during > Duration::from_secs(40) && during <= Duration::from_secs(61), "{during:?}");
 }

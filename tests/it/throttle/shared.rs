@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use longhaul::limits::{Priority, RequestKey};
 use longhaul::{Error, ErrorKind, Event, Limit, Throttle};
 use tempfile::tempdir;
@@ -54,6 +56,42 @@ async fn the_smaller_of_two_counts_is_kept_and_reported() {
         }
     };
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), differs).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_that_one_hears_pauses_the_other() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("limits");
+    let throttles = [Throttle::file(&path).unwrap(), Throttle::file(&path).unwrap()];
+    let keys = RequestKey::uri(&Method::GET, &"https://api.example.com/exports".parse().unwrap());
+    // No limit is declared: the route pauses. Both use the account, so that both read what is told.
+    for throttle in &throttles {
+        throttle.acquire(Priority::Call, &keys).await.unwrap().answered();
+    }
+    let asks = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("60"))]);
+    let mut events = throttles[1].events();
+    throttles[0].acquire(Priority::Call, &keys).await.unwrap().heard(StatusCode::TOO_MANY_REQUESTS, &asks);
+    let told = async {
+        loop {
+            // It goes on with requests of its own, and hears of the pause at the latest with the next look at the file.
+            let permit = throttles[1].try_acquire(Priority::Call, &keys);
+            permit.into_iter().for_each(|mut permit| permit.answered());
+            let next = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
+            if let Ok(Some(Event::Paused { limit, during })) = next {
+                return (limit, during);
+            }
+        }
+    };
+    let (limit, during) = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    assert!(limit.contains("GET api.example.com/exports"), "{limit}");
+    assert!(during > Duration::from_secs(20) && during <= Duration::from_secs(61), "{during:?}");
+    let explained = throttles[1].explain(Priority::Call, &keys);
+    assert!(explained.is_paused(), "{explained}");
+    assert!(throttles[1].try_acquire(Priority::Call, &keys).is_none());
+    // It may go on by hand, alone.
+    throttles[1].resume();
+    assert!(throttles[1].try_acquire(Priority::Call, &keys).is_some());
+    assert!(throttles[0].try_acquire(Priority::Call, &keys).is_none());
 }
 
 #[tokio::test]
