@@ -83,7 +83,7 @@ impl RedisCredentialStore {
     ///
     /// A URL is `redis://user:password@host:6379/0`; `rediss://` needs one of the TLS features of the crate `redis`
     /// (such as `tokio-rustls-comp`). The namespace may be that of [`Throttle::redis`](crate::Throttle::redis) and
-    /// `RedisTaskStore`; the name tells logins apart. Both have letters, digits and `-_.:`, a namespace up to 64, a
+    /// `RedisTaskStore`; each login has a name of its own. Both have letters, digits and `-_.:`, a namespace up to 64, a
     /// name up to 128. An encrypted token is bound to both.
     ///
     /// # Errors

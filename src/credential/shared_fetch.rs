@@ -33,7 +33,7 @@ impl<'a> SharedFetch<'a> {
             memory.state.unsaved().map(|token| (token.clone(), memory.generations.replaced()))
         };
         if let Some((token, replaced)) = unsaved {
-            // Without the lock: the generation tells whether the token is still wanted.
+            // No lock is needed: the store compares the generation.
             let saved = self.store.save(token, replaced, Insistence::Once).await?;
             if let Some(token) = self.usable(&saved) {
                 return Ok(token);

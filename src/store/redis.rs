@@ -71,7 +71,7 @@ impl RedisTaskStore {
     ///
     /// A URL is `redis://user:password@host:6379/0`; `rediss://` needs one of the TLS features of the crate `redis` (such
     /// as `tokio-rustls-comp`). A namespace has up to 64 letters, digits and `-_.:`: one for each application and stage.
-    /// It may be that of [`Throttle::redis`](crate::Throttle::redis).
+    /// The namespace of [`Throttle::redis`](crate::Throttle::redis) can be the same.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL or the namespace cannot be used.
@@ -183,7 +183,7 @@ impl RedisTaskStore {
             let answer = self.call_at(&Call::claim(&owner, &count.to_string()), time).await;
             let values = match answer {
                 Ok((_, values)) => values,
-                // What was taken over before is in hand; the error comes with the next call.
+                // The tasks that were taken over before are returned; the next call returns the error.
                 Err(_) if !claimed.is_empty() => return Ok(claimed),
                 Err(error) => return Err(error),
             };

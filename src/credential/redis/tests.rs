@@ -41,7 +41,7 @@ impl Drop for Server {
     }
 }
 
-/// What is done, by whom, after which pause, and a number for the rest.
+/// An operation, its owner, the pause before it, and a number for the rest.
 type Step = (u8, usize, u64, usize);
 
 async fn compare(store: &RedisCredentialStore, steps: Vec<Step>) {

@@ -31,7 +31,7 @@ pub(super) struct Link {
 #[derive(Clone)]
 struct Connection {
     connection: MultiplexedConnection,
-    /// Tells this connection from later ones.
+    /// A number that no later connection has.
     mark: u64,
 }
 
