@@ -1,5 +1,8 @@
 //! Server: a Redis server that is a store, its connections, and why it failed.
 
+#[cfg(test)]
+pub(crate) mod started;
+
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;

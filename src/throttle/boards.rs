@@ -15,7 +15,6 @@ use std::time::Duration;
 use super::accounts::Accounts;
 use super::board::Posted;
 use super::ids::{AccountId, LimiterId};
-use super::limiter::Limiter;
 use super::limiter::window::Counter;
 use super::limiter::window::learner::Learner;
 use super::limiter::window::lent::Terms;
@@ -128,7 +127,7 @@ impl Boards {
         self.is_stirred = false;
         let now = around.now;
         for (account, board) in &mut self.boards {
-            board.settle(*account, around.accounts, around.limiters, around.scheduler, now);
+            board.settle(*account, around);
         }
         // The limits of all accounts count the requests of each.
         let latest = self.boards.values().map(OwnBoard::active_at).max();
@@ -200,9 +199,4 @@ fn learner_of<'a>(account: AccountId, accounts: &Accounts, limiters: &'a Limiter
         Counter::Learner(learner) => Some((id, learner)),
         _ => None,
     }
-}
-
-/// Returns whether a pause of a limiter is over, and this process waits for its turn.
-fn waits(limiter: &Limiter, now: Tick) -> bool {
-    limiter.pause().waits_for_turn() && !limiter.is_paused(now)
 }

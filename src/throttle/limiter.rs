@@ -522,6 +522,6 @@ impl Limiter {
 }
 
 /// Resets that differ by less are of the same window: a second, in which services state them.
-const SAME_RESET: Tick = 1_000_000_000;
+pub(super) const SAME_RESET: Tick = 1_000_000_000;
 /// A minute.
 const LOOK_AT_THE_WALL: Tick = 60 * 1_000_000_000;

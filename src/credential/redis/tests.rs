@@ -1,45 +1,13 @@
 //! The script decides as the record does. Needs `LONGHAUL_REDIS`, the program of the server.
 
 use std::cell::Cell;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use crate::credential::token_record::TokenRecord;
-
-/// A server of a test.
-struct Server {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(program: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { child, port, _folder: folder }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::server::started::StartedServer;
 
 /// An operation, its owner, the pause before it, and a number for the rest.
 type Step = (u8, usize, u64, usize);
@@ -90,11 +58,8 @@ async fn compare(store: &RedisCredentialStore, steps: Vec<Step>) {
 
 #[test]
 fn the_script_decides_as_the_record_does() {
-    let Ok(program) = std::env::var("LONGHAUL_REDIS") else {
-        return eprintln!("skipped: tests/run.sh names the program of the server");
-    };
-    let server = Server::start(&program);
-    let url = format!("redis://127.0.0.1:{}", server.port);
+    let Some(server) = StartedServer::start() else { return };
+    let url = server.url();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let cases = if std::env::var_os("LONGHAUL_LONG").is_some() { 2000 } else { 100 };
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::learner_of;
 use super::own_budgets::OwnBudgets;
 use super::own_pauses::{OwnPauses, Stopped};
+use super::{Surroundings, learner_of};
 use crate::event::Event;
 use crate::throttle::accounts::Accounts;
 use crate::throttle::board::{BudgetWord, LearnedNews, LearnedWord, Post, Posted};
@@ -14,8 +14,7 @@ use crate::throttle::limiter::advertised::Among;
 use crate::throttle::limiter::pause::Pause;
 use crate::throttle::limiter::window::Counter;
 use crate::throttle::limiter::window::lent::Terms;
-use crate::throttle::limiters::{Editing, Limiters};
-use crate::throttle::scheduler::Scheduler;
+use crate::throttle::limiters::Editing;
 use crate::throttle::slots::micros;
 use crate::throttle::time::Tick;
 
@@ -130,18 +129,12 @@ impl OwnBoard {
     }
 
     /// Looks at what became of pauses and of the search.
-    pub(super) fn settle(
-        &mut self,
-        account: AccountId,
-        accounts: &mut Accounts,
-        limiters: &mut Limiters,
-        scheduler: &Scheduler,
-        now: Tick,
-    ) {
-        self.pauses.settle(account, accounts, limiters, scheduler, now);
+    pub(super) fn settle(&mut self, account: AccountId, around: &mut Surroundings<'_>) {
+        self.pauses.settle(account, around);
+        let Surroundings { accounts, limiters, scheduler, now } = around;
         let gate = accounts.gate_of_account(account);
         if scheduler.waiting(gate) > 0 || limiters.of(gate).in_flight > 0 {
-            self.active_at = now;
+            self.active_at = *now;
         }
         let learner =
             learner_of(account, accounts, limiters).filter(|_| self.learned.is_none_or(|news| news.share.is_none()));

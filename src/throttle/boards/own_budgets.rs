@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::throttle::board::BudgetWord;
+use crate::throttle::limiter::SAME_RESET;
 use crate::throttle::slots::micros;
 use crate::throttle::time::{Tick, elapsed, nanos};
 
@@ -78,8 +79,6 @@ impl OwnBudget {
 const STEPS: u64 = 16;
 /// One that is not spent is told five times a second at most.
 const PAUSE: Tick = 200_000_000;
-/// Resets that differ by less are of the same window: a second, in which services state them.
-const SAME_RESET: Tick = 1_000_000_000;
 /// A service states a handful of budgets for each credential.
 const MOST: usize = 256;
 

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::waits;
+use super::Surroundings;
 use crate::throttle::accounts::Accounts;
 use crate::throttle::board::{PauseNews, PauseWord, Probe, Stop, Turn};
 use crate::throttle::ids::AccountId;
 use crate::throttle::limiter::pause::Pause;
-use crate::throttle::limiters::{Editing, Limiters};
-use crate::throttle::scheduler::Scheduler;
+use crate::throttle::limiters::Editing;
 use crate::throttle::slots::micros;
 use crate::throttle::time::{Tick, elapsed, nanos};
 
@@ -58,11 +57,9 @@ impl OwnPauses {
     pub(super) fn settle(
         &mut self,
         account: AccountId,
-        accounts: &mut Accounts,
-        limiters: &mut Limiters,
-        scheduler: &Scheduler,
-        now: Tick,
+        Surroundings { accounts, limiters, scheduler, now }: &mut Surroundings<'_>,
     ) {
+        let now = *now;
         self.0.retain(|subject, own| {
             let Some(id) = accounts.limiter_of_subject(account, subject, limiters) else {
                 return own.ahead.is_some_and(|ahead| ahead.until > now);
@@ -184,7 +181,8 @@ impl OwnPauses {
     pub(super) fn failed(&mut self, account: AccountId, accounts: &mut Accounts, editing: &mut Editing<'_>) {
         for (subject, own) in &mut self.0 {
             let Some(id) = accounts.limiter_of_subject(account, subject, editing.limiters) else { continue };
-            if waits(editing.limiters.of(id), editing.now) {
+            let limiter = editing.limiters.of(id);
+            if limiter.pause().waits_for_turn() && !limiter.is_paused(editing.now) {
                 editing.limiters.of_mut(id).take_turn();
                 editing.changed.push(id);
                 own.is_ours = false;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::throttle::slots::Micros;
+use crate::throttle::slots::{Micros, micros};
 
 /// The clock of a store in a file: the wall clock when the machine was first seen after its start, and from then on the
 /// time since the start. A wall clock that is set does not move it. Where the system does not tell the time since its
@@ -37,10 +37,6 @@ pub(super) fn wall_millis() -> i64 {
 
 fn wall() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn micros(time: Duration) -> Micros {
-    Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX / 4)
 }
 
 /// Returns the time since the start of the machine, with the time that it slept.

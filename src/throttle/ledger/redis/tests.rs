@@ -1,53 +1,15 @@
 //! The script computes what the exchange in `slots.rs` computes. Needs `LONGHAUL_REDIS`, the program of the server.
 
-use std::process::{Child, Command, Stdio};
-
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
+use crate::server::started::StartedServer;
 use crate::throttle::board::{PauseWord, Probe, Stop};
 use crate::throttle::slots::Domain;
 
-/// A server of a test.
-struct Server {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(program: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, port, _folder: folder }
-    }
-
-    async fn ledger(&self, member: &str) -> RedisLedger {
-        let url = format!("redis://127.0.0.1:{}", self.port);
-        let mut tries = 200;
-        loop {
-            match RedisLedger::open(&url, "test", member.into()).await {
-                Ok(ledger) => return ledger,
-                Err(error) if tries == 0 => panic!("{error}"),
-                Err(_) => sleep(Duration::from_millis(25)).await,
-            }
-            tries -= 1;
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+async fn open(server: &StartedServer, member: &str) -> RedisLedger {
+    RedisLedger::open(&server.url(), "test", member.into()).await.unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -68,12 +30,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 #[test]
 fn the_script_answers_as_the_exchange_does() {
-    let Ok(program) = std::env::var("LONGHAUL_REDIS") else {
-        return eprintln!("skipped: tests/run.sh names the program of the server");
-    };
-    let server = Server::start(&program);
+    let Some(server) = StartedServer::start() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ledger = runtime.block_on(server.ledger("t"));
+    let ledger = runtime.block_on(open(&server, "t"));
     let connection = runtime.block_on(async { ledger.link.lock().await.take().unwrap().connection });
     runtime.block_on(ledger.script.load_async(&mut connection.clone())).unwrap();
     let domains = std::cell::Cell::new(0);
@@ -152,13 +111,10 @@ fn the_script_answers_as_the_exchange_does() {
 
 #[tokio::test]
 async fn words_that_are_posted_at_once_are_all_kept_and_called_out() {
-    let Ok(program) = std::env::var("LONGHAUL_REDIS") else {
-        return eprintln!("skipped: tests/run.sh names the program of the server");
-    };
-    let server = Server::start(&program);
+    let Some(server) = StartedServer::start() else { return };
     let mut ledgers = Vec::new();
     for member in 0..8 {
-        ledgers.push(server.ledger(&format!("m{member}")).await);
+        ledgers.push(open(&server, &format!("m{member}")).await);
     }
     let post = |member: usize, pauses: Vec<PauseWord>| {
         let post = Post { member: format!("m{member}"), ttl: 5_000_000, pauses, ..Post::default() };
