@@ -1,5 +1,6 @@
 //! Server: a Redis server that is a store, its connections, and why it failed.
 
+pub(crate) mod connections;
 #[cfg(test)]
 pub(crate) mod started;
 

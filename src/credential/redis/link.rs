@@ -2,16 +2,16 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind as RedisKind, PushInfo, PushKind, RedisError, Script, ServerErrorKind};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio::sync::{Mutex, Notify};
 
 use crate::error::Error;
+use crate::server::connections::{Connection, Connections};
 use crate::server::{Server, said};
 
 /// The record of one token in a server.
@@ -20,16 +20,8 @@ pub(super) struct Link {
     key: String,
     channel: String,
     script: Script,
-    connection: Mutex<Option<Connection>>,
+    connections: Connections,
     nudged: Arc<Notify>,
-    warned: AtomicBool,
-}
-
-#[derive(Clone)]
-struct Connection {
-    connection: MultiplexedConnection,
-    /// A number that no later connection has.
-    mark: u64,
 }
 
 impl Link {
@@ -40,9 +32,8 @@ impl Link {
             channel: format!("{}>tok:{name}", server.prefix()),
             server,
             script: Script::new(include_str!("token.lua")),
-            connection: Mutex::default(),
+            connections: Connections::default(),
             nudged: Arc::default(),
-            warned: AtomicBool::new(false),
         })
     }
 
@@ -78,7 +69,7 @@ impl Link {
                     return Err(self.refused(&error));
                 }
                 Err(_) => {
-                    self.leave(&connection).await;
+                    self.connections.leave(&connection).await;
                     is_second = true;
                 }
             }
@@ -118,48 +109,24 @@ impl Link {
     }
 
     async fn connection(&self) -> Result<Connection, String> {
-        let mut place = self.connection.lock().await;
-        if let Some(connection) = &*place {
-            return Ok(connection.clone());
-        }
-        let nudged = self.nudged.clone();
-        let push = move |push: PushInfo| {
-            if push.kind == PushKind::Message {
-                nudged.notify_waiters();
+        let connect = async {
+            let nudged = self.nudged.clone();
+            let push = move |push: PushInfo| {
+                if push.kind == PushKind::Message {
+                    nudged.notify_waiters();
+                }
+                Ok::<_, Infallible>(())
+            };
+            let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS)).set_push_sender(push);
+            let (mut connection, about) = self.server.connect(config).await.map_err(with_permissions)?;
+            self.connections.check(&self.server, &about, "tokens")?;
+            // Without it, changes are seen by polls alone.
+            if let Err(error) = connection.subscribe(&self.channel).await {
+                tracing::debug!(server = self.server(), why = %said(&error), "the server sends no nudges");
             }
-            Ok::<_, Infallible>(())
+            Ok(connection)
         };
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS)).set_push_sender(push);
-        let (mut connection, about) = self.server.connect(config).await.map_err(with_permissions)?;
-        if let Some(policy) = about.evicts {
-            let why = format!(
-                "removes tokens when its memory is full (maxmemory-policy is {policy}): set noeviction, or give tokens a \
-                 server of their own"
-            );
-            return Err(self.failed(&why));
-        }
-        if about.keeps_log == Some(false) && !self.warned.swap(true, Relaxed) {
-            let server = self.server();
-            tracing::warn!(
-                server,
-                "tokens since its last snapshot are lost when the server ends: set appendonly to yes"
-            );
-        }
-        // Without it, changes are seen by polls alone.
-        if let Err(error) = connection.subscribe(&self.channel).await {
-            tracing::debug!(server = self.server(), why = %said(&error), "the server sends no nudges");
-        }
-        let connection = Connection { connection, mark: fastrand::u64(..) };
-        *place = Some(connection.clone());
-        Ok(connection)
-    }
-
-    /// Uses a connection no more.
-    async fn leave(&self, connection: &Connection) {
-        let mut place = self.connection.lock().await;
-        if place.as_ref().is_some_and(|current| current.mark == connection.mark) {
-            *place = None;
-        }
+        self.connections.get(connect).await
     }
 }
 

@@ -4,16 +4,15 @@
 //! second from another call. A caller that got no answer at all holds nothing: the next call takes it back first.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex as PlainMutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind as RedisKind, Pipeline, RedisError, Script, ServerErrorKind};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
 
 use crate::error::Error;
+use crate::server::connections::{Connection, Connections};
 use crate::server::{Server, said};
 use crate::store::table::{Bounds, millis};
 
@@ -23,16 +22,8 @@ pub(super) struct Link {
     /// What the names of all keys of the tasks begin with.
     base: String,
     script: Script,
-    connection: Mutex<Option<Connection>>,
-    unanswered: PlainMutex<Vec<Unanswered>>,
-    warned: AtomicBool,
-}
-
-#[derive(Clone)]
-struct Connection {
-    connection: MultiplexedConnection,
-    /// A number that no later connection has.
-    mark: u64,
+    connections: Connections,
+    unanswered: Mutex<Vec<Unanswered>>,
 }
 
 /// A call to the script.
@@ -104,9 +95,8 @@ impl Link {
             base: format!("{}/", server.prefix()),
             server,
             script: Script::new(include_str!("change.lua")),
-            connection: Mutex::default(),
-            unanswered: PlainMutex::default(),
-            warned: AtomicBool::new(false),
+            connections: Connections::default(),
+            unanswered: Mutex::default(),
         })
     }
 
@@ -137,7 +127,7 @@ impl Link {
                 }
                 Err(error) => {
                     let is_answered = matches!(error.kind(), RedisKind::Server(_));
-                    self.leave(&connection).await;
+                    self.connections.leave(&connection).await;
                     if is_second || is_answered {
                         return Err(self.failed(&said(&error)));
                     }
@@ -186,37 +176,13 @@ impl Link {
     }
 
     async fn connection(&self) -> Result<Connection, String> {
-        let mut place = self.connection.lock().await;
-        if let Some(connection) = &*place {
-            return Ok(connection.clone());
-        }
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS));
-        let (connection, about) = self.server.connect(config).await?;
-        if let Some(policy) = about.evicts {
-            let why = format!(
-                "removes tasks when its memory is full (maxmemory-policy is {policy}): set noeviction, or give tasks a \
-                 server of their own"
-            );
-            return Err(self.failed(&why));
-        }
-        if about.keeps_log == Some(false) && !self.warned.swap(true, Relaxed) {
-            let server = self.server();
-            tracing::warn!(
-                server,
-                "tasks since its last snapshot are lost when the server ends: set appendonly to yes"
-            );
-        }
-        let connection = Connection { connection, mark: fastrand::u64(..) };
-        *place = Some(connection.clone());
-        Ok(connection)
-    }
-
-    /// Uses a connection no more.
-    async fn leave(&self, connection: &Connection) {
-        let mut place = self.connection.lock().await;
-        if place.as_ref().is_some_and(|current| current.mark == connection.mark) {
-            *place = None;
-        }
+        let connect = async {
+            let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONDS));
+            let (connection, about) = self.server.connect(config).await?;
+            self.connections.check(&self.server, &about, "tasks")?;
+            Ok(connection)
+        };
+        self.connections.get(connect).await
     }
 
     fn unanswered(&self) -> MutexGuard<'_, Vec<Unanswered>> {
